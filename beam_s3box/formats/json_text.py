@@ -1,0 +1,79 @@
+"""JSON formats: gzip files of JSON lines, or of one JSON array."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import deflate
+from beam_s3box.packing import Frame
+from beam_s3box.shards import Segment, Size
+
+
+@dataclasses.dataclass(frozen=True)
+class JsonText:
+    """A gzip file of JSON records, described by what stands around and between them.
+
+    Attributes:
+      name: as users write it.
+      copy_clause: what COPY needs, None if it can't load rows from such a file.
+      between: between two records.
+      after: behind the last record of a segment.
+      opening, joint, closing: before, between and behind the segments of a shard.
+      level: compression level of zlib-ng, 1 (fast) to 9 (small).
+    """
+
+    name: str
+    copy_clause: str | None
+    between: bytes
+    after: bytes = b""
+    opening: bytes = b""
+    joint: bytes = b""
+    closing: bytes = b""
+    level: int = deflate.LEVEL
+    extension: str = ".json.gz"
+    content_type: str = "application/gzip"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.level, bool) or not isinstance(self.level, int) or not 1 <= self.level <= 9:
+            raise ConfigurationError(f"level={self.level!r} must be a whole number from 1 (fast) to 9 (small)")
+
+    @functools.cached_property
+    def frame(self) -> Frame:
+        """What the format adds to the records of a shard."""
+        opening, joint, closing = (deflate.store(text).size for text in (self.opening, self.joint, self.closing))
+        gzip = Size(len(deflate.HEADER) + deflate.TRAILER_BYTES, 0, 0)
+        return Frame(gzip.plus(opening).plus(closing), joint)
+
+    @property
+    def record_overhead(self) -> int:
+        """Raw bytes that a record takes in a segment beside its line."""
+        return len(self.between)
+
+    def cut(self, lines: Sequence[bytes]) -> Segment:
+        """Return the records, one line of JSON each without its line break, as a segment."""
+        return deflate.compress(self.between.join(lines) + self.after, len(lines), self.level)
+
+    def join(self, segments: Sequence[Segment]) -> bytes:
+        """Return the segments as one single-member gzip file."""
+        return deflate.join(self._with_joints(segments))
+
+    def _with_joints(self, segments: Sequence[Segment]) -> Iterator[Segment]:
+        joint = deflate.store(self.joint)
+        yield deflate.store(self.opening)
+        for number, segment in enumerate(segments):
+            if number:
+                yield joint
+            yield segment
+        yield deflate.store(self.closing)
+
+
+JSON_LINES = JsonText("json-lines", copy_clause="FORMAT AS JSON 'auto' GZIP", between=b"\n", after=b"\n")
+"""One record a line, as Redshift's COPY reads it."""
+
+JSON_ARRAY = JsonText(
+    "json-array", copy_clause=None, between=b",\n", opening=b"[\n", joint=b",\n", closing=b"\n]\n"
+)
+"""One array a file; Redshift takes a whole array for one row, so no manifest goes with it."""

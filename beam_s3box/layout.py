@@ -1,0 +1,114 @@
+"""Where things lie below the destination: every key that this package writes is made here.
+
+    data/{domain}/{namespace}/[{window}/]{run_id}-{origin}-{sequence}-{digest}.json.gz
+    manifests/{run_id}/[{domain}/{namespace}/][{window}/]{pane}-{i}-of-{n}.manifest
+    dead-letters/{run_id}/{origin}-{sequence}-{digest}.json.gz
+    runs/{run_id}.json
+
+Data and manifests never share a prefix, so that a COPY by prefix never reads a manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.shards import SealedShard
+from beam_s3box.streams import MIN_FOLDER_BYTES, Stream, folder_name
+
+MAX_URL_BYTES = 255
+"""Redshift's SYS_LOAD_DETAIL shows 256 characters of a file's URL."""
+
+MAX_FOLDER_BYTES = 96
+"""A longer name is shortened even where the URL had room: people read these."""
+
+DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
+"""Template of a shard's key."""
+
+_REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
+_DIGEST_CHARACTERS = 12
+# data//, a window's folder, and a file name with a run id of our own making
+_FIXED_BYTES = len("data///") + 34 + len("20261122T101500Z-1f3a9c2b-0123456789ab-00000-0123456789ab.json.gz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Makes the keys of one run.
+
+    Attributes:
+      run_id: the run's name.
+      folder_bytes: the longest folder name for a domain or namespace.
+      data_key: template of a shard's key.
+    """
+
+    run_id: str
+    folder_bytes: int = MAX_FOLDER_BYTES
+    data_key: str = DEFAULT_DATA_KEY
+
+    def __post_init__(self) -> None:
+        try:
+            fields = {field for _, field, _, _ in string.Formatter().parse(self.data_key) if field is not None}
+        except ValueError as exc:
+            raise ConfigurationError(f"key_template={self.data_key!r} is not a template: {exc}") from exc
+        if fields != _REQUIRED_FIELDS:
+            odd = sorted(fields ^ _REQUIRED_FIELDS)
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must use each of {', '.join(sorted(_REQUIRED_FIELDS))} and nothing "
+                f"else; see {{{odd[0]}}}. Without one of them two shards could share a key"
+            )
+        if self.data_key.startswith(("manifests/", "dead-letters/", "runs/", "/")) or ".." in self.data_key:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must be relative, without '..', and not under manifests/, dead-letters/ or runs/"
+            )
+
+    @classmethod
+    def below(cls, root_url: str, run_id: str, data_key: str = DEFAULT_DATA_KEY) -> Layout:
+        """Return the layout for a destination: folder names as long as keep its URLs within `MAX_URL_BYTES`.
+
+        Raises:
+          ConfigurationError: the bucket and prefix leave no room.
+        """
+        if not root_url.startswith("s3://"):
+            return cls(run_id, data_key=data_key)
+        free = MAX_URL_BYTES - len(root_url.encode("utf-8")) - 1 - _FIXED_BYTES
+        if free // 2 < MIN_FOLDER_BYTES:
+            raise ConfigurationError(
+                f"destination={root_url!r} is too long: with more than {MAX_URL_BYTES} bytes the URLs of shards would be "
+                f"cut off in Redshift's load tables; shorten the prefix by {2 * MIN_FOLDER_BYTES - free} bytes"
+            )
+        return cls(run_id, min(MAX_FOLDER_BYTES, free // 2), data_key)
+
+    def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
+        """Return the key of a shard; two shards never share one, and the same bytes sealed again by the same origin do."""
+        return self.data_key.format(
+            domain=folder_name(shard.stream.domain, self.folder_bytes),
+            namespace=folder_name(shard.stream.namespace, self.folder_bytes),
+            window=_folder(shard.window),
+            run_id=self.run_id,
+            origin=shard.origin,
+            sequence=shard.sequence,
+            digest=sha256[:_DIGEST_CHARACTERS],
+            extension=extension,
+        )
+
+    def manifest(self, stream: Stream | None, window: str, pane: int, number: int, count: int) -> str:
+        """Return the key of manifest `number` (from 0) of `count`, for one stream or for the whole run."""
+        folder = ""
+        if stream is not None:
+            names = (folder_name(name, self.folder_bytes) for name in stream)
+            folder = "/".join(names) + "/"
+        return f"manifests/{self.run_id}/{folder}{_folder(window)}{pane}-{number:05d}-of-{count:05d}.manifest"
+
+    def dead_letters(self, origin: str, sequence: int, sha256: str) -> str:
+        """Return the key of a file of dead letters."""
+        return f"dead-letters/{self.run_id}/{origin}-{sequence:05d}-{sha256[:_DIGEST_CHARACTERS]}.json.gz"
+
+    @property
+    def run(self) -> str:
+        """The key of the run's own record, written before its first manifest."""
+        return f"runs/{self.run_id}.json"
+
+
+def _folder(window: str) -> str:
+    return f"{window}/" if window else ""

@@ -1,0 +1,59 @@
+"""What is counted, and where counts go: the same names in Beam's metrics and in the embedded API."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import Final, Protocol
+
+NAMESPACE: Final = "beam_s3box"
+"""Namespace of all counters in `result.metrics()`."""
+
+RECORDS_IN: Final = "records_in"
+RECORDS_LISTED: Final = "records_listed"
+DEAD_LETTERS: Final = "dead_letters"
+SHARDS: Final = "shards"
+RAW_BYTES: Final = "raw_bytes"
+OBJECT_BYTES: Final = "object_bytes"
+MANIFESTS: Final = "manifests"
+REST_BYTES: Final = "rest_bytes"
+UPLOAD_ATTEMPTS: Final = "upload_attempts"
+UPLOAD_MILLISECONDS: Final = "upload_milliseconds"
+
+
+class Metrics(Protocol):
+    """Takes counts and measurements."""
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter."""
+        ...
+
+    def measure(self, name: str, value: int) -> None:
+        """Add a value to a distribution."""
+        ...
+
+
+class MemoryMetrics:
+    """Counts in memory, safe from many threads; a distribution is kept as its sum."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._totals: collections.Counter[str] = collections.Counter()
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._totals[name] += number
+
+    def measure(self, name: str, value: int) -> None:
+        """Add a value to the sum of a distribution."""
+        self.count(name, value)
+
+    def totals(self) -> dict[str, int]:
+        """Return what was counted so far."""
+        with self._lock:
+            return dict(self._totals)
+
+
+PROGRESS: Final = MemoryMetrics()
+"""What this process has counted, for a progress line; a retried bundle counts again here, unlike in Beam's metrics."""

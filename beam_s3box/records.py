@@ -1,0 +1,248 @@
+"""What a record is and how it becomes one line of JSON.
+
+A record is a JSON object: a dict, a dataclass, a NamedTuple, a Beam row, or JSON text. Values that Python has and
+JSON has not are written as `encode_record` says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import math
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from beam_s3box.errors import RecordError
+
+NOT_JSON: Final = "not-json"
+NOT_AN_OBJECT: Final = "not-an-object"
+INVALID_UTF8: Final = "invalid-utf8"
+LONE_SURROGATE: Final = "lone-surrogate"
+NUL_CHARACTER: Final = "nul-character"
+UNSUPPORTED_VALUE: Final = "unsupported-value"
+MISSING_STREAM: Final = "missing-stream"
+BAD_STREAM: Final = "bad-stream"
+TOO_LARGE: Final = "too-large"
+
+REASONS: Final = (
+    NOT_JSON,
+    NOT_AN_OBJECT,
+    INVALID_UTF8,
+    LONE_SURROGATE,
+    NUL_CHARACTER,
+    UNSUPPORTED_VALUE,
+    MISSING_STREAM,
+    BAD_STREAM,
+    TOO_LARGE,
+)
+"""Why a record becomes a dead letter."""
+
+REDSHIFT_MAX_RECORD_BYTES: Final = 4_000_000
+"""COPY takes rows of up to 4 MB and counts `|` twice; its documents leave open whether that is 10**6 or 2**20."""
+
+_ORJSON_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_SERIALIZE_NUMPY
+    | orjson.OPT_NAIVE_UTC
+    | orjson.OPT_UTC_Z
+)
+_LINE_BREAKS = re.compile(rb"[\r\n]")
+_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_UTC = datetime.UTC
+
+
+class RecordRules(NamedTuple):
+    """What else makes a record unfit, beside not being a JSON object.
+
+    Attributes:
+      max_bytes: bytes of the line with `|` counted twice; None for no limit.
+      forbid_nul: whether a NUL character (`\\u0000`) is refused, which Redshift can't store.
+    """
+
+    max_bytes: int | None
+    forbid_nul: bool
+
+    def check(self, line: bytes) -> None:
+        """Raise RecordError if the line breaks a rule."""
+        if self.max_bytes is not None and len(line) + line.count(b"|") > self.max_bytes:
+            size = len(line) + line.count(b"|")
+            raise RecordError(f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE)
+        if self.forbid_nul and b"\\u0000" in line and _NUL_ESCAPE.search(line):
+            raise RecordError("has a NUL character (\\u0000), which Redshift can't store", NUL_CHARACTER)
+
+    def may_break(self, lines: list[bytes], text: bytes) -> bool:
+        """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
+        if self.forbid_nul and b"\\u0000" in text:
+            return True
+        return self.max_bytes is not None and 2 * len(text) > self.max_bytes and 2 * max(map(len, lines)) > self.max_bytes
+
+
+def as_mapping(value: Any) -> Mapping[str, Any] | None:
+    """Return the fields of a dict, dataclass, NamedTuple or Beam row, or None if the value is none of these."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()  # type: ignore[no-any-return]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    as_dict = getattr(value, "as_dict", None)  # beam.Row, seen without importing Beam
+    return as_dict() if callable(as_dict) and not isinstance(value, type) else None
+
+
+def encode_record(record: Mapping[str, Any]) -> bytes:
+    """Return the record as one line of JSON text, without a line break.
+
+    datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are taken as UTC); date, time: ISO 8601;
+    Decimal: its exact text; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and arrays: as numbers;
+    tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any size.
+
+    Raises:
+      RecordError: a value of another type, or text with a lone surrogate.
+    """
+    try:
+        return orjson.dumps(record, _plain, _ORJSON_OPTIONS)
+    except TypeError as exc:
+        return _encode_slowly(record, exc)
+
+
+def line_of_text(text: str | bytes) -> bytes:
+    """Return JSON text as one line: untouched if it is one already, else with its line breaks as spaces.
+
+    A raw line break can only stand between JSON tokens, so no value changes.
+
+    Raises:
+      RecordError: text that UTF-8 can't express.
+    """
+    if isinstance(text, str):
+        try:
+            text = text.encode("utf-8")
+        except UnicodeEncodeError as exc:
+            raise RecordError(f"the text has a lone surrogate: {exc}", LONE_SURROGATE) from exc
+    if b"\n" in text or b"\r" in text:
+        return _LINE_BREAKS.sub(b" ", text.rstrip(b"\r\n"))
+    return text
+
+
+def explain_refusal(line: bytes) -> RecordError | None:
+    """Return why a line is not a JSON object that may be stored, or None if it is one."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        return RecordError(f"not JSON: {exc}", NOT_JSON)
+    if not isinstance(value, dict):
+        return RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
+    return None
+
+
+def raw_of(record: Any) -> bytes:
+    """Return bytes that preserve what could be read of a record that could not be encoded."""
+    if isinstance(record, bytes):
+        return record
+    text = record if isinstance(record, str) else repr(record)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that orjson knows, for one that it does not."""
+    if isinstance(value, datetime.datetime):
+        return _utc_text(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value) if value.is_finite() else None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return value.hex()
+    to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, seen without importing Beam
+    if callable(to_datetime):
+        return _utc_text(to_datetime())
+    fields = as_mapping(value)
+    if fields is not None:
+        return dict(fields)
+    item = getattr(value, "item", None)  # numpy scalars that orjson does not know
+    if callable(item) and getattr(value, "shape", None) == ():
+        return item()
+    raise TypeError(f"{type(value).__name__} has no JSON form here: convert it before it is written")
+
+
+def _utc_text(value: datetime.datetime) -> str | None:
+    if value != value:  # pandas' NaT
+        return None
+    to_python = getattr(value, "to_pydatetime", None)  # pandas' Timestamp carries nanoseconds
+    if callable(to_python):
+        value = to_python(warn=False)
+    if value.tzinfo is not None:
+        value = value.astimezone(_UTC).replace(tzinfo=None)
+    return value.isoformat() + "Z"
+
+
+def _encode_slowly(record: Mapping[str, Any], first: TypeError) -> bytes:
+    """Encode what orjson refused: integers over 64 bits, keys that are not text; or say what is wrong."""
+    try:
+        plain = _plain_tree(record)
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise RecordError(f"has a lone surrogate, which UTF-8 can't express: {exc.reason}", LONE_SURROGATE) from exc
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise RecordError(f"can't be written as JSON: {exc or first}", UNSUPPORTED_VALUE) from exc
+
+
+def _plain_tree(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, enum.Enum):
+        return _plain_tree(value.value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_key_text(key): _plain_tree(item) for key, item in value.items()}
+    if isinstance(value, list) or type(value) is tuple:
+        return [_plain_tree(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy
+        return orjson.loads(orjson.dumps(value, _plain, _ORJSON_OPTIONS))
+    return _plain_tree(_plain(value))
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, bool) or key is None:
+        return json.dumps(key)
+    if isinstance(key, int | float):
+        return str(key)
+    if isinstance(key, enum.Enum):
+        return _key_text(key.value)
+    text = str(key) if isinstance(key, uuid.UUID) else _plain(key)
+    if not isinstance(text, str):
+        raise TypeError(f"a key of type {type(key).__name__} has no JSON form")
+    return text
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _json_type(value: object) -> str:
+    names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), "null")

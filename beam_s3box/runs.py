@@ -1,0 +1,38 @@
+"""Run ids: the name of one execution, in every key that it writes."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+
+from beam_s3box.errors import ConfigurationError
+
+MAX_RUN_ID_BYTES = 48
+"""Longer ids would push keys past the 256 bytes that Redshift's load tables show."""
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+
+
+def new_run_id() -> str:
+    """Return a new run id that sorts by time: `20261122T101500Z-1f3a9c2b`."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{new_token(8)}"
+
+
+def new_token(characters: int) -> str:
+    """Return that many random hexadecimal characters, at most 32."""
+    return uuid.uuid4().hex[:characters]
+
+
+def check_run_id(run_id: str) -> str:
+    """Return the run id.
+
+    Raises:
+      ConfigurationError: it is empty, too long, or holds what a key should not.
+    """
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id) or len(run_id) > MAX_RUN_ID_BYTES:
+        raise ConfigurationError(
+            f"run_id={run_id!r} must be 1 to {MAX_RUN_ID_BYTES} letters, digits, '-', '_' or '.', the first a letter or digit"
+        )
+    return run_id

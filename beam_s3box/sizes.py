@@ -1,0 +1,49 @@
+"""Byte sizes as people write them: `64MiB`, `10MB`, `100000`."""
+
+from __future__ import annotations
+
+import re
+
+from beam_s3box.errors import ConfigurationError
+
+KiB = 1024
+"""Bytes in a kibibyte."""
+
+MiB = 1024 * KiB
+"""Bytes in a mebibyte."""
+
+GiB = 1024 * MiB
+"""Bytes in a gibibyte."""
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": KiB, "MIB": MiB, "GIB": GiB}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+
+
+def parse_size(text: str, parameter: str = "size") -> int:
+    """Return the number of bytes in a size such as `10MB` (10,000,000), `64MiB` (67,108,864) or `100000`.
+
+    Args:
+      text: a number with an optional unit: B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
+      parameter: how the error names the value.
+
+    Raises:
+      ConfigurationError: not a size, or less than one byte.
+    """
+    match = _SIZE.fullmatch(text)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise ConfigurationError(f"{parameter}={text!r} is not a size: write bytes or a unit, as 100000, 10MB or 64MiB")
+    size = int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+    if size < 1:
+        raise ConfigurationError(f"{parameter}={text!r} must be at least 1 byte")
+    return size
+
+
+def format_size(size: int) -> str:
+    """Return a size for people: `512 B`, `1.5 MB` (powers of 1000)."""
+    number = float(size)
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            break
+        number /= 1000
+    return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"
