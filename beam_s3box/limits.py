@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.sizes import GiB, KiB, MiB, parse_size
+from beam_s3box.sizes import GiB, MiB, parse_size
 from beam_s3box.streams import Stream
 
 DEFAULT_OBJECT_BYTES = 64 * MiB
@@ -20,13 +19,6 @@ MAX_OBJECT_BYTES = 1 * GiB
 
 MIN_BYTES = 64
 """Below this the frame of a gzip file alone would not fit."""
-
-MAX_SEGMENT_BYTES = 1 * MiB
-"""Raw bytes of a segment: larger ones compress no better, and runners' state holds elements of about 1 MB well."""
-
-_SMALL_SEGMENT_BYTES = 64 * KiB
-"""Raw bytes: twice deflate's window; segments below this compress visibly worse."""
-
 
 @dataclasses.dataclass(frozen=True)
 class StreamLimits:
@@ -56,12 +48,6 @@ class StreamLimits:
             raise ConfigurationError(
                 f"seconds={self.seconds!r} must be a number above 0; None means no time limit"
             )
-
-    @functools.cached_property
-    def segment_bytes(self) -> int:
-        """Raw bytes at which a segment is cut: small enough to fill a shard well, large enough to compress well."""
-        smallest = min(self.object_bytes, self.raw_bytes or self.object_bytes)
-        return min(MAX_SEGMENT_BYTES, max(smallest // 4, min(smallest, _SMALL_SEGMENT_BYTES)))
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]

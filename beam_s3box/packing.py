@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from beam_s3box.limits import StreamLimits
 from beam_s3box.shards import NOTHING, Segment, Size
+from beam_s3box.sizes import KiB, MiB
 
 BY_OBJECT_BYTES: Final = "object_bytes"
 BY_RAW_BYTES: Final = "raw_bytes"
@@ -20,6 +21,15 @@ BY_INPUT_END: Final = "input_end"
 
 REASONS: Final = (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_BUNDLE_END, BY_INPUT_END)
 """Why a shard was sealed: a limit was met, a bundle ended with at least half a shard, or the input ended."""
+
+MAX_SEGMENT_BYTES: Final = 1 * MiB
+"""Raw bytes of a segment: larger ones compress no better, and runners' state holds elements of about 1 MB well."""
+
+_SMALL_SEGMENT_BYTES: Final = 64 * KiB
+"""Raw bytes: twice deflate's window; segments below this compress visibly worse."""
+
+_SEGMENTS_A_SHARD: Final = 4
+"""At least so many segments where the limit is small, so that a shard is filled well."""
 
 _UNLIMITED: Final = 1 << 62
 
@@ -37,16 +47,25 @@ class Frame(NamedTuple):
 
 
 class Capacity(NamedTuple):
-    """How much of a stream's records fits a shard, and what each segment takes beside its own size."""
+    """How much of a stream's records fits a shard.
+
+    Attributes:
+      room: what the limits leave for segments.
+      joint: what each segment takes beside its own size.
+      segment_bytes: raw bytes at which a segment is cut, at the most half as much again: few enough to fill a shard
+        well and never to exceed it, enough to compress well.
+    """
 
     room: Size
     joint: Size
+    segment_bytes: int
 
     @classmethod
     def of(cls, limits: StreamLimits, frame: Frame) -> Capacity:
         """Return what the limits leave for records, the format's frame taken off."""
         whole = Size(limits.object_bytes, limits.raw_bytes or _UNLIMITED, limits.records or _UNLIMITED)
-        return cls(whole.minus(frame.shard), frame.joint)
+        room = whole.minus(frame.shard)
+        return cls(room, frame.joint, _segment_bytes(room.minus(frame.joint)))
 
     def cost(self, segment: Segment) -> Size:
         """Return what the segment takes in a shard, its joint included."""
@@ -131,6 +150,13 @@ class Pile:
         """Return the segments that are held and hold nothing."""
         segments, self._segments, self.size = tuple(self._segments), [], NOTHING
         return segments
+
+
+def _segment_bytes(room: Size) -> int:
+    # what deflate can't compress it may grow by an eighth (level 1), the ends of its blocks not counted
+    harmless = (room.object_bytes - 16) * 8 // 9
+    smallest = min(harmless * 2 // 3, room.raw_bytes)
+    return max(1, min(MAX_SEGMENT_BYTES, max(smallest // _SEGMENTS_A_SHARD, min(smallest, _SMALL_SEGMENT_BYTES))))
 
 
 def _exceeded(size: Size, room: Size, *, strictly: bool) -> str | None:

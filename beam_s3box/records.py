@@ -72,15 +72,17 @@ class RecordRules(NamedTuple):
 
     def check(self, line: bytes) -> None:
         """Raise RecordError if the line breaks a rule."""
-        if self.max_bytes is not None and len(line) + line.count(b"|") > self.max_bytes:
+        if self.max_bytes is not None and 2 * len(line) > self.max_bytes:
             size = len(line) + line.count(b"|")
-            raise RecordError(f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE)
+            if size > self.max_bytes:
+                raise RecordError(f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE)
         if self.forbid_nul and b"\\u0000" in line and _NUL_ESCAPE.search(line):
             raise RecordError("has a NUL character (\\u0000), which Redshift can't store", NUL_CHARACTER)
 
     def may_break(self, lines: list[bytes], text: bytes) -> bool:
         """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
-        if self.forbid_nul and b"\\u0000" in text:
+        # few records have a backslash, and looking for one byte is ten times as fast as for six
+        if self.forbid_nul and b"\\" in text and b"\\u0000" in text:
             return True
         return self.max_bytes is not None and 2 * len(text) > self.max_bytes and 2 * max(map(len, lines)) > self.max_bytes
 

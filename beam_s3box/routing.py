@@ -8,6 +8,7 @@ lines of a batch are checked together; only when that fails are they checked one
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import numbers
@@ -33,6 +34,9 @@ from beam_s3box.records import (
     raw_of,
 )
 from beam_s3box.streams import Stream
+
+_KNOWN_STREAMS = 10_000
+"""Streams whose checked names a router remembers."""
 
 StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
 
@@ -110,6 +114,7 @@ class Router:
         self._fields = tuple(dict.fromkeys(filter(None, (naming.domain_field, naming.namespace_field))))
         self._decode = _decoder(self._fields)
         self._key_of = _key_reader(self._fields)
+        self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
         self._texts_only = naming.stream is None and not naming.is_keyed
 
     def route(self, element: Any) -> tuple[Stream, bytes] | Refused:
@@ -178,10 +183,11 @@ class Router:
 
     def _is_clean(self, lines: list[bytes]) -> bool:
         """Return whether all lines are single lines of valid UTF-8 that break no rule, by looking at them together."""
-        text = b"\n".join(lines)
-        if b"\r" in text or text.count(b"\n") != len(lines) - 1 or self._rules.may_break(lines, text):
+        text = b"".join(lines)
+        if b"\n" in text or b"\r" in text or self._rules.may_break(lines, text):
             return False
-        return text.isascii() or _is_utf8(text)
+        # a separator keeps what is broken at the end of one line from being mended by the next
+        return text.isascii() or _is_utf8(b"\n".join(lines))
 
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
         """Return the stream of a line, whose syntax and UTF-8 this checks whole."""
@@ -197,7 +203,7 @@ class Router:
             return self._stream_of_fields(_parse(line))
         return self._stream_of_key(self._key_of(decoded))
 
-    def _stream_of_key(self, key: Any) -> Stream:
+    def _check_key(self, key: Any) -> Stream:
         """Return the stream for what the decoder found in the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
         return self._stream_of_fields(values)

@@ -1,7 +1,77 @@
-"""Object stores: S3, a local folder, memory. Only `s3` imports boto3, and only when a client is needed."""
+"""Object stores: S3, a local folder, memory. boto3 is imported when a client is needed, and not before."""
 
 from __future__ import annotations
 
-from beam_s3box.stores.base import ObjectInfo, Store
+import os
+import re
+from collections.abc import Callable
 
-__all__ = ["ObjectInfo", "Store"]
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.stores.base import ObjectInfo, Store
+from beam_s3box.stores.local import LocalStore
+from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_settings import Credentials, S3Settings
+
+__all__ = ["Credentials", "LocalStore", "MemoryStore", "ObjectInfo", "S3Settings", "S3Store", "Store", "open_store"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HALF_SCHEME = re.compile(r"(s3|file|memory):", re.IGNORECASE)
+_STORE_METHODS = ("url", "put", "get", "stat", "list", "delete", "check_writable")
+
+
+def open_store(
+    destination: str | os.PathLike[str] | Store,
+    settings: S3Settings | None = None,
+    credentials: Callable[[], Credentials | None] | None = None,
+) -> Store:
+    """Return the store that a destination names; nothing is connected, read or created yet.
+
+    Args:
+      destination: `s3://bucket/prefix`, `file:///folder` (taken as it is, not percent-decoded), a folder's path,
+        `memory://name`, or a store, which is returned as it is.
+      settings: how to reach S3; the other stores have no use for it.
+      credentials: see `S3Store`.
+
+    Raises:
+      ConfigurationError: none of these.
+    """
+    if isinstance(destination, os.PathLike):
+        return LocalStore(destination)
+    if not isinstance(destination, str):
+        return _check_store(destination)
+    scheme = _SCHEME.match(destination)
+    if scheme is None:
+        return LocalStore(_check_path(destination))
+    match scheme[1].lower():
+        case "s3":
+            return S3Store(f"s3://{destination[scheme.end() :]}", settings or S3Settings(), credentials)
+        case "file":
+            return LocalStore(_check_absolute(destination, destination[scheme.end() :]))
+        case "memory":
+            return MemoryStore(destination[scheme.end() :])
+    raise ConfigurationError(
+        f"destination={destination!r} has a scheme that is not known: write s3://bucket/prefix, file:///folder, "
+        "memory://name or a folder's path, or give a store of your own"
+    )
+
+
+def _check_store(store: Store) -> Store:
+    missing = [name for name in _STORE_METHODS if not callable(getattr(store, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"destination={store!r} must be text, a path or a store; it has no method {missing[0]}()"
+        )
+    return store
+
+
+def _check_path(path: str) -> str:
+    if not path or _HALF_SCHEME.match(path):
+        raise ConfigurationError(f"destination={path!r} must be s3://bucket/prefix, file:///folder or a folder's path")
+    return path
+
+
+def _check_absolute(url: str, path: str) -> str:
+    if not path.startswith("/"):
+        raise ConfigurationError(f"destination={url!r} must have three slashes and no host, as in file:///folder")
+    return path

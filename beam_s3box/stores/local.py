@@ -1,0 +1,177 @@
+"""Objects as files in a local folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import uuid
+from collections.abc import Iterator
+
+from beam_s3box.errors import AccessError, ConfigurationError, ObjectExistsError, ObjectNotFoundError, StoreError
+from beam_s3box.stores.base import ObjectInfo, check_key
+
+_TEMPORARY_PREFIX = ".beam_s3box-"
+_TEMPORARY_SUFFIX = ".part"
+_TEMPORARY_NAME = re.compile(rf"{re.escape(_TEMPORARY_PREFIX)}.*{re.escape(_TEMPORARY_SUFFIX)}")
+_READ_BYTES = 1 << 20
+
+
+class LocalStore:
+    """Objects as files below one folder, which is created by the first write.
+
+    A file appears whole under its final name: it is written and synced under another name in the same folder, and
+    then linked. So the file system must know hard links, as all of Linux and macOS do.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # absolute, because a worker may have another working directory
+        self._folder = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
+
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self._folder)!r})"
+
+    @property
+    def root(self) -> str:
+        """URL of the root; its path is as on disk, not percent-encoded."""
+        return "file://" + str(self._folder).rstrip("/")
+
+    def url(self, key: str) -> str:
+        """Return the URL of a key."""
+        return f"{self.root}/{key}"
+
+    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+        """Write an object; see `Store.put`. The checksum and the type are not kept: a file has no place for them."""
+        path = self._path(key)
+        with _translated("write", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _temporary_file(path.parent) as temporary:
+                _write(temporary, body)
+                _publish(temporary, path, replace)
+            _sync_folder(path.parent)
+        return 1
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        path = self._path(key)
+        with _translated("read", path):
+            return path.read_bytes()
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Return what is known of an object; its checksum is computed from its bytes."""
+        path = self._path(key)
+        with _translated("read", path), path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+            status = os.fstat(file.fileno())
+        return ObjectInfo(key, status.st_size, digest.hexdigest(), status.st_mtime)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose key begins with the prefix, by key."""
+        with _translated("list", self._folder):
+            found = sorted(_files(self._folder, prefix))
+        for key, path in found:
+            with _translated("list", path):
+                status = path.stat()
+            yield ObjectInfo(key, status.st_size, None, status.st_mtime)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there; folders stay."""
+        path = self._path(key)
+        with _translated("delete", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+
+    def check_writable(self) -> None:
+        """Raise the error that a write would meet: try a file in the folder, or in the nearest one that exists."""
+        with _translated("write", self._folder), _temporary_file(_nearest_folder(self._folder)):
+            pass
+
+    def _path(self, key: str) -> pathlib.Path:
+        return self._folder / check_key(key)
+
+
+def _nearest_folder(folder: pathlib.Path) -> pathlib.Path:
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder
+
+
+@contextlib.contextmanager
+def _temporary_file(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    path = folder / f"{_TEMPORARY_PREFIX}{uuid.uuid4().hex}{_TEMPORARY_SUFFIX}"
+    try:
+        # not `tempfile`, whose files only their owner may read
+        path.touch(exist_ok=False)
+        yield path
+    finally:
+        # it may have been moved away, or never made
+        path.unlink(missing_ok=True)
+
+
+def _write(path: pathlib.Path, body: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(temporary: pathlib.Path, path: pathlib.Path, replace: bool) -> None:
+    if path.is_dir():
+        raise StoreError(f"write {path} failed: a folder of this name is there")
+    if replace:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError as exc:
+        raise ObjectExistsError(f"write {path} failed: a file of this name is already there") from exc
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """Make the new name as durable as the file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _files(folder: pathlib.Path, prefix: str) -> Iterator[tuple[str, pathlib.Path]]:
+    """Yield key and path of every object below a folder; walks only where the prefix leads, and never out of it."""
+    parent = prefix.rpartition("/")[0]
+    try:
+        start = folder / check_key(parent) if parent else folder
+    except ConfigurationError:
+        # no key begins like that
+        return
+    if not start.is_dir():
+        return
+    for path, _, names in os.walk(start, onerror=_raise):
+        for name in names:
+            file = pathlib.Path(path, name)
+            key = file.relative_to(folder).as_posix()
+            if key.startswith(prefix) and not _TEMPORARY_NAME.fullmatch(name):
+                yield key, file
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+@contextlib.contextmanager
+def _translated(operation: str, path: pathlib.Path) -> Iterator[None]:
+    """Turn errors of the operating system into ours."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
+        if operation == "read":
+            raise ObjectNotFoundError(f"read {path} failed: there is no such file") from exc
+        raise StoreError(f"{operation} {path} failed: {exc.strerror}") from exc
+    except PermissionError as exc:
+        raise AccessError(f"{operation} {path} failed: {exc.strerror}; give this user the right to") from exc
+    except (OSError, ValueError) as exc:
+        # ValueError: a name that no file can have, as one with a zero byte
+        raise StoreError(f"{operation} {path} failed: {getattr(exc, 'strerror', None) or exc}") from exc

@@ -1,0 +1,70 @@
+"""Attempts at a request: how many, and how long to wait between them."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from beam_s3box.errors import StoreError, TransientStoreError
+
+T = TypeVar("T")
+
+
+def _random() -> float:
+    # by name: a pickled `random.random` carries its generator's state, and all workers would wait in step
+    return random.random()  # noqa: S311 - it spreads load and guards nothing
+
+
+def is_transient(error: StoreError) -> bool:
+    """Return whether another attempt may help."""
+    return isinstance(error, TransientStoreError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Retry:
+    """Repeats what fails for the moment, with exponential backoff and full jitter.
+
+    It stands in for botocore's own retries, whose standard mode shares one quota over all threads of a client: when
+    a whole job is throttled, the quota is gone and requests fail long before their last attempt.
+
+    Attributes:
+      max_attempts: the first included.
+      base_seconds: the longest wait before the second attempt; it doubles from there.
+      cap_seconds: the longest wait of all.
+      sleep: waits that many seconds.
+      random: returns a number from 0 to 1, the share of the longest wait that is taken.
+    """
+
+    max_attempts: int = 8
+    base_seconds: float = 0.25
+    cap_seconds: float = 20.0
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = _random
+
+    def run(self, attempt: Callable[[int], T], worth: Callable[[StoreError], bool] = is_transient) -> tuple[T, int]:
+        """Return what `attempt` returns and the number of attempts that took.
+
+        Args:
+          attempt: does the work; takes the attempt's number, from 1, and names it in the error it raises.
+          worth: whether another attempt may help after this error.
+
+        Raises:
+          StoreError: the last attempt's, or the first that is not worth another one.
+        """
+        number = 1
+        while True:
+            try:
+                return attempt(number), number
+            except StoreError as exc:
+                if number >= self.max_attempts or not worth(exc):
+                    raise
+            self.sleep(self.pause_seconds(number))
+            number += 1
+
+    def pause_seconds(self, number: int) -> float:
+        """Return how long to wait after attempt `number` failed."""
+        # the exponent is bounded, as a float has an end
+        return self.random() * min(self.cap_seconds, self.base_seconds * 2.0 ** min(number - 1, 64))

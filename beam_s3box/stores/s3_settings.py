@@ -1,0 +1,198 @@
+"""How to reach S3 and how objects are written there; and keys given in code, which never travel."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import urllib.parse
+from collections.abc import Mapping
+from typing import NoReturn
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.sizes import GiB, MiB
+
+MIN_PART_BYTES = 5 * MiB
+"""S3 takes no smaller part, but for the last one."""
+
+MAX_PART_BYTES = 5 * GiB
+"""S3 takes no larger part, nor a larger object in one request."""
+
+SSE = ("AES256", "aws:kms")
+"""Server-side encryption that Redshift can read: with S3's keys, or with keys in KMS."""
+
+ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+)
+"""The ready-made access control lists of S3."""
+
+_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/\S+", re.ASCII)
+_STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
+_MAX_TAGS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class S3Settings:
+    """How to reach S3 and how objects are written there. It holds no secret, so it travels with a pipeline.
+
+    Attributes:
+      region: of the bucket; None for what boto3 finds.
+      endpoint_url: of another server that speaks S3; None for AWS.
+      profile: in the AWS configuration files, which every worker must have then.
+      role_arn: a role to assume through STS; its credentials are renewed as they expire.
+      sse: server-side encryption, one of `SSE`; None for the bucket's default.
+      sse_kms_key_id: the KMS key, for `sse="aws:kms"`.
+      storage_class: such as "STANDARD_IA"; None for the server's default.
+      tags: of each object, at most 10.
+      acl: of each object, one of `ACLS`.
+      max_attempts: at each request, the first included.
+      concurrency: parts of one object that are uploaded at the same time.
+      part_bytes: size of a part, 5 MiB to 5 GiB.
+      multipart_bytes: a larger object is uploaded in parts.
+      connect_timeout: seconds for a connection.
+      read_timeout: seconds without a byte from the server.
+      use_ssl: whether AWS is spoken to over TLS; an `endpoint_url` says so itself.
+      verify: whether the server's certificate is checked, or the path of a file with the certificates to trust.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    sse: str | None = None
+    sse_kms_key_id: str | None = None
+    storage_class: str | None = None
+    # copied below; kept out of the hash, which a dict has not
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    acl: str | None = None
+    max_attempts: int = 8
+    concurrency: int = 8
+    part_bytes: int = 16 * MiB
+    multipart_bytes: int = 64 * MiB
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    use_ssl: bool = True
+    verify: bool | str = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", _check_tags(self.tags))
+        self._check_reach()
+        self._check_encryption()
+        _check_choice("acl", self.acl, ACLS)
+        _check_pattern("storage_class", self.storage_class, _STORAGE_CLASS, "as STANDARD_IA")
+        _check_whole("max_attempts", self.max_attempts, 1, 100)
+        _check_whole("concurrency", self.concurrency, 1, 256)
+        _check_whole("part_bytes", self.part_bytes, MIN_PART_BYTES, MAX_PART_BYTES)
+        _check_whole("multipart_bytes", self.multipart_bytes, 1, MAX_PART_BYTES)
+        _check_seconds("connect_timeout", self.connect_timeout)
+        _check_seconds("read_timeout", self.read_timeout)
+
+    def _check_reach(self) -> None:
+        _check_pattern("region", self.region, _REGION, "as eu-central-1")
+        _check_pattern("role_arn", self.role_arn, _ROLE_ARN, "as arn:aws:iam::123456789012:role/name")
+        if self.endpoint_url is not None:
+            _check_endpoint(self.endpoint_url)
+        if self.profile is not None and not (isinstance(self.profile, str) and self.profile.strip()):
+            raise ConfigurationError(
+                f"profile={self.profile!r} must be the name of an AWS profile; None for the default"
+            )
+        if not isinstance(self.use_ssl, bool):
+            raise ConfigurationError(f"use_ssl={self.use_ssl!r} must be True or False")
+        if not isinstance(self.verify, bool) and not (isinstance(self.verify, str) and self.verify):
+            raise ConfigurationError(f"verify={self.verify!r} must be True, False or a file of certificates")
+
+    def _check_encryption(self) -> None:
+        _check_choice("sse", self.sse, SSE)
+        if self.sse_kms_key_id is not None and self.sse != "aws:kms":
+            raise ConfigurationError(
+                f"sse_kms_key_id={self.sse_kms_key_id!r} needs sse='aws:kms', not sse={self.sse!r}: add it, or leave "
+                "the key out"
+            )
+        if self.sse_kms_key_id is not None and not (isinstance(self.sse_kms_key_id, str) and self.sse_kms_key_id):
+            raise ConfigurationError(
+                "sse_kms_key_id must be a KMS key's id, alias or ARN; None for the account's own key"
+            )
+
+
+class Credentials:
+    """AWS keys given in code: never shown, never pickled.
+
+    Attributes:
+      access_key: the access key id.
+      secret_key: the secret access key.
+      token: the session token of temporary keys.
+    """
+
+    __slots__ = ("access_key", "secret_key", "token")
+
+    def __init__(self, access_key: str, secret_key: str, token: str | None = None) -> None:
+        self.access_key = _check_secret("access_key", access_key)
+        self.secret_key = _check_secret("secret_key", secret_key)
+        self.token = None if token is None else _check_secret("token", token)
+
+    def __repr__(self) -> str:
+        # four characters of a key id are enough to tell keys apart, and a short one would be given away
+        shown = f"…{self.access_key[-4:]}" if len(self.access_key) >= 16 else "…"
+        return f"Credentials({shown})"
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigurationError(
+            "keys given in code can't travel with a pipeline: use the environment, a profile, a role or Beam's "
+            "--s3_access_key_id, or give a function that finds the keys on the worker"
+        )
+
+
+def _check_secret(name: str, value: object) -> str:
+    # the value is not shown; white space is what a copied key or token most often has too much
+    if not isinstance(value, str) or not value or any(not "!" <= character <= "~" for character in value):
+        raise ConfigurationError(f"{name} must be printable ASCII text without white space: copy it again")
+    return value
+
+
+def _check_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(tags, Mapping):
+        raise ConfigurationError(f"tags={tags!r} must be a mapping from names to values")
+    if len(tags) > _MAX_TAGS:
+        raise ConfigurationError(f"tags has {len(tags)} entries; S3 takes at most {_MAX_TAGS}")
+    for name, value in tags.items():
+        if not isinstance(name, str) or not isinstance(value, str) or not 1 <= len(name) <= 128 or len(value) > 256:
+            raise ConfigurationError(
+                f"tags has {name!r}: {value!r}; S3 takes names of 1 to 128 and values of at most 256 characters"
+            )
+    return dict(tags)
+
+
+def _check_endpoint(url: object) -> None:
+    parts = urllib.parse.urlsplit(url) if isinstance(url, str) else None
+    if parts is not None and "@" in parts.netloc:
+        raise ConfigurationError("endpoint_url must not hold a user or a password: give keys as AWS keys")
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError(f"endpoint_url={url!r} must be an http:// or https:// URL, as http://localhost:9000")
+
+
+def _check_pattern(name: str, value: object, pattern: re.Pattern[str], example: str) -> None:
+    if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
+        raise ConfigurationError(f"{name}={value!r} is not one: write it {example}, or None for the default")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise ConfigurationError(
+            f"{name}={value!r} must be one of {', '.join(choices)}, or None for the bucket's default"
+        )
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number from {least} to {most}")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name}={value!r} must be a number of seconds above 0")

@@ -1,0 +1,85 @@
+"""Fakes for tests of pipelines that write with this package: a store that fails on purpose."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import fnmatch
+import threading
+from collections.abc import Iterator
+from typing import Literal
+
+from beam_s3box.errors import StoreError, TransientStoreError
+from beam_s3box.stores import ObjectInfo, Store
+
+_LOCK = threading.Lock()
+_PUTS: collections.Counter[str] = collections.Counter()
+
+
+@dataclasses.dataclass(frozen=True)
+class FailingStore:
+    """A store that passes everything on to another, and fails on some writes.
+
+    Attributes:
+      store: the store that keeps the objects.
+      keys: which writes count, as a pattern of keys such as `"data/*"`.
+      succeed: how many of these go well first.
+      fail: how many fail then; None for all that follow.
+      error: what they raise.
+      when: "before": nothing is written; "after": the object is written and the reply is lost.
+    """
+
+    store: Store
+    keys: str = "*"
+    succeed: int = 0
+    fail: int | None = None
+    error: type[StoreError] = TransientStoreError
+    when: Literal["before", "after"] = "before"
+
+    @property
+    def root(self) -> str:
+        """URL of the root."""
+        return self.store.root
+
+    def url(self, key: str) -> str:
+        """Return the URL of a key."""
+        return self.store.url(key)
+
+    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+        """Write an object, or fail."""
+        fails = fnmatch.fnmatchcase(key, self.keys) and self._fails_now()
+        if fails and self.when == "before":
+            raise self._error(key)
+        attempts = self.store.put(key, body, sha256=sha256, content_type=content_type, replace=replace)
+        if fails:
+            raise self._error(key)
+        return attempts
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        return self.store.get(key)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Return what is known of an object."""
+        return self.store.stat(key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose key begins with the prefix, by key."""
+        return self.store.list(prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        self.store.delete(key)
+
+    def check_writable(self) -> None:
+        """Pass the question on."""
+        self.store.check_writable()
+
+    def _fails_now(self) -> bool:
+        with _LOCK:
+            _PUTS[self.root] += 1
+            number = _PUTS[self.root]
+        return number > self.succeed and (self.fail is None or number <= self.succeed + self.fail)
+
+    def _error(self, key: str) -> StoreError:
+        return self.error(f"PutObject {self.url(key)} failed on purpose")

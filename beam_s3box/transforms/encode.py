@@ -1,0 +1,147 @@
+"""EncodeSegments: records in, whole shards and rest segments out, bundle by bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.typehints import List as BeamList
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_s3box import metrics
+from beam_s3box.cutter import Cuttings, ShardCutter
+from beam_s3box.dead_letters import DeadLetter
+from beam_s3box.errors import RecordError
+from beam_s3box.routing import Refused, Router
+from beam_s3box.runs import new_token
+from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import BeamCounts, codec_threads, window_name
+
+SHARDS = "shards"
+DEAD_LETTERS = "dead_letters"
+
+_ORIGIN_CHARACTERS = 12
+_GLOBAL = GlobalWindow()
+
+
+class EncodeSegments(beam.DoFn):
+    """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
+
+    Outputs: rest segments by stream; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: DeadLetter. Takes elements
+    one by one or, from a step that yields lists, a batch at a time.
+    """
+
+    def __init__(self, plan: WritePlan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        """Check that the run may write, and prepare what lives as long as the worker."""
+        if self._plan.check_run:
+            self._plan.claim.check(self._plan.store)
+        self._router = Router(self._plan.naming, self._plan.rules)
+        self._counts = BeamCounts()
+
+    def start_bundle(self) -> None:
+        """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
+        plan = self._plan
+        origin = new_token(_ORIGIN_CHARACTERS)
+        self._cutter = ShardCutter(plan.format, plan.limits_of, codec_threads(), origin, plan.budget)
+        self._windows: dict[str, Any] = {"": _GLOBAL}
+        self._records_in = 0
+
+    def process(self, element: Any) -> Iterator[Any] | None:
+        """Take one element; outputs come when a shard is whole."""
+        return self._outputs(self._add(element, ""))
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: list[Any]) -> Iterator[Any] | None:
+        """Take a batch of elements, in order."""
+        return self._outputs(self._add_batch(batch, ""))
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches: a list of whatever comes in."""
+        return BeamList[input_element_type]
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Give out all that is left."""
+        self._counts.count(metrics.RECORDS_IN, self._records_in)
+        yield from self._emit(self._cutter.finish())
+
+    def _add(self, element: Any, window: str) -> list[Refused]:
+        self._records_in += 1
+        routed = self._router.route(element)
+        if isinstance(routed, Refused):
+            return [routed]
+        stream, line = routed
+        self._cutter.add((stream, window), (line,))
+        return []
+
+    def _add_batch(self, batch: list[Any], window: str) -> list[Refused]:
+        if set(map(type, batch)) != {bytes}:
+            return [refused for element in batch for refused in self._add(element, window)]
+        self._records_in += len(batch)
+        groups, refused = self._router.route_lines(batch)
+        for stream, lines in groups.items():
+            self._cutter.add((stream, window), lines)
+        return refused
+
+    def _outputs(self, refused: list[Refused]) -> Iterator[Any] | None:
+        """Return what to emit by now, None for nothing: a generator for each element would cost more than its record."""
+        cuttings = self._cutter.take()
+        if not refused and not cuttings.shards and not cuttings.rests:
+            return None
+        return self._emit_all(refused, cuttings)
+
+    def _emit_all(self, refused: list[Refused], cuttings: Cuttings) -> Iterator[Any]:
+        for record in refused:
+            yield self._dead_letter(record)
+        yield from self._emit(cuttings)
+
+    def _emit(self, cuttings: Cuttings) -> Iterator[Any]:
+        for shard in cuttings.shards:
+            yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
+        for (stream, window), segment in cuttings.rests:
+            self._counts.count(metrics.REST_BYTES, len(segment.data))
+            yield self._in_window((tuple(stream), tuple(segment)), window)
+
+    def _in_window(self, value: Any, window: str) -> WindowedValue:
+        actual = self._windows[window]
+        return WindowedValue(value, actual.max_timestamp(), (actual,))
+
+    def _dead_letter(self, refused: Refused) -> beam.pvalue.TaggedOutput:
+        if self._plan.fail_on_bad_record:
+            raise RecordError(
+                f"{refused.reason}: {refused.detail}; the record begins {refused.raw[:200]!r}. "
+                "on_bad_record='dead_letter' keeps such records aside instead",
+                refused.reason,
+            )
+        self._counts.count(metrics.DEAD_LETTERS)
+        self._counts.count(f"{metrics.DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
+        return beam.pvalue.TaggedOutput(DEAD_LETTERS, DeadLetter.of(refused))
+
+
+class EncodeWindowedSegments(EncodeSegments):
+    """The same for records in windows; apart, because asking for the window costs as much as routing a record."""
+
+    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:  # type: ignore[override]
+        """Take one element of one window."""
+        return self._outputs(self._add(element, self._name(window)))
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, batch: list[Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:  # type: ignore[override]
+        """Take a batch of elements of one window, in order."""
+        return self._outputs(self._add_batch(batch, self._name(window)))
+
+    def start_bundle(self) -> None:
+        """Begin with empty buffers."""
+        super().start_bundle()
+        self._names: dict[Any, str] = {}
+
+    def _name(self, window: Any) -> str:
+        name = self._names.get(window)
+        if name is None:
+            name = self._names[window] = window_name(window)
+            self._windows[name] = window
+        return name

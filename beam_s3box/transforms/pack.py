@@ -1,0 +1,56 @@
+"""PackShards: the rests of all bundles become shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from beam_s3box.packing import BY_INPUT_END, Capacity, Pile
+from beam_s3box.shards import SealedShard, Segment
+from beam_s3box.streams import Stream
+from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import window_name
+
+_ORIGIN = "rest"
+
+
+class PackShards(beam.PTransform):
+    """Groups rest segments by stream and cuts them into shards: the form for bounded input, without timers.
+
+    *Windows*: a shard never spans two.
+    """
+
+    def __init__(self, plan: WritePlan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, rests: beam.PCollection) -> beam.PCollection:
+        """Return the shards, not uploaded yet."""
+        return (
+            rests
+            | "GroupRests" >> beam.GroupByKey()
+            | "CutShards" >> beam.ParDo(_CutShards(self._plan)).with_output_types(SealedShard)
+        )
+
+
+class _CutShards(beam.DoFn):
+    def __init__(self, plan: WritePlan) -> None:
+        self._plan = plan
+
+    def process(
+        self, element: tuple[tuple[str, str], Iterable[tuple[Any, ...]]], window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[SealedShard]:
+        """Cut the segments of one stream while iterating: no more than one shard is held."""
+        names, segments = element
+        stream = Stream(*names)
+        pile = Pile(Capacity.of(self._plan.limits_of(stream), self._plan.format.frame))
+        sequence = 0
+        for segment in segments:
+            for parcel in pile.add(Segment(*segment)):
+                yield SealedShard(stream, window_name(window), _ORIGIN, sequence, parcel.reason, parcel.segments)
+                sequence += 1
+        if pile:
+            parcel = pile.seal(BY_INPUT_END)
+            yield SealedShard(stream, window_name(window), _ORIGIN, sequence, parcel.reason, parcel.segments)

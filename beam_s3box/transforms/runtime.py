@@ -1,0 +1,59 @@
+"""What a worker process shares between DoFns: threads, counters, names of windows."""
+
+from __future__ import annotations
+
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from apache_beam.metrics import Metrics as BeamMetrics
+from apache_beam.metrics.metricbase import Counter, Distribution
+from apache_beam.transforms.window import GlobalWindow, IntervalWindow
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_s3box.metrics import NAMESPACE, PROGRESS
+
+
+@functools.cache
+def codec_threads() -> ThreadPoolExecutor:
+    """Return this process's threads for compression, one a core: zlib-ng works without the GIL."""
+    return ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
+
+
+class BeamCounts:
+    """Counts into Beam's metrics, and beside them into this process's progress; only for a bundle's own thread."""
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter."""
+        _counter(name).inc(number)
+        PROGRESS.count(name, number)
+
+    def measure(self, name: str, value: int) -> None:
+        """Add a value to a distribution."""
+        _distribution(name).update(value)
+        PROGRESS.measure(name, value)
+
+
+def window_name(window: object) -> str:
+    """Return the window's name in keys: "" for the global window, else its bounds in UTC, which sort by time."""
+    if isinstance(window, GlobalWindow):
+        return ""
+    if isinstance(window, IntervalWindow):
+        return f"{_compact(window.start)}-{_compact(window.end)}"
+    return f"until-{_compact(window.end)}"  # type: ignore[attr-defined]
+
+
+def _compact(timestamp: Timestamp) -> str:
+    moment = timestamp.to_utc_datetime()
+    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
+    return f"{moment:%Y%m%dT%H%M%S}{fraction}Z"
+
+
+@functools.cache
+def _counter(name: str) -> Counter:
+    return BeamMetrics.counter(NAMESPACE, name)
+
+
+@functools.cache
+def _distribution(name: str) -> Distribution:
+    return BeamMetrics.distribution(NAMESPACE, name)

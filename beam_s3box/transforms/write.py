@@ -1,0 +1,258 @@
+"""WriteToS3Box: from any PCollection to gzip JSON shards in an object store, and the manifests that COPY takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import S3Options
+from apache_beam.transforms.display import DisplayDataItem
+from apache_beam.transforms.trigger import AccumulationMode, DefaultTrigger
+from apache_beam.transforms.window import GlobalWindows
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.dead_letters import DeadLetter
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format, format_named
+from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
+from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
+from beam_s3box.manifests import Manifest, Manifests
+from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.routing import StreamFunction, StreamNaming
+from beam_s3box.runs import check_run_id, new_run_id, new_token
+from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.stores import Store, open_store
+from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.transforms.dead_letters import WriteDeadLetters
+from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.manifests import WriteManifests
+from beam_s3box.transforms.pack import PackShards
+from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.s3_options import credentials_of_options, settings_with_options
+from beam_s3box.transforms.upload import UploadShards
+
+_ATTEMPT_CHARACTERS = 32
+_REST = tuple[tuple[str, str], tuple[bytes, int, int, int]]
+
+OnBadRecord = Literal["dead_letter", "fail"]
+
+
+class WriteToS3BoxResult(NamedTuple):
+    """What a write gives back.
+
+    Attributes:
+      shards: one ShardFile for each object, in its window.
+      manifests: one Manifest for each manifest; empty without manifests.
+      dead_letters: one DeadLetter for each record that could not be packed.
+    """
+
+    shards: beam.PCollection[ShardFile]
+    manifests: beam.PCollection[Manifest]
+    dead_letters: beam.PCollection[DeadLetter]
+
+
+class WriteToS3Box(beam.PTransform):
+    """Writes records, grouped by stream, as gzip JSON shards, and the manifests that list them.
+
+    Takes dicts, JSON text (`str` or `bytes`), Beam rows, NamedTuples, dataclasses, or any of these keyed as
+    `((domain, namespace), record)`.
+
+    *Guarantees*: a pipeline that ends well has every accepted record in exactly one listed shard, and every other one
+    in `dead_letters`. A failure leaves at worst unlisted shards, never a manifest that lists a shard which is missing,
+    partial or doubled. An upload that fails after its retries fails the pipeline.
+
+    *Windows*: a shard never spans two windows, and each window has manifests of its own. Merging windows (sessions) are
+    refused.
+
+    *Example*:
+
+        result = records | WriteToS3Box(
+            "s3://bucket/flights",
+            domain_field="carrier",
+            namespace_field="origin",
+            limits=StreamLimits(object_bytes=64 * MiB),
+        )
+
+    Args:
+      destination: `s3://bucket/prefix`, `file:///path`, a local path, `memory://name`, or a Store.
+      domain, namespace: constants that name the stream.
+      domain_field, namespace_field: top-level fields whose text or number names the stream.
+      stream: a function from the record, as a mapping, to (domain, namespace).
+      limits: of a shard: a StreamLimits, a mapping from patterns such as `"web/*"`, or a function of the stream.
+        Default: objects of 64 MiB.
+      format: `"json-lines"`, `"json-array"`, or a Format.
+      manifests: Manifests, or None for none; `"auto"`: one per stream if COPY can load the format.
+      run_id: names the run in every key; default: a new one that sorts by time, made here.
+      on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
+      max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
+      s3: settings of S3 beyond Beam's `--s3_*` options, which give endpoint, region and keys.
+      upload_concurrency: uploads at a time in each worker process.
+      key_template: of a shard's key below the destination.
+
+    Raises:
+      ConfigurationError: an argument that can't work; names parameter, value, rule and way out.
+    """
+
+    def __init__(
+        self,
+        destination: str | os.PathLike[str] | Store,
+        *,
+        domain: str | None = None,
+        namespace: str | None = None,
+        domain_field: str | None = None,
+        namespace_field: str | None = None,
+        stream: StreamFunction | None = None,
+        limits: Limits | None = None,
+        format: str | Format = "json-lines",
+        manifests: Manifests | None | Literal["auto"] = "auto",
+        run_id: str | None = None,
+        on_bad_record: OnBadRecord = "dead_letter",
+        max_record_bytes: int | None = None,
+        s3: S3Settings | None = None,
+        upload_concurrency: int = 8,
+        key_template: str = DEFAULT_DATA_KEY,
+    ) -> None:
+        super().__init__()
+        self._destination = destination
+        self._naming = StreamNaming(domain, namespace, domain_field, namespace_field, stream)
+        self._limits = limits if limits is not None else StreamLimits()
+        self._limits_of = limits_by_stream(self._limits)
+        self._format = format_named(format)
+        self._manifests = _manifests_for(self._format, manifests)
+        self._rules = _rules_for(self._manifests, max_record_bytes)
+        self._given_run_id = run_id
+        self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
+        self._fail_on_bad_record = _is_fail(on_bad_record)
+        self._s3 = s3
+        self._upload_concurrency = _checked_concurrency(upload_concurrency)
+        self._key_template = key_template
+        Layout(self.run_id, data_key=key_template)
+        open_store(destination, s3)
+
+    def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
+        """Return the shards, manifests and dead letters of the records."""
+        _check_windowing(records)
+        plan = self._plan(records.pipeline.options.view_as(S3Options))
+        encoded = records | "EncodeSegments" >> _encoder(plan, records).with_outputs(SHARDS, DEAD_LETTERS, main="rests")
+        packed = encoded["rests"] | "PackShards" >> PackShards(plan)
+        whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
+        rest = packed | "UploadPacked" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
+        shards = (whole, rest) | "ShardFiles" >> beam.Flatten()
+        letters = beam.ParDo(WriteDeadLetters(plan)).with_output_types(DeadLetter)
+        return WriteToS3BoxResult(
+            shards=shards,
+            manifests=self._write_manifests(shards, plan),
+            dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> letters,
+        )
+
+    def display_data(self) -> dict[str, Any]:
+        """Return the settings that runners show beside the step."""
+        naming = self._naming
+        limits = self._limits
+        by_stream = "by function" if callable(limits) else "by pattern" if isinstance(limits, Mapping) else str(limits)
+        return {
+            "destination": DisplayDataItem(str(self._destination), label="Destination"),
+            "run_id": DisplayDataItem(self.run_id, label="Run id"),
+            "format": DisplayDataItem(self._format.name, label="Format"),
+            "limits": DisplayDataItem(by_stream, label="Limits of a shard"),
+            "manifests": DisplayDataItem(str(self._manifests), label="Manifests"),
+            "domain": DisplayDataItem(_named_by(naming.domain, naming.domain_field, naming), label="Domain"),
+            "namespace": DisplayDataItem(_named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"),
+            "on_bad_record": DisplayDataItem("fail" if self._fail_on_bad_record else "dead_letter"),
+            "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
+        }
+
+    def _plan(self, options: S3Options) -> WritePlan:
+        settings = settings_with_options(self._s3 or S3Settings(), options)
+        store = open_store(self._destination, settings, credentials_of_options)
+        layout = Layout.below(store.root, self.run_id, self._key_template)
+        return WritePlan(
+            store=store,
+            layout=layout,
+            format=self._format,
+            naming=self._naming,
+            rules=self._rules,
+            limits_of=self._limits_of,
+            claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS)),
+            check_run=self._given_run_id is not None,
+            fail_on_bad_record=self._fail_on_bad_record,
+            upload_concurrency=self._upload_concurrency,
+        )
+
+    def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
+        if self._manifests is None:
+            return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
+        return shards | "WriteManifests" >> WriteManifests(plan, self._manifests)
+
+
+class _Drop(beam.DoFn):
+    def process(self, element: Any) -> None:
+        """Emit nothing."""
+
+
+def _encoder(plan: WritePlan, records: beam.PCollection[Any]) -> beam.ParDo:
+    in_global_window = isinstance(records.windowing.windowfn, GlobalWindows)
+    encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
+    return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: DeadLetter})
+
+
+def _check_windowing(records: beam.PCollection[Any]) -> None:
+    windowing = records.windowing
+    if windowing.windowfn.is_merging():
+        raise ConfigurationError(
+            f"the input's windows ({windowing.windowfn}) merge, and a shard that is sealed can't move to another window: "
+            "use fixed, sliding or other windows that don't merge, or WindowInto(GlobalWindows()) before the write"
+        )
+    if windowing.accumulation_mode == AccumulationMode.ACCUMULATING and windowing.triggerfn != DefaultTrigger():
+        raise ConfigurationError(
+            "the input's accumulation mode is ACCUMULATING: later manifests would list shards again, and COPY would load "
+            "them twice; use AccumulationMode.DISCARDING"
+        )
+    if not records.is_bounded:
+        raise ConfigurationError(
+            "the input is unbounded, and this version writes bounded input only: its shards would wait for an end that "
+            "never comes; bound the input, for instance by max_read_time or a range of files"
+        )
+
+
+def _manifests_for(format: Format, manifests: Manifests | None | Literal["auto"]) -> Manifests | None:
+    if manifests == "auto":
+        return Manifests() if format.copy_clause else None
+    if manifests is not None and not isinstance(manifests, Manifests):
+        raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, None or 'auto'")
+    if manifests is not None and format.copy_clause is None:
+        raise ConfigurationError(
+            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY takes a whole array for one row; "
+            "use format='json-lines', or manifests=None"
+        )
+    return manifests
+
+
+def _rules_for(manifests: Manifests | None, max_record_bytes: int | None) -> RecordRules:
+    if max_record_bytes is None:
+        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if manifests else None, manifests is not None)
+    if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
+        raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
+    return RecordRules(max_record_bytes, manifests is not None)
+
+
+def _is_fail(on_bad_record: str) -> bool:
+    if on_bad_record not in ("dead_letter", "fail"):
+        raise ConfigurationError(f"on_bad_record={on_bad_record!r} must be 'dead_letter' or 'fail'")
+    return on_bad_record == "fail"
+
+
+def _checked_concurrency(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 256:
+        raise ConfigurationError(f"upload_concurrency={value!r} must be a whole number from 1 to 256")
+    return value
+
+
+def _named_by(constant: str | None, field: str | None, naming: StreamNaming) -> str:
+    if field is not None:
+        return f"field {field}"
+    if constant is not None:
+        return constant
+    return "by key" if naming.is_keyed else "by function"

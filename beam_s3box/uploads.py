@@ -1,0 +1,142 @@
+"""Shards become objects: joined, named by their content, written once, several at a time."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import time
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
+
+from beam_s3box import metrics
+from beam_s3box.errors import ObjectExistsError
+from beam_s3box.formats import Format
+from beam_s3box.layout import Layout
+from beam_s3box.metrics import Metrics
+from beam_s3box.shards import SealedShard, ShardFile, total_size
+from beam_s3box.sizes import MiB
+from beam_s3box.stores import Store
+
+_MAX_WAITING_BYTES = 64 * MiB
+"""Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
+
+
+def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str) -> int:
+    """Write an object that must not be there yet, and return the attempts that took.
+
+    An object that is there with the same bytes is a success: the reply to an earlier attempt was lost.
+
+    Raises:
+      ObjectExistsError: another object is there.
+      StoreError: the store refused or failed, after its retries.
+    """
+    try:
+        return store.put(key, body, sha256=sha256, content_type=content_type)
+    except ObjectExistsError:
+        found = store.stat(key)
+        if (found.size, found.sha256) != (len(body), sha256):
+            raise
+        return 1
+
+
+class Uploaded(NamedTuple):
+    """A shard that is in the store, and what that took."""
+
+    file: ShardFile
+    attempts: int
+    milliseconds: int
+
+
+class Uploader:
+    """Writes shards to their final keys, create-only. Safe from many threads."""
+
+    def __init__(self, store: Store, format: Format, layout: Layout) -> None:
+        self._store = store
+        self._format = format
+        self._layout = layout
+
+    def upload(self, shard: SealedShard) -> Uploaded:
+        """Join a shard's segments, write the object, and return its description.
+
+        Raises:
+          StoreError: the store refused or failed, after its retries; names bucket, key, error code and attempts.
+        """
+        begun = time.monotonic()
+        body = self._format.join(shard.segments)
+        sha256 = hashlib.sha256(body).hexdigest()
+        key = self._layout.shard(shard, sha256, self._format.extension)
+        attempts = put_once(self._store, key, body, sha256, self._format.content_type)
+        file = self._describe(shard, key, len(body), sha256)
+        return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
+
+    def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
+        size = total_size(shard.segments)
+        frame = self._format.frame
+        raw_bytes = size.raw_bytes + frame.shard.raw_bytes + (len(shard.segments) - 1) * frame.joint.raw_bytes
+        return ShardFile(
+            domain=shard.stream.domain,
+            namespace=shard.stream.namespace,
+            window=shard.window,
+            url=self._store.url(key),
+            key=key,
+            records=size.records,
+            raw_bytes=raw_bytes,
+            object_bytes=object_bytes,
+            sha256=sha256,
+            sealed_by=shard.reason,
+        )
+
+
+class UploadQueue:
+    """Uploads shards on several threads, with a bound on what waits; one thread adds and takes.
+
+    The first upload that fails raises at the next call; nothing is dropped in silence.
+    """
+
+    def __init__(self, uploader: Uploader, threads: Executor, counts: Metrics) -> None:
+        self._uploader = uploader
+        self._threads = threads
+        self._counts = counts
+        self._waiting: collections.deque[tuple[Future[Uploaded], int]] = collections.deque()
+        self._waiting_bytes = 0
+
+    def add(self, shard: SealedShard) -> list[ShardFile]:
+        """Queue a shard; return those that are in the store by now. Waits while too much is on its way."""
+        size = total_size(shard.segments).object_bytes
+        files = self._take_finished()
+        while self._waiting and self._waiting_bytes + size > _MAX_WAITING_BYTES:
+            files.append(self._take())
+        self._waiting.append((self._threads.submit(self._uploader.upload, shard), size))
+        self._waiting_bytes += size
+        return files
+
+    def finish(self) -> list[ShardFile]:
+        """Wait for all uploads and return their shards."""
+        files = []
+        while self._waiting:
+            files.append(self._take())
+        return files
+
+    def abandon(self) -> None:
+        """Forget what is queued: what did not begin never will, the rest ends unlisted."""
+        while self._waiting:
+            self._waiting.popleft()[0].cancel()
+        self._waiting_bytes = 0
+
+    def _take_finished(self) -> list[ShardFile]:
+        files = []
+        while self._waiting and self._waiting[0][0].done():
+            files.append(self._take())
+        return files
+
+    def _take(self) -> ShardFile:
+        future, size = self._waiting.popleft()
+        self._waiting_bytes -= size
+        file, attempts, milliseconds = future.result()
+        self._counts.count(metrics.SHARDS)
+        self._counts.count(f"{metrics.SHARDS}_by_{file.sealed_by}")
+        self._counts.count(metrics.RAW_BYTES, file.raw_bytes)
+        self._counts.count(metrics.OBJECT_BYTES, file.object_bytes)
+        self._counts.measure(metrics.UPLOAD_ATTEMPTS, attempts)
+        self._counts.measure(metrics.UPLOAD_MILLISECONDS, milliseconds)
+        return file

@@ -1,0 +1,37 @@
+"""Write files of records to S3 as gzip JSON shards by stream, with the manifests that Redshift's COPY loads.
+
+    python -m pipelines.backfill --input='data/*.jsonl.gz' --output=s3://bucket/prefix \\
+        --domain_field=carrier --namespace_field=origin
+
+Exit codes: 0 every record is in a listed shard or among the dead letters; 1 the pipeline failed, or records are
+missing; 2 nothing was begun, because an option, the input or the destination can't work; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pipelines.tool_logging import tool_logging
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the backfill and return its exit code.
+
+    Args:
+      argv: options without the program's name; default: the command line's.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    with tool_logging() as log:
+        try:
+            # Beam is imported here and not above, because it logs on import
+            from pipelines.backfill_job import run
+
+            return run(arguments, log)
+        except KeyboardInterrupt:
+            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
+            return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

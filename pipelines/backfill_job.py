@@ -1,0 +1,151 @@
+"""The steps of a backfill: options, checks, pipeline, report."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
+from pipelines.backfill_options import InputOptions, SpeechOptions
+from pipelines.failures import reason_of
+from pipelines.manifest_options import ManifestOptions
+from pipelines.naming_options import NamingOptions
+from pipelines.options import OptionParser
+from pipelines.preflight import check_destination, check_input, check_report
+from pipelines.progress import Progress, shown
+from pipelines.readers import ReadRecords
+from pipelines.report import RunReport, counted, records_in_of
+from pipelines.runners import runner_of
+from pipelines.s3_options import S3WriteOptions
+from pipelines.shard_options import ShardOptions
+from pipelines.summary import WriteSummary, summary_key
+from pipelines.table import balance_line, render_table
+from pipelines.tool_logging import ToolLog
+from pipelines.write_options import Write, WriteOptions, write_of
+
+_LOGGER = logging.getLogger(__name__)
+_PROGRAM = "python -m pipelines.backfill"
+_DESCRIPTION = (
+    "Writes files of records to S3 as gzip JSON shards, grouped by stream, and the manifests that Redshift's COPY loads."
+)
+_MAX_URLS = 5
+"""Manifests that are named on the terminal; the report has all."""
+
+PARSER = OptionParser(
+    _PROGRAM,
+    _DESCRIPTION,
+    (InputOptions, WriteOptions, NamingOptions, ShardOptions, ManifestOptions, S3WriteOptions, SpeechOptions),
+)
+"""The command line."""
+
+
+class Job(NamedTuple):
+    """A backfill that is ready to run.
+
+    Attributes:
+      pipeline: all of its steps.
+      write: what is written, and where.
+      report: path of the report, if one is asked for.
+    """
+
+    pipeline: beam.Pipeline
+    write: Write
+    report: str | None
+
+
+def run(arguments: Sequence[str], log: ToolLog) -> int:
+    """Run the backfill and return its exit code."""
+    text = PARSER.help_asked(arguments)
+    if text is not None:
+        print(text, end="")
+        return 0
+    try:
+        job = prepare(PARSER.parse(arguments), log)
+    except S3BoxError as exc:
+        return _end(2, PARSER.as_flags(str(exc)), log)
+    return _execute(job, log)
+
+
+def prepare(options: PipelineOptions, log: ToolLog) -> Job:
+    """Return the job that the options describe, after all that can be checked before its work was.
+
+    Raises:
+      S3BoxError: an option, the input or the destination can't work.
+    """
+    speech, given = options.view_as(SpeechOptions), options.view_as(InputOptions)
+    log.set_level(speech.log_level)
+    s3 = options.view_as(S3Options)
+    log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
+    # Beam's readers and our stores find the S3 options there
+    FileSystems.set_options(options)
+    write = write_of(options)
+    check_report(speech.report)
+    check_destination(write)
+    check_input(given.input, options)
+    return Job(_pipeline(options, write, ReadRecords(given.input, given.input_format)), write, speech.report)
+
+
+def _pipeline(options: PipelineOptions, write: Write, read: ReadRecords) -> beam.Pipeline:
+    try:
+        pipeline = beam.Pipeline(runner=runner_of(options), options=options)
+    except ValueError as exc:
+        raise ConfigurationError(" ".join(str(exc).split())) from exc
+    result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
+    summary = WriteSummary(write.store, write.transform.run_id, has_manifests=write.has_manifests)
+    tuple(result) | "WriteSummary" >> summary
+    return pipeline
+
+
+def _execute(job: Job, log: ToolLog) -> int:
+    progress = Progress()
+    try:
+        with shown(progress):
+            result = _run_to_end(job.pipeline, progress)
+    except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        if log.shows_tracebacks:
+            _LOGGER.error("the pipeline failed", exc_info=True)
+        return _end(1, f"the pipeline failed: {reason_of(exc)}", log)
+    try:
+        report = RunReport.of_summary(job.write.store.get(summary_key(job.write.transform.run_id)), records_in_of(result))
+    except StoreError as exc:
+        return _end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+    return _tell(report, job, log)
+
+
+def _run_to_end(pipeline: beam.Pipeline, progress: Progress) -> PipelineResult:
+    result = pipeline.run()
+    if not PipelineState.is_terminal(result.state):
+        progress.follow(lambda: counted(result))
+    state = result.wait_until_finish()
+    if state != PipelineState.DONE:
+        raise RuntimeError(f"it ended in the state {state}")
+    return result
+
+
+def _tell(report: RunReport, job: Job, log: ToolLog) -> int:
+    print(f"run {report.run_id} to {job.write.store.root}\n{render_table(report)}\n{balance_line(report)}")
+    for url in report.manifests[:_MAX_URLS]:
+        print(f"manifest {url}")
+    if len(report.manifests) > _MAX_URLS:
+        print(f"… and {len(report.manifests) - _MAX_URLS:,} more manifests")
+    if job.report is not None:
+        try:
+            with open(job.report, "wb") as file:
+                file.write(report.to_json())
+        except OSError as exc:
+            return _end(1, f"the pipeline finished, but --report={job.report!r} can't be written: {exc.strerror}", log)
+    if not report.balances:
+        return _end(1, f"records are missing or doubled: {balance_line(report)}", log)
+    return 0
+
+
+def _end(code: int, message: str, log: ToolLog) -> int:
+    print(f"error: {log.masked(message)}", file=sys.stderr)
+    return code

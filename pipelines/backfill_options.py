@@ -1,0 +1,44 @@
+"""Options of the backfill alone: what it reads, and what it says."""
+
+from __future__ import annotations
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.readers import INPUT_FORMATS
+
+
+class InputOptions(PipelineOptions):
+    """What is read."""
+
+    title = "Input"
+
+    @classmethod
+    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+        parser.add_argument(
+            "--input",
+            metavar="GLOB",
+            action="append",
+            help="files to read, local or s3://, .gz too; may be given several times; required",
+        )
+        parser.add_argument(
+            "--input_format",
+            choices=INPUT_FORMATS,
+            default="auto",
+            help="of the files (default: auto, by extension, else jsonl)",
+        )
+
+
+class SpeechOptions(PipelineOptions):
+    """What the job says while it runs and when it ends."""
+
+    title = "Report"
+
+    @classmethod
+    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+        parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
+        parser.add_argument(
+            "--log_level",
+            choices=("debug", "info", "warning", "error"),
+            default="warning",
+            help="of Beam's and our messages; debug shows the traceback of a failure (default: warning)",
+        )

@@ -1,0 +1,109 @@
+"""What is checked before any work: that input can be read, the destination written, and the run id is free."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+
+from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
+from beam_s3box.layout import Layout
+from beam_s3box.stores import open_store
+from beam_s3box.transforms.s3_options import credentials_of_options
+from pipelines.readers import find_files
+from pipelines.s3_options import reading_settings_of
+from pipelines.write_options import Write
+
+_S3_URL = re.compile(r"(s3://[^/]+)/(.*)", re.DOTALL)
+_WILDCARD = re.compile(r"[*?\[]")
+_CONNECT_SECONDS = 2.0
+_READ_SECONDS = 3.0
+
+
+def check_destination(write: Write) -> None:
+    """Raise the error that the run would meet at its destination.
+
+    Raises:
+      RunExistsError: the run id, where the user gave one, names a run that wrote manifests.
+      StoreError: no such bucket, no right to write, nothing that answers.
+    """
+    write.store.check_writable()
+    if write.is_named:
+        layout = Layout.below(write.store.root, write.transform.run_id)
+        RunClaim(layout, attempt="").check(write.store)
+
+
+def check_input(patterns: Sequence[str] | None, options: PipelineOptions) -> None:
+    """Raise the error that reading would meet.
+
+    Raises:
+      ConfigurationError: no pattern, one that matches nothing, or a file that can't be read.
+    """
+    if not patterns:
+        raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
+    # Beam's own client repeats a request that fails for longer than anybody waits, so ours asks first
+    for pattern in patterns:
+        if pattern.startswith("s3://"):
+            _check_listable(pattern, options)
+    _check_readable(find_files(patterns), options)
+
+
+def check_report(path: str | None) -> None:
+    """Raise ConfigurationError if the report can't be written there."""
+    if path is None:
+        return
+    folder = os.path.dirname(path) or "."
+    target = path if os.path.exists(path) else folder
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
+        raise ConfigurationError(f"--report={path!r} can't be written: it must be a file in a folder that is there")
+
+
+def _check_listable(pattern: str, options: PipelineOptions) -> None:
+    match = _S3_URL.fullmatch(pattern)
+    if match is None:
+        raise ConfigurationError(f"--input={pattern!r} must be s3://bucket/pattern")
+    prefix = _WILDCARD.split(match[2], maxsplit=1)[0]
+    try:
+        next(_quick_store(match[1], options).list(prefix), None)
+    except S3BoxError as exc:
+        raise ConfigurationError(f"--input={pattern!r} can't be read: {exc}") from exc
+
+
+def _check_readable(files: Sequence[FileMetadata], options: PipelineOptions) -> None:
+    buckets: set[str] = set()
+    for file in files:
+        match = _S3_URL.fullmatch(file.path)
+        if match is None:
+            _check_local(file.path)
+        elif match[1] not in buckets:
+            # one object a bucket: a right to list often comes without one to read, and one to read is for all
+            buckets.add(match[1])
+            _check_object(match[1], match[2], options)
+
+
+def _check_local(path: str) -> None:
+    if FileSystems.get_scheme(path) is None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise ConfigurationError(f"--input: {path!r} can't be read: it is no file, or its permissions forbid it")
+
+
+def _check_object(bucket: str, key: str, options: PipelineOptions) -> None:
+    try:
+        _quick_store(bucket, options).stat(key)
+    except ObjectNotFoundError:
+        return  # removed since it was listed: the read itself decides
+    except S3BoxError as exc:
+        raise ConfigurationError(f"--input='{bucket}/{key}' can't be read: {exc}") from exc
+
+
+def _quick_store(bucket: str, options: PipelineOptions):  # type: ignore[no-untyped-def]
+    """Return the bucket as Beam will see it, but for one attempt and short timeouts."""
+    settings = dataclasses.replace(
+        reading_settings_of(options), max_attempts=1, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
+    )
+    return open_store(bucket, settings, credentials_of_options)

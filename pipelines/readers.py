@@ -1,0 +1,314 @@
+"""Reads files of records: JSON lines in batches of lines, other formats through Beam's own IO."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io import fileio
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.typehints import List as BeamList
+from zlib_ng import zlib_ng
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.sizes import KiB, MiB
+
+INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
+"""What can be read; `auto` goes by the file's extension."""
+
+_SPLIT_BYTES = 8 * MiB
+"""Bytes of a file that one worker reads at a time; compressed files can't be split."""
+
+_BATCH_BYTES = 512 * KiB
+"""Bytes of lines in a batch: more only costs memory, fewer cost calls."""
+
+_GZIP_WINDOW = 31
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".avro": "avro"}
+
+
+def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
+    """Return the files that the patterns match, each once, by path.
+
+    Raises:
+      ConfigurationError: a pattern matches nothing or can't be read.
+    """
+    try:
+        results = FileSystems.match(list(patterns))
+    except (BeamIOError, ValueError) as exc:
+        raise ConfigurationError(f"input can't be read: {exc}") from exc
+    for pattern, result in zip(patterns, results, strict=True):
+        if not result.metadata_list:
+            raise ConfigurationError(f"input={pattern!r} matches no file: correct the path, or quote a pattern in the shell")
+    found = {file.path: file for result in results for file in result.metadata_list}
+    return [found[path] for path in sorted(found)]
+
+
+def format_of(path: str, input_format: str) -> str:
+    """Return the format of a file: the one asked for, or the one its extension tells; JSON lines if it tells none."""
+    if input_format != "auto":
+        return input_format
+    plain = path.lower().removesuffix(".gz")
+    return _EXTENSIONS.get(os.path.splitext(plain)[1], "jsonl")
+
+
+class FileRange(NamedTuple):
+    """A part of a file: the lines that begin in it.
+
+    Attributes:
+      path: of the file.
+      start, stop: bytes; `stop` is -1 for a compressed file, which is read whole.
+    """
+
+    path: str
+    start: int
+    stop: int
+
+
+class ReadJsonLines(beam.PTransform):
+    """Reads lines of JSON, plain or gzip, in batches; blank lines are no records.
+
+    Takes a PCollection of FileMetadata. Plain files are split into ranges that workers share.
+    """
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection[bytes]:
+        """Return the lines, without line breaks."""
+        return (
+            files
+            | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(FileRange)
+            | "SpreadRanges" >> beam.Reshuffle()
+            | "ReadLines" >> beam.ParDo(_ReadLines()).with_output_types(bytes)
+        )
+
+
+class _SplitFile(beam.DoFn):
+    def process(self, file: FileMetadata) -> Iterator[FileRange]:
+        if _is_gzip(file.path):
+            yield FileRange(file.path, 0, -1)
+            return
+        for start in range(0, file.size_in_bytes, _SPLIT_BYTES):
+            yield FileRange(file.path, start, min(start + _SPLIT_BYTES, file.size_in_bytes))
+
+
+class _ReadLines(beam.DoFn):
+    @beam.DoFn.yields_batches
+    def process(self, part: FileRange) -> Iterator[list[bytes]]:
+        with _open(part.path) as file:
+            blocks = _gunzip(file, part.path) if part.stop < 0 else _blocks(file, part)
+            yield from split_lines(blocks)
+
+    def get_output_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[bytes]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return bytes
+
+
+def split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines."""
+    rest: list[bytes] = []
+    for block in blocks:
+        head, found, tail = block.rpartition(b"\n")
+        if not found:
+            rest.append(block)
+            continue
+        lines = _lines(b"".join([*rest, head]))
+        rest = [tail]
+        if lines:
+            yield lines
+    lines = _lines(b"".join(rest))
+    if lines:
+        yield lines
+
+
+def _lines(text: bytes) -> list[bytes]:
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    lines = text.split(b"\n")
+    if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
+        return [line for line in lines if line and not line.isspace()]
+    return lines
+
+
+def _blocks(file: BinaryIO, part: FileRange) -> Iterator[bytes]:
+    """Yield the text of the lines that begin in the range: from the first line start to the end of the last line."""
+    start = part.start
+    if start:
+        # a line that begins exactly at the start is ours, so look at the byte before it
+        file.seek(start - 1)
+        start += len(file.readline()) - 1
+    first = start == 0
+    while start < part.stop:
+        block = file.read(min(_BATCH_BYTES, part.stop - start))
+        if not block:
+            return
+        start += len(block)
+        if start >= part.stop and not block.endswith(b"\n"):
+            block += file.readline()
+        yield block.removeprefix(_BYTE_ORDER_MARK) if first else block
+        first = False
+
+
+def _gunzip(file: BinaryIO, path: str) -> Iterator[bytes]:
+    """Yield the text of a gzip file of one or many members.
+
+    Raises:
+      ConfigurationError: the file is cut off or not gzip.
+    """
+    inflater, first = zlib_ng.decompressobj(_GZIP_WINDOW), True
+    pending = file.read(_BATCH_BYTES)
+    whole = not pending
+    try:
+        while pending:
+            block = inflater.decompress(pending, 4 * _BATCH_BYTES)
+            if block:
+                yield block.removeprefix(_BYTE_ORDER_MARK) if first else block
+                first = False
+            whole = inflater.eof
+            if whole:
+                pending = _skip_padding(file, inflater.unused_data)
+                inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
+            else:
+                pending = inflater.unconsumed_tail or file.read(_BATCH_BYTES)
+    except zlib_ng.error as exc:
+        raise ConfigurationError(f"input={path!r} is not valid gzip: {exc}") from exc
+    if not whole:
+        raise ConfigurationError(f"input={path!r} ends in the middle of its gzip data: copy it again")
+
+
+def _skip_padding(file: BinaryIO, data: bytes) -> bytes:
+    """Return what follows a gzip member, without the zeros that some tools pad a file with."""
+    data = data.lstrip(b"\0")
+    while not data:
+        data = file.read(_BATCH_BYTES)
+        if not data:
+            break
+        data = data.lstrip(b"\0")
+    return data
+
+
+def _open(path: str) -> BinaryIO:
+    return FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+
+
+def _is_gzip(path: str) -> bool:
+    return path.lower().endswith(".gz")
+
+
+class ReadRecords(beam.PTransform):
+    """Reads the records of files: JSON lines as bytes, rows of CSV, Parquet and Avro as mappings.
+
+    A file that several patterns match is read once. Values of CSV stay text, as they stand in the file.
+
+    Args:
+      patterns: paths and globs, local or `s3://`.
+      input_format: one of `INPUT_FORMATS`.
+    """
+
+    def __init__(self, patterns: Sequence[str], input_format: str = "auto") -> None:
+        super().__init__()
+        if input_format not in INPUT_FORMATS:
+            raise ConfigurationError(f"input_format={input_format!r} is not known; known are {', '.join(INPUT_FORMATS)}")
+        self._by_format: dict[str, list[str]] = {}
+        for pattern in dict.fromkeys(patterns):
+            self._by_format.setdefault(format_of(pattern, input_format), []).append(pattern)
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
+        """Return the records."""
+        read = [
+            begin | f"Read{name.title()}" >> _ReadFormat(name, patterns)
+            for name, patterns in sorted(self._by_format.items())
+        ]
+        return read[0] if len(read) == 1 else read | "AllFormats" >> beam.Flatten()
+
+
+class _ReadFormat(beam.PTransform):
+    def __init__(self, name: str, patterns: Sequence[str]) -> None:
+        super().__init__()
+        self._name = name
+        self._patterns = patterns
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
+        files = (
+            begin
+            | "Patterns" >> beam.Create(self._patterns)
+            | "MatchFiles" >> fileio.MatchAll(fileio.EmptyMatchTreatment.DISALLOW)
+        )
+        if len(self._patterns) > 1:
+            files = files | "EachFileOnce" >> _EachFileOnce()
+        if self._name == "jsonl":
+            return files | "ReadJsonLines" >> ReadJsonLines()
+        return files | "ReadRows" >> _ReadRows(self._name)
+
+
+class _EachFileOnce(beam.PTransform):
+    def expand(self, files: beam.PCollection) -> beam.PCollection[FileMetadata]:
+        return (
+            files
+            | "KeyByPath" >> beam.ParDo(_KeyByPath()).with_output_types(tuple[str, FileMetadata])
+            | "GroupByPath" >> beam.GroupByKey()
+            | "FirstOfPath" >> beam.ParDo(_FirstOfPath()).with_output_types(FileMetadata)
+        )
+
+
+class _KeyByPath(beam.DoFn):
+    def process(self, file: FileMetadata) -> Iterator[tuple[str, FileMetadata]]:
+        yield file.path, file
+
+
+class _FirstOfPath(beam.DoFn):
+    def process(self, element: tuple[str, Iterable[FileMetadata]]) -> Iterator[FileMetadata]:
+        yield next(iter(element[1]))
+
+
+class _ReadRows(beam.PTransform):
+    """Reads CSV, Parquet or Avro files through Beam's own IO."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection[dict[str, Any]]:
+        paths = files | "Paths" >> beam.ParDo(_PathOf()).with_output_types(str)
+        if self._name == "parquet":
+            return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
+        if self._name == "avro":
+            return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
+        return (
+            files
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "OpenCsv" >> fileio.ReadMatches()
+            | "ReadCsv" >> beam.ParDo(_ReadCsv()).with_output_types(Any)
+        )
+
+
+class _PathOf(beam.DoFn):
+    def process(self, file: FileMetadata) -> Iterator[str]:
+        yield file.path
+
+
+class _ReadCsv(beam.DoFn):
+    def process(self, file: fileio.ReadableFile) -> Iterator[dict[str, str] | list[str]]:
+        path = file.metadata.path
+        # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
+        with io.TextIOWrapper(file.open(), encoding="utf-8-sig", newline="") as text:
+            try:
+                yield from _csv_rows(text)
+            except (csv.Error, UnicodeDecodeError) as exc:
+                raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
+
+
+def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:
+    """Yield rows by the names in the first line; a row of another length as a plain list, which becomes a dead letter."""
+    rows = csv.reader(text, strict=True)
+    names = next(rows, [])
+    for values in rows:
+        if values:
+            yield dict(zip(names, values, strict=True)) if len(values) == len(names) else values

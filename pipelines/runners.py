@@ -1,0 +1,54 @@
+"""The runner that a job's options name, with what a local one needs to hand them to its workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from apache_beam.runners.runner import create_runner
+
+from beam_s3box.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from apache_beam.runners.runner import PipelineRunner
+
+_LOCAL = ("fnapirunner", "directrunner", "switchingdirectrunner")
+
+
+def runner_of(options: PipelineOptions) -> PipelineRunner:
+    """Return the runner.
+
+    Raises:
+      ConfigurationError: there is no such runner.
+    """
+    name = options.view_as(StandardOptions).runner
+    short = name.rpartition(".")[2].lower()
+    short = short if short.endswith("runner") else f"{short}runner"
+    if short in _LOCAL and options.view_as(DirectOptions).direct_running_mode == "multi_processing":
+        _quiet_workers(options)
+    if short == "fnapirunner":
+        return _fn_api_runner(options)
+    try:
+        return create_runner(name)
+    except (ImportError, ValueError, AttributeError) as exc:
+        raise ConfigurationError(f"--runner={name} can't be used: {' '.join(str(exc).split())}") from exc
+
+
+def _quiet_workers(options: PipelineOptions) -> None:
+    """Let local worker processes log less, unless the user said how much: by default they print all options, keys too.
+
+    What fails in them is raised here.
+    """
+    worker = options.view_as(WorkerOptions)
+    worker.default_sdk_harness_log_level = worker.default_sdk_harness_log_level or "CRITICAL"
+
+
+def _fn_api_runner(options: PipelineOptions) -> PipelineRunner:
+    """Return Beam's local runner, told the options: by its name alone it hands none to worker processes."""
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options(drop_default=True))
+    provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(provision))

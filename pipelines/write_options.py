@@ -1,0 +1,95 @@
+"""Options of the write itself, and the write that all options together describe."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import format_named
+from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES
+from beam_s3box.runs import MAX_RUN_ID_BYTES
+from beam_s3box.sizes import parse_size
+from beam_s3box.stores import Store, open_store
+from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.write import WriteToS3Box
+from pipelines.manifest_options import manifests_of
+from pipelines.naming_options import naming_of
+from pipelines.s3_options import S3WriteOptions, settings_of
+from pipelines.shard_options import ShardOptions, limits_of
+
+
+class WriteOptions(PipelineOptions):
+    """Where shards go, and what happens to records that can't be packed."""
+
+    title = "Output"
+
+    @classmethod
+    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+        parser.add_argument("--output", metavar="URL", help="s3://bucket/prefix, or a local folder; required")
+        parser.add_argument(
+            "--run_id",
+            metavar="ID",
+            help=f"names the run in every key, at most {MAX_RUN_ID_BYTES} characters; an id names one run (default: a new "
+            "one that sorts by time)",
+        )
+        parser.add_argument(
+            "--on_bad_record",
+            choices=("dead_letter", "fail"),
+            default="dead_letter",
+            help="keep a record that can't be packed beside the data, or fail (default: dead_letter)",
+        )
+        parser.add_argument(
+            "--max_record_bytes",
+            metavar="SIZE",
+            help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, because "
+            "COPY takes no more; else no limit)",
+        )
+
+
+class Write(NamedTuple):
+    """What is to be written, and where.
+
+    Attributes:
+      transform: writes the records.
+      store: the destination, as the launcher sees it.
+      has_manifests: whether manifests are written.
+      is_named: whether the user gave the run its id.
+    """
+
+    transform: WriteToS3Box
+    store: Store
+    has_manifests: bool
+    is_named: bool
+
+
+def write_of(options: PipelineOptions) -> Write:
+    """Return the write that the options describe; nothing is connected or read but the file of limits.
+
+    Raises:
+      ConfigurationError: an option is missing or can't work.
+    """
+    given = options.view_as(WriteOptions)
+    if not given.output:
+        raise ConfigurationError("--output is missing: say where to write, as --output=s3://bucket/prefix")
+    naming, settings = naming_of(options), settings_of(options)
+    format = format_named(options.view_as(ShardOptions).format)
+    manifests = manifests_of(options, format)
+    transform = WriteToS3Box(
+        given.output,
+        domain=naming.domain,
+        namespace=naming.namespace,
+        domain_field=naming.domain_field,
+        namespace_field=naming.namespace_field,
+        limits=limits_of(options),
+        format=format,
+        manifests=manifests,
+        run_id=given.run_id,
+        on_bad_record=given.on_bad_record,
+        max_record_bytes=parse_size(given.max_record_bytes, "max_record_bytes") if given.max_record_bytes else None,
+        s3=settings,
+        upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
+    )
+    store = open_store(given.output, settings, credentials_of_options)
+    return Write(transform, store, manifests is not None, given.run_id is not None)

