@@ -1,6 +1,6 @@
-"""Write files of records to S3 as gzip JSON shards by stream, with the manifests that Redshift's COPY loads.
+r"""Write files of records to S3 as gzip JSON shards by stream, with the manifests that Redshift's COPY loads.
 
-    python -m pipelines.backfill --input='data/*.jsonl.gz' --output=s3://bucket/prefix \\
+    python -m pipelines.backfill --input='data/*.jsonl.gz' --output=s3://bucket/prefix \
         --domain_field=carrier --namespace_field=origin
 
 Exit codes: 0 every record is in a listed shard or among the dead letters; 1 the pipeline failed, or records are

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -13,7 +14,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
+from beam_s3box.stores import Store
 from pipelines.backfill_options import InputOptions, SpeechOptions
+from pipelines.child_output import children_silent
 from pipelines.failures import reason_of
 from pipelines.manifest_options import ManifestOptions
 from pipelines.naming_options import NamingOptions
@@ -22,7 +25,7 @@ from pipelines.preflight import check_destination, check_input, check_report
 from pipelines.progress import Progress, shown
 from pipelines.readers import ReadRecords
 from pipelines.report import RunReport, counted, records_in_of
-from pipelines.runners import runner_of
+from pipelines.runners import runner_of, starts_processes
 from pipelines.s3_options import S3WriteOptions
 from pipelines.shard_options import ShardOptions
 from pipelines.summary import WriteSummary, summary_key
@@ -33,7 +36,7 @@ from pipelines.write_options import Write, WriteOptions, write_of
 _LOGGER = logging.getLogger(__name__)
 _PROGRAM = "python -m pipelines.backfill"
 _DESCRIPTION = (
-    "Writes files of records to S3 as gzip JSON shards, grouped by stream, and the manifests that Redshift's COPY loads."
+    "Writes files of records to S3 as gzip JSON shards by stream, and the manifests that Redshift's COPY loads."
 )
 _MAX_URLS = 5
 """Manifests that are named on the terminal; the report has all."""
@@ -106,17 +109,25 @@ def _pipeline(options: PipelineOptions, write: Write, read: ReadRecords) -> beam
 def _execute(job: Job, log: ToolLog) -> int:
     progress = Progress()
     try:
-        with shown(progress):
+        with _children(job, log), shown(progress):
             result = _run_to_end(job.pipeline, progress)
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
-        return _end(1, f"the pipeline failed: {reason_of(exc)}", log)
+        return _end(1, f"the pipeline failed: {PARSER.as_flags(reason_of(exc))}", log)
     try:
-        report = RunReport.of_summary(job.write.store.get(summary_key(job.write.transform.run_id)), records_in_of(result))
+        report = RunReport.of_summary(
+            job.write.store.get(summary_key(job.write.transform.run_id)), records_in_of(result)
+        )
     except StoreError as exc:
         return _end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     return _tell(report, job, log)
+
+
+def _children(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
+    """Return what keeps worker processes on this machine from talking over the job."""
+    silent = starts_processes(job.pipeline.options) and not log.shows_tracebacks
+    return children_silent() if silent else contextlib.nullcontext()
 
 
 def _run_to_end(pipeline: beam.Pipeline, progress: Progress) -> PipelineResult:
@@ -131,19 +142,31 @@ def _run_to_end(pipeline: beam.Pipeline, progress: Progress) -> PipelineResult:
 
 def _tell(report: RunReport, job: Job, log: ToolLog) -> int:
     print(f"run {report.run_id} to {job.write.store.root}\n{render_table(report)}\n{balance_line(report)}")
-    for url in report.manifests[:_MAX_URLS]:
-        print(f"manifest {url}")
-    if len(report.manifests) > _MAX_URLS:
-        print(f"… and {len(report.manifests) - _MAX_URLS:,} more manifests")
-    if job.report is not None:
-        try:
-            with open(job.report, "wb") as file:
-                file.write(report.to_json())
-        except OSError as exc:
-            return _end(1, f"the pipeline finished, but --report={job.report!r} can't be written: {exc.strerror}", log)
+    for line in _places(report, job.write.store):
+        print(line)
+    try:
+        _write_report(report, job.report)
+    except OSError as exc:
+        return _end(1, f"the pipeline finished, but --report={job.report!r} can't be written: {exc.strerror}", log)
     if not report.balances:
         return _end(1, f"records are missing or doubled: {balance_line(report)}", log)
     return 0
+
+
+def _places(report: RunReport, store: Store) -> Iterator[str]:
+    """Yield where the manifests and the dead letters are."""
+    for url in report.manifests[:_MAX_URLS]:
+        yield f"manifest {url}"
+    if len(report.manifests) > _MAX_URLS:
+        yield f"… and {len(report.manifests) - _MAX_URLS:,} more manifests"
+    if report.dead_letters:
+        yield f"dead letters {store.root}/dead-letters/{report.run_id}/"
+
+
+def _write_report(report: RunReport, path: str | None) -> None:
+    if path is not None:
+        with open(path, "wb") as file:
+            file.write(report.to_json())
 
 
 def _end(code: int, message: str, log: ToolLog) -> int:

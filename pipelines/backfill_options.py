@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.readers import INPUT_FORMATS
@@ -13,7 +15,7 @@ class InputOptions(PipelineOptions):
     title = "Input"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--input",
             metavar="GLOB",
@@ -34,7 +36,7 @@ class SpeechOptions(PipelineOptions):
     title = "Report"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
         parser.add_argument(
             "--log_level",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.errors import ConfigurationError
@@ -15,13 +17,13 @@ class ManifestOptions(PipelineOptions):
     title = "Manifests: the lists of shards that Redshift's COPY loads"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--num_manifests",
             metavar="N",
             type=int,
-            help="manifests per stream or run, never more than shards; 0 for none (default: 1, and none where COPY can't "
-            "load the format)",
+            help="manifests per stream or run, never more than shards; 0 for none (default: 1, or none where COPY "
+            "can't load the format)",
         )
         parser.add_argument(
             "--manifest_scope",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.errors import ConfigurationError
@@ -14,7 +16,7 @@ class NamingOptions(PipelineOptions):
     title = "Streams: how a record names its (domain, namespace)"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--domain", metavar="NAME", help="domain of all records")
         parser.add_argument("--namespace", metavar="NAME", help="namespace of all records")
         parser.add_argument("--domain_field", metavar="FIELD", help="field of the record that holds its domain")

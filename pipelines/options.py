@@ -97,12 +97,16 @@ class OptionParser:
         formatter.add_text(self._description)
         for cls in self._classes:
             _add_section(formatter, getattr(cls, "title", cls.__name__), _actions((cls,)))
-        _add_section(formatter, "S3: Beam's options, for reading and writing (else AWS_* and boto3's chain)", _actions((S3Options,)))
+        _add_section(
+            formatter,
+            "S3: Beam's options, for reading and writing (else AWS_* and boto3's chain)",
+            _actions((S3Options,)),
+        )
         formatter.start_section("Beam")
         formatter.add_text(
             f"--runner NAME picks the runner (default: {DEFAULT_RUNNER}); --direct_running_mode=multi_processing "
-            "--direct_num_workers=N uses N local processes. --help_beam lists all of Beam's options. Options that only "
-            "a job server knows, such as Flink's, go behind --."
+            "--direct_num_workers=N uses N local processes. --help_beam lists all of Beam's options, --help these. "
+            "Options that only a job server knows, such as some of Flink's, go behind --."
         )
         formatter.end_section()
         return formatter.format_help()
@@ -151,7 +155,8 @@ def _parser(classes: Iterable[type[PipelineOptions]]) -> _Parser:
 
 
 def _actions(classes: Iterable[type[PipelineOptions]]) -> list[argparse.Action]:
-    return _parser(classes)._actions
+    actions: list[argparse.Action] = _parser(classes)._actions
+    return actions
 
 
 def _add_section(formatter: argparse.HelpFormatter, title: str, actions: Iterable[argparse.Action]) -> None:
@@ -164,7 +169,7 @@ def _explain(argument: str, parser: _Parser) -> str:
     """Return what is wrong with an argument that no option takes; a value that it carries is not shown."""
     name = argument.partition("=")[0]
     if not name.startswith("-"):
-        return f"{argument!r} belongs to no option: options are --name=value, and patterns for files need quotes in the shell"
+        return f"{argument!r} belongs to no option: write --name=value, and quote patterns of files in the shell"
     known = [option for action in parser._actions for option in action.option_strings]
     close = difflib.get_close_matches(name if name.startswith("--") else f"-{name}", known, n=1)
     if close:

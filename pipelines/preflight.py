@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.layout import Layout
-from beam_s3box.stores import open_store
+from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
 from pipelines.readers import find_files
 from pipelines.s3_options import reading_settings_of
@@ -101,7 +101,7 @@ def _check_object(bucket: str, key: str, options: PipelineOptions) -> None:
         raise ConfigurationError(f"--input='{bucket}/{key}' can't be read: {exc}") from exc
 
 
-def _quick_store(bucket: str, options: PipelineOptions):  # type: ignore[no-untyped-def]
+def _quick_store(bucket: str, options: PipelineOptions) -> Store:
     """Return the bucket as Beam will see it, but for one attempt and short timeouts."""
     settings = dataclasses.replace(
         reading_settings_of(options), max_attempts=1, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS

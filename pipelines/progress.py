@@ -46,6 +46,9 @@ class Progress:
         """Return how far the job is."""
         totals = self._totals()
         seconds = max(self._clock() - self._begun, _MIN_RATE_SECONDS)
+        if not any(totals.values()):
+            # at the very start, and for all of a run in local worker processes: those count, and tell only at the end
+            return f"at work · {int(seconds)} s"
         raw_bytes = totals.get(metrics.RAW_BYTES, 0)
         parts = [
             f"{totals.get(metrics.RECORDS_IN, 0):,} records",
@@ -61,13 +64,13 @@ class Progress:
 
 
 @contextlib.contextmanager
-def shown(progress: Progress) -> Iterator[None]:
-    """Show the progress until the block ends."""
+def shown(progress: Progress, log_seconds: float = _LOG_SECONDS) -> Iterator[None]:
+    """Show the progress until the block ends; without a terminal, every `log_seconds`."""
     if sys.stderr.isatty():
         with _live(progress):
             yield
         return
-    with _every(_LOG_SECONDS, lambda: _LOGGER.info(progress.line())):
+    with _every(log_seconds, lambda: _LOGGER.info(progress.line())):
         yield
 
 
@@ -75,9 +78,9 @@ def shown(progress: Progress) -> Iterator[None]:
 def _live(progress: Progress) -> Iterator[None]:
     from rich.console import Console
 
-    with Console(stderr=True).status(progress.line()) as status:
-        with _every(_LIVE_SECONDS, lambda: status.update(progress.line())):
-            yield
+    live = Console(stderr=True).status(progress.line())
+    with live, _every(_LIVE_SECONDS, lambda: live.update(progress.line())):
+        yield
 
 
 @contextlib.contextmanager

@@ -69,12 +69,15 @@ class RunReport:
 
 
 def records_in_of(result: PipelineResult) -> int:
-    """Return the number of records that the finished pipeline read: committed, or attempted where a runner has only that."""
+    """Return how many records the finished pipeline read."""
     return counted(result).get(RECORDS_IN, 0)
 
 
 def counted(result: PipelineResult) -> dict[str, int]:
-    """Return the counters of a pipeline, by name, summed over its steps."""
+    """Return the counters of a pipeline, by name, summed over its steps.
+
+    What was committed, so that a retried bundle counts once; what was attempted where a runner knows no more.
+    """
     totals: dict[str, int] = {}
     for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
         value = counter.attempted if counter.committed is None else counter.committed

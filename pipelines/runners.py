@@ -22,16 +22,26 @@ def runner_of(options: PipelineOptions) -> PipelineRunner:
       ConfigurationError: there is no such runner.
     """
     name = options.view_as(StandardOptions).runner
-    short = name.rpartition(".")[2].lower()
-    short = short if short.endswith("runner") else f"{short}runner"
-    if short in _LOCAL and options.view_as(DirectOptions).direct_running_mode == "multi_processing":
+    if starts_processes(options):
         _quiet_workers(options)
-    if short == "fnapirunner":
+    if _short_name(name) == "fnapirunner":
         return _fn_api_runner(options)
     try:
         return create_runner(name)
     except (ImportError, ValueError, AttributeError) as exc:
         raise ConfigurationError(f"--runner={name} can't be used: {' '.join(str(exc).split())}") from exc
+
+
+def starts_processes(options: PipelineOptions) -> bool:
+    """Return whether the runner starts worker processes on this machine, as children of this one."""
+    is_local = _short_name(options.view_as(StandardOptions).runner) in _LOCAL
+    return is_local and options.view_as(DirectOptions).direct_running_mode == "multi_processing"
+
+
+def _short_name(name: str) -> str:
+    """Return the name of a runner as Beam reads it: in lower case, and `direct` for `DirectRunner`."""
+    short = name.rpartition(".")[2].lower()
+    return short if short.endswith("runner") else f"{short}runner"
 
 
 def _quiet_workers(options: PipelineOptions) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.stores.s3_settings import ACLS, SSE, S3Settings
+from beam_s3box.stores.s3_settings import SSE, S3Settings
 from beam_s3box.transforms.s3_options import settings_with_options
 
 _DEFAULTS = S3Settings()
@@ -19,12 +20,12 @@ class S3WriteOptions(PipelineOptions):
     title = "S3: how objects are written"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--s3_sse", choices=SSE, help="encryption by the server (default: the bucket's)")
         parser.add_argument("--s3_sse_kms_key_id", metavar="KEY", help="KMS key, with --s3_sse=aws:kms")
         parser.add_argument("--s3_storage_class", metavar="CLASS", help="as STANDARD_IA (default: the server's)")
         parser.add_argument("--s3_tags", metavar="K=V,K2=V2", help="tags of each object, at most 10")
-        parser.add_argument("--s3_acl", choices=ACLS, help="access control list (default: the bucket's)")
+        parser.add_argument("--s3_acl", metavar="ACL", help="as bucket-owner-full-control (default: the bucket's)")
         parser.add_argument("--s3_role_arn", metavar="ARN", help="role to assume for writing")
         parser.add_argument(
             "--s3_max_attempts",

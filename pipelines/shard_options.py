@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ class ShardOptions(PipelineOptions):
     title = "Shards: their format, and when one is full (SIZE: 100000, 10MB, 64MiB)"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--format", choices=tuple(FORMATS), default="json-lines", help="of a shard (default: json-lines)"
         )
@@ -37,9 +38,9 @@ class ShardOptions(PipelineOptions):
         parser.add_argument(
             "--limits",
             metavar="FILE.json",
-            help='limits for some streams: {"domain/*": {"object_bytes": "10MB", "raw_bytes": ..., "records": ...}}; an '
-            "exact name goes before wildcards, the first of which counts; what an entry leaves out, and streams without "
-            "an entry, are as the options above say",
+            help='limits for some streams: {"domain/*": {"object_bytes": "10MB", "raw_bytes": ..., "records": ...}}; '
+            "an exact name goes before wildcards, of which the first counts, and '*' last; what an entry leaves out, "
+            "and streams without an entry, are as the options above say",
         )
 
 
@@ -87,5 +88,5 @@ def _read_object(path: str) -> dict[str, Any]:
     except ValueError as exc:
         raise ConfigurationError(f"limits={path!r} is not JSON: {exc}") from exc
     if not isinstance(values, dict):
-        raise ConfigurationError(f"limits={path!r} must hold an object, as {{\"web/*\": {{\"object_bytes\": \"10MB\"}}}}")
+        raise ConfigurationError(f'limits={path!r} must hold an object, as {{"web/*": {{"object_bytes": "10MB"}}}}')
     return values

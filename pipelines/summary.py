@@ -124,7 +124,7 @@ class _TallyShards(beam.DoFn):
 
     def process(self, file: ShardFile) -> Iterator[tuple[tuple[str, str], Tally]]:
         listed = 0 if self._has_manifests else file.records
-        yield tuple(file.stream), Tally(file.records, 1, file.raw_bytes, file.object_bytes, listed)
+        yield (file.domain, file.namespace), Tally(file.records, 1, file.raw_bytes, file.object_bytes, listed)
 
 
 class _TallyManifests(beam.DoFn):
@@ -164,6 +164,4 @@ class _WriteObject(beam.DoFn):
         body = render_summary(self._run_id, tallies)
         digest = hashlib.sha256(body).hexdigest()
         # a bundle that is retried writes the same again
-        self._store.put(
-            summary_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True
-        )
+        self._store.put(summary_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)

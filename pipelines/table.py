@@ -18,14 +18,14 @@ _HEAD = ("stream", "records", "shards", "raw", "on S3", "ratio", "manifests")
 def render_table(report: RunReport) -> str:
     """Return the table: the streams, the largest first where there are many, and the totals."""
     streams = report.streams
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     if len(streams) > MAX_STREAMS:
         largest = sorted(streams, key=lambda stream: (-stream.object_bytes, stream.domain, stream.namespace))
         rows += map(_stream_row, largest[:MAX_STREAMS])
         rows.append(_sum_row(f"… and {len(streams) - MAX_STREAMS:,} more", largest[MAX_STREAMS:]))
     else:
         rows += map(_stream_row, streams)
-    total = _sum_row(f"{len(streams):,} stream{'' if len(streams) == 1 else 's'}", streams)
+    total = _sum_row(_number(len(streams), "stream"), streams)
     rows.append((*total[:-1], f"{len(report.manifests):,}"))
     return _align(rows)
 
@@ -34,9 +34,13 @@ def balance_line(report: RunReport) -> str:
     """Return whether all records arrived, as one line."""
     sign = "=" if report.balances else "≠"
     return (
-        f"{report.records_in:,} records read {sign} {report.records_listed:,} listed + "
-        f"{report.dead_letters:,} dead letters"
+        f"{_number(report.records_in, 'record')} read {sign} {report.records_listed:,} listed + "
+        f"{_number(report.dead_letters, 'dead letter')}"
     )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _stream_row(stream: StreamTotals) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TextIO
 
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _MASK = "(masked)"
@@ -20,13 +21,19 @@ _KEY_TALKERS = ("boto3", "botocore", "urllib3", "s3transfer")
 """At debug level these log whole requests, signatures and tokens included."""
 
 
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler
+
+
 class ToolLog:
     """The messages of one job."""
 
     def __init__(self) -> None:
         self._formatter = _Masking("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
         self._without_failures = _WithoutFailures()
-        self.handler = logging.StreamHandler(sys.stderr)
+        self.handler = _ToStandardError()
         self.handler.setFormatter(self._formatter)
         self.handler.addFilter(self._without_failures)
         self.mask(filter(None, map(os.environ.get, _SECRET_VARIABLES)))
@@ -67,6 +74,14 @@ def tool_logging() -> Iterator[ToolLog]:
             logging.getLogger(name).setLevel(logging.WARNING)
         log.set_level("warning")
         yield log
+
+
+class _ToStandardError(_StreamHandler):
+    """Writes to what `sys.stderr` is at that moment: a live line and silenced children replace it for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class _Masking(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -26,13 +27,13 @@ class WriteOptions(PipelineOptions):
     title = "Output"
 
     @classmethod
-    def _add_argparse_args(cls, parser) -> None:  # type: ignore[no-untyped-def]
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--output", metavar="URL", help="s3://bucket/prefix, or a local folder; required")
         parser.add_argument(
             "--run_id",
             metavar="ID",
-            help=f"names the run in every key, at most {MAX_RUN_ID_BYTES} characters; an id names one run (default: a new "
-            "one that sorts by time)",
+            help=f"names the run in every key, at most {MAX_RUN_ID_BYTES} characters; an id names one run (default: a "
+            "new one that sorts by time)",
         )
         parser.add_argument(
             "--on_bad_record",
@@ -43,8 +44,8 @@ class WriteOptions(PipelineOptions):
         parser.add_argument(
             "--max_record_bytes",
             metavar="SIZE",
-            help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, because "
-            "COPY takes no more; else no limit)",
+            help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, "
+            "because COPY takes no more; else no limit)",
         )
 
 

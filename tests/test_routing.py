@@ -153,7 +153,7 @@ ONE_LINES = LINES.filter(lambda line: b"\n" not in line and b"\r" not in line)
 GOOD = b'{"d":"a","n":"b"}'
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(ONE_LINES, st.sampled_from([LAX, STRICT]))
 @example(b'{"d":1.5,"n":"b","x":"\\ud800","x":1}', LAX)
 @example(b'{"d":1.5,"n":1000000000000000000000000000000}', LAX)
@@ -230,10 +230,11 @@ def test_a_batch_is_routed_as_its_lines_one_by_one(lines: list[bytes], rules: Re
 def test_a_line_and_the_dict_it_holds_go_to_the_same_stream(line: bytes) -> None:
     try:
         record = json.loads(line)
+        pairs = json.loads(line, object_pairs_hook=list)
     except ValueError:
         return
-    if reference(line, BY_FIELDS, LAX) is None and reference(json.dumps(record).encode(), BY_FIELDS, LAX) is not None:
-        return  # what is wrong with the line is gone from the dict: a duplicate
+    if len(pairs) > len(record):
+        return  # what is wrong with the line may be gone from the dict: a duplicate
     router = Router(BY_FIELDS, LAX)
     of_line, of_dict = router.route(line), router.route(record)
     if isinstance(of_line, Refused):

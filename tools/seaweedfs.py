@@ -83,7 +83,8 @@ def seaweedfs(bucket: str = "box") -> Iterator[Server]:
     server = Server(f"http://127.0.0.1:{ports['s3']}", bucket, **identities)
     with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
         log = pathlib.Path(folder, "weed.log")
-        with _running(_command(pathlib.Path(folder), ports, identities), log) as process:
+        litter = [folder, *_sockets(ports)]
+        with _running(_command(pathlib.Path(folder), ports, identities), log, litter) as process:
             _wait_until_ready(server, process, log)
             yield server
 
@@ -140,23 +141,35 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str], log: pathlib.Path, litter: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output, contextlib.ExitStack() as stack:
+        stack.callback(_remove, litter[1:])
         # its own session: Ctrl-C reaches us, and we stop it
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         stack.callback(_stop, process)
-        watcher = _watch(process)
+        watcher = _watch(process, litter)
         stack.callback(_stop, watcher)
         yield process
 
 
-def _watch(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-    """Start a shell that kills the process when ours ends without a word, as by SIGKILL: its stdin closes then."""
-    script = 'read -r _; kill -KILL "$1"'
+def _sockets(ports: dict[str, int]) -> list[str]:
+    """Return the sockets that the server makes in /tmp whatever it is told, and leaves there when it is killed."""
+    plain = [f"/tmp/seaweedfs-{service}-{ports[service]}.sock" for service in ("filer", "s3")]
+    return plain + [f"/tmp/seaweedfs-{service}-grpc-{port + _GRPC_OFFSET}.sock" for service, port in ports.items()]
+
+
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        pathlib.Path(path).unlink(missing_ok=True)
+
+
+def _watch(process: subprocess.Popen[bytes], litter: list[str]) -> subprocess.Popen[bytes]:
+    """Start a shell that stands in for us when we end without a word, as by SIGKILL: its stdin closes then."""
+    script = 'read -r _; kill -KILL "$1"; shift; sleep 1; rm -rf "$@"'
     return subprocess.Popen(
-        ["sh", "-c", script, "sh", str(process.pid)],
+        ["sh", "-c", script, "sh", str(process.pid), *litter],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -36,9 +36,9 @@ class S3Store:
     Args:
       url: `s3://bucket/prefix`; the prefix may be left out.
       settings: how to reach S3 and how objects are written there.
-      credentials: a function that finds the keys when a client is made, on the machine where it is made; it is pickled
-        with the store, and the keys are not. None, or a function that returns None, leaves it to boto3: environment,
-        profile, role of the machine.
+      credentials: a function that finds the keys when the store first needs them, on the machine where it needs them;
+        it is pickled with the store, and the keys are not. None, or a function that returns None, leaves it to boto3:
+        environment, profile, role of the machine. Keys with a token are not renewed when it expires; a role's are.
       retry: attempts and waits; None for `settings.max_attempts`.
     """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FindCredentials = Callable[[], Credentials | None]
-"""Finds the keys when a client is made, on the machine where it is made; None leaves it to boto3."""
+"""Finds the keys when a client is needed, on the machine where it is needed; None leaves it to boto3."""
 
 ROLE_SESSION_NAME = "beam_s3box"
 """Names our sessions in AWS's logs."""
@@ -31,29 +31,31 @@ _LOCK = threading.Lock()
 
 
 def shared_client(settings: S3Settings, credentials: FindCredentials | None) -> S3Client:
-    """Return this process's client for these settings.
+    """Return this process's client for these settings and the keys that are found now.
 
     Raises:
       ConfigurationError: boto3 is not installed, or can't work with the settings.
       Exception: whatever boto3 and `credentials` raise.
     """
+    found = credentials() if credentials is not None else None
+    # by the keys, not by the function: two pipelines of one process may carry different ones in their options
+    keys = None if found is None else (found.access_key, found.secret_key, found.token)
     with _LOCK:
-        return _make_client(os.getpid(), settings, credentials)
+        return _make_client(os.getpid(), settings, keys)
 
 
 @functools.lru_cache(_MAX_CLIENTS)
-def _make_client(process: int, settings: S3Settings, credentials: FindCredentials | None) -> S3Client:
+def _make_client(process: int, settings: S3Settings, keys: tuple[str, str, str | None] | None) -> S3Client:
     """Make a client; it belongs to one process, as after a fork both sides would talk on its connections."""
     try:
         import boto3
         import botocore.config
     except ImportError as exc:
         raise ConfigurationError("destination='s3://…' needs boto3: pip install boto3") from exc
-    found = credentials() if credentials is not None else None
-    if found is None:
+    if keys is None:
         session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
     else:
-        session = boto3.Session(found.access_key, found.secret_key, found.token, region_name=settings.region)
+        session = boto3.Session(*keys, region_name=settings.region)
     if settings.role_arn is not None:
         _assume_role(session, settings.role_arn)
     try:

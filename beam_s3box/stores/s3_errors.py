@@ -85,7 +85,7 @@ _CODES = {
 _STATUSES = {
     301: _CODES["PermanentRedirect"],
     403: _CODES["AccessDenied"],
-    404: _Rule(ObjectNotFoundError, "there is no such object, or no such bucket"),
+    404: _Rule(ObjectNotFoundError, "there is no such object, no such bucket, or no S3 at this endpoint"),
     408: _Rule(TransientStoreError),
     412: _CODES["PreconditionFailed"],
     429: _Rule(TransientStoreError),
@@ -180,7 +180,7 @@ def _read_response(exc: Any, operation: str) -> tuple[_Rule, str]:
     # credentials of a role are renewed within another request
     within = "" if exc.operation_name == operation else f"{exc.operation_name}: "
     shown = f"{within}{code} ({status})" if code != str(status) else f"{within}{status}"
-    advice = _missing_or_denied(rule.advice, operation, status)
+    advice = rule.advice if within else _missing_or_denied(rule.advice, operation, status)
     detail = _one_line(str(error.get("Message") or ""))
     return rule, ": ".join(part for part in (shown, advice, detail if _adds(detail, advice) else None) if part)
 

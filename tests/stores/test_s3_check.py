@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -20,7 +21,7 @@ from tools.seaweedfs import REGION, Identity, Server
 MakeS3 = Callable[..., S3Store]
 
 
-@contextmanager
+@contextlib.contextmanager
 def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
     began = time.monotonic()
     with pytest.raises(kind, match=message) as caught:
@@ -61,9 +62,12 @@ def test_needs_no_right_to_ask_where_the_bucket_is(
 
 
 def test_tells_that_uploads_could_not_be_cleaned_up(make_s3: MakeS3, check_wire: Wire, s3_server: Server) -> None:
-    check_wire.plan("CreateMultipartUpload", reply(403, "AccessDenied"))
-    with refused(AccessError, "CreateMultipartUpload s3://box"):
+    check_wire.plan("AbortMultipartUpload", reply(403, "AccessDenied"))
+    with refused(AccessError, "AbortMultipartUpload s3://box.*; allow s3:AbortMultipartUpload, or the parts of failed"):
         make_s3(acl="private").check_writable()
+    client = s3_server.client()
+    (left,) = client.list_multipart_uploads(Bucket="box")["Uploads"]
+    client.abort_multipart_upload(Bucket="box", Key=left["Key"], UploadId=left["UploadId"])
 
 
 def test_a_missing_bucket_is_not_created(make_s3: MakeS3, s3_server: Server) -> None:
@@ -108,6 +112,17 @@ def test_a_server_that_takes_calls_and_says_nothing(make_s3: MakeS3) -> None:
         refused(TransientStoreError, "ReadTimeoutError: no answer in time: "),
     ):
         make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops calls to a full queue")
+def test_a_black_hole(make_s3: MakeS3) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as callers:
+        for _ in range(4):
+            caller = callers.enter_context(contextlib.closing(socket.socket()))
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        with refused(TransientStoreError, "ConnectTimeoutError: no connection in time: see to endpoint, proxy and"):
+            make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
 
 
 def test_credentials_that_never_come(make_s3: MakeS3, monkeypatch: pytest.MonkeyPatch) -> None:

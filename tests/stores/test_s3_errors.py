@@ -96,8 +96,8 @@ def said(code: str, status: int, message: str = "", operation: str = "PutObject"
             aws.UnauthorizedSSOTokenError(),
             AccessError,
             "UnauthorizedSSOTokenError: the SSO session has ended: run `aws sso login`: The SSO session associated "
-            "with this profile has expired or is otherwise invalid. To refresh this SSO session run aws sso login with the "
-            "corresponding profile.",
+            "with this profile has expired or is otherwise invalid. To refresh this SSO session run aws sso login with "
+            "the corresponding profile.",
         ),
         (
             aws.EndpointConnectionError(endpoint_url="http://h/", error="Connection refused"),
@@ -134,7 +134,9 @@ def test_messages(error: Exception, kind: type[StoreError], message: str) -> Non
 def test_a_head_has_only_a_status() -> None:
     missing = translate(said("404", 404, "Not Found", "HeadObject"), "HeadObject", URL)
     assert type(missing) is ObjectNotFoundError
-    assert str(missing) == "HeadObject s3://b/k failed: 404: there is no such object, or no such bucket"
+    assert str(missing) == (
+        "HeadObject s3://b/k failed: 404: there is no such object, no such bucket, or no S3 at this endpoint"
+    )
     denied = translate(said("403", 403, "Forbidden", "HeadObject"), "HeadObject", URL)
     assert type(denied) is AccessError
     assert "without s3:ListBucket S3 says this of a missing object too" in str(denied)

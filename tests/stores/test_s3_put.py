@@ -188,6 +188,14 @@ def test_equal_stores_share_a_client_and_others_do_not(make_s3: MakeS3, s3_serve
     assert make_s3(read_timeout=7).client is not store.client
 
 
+def test_the_same_function_with_other_keys_gives_another_client(make_s3: MakeS3) -> None:
+    keys = iter([Credentials("first", "a"), Credentials("second", "b"), Credentials("first", "a")])
+    first, second, again = (make_s3(lambda: next(keys)) for _ in range(3))
+    assert first.client is not second.client
+    assert again.client is first.client
+    assert first.client is first.client
+
+
 def keys_of_the_worker() -> Credentials:
     return Credentials("AKIAIOSFODNN7EXAMPLE", "very-secret-key", "very-secret-token")
 

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from apache_beam.io.filesystems import FileSystems
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
+from beam_s3box.layout import Layout
+from pipelines.backfill_job import PARSER
+from pipelines.preflight import check_destination, check_input, check_report
+from pipelines.write_options import write_of
+from tools.seaweedfs import REGION, Identity, Server
+
+
+def write_to(url: str, *arguments: str):
+    return write_of(PARSER.parse([f"--output={url}", "--domain=d", "--namespace=n", *arguments]))
+
+
+def s3_options(server: Server, identity: Identity):
+    options = PARSER.parse(
+        [
+            f"--s3_endpoint_url={server.endpoint_url}",
+            f"--s3_region_name={REGION}",
+            f"--s3_access_key_id={identity.access_key}",
+            f"--s3_secret_access_key={identity.secret_key}",
+        ]
+    )
+    FileSystems.set_options(options)
+    return options
+
+
+def test_a_run_id_that_wrote_manifests_is_refused():
+    write = write_to("memory://preflight", "--run_id=taken")
+    check_destination(write)
+    RunClaim(Layout("taken"), "an earlier attempt").take(write.store)
+    with pytest.raises(RunExistsError, match="run_id='taken' already wrote manifests"):
+        check_destination(write)
+
+
+def test_a_new_run_id_is_not_looked_up():
+    write = write_to("memory://preflight-new")
+    RunClaim(Layout(write.transform.run_id), "an earlier attempt").take(write.store)
+    check_destination(write)
+
+
+def test_a_folder_that_can_not_be_one_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Exception, match="file") as caught:
+        check_destination(write_to(f"{tmp_path}/file/below"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("patterns", [None, []])
+def test_no_input_is_refused(patterns):
+    with pytest.raises(ConfigurationError, match="--input is missing"):
+        check_input(patterns, PARSER.parse([]))
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none*.jsonl", "folder"])
+def test_input_that_is_no_file_is_refused(tmp_path: pathlib.Path, name):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigurationError, match=name.replace("*", r"\*")):
+        check_input([f"{tmp_path}/{name}"], PARSER.parse([]))
+
+
+def test_files_that_match_pass(tmp_path: pathlib.Path):
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+    check_input([f"{tmp_path}/*.jsonl", f"{tmp_path}/a.jsonl"], PARSER.parse([]))
+
+
+def test_input_on_s3_is_looked_for(s3_server: Server):
+    s3_server.client().put_object(Bucket=s3_server.bucket, Key="preflight/a.jsonl", Body=b"{}\n")
+    options = s3_options(s3_server, s3_server.reader)
+    check_input([f"s3://{s3_server.bucket}/preflight/*.jsonl"], options)
+    with pytest.raises(ConfigurationError, match="matches no file"):
+        check_input([f"s3://{s3_server.bucket}/preflight/*.csv"], options)
+    with pytest.raises(ConfigurationError, match="no such bucket"):
+        check_input(["s3://no-such-bucket/a.jsonl"], options)
+
+
+def test_input_on_s3_with_a_wrong_key_is_refused_at_once(s3_server: Server):
+    options = s3_options(s3_server, Identity(s3_server.reader.access_key, "wrong-secret-key"))
+    with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
+        check_input([f"s3://{s3_server.bucket}/*.jsonl"], options)
+    assert isinstance(caught.value.__cause__, AccessError)
+
+
+def test_a_report_needs_a_folder(tmp_path: pathlib.Path):
+    check_report(None)
+    check_report(str(tmp_path / "report.json"))
+    check_report("report.json")
+    for path in (str(tmp_path), str(tmp_path / "none" / "report.json")):
+        with pytest.raises(ConfigurationError, match="--report="):
+            check_report(path)

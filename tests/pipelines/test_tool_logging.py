@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from pipelines.child_output import children_silent
+from pipelines.tool_logging import tool_logging
+
+
+def test_messages_are_one_line_with_their_level(capsys):
+    with tool_logging():
+        logging.getLogger("apache_beam.x").warning("low")
+        logging.getLogger("apache_beam.x").info("nothing")
+        logging.getLogger("pipelines.x").info("half way")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["WARNING low", "INFO half way"]
+
+
+def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys):
+    beam = logging.getLogger("apache_beam.runners.common")
+    for level in ("warning", "debug"):
+        with tool_logging() as log:
+            log.set_level(level)
+            beam.error("it failed\nTraceback (most recent call last):\n  in %s", level)
+            assert log.shows_tracebacks == (level == "debug")
+    error = capsys.readouterr().err
+    assert "in debug" in error
+    assert "in warning" not in error
+
+
+def test_errors_of_others_are_shown_with_their_traceback(capsys):
+    with tool_logging():
+        try:
+            raise ValueError("odd")
+        except ValueError:
+            logging.getLogger("pipelines.x").exception("it failed")
+    assert "ValueError: odd" in capsys.readouterr().err
+
+
+def test_secrets_are_masked_in_messages_and_texts(capsys, monkeypatch):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-environment")
+    with tool_logging() as log:
+        log.mask(["the-secret-key", ""])
+        logging.getLogger("x").warning("%s and %s", "the-secret-key", "token-of-the-environment")
+        assert log.masked("a the-secret-key b") == "a (masked) b"
+    error = capsys.readouterr().err
+    assert "(masked) and (masked)" in error
+    assert "the-secret-key" not in error
+
+
+def test_boto_never_logs_requests(capsys):
+    with tool_logging() as log:
+        log.set_level("debug")
+        logging.getLogger("botocore.auth").debug("signature")
+    assert "signature" not in capsys.readouterr().err
+
+
+def test_logging_is_as_before_afterwards():
+    root = logging.getLogger()
+    before = root.level, list(root.handlers), list(root.filters), logging.getLogger("botocore").level
+    with pytest.raises(KeyError), tool_logging() as log:
+        log.set_level("debug")
+        raise KeyError
+    assert (root.level, root.handlers, root.filters, logging.getLogger("botocore").level) == before
+
+
+def test_children_are_silent_and_this_process_is_not(capfd):
+    import os
+    import subprocess
+    import sys
+
+    with children_silent():
+        subprocess.run(["/bin/sh", "-c", "echo child >&2"], check=True)
+        print("parent", file=sys.stderr)
+    os.write(2, b"after\n")
+    error = capfd.readouterr().err
+    assert "child" not in error
+    assert error.splitlines() == ["parent", "after"]
