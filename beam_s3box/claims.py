@@ -33,8 +33,8 @@ class RunClaim:
         holder = self._holder(store)
         if holder is not None and holder != self.attempt:
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already wrote manifests below {store.root}: a run id names one finished "
-                "run; use a new run_id, or none to get one"
+                f"run_id={self.layout.run_id!r} already wrote manifests below {store.root}: a run id names one "
+                "finished run; use a new run_id, or none to get one"
             )
 
     def take(self, store: Store) -> None:
@@ -46,9 +46,7 @@ class RunClaim:
         """
         body = orjson.dumps({"run_id": self.layout.run_id, "attempt": self.attempt})
         try:
-            store.put(
-                self.layout.run, body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json"
-            )
+            store.put(self.layout.run, body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json")
         except ObjectExistsError:
             self.check(store)
 

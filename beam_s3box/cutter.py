@@ -50,6 +50,10 @@ class Budget(NamedTuple):
     streams: int = DEFAULT_MAX_STREAMS
 
 
+DEFAULT_BUDGET = Budget()
+"""Fits a worker of 1 GB beside Beam and the uploads."""
+
+
 class Cuttings(NamedTuple):
     """What a cutter gives away: shards to upload, and rests that others may pack further."""
 
@@ -99,7 +103,7 @@ class ShardCutter:
         limits_of: Callable[[Stream], StreamLimits],
         codec: Executor,
         origin: str,
-        budget: Budget = Budget(),  # noqa: B008 - immutable
+        budget: Budget = DEFAULT_BUDGET,
         *,
         seal_halves: bool = True,
     ) -> None:

@@ -59,7 +59,8 @@ class Layout:
             )
         if self.data_key.startswith(("manifests/", "dead-letters/", "runs/", "/")) or ".." in self.data_key:
             raise ConfigurationError(
-                f"key_template={self.data_key!r} must be relative, without '..', and not under manifests/, dead-letters/ or runs/"
+                f"key_template={self.data_key!r} must be relative, without '..', and not under manifests/, "
+                "dead-letters/ or runs/"
             )
 
     @classmethod
@@ -74,13 +75,13 @@ class Layout:
         free = MAX_URL_BYTES - len(root_url.encode("utf-8")) - 1 - _FIXED_BYTES
         if free // 2 < MIN_FOLDER_BYTES:
             raise ConfigurationError(
-                f"destination={root_url!r} is too long: with more than {MAX_URL_BYTES} bytes the URLs of shards would be "
-                f"cut off in Redshift's load tables; shorten the prefix by {2 * MIN_FOLDER_BYTES - free} bytes"
+                f"destination={root_url!r} is too long: with more than {MAX_URL_BYTES} bytes the URLs of shards would "
+                f"be cut off in Redshift's load tables; shorten the prefix by {2 * MIN_FOLDER_BYTES - free} bytes"
             )
         return cls(run_id, min(MAX_FOLDER_BYTES, free // 2), data_key)
 
     def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
-        """Return the key of a shard; two shards never share one, and the same bytes sealed again by the same origin do."""
+        """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
         return self.data_key.format(
             domain=folder_name(shard.stream.domain, self.folder_bytes),
             namespace=folder_name(shard.stream.namespace, self.folder_bytes),

@@ -20,6 +20,7 @@ MAX_OBJECT_BYTES = 1 * GiB
 MIN_BYTES = 64
 """Below this the frame of a gzip file alone would not fit."""
 
+
 @dataclasses.dataclass(frozen=True)
 class StreamLimits:
     """The limits of one shard; whichever is met first seals it.
@@ -45,9 +46,7 @@ class StreamLimits:
         if self.records is not None:
             _check_whole("records", self.records, 1, None)
         if self.seconds is not None and not (_is_number(self.seconds) and self.seconds > 0):
-            raise ConfigurationError(
-                f"seconds={self.seconds!r} must be a number above 0; None means no time limit"
-            )
+            raise ConfigurationError(f"seconds={self.seconds!r} must be a number above 0; None means no time limit")
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]

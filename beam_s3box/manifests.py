@@ -36,7 +36,9 @@ class Manifests:
         if self.per not in ("stream", "run"):
             raise ConfigurationError(f"per={self.per!r} must be 'stream' or 'run'")
         if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
-            raise ConfigurationError(f"count={self.count!r} must be a whole number of at least 1; no manifests: manifests=None")
+            raise ConfigurationError(
+                f"count={self.count!r} must be a whole number of at least 1; for no manifests give manifests=None"
+            )
 
     def scope(self, file: ShardFile) -> Stream | None:
         """Return the stream whose manifests list the shard, or None for those of the run."""
@@ -73,7 +75,7 @@ class ManifestPlan(NamedTuple):
     Attributes:
       stream: whose shards these are, None for a whole run's.
       window, pane: the firing that this belongs to.
-      number, count: this is manifest `number`, from 0, of `count`.
+      number, siblings: this is manifest `number`, from 0, of `siblings`.
       files: sorted by URL.
     """
 
@@ -81,7 +83,7 @@ class ManifestPlan(NamedTuple):
     window: str
     pane: int
     number: int
-    count: int
+    siblings: int
     files: tuple[ShardFile, ...]
 
 
@@ -135,13 +137,14 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
       RunExistsError: another manifest has this key: an earlier run of the same id wrote it.
       StoreError: the store refused or failed, after its retries.
     """
-    key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.count)
+    key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.siblings)
     body = render_manifest(plan.files)
     try:
         put_once(store, key, body, hashlib.sha256(body).hexdigest(), _CONTENT_TYPE)
     except ObjectExistsError as exc:
         raise RunExistsError(
-            f"{store.url(key)} is there with other shards: run_id={layout.run_id!r} already wrote manifests; use a new run_id"
+            f"{store.url(key)} is there with other shards: run_id={layout.run_id!r} already wrote manifests; use a new "
+            "run_id"
         ) from exc
     return Manifest(
         domain=plan.stream.domain if plan.stream else None,

@@ -60,11 +60,11 @@ _UTC = datetime.UTC
 
 
 class RecordRules(NamedTuple):
-    """What else makes a record unfit, beside not being a JSON object.
+    r"""What else makes a record unfit, beside not being a JSON object.
 
     Attributes:
       max_bytes: bytes of the line with `|` counted twice; None for no limit.
-      forbid_nul: whether a NUL character (`\\u0000`) is refused, which Redshift can't store.
+      forbid_nul: whether a NUL character (`\u0000`) is refused, which Redshift can't store.
     """
 
     max_bytes: int | None
@@ -75,7 +75,9 @@ class RecordRules(NamedTuple):
         if self.max_bytes is not None and 2 * len(line) > self.max_bytes:
             size = len(line) + line.count(b"|")
             if size > self.max_bytes:
-                raise RecordError(f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE)
+                raise RecordError(
+                    f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE
+                )
         if self.forbid_nul and b"\\u0000" in line and _NUL_ESCAPE.search(line):
             raise RecordError("has a NUL character (\\u0000), which Redshift can't store", NUL_CHARACTER)
 
@@ -84,7 +86,8 @@ class RecordRules(NamedTuple):
         # few records have a backslash, and looking for one byte is ten times as fast as for six
         if self.forbid_nul and b"\\" in text and b"\\u0000" in text:
             return True
-        return self.max_bytes is not None and 2 * len(text) > self.max_bytes and 2 * max(map(len, lines)) > self.max_bytes
+        most = self.max_bytes
+        return most is not None and 2 * len(text) > most and 2 * max(map(len, lines)) > most
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:

@@ -62,10 +62,14 @@ class StreamNaming:
             self._check_part(part, getattr(self, part), getattr(self, f"{part}_field"))
         named = [name for name in ("domain", "namespace") if self._is_named(name)]
         if self.stream is not None and (named or not callable(self.stream)):
-            raise ConfigurationError("stream must be a function, and then neither domain nor namespace is given beside it")
+            raise ConfigurationError(
+                "stream must be a function, and then neither domain nor namespace is given beside it"
+            )
         if len(named) == 1:
             other = "namespace" if named == ["domain"] else "domain"
-            raise ConfigurationError(f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'")
+            raise ConfigurationError(
+                f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'"
+            )
 
     @property
     def is_keyed(self) -> bool:
@@ -76,7 +80,7 @@ class StreamNaming:
         return getattr(self, part) is not None or getattr(self, f"{part}_field") is not None
 
     @staticmethod
-    def _check_part(part: str, constant: object, field: object) -> None:
+    def _check_part(part: str, constant: str | None, field: str | None) -> None:
         for name, value in ((part, constant), (f"{part}_field", field)):
             if value is not None and (not isinstance(value, str) or not value):
                 raise ConfigurationError(f"{name}={value!r} must be text that is not empty")
@@ -209,7 +213,7 @@ class Router:
         return self._stream_of_fields(values)
 
     def _stream_of_odd_line(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
-        """Return the stream of a line that the decoder refused: its names may be fractions; else say what is wrong."""
+        """Return the stream of a line that the decoder refused (names may be fractions), or raise what is wrong."""
         refusal = explain_refusal(line)
         if refusal is not None:
             raise refusal from exc

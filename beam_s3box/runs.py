@@ -33,6 +33,7 @@ def check_run_id(run_id: str) -> str:
     """
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id) or len(run_id) > MAX_RUN_ID_BYTES:
         raise ConfigurationError(
-            f"run_id={run_id!r} must be 1 to {MAX_RUN_ID_BYTES} letters, digits, '-', '_' or '.', the first a letter or digit"
+            f"run_id={run_id!r} must be 1 to {MAX_RUN_ID_BYTES} letters, digits, '-', '_' or '.', the first a "
+            "letter or digit"
         )
     return run_id

@@ -36,7 +36,7 @@ def encode_name(name: str) -> str:
 
 
 def folder_name(name: str, max_bytes: int) -> str:
-    """Return `encode_name(name)`, or if that is longer than `max_bytes`, its beginning, `~` and a digest of the name."""
+    """Return `encode_name(name)`; where that is longer than `max_bytes`, its beginning, `~` and the name's digest."""
     encoded = encode_name(name)
     if len(encoded) <= max_bytes:
         return encoded

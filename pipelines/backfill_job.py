@@ -17,7 +17,7 @@ from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.stores import Store
 from pipelines.backfill_options import InputOptions, SpeechOptions
 from pipelines.child_output import children_silent
-from pipelines.failures import reason_of
+from pipelines.failures import reason_of, was_interrupted
 from pipelines.manifest_options import ManifestOptions
 from pipelines.naming_options import NamingOptions
 from pipelines.options import OptionParser
@@ -112,6 +112,8 @@ def _execute(job: Job, log: ToolLog) -> int:
         with _children(job, log), shown(progress):
             result = _run_to_end(job.pipeline, progress)
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        if was_interrupted(exc):
+            raise KeyboardInterrupt from exc
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return _end(1, f"the pipeline failed: {PARSER.as_flags(reason_of(exc))}", log)

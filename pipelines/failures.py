@@ -9,6 +9,7 @@ from beam_s3box.errors import S3BoxError
 
 _STEP = re.compile(r"\s*\[while running '[^']*'\]")
 _OWN_ERROR = re.compile(r"^beam_s3box(?:\.\w+)*\.\w*Error: (.+)$", re.MULTILINE)
+_INTERRUPT = re.compile(r"^KeyboardInterrupt\b", re.MULTILINE)
 _NOTHING = re.compile(r"^\s*$")
 
 
@@ -25,6 +26,11 @@ def reason_of(error: BaseException) -> str:
         if isinstance(cause, S3BoxError):
             return _one_line(text)
     return f"{type(error).__name__}: {_last_line(str(error))}" if str(error).strip() else type(error).__name__
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Return whether the user interrupted the run: inside a step, Beam makes another error of that."""
+    return any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)) or bool(_INTERRUPT.search(str(error)))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -43,6 +43,8 @@ _PARAMETERS = {
 
 _NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=")
 _MAX_WIDTH = 110
+_BEAM_LIKENESS = 0.8
+"""How like an option of Beam a typo must be to be taken for it: of so many, one is always a little like it."""
 
 
 class OptionParser:
@@ -76,7 +78,7 @@ class OptionParser:
         parser = _parser((*_beam_classes(), *self._classes))
         _, unknown = parser.parse_known_args(checked)
         if unknown:
-            raise ConfigurationError(_explain(unknown[0], parser))
+            raise ConfigurationError(_explain(unknown[0], _names(self._classes), _names(_beam_classes())))
         options = PipelineOptions([*checked, *unchecked])
         standard = options.view_as(StandardOptions)
         standard.runner = standard.runner or DEFAULT_RUNNER
@@ -84,7 +86,7 @@ class OptionParser:
 
     def as_flags(self, message: str) -> str:
         """Return a message about parameters as one about options: `--output=` for `destination=`."""
-        known = {name for action in _actions(self._classes) for name in action.option_strings}
+        known = set(_names(self._classes))
 
         def flag(match: re.Match[str]) -> str:
             name = f"--{_PARAMETERS.get(match[1], match[1])}"
@@ -165,13 +167,17 @@ def _add_section(formatter: argparse.HelpFormatter, title: str, actions: Iterabl
     formatter.end_section()
 
 
-def _explain(argument: str, parser: _Parser) -> str:
+def _names(classes: Iterable[type[PipelineOptions]]) -> list[str]:
+    return [name for action in _actions(classes) for name in action.option_strings]
+
+
+def _explain(argument: str, own: Sequence[str], beams: Sequence[str]) -> str:
     """Return what is wrong with an argument that no option takes; a value that it carries is not shown."""
     name = argument.partition("=")[0]
     if not name.startswith("-"):
         return f"{argument!r} belongs to no option: write --name=value, and quote patterns of files in the shell"
-    known = [option for action in parser._actions for option in action.option_strings]
-    close = difflib.get_close_matches(name if name.startswith("--") else f"-{name}", known, n=1)
+    wanted = f"--{name.lstrip('-')}"
+    close = difflib.get_close_matches(wanted, own, 1) or difflib.get_close_matches(wanted, beams, 1, _BEAM_LIKENESS)
     if close:
         return f"{name} is not an option: did you mean {close[0]}?"
     return f"{name} is not an option: see --help and --help_beam; an option that only a job server knows goes behind --"

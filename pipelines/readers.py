@@ -44,7 +44,9 @@ def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
         raise ConfigurationError(f"input can't be read: {exc}") from exc
     for pattern, result in zip(patterns, results, strict=True):
         if not result.metadata_list:
-            raise ConfigurationError(f"input={pattern!r} matches no file: correct the path, or quote a pattern in the shell")
+            raise ConfigurationError(
+                f"input={pattern!r} matches no file: correct the path, or quote a pattern in the shell"
+            )
     found = {file.path: file for result in results for file in result.metadata_list}
     return [found[path] for path in sorted(found)]
 
@@ -177,7 +179,7 @@ def _gunzip(file: BinaryIO, path: str) -> Iterator[bytes]:
                 inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
             else:
                 pending = inflater.unconsumed_tail or file.read(_BATCH_BYTES)
-    except zlib_ng.error as exc:
+    except zlib_ng.error as exc:  # type: ignore[misc]
         raise ConfigurationError(f"input={path!r} is not valid gzip: {exc}") from exc
     if not whole:
         raise ConfigurationError(f"input={path!r} ends in the middle of its gzip data: copy it again")
@@ -215,7 +217,8 @@ class ReadRecords(beam.PTransform):
     def __init__(self, patterns: Sequence[str], input_format: str = "auto") -> None:
         super().__init__()
         if input_format not in INPUT_FORMATS:
-            raise ConfigurationError(f"input_format={input_format!r} is not known; known are {', '.join(INPUT_FORMATS)}")
+            known = ", ".join(INPUT_FORMATS)
+            raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
         self._by_format: dict[str, list[str]] = {}
         for pattern in dict.fromkeys(patterns):
             self._by_format.setdefault(format_of(pattern, input_format), []).append(pattern)
@@ -306,7 +309,7 @@ class _ReadCsv(beam.DoFn):
 
 
 def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:
-    """Yield rows by the names in the first line; a row of another length as a plain list, which becomes a dead letter."""
+    """Yield rows by the names in the first line; one of another length as a plain list, which ends as a dead letter."""
     rows = csv.reader(text, strict=True)
     names = next(rows, [])
     for values in rows:

@@ -101,7 +101,7 @@ def s3_proxy(server_url: str) -> Iterator[Proxy]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any  # noqa: N815
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Keep quiet."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from beam_s3box.cutter import Budget, Cuttings, ShardCutter
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
-from beam_s3box.limits import StreamLimits
+from beam_s3box.limits import StreamLimits, limits_by_stream
 from beam_s3box.packing import BY_BUNDLE_END, BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS
 from beam_s3box.shards import Segment
 from beam_s3box.streams import Stream
@@ -94,7 +94,7 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
 def test_raw_and_record_limits_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(10_000)]
     for limits, reason in ((StreamLimits(raw_bytes=100_000), BY_RAW_BYTES), (StreamLimits(records=777), BY_RECORDS)):
-        cuttings = collect(ShardCutter(JSON_LINES, lambda stream, given=limits: given, codec, "origin"), [lines])
+        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         by_limit = [shard for shard in cuttings.shards if shard.reason == reason]
         assert len(by_limit) > 5
         for shard in by_limit:
@@ -116,7 +116,7 @@ def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolEx
     giant = record(1, 5000)
     lines = [record(0), giant, record(2)]
     for limits in (StreamLimits(object_bytes=1000), StreamLimits(raw_bytes=1000)):
-        cuttings = collect(ShardCutter(JSON_LINES, lambda stream, given=limits: given, codec, "origin"), [lines])
+        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         assert [giant] in [lines_of(shard.segments) for shard in cuttings.shards]
 
 
@@ -141,9 +141,7 @@ def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor
     lines = [record(number) for number in range(5_000)]
     batches = [lines[i : i + 97] for i in range(0, len(lines), 97)]
     limits = StreamLimits(object_bytes=20_000)
-    runs = [
-        collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)
-    ]
+    runs = [collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)]
     assert [JSON_LINES.join(shard.segments) for shard in runs[0].shards] == [
         JSON_LINES.join(shard.segments) for shard in runs[1].shards
     ]

@@ -96,7 +96,9 @@ def test_readers_agree_on_every_shard(proxy: Proxy, prefix: str, store: Store, t
 
 
 def test_throttling_that_ends_within_the_retries_is_a_success(proxy: Proxy, prefix: str, store: Store) -> None:
-    proxy.rule = lambda request: Fault(503, "SlowDown") if request.operation == "PutObject" and request.number % 3 else None
+    proxy.rule = lambda request: (
+        Fault(503, "SlowDown") if request.operation == "PutObject" and request.number % 3 else None
+    )
     write(proxy, prefix, records(600), s3=S3Settings(max_attempts=8, region="us-east-1"))
     found = read_back(store)
     assert len(found.all_records()) == 600
@@ -163,7 +165,9 @@ def test_large_shards_go_in_parallel_parts(proxy: Proxy, prefix: str, store: Sto
 
 
 def test_a_failed_part_aborts_the_upload_and_fails(proxy: Proxy, prefix: str, store: Store) -> None:
-    proxy.rule = lambda request: Fault(403, "AccessDenied") if request.operation == "UploadPart" and request.number else None
+    proxy.rule = lambda request: (
+        Fault(403, "AccessDenied") if request.operation == "UploadPart" and request.number else None
+    )
     settings = S3Settings(part_bytes=5 * MiB, multipart_bytes=6 * MiB, region="us-east-1")
     with pytest.raises(Exception, match=r"UploadPart s3://.*AccessDenied"):
         write(proxy, prefix, large(6), s3=settings, limits=StreamLimits(), max_record_bytes=16 * MiB)
@@ -211,11 +215,13 @@ def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
     assert len(origins - {"rest"}) >= 2, "only one bundle cut shards"
     counted = {metric.key.metric.name: metric.result for metric in done.metrics().query()["counters"]}
     total = sum(info.size for info in store.list("data/"))
-    assert counted.get("rest_bytes", 0) <= len(origins) * 100_000 < total / 4, "more than rests went through the shuffle"
+    assert counted.get("rest_bytes", 0) <= len(origins) * 100_000 < total / 4, (
+        "more than rests went through the shuffle"
+    )
 
 
 def test_keys_never_reach_the_graph(s3_server: Server, prefix: str) -> None:
-    secret = "a-secret-that-must-not-travel"  # noqa: S105
+    secret = "a-secret-that-must-not-travel"
     transform = WriteToS3Box(prefix, domain="d", namespace="n")
     options = PipelineOptions(
         ["--runner=FnApiRunner", "--s3_access_key_id=AKIDEXAMPLE0000000", f"--s3_secret_access_key={secret}"]

@@ -22,7 +22,9 @@ RECORDS = 6_000
 
 
 @pytest.mark.parametrize("at", ["/data/ 0", "/data/ 7", "/data/ 20", "/runs/ 0", "/manifests/ 0", "/manifests/ 2"])
-def test_killed_at_a_request(s3_server: Server, tmp_path: pathlib.Path, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_a_request(
+    s3_server: Server, tmp_path: pathlib.Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"d": f"d{i % 4}", "n": "x", "i": i}) + "\n" for i in range(RECORDS)))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.writer.access_key)

@@ -32,7 +32,7 @@ def only_small(stream: Stream) -> StreamLimits:
 def test_defaults() -> None:
     limits = StreamLimits()
     assert (limits.object_bytes, limits.raw_bytes, limits.records, limits.seconds) == (64 * MiB, None, None, 60.0)
-    assert DEFAULT_OBJECT_BYTES == 64 * MiB
+    assert 64 * MiB == DEFAULT_OBJECT_BYTES
 
 
 @pytest.mark.parametrize(

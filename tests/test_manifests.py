@@ -23,7 +23,9 @@ STREAM = Stream("web", "clicks")
 
 def shard(number: int, object_bytes: int = 1000) -> ShardFile:
     url = f"s3://bucket/data/web/clicks/{number:05d}.json.gz"
-    return ShardFile("web", "clicks", "", url, url.removeprefix("s3://bucket/"), 10, 5000, object_bytes, "ab", "records")
+    return ShardFile(
+        "web", "clicks", "", url, url.removeprefix("s3://bucket/"), 10, 5000, object_bytes, "ab", "records"
+    )
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def store() -> MemoryStore:
 
 
 @given(sizes=st.lists(st.integers(20, 10**9), max_size=60), count=st.integers(1, 12), seed=st.randoms())
-def test_no_shard_is_listed_twice_or_missing_and_the_order_does_not_matter(sizes: list[int], count: int, seed: object) -> None:
+def test_no_shard_is_listed_twice_or_missing_and_the_order_does_not_matter(
+    sizes: list[int], count: int, seed: object
+) -> None:
     files = [shard(number, size) for number, size in enumerate(sizes)]
     lists = split_evenly(files, count)
     assert len(lists) == min(count, len(files))
@@ -96,7 +100,9 @@ def test_writing_the_same_manifest_again_succeeds_and_another_is_refused(store: 
     [other] = plan_manifests(None, "", 0, [shard(2)], 1)
     with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests.*use a new run_id"):
         write_manifest(store, Layout("run"), other)
-    assert json.loads(store.get("manifests/run/0-00000-of-00001.manifest"))["entries"][0]["url"].endswith("00001.json.gz")
+    assert json.loads(store.get("manifests/run/0-00000-of-00001.manifest"))["entries"][0]["url"].endswith(
+        "00001.json.gz"
+    )
 
 
 def test_a_failed_write_raises_and_leaves_nothing(store: MemoryStore) -> None:

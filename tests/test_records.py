@@ -551,6 +551,9 @@ def test_the_nul_rule_knows_an_escape_from_an_escaped_backslash(backslashes: int
     st.none() | st.integers(1, 40),
     st.booleans(),
 )
+@example([b"|||", b""], 5, False)
+@example([b"a", b"||"], 3, False)
+@example([b"a", b"\\u0000"], 40, True)
 def test_the_quick_look_at_a_batch_is_never_wrongly_no(lines: list[bytes], most: int | None, forbid_nul: bool) -> None:
     rules = RecordRules(most, forbid_nul)
     broken = False
@@ -559,7 +562,7 @@ def test_the_quick_look_at_a_batch_is_never_wrongly_no(lines: list[bytes], most:
             rules.check(line)
         except RecordError:
             broken = True
-    assert rules.may_break(lines, b"\n".join(lines)) or not broken
+    assert rules.may_break(lines, b"".join(lines)) or not broken
 
 
 def test_reasons_are_all_of_them() -> None:

@@ -205,6 +205,8 @@ def test_every_naming_accepts_exactly_as_the_strict_reading_does(
 @given(st.lists(LINES, max_size=7), st.sampled_from([LAX, STRICT]))
 @example([b'{"d":1,"n":"b"}', b'{"d":"1","n":"b"}', b'{"d":1,"n":"b" }'], LAX)
 @example([b'{"d":"1.5","n":"b"}', b'{"d":1.5,"n":"b"}'], LAX)
+@example([b'{"d":1,"n":"b"}', b'{"d":1.0,"n":"b"}', b'{"d":true,"n":"b"}'], LAX)
+@example([b'{"d":"a","n":"b","x":"' + b"|" * 36 + b'"}', b'{"d":"a","n":"b"}'], STRICT)
 @example([b'{"d":"a","n":"b"}\n', b'{"d":"a",\n"n":"b"}', b"", b"\n"], LAX)
 @example([], LAX)
 def test_a_batch_is_routed_as_its_lines_one_by_one(lines: list[bytes], rules: RecordRules) -> None:
@@ -682,6 +684,19 @@ def test_order_is_kept_within_a_stream_whatever_is_between() -> None:
     groups, refused = Router(BY_FIELDS, LAX).route_lines(lines)
     assert groups[Stream("1", "b")] == [line for line in lines if b'"x"' not in line and b"true" not in line]
     assert len(refused) == 5
+
+
+def test_names_that_python_takes_for_equal_stay_apart() -> None:
+    """1 == 1.0 == True, also as keys of a dict and of a cache."""
+    lines = [f'{{"d":{name},"n":"b"}}'.encode() for name in ("1", "1.0", "true", "1", "1.0")]
+    expected = {Stream("1", "b"): [lines[0]] * 2, Stream("1.0", "b"): [lines[1]] * 2}
+    router = Router(BY_FIELDS, LAX)
+    for batch in (lines, lines[::-1]):
+        groups, refused = router.route_lines(batch)
+        assert groups == expected
+        assert [one.raw for one in refused] == [lines[2]]
+        names = [one[0][0] for line in batch if not isinstance(one := router.route(line), Refused)]
+        assert names == [line[5 : line.index(b",")].decode() for line in batch if line != lines[2]]
 
 
 def test_lines_are_not_copied() -> None:

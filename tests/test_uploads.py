@@ -84,7 +84,9 @@ def test_the_queue_returns_every_shard_once_and_counts(store: MemoryStore, threa
     assert totals["object_bytes"] == sum(info.size for info in store.list("data/"))
 
 
-def test_what_waits_is_bounded(store: MemoryStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_is_bounded(
+    store: MemoryStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("beam_s3box.uploads._MAX_WAITING_BYTES", 1)
     queue = UploadQueue(Uploader(store, JSON_LINES, LAYOUT), threads, MemoryMetrics())
     assert queue.add(sealed(0)) == []
@@ -95,10 +97,12 @@ def test_what_waits_is_bounded(store: MemoryStore, threads: ThreadPoolExecutor, 
 def test_a_failed_upload_raises(store: MemoryStore, threads: ThreadPoolExecutor) -> None:
     failing = FailingStore(store, keys="data/*", succeed=2, fail=1, error=AccessError)
     queue = UploadQueue(Uploader(failing, JSON_LINES, LAYOUT), threads, MemoryMetrics())
+    for number in range(2):
+        queue.add(sealed(number))
+        queue.finish()
+    queue.add(sealed(2))
     with pytest.raises(AccessError, match="failed on purpose"):
-        for number in range(5):
-            queue.add(sealed(number))
-            queue.finish()
+        queue.finish()
 
 
 def test_a_lost_reply_is_an_error_once_and_a_success_on_the_retry(store: MemoryStore) -> None:

@@ -10,26 +10,27 @@ from beam_s3box.shards import Segment
 
 
 class Format(Protocol):
-    """What the rest of the package asks of a format; implementations are immutable and picklable.
-
-    Attributes:
-      name: as users write it.
-      extension: of the object's key.
-      content_type: of the object.
-      copy_clause: what Redshift's COPY needs to read it, None if it can't load rows from it.
-    """
+    """What the rest of the package asks of a format; implementations are immutable and picklable."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, as users write it."""
+        ...
 
     @property
-    def extension(self) -> str: ...
+    def extension(self) -> str:
+        """Extension of the object's key."""
+        ...
 
     @property
-    def content_type(self) -> str: ...
+    def content_type(self) -> str:
+        """MIME type of the object."""
+        ...
 
     @property
-    def copy_clause(self) -> str | None: ...
+    def copy_clause(self) -> str | None:
+        """What COPY needs to read it; None if COPY can't load rows from it."""
+        ...
 
     @property
     def frame(self) -> Frame:

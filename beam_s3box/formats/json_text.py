@@ -73,7 +73,5 @@ class JsonText:
 JSON_LINES = JsonText("json-lines", copy_clause="FORMAT AS JSON 'auto' GZIP", between=b"\n", after=b"\n")
 """One record a line, as Redshift's COPY reads it."""
 
-JSON_ARRAY = JsonText(
-    "json-array", copy_clause=None, between=b",\n", opening=b"[\n", joint=b",\n", closing=b"\n]\n"
-)
+JSON_ARRAY = JsonText("json-array", copy_clause=None, between=b",\n", opening=b"[\n", joint=b",\n", closing=b"\n]\n")
 """One array a file; Redshift takes a whole array for one row, so no manifest goes with it."""

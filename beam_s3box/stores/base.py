@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from beam_s3box.errors import ConfigurationError
 
-_ODD_KEY = re.compile(r"^/|/$|//|(^|/)\.{1,2}(/|$)")
+_ODD_KEY = re.compile(r"^/|/$|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class ObjectInfo(NamedTuple):
@@ -85,9 +85,11 @@ def check_key(key: str) -> str:
     """Return the key.
 
     Raises:
-      ConfigurationError: empty, absolute, or with empty, `.` or `..` components, which could leave the root.
+      ConfigurationError: empty, absolute, with control characters, or with empty, `.` or `..` components, which could
+        leave the root.
     """
     if not key or _ODD_KEY.search(key):
-        raise ConfigurationError(f"key={key!r} must be a relative path without empty, '.' or '..' components")
+        raise ConfigurationError(
+            f"key={key!r} must be a relative path without control characters and empty, '.' or '..' components"
+        )
     return key
-

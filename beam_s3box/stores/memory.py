@@ -55,7 +55,8 @@ class MemoryStore:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, by key."""
         with _LOCK:
-            found = sorted((key, *entry) for key, entry in _BUCKETS.get(self._name, {}).items() if key.startswith(prefix))
+            bucket = _BUCKETS.get(self._name, {})
+            found = sorted((key, *entry) for key, entry in bucket.items() if key.startswith(prefix))
         for key, body, modified in found:
             yield ObjectInfo(key, len(body), None, modified)
 

@@ -154,8 +154,8 @@ def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> Sto
     """
     from botocore.exceptions import ClientError
 
-    attempts = f" after {attempt} attempts" if attempt > 1 else ""
-    begin = f"{operation} {url} failed{attempts}: "
+    attempts = "1 attempt" if attempt == 1 else f"{attempt} attempts"
+    begin = f"{operation} {url} failed after {attempts}: "
     rule, reason = _read_response(exc, operation) if isinstance(exc, ClientError) else _read_failure(exc)
     return rule.kind(begin + reason)
 

@@ -88,7 +88,7 @@ class EncodeSegments(beam.DoFn):
         return refused
 
     def _outputs(self, refused: list[Refused]) -> Iterator[Any] | None:
-        """Return what to emit by now, None for nothing: a generator for each element would cost more than its record."""
+        """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
         cuttings = self._cutter.take()
         if not refused and not cuttings.shards and not cuttings.rests:
             return None
@@ -125,12 +125,12 @@ class EncodeSegments(beam.DoFn):
 class EncodeWindowedSegments(EncodeSegments):
     """The same for records in windows; apart, because asking for the window costs as much as routing a record."""
 
-    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:  # type: ignore[override]
+    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:
         """Take one element of one window."""
         return self._outputs(self._add(element, self._name(window)))
 
     @beam.DoFn.yields_elements
-    def process_batch(self, batch: list[Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:  # type: ignore[override]
+    def process_batch(self, batch: list[Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:
         """Take a batch of elements of one window, in order."""
         return self._outputs(self._add_batch(batch, self._name(window)))
 

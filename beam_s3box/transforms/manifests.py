@@ -14,6 +14,7 @@ from beam_s3box.streams import Stream
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, window_name
 
+_KEYED = tuple[tuple[str, str], ShardFile]
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
 
@@ -35,7 +36,7 @@ class WriteManifests(beam.PTransform):
         """Return the manifests written."""
         return (
             files
-            | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(tuple[tuple[str, str], ShardFile])
+            | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
             | "PlanManifests" >> beam.ParDo(_PlanManifests(self._manifests.count)).with_output_types(ManifestPlan)
             | "FixPlans" >> beam.Reshuffle()
@@ -50,7 +51,7 @@ class _KeyByScope(beam.DoFn):
     def process(self, file: ShardFile) -> Iterator[tuple[tuple[str, str], ShardFile]]:
         file = ShardFile._make(file)  # a worker that has just decoded it holds a row of another class
         scope = self._manifests.scope(file)
-        yield (tuple(scope) if scope else _WHOLE_RUN), file
+        yield ((scope.domain, scope.namespace) if scope else _WHOLE_RUN), file
 
 
 class _PlanManifests(beam.DoFn):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import Budget
+from beam_s3box.cutter import DEFAULT_BUDGET, Budget
 from beam_s3box.formats import Format
 from beam_s3box.layout import Layout
 from beam_s3box.limits import StreamLimits
@@ -44,4 +44,4 @@ class WritePlan:
     check_run: bool
     fail_on_bad_record: bool
     upload_concurrency: int
-    budget: Budget = Budget()
+    budget: Budget = DEFAULT_BUDGET

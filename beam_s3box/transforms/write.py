@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
@@ -106,7 +106,7 @@ class WriteToS3Box(beam.PTransform):
         stream: StreamFunction | None = None,
         limits: Limits | None = None,
         format: str | Format = "json-lines",
-        manifests: Manifests | None | Literal["auto"] = "auto",
+        manifests: Manifests | Literal["auto"] | None = "auto",
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
         max_record_bytes: int | None = None,
@@ -159,7 +159,9 @@ class WriteToS3Box(beam.PTransform):
             "limits": DisplayDataItem(by_stream, label="Limits of a shard"),
             "manifests": DisplayDataItem(str(self._manifests), label="Manifests"),
             "domain": DisplayDataItem(_named_by(naming.domain, naming.domain_field, naming), label="Domain"),
-            "namespace": DisplayDataItem(_named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"),
+            "namespace": DisplayDataItem(
+                _named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"
+            ),
             "on_bad_record": DisplayDataItem("fail" if self._fail_on_bad_record else "dead_letter"),
             "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
         }
@@ -202,13 +204,13 @@ def _check_windowing(records: beam.PCollection[Any]) -> None:
     windowing = records.windowing
     if windowing.windowfn.is_merging():
         raise ConfigurationError(
-            f"the input's windows ({windowing.windowfn}) merge, and a shard that is sealed can't move to another window: "
-            "use fixed, sliding or other windows that don't merge, or WindowInto(GlobalWindows()) before the write"
+            f"the input's windows ({windowing.windowfn}) merge, and a sealed shard can't move to another window: use "
+            "fixed, sliding or other windows that don't merge, or WindowInto(GlobalWindows()) before the write"
         )
     if windowing.accumulation_mode == AccumulationMode.ACCUMULATING and windowing.triggerfn != DefaultTrigger():
         raise ConfigurationError(
-            "the input's accumulation mode is ACCUMULATING: later manifests would list shards again, and COPY would load "
-            "them twice; use AccumulationMode.DISCARDING"
+            "the input's accumulation mode is ACCUMULATING: later manifests would list shards again, and COPY would "
+            "load them twice; use AccumulationMode.DISCARDING"
         )
     if not records.is_bounded:
         raise ConfigurationError(
@@ -217,15 +219,15 @@ def _check_windowing(records: beam.PCollection[Any]) -> None:
         )
 
 
-def _manifests_for(format: Format, manifests: Manifests | None | Literal["auto"]) -> Manifests | None:
+def _manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None) -> Manifests | None:
     if manifests == "auto":
         return Manifests() if format.copy_clause else None
     if manifests is not None and not isinstance(manifests, Manifests):
         raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, None or 'auto'")
     if manifests is not None and format.copy_clause is None:
         raise ConfigurationError(
-            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY takes a whole array for one row; "
-            "use format='json-lines', or manifests=None"
+            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY takes a whole array for one "
+            "row; use format='json-lines', or manifests=None"
         )
     return manifests
 

@@ -4,21 +4,22 @@ import pathlib
 
 import pytest
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
 from beam_s3box.layout import Layout
 from pipelines.backfill_job import PARSER
 from pipelines.preflight import check_destination, check_input, check_report
-from pipelines.write_options import write_of
+from pipelines.write_options import Write, write_of
 from tools.seaweedfs import REGION, Identity, Server
 
 
-def write_to(url: str, *arguments: str):
+def write_to(url: str, *arguments: str) -> Write:
     return write_of(PARSER.parse([f"--output={url}", "--domain=d", "--namespace=n", *arguments]))
 
 
-def s3_options(server: Server, identity: Identity):
+def s3_options(server: Server, identity: Identity) -> PipelineOptions:
     options = PARSER.parse(
         [
             f"--s3_endpoint_url={server.endpoint_url}",
@@ -31,7 +32,7 @@ def s3_options(server: Server, identity: Identity):
     return options
 
 
-def test_a_run_id_that_wrote_manifests_is_refused():
+def test_a_run_id_that_wrote_manifests_is_refused() -> None:
     write = write_to("memory://preflight", "--run_id=taken")
     check_destination(write)
     RunClaim(Layout("taken"), "an earlier attempt").take(write.store)
@@ -39,13 +40,13 @@ def test_a_run_id_that_wrote_manifests_is_refused():
         check_destination(write)
 
 
-def test_a_new_run_id_is_not_looked_up():
+def test_a_new_run_id_is_not_looked_up() -> None:
     write = write_to("memory://preflight-new")
     RunClaim(Layout(write.transform.run_id), "an earlier attempt").take(write.store)
     check_destination(write)
 
 
-def test_a_folder_that_can_not_be_one_is_refused(tmp_path):
+def test_a_folder_that_can_not_be_one_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Exception, match="file") as caught:
         check_destination(write_to(f"{tmp_path}/file/below"))
@@ -53,25 +54,25 @@ def test_a_folder_that_can_not_be_one_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("patterns", [None, []])
-def test_no_input_is_refused(patterns):
+def test_no_input_is_refused(patterns: list[str] | None) -> None:
     with pytest.raises(ConfigurationError, match="--input is missing"):
         check_input(patterns, PARSER.parse([]))
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "none*.jsonl", "folder"])
-def test_input_that_is_no_file_is_refused(tmp_path: pathlib.Path, name):
+def test_input_that_is_no_file_is_refused(tmp_path: pathlib.Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigurationError, match=name.replace("*", r"\*")):
         check_input([f"{tmp_path}/{name}"], PARSER.parse([]))
 
 
-def test_files_that_match_pass(tmp_path: pathlib.Path):
+def test_files_that_match_pass(tmp_path: pathlib.Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("{}\n")
     check_input([f"{tmp_path}/*.jsonl", f"{tmp_path}/a.jsonl"], PARSER.parse([]))
 
 
-def test_input_on_s3_is_looked_for(s3_server: Server):
+def test_input_on_s3_is_looked_for(s3_server: Server) -> None:
     s3_server.client().put_object(Bucket=s3_server.bucket, Key="preflight/a.jsonl", Body=b"{}\n")
     options = s3_options(s3_server, s3_server.reader)
     check_input([f"s3://{s3_server.bucket}/preflight/*.jsonl"], options)
@@ -81,14 +82,14 @@ def test_input_on_s3_is_looked_for(s3_server: Server):
         check_input(["s3://no-such-bucket/a.jsonl"], options)
 
 
-def test_input_on_s3_with_a_wrong_key_is_refused_at_once(s3_server: Server):
+def test_input_on_s3_with_a_wrong_key_is_refused_at_once(s3_server: Server) -> None:
     options = s3_options(s3_server, Identity(s3_server.reader.access_key, "wrong-secret-key"))
     with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
         check_input([f"s3://{s3_server.bucket}/*.jsonl"], options)
     assert isinstance(caught.value.__cause__, AccessError)
 
 
-def test_a_report_needs_a_folder(tmp_path: pathlib.Path):
+def test_a_report_needs_a_folder(tmp_path: pathlib.Path) -> None:
     check_report(None)
     check_report(str(tmp_path / "report.json"))
     check_report("report.json")

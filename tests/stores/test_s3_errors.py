@@ -127,7 +127,7 @@ def said(code: str, status: int, message: str = "", operation: str = "PutObject"
 def test_messages(error: Exception, kind: type[StoreError], message: str) -> None:
     translated = translate(error, "PutObject", URL, 1)
     assert type(translated) is kind
-    assert str(translated) == f"PutObject {URL} failed: {message}"
+    assert str(translated) == f"PutObject {URL} failed after 1 attempt: {message}"
     assert str(translate(error, "PutObject", URL, 3)) == f"PutObject {URL} failed after 3 attempts: {message}"
 
 
@@ -135,7 +135,7 @@ def test_a_head_has_only_a_status() -> None:
     missing = translate(said("404", 404, "Not Found", "HeadObject"), "HeadObject", URL)
     assert type(missing) is ObjectNotFoundError
     assert str(missing) == (
-        "HeadObject s3://b/k failed: 404: there is no such object, no such bucket, or no S3 at this endpoint"
+        "HeadObject s3://b/k failed after 1 attempt: 404: there is no such object, no such bucket, or no S3 at this endpoint"
     )
     denied = translate(said("403", 403, "Forbidden", "HeadObject"), "HeadObject", URL)
     assert type(denied) is AccessError
@@ -150,7 +150,7 @@ def test_our_own_kinds_survive_a_pickle(kind: type[StoreError]) -> None:
 def test_an_answer_of_another_server_says_so() -> None:
     error = translate(ResponseParserError("Unable to parse response, received <html>"), "GetObject", URL)
     assert str(error) == (
-        "GetObject s3://b/k failed: ResponseParserError: the answer is not one of S3: see to endpoint and proxy: "
+        "GetObject s3://b/k failed after 1 attempt: ResponseParserError: the answer is not one of S3: see to endpoint and proxy: "
         "Unable to parse response, received <html>"
     )
 
@@ -171,7 +171,9 @@ def local_store(test: int) -> S3Store:
 
 
 def test_no_credentials_at_all(bare: None) -> None:
-    with pytest.raises(AccessError, match="GetObject s3://bucket/k failed: NoCredentialsError: no credentials found"):
+    with pytest.raises(
+        AccessError, match="GetObject s3://bucket/k failed after 1 attempt: NoCredentialsError: no credentials found"
+    ):
         local_store(1).get("k")
 
 
@@ -183,7 +185,9 @@ def test_half_of_the_credentials(bare: None, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_profile_that_is_not_there(bare: None) -> None:
     settings = S3Settings("us-east-1", "http://127.0.0.1:9", profile="nobody")
-    with pytest.raises(AccessError, match="CreateClient s3://bucket failed: ProfileNotFound: no such profile"):
+    with pytest.raises(
+        AccessError, match="CreateClient s3://bucket failed after 1 attempt: ProfileNotFound: no such profile"
+    ):
         S3Store("s3://bucket", settings).get("k")
 
 

@@ -73,7 +73,9 @@ def test_parts_go_side_by_side_and_show_nothing_before_the_end(store: S3Store) -
 
 def test_never_overwrites_unless_asked(store: S3Store) -> None:
     put(store, b"first" * 1000)
-    with pytest.raises(ObjectExistsError, match=r"CompleteMultipartUpload \S+/big failed: PreconditionFailed \(412\)"):
+    with pytest.raises(
+        ObjectExistsError, match=r"CompleteMultipartUpload \S+/big failed after 1 attempt: PreconditionFailed \(412\)"
+    ):
         put(store)
     assert store.get("big") == b"first" * 1000
     put(store, replace=True)
@@ -92,7 +94,7 @@ def test_repeats_single_requests(store: S3Store) -> None:
 def test_a_part_that_can_t_be_sent_ends_the_upload(store: S3Store) -> None:
     with watched(store.client) as wire:
         wire.plan("UploadPart", reply(403, "AccessDenied"))
-        with pytest.raises(AccessError, match=r"UploadPart s3://\S+/big failed: AccessDenied \(403\)"):
+        with pytest.raises(AccessError, match=r"UploadPart s3://\S+/big failed after 1 attempt: AccessDenied \(403\)"):
             put(store)
     assert wire.sent[-1] == "AbortMultipartUpload"
     assert list(store.list()) == []
@@ -187,6 +189,6 @@ def test_the_server_checks_each_part(store: S3Store) -> None:
 
     with watched(store.client) as wire:
         wire.plan("UploadPart", spoil, spoil, spoil)
-        with pytest.raises(StoreError, match=r"UploadPart \S+ failed: \w+ \(400\)"):
+        with pytest.raises(StoreError, match=r"UploadPart \S+ failed after 1 attempt: \w+ \(400\)"):
             put(store)
     assert list(store.list()) == []

@@ -69,7 +69,9 @@ def test_sends_what_the_settings_ask_for(make_s3: MakeS3) -> None:
 
 def test_the_server_checks_the_bytes(make_s3: MakeS3, pauses: list[float]) -> None:
     store = make_s3()
-    with pytest.raises(StoreError, match=r"PutObject s3://\S+/k failed: BadDigest \(400\): the bytes that arrived"):
+    with pytest.raises(
+        StoreError, match=r"PutObject s3://\S+/k failed after 1 attempt: BadDigest \(400\): the bytes that arrived"
+    ):
         put(store, sha256=hashlib.sha256(b"other").hexdigest())
     assert pauses == []
     assert list(store.list()) == []
@@ -175,7 +177,7 @@ def test_a_missing_bucket_says_what_to_do(make_s3: MakeS3, s3_server: Server) ->
     with pytest.raises(ObjectNotFoundError) as caught:
         store.get("k")
     assert str(caught.value) == (
-        "GetObject s3://no-such-bucket/x/k failed: NoSuchBucket (404): no such bucket: create it or correct the "
+        "GetObject s3://no-such-bucket/x/k failed after 1 attempt: NoSuchBucket (404): no such bucket: create it or correct the "
         "destination"
     )
 

@@ -90,6 +90,6 @@ def test_a_role_that_is_denied(make_s3: MakeS3, sts: Sts) -> None:
     with pytest.raises(AccessError) as caught:
         store.get("k")
     assert str(caught.value) == (
-        "GetObject s3://box/role/k failed: AssumeRole: AccessDenied (403): these credentials may not do this: allow it "
+        "GetObject s3://box/role/k failed after 1 attempt: AssumeRole: AccessDenied (403): these credentials may not do this: allow it "
         "for them, or use others: not you"
     )

@@ -37,7 +37,7 @@ RUNNERS = {
     "BundleBased": ["--runner=BundleBasedDirectRunner"],
     "multi_processing": ["--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"],
 }
-BY_FIELD = {"domain_field": "d", "namespace_field": "n"}
+BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
 
 
 @pytest.fixture
@@ -49,7 +49,9 @@ def options(runner: str = "FnApiRunner") -> PipelineOptions:
     return PipelineOptions(RUNNERS[runner])
 
 
-def write(store: Store, elements: typing.Sequence[Any], runner: str = "FnApiRunner", **arguments: Any) -> dict[str, int]:
+def write(
+    store: Store, elements: typing.Sequence[Any], runner: str = "FnApiRunner", **arguments: Any
+) -> dict[str, int]:
     """Write the elements and return the counters."""
     arguments = {**BY_FIELD, **arguments}
     pipeline = beam.Pipeline(options=options(runner))
@@ -74,7 +76,9 @@ def records(count: int, streams: int = 3) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize(("count", "streams"), [(0, 1), (3, 3), (5_000, 3)], ids=["empty", "smaller", "larger"])
-def test_every_record_is_in_exactly_one_listed_shard(tmp_path: pathlib.Path, runner: str, count: int, streams: int) -> None:
+def test_every_record_is_in_exactly_one_listed_shard(
+    tmp_path: pathlib.Path, runner: str, count: int, streams: int
+) -> None:
     store = open_store(tmp_path / "box")
     expected = records(count, streams)
     totals = write(store, expected, runner, limits=StreamLimits(raw_bytes=10_000))
@@ -104,7 +108,9 @@ def test_the_result_lists_what_the_manifests_list(store: MemoryStore) -> None:
     assert result.manifests.element_type is Manifest
     assert result.dead_letters.element_type is DeadLetter
     total = result.shards | "Sizes" >> beam.Map(lambda file: file.records) | beam.CombineGlobally(sum)
-    listed = result.manifests | "Listed" >> beam.Map(lambda manifest: manifest.records) | "Sum" >> beam.CombineGlobally(sum)
+    listed = (
+        result.manifests | "Listed" >> beam.Map(lambda manifest: manifest.records) | "Sum" >> beam.CombineGlobally(sum)
+    )
     assert_that(total, equal_to([500]), label="CheckShards")
     assert_that(listed, equal_to([500]), label="CheckManifests")
     urls = result.shards | "Urls" >> beam.Map(lambda file: file.url) | beam.combiners.ToList()
@@ -161,7 +167,7 @@ def test_keyed_elements_constants_and_functions(store: MemoryStore) -> None:
     assert sorted(letter["reason"] for letter in found.dead_letters) == ["bad-stream", "missing-stream"]
 
     write(store, [{"n": "y", "i": 5}], domain_field=None, domain="const")
-    by_function = {"domain_field": None, "namespace_field": None, "stream": parity}
+    by_function: dict[str, Any] = {"domain_field": None, "namespace_field": None, "stream": parity}
     write(store, [{"i": 6}, b'{"i":7}'], **by_function)
     found = read_back(store)
     assert {folder: [record["i"] for record in rows] for folder, rows in found.records.items()} == {
@@ -289,13 +295,16 @@ def test_sliding_windows_hold_a_record_once_each(store: MemoryStore) -> None:
         windowed = pipeline | beam.Create(elements) | beam.WindowInto(beam.window.SlidingWindows(20, 10))
         windowed | WriteToS3Box(store, **BY_FIELD)
     counts = collections.Counter(record["i"] for record in read_back(store).all_records())
-    assert counts == {i: 2 for i in range(40)}
+    assert counts == dict.fromkeys(range(40), 2)
 
 
 def test_manifests_per_run(store: MemoryStore) -> None:
     write(store, records(100), manifests=Manifests(per="run", count=2), limits=StreamLimits(records=10), run_id="r1")
     found = read_back(store)
-    assert sorted(found.manifests) == ["manifests/r1/0-00000-of-00002.manifest", "manifests/r1/0-00001-of-00002.manifest"]
+    assert sorted(found.manifests) == [
+        "manifests/r1/0-00000-of-00002.manifest",
+        "manifests/r1/0-00001-of-00002.manifest",
+    ]
     assert len(found.all_records()) == 100
 
 
@@ -366,7 +375,10 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
         ({"domain": "a", "domain_field": "b", "namespace": "c"}, "domain='a' and domain_field='b' exclude each other"),
         ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and then neither"),
         ({"format": "parquet"}, "format='parquet' is not known; known are json-array, json-lines"),
-        ({"format": "json-array", "manifests": Manifests()}, "exclude each other: COPY takes a whole array for one row"),
+        (
+            {"format": "json-array", "manifests": Manifests()},
+            "exclude each other: COPY takes a whole array for one row",
+        ),
         ({"manifests": 3}, "manifests=3 must be a Manifests, None or 'auto'"),
         ({"limits": 5}, "limits=5 must be a StreamLimits"),
         ({"run_id": "a/b"}, "run_id='a/b' must be 1 to 48 letters"),
@@ -390,7 +402,7 @@ def test_destinations_that_are_none(destination: str) -> None:
 def test_merging_windows_and_accumulating_panes_are_refused(store: MemoryStore) -> None:
     made = beam.Pipeline(options=options()) | beam.Create(records(1))
     sessions = made | "Sessions" >> beam.WindowInto(beam.window.Sessions(10))
-    with pytest.raises(ConfigurationError, match="merge.*use fixed, sliding"):
+    with pytest.raises(ConfigurationError, match=r"merge.*use fixed, sliding"):
         sessions | WriteToS3Box(store, **BY_FIELD)
     accumulating = made | "Accumulating" >> beam.WindowInto(
         beam.window.FixedWindows(10),

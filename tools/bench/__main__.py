@@ -64,7 +64,8 @@ def main() -> None:
     path = make_lines(CACHE / f"flights-{RECORDS}.jsonl", RECORDS)
     results: dict[str, Any] = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}",
         "records": RECORDS,
         "bytes": path.stat().st_size,
     }
@@ -97,7 +98,7 @@ def _compare(ratio: Ratio, path: pathlib.Path, server: Server, rounds: int) -> d
         "median": round(median, 2),
         "from": round(ratios[0], 2),
         "to": round(ratios[-1], 2),
-        "seconds": [round(statistics.median(side["seconds"] for side in sides), 2) for sides in zip(*pairs, strict=True)],
+        "seconds": [round(statistics.median(run["seconds"] for run in side), 2) for side in zip(*pairs, strict=True)],
     }
 
 
@@ -145,13 +146,15 @@ def _json_of(command: list[str]) -> dict[str, Any]:
 
 def _show(results: dict[str, Any]) -> None:
     console = Console(width=110)
-    console.print(f"{results['machine']}; {results['records']:,} JSON lines, {results['bytes'] / 1e6:.0f} MB; real SeaweedFS")
+    megabytes = results["bytes"] / 1e6
+    console.print(f"{results['machine']}; {results['records']:,} JSON lines, {megabytes:.0f} MB; real SeaweedFS")
     table = Table("ratio", "goal", "median", "from - to", "seconds", "met")
     for row in results["ratios"]:
         spread, seconds = f"{row['from']} - {row['to']}", " : ".join(map(str, row["seconds"]))
         table.add_row(row["name"], row["goal"], str(row["median"]), spread, seconds, "yes" if row["met"] else "NO")
     for row in results["memory"]:
-        table.add_row(row["name"], f"<= {row['goal_mb']} MB", f"{row['peak_mb']} MB", "", str(row["seconds"]), "yes" if row["met"] else "NO")
+        goal, peak, met = f"<= {row['goal_mb']} MB", f"{row['peak_mb']} MB", "yes" if row["met"] else "NO"
+        table.add_row(row["name"], goal, peak, "", str(row["seconds"]), met)
     console.print(table)
     limits = Table("one core alone", "seconds", "MB/s")
     for row in results["limits"]:
