@@ -11,6 +11,7 @@ Data and manifests never share a prefix, so that a COPY by prefix never reads a 
 from __future__ import annotations
 
 import dataclasses
+import re
 import string
 
 from beam_s3box.errors import ConfigurationError
@@ -27,9 +28,12 @@ DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequenc
 """Template of a shard's key."""
 
 _REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
+_OWN_FOLDERS = ("manifests", "dead-letters", "runs")
 _DIGEST_CHARACTERS = 12
-# data//, a window's folder, and a file name with a run id of our own making
-_FIXED_BYTES = len("data///") + 34 + len("20261122T101500Z-1f3a9c2b-0123456789ab-00000-0123456789ab.json.gz")
+_WINDOW = "20261122T101500Z-20261122T101600Z"
+"""A window's name; one of parts of a second is 14 bytes longer."""
+
+_SEQUENCE_FORMAT = re.compile(r"(0?\d{1,2}d?|d)?", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +51,46 @@ class Layout:
     data_key: str = DEFAULT_DATA_KEY
 
     def __post_init__(self) -> None:
-        try:
-            fields = {field for _, field, _, _ in string.Formatter().parse(self.data_key) if field is not None}
-        except ValueError as exc:
-            raise ConfigurationError(f"key_template={self.data_key!r} is not a template: {exc}") from exc
+        fields = {field for field, _ in _fields_of(self.data_key)}
         if fields != _REQUIRED_FIELDS:
             odd = sorted(fields ^ _REQUIRED_FIELDS)
             raise ConfigurationError(
                 f"key_template={self.data_key!r} must use each of {', '.join(sorted(_REQUIRED_FIELDS))} and nothing "
                 f"else; see {{{odd[0]}}}. Without one of them two shards could share a key"
             )
-        if self.data_key.startswith(("manifests/", "dead-letters/", "runs/", "/")) or ".." in self.data_key:
+        self._check_formats()
+        self._check_folders()
+
+    def _check_formats(self) -> None:
+        for field, form in _fields_of(self.data_key):
+            if form and not (field == "sequence" and _SEQUENCE_FORMAT.fullmatch(form)):
+                raise ConfigurationError(
+                    f"key_template={self.data_key!r} formats {{{field}}} by {form!r}: only {{sequence}} takes "
+                    "one, such as 05d"
+                )
+
+    def _check_folders(self) -> None:
+        components = self.data_key.replace("{window}", "{window}/").split("/")
+        if components.count("{window}") != 1:
             raise ConfigurationError(
-                f"key_template={self.data_key!r} must be relative, without '..', and not under manifests/, "
-                "dead-letters/ or runs/"
+                f"key_template={self.data_key!r} must have {{window}} at the beginning of a folder's or file's name, "
+                "without a '/' behind it: it brings its own"
             )
+        if not all(component.strip(".") for component in components) or ".." in self.data_key:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must be relative, without empty, '.' or '..' folders"
+            )
+        if "{" in components[0] or components[0] in _OWN_FOLDERS:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must begin with a folder of its own, not with a field, and not with "
+                f"{', '.join(_OWN_FOLDERS)}"
+            )
+        for component in components:
+            if ("{domain}" in component or "{namespace}" in component) and component.count("{") != 1:
+                raise ConfigurationError(
+                    f"key_template={self.data_key!r} must have {{domain}} and {{namespace}} in a folder each, or two "
+                    "streams could share a key"
+                )
 
     @classmethod
     def below(cls, root_url: str, run_id: str, data_key: str = DEFAULT_DATA_KEY) -> Layout:
@@ -72,13 +101,19 @@ class Layout:
         """
         if not root_url.startswith("s3://"):
             return cls(run_id, data_key=data_key)
-        free = MAX_URL_BYTES - len(root_url.encode("utf-8")) - 1 - _FIXED_BYTES
+        free = MAX_URL_BYTES - len(root_url.encode("utf-8")) - 1 - cls(run_id, data_key=data_key)._fixed_bytes()
         if free // 2 < MIN_FOLDER_BYTES:
             raise ConfigurationError(
                 f"destination={root_url!r} is too long: with more than {MAX_URL_BYTES} bytes the URLs of shards would "
                 f"be cut off in Redshift's load tables; shorten the prefix by {2 * MIN_FOLDER_BYTES - free} bytes"
             )
         return cls(run_id, min(MAX_FOLDER_BYTES, free // 2), data_key)
+
+    def _fixed_bytes(self) -> int:
+        """Return the bytes of the longest key beside its domain and namespace: of a shard or of a manifest."""
+        stream = Stream("x", "x")
+        shard = self.shard(SealedShard(stream, _WINDOW, "0123456789ab", 99_999, "", ()), "0" * 64, ".json.gz")
+        return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 9_999, 0, 1))) - 2
 
     def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
         """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
@@ -109,6 +144,19 @@ class Layout:
     def run(self) -> str:
         """The key of the run's own record, written before its first manifest."""
         return f"runs/{self.run_id}.json"
+
+
+def _fields_of(template: str) -> list[tuple[str, str]]:
+    """Return the fields of a template, each with its conversion and format."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"key_template={template!r} is not a template: {exc}") from exc
+    return [
+        (field, (f"!{conversion}" if conversion else "") + (form or ""))
+        for _, field, form, conversion in parts
+        if field is not None
+    ]
 
 
 def _folder(window: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -45,7 +46,7 @@ class StreamLimits:
             _check_whole("raw_bytes", self.raw_bytes, 1, None)
         if self.records is not None:
             _check_whole("records", self.records, 1, None)
-        if self.seconds is not None and not (_is_number(self.seconds) and self.seconds > 0):
+        if self.seconds is not None and not (_is_number(self.seconds) and 0 < self.seconds < math.inf):
             raise ConfigurationError(f"seconds={self.seconds!r} must be a number above 0; None means no time limit")
 
 
@@ -64,7 +65,7 @@ class LimitsByPattern:
         for pattern, value in limits.items():
             if not isinstance(value, StreamLimits):
                 raise ConfigurationError(f"limits[{pattern!r}]={value!r} must be a StreamLimits")
-            if pattern != "*" and pattern.count("/") != 1:
+            if not isinstance(pattern, str) or (pattern != "*" and pattern.count("/") != 1):
                 raise ConfigurationError(
                     f"limits has the pattern {pattern!r}: write '*' or 'domain/namespace', each part with wildcards "
                     "if you like, and a '/' inside a name as %2F"

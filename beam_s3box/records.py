@@ -55,6 +55,7 @@ _ORJSON_OPTIONS = (
     | orjson.OPT_UTC_Z
 )
 _LINE_BREAKS = re.compile(rb"[\r\n]")
+_TEXT_OR_LINE_BREAK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\r\n]', re.DOTALL)
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _UTC = datetime.UTC
 
@@ -124,7 +125,7 @@ def line_of_text(text: str | bytes) -> bytes:
     A raw line break can only stand between JSON tokens, so no value changes.
 
     Raises:
-      RecordError: text that UTF-8 can't express.
+      RecordError: text that UTF-8 can't express, or a line break within a value, which JSON forbids.
     """
     if isinstance(text, str):
         try:
@@ -132,7 +133,7 @@ def line_of_text(text: str | bytes) -> bytes:
         except UnicodeEncodeError as exc:
             raise RecordError(f"the text has a lone surrogate: {exc}", LONE_SURROGATE) from exc
     if b"\n" in text or b"\r" in text:
-        return _LINE_BREAKS.sub(b" ", text.rstrip(b"\r\n"))
+        return _TEXT_OR_LINE_BREAK.sub(_without_line_break, text.rstrip(b"\r\n"))
     return text
 
 
@@ -142,25 +143,42 @@ def explain_refusal(line: bytes) -> RecordError | None:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
         return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+    found: list[Any] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(pairs)  # also those that a duplicate hides
+        return {}
+
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
-        return RecordError(f"not JSON: {exc}", NOT_JSON)
-    if not isinstance(value, dict):
-        return RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=collect)
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
-    return None
+    except (ValueError, RecursionError) as exc:
+        return RecordError(f"not JSON: {exc}", NOT_JSON)
+    return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
 
 
 def raw_of(record: Any) -> bytes:
     """Return bytes that preserve what could be read of a record that could not be encoded."""
     if isinstance(record, bytes):
         return record
-    text = record if isinstance(record, str) else repr(record)
+    if isinstance(record, str):
+        return record.encode("utf-8", "backslashreplace")
+    try:
+        text = repr(record)
+    except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was
+        text = f"<{type(record).__name__} whose repr raised {type(exc).__name__}>"
     return text.encode("utf-8", "backslashreplace")
+
+
+def _without_line_break(token: re.Match[bytes]) -> bytes:
+    text = token[0]
+    if text[:1] != b'"':
+        return b" "
+    if _LINE_BREAKS.search(text):
+        raise RecordError("not JSON: a line break within a text", NOT_JSON)
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -179,10 +197,18 @@ def _plain(value: Any) -> Any:
     fields = as_mapping(value)
     if fields is not None:
         return dict(fields)
-    item = getattr(value, "item", None)  # numpy scalars that orjson does not know
-    if callable(item) and getattr(value, "shape", None) == ():
-        return item()
+    if type(value).__module__ == "numpy":  # what orjson does not know of it
+        return _plain_numpy(value)
     raise TypeError(f"{type(value).__name__} has no JSON form here: convert it before it is written")
+
+
+def _plain_numpy(value: Any) -> Any:
+    """Return a scalar as Python's, an array in the memory layout that orjson reads."""
+    if getattr(value, "shape", None) == ():
+        return value.item()
+    if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufM":
+        return value.astype(value.dtype.newbyteorder("="), order="C")
+    raise TypeError(f"numpy {type(value).__name__} has no JSON form here: convert it before it is written")
 
 
 def _utc_text(value: datetime.datetime) -> str | None:
@@ -192,7 +218,10 @@ def _utc_text(value: datetime.datetime) -> str | None:
     if callable(to_python):
         value = to_python(warn=False)
     if value.tzinfo is not None:
-        value = value.astimezone(_UTC).replace(tzinfo=None)
+        try:
+            value = value.astimezone(_UTC).replace(tzinfo=None)
+        except OverflowError as exc:
+            raise TypeError(f"{value.isoformat()} has no UTC form: {exc}") from exc
     return value.isoformat() + "Z"
 
 
@@ -221,23 +250,29 @@ def _plain_tree(value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, Mapping):
-        return {_key_text(key): _plain_tree(item) for key, item in value.items()}
+        fields = {_key_text(key): _plain_tree(item) for key, item in value.items()}
+        if len(fields) < len(value):
+            raise TypeError("two keys of a mapping have the same text")
+        return fields
     if isinstance(value, list) or type(value) is tuple:
         return [_plain_tree(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy
-        return orjson.loads(orjson.dumps(value, _plain, _ORJSON_OPTIONS))
+    if type(value).__module__ == "numpy":
+        if value.shape == () and value != value:
+            return None  # NaN, or NaT, which orjson refuses
+        native = _plain_numpy(value) if value.shape else value
+        return orjson.loads(orjson.dumps(native, _plain, _ORJSON_OPTIONS))
     return _plain_tree(_plain(value))
 
 
 def _key_text(key: Any) -> str:
+    if isinstance(key, enum.Enum):
+        return _key_text(key.value)
     if isinstance(key, str):
         return str(key)
     if isinstance(key, bool) or key is None:
         return json.dumps(key)
     if isinstance(key, int | float):
         return str(key)
-    if isinstance(key, enum.Enum):
-        return _key_text(key.value)
     text = str(key) if isinstance(key, uuid.UUID) else _plain(key)
     if not isinstance(text, str):
         raise TypeError(f"a key of type {type(key).__name__} has no JSON form")

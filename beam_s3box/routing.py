@@ -8,16 +8,18 @@ lines of a batch are checked together; only when that fails are they checked one
 from __future__ import annotations
 
 import dataclasses
+import decimal
+import enum
 import functools
 import json
 import math
 import numbers
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-import orjson
 
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.records import (
@@ -34,6 +36,9 @@ from beam_s3box.records import (
     raw_of,
 )
 from beam_s3box.streams import Stream
+
+_UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
+"""What the decoder can't have in the name of a field."""
 
 _KNOWN_STREAMS = 10_000
 """Streams whose checked names a router remembers."""
@@ -84,6 +89,10 @@ class StreamNaming:
         for name, value in ((part, constant), (f"{part}_field", field)):
             if value is not None and (not isinstance(value, str) or not value):
                 raise ConfigurationError(f"{name}={value!r} must be text that is not empty")
+        if isinstance(field, str) and _UNKNOWABLE.search(field):
+            raise ConfigurationError(
+                f"{part}_field={field!r} must be without quotes, backslashes and control characters"
+            )
         if constant is not None and field is not None:
             raise ConfigurationError(f"{part}={constant!r} and {part}_field={field!r} exclude each other: give one")
         if constant is not None:
@@ -156,20 +165,23 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
-        self._add_named(odd, groups, refused)
+        if not self._add_named(odd, groups, refused):
+            return self._route_one_by_one(lines)
         return odd, refused
 
     def _add_named(
         self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[Refused]
-    ) -> None:
-        """Add groups under checked names; numbers become text here, once a group and not once a line."""
+    ) -> bool:
+        """Add groups under checked names; return False if two are one stream, named by a number and by its text."""
         for key, lines in groups.items():
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
                 refused.extend(Refused(None, exc.reason, str(exc), line) for line in lines)
                 continue
-            named.setdefault(stream, []).extend(lines)
+            if named.setdefault(stream, lines) is not lines:
+                return False
+        return True
 
     def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
         groups: dict[Stream, list[bytes]] = {}
@@ -244,7 +256,7 @@ def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
 
 
 def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
-    """Return the function from what the decoder gives to the values of the fields: a tuple of two, one value, or None."""
+    """Return the function from what the decoder gives to the values of the fields: a pair, one value, or None."""
     if not fields:
         return _no_key
     return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
@@ -280,12 +292,11 @@ def _call(function: StreamFunction, fields: Mapping[str, Any]) -> tuple[str, str
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """Return the object that a line holds; orjson refuses numbers beyond a double, the standard library takes them."""
+    """Return the object that a line holds; orjson would make large integers fractions, and refuse larger ones."""
     try:
-        parsed = orjson.loads(line)
-    except ValueError:
-        parsed = json.loads(line)
-    return dict(parsed)
+        return dict(json.loads(line))
+    except (ValueError, RecursionError) as exc:
+        raise RecordError(f"not JSON that can be read: {exc}", NOT_JSON) from exc
 
 
 def _field_text(fields: Mapping[str, Any], field: str) -> str:
@@ -296,10 +307,10 @@ def _field_text(fields: Mapping[str, Any], field: str) -> str:
 
 def _name_text(what: str, value: Any) -> str:
     """Return the text of a domain or namespace; numbers become text, and nothing else does."""
+    if isinstance(value, enum.Enum):
+        return _name_text(what, value.value)
     if isinstance(value, numbers.Number) and not isinstance(value, bool | complex):
-        if not isinstance(value, int) and not math.isfinite(value):  # type: ignore[arg-type]
-            raise RecordError(f"the {what} is {value!r}, which names no stream", BAD_STREAM)
-        return str(value)
+        return _number_text(what, value)
     if not isinstance(value, str) or not value:
         shown = "empty" if value == "" else f"of type {type(value).__name__}"
         raise RecordError(f"the {what} is {shown}; a stream is named by text or a number", BAD_STREAM)
@@ -308,6 +319,17 @@ def _name_text(what: str, value: Any) -> str:
     except UnicodeEncodeError as exc:
         raise RecordError(f"the {what} has a lone surrogate", BAD_STREAM) from exc
     return str(value)
+
+
+def _number_text(what: str, value: Any) -> str:
+    try:
+        finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+        text = str(value)
+    except (OverflowError, ValueError) as exc:  # a fraction or an integer too large for Python to write
+        raise RecordError(f"the {what} is a number that can't be written: {exc}", BAD_STREAM) from exc
+    if not finite:
+        raise RecordError(f"the {what} is {text}, which names no stream", BAD_STREAM)
+    return text
 
 
 def _check_name(part: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import re
 
 from beam_s3box.errors import ConfigurationError
@@ -16,7 +17,7 @@ GiB = 1024 * MiB
 """Bytes in a gibibyte."""
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": KiB, "MIB": MiB, "GIB": GiB}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
 def parse_size(text: str, parameter: str = "size") -> int:
@@ -33,7 +34,7 @@ def parse_size(text: str, parameter: str = "size") -> int:
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None:
         raise ConfigurationError(f"{parameter}={text!r} is not a size: write bytes or a unit, as 100000, 10MB or 64MiB")
-    size = int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+    size = int(decimal.Decimal(match[1]) * unit)
     if size < 1:
         raise ConfigurationError(f"{parameter}={text!r} must be at least 1 byte")
     return size
@@ -43,7 +44,7 @@ def format_size(size: int) -> str:
     """Return a size for people: `512 B`, `1.5 MB` (powers of 1000)."""
     number = float(size)
     for unit in ("B", "KB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
+        if number < 999.95 or unit == "GB":
             break
         number /= 1000
     return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
@@ -12,6 +13,7 @@ import apache_beam as beam
 from apache_beam.io import fileio
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 from zlib_ng import zlib_ng
 
@@ -80,11 +82,14 @@ class ReadJsonLines(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> beam.PCollection[bytes]:
         """Return the lines, without line breaks."""
+        # this runner alone knows no batches
+        one_by_one = isinstance(files.pipeline.runner, BundleBasedDirectRunner)
+        read = _ReadLinesOneByOne() if one_by_one else _ReadLines()
         return (
             files
             | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(FileRange)
             | "SpreadRanges" >> beam.Reshuffle()
-            | "ReadLines" >> beam.ParDo(_ReadLines()).with_output_types(bytes)
+            | "ReadLines" >> beam.ParDo(read).with_output_types(bytes)
         )
 
 
@@ -97,12 +102,17 @@ class _SplitFile(beam.DoFn):
             yield FileRange(file.path, start, min(start + _SPLIT_BYTES, file.size_in_bytes))
 
 
+def read_lines(part: FileRange) -> Iterator[list[bytes]]:
+    """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines."""
+    with _open(part.path) as file:
+        blocks = _gunzip(file, part.path) if part.stop < 0 else _blocks(file, part)
+        yield from split_lines(blocks)
+
+
 class _ReadLines(beam.DoFn):
     @beam.DoFn.yields_batches
     def process(self, part: FileRange) -> Iterator[list[bytes]]:
-        with _open(part.path) as file:
-            blocks = _gunzip(file, part.path) if part.stop < 0 else _blocks(file, part)
-            yield from split_lines(blocks)
+        return read_lines(part)
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
         """Return the type of batches; Beam can't read it off an annotation that is text."""
@@ -111,6 +121,11 @@ class _ReadLines(beam.DoFn):
     def infer_output_type(self, input_type: Any) -> Any:
         """Return the type of elements, for the same reason."""
         return bytes
+
+
+class _ReadLinesOneByOne(beam.DoFn):
+    def process(self, part: FileRange) -> Iterator[bytes]:
+        return itertools.chain.from_iterable(read_lines(part))
 
 
 def split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -219,36 +234,53 @@ class ReadRecords(beam.PTransform):
         if input_format not in INPUT_FORMATS:
             known = ", ".join(INPUT_FORMATS)
             raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
-        self._by_format: dict[str, list[str]] = {}
-        for pattern in dict.fromkeys(patterns):
-            self._by_format.setdefault(format_of(pattern, input_format), []).append(pattern)
+        self._patterns = list(dict.fromkeys(patterns))
+        self._input_format = input_format
+        self._formats = sorted({name for pattern in patterns for name in _formats_of_pattern(pattern, input_format)})
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
         """Return the records."""
-        read = [
-            begin | f"Read{name.title()}" >> _ReadFormat(name, patterns)
-            for name, patterns in sorted(self._by_format.items())
-        ]
-        return read[0] if len(read) == 1 else read | "AllFormats" >> beam.Flatten()
+        files = begin | "FindFiles" >> _FindFiles(self._patterns)
+        if len(self._formats) == 1:
+            return files | "ReadFiles" >> _read_format(self._formats[0])
+        by_format = files | "ByFormat" >> beam.ParDo(_ByFormat(self._input_format)).with_outputs(*self._formats)
+        read = [by_format[name] | f"Read{name.title()}" >> _read_format(name) for name in self._formats]
+        return read | "AllFormats" >> beam.Flatten()
 
 
-class _ReadFormat(beam.PTransform):
-    def __init__(self, name: str, patterns: Sequence[str]) -> None:
+def _formats_of_pattern(pattern: str, input_format: str) -> Sequence[str]:
+    """Return the formats that files which match the pattern may have."""
+    if input_format != "auto":
+        return (input_format,)
+    extension = os.path.splitext(pattern.lower().removesuffix(".gz"))[1]
+    is_open = any(character in "*?[]{}/\\" for character in extension) or (not extension and "*" in pattern)
+    return INPUT_FORMATS[1:] if is_open else (format_of(pattern, input_format),)
+
+
+def _read_format(name: str) -> beam.PTransform:
+    return ReadJsonLines() if name == "jsonl" else _ReadRows(name)
+
+
+class _FindFiles(beam.PTransform):
+    def __init__(self, patterns: Sequence[str]) -> None:
         super().__init__()
-        self._name = name
         self._patterns = patterns
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[FileMetadata]:
         files = (
             begin
             | "Patterns" >> beam.Create(self._patterns)
             | "MatchFiles" >> fileio.MatchAll(fileio.EmptyMatchTreatment.DISALLOW)
         )
-        if len(self._patterns) > 1:
-            files = files | "EachFileOnce" >> _EachFileOnce()
-        if self._name == "jsonl":
-            return files | "ReadJsonLines" >> ReadJsonLines()
-        return files | "ReadRows" >> _ReadRows(self._name)
+        return files if len(self._patterns) == 1 else files | "EachFileOnce" >> _EachFileOnce()
+
+
+class _ByFormat(beam.DoFn):
+    def __init__(self, input_format: str) -> None:
+        self._input_format = input_format
+
+    def process(self, file: FileMetadata) -> Iterator[beam.pvalue.TaggedOutput]:
+        yield beam.pvalue.TaggedOutput(format_of(file.path, self._input_format), file)
 
 
 class _EachFileOnce(beam.PTransform):
@@ -284,12 +316,7 @@ class _ReadRows(beam.PTransform):
             return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
         if self._name == "avro":
             return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
-        return (
-            files
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "OpenCsv" >> fileio.ReadMatches()
-            | "ReadCsv" >> beam.ParDo(_ReadCsv()).with_output_types(Any)
-        )
+        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv()).with_output_types(Any)
 
 
 class _PathOf(beam.DoFn):
@@ -298,14 +325,27 @@ class _PathOf(beam.DoFn):
 
 
 class _ReadCsv(beam.DoFn):
-    def process(self, file: fileio.ReadableFile) -> Iterator[dict[str, str] | list[str]]:
-        path = file.metadata.path
+    def process(self, file: FileMetadata) -> Iterator[dict[str, str] | list[str]]:
+        path = file.path
         # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
-        with io.TextIOWrapper(file.open(), encoding="utf-8-sig", newline="") as text:
+        with _open(path) as raw:
+            blocks = _gunzip(raw, path) if _is_gzip(path) else iter(lambda: raw.read(_BATCH_BYTES), b"")
             try:
-                yield from _csv_rows(text)
+                yield from _csv_rows(_text_lines(blocks))
             except (csv.Error, UnicodeDecodeError) as exc:
                 raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
+
+
+def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a text in UTF-8 with their line breaks, as the csv module takes them."""
+    decoder, rest = codecs.getincrementaldecoder("utf-8-sig")(), ""
+    for block in blocks:
+        lines = (rest + decoder.decode(block)).split("\n")
+        rest = lines.pop()
+        yield from (f"{line}\n" for line in lines)
+    rest += decoder.decode(b"", final=True)
+    if rest:
+        yield rest
 
 
 def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:

@@ -569,3 +569,9 @@ def test_reasons_are_all_of_them() -> None:
     codes = {value for key, value in vars(records).items() if key.isupper() and isinstance(value, str)}
     assert set(REASONS) == codes
     assert len(REASONS) == len(codes)
+
+
+@pytest.mark.parametrize("missing", [np.datetime64("NaT"), np.datetime64("NaT", "ns"), np.float64("nan"), np.float16("nan")])
+def test_missing_numpy_values_are_null(missing: object) -> None:
+    assert encode_record({"a": missing}) == encode_record({"a": None})
+    assert json.loads(encode_record({"a": missing, "b": 2**70})) == {"a": None, "b": 2**70}

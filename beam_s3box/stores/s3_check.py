@@ -20,7 +20,7 @@ CHECK_KEY = ".beam_s3box-write-check"
 _SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405", "ParseError")
 """Answers that say nothing of the bucket: a writer needs no right to ask where it is."""
 
-_DEADLINE_SECONDS = 4.0
+_DEADLINE_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 3.0
 
@@ -44,7 +44,7 @@ class WriteCheck:
     create: dict[str, Any]
 
     def run(self) -> None:
-        """Raise the error that a write would meet; after 4 seconds without any, that nothing answers.
+        """Raise the error that a write would meet; after 3 seconds without any, that nothing answers.
 
         The check runs in a thread of its own, because looking up a host or finding credentials has no timeout.
         """

@@ -23,6 +23,9 @@ SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
 
 _ORIGIN_CHARACTERS = 12
+_COUNT_EVERY = 1_000
+"""Records that come one by one are counted together, so that counting costs nothing and progress still shows."""
+
 _GLOBAL = GlobalWindow()
 
 
@@ -66,11 +69,17 @@ class EncodeSegments(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         """Give out all that is left."""
-        self._counts.count(metrics.RECORDS_IN, self._records_in)
+        self._count_records()
         yield from self._emit(self._cutter.finish())
+
+    def _count_records(self) -> None:
+        self._counts.count(metrics.RECORDS_IN, self._records_in)
+        self._records_in = 0
 
     def _add(self, element: Any, window: str) -> list[Refused]:
         self._records_in += 1
+        if self._records_in >= _COUNT_EVERY:
+            self._count_records()
         routed = self._router.route(element)
         if isinstance(routed, Refused):
             return [routed]
@@ -81,7 +90,7 @@ class EncodeSegments(beam.DoFn):
     def _add_batch(self, batch: list[Any], window: str) -> list[Refused]:
         if set(map(type, batch)) != {bytes}:
             return [refused for element in batch for refused in self._add(element, window)]
-        self._records_in += len(batch)
+        self._counts.count(metrics.RECORDS_IN, len(batch))
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
             self._cutter.add((stream, window), lines)
