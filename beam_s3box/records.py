@@ -47,13 +47,8 @@ REASONS: Final = (
 REDSHIFT_MAX_RECORD_BYTES: Final = 4_000_000
 """COPY takes rows of up to 4 MB and counts `|` twice; its documents leave open whether that is 10**6 or 2**20."""
 
-_ORJSON_OPTIONS = (
-    orjson.OPT_PASSTHROUGH_DATETIME
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_SERIALIZE_NUMPY
-    | orjson.OPT_NAIVE_UTC
-    | orjson.OPT_UTC_Z
-)
+_ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_NUMPY_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _LINE_BREAKS = re.compile(rb"[\r\n]")
 _TEXT_OR_LINE_BREAK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\r\n]', re.DOTALL)
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -197,18 +192,21 @@ def _plain(value: Any) -> Any:
     fields = as_mapping(value)
     if fields is not None:
         return dict(fields)
-    if type(value).__module__ == "numpy":  # what orjson does not know of it
-        return _plain_numpy(value)
+    if type(value).__module__ == "numpy":
+        return orjson.Fragment(_numpy_text(value))
     raise TypeError(f"{type(value).__name__} has no JSON form here: convert it before it is written")
 
 
-def _plain_numpy(value: Any) -> Any:
-    """Return a scalar as Python's, an array in the memory layout that orjson reads."""
-    if getattr(value, "shape", None) == ():
-        return value.item()
-    if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufM":
-        return value.astype(value.dtype.newbyteorder("="), order="C")
-    raise TypeError(f"numpy {type(value).__name__} has no JSON form here: convert it before it is written")
+def _numpy_text(value: Any) -> bytes:
+    """Return the JSON text of a numpy scalar or array."""
+    value = value[()]  # an array without dimensions is its one value
+    if value.shape == () and value != value:
+        return b"null"  # NaN, or NaT, which orjson writes as a date
+    if value.shape and value.dtype.kind == "M":
+        return b"[" + b",".join(map(_numpy_text, value)) + b"]"
+    if value.shape:
+        value = value.astype(value.dtype.newbyteorder("="), order="C")  # the one memory layout that orjson reads
+    return orjson.dumps(value, None, _NUMPY_OPTIONS)
 
 
 def _utc_text(value: datetime.datetime) -> str | None:
@@ -256,11 +254,8 @@ def _plain_tree(value: Any) -> Any:
         return fields
     if isinstance(value, list) or type(value) is tuple:
         return [_plain_tree(item) for item in value]
-    if type(value).__module__ == "numpy":
-        if value.shape == () and value != value:
-            return None  # NaN, or NaT, which orjson refuses
-        native = _plain_numpy(value) if value.shape else value
-        return orjson.loads(orjson.dumps(native, _plain, _ORJSON_OPTIONS))
+    if type(value).__module__ == "numpy" and not isinstance(value, bytes):
+        return orjson.loads(_numpy_text(value))
     return _plain_tree(_plain(value))
 
 

@@ -571,7 +571,9 @@ def test_reasons_are_all_of_them() -> None:
     assert len(REASONS) == len(codes)
 
 
-@pytest.mark.parametrize("missing", [np.datetime64("NaT"), np.datetime64("NaT", "ns"), np.float64("nan"), np.float16("nan")])
+@pytest.mark.parametrize(
+    "missing", [np.datetime64("NaT"), np.datetime64("NaT", "ns"), np.float64("nan"), np.float16("nan")]
+)
 def test_missing_numpy_values_are_null(missing: object) -> None:
     assert encode_record({"a": missing}) == encode_record({"a": None})
     assert json.loads(encode_record({"a": missing, "b": 2**70})) == {"a": None, "b": 2**70}
