@@ -26,8 +26,11 @@ INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
 _SPLIT_BYTES = 8 * MiB
 """Bytes of a file that one worker reads at a time; compressed files can't be split."""
 
+_READ_BYTES = 4 * MiB
+"""Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
+
 _BATCH_BYTES = 512 * KiB
-"""Bytes of lines in a batch: more only costs memory, fewer cost calls."""
+"""Bytes of lines in a batch, about: more only costs memory, fewer cost calls."""
 
 _GZIP_WINDOW = 31
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -87,19 +90,21 @@ class ReadJsonLines(beam.PTransform):
         read = _ReadLinesOneByOne() if one_by_one else _ReadLines()
         return (
             files
-            | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(FileRange)
-            | "SpreadRanges" >> beam.Reshuffle()
+            | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(tuple[tuple[str, int], int])
+            | "SpreadRanges" >> beam.GroupByKey()
             | "ReadLines" >> beam.ParDo(read).with_output_types(bytes)
         )
 
 
 class _SplitFile(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[FileRange]:
+    """Yields the ranges of a file as ((path, start), stop): keyed, so that a GroupByKey spreads them over workers."""
+
+    def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], int]]:
         if _is_gzip(file.path):
-            yield FileRange(file.path, 0, -1)
+            yield (file.path, 0), -1
             return
         for start in range(0, file.size_in_bytes, _SPLIT_BYTES):
-            yield FileRange(file.path, start, min(start + _SPLIT_BYTES, file.size_in_bytes))
+            yield (file.path, start), min(start + _SPLIT_BYTES, file.size_in_bytes)
 
 
 def read_lines(part: FileRange) -> Iterator[list[bytes]]:
@@ -111,8 +116,8 @@ def read_lines(part: FileRange) -> Iterator[list[bytes]]:
 
 class _ReadLines(beam.DoFn):
     @beam.DoFn.yields_batches
-    def process(self, part: FileRange) -> Iterator[list[bytes]]:
-        return read_lines(part)
+    def process(self, element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[list[bytes]]:
+        return itertools.chain.from_iterable(map(read_lines, _ranges(element)))
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
         """Return the type of batches; Beam can't read it off an annotation that is text."""
@@ -124,8 +129,15 @@ class _ReadLines(beam.DoFn):
 
 
 class _ReadLinesOneByOne(beam.DoFn):
-    def process(self, part: FileRange) -> Iterator[bytes]:
-        return itertools.chain.from_iterable(read_lines(part))
+    def process(self, element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[bytes]:
+        for part in _ranges(element):
+            yield from itertools.chain.from_iterable(read_lines(part))
+
+
+def _ranges(element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[FileRange]:
+    """Yield the ranges of one key: one, or as many as a path was matched."""
+    (path, start), stops = element
+    return (FileRange(path, start, stop) for stop in stops)
 
 
 def split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -136,13 +148,16 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
         if not found:
             rest.append(block)
             continue
-        lines = _lines(b"".join([*rest, head]))
+        yield from _batches(b"".join([*rest, head]))
         rest = [tail]
-        if lines:
-            yield lines
-    lines = _lines(b"".join(rest))
-    if lines:
-        yield lines
+    yield from _batches(b"".join(rest))
+
+
+def _batches(text: bytes) -> Iterator[list[bytes]]:
+    lines = _lines(text)
+    length = max(1, len(lines) * _BATCH_BYTES // max(1, len(text)))
+    for start in range(0, len(lines), length):
+        yield lines[start : start + length]
 
 
 def _lines(text: bytes) -> list[bytes]:
@@ -163,7 +178,7 @@ def _blocks(file: BinaryIO, part: FileRange) -> Iterator[bytes]:
         start += len(file.readline()) - 1
     first = start == 0
     while start < part.stop:
-        block = file.read(min(_BATCH_BYTES, part.stop - start))
+        block = file.read(min(_READ_BYTES, part.stop - start))
         if not block:
             return
         start += len(block)
@@ -180,11 +195,11 @@ def _gunzip(file: BinaryIO, path: str) -> Iterator[bytes]:
       ConfigurationError: the file is cut off or not gzip.
     """
     inflater, first = zlib_ng.decompressobj(_GZIP_WINDOW), True
-    pending = file.read(_BATCH_BYTES)
+    pending = file.read(_READ_BYTES)
     whole = not pending
     try:
         while pending:
-            block = inflater.decompress(pending, 4 * _BATCH_BYTES)
+            block = inflater.decompress(pending, _READ_BYTES)
             if block:
                 yield block.removeprefix(_BYTE_ORDER_MARK) if first else block
                 first = False
@@ -193,7 +208,7 @@ def _gunzip(file: BinaryIO, path: str) -> Iterator[bytes]:
                 pending = _skip_padding(file, inflater.unused_data)
                 inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
             else:
-                pending = inflater.unconsumed_tail or file.read(_BATCH_BYTES)
+                pending = inflater.unconsumed_tail or file.read(_READ_BYTES)
     except zlib_ng.error as exc:  # type: ignore[misc]
         raise ConfigurationError(f"input={path!r} is not valid gzip: {exc}") from exc
     if not whole:
@@ -204,7 +219,7 @@ def _skip_padding(file: BinaryIO, data: bytes) -> bytes:
     """Return what follows a gzip member, without the zeros that some tools pad a file with."""
     data = data.lstrip(b"\0")
     while not data:
-        data = file.read(_BATCH_BYTES)
+        data = file.read(_READ_BYTES)
         if not data:
             break
         data = data.lstrip(b"\0")
@@ -329,7 +344,7 @@ class _ReadCsv(beam.DoFn):
         path = file.path
         # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
         with _open(path) as raw:
-            blocks = _gunzip(raw, path) if _is_gzip(path) else iter(lambda: raw.read(_BATCH_BYTES), b"")
+            blocks = _gunzip(raw, path) if _is_gzip(path) else iter(lambda: raw.read(_READ_BYTES), b"")
             try:
                 yield from _csv_rows(_text_lines(blocks))
             except (csv.Error, UnicodeDecodeError) as exc:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
 from beam_s3box.manifests import Manifest, ManifestPlan, Manifests, plan_manifests, write_manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, window_name
+from beam_s3box.transforms.runtime import BeamCounts, upload_threads, window_name
 
 _KEYED = tuple[tuple[str, str], ShardFile]
+_PLANNED = tuple[tuple[str, str, int], ManifestPlan]
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
 
 class WriteManifests(beam.PTransform):
     """Writes the manifests of each window, per stream or per run, create-only.
 
-    *Guarantees*: the GroupByKey holds a manifest back until every shard it lists is in the store; the Reshuffle behind
-    it makes a retry write the same list again.
+    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store; the second one
+    makes a retry write the same list again.
 
     *Windows*: manifests of their own for each window; a window without shards has none.
     """
@@ -38,8 +41,8 @@ class WriteManifests(beam.PTransform):
             files
             | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
-            | "PlanManifests" >> beam.ParDo(_PlanManifests(self._manifests.count)).with_output_types(ManifestPlan)
-            | "FixPlans" >> beam.Reshuffle()
+            | "PlanManifests" >> beam.ParDo(_PlanManifests(self._manifests.count)).with_output_types(_PLANNED)
+            | "FixPlans" >> beam.GroupByKey()
             | "WriteManifest" >> beam.ParDo(_WriteManifest(self._plan)).with_output_types(Manifest)
         )
 
@@ -63,26 +66,41 @@ class _PlanManifests(beam.DoFn):
         element: tuple[tuple[str, str], Iterable[ShardFile]],
         window: Any = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterator[ManifestPlan]:
+    ) -> Iterator[tuple[tuple[str, str, int], ManifestPlan]]:
         names, files = element
         stream = None if names == _WHOLE_RUN else Stream(*names)
         shards = map(ShardFile._make, files)
-        yield from plan_manifests(stream, window_name(window), pane.index, shards, self._count)
+        for plan in plan_manifests(stream, window_name(window), pane.index, shards, self._count):
+            yield (*names, plan.number), plan
 
 
 class _WriteManifest(beam.DoFn):
+    """Writes manifests, several at a time; a bundle ends when all of its manifests are there."""
+
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
     def setup(self) -> None:
         self._claimed = False
         self._counts = BeamCounts()
+        self._threads = upload_threads(self._plan.upload_concurrency)
 
-    def process(self, plan: ManifestPlan) -> Iterator[Manifest]:
+    def start_bundle(self) -> None:
+        self._writing: list[tuple[Future[Manifest], Any]] = []
+
+    def process(
+        self, element: tuple[tuple[str, str, int], Iterable[ManifestPlan]], window: Any = beam.DoFn.WindowParam
+    ) -> None:
         if not self._claimed:
             self._plan.claim.take(self._plan.store)
             self._claimed = True
-        manifest = write_manifest(self._plan.store, self._plan.layout, plan)
-        self._counts.count(metrics.MANIFESTS)
-        self._counts.count(metrics.RECORDS_LISTED, manifest.records)
-        yield manifest
+        for plan in element[1]:
+            future = self._threads.submit(write_manifest, self._plan.store, self._plan.layout, plan)
+            self._writing.append((future, window))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for future, window in self._writing:
+            manifest = future.result()
+            self._counts.count(metrics.MANIFESTS)
+            self._counts.count(metrics.RECORDS_LISTED, manifest.records)
+            yield WindowedValue(manifest, window.max_timestamp(), (window,))

@@ -20,6 +20,12 @@ def codec_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
 
 
+@functools.cache
+def upload_threads(concurrency: int) -> ThreadPoolExecutor:
+    """Return this process's threads for requests to the store: shared by all steps, as starting a thread waits."""
+    return ThreadPoolExecutor(concurrency, "beam_s3box-upload")
+
+
 class BeamCounts:
     """Counts into Beam's metrics, and beside them into this process's progress; only for a bundle's own thread."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +11,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts
+from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.uploads import Uploader, UploadQueue
 
 
@@ -26,11 +25,10 @@ class UploadShards(beam.DoFn):
         self._plan = plan
 
     def setup(self) -> None:
-        """Start the threads that upload."""
+        """Prepare what lives as long as the worker."""
         plan = self._plan
-        self._threads = ThreadPoolExecutor(plan.upload_concurrency, "beam_s3box-upload")
         uploader = Uploader(plan.store, plan.format, plan.layout)
-        self._queue = UploadQueue(uploader, self._threads, BeamCounts())
+        self._queue = UploadQueue(uploader, upload_threads(plan.upload_concurrency), BeamCounts())
 
     def start_bundle(self) -> None:
         """Forget what a failed bundle left."""
@@ -49,8 +47,8 @@ class UploadShards(beam.DoFn):
         return self._emit(self._queue.finish())
 
     def teardown(self) -> None:
-        """Stop the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Forget what a failed bundle left."""
+        self._queue.abandon()
 
     def _emit(self, files: Iterable[ShardFile]) -> Iterator[WindowedValue]:
         for file in files:

@@ -48,8 +48,9 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
     lines = [b"x" * (i % 9) + b"%d" % i for i in range(40)]
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"\n".join(lines) + end)
-    for batch in (1, 5, 1000):
-        monkeypatch.setattr(readers, "_BATCH_BYTES", batch)
+    for block in (1, 5, 1000):
+        monkeypatch.setattr(readers, "_READ_BYTES", block)
+        monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
         parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
         found = [line for part in parts for some in readers.read_lines(part) for line in some]

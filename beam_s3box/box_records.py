@@ -1,0 +1,116 @@
+"""What a box takes: one JSON object a record, as a line, or an error that says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from beam_s3box.box_errors import NotAnObjectError
+from beam_s3box.errors import RecordError
+from beam_s3box.records import NUL_CHARACTER, TOO_LARGE, RecordRules, encode_record
+from beam_s3box.routing import Refused, Router, StreamNaming
+from beam_s3box.sizes import KiB
+from beam_s3box.streams import Stream
+
+_BATCH_BYTES: Final = 256 * KiB
+"""Bytes of the lines that are checked and packed together."""
+
+_BATCH_ROWS: Final = 2_000
+"""The same for rows that are short."""
+
+_OBJECTS_REFUSED: Final = (TOO_LARGE, NUL_CHARACTER)
+"""Reasons that objects are refused for: everything else is no object, or can't be written as one."""
+
+
+class _RouterOfThread(threading.local):
+    """A router serves one thread."""
+
+    def __init__(self, naming: StreamNaming, rules: RecordRules) -> None:
+        self.router = Router(naming, rules)
+
+
+class RecordReader:
+    """Turns records into lines of JSON, one thread beside the other.
+
+    Args:
+      stream: whose records these are.
+      rules: what else makes a record unfit.
+    """
+
+    def __init__(self, stream: Stream, rules: RecordRules) -> None:
+        self._rules = rules
+        self._local = _RouterOfThread(StreamNaming(stream.domain, stream.namespace), rules)
+
+    def line(self, record: Any) -> bytes:
+        """Return one record as a line without its line break.
+
+        Raises:
+          NotAnObjectError: not one JSON object.
+          RecordError: an object that is too large, or that Redshift can't store.
+        """
+        if type(record) is dict:
+            # most records: to name the stream would cost more than to encode the record
+            try:
+                line = encode_record(record)
+                self._rules.check(line)
+            except RecordError as exc:
+                raise _error(exc.reason, str(exc)) from exc
+            return line
+        routed = self._local.router.route(record)
+        if isinstance(routed, Refused):
+            raise _error(routed.reason, routed.detail)
+        return routed[1]
+
+    def batches(self, rows: Iterable[Any]) -> Iterator[list[bytes]]:
+        """Yield the rows' lines, in order, some hundred at a time; the lines before a row that is refused come first.
+
+        Raises:
+          NotAnObjectError, RecordError: see `line`.
+        """
+        lines: list[bytes] = []
+        texts: list[bytes] = []
+        size = 0
+        try:
+            for row in rows:
+                if type(row) is bytes:
+                    texts.append(row)
+                else:
+                    self._check(texts, lines)
+                    row = self.line(row)
+                    lines.append(row)
+                size += len(row)
+                if size >= _BATCH_BYTES or len(lines) + len(texts) >= _BATCH_ROWS:
+                    self._check(texts, lines)
+                    yield lines
+                    lines, size = [], 0
+            self._check(texts, lines)
+        except Exception:
+            # also what the rows themselves raise: what came before is packed
+            with contextlib.suppress(RecordError):
+                self._check(texts, lines)
+            yield lines
+            raise
+        yield lines
+
+    def _check(self, texts: list[bytes], lines: list[bytes]) -> None:
+        """Move the texts to the lines; if one is refused, only those before it."""
+        if not texts:
+            return
+        checked, texts[:] = texts[:], []
+        if checked[0].endswith(b"\n"):
+            # as files yield them
+            checked = [text.rstrip(b"\r\n") for text in checked]
+        groups, refused = self._local.router.route_lines(checked)
+        if refused:
+            # to find the first of them, and to raise it
+            lines.extend(map(self.line, checked))
+        else:
+            lines.extend(line for group in groups.values() for line in group)
+
+
+def _error(reason: str, detail: str) -> RecordError:
+    # the record itself is not quoted: errors end in logs, and records are the user's
+    kind = RecordError if reason in _OBJECTS_REFUSED else NotAnObjectError
+    return kind(f"{reason}: {detail}; the record was not packed", reason)

@@ -1,0 +1,129 @@
+"""The settings of a box: what `S3Box(...)` was given, checked, and shared with the boxes after it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format
+from beam_s3box.limits import StreamLimits
+from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.stores import Credentials, S3Settings, Store, open_store
+from beam_s3box.streams import Stream
+
+DEFAULT_BUFFER_SIZE: Final = 10_000_000
+"""Raw bytes of a shard, as the older s3box has it: about 1 MB on S3, the least that Redshift's documents advise."""
+
+DEFAULT_UPLOAD_CONCURRENCY: Final = 4
+"""Uploads at a time: one stream, packed by Python, never fills more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxSettings:
+    """What all boxes of one destination share.
+
+    Attributes:
+      store: where objects go.
+      format: of shards.
+      stream: names the folder of shards.
+      limits: of a shard.
+      rules: what makes a record unfit.
+      upload_concurrency: uploads at a time.
+    """
+
+    store: Store
+    format: Format
+    stream: Stream
+    limits: StreamLimits
+    rules: RecordRules
+    upload_concurrency: int
+
+    def __post_init__(self) -> None:
+        _check_whole("upload_concurrency", self.upload_concurrency, 1, 256)
+
+
+def box_store(
+    destination: str | os.PathLike[str] | Store | None,
+    bucket: str | None,
+    prefix: str | None,
+    settings: S3Settings,
+    credentials: Callable[[], Credentials] | None,
+) -> Store:
+    """Return the store that either a destination or a bucket names.
+
+    Raises:
+      ConfigurationError: both, or neither.
+    """
+    if destination is None and not bucket:
+        raise ConfigurationError(
+            f"bucket={bucket!r} names no bucket: give S3Box('s3://bucket/prefix') or S3Box(bucket='...')"
+        )
+    if destination is None:
+        if not isinstance(bucket, str) or "/" in bucket:
+            raise ConfigurationError(f"bucket={bucket!r} must be a bucket's name; what follows a '/' is the prefix")
+        destination = f"s3://{bucket}/{prefix or ''}"
+    elif bucket is not None or prefix is not None:
+        raise ConfigurationError(
+            f"destination={destination!r} and bucket={bucket!r}, prefix={prefix!r} exclude each other: give one"
+        )
+    return open_store(destination, settings, credentials)
+
+
+def box_credentials(
+    access_key_id: str | None, secret_access_key: str | None, session_token: str | None
+) -> Callable[[], Credentials] | None:
+    """Return the function that gives the keys, or None to leave it to boto3: environment, profile, role.
+
+    Raises:
+      ConfigurationError: one of the keys without the other, or what can't be a key; no value is shown.
+    """
+    if access_key_id is None and secret_access_key is None:
+        if session_token is not None:
+            raise ConfigurationError("aws_session_token needs aws_access_key_id and aws_secret_access_key beside it")
+        return None
+    if access_key_id is None or secret_access_key is None:
+        given, missing = "aws_access_key_id", "aws_secret_access_key"
+        if access_key_id is None:
+            given, missing = missing, given
+        raise ConfigurationError(
+            f"{given} is given and {missing} is not: give both, or neither to let boto3 find the keys"
+        )
+    found = Credentials(access_key_id, secret_access_key, session_token)
+    return lambda: found
+
+
+def box_s3_settings(s3: S3Settings | None, region: str | None, endpoint_url: str | None) -> S3Settings:
+    """Return the settings of S3 with region and endpoint, which may be given apart."""
+    given = {name: value for name, value in (("region", region), ("endpoint_url", endpoint_url)) if value is not None}
+    return dataclasses.replace(s3 or S3Settings(), **given)  # type: ignore[arg-type]
+
+
+def box_limits(buffer_size: int, object_bytes: int | None, records: int | None) -> StreamLimits:
+    """Return the limits of a shard.
+
+    Raises:
+      ConfigurationError: a limit out of range.
+    """
+    _check_whole("buffer_size", buffer_size, 1, None)
+    limits: dict[str, Any] = {"raw_bytes": buffer_size, "records": records, "seconds": None}
+    if object_bytes is not None:
+        limits["object_bytes"] = object_bytes
+    return StreamLimits(**limits)
+
+
+def box_rules(format: Format, max_record_bytes: int | None) -> RecordRules:
+    """Return what makes a record unfit: with a format that COPY reads, also what Redshift can't load."""
+    loadable = format.copy_clause is not None
+    if max_record_bytes is None:
+        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if loadable else None, loadable)
+    _check_whole("max_record_bytes", max_record_bytes, 2, None)
+    return RecordRules(max_record_bytes, loadable)
+
+
+def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        bound = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise ConfigurationError(f"{name}={value!r} must be a whole number {bound}")

@@ -1,0 +1,31 @@
+"""Many streams into JSON files, sealed by size and time and kept on disk until they are uploaded; without Beam."""
+
+from __future__ import annotations
+
+from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
+from beam_s3box.streamer.problems import (
+    DiskQuotaError,
+    FolderInUseError,
+    StreamerClosedError,
+    StreamerError,
+    StreamNotOpenError,
+    UploadsFailedError,
+)
+from beam_s3box.streamer.streamer import JsonBufferStreamer
+from beam_s3box.streamer.uploader import S3Uploader, StoreUploader
+
+__all__ = [
+    "BufferFile",
+    "DiskQuotaError",
+    "FolderInUseError",
+    "JsonBufferStreamer",
+    "PendingFile",
+    "S3Uploader",
+    "StoreUploader",
+    "StreamNotOpenError",
+    "StreamerClosedError",
+    "StreamerError",
+    "StreamerStats",
+    "UploadEvent",
+    "UploadsFailedError",
+]

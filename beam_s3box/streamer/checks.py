@@ -1,0 +1,40 @@
+"""What the arguments of a streamer may be."""
+
+from __future__ import annotations
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.limits import MAX_OBJECT_BYTES, StreamLimits
+
+DEFAULT_SIZE_LIMIT = 100_000
+"""Bytes of a file before compression."""
+
+DEFAULT_TIME_LIMIT = 60.0
+"""Seconds."""
+
+
+def checked_limits(size_limit: int, time_limit: float | None) -> StreamLimits:
+    """Return the limits of a stream; raises ConfigurationError if they can't be any."""
+    if isinstance(size_limit, bool) or not isinstance(size_limit, int) or not 1 <= size_limit <= MAX_OBJECT_BYTES:
+        raise ConfigurationError(f"size_limit={size_limit!r} must be a whole number of bytes from 1 to 1 GiB")
+    try:
+        return StreamLimits(MAX_OBJECT_BYTES, raw_bytes=size_limit, seconds=time_limit or None)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"time_limit={time_limit!r} must be a number of seconds; 0 for no limit") from exc
+
+
+def check_arguments(
+    on_upload: object, scheduler_interval: object, max_disk_bytes: object, upload_threads: object
+) -> None:
+    """Raise ConfigurationError if one of a streamer's arguments can't work."""
+    if on_upload is not None and not callable(on_upload):
+        raise ConfigurationError(f"on_upload={on_upload!r} must be a function of an UploadEvent, or None")
+    if not _is_number(scheduler_interval, float) or not 0 <= scheduler_interval < float("inf"):  # type: ignore[operator]
+        raise ConfigurationError(f"scheduler_interval={scheduler_interval!r} must be a number of seconds; 0 for none")
+    if max_disk_bytes is not None and not (_is_number(max_disk_bytes, int) and max_disk_bytes >= 1):  # type: ignore[operator]
+        raise ConfigurationError(f"max_disk_bytes={max_disk_bytes!r} must be a whole number of bytes, or None")
+    if not _is_number(upload_threads, int) or not 1 <= upload_threads <= 256:  # type: ignore[operator]
+        raise ConfigurationError(f"upload_threads={upload_threads!r} must be a whole number from 1 to 256")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind | int) and not isinstance(value, bool)

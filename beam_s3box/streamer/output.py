@@ -1,0 +1,94 @@
+"""What a finished file looks like: one JSON array or JSON lines, as gzip or as plain text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format, JsonText, format_named
+from beam_s3box.packing import Frame
+from beam_s3box.shards import Segment, Size, total_size
+
+COMPRESSIONS = ("none", "gzip")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainText:
+    """A JSON format without compression; its segments hold their text as it is.
+
+    Attributes:
+      text: what stands around and between the records.
+    """
+
+    text: JsonText
+    copy_clause: str | None = None
+    extension: str = ".json"
+    content_type: str = "application/json"
+
+    @property
+    def name(self) -> str:
+        """Its name, as users write it."""
+        return self.text.name
+
+    @property
+    def frame(self) -> Frame:
+        """What the format adds to the records of a file."""
+        around, joint = len(self.text.opening) + len(self.text.closing), len(self.text.joint)
+        return Frame(Size(around, around, 0), Size(joint, joint, 0))
+
+    @property
+    def record_overhead(self) -> int:
+        """Bytes that a record takes beside its line."""
+        return self.text.record_overhead
+
+    def cut(self, lines: Sequence[bytes]) -> Segment:
+        """Return the records as a segment."""
+        data = self.text.between.join(lines) + self.text.after
+        return Segment(data, 0, len(data), len(lines))
+
+    def join(self, segments: Sequence[Segment]) -> bytes:
+        """Return the segments as one file."""
+        return b"".join([self.text.opening, self.text.joint.join(s.data for s in segments), self.text.closing])
+
+
+class Output(NamedTuple):
+    """Names the format of a file, so that another process can finish it.
+
+    Attributes:
+      format: a name of `beam_s3box.formats.FORMATS`.
+      compression: one of `COMPRESSIONS`.
+    """
+
+    format: str
+    compression: str
+
+    def make(self) -> Format:
+        """Return the format.
+
+        Raises:
+          ConfigurationError: one of the names is not known.
+        """
+        if self.compression not in COMPRESSIONS:
+            raise ConfigurationError(f"compression={self.compression!r} must be one of {', '.join(COMPRESSIONS)}")
+        format = format_named(self.format)
+        if not isinstance(format, JsonText):
+            raise ConfigurationError(f"format={self.format!r} can't be streamed: take 'json-array' or 'json-lines'")
+        return format if self.compression == "gzip" else PlainText(format)
+
+
+class Rendered(NamedTuple):
+    """A finished file's bytes, and what they hold."""
+
+    body: bytes
+    records: int
+    raw_bytes: int
+
+
+def render(format: Format, batches: Iterable[Sequence[bytes]]) -> Rendered:
+    """Return the file of these records, compressed batch by batch."""
+    segments = [format.cut(lines) for lines in batches if lines]
+    size, frame = total_size(segments), format.frame
+    raw_bytes = size.raw_bytes + frame.shard.raw_bytes + max(0, len(segments) - 1) * frame.joint.raw_bytes
+    return Rendered(format.join(segments), size.records, raw_bytes)

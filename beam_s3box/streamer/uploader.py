@@ -1,0 +1,151 @@
+"""Where finished files go: a bucket, any other store, or a function of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.layout import Layout
+from beam_s3box.runs import new_run_id
+from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.stores import Credentials, S3Settings, Store, open_store
+from beam_s3box.streamer.events import BufferFile
+from beam_s3box.streamer.problems import StreamerError
+from beam_s3box.streams import Stream
+from beam_s3box.uploads import put_once
+
+BUCKET_VARIABLE = "S3_UPLOADER_BUCKET"
+"""Environment variable that names the bucket, where the program does not."""
+
+SEALED_BY = "streamer"
+"""Why a file was sealed, in the description of a shard: size, time, a flush or a crash, which the file does not say."""
+
+
+class FileUploader(Protocol):
+    """Brings one finished file to where it belongs."""
+
+    def upload(self, file: BufferFile) -> object:
+        """Upload the file, whole or not at all, or raise; the same file may come again after a crash."""
+        ...
+
+
+AnyUploader: TypeAlias = FileUploader | Callable[[BufferFile], object]
+
+
+class StoreUploader:
+    """Uploads to a store, create-only: the same file again is a success and makes no second object.
+
+    Args:
+      store: where to.
+
+    Raises:
+      ConfigurationError: its prefix is too long for keys that Redshift shows whole.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        # a prefix that is too long shows here, and not at each upload
+        self.layout(new_run_id())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.store!r})"
+
+    def upload(self, file: BufferFile) -> None:
+        """Write the file as one object.
+
+        Raises:
+          ObjectExistsError: another object has its key.
+          StoreError: the store refused or failed, after its retries.
+        """
+        body = file.path.read_bytes()
+        put_once(self.store, self.key(file), body, hashlib.sha256(body).hexdigest(), file.content_type)
+
+    def key(self, file: BufferFile) -> str:
+        """Return the file's key, which depends on its name and stream and on nothing else."""
+        name, dot, extension = file.file_name.partition(".")
+        run_id, origin, sequence = name.rsplit("-", 2)
+        stream = Stream(file.domain, file.namespace)
+        shard = SealedShard(stream, "", origin, int(sequence), SEALED_BY, ())
+        digest = hashlib.sha256(file.file_name.encode("utf-8")).hexdigest()
+        return self.layout(run_id).shard(shard, digest, dot + extension)
+
+    def layout(self, run_id: str) -> Layout:
+        """Return the layout of the keys that a streamer of that run id makes."""
+        return Layout.below(self.store.root, run_id)
+
+    def describe(self, file: BufferFile) -> ShardFile:
+        """Return the file as manifests list it."""
+        key = self.key(file)
+        return ShardFile(
+            domain=file.domain,
+            namespace=file.namespace,
+            window="",
+            url=self.store.url(key),
+            key=key,
+            records=file.records,
+            raw_bytes=file.raw_bytes,
+            object_bytes=file.size,
+            sha256="",
+            sealed_by=SEALED_BY,
+        )
+
+
+class S3Uploader(StoreUploader):
+    """Uploads to a bucket.
+
+    Args:
+      bucket: its name; None for the environment variable `S3_UPLOADER_BUCKET`.
+      prefix: before every key.
+      s3: how to reach S3 and how objects are written.
+      credentials: a function that finds the keys; None leaves it to boto3.
+
+    Raises:
+      ConfigurationError: no bucket is named, or it can't be one.
+    """
+
+    def __init__(
+        self,
+        bucket: str | None = None,
+        prefix: str = "",
+        s3: S3Settings | None = None,
+        credentials: Callable[[], Credentials | None] | None = None,
+    ) -> None:
+        bucket = os.environ.get(BUCKET_VARIABLE) if bucket is None else bucket
+        if not bucket:
+            raise ConfigurationError(f"bucket={bucket!r} names none: give a bucket, or set {BUCKET_VARIABLE}")
+        super().__init__(open_store(f"s3://{bucket}/{prefix}".rstrip("/"), s3, credentials))
+
+
+def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
+    """Return the function that uploads.
+
+    Raises:
+      ConfigurationError: neither an object with `upload` nor a function, or a coroutine function.
+    """
+    function = getattr(uploader, "upload", uploader)
+    if not callable(function):
+        raise ConfigurationError(f"uploader={uploader!r} must have a method upload(file), or be a function of the file")
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"uploader={uploader!r} is asynchronous; uploads run on threads of their own: give a plain function, which "
+            "may call asyncio.run"
+        )
+    return function
+
+
+def check_answer(answer: object) -> None:
+    """Raise what an uploader meant that answered instead of raising.
+
+    Raises:
+      StreamerError: it answered False, or something to be awaited.
+    """
+    if answer is False:
+        raise StreamerError("the uploader returned False")
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise StreamerError("the uploader returned an awaitable, which nobody awaits: nothing is uploaded")
