@@ -155,11 +155,17 @@ def explain_refusal(line: bytes) -> RecordError | None:
 
 
 def raw_of(record: Any) -> bytes:
-    """Return bytes that preserve what could be read of a record that could not be encoded."""
+    """Return bytes that preserve a refused record: its own, its JSON text, or as much of its repr as there is."""
     if isinstance(record, bytes):
         return record
     if isinstance(record, str):
         return record.encode("utf-8", "backslashreplace")
+    try:
+        fields = as_mapping(record)
+        if fields is not None:
+            return encode_record(fields)
+    except RecordError:
+        pass  # that is why it is refused: its repr tells more
     try:
         text = repr(record)
     except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was

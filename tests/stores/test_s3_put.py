@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from beam_s3box.errors import AccessError, ObjectExistsError, ObjectNotFoundError, StoreError, TransientStoreError
+from beam_s3box.sizes import MiB
 from beam_s3box.stores import Credentials, S3Store
 from tools.s3_faults import cut_off, lose_reply, reply, watched
 from tools.seaweedfs import Server
@@ -33,6 +34,15 @@ def test_sends_one_put_and_nothing_else(make_s3: MakeS3) -> None:
     assert headers["x-amz-checksum-sha256"] == base64.b64encode(bytes.fromhex(SHA256))
     assert headers["content-length"] == "1000"
     assert not {"content-encoding", "transfer-encoding", "x-amz-trailer"} & set(headers)
+
+
+@pytest.mark.parametrize(("size", "asks"), [(0, False), (8 * MiB, False), (8 * MiB + 1, True)])
+def test_only_a_large_body_asks_first_whether_it_is_wanted(make_s3: MakeS3, size: int, asks: bool) -> None:
+    store, body = make_s3(), bytes(size)
+    with watched(store.client) as wire:
+        store.put("k", body, sha256=hashlib.sha256(body).hexdigest(), content_type="text/plain")
+    assert ("Expect" in wire.requests[0].headers) is asks
+    assert store.stat("k").size == size
 
 
 def test_replacing_has_no_condition(make_s3: MakeS3) -> None:
