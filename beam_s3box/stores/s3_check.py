@@ -22,7 +22,7 @@ _SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllow
 
 _DEADLINE_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
-_READ_SECONDS = 3.0
+_READ_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import orjson
 
@@ -52,13 +51,13 @@ def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
             yield [line[:-1] for line in lines if line.endswith(b"\n")]
 
 
-def read_whole_records(path: pathlib.Path, stream: Stream, damaged: BinaryIO) -> Iterator[list[bytes]]:
-    """Yield the records as `read_lines` does, of a file that a crash left; what is none goes to `damaged`.
+def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes]) -> Iterator[list[bytes]]:
+    """Yield the records as `read_lines` does, of a file that a crash left; what is none is added to `damaged`.
 
     A process that is killed leaves nothing of that kind; a machine that loses power does.
     """
     router = Router(StreamNaming(*stream), RecordRules(None, forbid_nul=False))
     for lines in read_lines(path):
         groups, refused = router.route_lines(lines)
-        damaged.writelines(line.raw + b"\n" for line in refused)
+        damaged += (line.raw + b"\n" for line in refused)
         yield groups.get(stream, [])

@@ -180,18 +180,12 @@ class Folder:
         path = self.place(sealed.name, "sealed")
         if not sealed.recovered:
             return render(format, read_lines(path))
-        damaged = self.place(sealed.name, "damaged")
-        self.drop(damaged)
-        with damaged.open("wb") as file:
-            rendered = render(format, read_whole_records(path, sealed.stream, file))
-            size = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        self._quota.add(size)
-        if size:
-            self._report_damage(sealed.name, f"{size} bytes of it are no records")
-        else:
-            self.drop(damaged)
+        damaged: list[bytes] = []
+        rendered = render(format, read_whole_records(path, sealed.stream, damaged))
+        if damaged:
+            self.drop(self.place(sealed.name, "damaged"))
+            self.write_whole(sealed.name, "damaged", b"".join(damaged))
+            self._report_damage(sealed.name, f"{sum(map(len, damaged))} bytes of it are no records")
         return rendered
 
     def _write_output(self, sealed: Sealed, format: Format, rendered: Rendered) -> BufferFile:

@@ -58,7 +58,7 @@ class JsonBufferStreamer:
       durability: what a record survives once `append` returned: "memory": nothing but a shut-down in order; "os": the
         end of the process, however it ends; "fsync": also that of the machine.
       max_disk_bytes: `append` raises rather than use more; None for no limit. A file that is being finished takes its
-        size in addition.
+        size in addition, and each finished one about 300 bytes for its description.
       upload_threads: files that are uploaded at the same time.
       clock: seconds, never going back.
       retry: waits between attempts; they never end.

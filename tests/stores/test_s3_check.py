@@ -35,7 +35,7 @@ def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
 def check_wire(s3_server: Server) -> Iterator[Wire]:
     """The wire of the checks' own client, for the admin."""
     settings = S3Settings(
-        REGION, s3_server.endpoint_url, max_attempts=1, connect_timeout=2.0, read_timeout=3.0, acl="private"
+        REGION, s3_server.endpoint_url, max_attempts=1, connect_timeout=2.0, read_timeout=2.0, acl="private"
     )
     client = shared_client(settings, s3_server.admin)
     with watched(client) as wire:
