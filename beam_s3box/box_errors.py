@@ -1,9 +1,11 @@
 """What else an `S3Box` raises, beside the errors of `beam_s3box.errors`.
 
-    S3BoxError
-    ├── RecordError
-    │   └── NotAnObjectError    what was packed is not one JSON object (also a ValueError)
-    └── BoxSealedError          the box takes no more records, or was given up
+S3BoxError
+├── RecordError
+│   └── NotAnObjectError    what was packed is not one JSON object (also a ValueError)
+└── BoxSealedError          the box takes no more records, or was given up
+
+Each survives a pickle and a rebuild from its message, as all errors of this package do.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ class Outbox:
 
     Attributes:
       files: the shards in the store.
+      failed: shards whose upload failed, by their sequence, with the error.
       held_bytes: memory of the shards that are not: their segments, and beside them the object while it is uploaded.
     """
 
@@ -30,7 +31,7 @@ class Outbox:
         self._threads = threads
         self._changed = changed
         self._on_the_way: dict[int, Future[None]] = {}
-        self._failed: dict[int, tuple[SealedShard, BaseException]] = {}
+        self.failed: dict[int, tuple[SealedShard, BaseException]] = {}
         self._untold: list[int] = []
         self.files: list[ShardFile] = []
         self.held_bytes = 0
@@ -39,11 +40,6 @@ class Outbox:
     def shards_on_the_way(self) -> int:
         """Shards whose upload waits or runs."""
         return len(self._on_the_way)
-
-    @property
-    def shards_failed(self) -> int:
-        """Shards whose upload failed."""
-        return len(self._failed)
 
     @property
     def has_news(self) -> bool:
@@ -57,8 +53,8 @@ class Outbox:
 
     def retry_told(self) -> None:
         """Begin once more to upload the shards whose failure was told."""
-        for sequence in [sequence for sequence in self._failed if sequence not in self._untold]:
-            shard, _ = self._failed.pop(sequence)
+        for sequence in [sequence for sequence in self.failed if sequence not in self._untold]:
+            shard, _ = self.failed.pop(sequence)
             self.held_bytes -= _size(shard)
             self.add(shard)
 
@@ -71,18 +67,19 @@ class Outbox:
         for sequence in [sequence for sequence, upload in self._on_the_way.items() if upload.cancel()]:
             del self._on_the_way[sequence]
         self._changed.wait_for(lambda: not self._on_the_way, seconds)
-        self._failed.clear()
+        self.failed.clear()
         self._untold.clear()
         self.held_bytes = 0
+        self._changed.notify_all()
 
     def raise_failure(self) -> None:
         """Raise the first failure that nobody was told of, else the first of all; all count as told then."""
-        if not self._failed:
+        if not self.failed:
             return
-        shard, error = self._failed[self._untold[0] if self._untold else next(iter(self._failed))]
+        shard, error = self.failed[self._untold[0] if self._untold else next(iter(self.failed))]
         self._untold.clear()
         note = (
-            f"{len(self._failed)} shard(s) could not be uploaded and are kept, the first one with "
+            f"{len(self.failed)} shard(s) could not be uploaded and are kept, the first one with "
             f"{total_size(shard.segments).records} records: seal() uploads them again"
         )
         if note not in getattr(error, "__notes__", ()):
@@ -104,7 +101,7 @@ class Outbox:
             self.held_bytes -= 2 * _size(shard)
             if isinstance(outcome, BaseException):
                 self.held_bytes += _size(shard)
-                self._failed[shard.sequence] = shard, outcome
+                self.failed[shard.sequence] = shard, outcome
                 self._untold.append(shard.sequence)
             else:
                 self.files.append(outcome)

@@ -17,12 +17,11 @@ from beam_s3box.box_errors import BoxSealedError
 from beam_s3box.box_outbox import Outbox
 from beam_s3box.box_settings import BoxSettings
 from beam_s3box.cutter import Budget, Cuttings, ShardCutter
-from beam_s3box.errors import S3BoxError
 from beam_s3box.layout import Layout
-from beam_s3box.limits import StreamLimits
+from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_INPUT_END
 from beam_s3box.runs import new_token
-from beam_s3box.shards import SealedShard, ShardFile, total_size
+from beam_s3box.shards import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.sizes import KiB, MiB
 from beam_s3box.uploads import Uploader
 
@@ -32,8 +31,9 @@ _BATCH_BYTES: Final = 64 * KiB
 _LINE_COST: Final = 64
 """Bytes that a line takes in memory beside its text."""
 
-_SHARDS_BYTES: Final = 24 * MiB
-"""Memory for shards beyond twice the buffer; the other 40 MB that the promise leaves are for lines and boto3."""
+_SHARDS_BYTES: Final = 16 * MiB
+"""Memory for shards on their way, beyond one buffer, before callers wait. A shard as large as the buffer takes twice
+its size while it is uploaded; what else the promised 64 MB leave is for lines, boto3 and what malloc keeps."""
 
 _ORIGIN_CHARACTERS: Final = 12
 _NO_BUDGET: Final = Budget(1 << 62, 1 << 62)
@@ -78,17 +78,170 @@ class BoxPacker:
         self._threads = ThreadPoolExecutor(settings.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_token(_ORIGIN_CHARACTERS)
         self._cutter = ShardCutter(
-            settings.format, lambda _: settings.limits, self._codec, self._origin, _NO_BUDGET, seal_halves=False
+            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_halves=False
         )
         layout = Layout.below(settings.store.root, run_id)
         self._outbox = Outbox(Uploader(settings.store, settings.format, layout), self._threads, self._changed)
-        self._max_shards_bytes = 2 * settings.limits.raw_bytes_or(0) + _SHARDS_BYTES
+        self._failed = self._outbox.failed
+        self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES
         self._batch_bytes, self._line_cost = _batch(settings.limits)
         self._lines: list[bytes] = []
         self._lines_bytes = 0
-        self._records = 0
-        self._raw_bytes = 0
+        self._handed_over = NOTHING
         self._sealed_bytes = 0
         self._sealed_shards = 0
-        self._closed: str | None = None
-        self._cut_all = False
+        self._is_sealed = False
+        self._is_cut = False
+        self._lost: str | None = None
+
+    @property
+    def files(self) -> list[ShardFile]:
+        """The shards in the store."""
+        with self._lock:
+            return list(self._outbox.files)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it takes no more lines because `seal` was called."""
+        return self._is_sealed
+
+    def add(self, line: bytes) -> None:
+        """Take one line; wait if the shards before it fill the memory.
+
+        Raises:
+          BoxSealedError: sealed or given up; the line is not taken.
+          StoreError: an upload failed, and nobody was told; the line is not taken.
+        """
+        with self._lock:
+            if self._failed or self._is_sealed or self._lost:
+                self._check_open()
+            self._lines.append(line)
+            self._lines_bytes += len(line) + self._line_cost
+            if self._lines_bytes >= self._batch_bytes:
+                self._hand_over()
+
+    def add_many(self, lines: list[bytes]) -> None:
+        """Take all of the lines or, with an error as `add` raises it, none."""
+        with self._lock:
+            self._check_open()
+            self._lines += lines
+            self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
+            if self._lines_bytes >= self._batch_bytes:
+                self._hand_over()
+
+    def seal(self) -> list[ShardFile]:
+        """Upload all that is left, once more what failed, and return the shards; no line is taken from now on.
+
+        Raises:
+          BoxSealedError: given up.
+          StoreError: an upload failed; its shard is kept for the next call.
+        """
+        with self._lock:
+            self._check_not_lost()
+            self._is_sealed = True
+            self._outbox.retry_told()
+            self._cut()
+            self._outbox.wait(lambda: False)
+            self._outbox.raise_failure()
+            self._stop()
+            return list(self._outbox.files)
+
+    def give_up(self, reason: str, seconds: float) -> None:
+        """Drop what is not in the store; uploads that run have so many seconds to end."""
+        with self._lock:
+            self._lost = self._lost or reason
+            self._lines, self._lines_bytes = [], 0
+            self._outbox.drop(seconds)
+            self._stop()
+
+    def stats(self) -> BoxStats:
+        """Return what was done so far."""
+        with self._lock:
+            size = self._handed_over.plus(self._waiting())
+            files = self._outbox.files
+            return BoxStats(
+                records=size.records,
+                raw_bytes=size.raw_bytes,
+                object_bytes=sum(file.object_bytes for file in files),
+                shards=len(files),
+                pending=size.records - sum(file.records for file in files),
+                failed=len(self._outbox.failed),
+            )
+
+    def _check_open(self) -> None:
+        self._check_not_lost()
+        if self._is_sealed:
+            raise BoxSealedError("the box is sealed and takes no more records: pack into box.next_box()")
+        if self._outbox.has_news or (self._is_full() and not self._outbox.shards_on_the_way):
+            self._outbox.raise_failure()
+
+    def _check_not_lost(self) -> None:
+        if self._lost is not None:
+            raise BoxSealedError(f"{self._lost}; pack everything again into box.next_box()")
+
+    def _waiting(self) -> Size:
+        """Return the size of the lines that wait for the cutter."""
+        count = len(self._lines)
+        return Size(0, self._lines_bytes + (self._overhead - self._line_cost) * count, count)
+
+    def _is_full(self) -> bool:
+        # the shard that is being filled counts twice: when it is uploaded, segments and object are both there
+        filling = self._codec.cut_bytes - self._sealed_bytes
+        return self._outbox.held_bytes + 2 * filling > self._max_shards_bytes
+
+    def _hand_over(self) -> None:
+        """Give the cutter what waits, when there is memory for more."""
+        self._outbox.wait(lambda: not self._is_full())
+        # other threads came by while this one waited, and may have done it, or closed the box
+        if self._lines:
+            with self._all_or_lost():
+                self._feed()
+                self._ship(self._cutter.take())
+
+    def _cut(self) -> None:
+        """Make shards of all that is left."""
+        if self._is_cut:
+            return
+        with self._all_or_lost():
+            self._feed()
+            rests = self._ship(self._cutter.finish())
+            if rests:
+                self._ship_one(SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, rests))
+        self._is_cut = True
+
+    @contextmanager
+    def _all_or_lost(self) -> Iterator[None]:
+        """Note when a step on the way of the records broke off: then nothing of them may be published."""
+        try:
+            yield
+        except BaseException as exc:
+            self._lost = f"the box broke off while it packed: {type(exc).__name__}: {exc}"
+            raise
+
+    def _feed(self) -> None:
+        if not self._lines:
+            return
+        self._handed_over = self._handed_over.plus(self._waiting())
+        lines, self._lines, self._lines_bytes = self._lines, [], 0
+        self._cutter.add(self._key, lines)
+
+    def _ship(self, cuttings: Cuttings) -> tuple[Segment, ...]:
+        """Upload the shards and return the rest."""
+        for shard in cuttings.shards:
+            self._ship_one(shard)
+        return tuple(segment for _, segment in cuttings.rests)
+
+    def _ship_one(self, shard: SealedShard) -> None:
+        self._sealed_shards += 1
+        self._sealed_bytes += total_size(shard.segments).object_bytes
+        self._outbox.add(shard)
+
+    def _stop(self) -> None:
+        self._codec.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _batch(limits: StreamLimits) -> tuple[int, int]:
+    """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
+    batch_bytes = min(_BATCH_BYTES, limits.raw_bytes or _BATCH_BYTES, limits.object_bytes)
+    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.records or batch_bytes)))

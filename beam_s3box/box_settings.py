@@ -11,6 +11,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.limits import StreamLimits
 from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.routing import StreamNaming
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streams import Stream
 
@@ -112,6 +113,16 @@ def box_limits(buffer_size: int, object_bytes: int | None, records: int | None) 
     if object_bytes is not None:
         limits["object_bytes"] = object_bytes
     return StreamLimits(**limits)
+
+
+def box_stream(domain: str, namespace: str) -> Stream:
+    """Return the stream.
+
+    Raises:
+      ConfigurationError: a name that can't be one.
+    """
+    StreamNaming(domain, namespace)
+    return Stream(domain, namespace)
 
 
 def box_rules(format: Format, max_record_bytes: int | None) -> RecordRules:

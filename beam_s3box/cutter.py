@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format
 from beam_s3box.limits import StreamLimits
-from beam_s3box.packing import BY_BUNDLE_END, BY_OBJECT_BYTES, Capacity, Parcel, Pile
+from beam_s3box.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, Parcel, Pile
 from beam_s3box.shards import NOTHING, SealedShard, Segment, Size
 from beam_s3box.sizes import MiB
 from beam_s3box.streams import Stream
@@ -34,12 +34,12 @@ _MAX_COMPRESSING_BYTES = 16 * MiB
 _LINE_COST = 64
 """Bytes that a line takes in memory beside its text."""
 
-_HALF = 0.5
+HALF = 0.5
 """A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
 
 
 class Budget(NamedTuple):
-    """What a cutter may hold before it hands on the largest rests.
+    """What a cutter may hold before it gives away the largest rests.
 
     Attributes:
       bytes: raw and compressed together.
@@ -94,7 +94,8 @@ class ShardCutter:
       codec: runs the compression.
       origin: goes into the shards' keys; unique to this cutter.
       budget: when to hand on rests early.
-      seal_halves: whether `finish` makes a shard of a rest that fills at least half of one.
+      seal_from: `finish` makes a shard of a rest that fills at least this much of one, and hands on the others; more
+        than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
     """
 
     def __init__(
@@ -105,14 +106,14 @@ class ShardCutter:
         origin: str,
         budget: Budget = DEFAULT_BUDGET,
         *,
-        seal_halves: bool = True,
+        seal_from: float = HALF,
     ) -> None:
         self._format = format
         self._limits_of = limits_of
         self._codec = codec
         self._origin = origin
         self._budget = budget
-        self._seal_halves = seal_halves
+        self._seal_from = seal_from
         self._buffers: dict[Key, _Buffer] = {}
         self._compressing: collections.deque[tuple[_Buffer, Future[Segment], int]] = collections.deque()
         self._compressing_bytes = 0
@@ -146,7 +147,7 @@ class ShardCutter:
             self._cut(buffer)
         self._settle_all()
         for buffer in self._buffers.values():
-            if self._seal_halves and buffer.pile.fill >= _HALF:
+            if buffer.pile and buffer.pile.fill >= self._seal_from:
                 self._seal(buffer.key, buffer.pile.seal(BY_BUNDLE_END))
             else:
                 self._hand_on(buffer)
@@ -220,7 +221,7 @@ class ShardCutter:
         self._out.rests.extend((buffer.key, segment) for segment in buffer.pile.take())
 
     def _relieve(self) -> None:
-        """Compress what is open, then hand on the largest streams until half of the budget is free."""
+        """Compress what is open, then give away the largest streams until half of the budget is free."""
         for buffer in self._buffers.values():
             self._cut(buffer)
         self._settle_all()
@@ -229,7 +230,10 @@ class ShardCutter:
             if self._held_bytes <= self._budget.bytes // 2 and streams <= self._budget.streams // 2:
                 break
             self._held_bytes -= buffer.pile.size.object_bytes
-            self._hand_on(buffer)
+            if self._seal_from > 0:
+                self._hand_on(buffer)
+            elif buffer.pile:
+                self._seal(buffer.key, buffer.pile.seal(BY_MEMORY))
             del self._buffers[buffer.key]
             streams -= 1
 

@@ -18,9 +18,10 @@ BY_RAW_BYTES: Final = "raw_bytes"
 BY_RECORDS: Final = "records"
 BY_BUNDLE_END: Final = "bundle_end"
 BY_INPUT_END: Final = "input_end"
+BY_MEMORY: Final = "memory"
 
-REASONS: Final = (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_BUNDLE_END, BY_INPUT_END)
-"""Why a shard was sealed: a limit was met, a bundle ended with at least half a shard, or the input ended."""
+REASONS: Final = (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_BUNDLE_END, BY_INPUT_END, BY_MEMORY)
+"""Why a shard was sealed: a limit was met, its bundle or the input ended, or too much was waiting in memory."""
 
 MAX_SEGMENT_BYTES: Final = 1 * MiB
 """Raw bytes of a segment: larger ones compress no better, and runners' state holds elements of about 1 MB well."""

@@ -17,7 +17,7 @@ from beam_s3box.shards import SealedShard, ShardFile, total_size
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 
-_MAX_WAITING_BYTES = 64 * MiB
+_MAX_WAITING_BYTES = 32 * MiB
 """Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
 
 

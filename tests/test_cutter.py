@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from beam_s3box.cutter import Budget, Cuttings, ShardCutter
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
 from beam_s3box.limits import StreamLimits, limits_by_stream
-from beam_s3box.packing import BY_BUNDLE_END, BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS
+from beam_s3box.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS
 from beam_s3box.shards import Segment
 from beam_s3box.streams import Stream
 
@@ -131,10 +131,18 @@ def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoo
 
 def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(records=10)
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_halves=False)
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
     cuttings = collect(cutter, [[record(number) for number in range(9)]])
     assert not cuttings.shards
     assert len(cuttings.rests) == 1
+
+
+def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=10)
+    cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), [[record(0)]])
+    assert [shard.reason for shard in cuttings.shards] == [BY_BUNDLE_END]
+    assert not cuttings.rests
+    assert collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), []) == Cuttings([], [])
 
 
 def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor) -> None:
@@ -165,6 +173,17 @@ def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(co
     assert handed_on
     assert out.rests[0][0][0] == Stream("web", "large")
     assert sorted(all_lines(cuttings)) == sorted(given_lines)
+
+
+def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them(codec: ThreadPoolExecutor) -> None:
+    cutter = ShardCutter(
+        JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", Budget(bytes=200_000), seal_from=0
+    )
+    given_lines = [record(number, 200) for number in range(2_000)]
+    cuttings = collect(cutter, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
+    assert not cuttings.rests
+    assert {shard.reason for shard in cuttings.shards} == {BY_MEMORY, BY_BUNDLE_END}
+    assert all_lines(cuttings) == given_lines
 
 
 def test_more_streams_than_the_cap_are_handed_on(codec: ThreadPoolExecutor) -> None:

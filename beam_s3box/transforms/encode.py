@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
@@ -18,6 +18,8 @@ from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, codec_threads, window_name
+
+_T = TypeVar("_T")
 
 SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
@@ -50,7 +52,9 @@ class EncodeSegments(beam.DoFn):
         """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
         plan = self._plan
         origin = new_token(_ORIGIN_CHARACTERS)
-        self._cutter = ShardCutter(plan.format, plan.limits_of, codec_threads(), origin, plan.budget)
+        self._cutter = ShardCutter(
+            plan.format, plan.limits_of, codec_threads(), origin, plan.budget, seal_from=plan.seal_from
+        )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._records_in = 0
 
@@ -109,9 +113,9 @@ class EncodeSegments(beam.DoFn):
         yield from self._emit(cuttings)
 
     def _emit(self, cuttings: Cuttings) -> Iterator[Any]:
-        for shard in cuttings.shards:
+        for shard in _drained(cuttings.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
-        for (stream, window), segment in cuttings.rests:
+        for (stream, window), segment in _drained(cuttings.rests):
             self._counts.count(metrics.REST_BYTES, len(segment.data))
             yield self._in_window((tuple(stream), tuple(segment)), window)
 
@@ -129,6 +133,13 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.DEAD_LETTERS)
         self._counts.count(f"{metrics.DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
         return beam.pvalue.TaggedOutput(DEAD_LETTERS, DeadLetter.of(refused))
+
+
+def _drained(items: list[_T]) -> Iterator[_T]:
+    """Yield the items in order, and let go of each: what is sent on is copied, and need not be held twice."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 class EncodeWindowedSegments(EncodeSegments):

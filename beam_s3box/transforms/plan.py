@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import DEFAULT_BUDGET, Budget
+from beam_s3box.cutter import DEFAULT_BUDGET, HALF, Budget
 from beam_s3box.formats import Format
 from beam_s3box.layout import Layout
 from beam_s3box.limits import StreamLimits
@@ -32,6 +32,7 @@ class WritePlan:
       fail_on_bad_record: whether an unfit record fails the pipeline.
       upload_concurrency: uploads at a time in each worker process.
       budget: what one bundle may hold before it hands on rests.
+      seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
     """
 
     store: Store
@@ -45,3 +46,4 @@ class WritePlan:
     fail_on_bad_record: bool
     upload_concurrency: int
     budget: Budget = DEFAULT_BUDGET
+    seal_from: float = HALF

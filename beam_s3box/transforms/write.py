@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import S3Options
+from apache_beam.options.pipeline_options import DirectOptions, S3Options
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.trigger import AccumulationMode, DefaultTrigger
 from apache_beam.transforms.window import GlobalWindows
 
 from beam_s3box.claims import RunClaim
+from beam_s3box.cutter import HALF
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, format_named
@@ -37,6 +38,7 @@ _ATTEMPT_CHARACTERS = 32
 _REST = tuple[tuple[str, str], tuple[bytes, int, int, int]]
 
 OnBadRecord = Literal["dead_letter", "fail"]
+Rests = Literal["auto", "pack", "seal"]
 
 
 class WriteToS3BoxResult(NamedTuple):
@@ -88,6 +90,9 @@ class WriteToS3Box(beam.PTransform):
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
       s3: settings of S3 beyond Beam's `--s3_*` options, which give endpoint, region and keys.
+      rests: what a bundle does with less than half of a shard: `"pack"` sends it on, to be packed with the rests of
+        other bundles; `"seal"` makes it a shard at once, which is right where one bundle holds all input, and keeps
+        memory bounded there; `"auto"`: `"seal"` on FnApiRunner with one worker, which makes one bundle of all input.
       upload_concurrency: uploads at a time in each worker process.
       key_template: of a shard's key below the destination.
 
@@ -111,6 +116,7 @@ class WriteToS3Box(beam.PTransform):
         on_bad_record: OnBadRecord = "dead_letter",
         max_record_bytes: int | None = None,
         s3: S3Settings | None = None,
+        rests: Rests = "auto",
         upload_concurrency: int = 8,
         key_template: str = DEFAULT_DATA_KEY,
     ) -> None:
@@ -126,6 +132,7 @@ class WriteToS3Box(beam.PTransform):
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
         self._fail_on_bad_record = _is_fail(on_bad_record)
         self._s3 = s3
+        self._rests = _checked_rests(rests)
         self._upload_concurrency = _checked_concurrency(upload_concurrency)
         self._key_template = key_template
         Layout(self.run_id, data_key=key_template)
@@ -134,7 +141,7 @@ class WriteToS3Box(beam.PTransform):
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""
         _check_windowing(records)
-        plan = self._plan(records.pipeline.options.view_as(S3Options))
+        plan = self._plan(records.pipeline)
         encoded = records | "EncodeSegments" >> _encoder(plan, records).with_outputs(SHARDS, DEAD_LETTERS, main="rests")
         packed = encoded["rests"] | "PackShards" >> PackShards(plan)
         whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
@@ -166,8 +173,8 @@ class WriteToS3Box(beam.PTransform):
             "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
         }
 
-    def _plan(self, options: S3Options) -> WritePlan:
-        settings = settings_with_options(self._s3 or S3Settings(), options)
+    def _plan(self, pipeline: beam.Pipeline) -> WritePlan:
+        settings = settings_with_options(self._s3 or S3Settings(), pipeline.options.view_as(S3Options))
         store = open_store(self._destination, settings, credentials_of_options)
         layout = Layout.below(store.root, self.run_id, self._key_template)
         return WritePlan(
@@ -181,6 +188,7 @@ class WriteToS3Box(beam.PTransform):
             check_run=self._given_run_id is not None,
             fail_on_bad_record=self._fail_on_bad_record,
             upload_concurrency=self._upload_concurrency,
+            seal_from=0 if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline)) else HALF,
         )
 
     def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
@@ -250,6 +258,19 @@ def _checked_concurrency(value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 256:
         raise ConfigurationError(f"upload_concurrency={value!r} must be a whole number from 1 to 256")
     return value
+
+
+def _checked_rests(rests: str) -> str:
+    if rests not in ("auto", "pack", "seal"):
+        raise ConfigurationError(f"rests={rests!r} must be 'auto', 'pack' or 'seal'")
+    return rests
+
+
+def _makes_one_bundle(pipeline: beam.Pipeline) -> bool:
+    """Return whether the runner is Beam's local one with one worker in this process."""
+    direct = pipeline.options.view_as(DirectOptions)
+    in_process = direct.direct_num_workers == 1 and direct.direct_running_mode == "in_memory"
+    return type(pipeline.runner).__name__ == "FnApiRunner" and in_process
 
 
 def _named_by(constant: str | None, field: str | None, naming: StreamNaming) -> str:

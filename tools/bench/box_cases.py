@@ -61,14 +61,12 @@ class Cases:
 
     def dumps_and_append(self) -> int:
         """Encode and append, and forget the lines as a box does, a shard at a time: to keep all would cost far more."""
-        lines: list[bytes] = []
-        dropped = 0
-        for record in self.dicts:
-            lines.append(orjson.dumps(record))
-            if len(lines) >= LINES_KEPT:
-                dropped += len(lines)
-                lines.clear()
-        return dropped + len(lines)
+        return _dump_all(self.dicts)
+
+    def dumps_by_threads(self) -> int:
+        """Do so on many threads, which share nothing: what the interpreter alone costs them."""
+        with ThreadPoolExecutor(THREADS) as threads:
+            return sum(threads.map(_dump_all, self._parts()))
 
     def pack(self) -> int:
         with _box() as box:
@@ -77,7 +75,7 @@ class Cases:
                 pack(record)
         return _listed(box)
 
-    def pack_without_seal(self) -> int:
+    def pack_alone(self) -> int:
         """Pack what never fills a shard: the cost of `pack` alone, as `dumps_and_append` has no compression."""
         box = S3Box(MemoryStore(new_token(12)), buffer_size=1 << 40)
         pack = box.pack
@@ -127,10 +125,17 @@ class Cases:
 
     def ratios(self) -> list[Ratio]:
         return [
-            Ratio("pack, one dict : orjson.dumps + append", self.pack_without_seal, self.dumps_and_append, 3.0, time.thread_time),
+            Ratio(
+                "pack, one dict : orjson.dumps + append",
+                self.pack_alone,
+                self.dumps_and_append,
+                3.0,
+                time.thread_time,
+            ),
             Ratio("pack, until all is uploaded : the same", self.pack, self.dumps_and_append, None),
             Ratio("pack_many, JSON lines : bare loop", self.pack_many_lines, self.bare_loop, 1.3),
             Ratio(f"pack, {THREADS} threads : one thread", self.pack_by_threads, self.pack, 1.0),
+            Ratio(f"dumps + append, {THREADS} threads : one", self.dumps_by_threads, self.dumps_and_append, None),
         ]
 
 
@@ -180,6 +185,17 @@ def _box() -> S3Box:
 def _pack_all(box: S3Box, records: list[dict[str, Any]]) -> None:
     for record in records:
         box.pack(record)
+
+
+def _dump_all(records: list[dict[str, Any]]) -> int:
+    lines: list[bytes] = []
+    dropped = 0
+    for record in records:
+        lines.append(orjson.dumps(record))
+        if len(lines) >= LINES_KEPT:
+            dropped += len(lines)
+            lines.clear()
+    return dropped + len(lines)
 
 
 def _listed(box: S3Box) -> int:

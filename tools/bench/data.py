@@ -24,7 +24,7 @@ def make_lines(path: pathlib.Path, records: int, streams: int | None = None) -> 
             record = dict(sample[number % len(sample)])
             record["year"] += number // len(sample)
             if streams is not None:
-                record["origin"] = f"{record['origin']}-{number % streams:05d}"
+                record["origin"] = f"{number % streams:05d}"
                 record["carrier"] = "all"
             file.write(json.dumps(record, separators=(",", ":")) + "\n")
     partial.rename(path)

@@ -1,0 +1,228 @@
+"""S3Box: one stream of records to gzip JSON shards, and the manifests that COPY takes, without a pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from beam_s3box.box_manifests import ManifestWriter, check_manifest_count, check_manifest_key
+from beam_s3box.box_packer import BoxPacker, BoxStats
+from beam_s3box.box_records import RecordReader
+from beam_s3box.box_settings import (
+    DEFAULT_BUFFER_SIZE,
+    DEFAULT_UPLOAD_CONCURRENCY,
+    BoxSettings,
+    box_credentials,
+    box_limits,
+    box_rules,
+    box_s3_settings,
+    box_store,
+    box_stream,
+)
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format, format_named
+from beam_s3box.runs import new_run_id
+from beam_s3box.shards import ShardFile
+from beam_s3box.stores import S3Settings, Store
+
+_LEAVE_SECONDS: Final = 5.0
+"""How long a `with` that an exception leaves waits for uploads that run, to say what shards exist."""
+
+_SHARDS_SHOWN: Final = 20
+"""Shards that the note on such an exception names."""
+
+
+class S3Box:
+    """Packs records of one stream as gzip JSON shards, uploads them beside the caller, and writes manifests.
+
+    Takes dicts, and JSON text (`str` or `bytes`) of one object; also dataclasses, NamedTuples and other mappings.
+    All methods may be called from many threads.
+
+    *Guarantees*: every packed record is in exactly one shard of the manifests. An upload that fails after its retries
+    raises at the next `pack`, `pack_many`, `seal` or `create_manifests`, whose record is not packed then; its shard is
+    kept, and the next `seal` uploads it again. Memory stays below 2 * buffer_size + 64 MB: `pack` waits while uploads
+    are behind. Records are in memory until they are uploaded: a process that ends before `seal` has published nothing,
+    and leaves at worst shards that no manifest lists.
+
+    *Example*:
+
+        with S3Box("s3://bucket/prefix") as box:
+            box.pack({"time": now, "value": "x"})
+        manifests = box.create_manifests("data_locations", 2)
+
+    Leaving the `with` seals. Leaving it by an exception before `seal` was called gives the box up: what is not in the
+    store is dropped, no manifest is written then or later, and a note on the exception says what shards exist.
+
+    Args:
+      destination: `s3://bucket/prefix`, `file:///folder`, a folder's path, `memory://name`, or a Store.
+      bucket, prefix: the same for S3 in two parts.
+      buffer_size: bytes of a shard before compression.
+      object_bytes: bytes of a shard on S3; default: 64 MiB.
+      records: records of a shard; default: no limit.
+      aws_access_key_id, aws_secret_access_key, aws_session_token: keys, both or neither; default: what boto3 finds.
+      region: of the bucket; default: what boto3 finds.
+      endpoint_url: of another server that speaks S3.
+      s3: further settings of S3.
+      format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format.
+      domain, namespace: name the stream: shards lie below `data/{domain}/{namespace}/`.
+      max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
+      upload_concurrency: uploads at a time.
+
+    Raises:
+      ConfigurationError: an argument that can't work; names parameter, value, rule and way out.
+    """
+
+    def __init__(
+        self,
+        destination: str | os.PathLike[str] | Store | None = None,
+        *,
+        bucket: str | None = None,
+        prefix: str | None = None,
+        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        object_bytes: int | None = None,
+        records: int | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        s3: S3Settings | None = None,
+        format: str | Format = "json-lines",
+        domain: str = "box",
+        namespace: str = "records",
+        max_record_bytes: int | None = None,
+        upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
+    ) -> None:
+        credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
+        format = format_named(format)
+        self._open(
+            BoxSettings(
+                store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),
+                format=format,
+                stream=box_stream(domain, namespace),
+                limits=box_limits(buffer_size, object_bytes, records),
+                rules=box_rules(format, max_record_bytes),
+                upload_concurrency=upload_concurrency,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"S3Box({self._settings.store.root!r}, run_id={self.run_id!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.seal()
+            return
+        if not self._packer.is_sealed:
+            reason = f"the box was given up when {type(error).__name__} left its 'with'"
+            self._packer.give_up(reason, _LEAVE_SECONDS)
+        error.add_note(self._what_exists())
+
+    @property
+    def stats(self) -> BoxStats:
+        """What the box has done so far."""
+        return self._packer.stats()
+
+    @property
+    def shards(self) -> list[ShardFile]:
+        """The shards that are in the store by now."""
+        return self._packer.files
+
+    def url(self, key: str) -> str:
+        """Return the URL of a key, such as `create_manifests` returns: what COPY takes."""
+        return self._settings.store.url(key)
+
+    def pack(self, record: Any) -> None:
+        """Pack one record; wait while uploads are behind.
+
+        Raises:
+          NotAnObjectError: not one JSON object; the box is as before.
+          RecordError: an object that Redshift can't load: too large, or with a NUL character.
+          BoxSealedError: the box is sealed or given up.
+          StoreError: an upload before failed after its retries; this record is not packed, see the class.
+        """
+        self._add(self._line(record))
+
+    def pack_many(self, rows: Iterable[Any]) -> int:
+        r"""Pack records, several times faster than one by one, and return how many.
+
+        JSON lines may end with their line break, as files yield them.
+
+        Raises:
+          NotAnObjectError, RecordError, BoxSealedError, StoreError: see `pack`; a note says how many of the rows
+            before are packed. So it is with what `rows` raises.
+        """
+        packed = 0
+        try:
+            for lines in self._reader.batches(rows):
+                self._packer.add_many(lines)
+                packed += len(lines)
+        except Exception as exc:
+            exc.add_note(f"pack_many packed the first {packed} row(s) and no other")
+            raise
+        return packed
+
+    def seal(self) -> None:
+        """Upload all that is left and take no more records; again: harmless, and uploads again what failed.
+
+        Raises:
+          BoxSealedError: the box was given up.
+          StoreError: an upload failed after its retries; its shard is kept for the next call.
+        """
+        self._packer.seal()
+
+    def create_manifests(self, key: str, count: int = 1) -> list[str]:
+        """Seal, share the shards out evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
+
+        The same call again returns the same keys. Other arguments are refused then, as their manifests would list the
+        shards a second time.
+
+        Args:
+          key: relative to the box.
+          count: how many; never more than there are shards, none for a box without records.
+
+        Raises:
+          ConfigurationError: a key or number that can't work, or other ones than before.
+          ObjectExistsError: another box wrote manifests of this key.
+          BoxSealedError, StoreError: see `seal`; the same call again does what is left.
+        """
+        check_manifest_key(key)
+        check_manifest_count(count)
+        if self._settings.format.copy_clause is None:
+            raise ConfigurationError(
+                f"format={self._settings.format.name!r} has no manifests: COPY takes a whole array for one row; use "
+                "format='json-lines', or seal() alone"
+            )
+        return self._manifests.write(self._packer.seal(), key, count)
+
+    def next_box(self) -> S3Box:
+        """Return a fresh box with the same settings; this one stays as it is."""
+        box = S3Box.__new__(S3Box)
+        box._open(self._settings)
+        return box
+
+    def _open(self, settings: BoxSettings) -> None:
+        self.run_id = new_run_id()
+        self._settings = settings
+        self._reader = RecordReader(settings.stream, settings.rules)
+        self._packer = BoxPacker(settings, self.run_id)
+        self._manifests = ManifestWriter(settings.store)
+        # looked up once: `pack` is called for every record
+        self._line, self._add = self._reader.line, self._packer.add
+
+    def _what_exists(self) -> str:
+        """Return what a failed box left in the store."""
+        urls = [file.url for file in self._packer.files]
+        more = f" and {len(urls) - _SHARDS_SHOWN} more" if len(urls) > _SHARDS_SHOWN else ""
+        shards = ", ".join(urls[:_SHARDS_SHOWN]) + more if urls else "none"
+        if self._manifests.written:
+            listed = ", ".join(self._manifests.written)
+            return f"{self!r} had published its manifests before: {listed}; its shards: {shards}"
+        return f"{self!r} published nothing; shards that exist and that no manifest lists: {shards}"

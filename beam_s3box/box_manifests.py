@@ -1,0 +1,104 @@
+"""The manifests of a box: named by the caller, written once, the same again for the same question."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Final
+
+from beam_s3box.errors import AccessError, ConfigurationError, ObjectExistsError
+from beam_s3box.manifests import Manifests, render_manifest, split_evenly
+from beam_s3box.shards import ShardFile
+from beam_s3box.stores import Store
+from beam_s3box.stores.base import check_key
+from beam_s3box.uploads import put_once
+
+_CONTENT_TYPE: Final = "application/json"
+_RESERVED: Final = ("data", "dead-letters", "runs")
+"""Folders of the layout: data and manifests never share a prefix, so that a COPY by prefix never reads a manifest."""
+
+
+def check_manifest_key(key: str) -> str:
+    """Return the key that names manifests, relative to the box.
+
+    Raises:
+      ConfigurationError: a URL, absolute, with odd components, or in a folder of the shards.
+    """
+    if not isinstance(key, str) or "://" in key:
+        raise ConfigurationError(f"key={key!r} must be relative to the box, as 'data_locations', and no URL")
+    if key.partition("/")[0] in _RESERVED and "/" in key:
+        raise ConfigurationError(f"key={key!r} must not lie under {', '.join(f'{name}/' for name in _RESERVED)}")
+    return check_key(key)
+
+
+def check_manifest_count(count: int) -> int:
+    """Return how many manifests are wanted.
+
+    Raises:
+      ConfigurationError: not a whole number of at least 1.
+    """
+    return Manifests("run", count).count
+
+
+class ManifestWriter:
+    """Writes the manifests of one box, `{key}_{i}.manifest`, create-only. Safe from many threads.
+
+    The shards of a box are published under one key: manifests of another key or number would list them again, and a
+    COPY of both would load them twice.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._begun: tuple[str, int] | None = None
+        self._written: list[str] = []
+
+    @property
+    def written(self) -> list[str]:
+        """The keys of the manifests in the store."""
+        return list(self._written)
+
+    def write(self, files: list[ShardFile], key: str, count: int) -> list[str]:
+        """Write the manifests and return their keys; none if there are no shards.
+
+        Raises:
+          ConfigurationError: manifests of another key or number were begun.
+          ObjectExistsError: another box wrote manifests of this key; nothing was written, and another key may be tried.
+          StoreError: the store refused or failed; the same call again writes the rest.
+        """
+        lists = split_evenly(files, count)
+        with self._lock:
+            if not lists:
+                return []
+            is_first = self._begin(key, len(lists))
+            for number, part in enumerate(lists[len(self._written) :], len(self._written)):
+                self._written.append(self._write_one(part, key, number, may_change=is_first and number == 0))
+            return list(self._written)
+
+    def _begin(self, key: str, count: int) -> bool:
+        """Note key and number of the manifests, and return whether these are the first."""
+        if self._begun is not None and self._begun != (key, count):
+            raise ConfigurationError(
+                f"key={key!r} and count={count} differ from the {self._begun[1]} manifest(s) with the key "
+                f"{self._begun[0]!r} that were begun for this box: they would list its shards again, and COPY would "
+                "load them twice"
+            )
+        is_first = self._begun is None
+        self._begun = key, count
+        return is_first
+
+    def _write_one(self, files: list[ShardFile], key: str, number: int, *, may_change: bool) -> str:
+        name = f"{key}_{number}.manifest"
+        body = render_manifest(sorted(files, key=lambda file: file.url))
+        try:
+            put_once(self._store, name, body, hashlib.sha256(body).hexdigest(), _CONTENT_TYPE)
+        except (ObjectExistsError, AccessError) as exc:
+            if may_change:
+                # nothing of this box stands under the key, so another one is no second list
+                self._begun = None
+            if isinstance(exc, ObjectExistsError):
+                raise ObjectExistsError(
+                    f"{self._store.url(name)} is there and lists other shards: another box wrote it; give another key"
+                ) from exc
+            raise
+        return name
