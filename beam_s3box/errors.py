@@ -2,8 +2,16 @@
 
     S3BoxError
     ├── ConfigurationError      an argument or option that can't work (also a ValueError)
-    │   └── RunExistsError      the run id names a run that already wrote manifests
+    │   ├── RunExistsError      the run id names a run that already wrote manifests
+    │   └── FolderInUseError    another streamer has the folder
     ├── RecordError             one record that can't be packed (also a ValueError)
+    │   └── NotAnObjectError    what was packed is not one JSON object
+    ├── BoxSealedError          the box takes no more records, or was given up
+    ├── StreamerError           the buffer files can't be written or read
+    │   ├── StreamNotOpenError  never opened, or closed
+    │   ├── StreamerClosedError shut down, or a copy in a forked process
+    │   ├── DiskQuotaError      `max_disk_bytes` is reached: uploads fail, or are slower than appends
+    │   └── UploadsFailedError  some files are not uploaded; they stay and are tried again
     └── StoreError              the object store said no, or nothing
         ├── ObjectExistsError   a create-only write met an object that is already there
         ├── ObjectNotFoundError no such object, or no such bucket
@@ -15,6 +23,9 @@ message alone, and workers pickle them, so every class here survives both.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class S3BoxError(Exception):
@@ -32,6 +43,10 @@ class RunExistsError(ConfigurationError):
     """The run id names a run that already wrote manifests."""
 
 
+class FolderInUseError(ConfigurationError):
+    """Another streamer has the folder: names its process."""
+
+
 class RecordError(S3BoxError, ValueError):
     """A record that can't be packed.
 
@@ -45,6 +60,52 @@ class RecordError(S3BoxError, ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (str(self), self.reason)
+
+
+class NotAnObjectError(RecordError):
+    """What was to be packed is not one JSON object, nor a value that can be written as one.
+
+    Attributes:
+      reason: one of the codes in `beam_s3box.records.REASONS`.
+    """
+
+    def __init__(self, message: str = "", reason: str = "not-an-object") -> None:
+        super().__init__(message, reason)
+
+
+class BoxSealedError(S3BoxError):
+    """The box takes no more records: it was sealed, or given up."""
+
+
+class StreamerError(S3BoxError):
+    """The buffer files can't be written or read."""
+
+
+class StreamNotOpenError(StreamerError):
+    """The stream was never opened, or is closed."""
+
+
+class StreamerClosedError(StreamerError):
+    """The streamer is shut down, or this is a copy of it in a forked process."""
+
+
+class DiskQuotaError(StreamerError):
+    """`max_disk_bytes` is reached; the record was not taken."""
+
+
+class UploadsFailedError(StreamerError):
+    """Some files are not uploaded; they stay in the folder.
+
+    Attributes:
+      files: those that are not uploaded, each a `beam_s3box.streamer.PendingFile`.
+    """
+
+    def __init__(self, message: str = "", files: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[Any, ...]]]:
+        return type(self), (str(self), self.files)
 
 
 class StoreError(S3BoxError):

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from beam_s3box.errors import RecordError
+from beam_s3box.errors import ConfigurationError, RecordError
 
 NOT_JSON: Final = "not-json"
 NOT_AN_OBJECT: Final = "not-an-object"
@@ -84,6 +84,23 @@ class RecordRules(NamedTuple):
             return True
         most = self.max_bytes
         return most is not None and 2 * len(text) > most and 2 * max(map(len, lines)) > most
+
+
+def record_rules(*, for_redshift: bool, max_record_bytes: int | None = None) -> RecordRules:
+    """Return what makes a record unfit.
+
+    Args:
+      for_redshift: whether COPY shall load it: then NUL is refused, and by default what COPY finds too large.
+      max_record_bytes: bytes with `|` counted twice; None for the default, or no limit where COPY is not asked.
+
+    Raises:
+      ConfigurationError: not a number of bytes.
+    """
+    if max_record_bytes is None:
+        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if for_redshift else None, for_redshift)
+    if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
+        raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
+    return RecordRules(max_record_bytes, for_redshift)
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -13,8 +12,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_s3box.cli_report import RunReport
+from beam_s3box.cli_tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
-from beam_s3box.stores import Store
 from pipelines.backfill_options import InputOptions, SpeechOptions
 from pipelines.child_output import children_silent
 from pipelines.failures import reason_of, was_interrupted
@@ -24,12 +24,11 @@ from pipelines.options import OptionParser
 from pipelines.preflight import check_destination, check_input, check_report
 from pipelines.progress import Progress, shown
 from pipelines.readers import ReadRecords
-from pipelines.report import RunReport, counted, records_in_of
+from pipelines.report import counted, records_in_of
 from pipelines.runners import runner_of, starts_processes
 from pipelines.s3_options import S3WriteOptions
 from pipelines.shard_options import ShardOptions
 from pipelines.summary import WriteSummary, summary_key
-from pipelines.table import balance_line, render_table
 from pipelines.tool_logging import ToolLog
 from pipelines.write_options import Write, WriteOptions, write_of
 
@@ -38,8 +37,6 @@ _PROGRAM = "python -m pipelines.backfill"
 _DESCRIPTION = (
     "Writes files of records to S3 as gzip JSON shards by stream, and the manifests that Redshift's COPY loads."
 )
-_MAX_URLS = 5
-"""Manifests that are named on the terminal; the report has all."""
 
 PARSER = OptionParser(
     _PROGRAM,
@@ -72,7 +69,7 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     try:
         job = prepare(PARSER.parse(arguments), log)
     except S3BoxError as exc:
-        return _end(2, PARSER.as_flags(str(exc)), log)
+        return end(2, PARSER.as_flags(str(exc)), log)
     return _execute(job, log)
 
 
@@ -116,13 +113,13 @@ def _execute(job: Job, log: ToolLog) -> int:
             raise KeyboardInterrupt from exc
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
-        return _end(1, f"the pipeline failed: {PARSER.as_flags(reason_of(exc))}", log)
+        return end(1, f"the pipeline failed: {PARSER.as_flags(reason_of(exc))}", log)
     try:
         report = RunReport.of_summary(
             job.write.store.get(summary_key(job.write.transform.run_id)), records_in_of(result)
         )
     except StoreError as exc:
-        return _end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+        return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     return _tell(report, job, log)
 
 
@@ -143,34 +140,4 @@ def _run_to_end(pipeline: beam.Pipeline, progress: Progress) -> PipelineResult:
 
 
 def _tell(report: RunReport, job: Job, log: ToolLog) -> int:
-    print(f"run {report.run_id} to {job.write.store.root}\n{render_table(report)}\n{balance_line(report)}")
-    for line in _places(report, job.write.store):
-        print(line)
-    try:
-        _write_report(report, job.report)
-    except OSError as exc:
-        return _end(1, f"the pipeline finished, but --report={job.report!r} can't be written: {exc.strerror}", log)
-    if not report.balances:
-        return _end(1, f"records are missing or doubled: {balance_line(report)}", log)
-    return 0
-
-
-def _places(report: RunReport, store: Store) -> Iterator[str]:
-    """Yield where the manifests and the dead letters are."""
-    for url in report.manifests[:_MAX_URLS]:
-        yield f"manifest {url}"
-    if len(report.manifests) > _MAX_URLS:
-        yield f"… and {len(report.manifests) - _MAX_URLS:,} more manifests"
-    if report.dead_letters:
-        yield f"dead letters {store.root}/dead-letters/{report.run_id}/"
-
-
-def _write_report(report: RunReport, path: str | None) -> None:
-    if path is not None:
-        with open(path, "wb") as file:
-            file.write(report.to_json())
-
-
-def _end(code: int, message: str, log: ToolLog) -> int:
-    print(f"error: {log.masked(message)}", file=sys.stderr)
-    return code
+    return tell("pipeline", report, job.write.store, job.report, log)

@@ -6,6 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_s3box import cli_speech
 from pipelines.readers import INPUT_FORMATS
 
 
@@ -33,14 +34,8 @@ class InputOptions(PipelineOptions):
 class SpeechOptions(PipelineOptions):
     """What the job says while it runs and when it ends."""
 
-    title = "Report"
+    title = cli_speech.SPEECH_TITLE
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
-        parser.add_argument(
-            "--log_level",
-            choices=("debug", "info", "warning", "error"),
-            default="warning",
-            help="of Beam's and our messages; debug shows the traceback of a failure (default: warning)",
-        )
+        cli_speech.add_speech_arguments(parser)

@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box import cli_manifests
 from beam_s3box.formats import Format
 from beam_s3box.manifests import Manifests
 
@@ -14,23 +14,11 @@ from beam_s3box.manifests import Manifests
 class ManifestOptions(PipelineOptions):
     """Which manifests for Redshift's COPY a run writes."""
 
-    title = "Manifests: the lists of shards that Redshift's COPY loads"
+    title = cli_manifests.MANIFESTS_TITLE
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--num_manifests",
-            metavar="N",
-            type=int,
-            help="manifests per stream or run, never more than shards; 0 for none (default: 1, or none where COPY "
-            "can't load the format)",
-        )
-        parser.add_argument(
-            "--manifest_scope",
-            choices=("stream", "run"),
-            default="stream",
-            help="manifests for each stream, or over all streams of the run (default: stream)",
-        )
+        cli_manifests.add_manifest_arguments(parser)
 
 
 def manifests_of(options: PipelineOptions, format: Format) -> Manifests | None:
@@ -39,15 +27,4 @@ def manifests_of(options: PipelineOptions, format: Format) -> Manifests | None:
     Raises:
       ConfigurationError: a number below 0, or manifests for a format that COPY can't load.
     """
-    given = options.view_as(ManifestOptions)
-    count = given.num_manifests
-    if count is None:
-        count = 1 if format.copy_clause else 0
-    if count < 0:
-        raise ConfigurationError(f"--num_manifests={count} must be a whole number of at least 0; 0 means none")
-    if count and format.copy_clause is None:
-        raise ConfigurationError(
-            f"--num_manifests={count} and --format={format.name} exclude each other: COPY takes a whole array for one "
-            "row; leave --num_manifests out, or use --format=json-lines"
-        )
-    return Manifests(given.manifest_scope, count) if count else None
+    return cli_manifests.manifests_of(options.view_as(ManifestOptions), format)

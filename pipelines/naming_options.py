@@ -6,21 +6,18 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box import cli_naming
 from beam_s3box.routing import StreamNaming
 
 
 class NamingOptions(PipelineOptions):
     """How a record names its stream: the (domain, namespace) pair that records are grouped by."""
 
-    title = "Streams: how a record names its (domain, namespace)"
+    title = cli_naming.NAMING_TITLE
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--domain", metavar="NAME", help="domain of all records")
-        parser.add_argument("--namespace", metavar="NAME", help="namespace of all records")
-        parser.add_argument("--domain_field", metavar="FIELD", help="field of the record that holds its domain")
-        parser.add_argument("--namespace_field", metavar="FIELD", help="field of the record that holds its namespace")
+        cli_naming.add_naming_arguments(parser)
 
 
 def naming_of(options: PipelineOptions) -> StreamNaming:
@@ -29,11 +26,4 @@ def naming_of(options: PipelineOptions) -> StreamNaming:
     Raises:
       ConfigurationError: nothing says it, or two options contradict each other.
     """
-    given = options.view_as(NamingOptions)
-    naming = StreamNaming(given.domain, given.namespace, given.domain_field, given.namespace_field)
-    if naming.is_keyed:
-        raise ConfigurationError(
-            "nothing says how a record names its stream: give --domain or --domain_field, and --namespace or "
-            "--namespace_field"
-        )
-    return naming
+    return cli_naming.naming_of(options.view_as(NamingOptions))

@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import re
-import shutil
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
 
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
-    S3Options,
     StandardOptions,
     _BeamArgumentParser,
 )
 
+from beam_s3box.cli_options import (
+    PARAMETERS,
+    StrictParser,
+    actions_of,
+    add_section,
+    as_flags,
+    explain_unknown,
+    help_formatter,
+    option_names,
+)
+from beam_s3box.cli_s3 import REACHING_TITLE, add_s3_reaching_arguments
 from beam_s3box.errors import ConfigurationError
 
 DEFAULT_RUNNER = "FnApiRunner"
 """The fast local runner; Beam's own default first looks for one that it would download."""
 
-_PARAMETERS = {
-    "destination": "output",
-    "object_bytes": "object_size_limit",
-    "raw_bytes": "size_limit",
-    "records": "record_limit",
-    "region": "s3_region_name",
-    "endpoint_url": "s3_endpoint_url",
-    "verify": "s3_verify",
-    "sse": "s3_sse",
-    "sse_kms_key_id": "s3_sse_kms_key_id",
-    "storage_class": "s3_storage_class",
-    "tags": "s3_tags",
-    "acl": "s3_acl",
-    "role_arn": "s3_role_arn",
-    "max_attempts": "s3_max_attempts",
-    "concurrency": "s3_concurrency",
-    "upload_concurrency": "s3_concurrency",
-}
-"""Options that are not named as the parameters they set."""
-
-_NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=")
-_MAX_WIDTH = 110
-_BEAM_LIKENESS = 0.8
-"""How like an option of Beam a typo must be to be taken for it: of so many, one is always a little like it."""
+_PARAMETERS = {**PARAMETERS, "destination": "output"}
+_HINT = "see --help and --help_beam; an option that only a job server knows goes behind --"
 
 
 class OptionParser:
@@ -78,7 +62,7 @@ class OptionParser:
         parser = _parser((*_beam_classes(), *self._classes))
         _, unknown = parser.parse_known_args(checked)
         if unknown:
-            raise ConfigurationError(_explain(unknown[0], _names(self._classes), _names(_beam_classes())))
+            raise ConfigurationError(explain_unknown(unknown[0], _names(self._classes), _names(_beam_classes()), _HINT))
         options = PipelineOptions([*checked, *unchecked])
         standard = options.view_as(StandardOptions)
         standard.runner = standard.runner or DEFAULT_RUNNER
@@ -86,24 +70,15 @@ class OptionParser:
 
     def as_flags(self, message: str) -> str:
         """Return a message about parameters as one about options: `--output=` for `destination=`."""
-        known = set(_names(self._classes))
-
-        def flag(match: re.Match[str]) -> str:
-            name = f"--{_PARAMETERS.get(match[1], match[1])}"
-            return f"{name}=" if name in known or match[1] in _PARAMETERS else match[0]
-
-        return _NAMED.sub(flag, message)
+        return as_flags(message, _names(self._classes), _PARAMETERS)
 
     def _help(self) -> str:
-        formatter = self._formatter("[OPTIONS] [-- OPTIONS OF A JOB SERVER]")
+        formatter = help_formatter(self._program, "[OPTIONS] [-- OPTIONS OF A JOB SERVER]")
         formatter.add_text(self._description)
         for cls in self._classes:
-            _add_section(formatter, getattr(cls, "title", cls.__name__), _actions((cls,)))
-        _add_section(
-            formatter,
-            "S3: Beam's options, for reading and writing (else AWS_* and boto3's chain)",
-            _actions((S3Options,)),
-        )
+            add_section(formatter, getattr(cls, "title", cls.__name__), _actions((cls,)))
+        # these are Beam's, of the same names; it says less about them
+        add_section(formatter, REACHING_TITLE, actions_of(add_s3_reaching_arguments))
         formatter.start_section("Beam")
         formatter.add_text(
             f"--runner NAME picks the runner (default: {DEFAULT_RUNNER}); --direct_running_mode=multi_processing "
@@ -114,25 +89,15 @@ class OptionParser:
         return formatter.format_help()
 
     def _help_of_beam(self) -> str:
-        formatter = self._formatter("[OPTIONS]")
+        formatter = help_formatter(self._program, "[OPTIONS]")
         formatter.add_text("Options of Apache Beam; --help lists the job's own.")
         for cls in _beam_classes():
-            _add_section(formatter, cls.__name__, _actions((cls,)))
+            add_section(formatter, cls.__name__, _actions((cls,)))
         return formatter.format_help()
 
-    def _formatter(self, usage: str) -> argparse.HelpFormatter:
-        width = min(shutil.get_terminal_size((100, 24)).columns, _MAX_WIDTH)
-        formatter = argparse.HelpFormatter(self._program, max_help_position=30, width=width)
-        formatter.add_usage(f"{self._program} {usage}", (), ())
-        return formatter
 
-
-class _Parser(_BeamArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(_SHORT.sub(r"\1: ", message, count=1))
-
-
-_SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
+class _Parser(StrictParser, _BeamArgumentParser):
+    """Beam's own parser, but strict."""
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -161,23 +126,5 @@ def _actions(classes: Iterable[type[PipelineOptions]]) -> list[argparse.Action]:
     return actions
 
 
-def _add_section(formatter: argparse.HelpFormatter, title: str, actions: Iterable[argparse.Action]) -> None:
-    formatter.start_section(title)
-    formatter.add_arguments(actions)
-    formatter.end_section()
-
-
 def _names(classes: Iterable[type[PipelineOptions]]) -> list[str]:
-    return [name for action in _actions(classes) for name in action.option_strings]
-
-
-def _explain(argument: str, own: Sequence[str], beams: Sequence[str]) -> str:
-    """Return what is wrong with an argument that no option takes; a value that it carries is not shown."""
-    name = argument.partition("=")[0]
-    if not name.startswith("-"):
-        return f"{argument!r} belongs to no option: write --name=value, and quote patterns of files in the shell"
-    wanted = f"--{name.lstrip('-')}"
-    close = difflib.get_close_matches(wanted, own, 1) or difflib.get_close_matches(wanted, beams, 1, _BEAM_LIKENESS)
-    if close:
-        return f"{name} is not an option: did you mean {close[0]}?"
-    return f"{name} is not an option: see --help and --help_beam; an option that only a job server knows goes behind --"
+    return option_names(_actions(classes))

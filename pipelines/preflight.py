@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.claims import RunClaim
+from beam_s3box.cli_speech import check_report as check_report
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.layout import Layout
 from beam_s3box.stores import Store, open_store
@@ -52,16 +53,6 @@ def check_input(patterns: Sequence[str] | None, options: PipelineOptions) -> Non
         if pattern.startswith("s3://"):
             _check_listable(pattern, options)
     _check_readable(find_files(patterns), options)
-
-
-def check_report(path: str | None) -> None:
-    """Raise ConfigurationError if the report can't be written there."""
-    if path is None:
-        return
-    folder = os.path.dirname(path) or "."
-    target = path if os.path.exists(path) else folder
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
-        raise ConfigurationError(f"--report={path!r} can't be written: it must be a file in a folder that is there")
 
 
 def _check_listable(pattern: str, options: PipelineOptions) -> None:

@@ -15,10 +15,12 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadat
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
-from zlib_ng import zlib_ng
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.sizes import KiB, MiB
+from beam_s3box.lines import BATCH_BYTES, BYTE_ORDER_MARK, READ_BYTES, gunzip, is_gzip
+from beam_s3box.lines import format_of as format_of
+from beam_s3box.lines import split_lines as split_lines
+from beam_s3box.sizes import MiB
 
 INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
 """What can be read; `auto` goes by the file's extension."""
@@ -26,15 +28,8 @@ INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
 _SPLIT_BYTES = 8 * MiB
 """Bytes of a file that one worker reads at a time; compressed files can't be split."""
 
-_READ_BYTES = 4 * MiB
-"""Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
-
-_BATCH_BYTES = 512 * KiB
-"""Bytes of lines in a batch, about: more only costs memory, fewer cost calls."""
-
-_GZIP_WINDOW = 31
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".avro": "avro"}
+_READ_BYTES = READ_BYTES
+_BATCH_BYTES = BATCH_BYTES
 
 
 def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
@@ -54,14 +49,6 @@ def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
             )
     found = {file.path: file for result in results for file in result.metadata_list}
     return [found[path] for path in sorted(found)]
-
-
-def format_of(path: str, input_format: str) -> str:
-    """Return the format of a file: the one asked for, or the one its extension tells; JSON lines if it tells none."""
-    if input_format != "auto":
-        return input_format
-    plain = path.lower().removesuffix(".gz")
-    return _EXTENSIONS.get(os.path.splitext(plain)[1], "jsonl")
 
 
 class FileRange(NamedTuple):
@@ -100,7 +87,7 @@ class _SplitFile(beam.DoFn):
     """Yields the ranges of a file as ((path, start), stop): keyed, so that a GroupByKey spreads them over workers."""
 
     def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], int]]:
-        if _is_gzip(file.path):
+        if is_gzip(file.path):
             yield (file.path, 0), -1
             return
         for start in range(0, file.size_in_bytes, _SPLIT_BYTES):
@@ -110,8 +97,8 @@ class _SplitFile(beam.DoFn):
 def read_lines(part: FileRange) -> Iterator[list[bytes]]:
     """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines."""
     with _open(part.path) as file:
-        blocks = _gunzip(file, part.path) if part.stop < 0 else _blocks(file, part)
-        yield from split_lines(blocks)
+        blocks = gunzip(file, part.path, _READ_BYTES) if part.stop < 0 else _blocks(file, part)
+        yield from split_lines(blocks, _BATCH_BYTES)
 
 
 class _ReadLines(beam.DoFn):
@@ -140,35 +127,6 @@ def _ranges(element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[FileRang
     return (FileRange(path, start, stop) for stop in stops)
 
 
-def split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines."""
-    rest: list[bytes] = []
-    for block in blocks:
-        head, found, tail = block.rpartition(b"\n")
-        if not found:
-            rest.append(block)
-            continue
-        yield from _batches(b"".join([*rest, head]))
-        rest = [tail]
-    yield from _batches(b"".join(rest))
-
-
-def _batches(text: bytes) -> Iterator[list[bytes]]:
-    lines = _lines(text)
-    length = max(1, len(lines) * _BATCH_BYTES // max(1, len(text)))
-    for start in range(0, len(lines), length):
-        yield lines[start : start + length]
-
-
-def _lines(text: bytes) -> list[bytes]:
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n").removesuffix(b"\r")
-    lines = text.split(b"\n")
-    if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
-        return [line for line in lines if line and not line.isspace()]
-    return lines
-
-
 def _blocks(file: BinaryIO, part: FileRange) -> Iterator[bytes]:
     """Yield the text of the lines that begin in the range: from the first line start to the end of the last line."""
     start = part.start
@@ -184,54 +142,12 @@ def _blocks(file: BinaryIO, part: FileRange) -> Iterator[bytes]:
         start += len(block)
         if start >= part.stop and not block.endswith(b"\n"):
             block += file.readline()
-        yield block.removeprefix(_BYTE_ORDER_MARK) if first else block
+        yield block.removeprefix(BYTE_ORDER_MARK) if first else block
         first = False
-
-
-def _gunzip(file: BinaryIO, path: str) -> Iterator[bytes]:
-    """Yield the text of a gzip file of one or many members.
-
-    Raises:
-      ConfigurationError: the file is cut off or not gzip.
-    """
-    inflater, first = zlib_ng.decompressobj(_GZIP_WINDOW), True
-    pending = file.read(_READ_BYTES)
-    whole = not pending
-    try:
-        while pending:
-            block = inflater.decompress(pending, _READ_BYTES)
-            if block:
-                yield block.removeprefix(_BYTE_ORDER_MARK) if first else block
-                first = False
-            whole = inflater.eof
-            if whole:
-                pending = _skip_padding(file, inflater.unused_data)
-                inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
-            else:
-                pending = inflater.unconsumed_tail or file.read(_READ_BYTES)
-    except zlib_ng.error as exc:  # type: ignore[misc]
-        raise ConfigurationError(f"input={path!r} is not valid gzip: {exc}") from exc
-    if not whole:
-        raise ConfigurationError(f"input={path!r} ends in the middle of its gzip data: copy it again")
-
-
-def _skip_padding(file: BinaryIO, data: bytes) -> bytes:
-    """Return what follows a gzip member, without the zeros that some tools pad a file with."""
-    data = data.lstrip(b"\0")
-    while not data:
-        data = file.read(_READ_BYTES)
-        if not data:
-            break
-        data = data.lstrip(b"\0")
-    return data
 
 
 def _open(path: str) -> BinaryIO:
     return FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
-
-
-def _is_gzip(path: str) -> bool:
-    return path.lower().endswith(".gz")
 
 
 class ReadRecords(beam.PTransform):
@@ -344,7 +260,7 @@ class _ReadCsv(beam.DoFn):
         path = file.path
         # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
         with _open(path) as raw:
-            blocks = _gunzip(raw, path) if _is_gzip(path) else iter(lambda: raw.read(_READ_BYTES), b"")
+            blocks = gunzip(raw, path, _READ_BYTES) if is_gzip(path) else iter(lambda: raw.read(_READ_BYTES), b"")
             try:
                 yield from _csv_rows(_text_lines(blocks))
             except (csv.Error, UnicodeDecodeError) as exc:

@@ -7,47 +7,20 @@ counts once. The sums are written as one small object, `runs/{run_id}~summary.js
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
 
 import apache_beam as beam
-import orjson
 
+from beam_s3box.cli_tallies import WHOLE_RUN, Tally, render_summary, tally_of_manifest, tally_of_shard
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.manifests import Manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
 
-_WHOLE_RUN = ("", "")  # no stream has empty names
-
 
 def summary_key(run_id: str) -> str:
     """Return the key of a run's summary; `~` is in no run id, so it is no other run's record."""
     return f"runs/{run_id}~summary.json"
-
-
-class Tally(NamedTuple):
-    """What is counted, for a stream or for the whole run.
-
-    Attributes:
-      records, shards, raw_bytes, object_bytes: in shards.
-      listed: records in manifests, or in shards where there are no manifests.
-      dead_letters: records that could not be packed.
-      manifests: their URLs.
-    """
-
-    records: int = 0
-    shards: int = 0
-    raw_bytes: int = 0
-    object_bytes: int = 0
-    listed: int = 0
-    dead_letters: int = 0
-    manifests: tuple[str, ...] = ()
-
-    def plus(self, other: Tally) -> Tally:
-        """Return the sum, measure by measure; the manifests of both."""
-        return Tally(*map(operator.add, self, other))
 
 
 _TALLIES = tuple[tuple[str, str], Tally]
@@ -88,54 +61,22 @@ class WriteSummary(beam.PTransform):
         )
 
 
-def render_summary(run_id: str, tallies: Iterable[tuple[tuple[str, str], Tally]]) -> bytes:
-    """Return the summary as JSON, streams by name."""
-    by_stream = dict(tallies)
-    run = by_stream.pop(_WHOLE_RUN, Tally())
-    total = run
-    for tally in by_stream.values():
-        total = total.plus(tally)
-    return orjson.dumps(
-        {
-            "run_id": run_id,
-            "records_listed": total.listed,
-            "dead_letters": total.dead_letters,
-            "streams": [_row(*names, by_stream[names]) for names in sorted(by_stream)],
-            "manifests": sorted(total.manifests),
-        }
-    )
-
-
-def _row(domain: str, namespace: str, tally: Tally) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "namespace": namespace,
-        "records": tally.records,
-        "shards": tally.shards,
-        "raw_bytes": tally.raw_bytes,
-        "object_bytes": tally.object_bytes,
-        "manifests": sorted(tally.manifests),
-    }
-
-
 class _TallyShards(beam.DoFn):
     def __init__(self, has_manifests: bool) -> None:
         self._has_manifests = has_manifests
 
     def process(self, file: ShardFile) -> Iterator[tuple[tuple[str, str], Tally]]:
-        listed = 0 if self._has_manifests else file.records
-        yield (file.domain, file.namespace), Tally(file.records, 1, file.raw_bytes, file.object_bytes, listed)
+        yield tally_of_shard(file, has_manifests=self._has_manifests)
 
 
 class _TallyManifests(beam.DoFn):
     def process(self, manifest: Manifest) -> Iterator[tuple[tuple[str, str], Tally]]:
-        names = _WHOLE_RUN if manifest.domain is None else (manifest.domain, str(manifest.namespace))
-        yield names, Tally(listed=manifest.records, manifests=(manifest.url,))
+        yield tally_of_manifest(manifest)
 
 
 class _TallyDeadLetters(beam.DoFn):
     def process(self, letter: DeadLetter) -> Iterator[tuple[tuple[str, str], Tally]]:
-        yield _WHOLE_RUN, Tally(dead_letters=1)
+        yield WHOLE_RUN, Tally(dead_letters=1)
 
 
 class _SumTallies(beam.CombineFn):

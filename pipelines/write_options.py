@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_s3box import cli_write
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_named
-from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES
-from beam_s3box.runs import MAX_RUN_ID_BYTES
-from beam_s3box.sizes import parse_size
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
 from beam_s3box.transforms.write import WriteToS3Box
@@ -24,29 +22,12 @@ from pipelines.shard_options import ShardOptions, limits_of
 class WriteOptions(PipelineOptions):
     """Where shards go, and what happens to records that can't be packed."""
 
-    title = "Output"
+    title = cli_write.OUTPUT_TITLE
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--output", metavar="URL", help="s3://bucket/prefix, or a local folder; required")
-        parser.add_argument(
-            "--run_id",
-            metavar="ID",
-            help=f"names the run in every key, at most {MAX_RUN_ID_BYTES} characters; an id names one run (default: a "
-            "new one that sorts by time)",
-        )
-        parser.add_argument(
-            "--on_bad_record",
-            choices=("dead_letter", "fail"),
-            default="dead_letter",
-            help="keep a record that can't be packed beside the data, or fail (default: dead_letter)",
-        )
-        parser.add_argument(
-            "--max_record_bytes",
-            metavar="SIZE",
-            help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, "
-            "because COPY takes no more; else no limit)",
-        )
+        cli_write.add_write_arguments(parser)
 
 
 class Write(NamedTuple):
@@ -88,7 +69,7 @@ def write_of(options: PipelineOptions) -> Write:
         manifests=manifests,
         run_id=given.run_id,
         on_bad_record=given.on_bad_record,
-        max_record_bytes=parse_size(given.max_record_bytes, "max_record_bytes") if given.max_record_bytes else None,
+        max_record_bytes=cli_write.max_record_bytes_of(given),
         s3=settings,
         upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
     )

@@ -25,6 +25,7 @@ ROWS = {
     "sizes": 0,
     "records": 1,
     "routing": 1,
+    "lines": 1,
     "streams": 1,
     "limits": 1,
     "shards": 1,
@@ -42,13 +43,31 @@ ROWS = {
     "transforms": 5,
     "box": 5,
     "streamer": 5,
+    "packer": 5,
     "testing": 5,
     "cli": 6,
+    "cli_input": 6,
+    "cli_interrupts": 6,
+    "cli_logging": 6,
+    "cli_manifests": 6,
+    "cli_naming": 6,
+    "cli_options": 6,
+    "cli_pack": 6,
+    "cli_pack_options": 6,
+    "cli_progress": 6,
+    "cli_report": 6,
+    "cli_s3": 6,
+    "cli_shards": 6,
+    "cli_speech": 6,
+    "cli_table": 6,
+    "cli_tallies": 6,
+    "cli_tell": 6,
+    "cli_write": 6,
     "__main__": 6,
 }
 OURS = {"pipelines": 6, "tools": TOP, "tests": TOP}
-BEAM_MODULES = ("transforms", "cli", "__main__")
-"""box and streamer share a row with the transforms and must run without Beam."""
+BEAM_MODULES = ("transforms",)
+"""What shares a row with the transforms or stands above them must run without Beam."""
 
 
 class Import(NamedTuple):
@@ -139,7 +158,7 @@ def test_the_package_imports_nothing_that_stands_beside_it(path: Path) -> None:
 
 
 @EACH_OF_THE_PACKAGE
-def test_only_transforms_and_the_command_know_beam(path: Path) -> None:
+def test_only_transforms_know_beam(path: Path) -> None:
     part = module_name(path).partition(".")[2].partition(".")[0]
     for name, where in imports_of(path):
         if is_of(name, "apache_beam"):

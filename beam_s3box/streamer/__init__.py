@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
-from beam_s3box.streamer.problems import (
+from beam_s3box.errors import (
     DiskQuotaError,
     FolderInUseError,
     StreamerClosedError,
@@ -11,6 +10,7 @@ from beam_s3box.streamer.problems import (
     StreamNotOpenError,
     UploadsFailedError,
 )
+from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
 from beam_s3box.streamer.streamer import JsonBufferStreamer
 from beam_s3box.streamer.uploader import S3Uploader, StoreUploader
 

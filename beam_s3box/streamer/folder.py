@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 import orjson
 
+from beam_s3box.errors import StreamerError
 from beam_s3box.formats import Format
 from beam_s3box.runs import new_run_id, new_token
 from beam_s3box.streamer.buffers import has_records, read_header, read_lines, read_whole_records
 from beam_s3box.streamer.events import BufferFile, report
 from beam_s3box.streamer.journal import sync_folder
 from beam_s3box.streamer.output import Output, Rendered, render
-from beam_s3box.streamer.problems import StreamerError
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streams import Stream
 

@@ -7,9 +7,8 @@ import pathlib
 import threading
 from typing import Literal, TypeAlias, get_args
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.sizes import MiB
-from beam_s3box.streamer.problems import StreamerError
 
 Durability: TypeAlias = Literal["memory", "os", "fsync"]
 

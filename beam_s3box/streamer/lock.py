@@ -7,7 +7,7 @@ import os
 import pathlib
 import weakref
 
-from beam_s3box.streamer.problems import FolderInUseError
+from beam_s3box.errors import FolderInUseError
 
 _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 

@@ -7,11 +7,11 @@ import queue
 import threading
 from collections.abc import Callable
 
+from beam_s3box.errors import StreamerError
 from beam_s3box.metrics import OBJECT_BYTES, RECORDS_LISTED, SHARDS, MemoryMetrics
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.events import BufferFile, PendingFile, UploadEvent, report
 from beam_s3box.streamer.folder import Sealed
-from beam_s3box.streamer.problems import StreamerError
 from beam_s3box.streams import Stream
 
 FAILED_ATTEMPTS = "failed_attempts"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from beam_s3box.errors import DiskQuotaError
 from beam_s3box.sizes import format_size
-from beam_s3box.streamer.problems import DiskQuotaError
 
 
 class DiskQuota:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from beam_s3box.errors import RecordError
+from beam_s3box.errors import RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.packing import Capacity, Move, place
 from beam_s3box.records import RecordRules
@@ -17,7 +17,6 @@ from beam_s3box.streamer.events import report
 from beam_s3box.streamer.folder import Folder, Sealed
 from beam_s3box.streamer.journal import Durability, Journal
 from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.problems import StreamerError, StreamNotOpenError
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streams import Stream
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from beam_s3box.errors import ConfigurationError, StoreError
+from beam_s3box.errors import ConfigurationError, StoreError, StreamerClosedError, StreamerError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.manifests import Manifest, Manifests
 from beam_s3box.metrics import OBJECT_BYTES, RECORDS_LISTED, SHARDS
-from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.records import record_rules
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
 from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
@@ -24,7 +24,7 @@ from beam_s3box.streamer.listings import Listings, check_listable
 from beam_s3box.streamer.lock import FolderLock
 from beam_s3box.streamer.outbox import CALLBACK_ERRORS, FAILED_ATTEMPTS, Outbox
 from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.problems import StreamerClosedError, StreamerError, StreamNotOpenError, uploads_failed
+from beam_s3box.streamer.problems import uploads_failed
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.scheduler import Scheduler
 from beam_s3box.streamer.stream import OpenStream
@@ -89,8 +89,7 @@ class JsonBufferStreamer:
         self._output.make()
         self._durability = check_durability(durability)
         check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads)
-        redshift = RecordRules(REDSHIFT_MAX_RECORD_BYTES, forbid_nul=True)
-        self._rules = redshift if manifests else RecordRules(None, forbid_nul=False)
+        self._rules = record_rules(for_redshift=manifests is not None)
         self._quota = DiskQuota(max_disk_bytes)
         self._folder = Folder(pathlib.Path(os.path.abspath(files_path)), self._quota)
         self._listings: Listings | None = None

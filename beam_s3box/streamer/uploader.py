@@ -8,13 +8,12 @@ import os
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.layout import Layout
 from beam_s3box.runs import new_run_id
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streamer.events import BufferFile
-from beam_s3box.streamer.problems import StreamerError
 from beam_s3box.streams import Stream
 from beam_s3box.uploads import put_once
 

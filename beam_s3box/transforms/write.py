@@ -20,7 +20,7 @@ from beam_s3box.formats import Format, format_named
 from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
 from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
 from beam_s3box.manifests import Manifest, Manifests
-from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.records import record_rules
 from beam_s3box.routing import StreamFunction, StreamNaming
 from beam_s3box.runs import check_run_id, new_run_id, new_token
 from beam_s3box.shards import SealedShard, ShardFile
@@ -127,7 +127,7 @@ class WriteToS3Box(beam.PTransform):
         self._limits_of = limits_by_stream(self._limits)
         self._format = format_named(format)
         self._manifests = _manifests_for(self._format, manifests)
-        self._rules = _rules_for(self._manifests, max_record_bytes)
+        self._rules = record_rules(for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes)
         self._given_run_id = run_id
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
         self._fail_on_bad_record = _is_fail(on_bad_record)
@@ -238,14 +238,6 @@ def _manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None
             "row; use format='json-lines', or manifests=None"
         )
     return manifests
-
-
-def _rules_for(manifests: Manifests | None, max_record_bytes: int | None) -> RecordRules:
-    if max_record_bytes is None:
-        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if manifests else None, manifests is not None)
-    if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
-        raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
-    return RecordRules(max_record_bytes, manifests is not None)
 
 
 def _is_fail(on_bad_record: str) -> bool:

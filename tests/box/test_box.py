@@ -21,8 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_s3box.box import S3Box
-from beam_s3box.box_errors import BoxSealedError, NotAnObjectError
-from beam_s3box.errors import ConfigurationError, ObjectExistsError, RecordError, S3BoxError
+from beam_s3box.errors import (
+    BoxSealedError,
+    ConfigurationError,
+    NotAnObjectError,
+    ObjectExistsError,
+    RecordError,
+    S3BoxError,
+)
 from beam_s3box.formats import JSON_LINES
 from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore, Store
@@ -442,7 +448,7 @@ def test_errors_survive_a_pickle_and_a_rebuild(kind: type[S3BoxError]) -> None:
     assert pickle.loads(pickle.dumps(NotAnObjectError("m", "not-json"))).reason == "not-json"
 
 
-@pytest.mark.parametrize("module", ["box", "box_errors"])
+@pytest.mark.parametrize("module", ["box", "streamer"])
 def test_importing_loads_neither_beam_nor_boto3(module: str) -> None:
     program = (
         f"import sys, beam_s3box.{module}; print([n for n in ('apache_beam', 'boto3', 'numpy') if n in sys.modules])"

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from beam_s3box.box import S3Box
-from beam_s3box.box_errors import BoxSealedError
-from beam_s3box.errors import AccessError, ConfigurationError, StoreError, TransientStoreError
+from beam_s3box.errors import AccessError, BoxSealedError, ConfigurationError, StoreError, TransientStoreError
 from beam_s3box.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore, Store
 from beam_s3box.testing import FailingStore
@@ -241,7 +240,7 @@ def test_pack_raises_instead_of_waiting_for_ever_when_what_failed_fills_the_memo
 def test_leaving_by_an_exception_does_not_wait_for_a_store_that_hangs(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beam_s3box.box._LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr("beam_s3box.box.box._LEAVE_SECONDS", 0.2)
     gated = GatedStore(store)
     begun = time.monotonic()
     with pytest.raises(KeyError), S3Box(gated, records=1, upload_concurrency=2) as box:  # noqa: PT012 - the `with` is what is tested

@@ -10,7 +10,7 @@ from typing import Any, Final
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.limits import StreamLimits
-from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES, RecordRules
+from beam_s3box.records import RecordRules
 from beam_s3box.routing import StreamNaming
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streams import Stream
@@ -123,15 +123,6 @@ def box_stream(domain: str, namespace: str) -> Stream:
     """
     StreamNaming(domain, namespace)
     return Stream(domain, namespace)
-
-
-def box_rules(format: Format, max_record_bytes: int | None) -> RecordRules:
-    """Return what makes a record unfit: with a format that COPY reads, also what Redshift can't load."""
-    loadable = format.copy_clause is not None
-    if max_record_bytes is None:
-        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if loadable else None, loadable)
-    _check_whole("max_record_bytes", max_record_bytes, 2, None)
-    return RecordRules(max_record_bytes, loadable)
 
 
 def _check_whole(name: str, value: object, least: int, most: int | None) -> None:

@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from beam_s3box.box_errors import NotAnObjectError
-from beam_s3box.errors import RecordError
+from beam_s3box.errors import NotAnObjectError, RecordError
 from beam_s3box.records import NUL_CHARACTER, TOO_LARGE, RecordRules, encode_record
 from beam_s3box.routing import Refused, Router, StreamNaming
 from beam_s3box.sizes import KiB

@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from beam_s3box.box_manifests import ManifestWriter, check_manifest_count, check_manifest_key
-from beam_s3box.box_packer import BoxPacker, BoxStats
-from beam_s3box.box_records import RecordReader
-from beam_s3box.box_settings import (
+from beam_s3box.box.manifests import ManifestWriter, check_manifest_count, check_manifest_key
+from beam_s3box.box.packer import BoxPacker, BoxStats
+from beam_s3box.box.records import RecordReader
+from beam_s3box.box.settings import (
     DEFAULT_BUFFER_SIZE,
     DEFAULT_UPLOAD_CONCURRENCY,
     BoxSettings,
     box_credentials,
     box_limits,
-    box_rules,
     box_s3_settings,
     box_store,
     box_stream,
 )
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, format_named
+from beam_s3box.records import record_rules
 from beam_s3box.runs import new_run_id
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import S3Settings, Store
@@ -103,7 +103,7 @@ class S3Box:
                 format=format,
                 stream=box_stream(domain, namespace),
                 limits=box_limits(buffer_size, object_bytes, records),
-                rules=box_rules(format, max_record_bytes),
+                rules=record_rules(for_redshift=format.copy_clause is not None, max_record_bytes=max_record_bytes),
                 upload_concurrency=upload_concurrency,
             )
         )

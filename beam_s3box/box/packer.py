@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from beam_s3box.box_codec import BoxCodec
-from beam_s3box.box_errors import BoxSealedError
-from beam_s3box.box_outbox import Outbox
-from beam_s3box.box_settings import BoxSettings
+from beam_s3box.box.codec import BoxCodec
+from beam_s3box.box.outbox import Outbox
+from beam_s3box.box.settings import BoxSettings
 from beam_s3box.cutter import Budget, Cuttings, ShardCutter
+from beam_s3box.errors import BoxSealedError
 from beam_s3box.layout import Layout
 from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_INPUT_END
@@ -78,7 +78,7 @@ class BoxPacker:
         self._threads = ThreadPoolExecutor(settings.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_token(_ORIGIN_CHARACTERS)
         self._cutter = ShardCutter(
-            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_halves=False
+            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_from=2
         )
         layout = Layout.below(settings.store.root, run_id)
         self._outbox = Outbox(Uploader(settings.store, settings.format, layout), self._threads, self._changed)

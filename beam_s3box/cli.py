@@ -1,0 +1,75 @@
+r"""The command `s3box`, also started as `python -m beam_s3box`: what the package does without Beam.
+
+cat data/*.jsonl | python -m beam_s3box pack s3://bucket/prefix --domain_field=carrier --namespace_field=origin
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import beam_s3box
+from beam_s3box import cli_pack
+from beam_s3box.cli_logging import ToolLog, installed
+from beam_s3box.cli_tell import end
+
+COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
+    "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
+}
+"""What each command does, in code and in words."""
+
+_HELP: Final = "\n".join(
+    [
+        "usage: s3box COMMAND [OPTIONS]",
+        "",
+        *(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()),
+        "",
+        "s3box COMMAND --help lists its options, s3box --version says which version this is.",
+    ]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+      argv: arguments without the program's name; default: the command line's, and then a command that fails ends the
+        process, without waiting for threads whose work no longer counts.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    log = ToolLog("beam_s3box")
+    with installed(log):
+        try:
+            code = _run(arguments, log)
+        except KeyboardInterrupt:
+            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
+            code = cli_pack.INTERRUPTED
+    if argv is None and code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(arguments: Sequence[str], log: ToolLog) -> int:
+    name, *rest = arguments or [""]
+    if name in COMMANDS:
+        return COMMANDS[name][0](rest, log)
+    if name in ("-h", "--help"):
+        print(_HELP)
+        return 0
+    if name == "--version":
+        print(f"s3box {beam_s3box.__version__}")
+        return 0
+    return end(2, _explain(name), log)
+
+
+def _explain(name: str) -> str:
+    known = ", ".join(COMMANDS)
+    if not name:
+        return f"the command is missing: it is one of {known}; see --help"
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    return f"{name!r} is not a command: {f'did you mean {close[0]}?' if close else f'it is one of {known}'}"

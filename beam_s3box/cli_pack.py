@@ -1,0 +1,127 @@
+"""`pack`: JSON lines in, shards and manifests out, without Beam."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from beam_s3box.cli_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli_interrupts import Interrupts
+from beam_s3box.cli_logging import ToolLog
+from beam_s3box.cli_pack_options import PACK_PARSER, plan_of
+from beam_s3box.cli_progress import Progress, shown
+from beam_s3box.cli_report import RunReport
+from beam_s3box.cli_speech import check_report
+from beam_s3box.cli_tallies import (
+    WHOLE_RUN,
+    Tally,
+    render_summary,
+    sum_tallies,
+    tally_of_manifest,
+    tally_of_shard,
+)
+from beam_s3box.cli_tell import end, tell
+from beam_s3box.errors import S3BoxError
+from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.packer import LinePacker, Packed, PackPlan
+
+INTERRUPTED: Final = 130
+"""Exit code after ^C, as shells have it."""
+
+_LOGGER = logging.getLogger(__name__)
+_NOTICE = "interrupted: sealing what is packed and writing its manifests; ^C again stops at once"
+
+
+class _Job(NamedTuple):
+    """What is to be done, after all that can be checked before was."""
+
+    plan: PackPlan
+    files: list[str]
+    report: str | None
+
+
+class _Outcome(NamedTuple):
+    """What was done, and whether input is left."""
+
+    packed: Packed
+    is_stopped: bool
+
+
+def run(arguments: Sequence[str], log: ToolLog) -> int:
+    """Run the command and return its exit code."""
+    text = PACK_PARSER.help_asked(arguments)
+    if text is not None:
+        print(text, end="")
+        return 0
+    try:
+        job = _prepare(PACK_PARSER.parse(arguments), log)
+    except S3BoxError as exc:
+        return end(2, PACK_PARSER.as_flags(str(exc)), log)
+    try:
+        outcome = _execute(job)
+    except Exception as exc:  # whatever it is, the pack failed, and one line says so
+        if log.shows_tracebacks:
+            _LOGGER.error("the pack failed", exc_info=True)
+        return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
+    code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
+    if code == 0 and outcome.is_stopped:
+        print("interrupted: what was read until then is listed, the rest of the input is not", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
+    """Return the job.
+
+    Raises:
+      S3BoxError: an option, the input or the destination can't work.
+    """
+    log.set_level(given.log_level)
+    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+    plan = plan_of(given)
+    check_report(given.report)
+    files = find_local_files(given.input or ())
+    if not files:
+        check_standard_input()
+    plan.store.check_writable()
+    if given.run_id is not None:
+        plan.claim.check(plan.store)
+    return _Job(plan, files, given.report)
+
+
+def _execute(job: _Job) -> _Outcome:
+    counts = MemoryMetrics()
+    is_stopped = False
+    with (
+        Interrupts(_NOTICE) as interrupts,
+        LinePacker(job.plan, counts) as packer,
+        shown(Progress(counts.totals), _LOGGER),
+    ):
+        try:
+            for batch in read_batches(job.files, interrupts):
+                packer.pack(batch)
+        except ReadingStopped:
+            is_stopped = True
+        return _Outcome(packer.finish(), is_stopped)
+
+
+def _report_of(packed: Packed, plan: PackPlan) -> RunReport:
+    has_manifests = plan.manifests is not None
+    sums = sum_tallies(
+        (
+            *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
+            *map(tally_of_manifest, packed.manifests),
+            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+        )
+    )
+    return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)
+
+
+def _reason_of(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, S3BoxError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

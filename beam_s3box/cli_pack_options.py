@@ -1,0 +1,96 @@
+"""The command line of `pack`, and the plan that it describes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.cli_manifests import MANIFESTS_TITLE, add_manifest_arguments, manifests_of
+from beam_s3box.cli_naming import NAMING_TITLE, add_naming_arguments, naming_of
+from beam_s3box.cli_options import CommandParser, Section
+from beam_s3box.cli_s3 import (
+    REACHING_TITLE,
+    WRITING_TITLE,
+    add_s3_reaching_arguments,
+    add_s3_writing_arguments,
+    credentials_of,
+    settings_of,
+)
+from beam_s3box.cli_shards import SHARDS_TITLE, add_shard_arguments, limits_of
+from beam_s3box.cli_speech import SPEECH_TITLE, add_speech_arguments
+from beam_s3box.cli_write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import format_named
+from beam_s3box.layout import Layout
+from beam_s3box.limits import limits_by_stream
+from beam_s3box.packer import PackPlan
+from beam_s3box.records import record_rules
+from beam_s3box.runs import check_run_id, new_run_id, new_token
+from beam_s3box.stores import open_store
+
+_ATTEMPT_CHARACTERS = 32
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read."""
+    parser.add_argument(
+        "--input",
+        metavar="GLOB",
+        action="append",
+        help="local files of JSON lines to read, .gz too; may be given several times (default: standard input)",
+    )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the destination, and the options of the write."""
+    parser.add_argument("destination", metavar="DESTINATION", nargs="?", help="s3://bucket/prefix, or a local folder")
+    add_write_arguments(parser)
+
+
+PACK_PARSER: Final = CommandParser(
+    "s3box pack",
+    "DESTINATION [OPTIONS]",
+    "Packs JSON lines from standard input or files into gzip JSON shards by stream, and writes the manifests that "
+    "Redshift's COPY loads. The first ^C seals what is packed and writes its manifests, the second stops at once. "
+    "Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was begun; 130 interrupted.",
+    (
+        Section("Input", add_input_arguments),
+        Section(OUTPUT_TITLE, add_output_arguments),
+        Section(NAMING_TITLE, add_naming_arguments),
+        Section(SHARDS_TITLE, add_shard_arguments),
+        Section(MANIFESTS_TITLE, add_manifest_arguments),
+        Section(WRITING_TITLE, add_s3_writing_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        Section(SPEECH_TITLE, add_speech_arguments),
+    ),
+)
+"""The command line; `python -m beam_s3box pack` is the same."""
+
+
+def plan_of(given: argparse.Namespace) -> PackPlan:
+    """Return the plan that the options describe; nothing is connected or read but the file of limits.
+
+    Raises:
+      ConfigurationError: an option is missing or can't work.
+    """
+    if not given.destination:
+        raise ConfigurationError("the destination is missing: say where to write, as pack s3://bucket/prefix")
+    naming, settings, credentials = naming_of(given), settings_of(given), credentials_of(given)
+    format = format_named(given.format)
+    manifests = manifests_of(given, format)
+    run_id = new_run_id() if given.run_id is None else check_run_id(given.run_id)
+    store = open_store(given.destination, settings, credentials)
+    layout = Layout.below(store.root, run_id)
+    return PackPlan(
+        store=store,
+        layout=layout,
+        format=format,
+        naming=naming,
+        rules=record_rules(for_redshift=manifests is not None, max_record_bytes=max_record_bytes_of(given)),
+        limits_of=limits_by_stream(limits_of(given)),
+        manifests=manifests,
+        claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS)),
+        fail_on_bad_record=given.on_bad_record == "fail",
+        upload_concurrency=given.s3_concurrency,
+    )

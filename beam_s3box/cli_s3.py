@@ -1,0 +1,128 @@
+"""Options of S3: how it is reached, with which keys, and how objects are written.
+
+Those that say how it is reached are named as Beam names its own, so that both command lines take the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.stores.s3_settings import SSE, Credentials, S3Settings
+
+WRITING_TITLE: Final = "S3: how objects are written"
+REACHING_TITLE: Final = "S3: how it is reached, and with which keys (else AWS_* and boto3's chain)"
+
+_DEFAULTS = S3Settings()
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how objects are written."""
+    parser.add_argument("--s3_sse", choices=SSE, help="encryption by the server (default: the bucket's)")
+    parser.add_argument("--s3_sse_kms_key_id", metavar="KEY", help="KMS key, with --s3_sse=aws:kms")
+    parser.add_argument("--s3_storage_class", metavar="CLASS", help="as STANDARD_IA (default: the server's)")
+    parser.add_argument("--s3_tags", metavar="K=V,K2=V2", help="tags of each object, at most 10")
+    parser.add_argument("--s3_acl", metavar="ACL", help="as bucket-owner-full-control (default: the bucket's)")
+    parser.add_argument("--s3_role_arn", metavar="ARN", help="role to assume for writing")
+    parser.add_argument(
+        "--s3_max_attempts",
+        metavar="N",
+        type=int,
+        default=_DEFAULTS.max_attempts,
+        help=f"attempts at a request, the first included (default: {_DEFAULTS.max_attempts})",
+    )
+    parser.add_argument(
+        "--s3_concurrency",
+        metavar="N",
+        type=int,
+        default=_DEFAULTS.concurrency,
+        help="uploads at a time in each worker process, and parts at a time of one that is large "
+        f"(default: {_DEFAULTS.concurrency})",
+    )
+
+
+def add_s3_reaching_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how S3 is reached; a pipeline has them from Beam."""
+    parser.add_argument("--s3_endpoint_url", metavar="URL", help="another server that speaks S3 (default: AWS)")
+    parser.add_argument("--s3_region_name", metavar="REGION", help="of the bucket (default: what boto3 finds)")
+    parser.add_argument("--s3_access_key_id", metavar="ID", help="access key; better set AWS_ACCESS_KEY_ID")
+    parser.add_argument(
+        "--s3_secret_access_key",
+        metavar="KEY",
+        help="its secret key; better set AWS_SECRET_ACCESS_KEY: others see a command line",
+    )
+    parser.add_argument("--s3_session_token", metavar="TOKEN", help="session token of temporary keys")
+    parser.add_argument(
+        "--s3_verify",
+        metavar="BOOL|FILE",
+        help="whether the server's certificate is checked, or a file of certificates to trust (default: true)",
+    )
+    parser.add_argument(
+        "--s3_disable_ssl", action="store_true", default=False, help="speak to AWS without TLS (default: with it)"
+    )
+
+
+def writing_settings_of(given: argparse.Namespace) -> S3Settings:
+    """Return the settings that say how objects are written.
+
+    Raises:
+      ConfigurationError: a value that can't work.
+    """
+    return S3Settings(
+        role_arn=given.s3_role_arn,
+        sse=given.s3_sse,
+        sse_kms_key_id=given.s3_sse_kms_key_id,
+        storage_class=given.s3_storage_class,
+        tags=_tags(given.s3_tags),
+        acl=given.s3_acl,
+        max_attempts=given.s3_max_attempts,
+        concurrency=given.s3_concurrency,
+    )
+
+
+def settings_of(given: argparse.Namespace) -> S3Settings:
+    """Return all settings of S3; keys stay out of them.
+
+    Raises:
+      ConfigurationError: a value that can't work.
+    """
+    changes: dict[str, Any] = {"use_ssl": not given.s3_disable_ssl}
+    if given.s3_endpoint_url:
+        changes["endpoint_url"] = given.s3_endpoint_url
+    if given.s3_region_name:
+        changes["region"] = given.s3_region_name
+    if given.s3_verify is not None:
+        changes["verify"] = _TRUTHS.get(given.s3_verify.lower(), given.s3_verify)
+    return dataclasses.replace(writing_settings_of(given), **changes)
+
+
+def credentials_of(given: argparse.Namespace) -> Callable[[], Credentials] | None:
+    """Return the function that gives the keys, or None to leave them to boto3: environment, profile, role.
+
+    Raises:
+      ConfigurationError: one of the keys without the other; no value is shown.
+    """
+    key, secret, token = given.s3_access_key_id, given.s3_secret_access_key, given.s3_session_token
+    if not key and not secret and not token:
+        return None
+    if not key or not secret:
+        raise ConfigurationError(
+            "--s3_access_key_id and --s3_secret_access_key go together: give both, or neither to let boto3 find the "
+            "keys"
+        )
+    found = Credentials(key, secret, token)
+    return lambda: found
+
+
+def _tags(text: str | None) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for pair in text.split(",") if text else ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name or name in tags:
+            raise ConfigurationError(f"--s3_tags={text!r} must be K=V,K2=V2, each name once; see {pair!r}")
+        tags[name] = value
+    return tags

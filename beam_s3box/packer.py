@@ -1,0 +1,228 @@
+"""Packs lines of many streams without Beam: routed, cut, compressed and uploaded as they come, listed at the end.
+
+The rules are those of the Beam transform, and so is the code; what Beam's shuffle does there, gathering the rests of
+all bundles, is not needed here: one packer sees all lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from beam_s3box import metrics
+from beam_s3box.claims import RunClaim
+from beam_s3box.cutter import DEFAULT_BUDGET, Budget, Cuttings, ShardCutter
+from beam_s3box.dead_letters import DeadLetter, write_dead_letters
+from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.formats import Format
+from beam_s3box.layout import Layout
+from beam_s3box.limits import StreamLimits
+from beam_s3box.manifests import Manifest, Manifests, plan_manifests, write_manifest
+from beam_s3box.metrics import Metrics
+from beam_s3box.records import RecordRules
+from beam_s3box.routing import Refused, Router, StreamNaming
+from beam_s3box.runs import new_token
+from beam_s3box.shards import ShardFile
+from beam_s3box.sizes import MiB
+from beam_s3box.stores import Store
+from beam_s3box.streams import Stream
+from beam_s3box.uploads import Uploader, UploadQueue
+
+_ORIGIN_CHARACTERS: Final = 12
+_LETTERS_BYTES: Final = 16 * MiB
+"""Memory of the dead letters that wait for a file of theirs."""
+
+_LETTER_COST: Final = 512
+"""Bytes that a dead letter takes in memory beside its record: its detail, and Python's objects."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PackPlan:
+    """Settings of one run of a packer.
+
+    Attributes:
+      store: where objects go.
+      layout: their keys.
+      format: of shards.
+      naming: how a record names its stream.
+      rules: what makes a record unfit.
+      limits_of: the limits of a stream.
+      manifests: which to write, None for none.
+      claim: to the run id.
+      fail_on_bad_record: whether an unfit record is an error.
+      upload_concurrency: uploads at a time.
+      budget: what may wait in memory before the largest streams are sealed early.
+    """
+
+    store: Store
+    layout: Layout
+    format: Format
+    naming: StreamNaming
+    rules: RecordRules
+    limits_of: Callable[[Stream], StreamLimits]
+    manifests: Manifests | None
+    claim: RunClaim
+    fail_on_bad_record: bool = False
+    upload_concurrency: int = 8
+    budget: Budget = DEFAULT_BUDGET
+
+
+class Packed(NamedTuple):
+    """What a packer did.
+
+    Attributes:
+      records_in: lines taken.
+      shards: in the store.
+      manifests: in the store.
+      dead_letters: records that could not be packed.
+    """
+
+    records_in: int
+    shards: list[ShardFile]
+    manifests: list[Manifest]
+    dead_letters: int
+
+
+class LinePacker:
+    """Packs lines of JSON into shards, and lists them in manifests. For one thread.
+
+    *Guarantees*: after `finish`, every line is in exactly one shard or among the dead letters, and every shard in
+    exactly one manifest. A failure raises at the next call; then, and when a `with` is left before `finish`, no
+    manifest is written, and what is in the store stays unlisted.
+
+    Args:
+      plan: of the run.
+      counts: takes the figures while it works.
+    """
+
+    def __init__(self, plan: PackPlan, counts: Metrics) -> None:
+        self._plan = plan
+        self._counts = counts
+        self._router = Router(plan.naming, plan.rules)
+        self._codec = ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
+        self._threads = ThreadPoolExecutor(plan.upload_concurrency, "beam_s3box-upload")
+        origin = new_token(_ORIGIN_CHARACTERS)
+        self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
+        self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
+        self._letters = _LetterFiles(plan)
+        self._records_in = 0
+        self._shards: list[ShardFile] = []
+        self._ended = False
+
+    def __enter__(self) -> LinePacker:
+        return self
+
+    def __exit__(
+        self, error: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def pack(self, lines: list[bytes]) -> None:
+        """Take lines of JSON without line breaks; waits while too much is on its way to the store.
+
+        Raises:
+          RecordError: a record is unfit, and the plan says that this is an error.
+          StoreError: an upload failed, after its retries.
+        """
+        self._check_open()
+        self._records_in += len(lines)
+        self._counts.count(metrics.RECORDS_IN, len(lines))
+        groups, refused = self._router.route_lines(lines)
+        for record in refused:
+            self._refuse(record)
+        for stream, group in groups.items():
+            self._cutter.add((stream, ""), group)
+        self._upload(self._cutter.take())
+
+    def finish(self) -> Packed:
+        """Seal what is left, wait until all of it is in the store, and write the manifests.
+
+        Raises:
+          RunExistsError: another run wrote manifests under this run id.
+          StoreError: the store refused or failed, after its retries.
+        """
+        self._check_open()
+        self._ended = True
+        self._upload(self._cutter.finish())
+        self._shards += self._queue.finish()
+        self._letters.finish()
+        return Packed(self._records_in, self._shards, self._write_manifests(), self._letters.count)
+
+    def close(self) -> None:
+        """Give up the threads; what was not finished stays unlisted."""
+        self._ended = True
+        self._queue.abandon()
+        for threads in (self._codec, self._threads):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
+
+    def _refuse(self, refused: Refused) -> None:
+        if self._plan.fail_on_bad_record:
+            raise RecordError(
+                f"{refused.reason}: {refused.detail}; the record begins {refused.raw[:200]!r}. "
+                "on_bad_record='dead_letter' keeps such records aside instead",
+                refused.reason,
+            )
+        self._letters.add(DeadLetter.of(refused))
+        self._counts.count(metrics.DEAD_LETTERS)
+        self._counts.count(f"{metrics.DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
+
+    def _upload(self, cuttings: Cuttings) -> None:
+        """Upload what is sealed; a cutter that seals all hands on no rests."""
+        shards = cuttings.shards
+        shards.reverse()
+        while shards:  # each is let go as it is queued
+            self._shards += self._queue.add(shards.pop())
+
+    def _write_manifests(self) -> list[Manifest]:
+        plan, manifests = self._plan, self._plan.manifests
+        if manifests is None or not self._shards:
+            return []
+        plan.claim.take(plan.store)
+        scopes: dict[Stream | None, list[ShardFile]] = {}
+        for file in self._shards:
+            scopes.setdefault(manifests.scope(file), []).append(file)
+        planned = [
+            each for stream, files in scopes.items() for each in plan_manifests(stream, "", 0, files, manifests.count)
+        ]
+        writing = [self._threads.submit(write_manifest, plan.store, plan.layout, each) for each in planned]
+        return [self._written(future.result()) for future in writing]
+
+    def _written(self, manifest: Manifest) -> Manifest:
+        self._counts.count(metrics.MANIFESTS)
+        self._counts.count(metrics.RECORDS_LISTED, manifest.records)
+        return manifest
+
+
+class _LetterFiles:
+    """Dead letters, and the files that they go to."""
+
+    def __init__(self, plan: PackPlan) -> None:
+        self._plan = plan
+        self._origin = new_token(_ORIGIN_CHARACTERS)
+        self._sequence = 0
+        self._waiting: list[DeadLetter] = []
+        self._bytes = 0
+        self.count = 0
+
+    def add(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; write a file when there are enough."""
+        self.count += 1
+        self._waiting.append(letter)
+        self._bytes += len(letter.raw) + _LETTER_COST
+        if self._bytes >= _LETTERS_BYTES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            write_dead_letters(self._plan.store, self._plan.layout, self._origin, self._sequence, self._waiting)
+        self._sequence += 1
+        self._waiting, self._bytes = [], 0
