@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import beam_s3box
 from beam_s3box import cli_pack
 from beam_s3box.cli_logging import ToolLog, installed
 from beam_s3box.cli_tell import end
@@ -27,7 +26,7 @@ _HELP: Final = "\n".join(
         "",
         *(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()),
         "",
-        "s3box COMMAND --help lists its options, s3box --version says which version this is.",
+        "s3box COMMAND --help lists its options.",
     ]
 )
 
@@ -60,9 +59,6 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
         return COMMANDS[name][0](rest, log)
     if name in ("-h", "--help"):
         print(_HELP)
-        return 0
-    if name == "--version":
-        print(f"s3box {beam_s3box.__version__}")
         return 0
     return end(2, _explain(name), log)
 

@@ -46,15 +46,17 @@ def is_gzip(path: str) -> bool:
 
 def split_lines(blocks: Iterator[bytes], batch_bytes: int = BATCH_BYTES) -> Iterator[list[bytes]]:
     """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines."""
-    rest: list[bytes] = []
+    begun: list[bytes] = []
     for block in blocks:
-        head, found, tail = block.rpartition(b"\n")
-        if not found:
-            rest.append(block)
-            continue
-        yield from _batches(b"".join([*rest, head]), batch_bytes)
-        rest = [tail]
-    yield from _batches(b"".join(rest), batch_bytes)
+        lines = block.split(b"\n")
+        if b"\r" in block:
+            lines[:-1] = [line.removesuffix(b"\r") for line in lines[:-1]]
+        begun.append(lines[0])
+        if len(lines) > 1:
+            lines[0] = b"".join(begun).removesuffix(b"\r")
+            begun = [lines.pop()]
+            yield from _batches(lines, len(block), batch_bytes)
+    yield from _batches([b"".join(begun).removesuffix(b"\r")], 1, batch_bytes)
 
 
 def plain_blocks(file: Readable, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
@@ -107,17 +109,9 @@ def _skip_padding(file: Readable, data: bytes, read_bytes: int) -> bytes:
     return data
 
 
-def _batches(text: bytes, batch_bytes: int) -> Iterator[list[bytes]]:
-    lines = _lines(text)
-    length = max(1, len(lines) * batch_bytes // max(1, len(text)))
+def _batches(lines: list[bytes], text_bytes: int, batch_bytes: int) -> Iterator[list[bytes]]:
+    if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
+        lines = [line for line in lines if line and not line.isspace()]
+    length = max(1, len(lines) * batch_bytes // text_bytes)
     for start in range(0, len(lines), length):
         yield lines[start : start + length]
-
-
-def _lines(text: bytes) -> list[bytes]:
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n").removesuffix(b"\r")
-    lines = text.split(b"\n")
-    if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
-        return [line for line in lines if line and not line.isspace()]
-    return lines

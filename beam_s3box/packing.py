@@ -156,8 +156,9 @@ class Pile:
 def _segment_bytes(room: Size) -> int:
     # what deflate can't compress it may grow by an eighth (level 1), the ends of its blocks not counted
     harmless = (room.object_bytes - 16) * 8 // 9
-    smallest = min(harmless * 2 // 3, room.raw_bytes)
-    return max(1, min(MAX_SEGMENT_BYTES, max(smallest // _SEGMENTS_A_SHARD, min(smallest, _SMALL_SEGMENT_BYTES))))
+    # a limit on raw bytes is met exactly, by one segment or many; one on the object only if its segments are small
+    by_object = max(harmless // _SEGMENTS_A_SHARD, min(harmless * 2 // 3, _SMALL_SEGMENT_BYTES))
+    return max(1, min(MAX_SEGMENT_BYTES, by_object, room.raw_bytes))
 
 
 def _exceeded(size: Size, room: Size, *, strictly: bool) -> str | None:

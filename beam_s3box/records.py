@@ -6,6 +6,7 @@ JSON has not are written as `encode_record` says.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -177,12 +178,10 @@ def raw_of(record: Any) -> bytes:
         return record
     if isinstance(record, str):
         return record.encode("utf-8", "backslashreplace")
-    try:
+    with contextlib.suppress(RecordError):  # then that is why it is refused, and its repr tells more
         fields = as_mapping(record)
         if fields is not None:
             return encode_record(fields)
-    except RecordError:
-        pass  # that is why it is refused: its repr tells more
     try:
         text = repr(record)
     except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was

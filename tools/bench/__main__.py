@@ -58,7 +58,9 @@ LIMITS = ("codec_alone", "parse_alone", "route_alone", "read_alone")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one pair for each ratio, and no memory")
+    parser.add_argument(
+        "--quick", action="store_true", help="one pair for each ratio; no memory, no S3Box, no streamer"
+    )
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     path = make_lines(CACHE / f"flights-{RECORDS}.jsonl", RECORDS)
@@ -76,6 +78,9 @@ def main() -> None:
         results["memory"] = [] if arguments.quick else _memory(server)
     (CACHE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     _show(results)
+    if not arguments.quick:
+        for module in ("box_cases", "streamer_cases"):
+            subprocess.run([sys.executable, "-m", f"tools.bench.{module}"], check=True)
 
 
 def _use(server: Server) -> None:

@@ -28,8 +28,9 @@ def bare_loop(path: str, bucket: str) -> None:
     from botocore.config import Config
     from zlib_ng import zlib_ng
 
-    client = boto3.client("s3", config=Config(request_checksum_calculation="when_required"))
+    boto3.client("s3")
     yield_start()
+    client = boto3.Session().client("s3", config=Config(request_checksum_calculation="when_required"))
     waiting: dict[tuple[str, str], list[bytes]] = {}
     sizes: collections.Counter[tuple[str, str]] = collections.Counter()
 
@@ -56,23 +57,12 @@ def backfill(path: str, bucket: str) -> None:
     """Backfill the file with the job's own reader and transform."""
     import apache_beam as beam
 
-    from beam_s3box import StreamLimits, WriteToS3Box
     from pipelines.readers import ReadRecords
 
-    _warm_up_s3()
+    _import_all()
     yield_start()
     with beam.Pipeline(options=_options()) as pipeline:
-        (
-            pipeline
-            | "Read" >> ReadRecords([path])
-            | "Write"
-            >> WriteToS3Box(
-                f"s3://{bucket}/ours",
-                domain_field="carrier",
-                namespace_field="origin",
-                limits=StreamLimits(raw_bytes=SHARD_BYTES),
-            )
-        )
+        (pipeline | "Read" >> ReadRecords([path]) | "Write" >> _write_ours(bucket))
 
 
 def write_to_files(path: str, bucket: str) -> None:
@@ -85,7 +75,7 @@ def write_to_files(path: str, bucket: str) -> None:
         def write(self, record: Any) -> None:
             self._fh.write(orjson.dumps(record) + b"\n")
 
-    _warm_up_s3()
+    _import_all()
     yield_start()
     with beam.Pipeline(options=_options()) as pipeline:
         (
@@ -109,22 +99,14 @@ def one_at_a_time(path: str, bucket: str) -> None:
     import apache_beam as beam
     import orjson
 
-    from beam_s3box import StreamLimits, WriteToS3Box
-
-    _warm_up_s3()
+    _import_all()
     yield_start()
     with beam.Pipeline(options=_options()) as pipeline:
         (
             pipeline
             | "Read" >> beam.io.ReadFromText(path)
             | "Parse" >> beam.Map(orjson.loads)
-            | "Write"
-            >> WriteToS3Box(
-                f"s3://{bucket}/ours",
-                domain_field="carrier",
-                namespace_field="origin",
-                limits=StreamLimits(raw_bytes=SHARD_BYTES),
-            )
+            | "Write" >> _write_ours(bucket)
         )
 
 
@@ -233,11 +215,22 @@ def _options() -> Any:
     )
 
 
-def _warm_up_s3() -> None:
-    """Import what a first request would import; the bare loop's client is made before its clock starts, too."""
+def _write_ours(bucket: str) -> Any:
+    from beam_s3box import StreamLimits, WriteToS3Box
+
+    limits = StreamLimits(raw_bytes=SHARD_BYTES)
+    return WriteToS3Box(f"s3://{bucket}/ours", domain_field="carrier", namespace_field="origin", limits=limits)
+
+
+def _import_all() -> None:
+    """Import what a first client and a first pipeline would import; both make them when the clock runs."""
     import boto3
+    from apache_beam.runners.portability import fn_api_runner
+
+    import beam_s3box
 
     boto3.client("s3")
+    _ = fn_api_runner, beam_s3box.WriteToS3Box
 
 
 def main() -> None:

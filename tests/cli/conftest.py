@@ -1,0 +1,91 @@
+"""What the tests of the command share: it runs in this process, or in one of its own that can be interrupted."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import pytest
+
+from beam_s3box.cli import main
+from tools.seaweedfs import REGION, Server
+
+ROOT = pathlib.Path(__file__).parents[2]
+PATIENCE = 60.0
+
+
+class Ended(NamedTuple):
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Piped(io.TextIOWrapper):
+    """Standard input out of a pipe."""
+
+    def __init__(self, text: bytes, folder: pathlib.Path) -> None:
+        path = folder / "standard-input"
+        path.write_bytes(text)
+        super().__init__(path.open("rb"))
+
+
+@pytest.fixture
+def pack(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> Callable[..., Ended]:
+    """`pack` in this process."""
+
+    def run(*arguments: str, stdin: bytes = b"") -> Ended:
+        with Piped(stdin, tmp_path) as piped:
+            monkeypatch.setattr(sys, "stdin", piped)
+            return Ended(main(["pack", *arguments]), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def start(s3_server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """`python -m beam_s3box` as its users start it, the server's keys in its environment."""
+    started: list[subprocess.Popen[bytes]] = []
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {
+        **clean,
+        "AWS_ENDPOINT_URL": s3_server.endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": s3_server.writer.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3_server.writer.secret_key,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def run(
+        *arguments: str, env: Mapping[str, str] | None = None, stderr: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "beam_s3box", *arguments],
+            cwd=ROOT,
+            env={**environment, **(env or {})},
+            # a shell's background job would hand on that it ignores SIGINT
+            preexec_fn=_mind_interrupts,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else stderr,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _mind_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

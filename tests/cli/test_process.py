@@ -1,0 +1,154 @@
+"""`python -m beam_s3box pack` on a real S3 server: piped, interrupted once and twice, and refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from beam_s3box.runs import new_token
+from beam_s3box.stores import S3Settings, S3Store
+from tests.cli.conftest import PATIENCE
+from tests.readback import read_back
+from tests.s3_proxy import s3_proxy
+from tools.seaweedfs import REGION, Server
+
+NAMING = ("--domain_field=d", "--namespace_field=n")
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def store(s3_server: Server) -> S3Store:
+    settings = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION)
+    return S3Store(f"s3://{s3_server.bucket}/{new_token(12)}", settings, s3_server.writer)
+
+
+def line(i: int) -> bytes:
+    return json.dumps({"d": f"d{i % 3}", "n": "x", "i": i}).encode() + b"\n"
+
+
+def feed(process: subprocess.Popen[bytes], text: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def feed_until_shards_are_there(process: subprocess.Popen[bytes], store: S3Store) -> int:
+    """Give it records, and return how many; one that is still being compressed is uploaded when more come."""
+    feed(process, b"".join(map(line, range(1000))))
+    fed = itertools.count(1000)
+
+    def one_more() -> bool:
+        feed(process, line(next(fed)))
+        return len(list(store.list("data/"))) >= 9
+
+    wait_until(one_more)
+    return next(fed)
+
+
+def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
+    process = start("pack", store.root, *NAMING, "--record_limit=100", "--num_manifests=2")
+    out, err = process.communicate(b"".join(map(line, range(5000))) + b"no record\n", PATIENCE)
+    assert (process.returncode, err) == (0, b"")
+    assert b"5,001 records read = 5,000 listed + 1 dead letter" in out
+    found = read_back(store)
+    assert sorted(record["i"] for record in found.all_records()) == list(range(5000))
+    assert (len(found.manifests), found.unlisted, len(found.dead_letters)) == (6, [], 1)
+
+
+def test_the_first_interrupt_seals_what_is_packed(start: Start, store: S3Store) -> None:
+    process = start("pack", store.root, *NAMING, "--record_limit=100")
+    fed = feed_until_shards_are_there(process, store)
+    feed(process, b'{"d":"d0","n":"x","i":-1,"half of a')
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    read, listed = re.findall(rb"^([\d,]+) records read = ([\d,]+) listed \+ 0 dead letters$", out, re.MULTILINE)[0]
+    assert read == listed
+    count = int(read.replace(b",", b""))
+    assert 1000 <= count <= fed
+    assert [text.partition(b":")[0] for text in err.splitlines()] == [b"interrupted", b"interrupted"]
+    assert b"sealing what is packed" in err
+    found = read_back(store)
+    assert sorted(record["i"] for record in found.all_records()) == list(range(count)), "what was read, and in order"
+    assert (len(found.manifests), found.unlisted) == (3, [])
+
+
+def test_on_a_terminal_a_live_line_tells_how_far_it_is(start: Start, store: S3Store) -> None:
+    ours, theirs = os.openpty()
+    process = start("pack", store.root, *NAMING, stderr=theirs, env={"TERM": "xterm", "COLUMNS": "120"})
+    os.close(theirs)
+    feed(process, b"".join(map(line, range(10))))
+    seen = b""
+    while b"10 records" not in seen:
+        assert select.select([ours], [], [], PATIENCE)[0]
+        seen += os.read(ours, 1000)
+    process.communicate(timeout=PATIENCE)
+    os.close(ours)
+    assert process.returncode == 0
+
+
+def test_an_interrupt_before_any_record(start: Start, store: S3Store) -> None:
+    with s3_proxy(store._settings.endpoint_url or "") as proxy:
+        process = start("pack", store.root, *NAMING, env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
+        wait_until(lambda: bool(proxy.requests))
+        time.sleep(0.5)  # the checks are done; if they were not, nothing would be written either
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert list(store.list()) == []
+
+
+def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> None:
+    with s3_proxy(store._settings.endpoint_url or "") as proxy:
+        process = start("pack", store.root, *NAMING, "--record_limit=100", env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
+        feed_until_shards_are_there(process, store)
+
+        def hang(request: object) -> None:
+            time.sleep(20)
+
+        proxy.rule = hang
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert b"sealing what is packed" in process.stderr.readline()
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        seconds = time.monotonic() - begun
+        proxy.rule = lambda request: None
+    assert (process.returncode, out) == (130, b"")
+    assert err == b"interrupted: what is not listed in a manifest does not count\n"
+    assert seconds < 5
+    assert read_back(store).manifests == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("s3://no-such-bucket/x", *NAMING), b"no such bucket"),
+        (("s3://box/x", *NAMING, "--s3_access_key_id=writer-access-key", "--s3_secret_access_key=wrong-secret"), b"SignatureDoesNotMatch"),
+        (("s3://box/x", *NAMING, "--domain_feld=d"), b"error: --domain_feld is not an option: did you mean --domain_field?"),
+    ],
+)  # fmt: skip
+def test_what_can_not_work_is_told_in_one_line(start: Start, arguments: tuple[str, ...], part: bytes) -> None:
+    process = start("pack", *arguments)
+    out, err = process.communicate(b"".join(map(line, range(10))), PATIENCE)
+    assert (process.returncode, out) == (2, b"")
+    assert part in err
+    assert b"wrong-secret" not in err
+    assert err.count(b"\n") == 1
