@@ -27,7 +27,7 @@ setuptools.setup(
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["beam_s3box", "beam_s3box.*", "pipelines", "pipelines.*"]),
     package_data={"beam_s3box": ["py.typed"]},
-    entry_points={"console_scripts": ["s3box = beam_s3box.cli:main"]},
+    entry_points={"console_scripts": ["s3box = beam_s3box.cli.main:main"]},
     # Beam changes its runners with every minor version: a new one is let in when the tests have run with it.
     install_requires=[
         "apache-beam>=2.77,<2.78",

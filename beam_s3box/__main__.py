@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from beam_s3box.cli import main
+from beam_s3box.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -61,6 +61,9 @@ class Cuttings(NamedTuple):
     rests: list[tuple[Key, Segment]]
 
 
+_NOTHING_CUT = Cuttings([], [])
+
+
 @dataclasses.dataclass(slots=True, eq=False)
 class _Buffer:
     """What waits of one stream and window."""
@@ -238,5 +241,7 @@ class ShardCutter:
             streams -= 1
 
     def _give(self) -> Cuttings:
+        if not self._out.shards and not self._out.rests:
+            return _NOTHING_CUT  # asked for after each record, and nearly always the answer
         given, self._out = self._out, Cuttings([], [])
         return given

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from beam_s3box import metrics
 from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import DEFAULT_BUDGET, Budget, Cuttings, ShardCutter
-from beam_s3box.dead_letters import DeadLetter, write_dead_letters
-from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letter
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.layout import Layout
 from beam_s3box.limits import StreamLimits
@@ -27,17 +27,11 @@ from beam_s3box.records import RecordRules
 from beam_s3box.routing import Refused, Router, StreamNaming
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
-from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.streams import Stream
 from beam_s3box.uploads import Uploader, UploadQueue
 
 _ORIGIN_CHARACTERS: Final = 12
-_LETTERS_BYTES: Final = 16 * MiB
-"""Memory of the dead letters that wait for a file of theirs."""
-
-_LETTER_COST: Final = 512
-"""Bytes that a dead letter takes in memory beside its record: its detail, and Python's objects."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +102,8 @@ class LinePacker:
         origin = new_token(_ORIGIN_CHARACTERS)
         self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
-        self._letters = _LetterFiles(plan)
+        self._letters = DeadLetterFiles(plan.store, plan.layout)
+        self._dead_letters = 0
         self._records_in = 0
         self._shards: list[ShardFile] = []
         self._ended = False
@@ -150,7 +145,7 @@ class LinePacker:
         self._upload(self._cutter.finish())
         self._shards += self._queue.finish()
         self._letters.finish()
-        return Packed(self._records_in, self._shards, self._write_manifests(), self._letters.count)
+        return Packed(self._records_in, self._shards, self._write_manifests(), self._dead_letters)
 
     def close(self) -> None:
         """Give up the threads; what was not finished stays unlisted."""
@@ -164,15 +159,8 @@ class LinePacker:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
 
     def _refuse(self, refused: Refused) -> None:
-        if self._plan.fail_on_bad_record:
-            raise RecordError(
-                f"{refused.reason}: {refused.detail}; the record begins {refused.raw[:200]!r}. "
-                "on_bad_record='dead_letter' keeps such records aside instead",
-                refused.reason,
-            )
-        self._letters.add(DeadLetter.of(refused))
-        self._counts.count(metrics.DEAD_LETTERS)
-        self._counts.count(f"{metrics.DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
+        self._letters.add(accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record))
+        self._dead_letters += 1
 
     def _upload(self, cuttings: Cuttings) -> None:
         """Upload what is sealed; a cutter that seals all hands on no rests."""
@@ -199,30 +187,3 @@ class LinePacker:
         self._counts.count(metrics.MANIFESTS)
         self._counts.count(metrics.RECORDS_LISTED, manifest.records)
         return manifest
-
-
-class _LetterFiles:
-    """Dead letters, and the files that they go to."""
-
-    def __init__(self, plan: PackPlan) -> None:
-        self._plan = plan
-        self._origin = new_token(_ORIGIN_CHARACTERS)
-        self._sequence = 0
-        self._waiting: list[DeadLetter] = []
-        self._bytes = 0
-        self.count = 0
-
-    def add(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; write a file when there are enough."""
-        self.count += 1
-        self._waiting.append(letter)
-        self._bytes += len(letter.raw) + _LETTER_COST
-        if self._bytes >= _LETTERS_BYTES:
-            self.finish()
-
-    def finish(self) -> None:
-        """Write what waits."""
-        if self._waiting:
-            write_dead_letters(self._plan.store, self._plan.layout, self._origin, self._sequence, self._waiting)
-        self._sequence += 1
-        self._waiting, self._bytes = [], 0

@@ -12,8 +12,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_s3box.cli_report import RunReport
-from beam_s3box.cli_tell import end, tell
+from beam_s3box.cli.report import RunReport
+from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from pipelines.backfill_options import InputOptions, SpeechOptions
 from pipelines.child_output import children_silent

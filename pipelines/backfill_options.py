@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box import cli_speech
+from beam_s3box.cli import speech as cli_speech
 from pipelines.readers import INPUT_FORMATS
 
 

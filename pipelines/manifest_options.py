@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box import cli_manifests
+from beam_s3box.cli import manifests as cli_manifests
 from beam_s3box.formats import Format
 from beam_s3box.manifests import Manifests
 

@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box import cli_naming
+from beam_s3box.cli import naming as cli_naming
 from beam_s3box.routing import StreamNaming
 
 

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import (
     _BeamArgumentParser,
 )
 
-from beam_s3box.cli_options import (
+from beam_s3box.cli.options import (
     PARAMETERS,
     StrictParser,
     actions_of,
@@ -21,7 +21,7 @@ from beam_s3box.cli_options import (
     help_formatter,
     option_names,
 )
-from beam_s3box.cli_s3 import REACHING_TITLE, add_s3_reaching_arguments
+from beam_s3box.cli.s3 import REACHING_TITLE, add_s3_reaching_arguments
 from beam_s3box.errors import ConfigurationError
 
 DEFAULT_RUNNER = "FnApiRunner"

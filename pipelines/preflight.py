@@ -12,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.cli_speech import check_report as check_report
+from beam_s3box.cli.speech import check_report as check_report
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.layout import Layout
 from beam_s3box.stores import Store, open_store

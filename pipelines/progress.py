@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from beam_s3box import cli_progress
-from beam_s3box.cli_progress import LOG_SECONDS, Totals
+from beam_s3box.cli import progress as cli_progress
+from beam_s3box.cli.progress import LOG_SECONDS, Totals
 from beam_s3box.metrics import PROGRESS
 
 _LOGGER = logging.getLogger(__name__)

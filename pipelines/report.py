@@ -5,8 +5,8 @@ from __future__ import annotations
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from beam_s3box.cli_report import RunReport as RunReport
-from beam_s3box.cli_report import StreamTotals as StreamTotals
+from beam_s3box.cli.report import RunReport as RunReport
+from beam_s3box.cli.report import StreamTotals as StreamTotals
 from beam_s3box.metrics import NAMESPACE, RECORDS_IN
 
 

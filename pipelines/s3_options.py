@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box import cli_s3
+from beam_s3box.cli import s3 as cli_s3
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.transforms.s3_options import settings_with_options
 

@@ -6,7 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box import cli_shards
+from beam_s3box.cli import shards as cli_shards
 from beam_s3box.limits import Limits
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from beam_s3box.cli_tallies import WHOLE_RUN, Tally, render_summary, tally_of_manifest, tally_of_shard
+from beam_s3box.cli.tallies import WHOLE_RUN, Tally, render_summary, tally_of_manifest, tally_of_shard
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.manifests import Manifest
 from beam_s3box.shards import ShardFile

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from beam_s3box.cli_table import balance_line, render_table
+from beam_s3box.cli.table import balance_line, render_table
 
 __all__ = ["balance_line", "render_table"]

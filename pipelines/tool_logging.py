@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from beam_s3box import cli_logging
+from beam_s3box.cli import logging as cli_logging
 
 
 class ToolLog(cli_logging.ToolLog):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box import cli_write
+from beam_s3box.cli import write as cli_write
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_named
 from beam_s3box.stores import Store, open_store

@@ -6,14 +6,8 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from beam_s3box.dead_letters import DeadLetter, write_dead_letters
-from beam_s3box.runs import new_token
-from beam_s3box.sizes import MiB
+from beam_s3box.dead_letters import DeadLetter, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
-
-_ORIGIN_CHARACTERS = 12
-_FILE_BYTES = 16 * MiB
-"""Raw bytes of one file of dead letters."""
 
 
 class WriteDeadLetters(beam.DoFn):
@@ -28,25 +22,13 @@ class WriteDeadLetters(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Begin with none, under a new origin."""
-        self._origin = new_token(_ORIGIN_CHARACTERS)
-        self._sequence = 0
-        self._letters: list[DeadLetter] = []
-        self._bytes = 0
+        self._files = DeadLetterFiles(self._plan.store, self._plan.layout)
 
     def process(self, letter: DeadLetter) -> Iterator[DeadLetter]:
-        """Keep the dead letter for the file and pass it on."""
-        self._letters.append(letter)
-        self._bytes += len(letter.raw)
-        if self._bytes >= _FILE_BYTES:
-            self._write()
+        """Keep the dead letter for a file and pass it on."""
+        self._files.add(letter)
         yield letter
 
     def finish_bundle(self) -> None:
         """Write what is left."""
-        if self._letters:
-            self._write()
-
-    def _write(self) -> None:
-        write_dead_letters(self._plan.store, self._plan.layout, self._origin, self._sequence, self._letters)
-        self._sequence += 1
-        self._letters, self._bytes = [], 0
+        self._files.finish()

@@ -12,8 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
-from beam_s3box.dead_letters import DeadLetter
-from beam_s3box.errors import RecordError
+from beam_s3box.dead_letters import accept_dead_letter
 from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.transforms.plan import WritePlan
@@ -124,15 +123,8 @@ class EncodeSegments(beam.DoFn):
         return WindowedValue(value, actual.max_timestamp(), (actual,))
 
     def _dead_letter(self, refused: Refused) -> beam.pvalue.TaggedOutput:
-        if self._plan.fail_on_bad_record:
-            raise RecordError(
-                f"{refused.reason}: {refused.detail}; the record begins {refused.raw[:200]!r}. "
-                "on_bad_record='dead_letter' keeps such records aside instead",
-                refused.reason,
-            )
-        self._counts.count(metrics.DEAD_LETTERS)
-        self._counts.count(f"{metrics.DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
-        return beam.pvalue.TaggedOutput(DEAD_LETTERS, DeadLetter.of(refused))
+        letter = accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record)
+        return beam.pvalue.TaggedOutput(DEAD_LETTERS, letter)
 
 
 def _drained(items: list[_T]) -> Iterator[_T]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from beam_s3box.cli import main
+from beam_s3box.cli.main import main
 from tools.seaweedfs import REGION, Server
 
 ROOT = pathlib.Path(__file__).parents[2]

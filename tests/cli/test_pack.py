@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from beam_s3box import cli_pack
-from beam_s3box.cli import main
-from beam_s3box.cli_progress import shown
+from beam_s3box.cli import pack as pack_module
+from beam_s3box.cli.main import main
+from beam_s3box.cli.progress import shown
 from beam_s3box.packer import LinePacker, Packed
 from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore
@@ -167,8 +167,8 @@ def test_without_a_terminal_the_progress_goes_to_the_log(
             time.sleep(0.3)
             return super().finish()
 
-    monkeypatch.setattr(cli_pack, "LinePacker", Slow)
-    monkeypatch.setattr(cli_pack, "shown", functools.partial(shown, log_seconds=0.05))
+    monkeypatch.setattr(pack_module, "LinePacker", Slow)
+    monkeypatch.setattr(pack_module, "shown", functools.partial(shown, log_seconds=0.05))
     ended = pack(store.root, *NAMING, stdin=RECORDS)
     assert ended.code == 0
     assert " INFO 60 records · " in ended.err
@@ -183,7 +183,7 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
         def finish(self) -> Packed:
             return super().finish()._replace(records_in=61)
 
-    monkeypatch.setattr(cli_pack, "LinePacker", Loses)
+    monkeypatch.setattr(pack_module, "LinePacker", Loses)
     ended = pack(store.root, *NAMING, stdin=RECORDS)
     assert ended.code == 1
     assert "error: records are missing or doubled: 61 records read ≠ 60 listed" in ended.err

@@ -114,7 +114,7 @@ def test_what_can_not_be_packed_is_a_dead_letter_and_counted() -> None:
 
 
 def test_many_dead_letters_go_to_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beam_s3box.packer._LETTERS_BYTES", 2_000)
+    monkeypatch.setattr("beam_s3box.dead_letters._FILE_BYTES", 2_000)
     store = memory()
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
         packer.pack([b"%d" % i for i in range(20)])

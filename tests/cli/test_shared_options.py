@@ -9,9 +9,9 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box.cli_options import actions_of
-from beam_s3box.cli_pack_options import PACK_PARSER
-from beam_s3box.cli_s3 import add_s3_reaching_arguments, credentials_of, settings_of
+from beam_s3box.cli.options import actions_of
+from beam_s3box.cli.pack_options import PACK_PARSER
+from beam_s3box.cli.s3 import add_s3_reaching_arguments, credentials_of, settings_of
 from beam_s3box.stores import S3Settings
 from pipelines import s3_options
 from pipelines.backfill_job import PARSER

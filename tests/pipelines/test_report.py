@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable
 from types import SimpleNamespace
 
+from beam_s3box.cli.tallies import Tally, render_summary
 from pipelines.report import RunReport, StreamTotals, counted, records_in_of
-from pipelines.summary import Tally, render_summary, summary_key
+from pipelines.summary import summary_key
 from pipelines.table import balance_line, render_table
 
 TALLIES = [

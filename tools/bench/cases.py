@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import collections
 import gc
+import gzip
 import json
 import os
 import resource
@@ -71,9 +72,15 @@ def write_to_files(path: str, bucket: str) -> None:
     import orjson
     from apache_beam.io import fileio
 
-    class Sink(fileio.TextSink):
+    class GzipSink(fileio.FileSink):
+        def open(self, file: Any) -> None:
+            self._gzip = gzip.GzipFile(fileobj=file, mode="wb")
+
         def write(self, record: Any) -> None:
-            self._fh.write(orjson.dumps(record) + b"\n")
+            self._gzip.write(orjson.dumps(record) + b"\n")
+
+        def flush(self) -> None:
+            self._gzip.close()
 
     _import_all()
     yield_start()
@@ -86,10 +93,8 @@ def write_to_files(path: str, bucket: str) -> None:
             >> fileio.WriteToFiles(
                 path=f"s3://{bucket}/theirs/{uuid.uuid4().hex}",
                 destination=lambda record: f"{record['carrier']}-{record['origin']}",
-                sink=lambda destination: Sink(),
+                sink=lambda destination: GzipSink(),
                 file_naming=fileio.destination_prefix_naming(suffix=".json.gz"),
-                shards=1,
-                max_writers_per_bundle=100,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from beam_s3box.cli_report import RunReport, StreamTotals
+from beam_s3box.cli.report import RunReport, StreamTotals
 from beam_s3box.sizes import format_size
 from beam_s3box.streams import Stream
 

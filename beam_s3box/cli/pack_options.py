@@ -6,10 +6,10 @@ import argparse
 from typing import Final
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.cli_manifests import MANIFESTS_TITLE, add_manifest_arguments, manifests_of
-from beam_s3box.cli_naming import NAMING_TITLE, add_naming_arguments, naming_of
-from beam_s3box.cli_options import CommandParser, Section
-from beam_s3box.cli_s3 import (
+from beam_s3box.cli.manifests import MANIFESTS_TITLE, add_manifest_arguments, manifests_of
+from beam_s3box.cli.naming import NAMING_TITLE, add_naming_arguments, naming_of
+from beam_s3box.cli.options import CommandParser, Section
+from beam_s3box.cli.s3 import (
     REACHING_TITLE,
     WRITING_TITLE,
     add_s3_reaching_arguments,
@@ -17,9 +17,9 @@ from beam_s3box.cli_s3 import (
     credentials_of,
     settings_of,
 )
-from beam_s3box.cli_shards import SHARDS_TITLE, add_shard_arguments, limits_of
-from beam_s3box.cli_speech import SPEECH_TITLE, add_speech_arguments
-from beam_s3box.cli_write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
+from beam_s3box.cli.shards import SHARDS_TITLE, add_shard_arguments, limits_of
+from beam_s3box.cli.speech import SPEECH_TITLE, add_speech_arguments
+from beam_s3box.cli.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_named
 from beam_s3box.layout import Layout

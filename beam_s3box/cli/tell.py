@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from beam_s3box.cli_logging import ToolLog
-from beam_s3box.cli_report import RunReport
-from beam_s3box.cli_table import balance_line, render_table
+from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.report import RunReport
+from beam_s3box.cli.table import balance_line, render_table
 from beam_s3box.stores import Store
 
 _MAX_URLS = 5

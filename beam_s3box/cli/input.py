@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from beam_s3box.cli_interrupts import Interrupts
+from beam_s3box.cli.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import format_of, gunzip, is_gzip, plain_blocks, split_lines
 

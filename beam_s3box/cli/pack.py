@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.cli_input import ReadingStopped, check_standard_input, find_local_files, read_batches
-from beam_s3box.cli_interrupts import Interrupts
-from beam_s3box.cli_logging import ToolLog
-from beam_s3box.cli_pack_options import PACK_PARSER, plan_of
-from beam_s3box.cli_progress import Progress, shown
-from beam_s3box.cli_report import RunReport
-from beam_s3box.cli_speech import check_report
-from beam_s3box.cli_tallies import (
+from beam_s3box.cli.input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.interrupts import Interrupts
+from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.pack_options import PACK_PARSER, plan_of
+from beam_s3box.cli.progress import Progress, shown
+from beam_s3box.cli.report import RunReport
+from beam_s3box.cli.speech import check_report
+from beam_s3box.cli.tallies import (
     WHOLE_RUN,
     Tally,
     render_summary,
@@ -23,7 +23,7 @@ from beam_s3box.cli_tallies import (
     tally_of_manifest,
     tally_of_shard,
 )
-from beam_s3box.cli_tell import end, tell
+from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan

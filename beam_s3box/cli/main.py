@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from beam_s3box import cli_pack
-from beam_s3box.cli_logging import ToolLog, installed
-from beam_s3box.cli_tell import end
+from beam_s3box.cli import pack as cli_pack
+from beam_s3box.cli.logging import ToolLog, installed
+from beam_s3box.cli.tell import end
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
     "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
