@@ -1,11 +1,14 @@
 """The moving part of a box: lines in, shards in the store out, many threads before it and few behind.
 
-Lines wait in a list under one short lock. When there are enough they go to the cutter, as one batch, and what it seals
-to the outbox. The lock is free while a caller waits for memory.
+Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
+eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
+lock; when there are enough, they go to the cutter as one batch, and what it seals to the outbox. The packer's lock is
+free while a caller waits for memory, and is always taken before a stripe's.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +30,10 @@ from beam_s3box.uploads import Uploader
 
 _BATCH_BYTES: Final = 64 * KiB
 """Memory of the lines that go to the cutter together: the cost of a batch is nothing beside it."""
+
+_STRIPES: Final = 16
+_STRIPE_BYTES: Final = 64 * KiB
+"""Memory of the lines that wait in one stripe."""
 
 _LINE_COST: Final = 64
 """Bytes that a line takes in memory beside its text."""
@@ -60,6 +67,31 @@ class BoxStats(NamedTuple):
     failed: int
 
 
+class _Stripe:
+    """Lines of some threads, guarded by a lock of its own: threads that pack seldom meet at the packer's."""
+
+    __slots__ = ("bytes", "lines", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lines: list[bytes] = []
+        self.bytes = 0
+
+    def take(self) -> tuple[list[bytes], int]:
+        """Return the lines and the memory they count for, and hold none."""
+        with self.lock:
+            lines, self.lines = self.lines, []
+            size, self.bytes = self.bytes, 0
+        return lines, size
+
+
+class _Stripes(threading.local):
+    """The stripe of each thread: always the same one, so that a thread's lines keep their order."""
+
+    def __init__(self, stripes: Iterator[_Stripe]) -> None:
+        self.mine = next(stripes)
+
+
 class BoxPacker:
     """Packs lines of one stream into shards and uploads them. Safe from many threads.
 
@@ -85,6 +117,9 @@ class BoxPacker:
         self._failed = self._outbox.failed
         self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES
         self._batch_bytes, self._line_cost = _batch(settings.limits)
+        self._all_stripes = [_Stripe() for _ in range(_STRIPES)]
+        self._stripes = _Stripes(itertools.cycle(self._all_stripes))
+        self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)
         self._lines: list[bytes] = []
         self._lines_bytes = 0
         self._handed_over = NOTHING
@@ -112,22 +147,28 @@ class BoxPacker:
           BoxSealedError: sealed or given up; the line is not taken.
           StoreError: an upload failed, and nobody was told; the line is not taken.
         """
-        with self._lock:
-            if self._failed or self._is_sealed or self._lost:
-                self._check_open()
-            self._lines.append(line)
-            self._lines_bytes += len(line) + self._line_cost
-            if self._lines_bytes >= self._batch_bytes:
-                self._hand_over()
+        stripe = self._stripes.mine
+        with stripe.lock:
+            # asked under the stripe's lock: `seal` sets its mark first and empties the stripes then
+            is_odd = self._failed or self._is_sealed or self._lost
+            if not is_odd:
+                stripe.lines.append(line)
+                stripe.bytes = size = stripe.bytes + len(line) + self._line_cost
+        if is_odd:
+            self.add_many([line])
+        elif size >= self._stripe_bytes:
+            with self._lock:
+                self._gather(stripe)
+                self._hand_over_batch()
 
     def add_many(self, lines: list[bytes]) -> None:
         """Take all of the lines or, with an error as `add` raises it, none."""
         with self._lock:
             self._check_open()
+            self._gather(self._stripes.mine)
             self._lines += lines
             self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
-            if self._lines_bytes >= self._batch_bytes:
-                self._hand_over()
+            self._hand_over_batch()
 
     def seal(self) -> list[ShardFile]:
         """Upload all that is left, once more what failed, and return the shards; no line is taken from now on.
@@ -139,6 +180,7 @@ class BoxPacker:
         with self._lock:
             self._check_not_lost()
             self._is_sealed = True
+            self._gather(*self._all_stripes)
             self._outbox.retry_told()
             self._cut()
             self._outbox.wait(lambda: False)
@@ -150,6 +192,7 @@ class BoxPacker:
         """Drop what is not in the store; uploads that run have so many seconds to end."""
         with self._lock:
             self._lost = self._lost or reason
+            self._gather(*self._all_stripes)
             self._lines, self._lines_bytes = [], 0
             self._outbox.drop(seconds)
             self._stop()
@@ -157,6 +200,7 @@ class BoxPacker:
     def stats(self) -> BoxStats:
         """Return what was done so far."""
         with self._lock:
+            self._gather(*self._all_stripes)
             size = self._handed_over.plus(self._waiting())
             files = self._outbox.files
             return BoxStats(
@@ -178,6 +222,17 @@ class BoxPacker:
     def _check_not_lost(self) -> None:
         if self._lost is not None:
             raise BoxSealedError(f"{self._lost}; pack everything again into box.next_box()")
+
+    def _gather(self, *stripes: _Stripe) -> None:
+        """Bring what waits in stripes together."""
+        for stripe in stripes:
+            lines, size = stripe.take()
+            self._lines += lines
+            self._lines_bytes += size
+
+    def _hand_over_batch(self) -> None:
+        if self._lines_bytes >= self._batch_bytes:
+            self._hand_over()
 
     def _waiting(self) -> Size:
         """Return the size of the lines that wait for the cutter."""
