@@ -8,61 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, NamedTuple
 
 from beam_s3box import metrics
-from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import DEFAULT_BUDGET, Budget, Cuttings, ShardCutter
+from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letter
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format
-from beam_s3box.layout import Layout
-from beam_s3box.limits import StreamLimits
 from beam_s3box.manifests import Manifest, Manifests, plan_manifests, write_manifest
 from beam_s3box.metrics import Metrics
-from beam_s3box.records import RecordRules
-from beam_s3box.routing import Refused, Router, StreamNaming
+from beam_s3box.plan import RunPlan
+from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
-from beam_s3box.stores import Store
 from beam_s3box.streams import Stream
 from beam_s3box.uploads import Uploader, UploadQueue
 
 _ORIGIN_CHARACTERS: Final = 12
 
 
-@dataclasses.dataclass(frozen=True)
-class PackPlan:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PackPlan(RunPlan):
     """Settings of one run of a packer.
 
     Attributes:
-      store: where objects go.
-      layout: their keys.
-      format: of shards.
-      naming: how a record names its stream.
-      rules: what makes a record unfit.
-      limits_of: the limits of a stream.
       manifests: which to write, None for none.
-      claim: to the run id.
-      fail_on_bad_record: whether an unfit record is an error.
-      upload_concurrency: uploads at a time.
-      budget: what may wait in memory before the largest streams are sealed early.
     """
 
-    store: Store
-    layout: Layout
-    format: Format
-    naming: StreamNaming
-    rules: RecordRules
-    limits_of: Callable[[Stream], StreamLimits]
     manifests: Manifests | None
-    claim: RunClaim
-    fail_on_bad_record: bool = False
-    upload_concurrency: int = 8
-    budget: Budget = DEFAULT_BUDGET
 
 
 class Packed(NamedTuple):

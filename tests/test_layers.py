@@ -39,6 +39,7 @@ ROWS = {
     "cutter": 3,
     "claims": 3,
     "dead_letters": 3,
+    "plan": 3,
     "redshift": 4,
     "transforms": 5,
     "box": 5,
