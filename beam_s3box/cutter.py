@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import NamedTuple, TypeAlias
 
-from beam_s3box.formats import Format
+from beam_s3box.formats import Format, format_of
 from beam_s3box.limits import StreamLimits
 from beam_s3box.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, Parcel, Pile
 from beam_s3box.shards import NOTHING, SealedShard, Segment, Size
 from beam_s3box.sizes import MiB
 from beam_s3box.streams import Stream
 
-Key: TypeAlias = tuple[Stream, str]
-"""A stream and the name of a window; every key has its own shards."""
+Key: TypeAlias = tuple[Stream, str, int]
+"""A stream, the name of a window, and a lane; every key has its own shards."""
 
 DEFAULT_BUDGET_BYTES = 128 * MiB
 """Bytes that wait in one cutter, raw and compressed together."""
@@ -69,6 +69,7 @@ class _Buffer:
     """What waits of one stream and window."""
 
     key: Key
+    format: Format
     capacity: Capacity
     pile: Pile
     lines: list[bytes] = dataclasses.field(default_factory=list)
@@ -127,7 +128,7 @@ class ShardCutter:
     def add(self, key: Key, lines: Sequence[bytes]) -> None:
         """Add records of one stream and window: lines of JSON without line breaks."""
         buffer = self._buffers.get(key) or self._open(key)
-        raw_bytes = sum(map(len, lines)) + self._format.record_overhead * len(lines)
+        raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
         if buffer.raw_bytes + raw_bytes <= room.raw_bytes and len(buffer.lines) + len(lines) <= room.records:
             buffer.lines += lines
@@ -159,14 +160,15 @@ class ShardCutter:
         return self._give()
 
     def _open(self, key: Key) -> _Buffer:
-        capacity = Capacity.of(self._limits_of(key[0]), self._format.frame)
-        buffer = self._buffers[key] = _Buffer(key, capacity, Pile(capacity))
+        format = format_of(self._format, key[0])
+        capacity = Capacity.of(self._limits_of(key[0]), format.frame)
+        buffer = self._buffers[key] = _Buffer(key, format, capacity, Pile(capacity))
         return buffer
 
     def _add_one_by_one(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
         room = buffer.room()
         for line in lines:
-            raw_bytes = len(line) + self._format.record_overhead
+            raw_bytes = len(line) + buffer.format.record_overhead
             if buffer.lines and (buffer.raw_bytes + raw_bytes > room.raw_bytes or len(buffer.lines) >= room.records):
                 self._cut(buffer)
                 room = self._room_for(buffer, raw_bytes)
@@ -192,7 +194,7 @@ class ShardCutter:
         self._held_bytes -= raw_bytes + _LINE_COST * len(lines)
         buffer.lines, buffer.raw_bytes = [], 0
         buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.joint))
-        self._compressing.append((buffer, self._codec.submit(self._format.cut, lines), raw_bytes))
+        self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
         self._compressing_bytes += raw_bytes
         while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
             self._settle()
@@ -214,7 +216,7 @@ class ShardCutter:
             self._settle()
 
     def _seal(self, key: Key, parcel: Parcel) -> None:
-        stream, window = key
+        stream, window, _ = key
         # one sequence for all streams: a stream that was handed on and comes back never meets a key of its own again
         shard = SealedShard(stream, window, self._origin, self._sequence, parcel.reason, parcel.segments)
         self._sequence += 1

@@ -130,8 +130,14 @@ def render_manifest(files: Sequence[ShardFile]) -> bytes:
     return orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
-    """Write one manifest, create-only, and return its description.
+def write_manifest(store: Store, layout: Layout, plan: ManifestPlan, *, replace: bool = False) -> Manifest:
+    """Write one manifest and return its description.
+
+    Args:
+      store: where to.
+      layout: of the run.
+      plan: what it lists.
+      replace: whether it takes the place of one that is there; else it is create-only.
 
     Raises:
       RunExistsError: another manifest has this key: an earlier run of the same id wrote it.
@@ -139,8 +145,12 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
     """
     key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.siblings)
     body = render_manifest(plan.files)
+    sha256 = hashlib.sha256(body).hexdigest()
     try:
-        put_once(store, key, body, hashlib.sha256(body).hexdigest(), _CONTENT_TYPE)
+        if replace:
+            store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True)
+        else:
+            put_once(store, key, body, sha256, _CONTENT_TYPE)
     except ObjectExistsError as exc:
         raise RunExistsError(
             f"{store.url(key)} is there with other shards: run_id={layout.run_id!r} already wrote manifests; use a new "

@@ -104,7 +104,7 @@ class LinePacker:
         for record in refused:
             self._refuse(record)
         for stream, group in groups.items():
-            self._cutter.add((stream, ""), group)
+            self._cutter.add((stream, "", 0), group)
         self._upload(self._cutter.take())
 
     def finish(self) -> Packed:

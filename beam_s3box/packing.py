@@ -7,7 +7,7 @@ larger of the two becomes a shard and the other waits on.
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from beam_s3box.limits import StreamLimits
 from beam_s3box.shards import NOTHING, Segment, Size
@@ -19,9 +19,23 @@ BY_RECORDS: Final = "records"
 BY_BUNDLE_END: Final = "bundle_end"
 BY_INPUT_END: Final = "input_end"
 BY_MEMORY: Final = "memory"
+BY_SECONDS: Final = "seconds"
+BY_WINDOW_END: Final = "window_end"
+BY_LATENESS: Final = "lateness"
 
-REASONS: Final = (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_BUNDLE_END, BY_INPUT_END, BY_MEMORY)
-"""Why a shard was sealed: a limit was met, its bundle or the input ended, or too much was waiting in memory."""
+REASONS: Final = (
+    BY_OBJECT_BYTES,
+    BY_RAW_BYTES,
+    BY_RECORDS,
+    BY_SECONDS,
+    BY_BUNDLE_END,
+    BY_INPUT_END,
+    BY_WINDOW_END,
+    BY_LATENESS,
+    BY_MEMORY,
+)
+"""Why a shard was sealed: a limit was met, its bundle, the input or its window ended, its records came after the
+window's end, or too much was waiting in memory."""
 
 MAX_SEGMENT_BYTES: Final = 1 * MiB
 """Raw bytes of a segment: larger ones compress no better, and runners' state holds elements of about 1 MB well."""
@@ -115,16 +129,50 @@ class Parcel(NamedTuple):
     reason: str
 
 
-class Pile:
-    """Segments of one stream that wait to become a shard, with their size."""
+class Held(Protocol):
+    """Where the segments of a pile lie: in memory, or in a runner's state."""
 
-    def __init__(self, capacity: Capacity) -> None:
-        self._capacity = capacity
+    def append(self, segment: Segment) -> None:
+        """Put a segment behind the others."""
+        ...
+
+    def take(self) -> tuple[Segment, ...]:
+        """Return all segments, in order, and hold nothing."""
+        ...
+
+
+class HeldInMemory:
+    """Segments in a list."""
+
+    def __init__(self) -> None:
         self._segments: list[Segment] = []
-        self.size = NOTHING
+
+    def append(self, segment: Segment) -> None:
+        """Put a segment behind the others."""
+        self._segments.append(segment)
+
+    def take(self) -> tuple[Segment, ...]:
+        """Return all segments, in order, and hold nothing."""
+        segments, self._segments = tuple(self._segments), []
+        return segments
+
+
+class Pile:
+    """Segments of one stream that wait to become a shard, with their size.
+
+    Args:
+      capacity: of a shard.
+      held: where the segments lie; default: in memory.
+      size: of what lies there already.
+    """
+
+    def __init__(self, capacity: Capacity, held: Held | None = None, size: Size = NOTHING) -> None:
+        self._capacity = capacity
+        self._held = held if held is not None else HeldInMemory()
+        self.size = size
 
     def __bool__(self) -> bool:
-        return bool(self._segments)
+        return self.size != NOTHING
 
     @property
     def fill(self) -> float:
@@ -138,7 +186,7 @@ class Pile:
         if move is Move.SEAL_NEXT:
             return [Parcel((segment,), str(reason))]
         sealed = [self.seal(str(reason))] if move is Move.SEAL_HELD else []
-        self._segments.append(segment)
+        self._held.append(segment)
         self.size = self.size.plus(added)
         met = self._capacity.full(self.size)
         return [*sealed, self.seal(met)] if met else sealed
@@ -149,8 +197,8 @@ class Pile:
 
     def take(self) -> tuple[Segment, ...]:
         """Return the segments that are held and hold nothing."""
-        segments, self._segments, self.size = tuple(self._segments), [], NOTHING
-        return segments
+        self.size = NOTHING
+        return self._held.take()
 
 
 def _segment_bytes(room: Size) -> int:

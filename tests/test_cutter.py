@@ -19,7 +19,7 @@ from beam_s3box.shards import Segment
 from beam_s3box.streams import Stream
 
 STREAM = Stream("web", "clicks")
-KEY = (STREAM, "")
+KEY = (STREAM, "", 0)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(co
     cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", Budget(bytes=200_000))
     given_lines, out = [], Cuttings([], [])
     for number in range(4_000):
-        key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "")
+        key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "", 0)
         line = record(number, 200)
         given_lines.append(line)
         cutter.add(key, [line])
@@ -191,7 +191,7 @@ def test_more_streams_than_the_cap_are_handed_on(codec: ThreadPoolExecutor) -> N
     cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", Budget(streams=10))
     handed_on = 0
     for number in range(100):
-        cutter.add((Stream("web", str(number)), ""), [record(number)])
+        cutter.add((Stream("web", str(number)), "", 0), [record(number)])
         handed_on += len(cutter.take().rests)
     assert handed_on >= 90
     assert handed_on + len(cutter.finish().rests) == 100
@@ -202,7 +202,7 @@ def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> Non
     cutter = ShardCutter(JSON_LINES, by_stream.__getitem__, codec, "origin")
     for number in range(6):
         for stream in by_stream:
-            cutter.add((stream, f"w{number % 2}"), [record(number)])
+            cutter.add((stream, f"w{number % 2}", 0), [record(number)])
     shards = cutter.finish().shards
     sizes = {(shard.stream.domain, shard.window): sum(s.records for s in shard.segments) for shard in shards}
     assert sizes == {("a", "w0"): 1, ("a", "w1"): 1, ("b", "w0"): 3, ("b", "w1"): 3}

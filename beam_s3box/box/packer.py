@@ -104,7 +104,7 @@ class BoxPacker:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._limits = settings.limits
-        self._key = (settings.stream, "")
+        self._key = (settings.stream, "", 0)
         self._overhead = settings.format.record_overhead
         self._codec = BoxCodec()
         self._threads = ThreadPoolExecutor(settings.upload_concurrency, "beam_s3box-box-upload")

@@ -13,10 +13,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.dead_letters import accept_dead_letter
+from beam_s3box.lanes import by_lane, lane_of
 from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, codec_threads, window_name
+from beam_s3box.transforms.runtime import BeamCounts, codec_threads
 
 _T = TypeVar("_T")
 
@@ -33,8 +34,8 @@ _GLOBAL = GlobalWindow()
 class EncodeSegments(beam.DoFn):
     """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
 
-    Outputs: rest segments by stream; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: DeadLetter. Takes elements
-    one by one or, from a step that yields lists, a batch at a time.
+    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: DeadLetter. Takes
+    elements one by one or, from a step that yields lists, a batch at a time.
     """
 
     def __init__(self, plan: WritePlan) -> None:
@@ -87,7 +88,7 @@ class EncodeSegments(beam.DoFn):
         if isinstance(routed, Refused):
             return [routed]
         stream, line = routed
-        self._cutter.add((stream, window), (line,))
+        self._cutter.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[Refused]:
@@ -96,7 +97,8 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(batch))
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
-            self._cutter.add((stream, window), lines)
+            for lane, some in by_lane(lines, self._plan.lanes):
+                self._cutter.add((stream, window, lane), some)
         return refused
 
     def _outputs(self, refused: list[Refused]) -> Iterator[Any] | None:
@@ -114,9 +116,9 @@ class EncodeSegments(beam.DoFn):
     def _emit(self, cuttings: Cuttings) -> Iterator[Any]:
         for shard in _drained(cuttings.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
-        for (stream, window), segment in _drained(cuttings.rests):
+        for (stream, window, lane), segment in _drained(cuttings.rests):
             self._counts.count(metrics.REST_BYTES, len(segment.data))
-            yield self._in_window((tuple(stream), tuple(segment)), window)
+            yield self._in_window(((*stream, lane), tuple(segment)), window)
 
     def _in_window(self, value: Any, window: str) -> WindowedValue:
         actual = self._windows[window]
@@ -154,6 +156,6 @@ class EncodeWindowedSegments(EncodeSegments):
     def _name(self, window: Any) -> str:
         name = self._names.get(window)
         if name is None:
-            name = self._names[window] = window_name(window)
+            name = self._names[window] = self._plan.windows.name(window)
             self._windows[name] = window
         return name

@@ -13,21 +13,26 @@ from beam_s3box import metrics
 from beam_s3box.manifests import Manifest, ManifestPlan, Manifests, plan_manifests, write_manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.streams import Stream
+from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, upload_threads, window_name
+from beam_s3box.transforms.runtime import BeamCounts, upload_threads
+from beam_s3box.transforms.windows import Windows
 
 _KEYED = tuple[tuple[str, str], ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
+_GROUPED = tuple[tuple[str, str, int], list[ManifestPlan]]
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
 
 class WriteManifests(beam.PTransform):
-    """Writes the manifests of each window, per stream or per run, create-only.
+    """Writes the manifests of each firing of each window, per stream or per run.
 
-    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store; the second one
-    makes a retry write the same list again.
+    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store; the second
+    grouping makes a retry write the same list again. In bounded runs manifests are create-only. In unbounded ones the
+    second grouping is a Reshuffle, which waits for no trigger, and where a runner goes back to a checkpoint, the
+    manifest of the same firing is replaced.
 
-    *Windows*: manifests of their own for each window; a window without shards has none.
+    *Windows*: manifests of their own for each; a firing without shards has none.
     """
 
     def __init__(self, plan: WritePlan, manifests: Manifests) -> None:
@@ -37,14 +42,16 @@ class WriteManifests(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> beam.PCollection:
         """Return the manifests written."""
-        return (
+        plan_them = beam.ParDo(_PlanManifests(self._manifests.count, self._plan.windows))
+        planned = (
             files
             | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
-            | "PlanManifests" >> beam.ParDo(_PlanManifests(self._manifests.count)).with_output_types(_PLANNED)
-            | "FixPlans" >> beam.GroupByKey()
-            | "WriteManifest" >> beam.ParDo(_WriteManifest(self._plan)).with_output_types(Manifest)
+            | "PlanManifests" >> plan_them.with_output_types(_PLANNED)
         )
+        fix = _FixFirings(self._plan.windows) if self._plan.replace_manifests else beam.GroupByKey()
+        fixed = planned | "FixPlans" >> fix
+        return fixed | "WriteManifest" >> beam.ParDo(_WriteManifest(self._plan)).with_output_types(Manifest)
 
 
 class _KeyByScope(beam.DoFn):
@@ -58,8 +65,9 @@ class _KeyByScope(beam.DoFn):
 
 
 class _PlanManifests(beam.DoFn):
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, windows: Windows) -> None:
         self._count = count
+        self._windows = windows
 
     def process(
         self,
@@ -70,8 +78,34 @@ class _PlanManifests(beam.DoFn):
         names, files = element
         stream = None if names == _WHOLE_RUN else Stream(*names)
         shards = map(ShardFile._make, files)
-        for plan in plan_manifests(stream, window_name(window), pane.index, shards, self._count):
+        for plan in plan_manifests(stream, self._windows.name(window), pane.index, shards, self._count):
             yield (*names, plan.number), plan
+
+
+class _FixFirings(beam.PTransform):
+    """Makes the plans of every firing stable, apart from those of all others."""
+
+    def __init__(self, windows: Windows) -> None:
+        super().__init__()
+        self._windows = windows
+
+    def expand(self, planned: beam.PCollection) -> beam.PCollection:
+        """Return them as if grouped by name."""
+        return (
+            planned
+            | "LeaveWindows" >> LeaveWindows(self._windows)
+            | "Reshuffle" >> beam.Reshuffle()
+            | "ReturnToWindows" >> ReturnToWindows(self._windows, planned.windowing, _PLANNED)
+            | "Alone" >> beam.ParDo(_Alone()).with_output_types(_GROUPED)
+        )
+
+
+class _Alone(beam.DoFn):
+    def process(
+        self, element: tuple[tuple[str, str, int], ManifestPlan]
+    ) -> Iterator[tuple[tuple[str, str, int], list[ManifestPlan]]]:
+        name, plan = element
+        yield name, [plan]
 
 
 class _WriteManifest(beam.DoFn):
@@ -91,11 +125,12 @@ class _WriteManifest(beam.DoFn):
     def process(
         self, element: tuple[tuple[str, str, int], Iterable[ManifestPlan]], window: Any = beam.DoFn.WindowParam
     ) -> None:
+        replace = self._plan.replace_manifests
         if not self._claimed:
-            self._plan.claim.take(self._plan.store)
+            self._plan.claim.take(self._plan.store, may_replace=replace)
             self._claimed = True
         for plan in element[1]:
-            future = self._threads.submit(write_manifest, self._plan.store, self._plan.layout, plan)
+            future = self._threads.submit(write_manifest, self._plan.store, self._plan.layout, plan, replace=replace)
             self._writing.append((future, window))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

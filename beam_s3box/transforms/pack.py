@@ -1,4 +1,4 @@
-"""PackShards: the rests of all bundles become shards."""
+"""PackShards: the rests of all bundles become shards. The form for bounded input."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from beam_s3box.packing import BY_INPUT_END, Capacity, Pile
 from beam_s3box.shards import SealedShard, Segment
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import window_name
 
-_ORIGIN = "rest"
+_ORIGIN = "lane{}"
 
 
 class PackShards(beam.PTransform):
-    """Groups rest segments by stream and cuts them into shards: the form for bounded input, without timers.
+    """Groups rest segments by stream and lane and cuts them into shards: the form for bounded input, without timers.
 
     *Windows*: a shard never spans two.
     """
@@ -40,17 +39,17 @@ class _CutShards(beam.DoFn):
         self._plan = plan
 
     def process(
-        self, element: tuple[tuple[str, str], Iterable[tuple[Any, ...]]], window: Any = beam.DoFn.WindowParam
+        self, element: tuple[tuple[str, str, int], Iterable[tuple[Any, ...]]], window: Any = beam.DoFn.WindowParam
     ) -> Iterator[SealedShard]:
-        """Cut the segments of one stream while iterating: no more than one shard is held."""
-        names, segments = element
-        stream = Stream(*names)
+        """Cut the segments of one stream and lane while iterating: no more than one shard is held."""
+        (domain, namespace, lane), segments = element
+        stream, origin, name = Stream(domain, namespace), _ORIGIN.format(lane), self._plan.windows.name(window)
         pile = Pile(Capacity.of(self._plan.limits_of(stream), self._plan.format.frame))
         sequence = 0
         for segment in segments:
             for parcel in pile.add(Segment(*segment)):
-                yield SealedShard(stream, window_name(window), _ORIGIN, sequence, parcel.reason, parcel.segments)
+                yield SealedShard(stream, name, origin, sequence, parcel.reason, parcel.segments)
                 sequence += 1
         if pile:
             parcel = pile.seal(BY_INPUT_END)
-            yield SealedShard(stream, window_name(window), _ORIGIN, sequence, parcel.reason, parcel.segments)
+            yield SealedShard(stream, name, origin, sequence, parcel.reason, parcel.segments)

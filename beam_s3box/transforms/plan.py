@@ -6,6 +6,7 @@ import dataclasses
 
 from beam_s3box.cutter import HALF
 from beam_s3box.plan import RunPlan
+from beam_s3box.transforms.windows import Windows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,8 +15,14 @@ class WritePlan(RunPlan):
 
     Attributes:
       check_run: whether workers ask first that no other execution finished under the run id.
+      windows: of the write.
+      lanes: keys that the records of one stream are spread over.
       seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
+      replace_manifests: whether a pane's manifest that is written again takes the place of the earlier one.
     """
 
     check_run: bool
+    windows: Windows
+    lanes: int = 1
     seal_from: float = HALF
+    replace_manifests: bool = False

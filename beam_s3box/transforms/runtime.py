@@ -1,4 +1,4 @@
-"""What a worker process shares between DoFns: threads, counters, names of windows."""
+"""What a worker process shares between DoFns: threads and counters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
-from apache_beam.transforms.window import GlobalWindow, IntervalWindow
-from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box.metrics import NAMESPACE, PROGRESS
 
@@ -38,21 +36,6 @@ class BeamCounts:
         """Add a value to a distribution."""
         _distribution(name).update(value)
         PROGRESS.measure(name, value)
-
-
-def window_name(window: object) -> str:
-    """Return the window's name in keys: "" for the global window, else its bounds in UTC, which sort by time."""
-    if isinstance(window, GlobalWindow):
-        return ""
-    if isinstance(window, IntervalWindow):
-        return f"{_compact(window.start)}-{_compact(window.end)}"
-    return f"until-{_compact(window.end)}"  # type: ignore[attr-defined]
-
-
-def _compact(timestamp: Timestamp) -> str:
-    moment = timestamp.to_utc_datetime()
-    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
-    return f"{moment:%Y%m%dT%H%M%S}{fraction}Z"
 
 
 @functools.cache

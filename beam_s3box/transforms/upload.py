@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Lineage
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.shards import SealedShard, ShardFile
@@ -14,8 +15,10 @@ from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.uploads import Uploader, UploadQueue
 
+_GLOBAL = GlobalWindow()
 
-class UploadShards(beam.DoFn):
+
+class _Upload(beam.DoFn):
     """Writes shards to the store, several at a time; a bundle ends when all of its shards are there.
 
     *Guarantees*: an upload that fails after its retries fails the bundle; what it had uploaded stays unlisted.
@@ -33,14 +36,7 @@ class UploadShards(beam.DoFn):
     def start_bundle(self) -> None:
         """Forget what a failed bundle left."""
         self._queue.abandon()
-        self._windows: dict[str, Any] = {}
-
-    def process(self, shard: SealedShard, window: Any = beam.DoFn.WindowParam) -> Iterator[WindowedValue]:
-        """Queue a shard; emit those that are in the store by now, each in its own window."""
-        if shard.window not in self._windows:
-            self._windows[shard.window] = window
-            _note_lineage(self._plan.store.root)
-        return self._emit(self._queue.add(shard))
+        self._places: dict[str, Any] = {}
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Wait for what is still on its way."""
@@ -50,10 +46,44 @@ class UploadShards(beam.DoFn):
         """Forget what a failed bundle left."""
         self._queue.abandon()
 
+    def _add(self, shard: SealedShard, place: Any) -> Iterator[WindowedValue]:
+        if shard.window not in self._places:
+            self._places[shard.window] = place
+            _note_lineage(self._plan.store.root)
+        return self._emit(self._queue.add(shard))
+
     def _emit(self, files: Iterable[ShardFile]) -> Iterator[WindowedValue]:
         for file in files:
-            window = self._windows[file.window]
-            yield WindowedValue(file, window.max_timestamp(), (window,))
+            yield self._placed(file, self._places[file.window])
+
+    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
+        raise NotImplementedError
+
+
+class UploadShards(_Upload):
+    """Uploads shards that stand in their own windows; so do the files."""
+
+    def process(self, shard: SealedShard, window: Any = beam.DoFn.WindowParam) -> Iterator[WindowedValue]:
+        """Queue a shard; emit those that are in the store by now, each in its own window."""
+        return self._add(shard, window)
+
+    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
+        return WindowedValue(file, place.max_timestamp(), (place,))
+
+
+class UploadKeyedShards(_Upload):
+    """Uploads `(encoded window, shard)` in the global window; the files carry their windows on."""
+
+    def process(
+        self, element: tuple[bytes, SealedShard], timestamp: Any = beam.DoFn.TimestampParam
+    ) -> Iterator[WindowedValue]:
+        """Queue a shard; emit those that are in the store by now, each with its window and its time."""
+        window, shard = element
+        return self._add(shard, (window, timestamp))
+
+    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
+        window, timestamp = place
+        return WindowedValue((window, file), timestamp, (_GLOBAL,))
 
 
 def _note_lineage(root: str) -> None:

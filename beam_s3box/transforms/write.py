@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, S3Options
+from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
-from apache_beam.transforms.trigger import AccumulationMode, DefaultTrigger
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import HALF
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, format_named
+from beam_s3box.lanes import check_lanes
 from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
 from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
 from beam_s3box.manifests import Manifest, Manifests
@@ -26,19 +28,27 @@ from beam_s3box.runs import check_run_id, new_run_id, new_token
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.transforms.carry import ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.engines import check_engine
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
+from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.s3_options import credentials_of_options, settings_with_options
-from beam_s3box.transforms.upload import UploadShards
+from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
+from beam_s3box.transforms.windowing import WindowingChoice, window_into
+from beam_s3box.transforms.windows import Windows
 
 _ATTEMPT_CHARACTERS = 32
-_REST = tuple[tuple[str, str], tuple[bytes, int, int, int]]
+_REST = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
+_SEAL_WHOLE_ONLY = 2.0
+"""No rest is so full: what state collects, others may still fill."""
 
 OnBadRecord = Literal["dead_letter", "fail"]
 Rests = Literal["auto", "pack", "seal"]
+Packing = Literal["auto", "group", "stateful"]
 
 
 class WriteToS3BoxResult(NamedTuple):
@@ -63,10 +73,14 @@ class WriteToS3Box(beam.PTransform):
 
     *Guarantees*: a pipeline that ends well has every accepted record in exactly one listed shard, and every other one
     in `dead_letters`. A failure leaves at worst unlisted shards, never a manifest that lists a shard which is missing,
-    partial or doubled. An upload that fails after its retries fails the pipeline.
+    partial or doubled. An upload that fails after its retries fails the pipeline. With unbounded input no record waits
+    longer than its stream's `seconds`, nor past the end of its window; a manifest that a runner writes again after it
+    went back to a checkpoint replaces the one of the same name.
 
-    *Windows*: a shard never spans two windows, and each window has manifests of its own. Merging windows (sessions) are
-    refused.
+    *Windows*: a shard never spans two windows, and each window has manifests of its own: one for every firing that has
+    shards, named by the number of the pane. Records later than the allowed lateness are in shards that the runner lets
+    no manifest list; `shards` has them. Merging windows (sessions) are refused. Unbounded input needs windows, or
+    `early_every`.
 
     *Example*:
 
@@ -93,8 +107,15 @@ class WriteToS3Box(beam.PTransform):
       rests: what a bundle does with less than half of a shard: `"pack"` sends it on, to be packed with the rests of
         other bundles; `"seal"` makes it a shard at once, which is right where one bundle holds all input, and keeps
         memory bounded there; `"auto"`: `"seal"` on FnApiRunner with one worker, which makes one bundle of all input.
+      windowing: a window function, or a WindowInto with a trigger of its own; default: the input's windows.
+      allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they come.
+      early_every: seconds between manifests of a window that has not ended; default: none before its end.
+      lanes: keys that the records of one stream are spread over, by their content, where one worker can't pack them.
+      packing: `"group"`: the rests of all bundles are grouped, then cut; `"stateful"`: they are collected by state and
+        timers, which carry the time limit; `"auto"`: the first for bounded input, the second for unbounded.
       upload_concurrency: uploads at a time in each worker process.
       key_template: of a shard's key below the destination.
+      clock: seconds since the epoch, as the runner's timers of real time count them.
 
     Raises:
       ConfigurationError: an argument that can't work; names parameter, value, rule and way out.
@@ -117,8 +138,14 @@ class WriteToS3Box(beam.PTransform):
         max_record_bytes: int | None = None,
         s3: S3Settings | None = None,
         rests: Rests = "auto",
+        windowing: beam.WindowInto | WindowFn | None = None,
+        allowed_lateness: float | None = None,
+        early_every: int | None = None,
+        lanes: int = 1,
+        packing: Packing = "auto",
         upload_concurrency: int = 8,
         key_template: str = DEFAULT_DATA_KEY,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._destination = destination
@@ -133,6 +160,10 @@ class WriteToS3Box(beam.PTransform):
         self._fail_on_bad_record = _is_fail(on_bad_record)
         self._s3 = s3
         self._rests = _checked_rests(rests)
+        self._windowing = WindowingChoice(windowing, allowed_lateness, early_every)
+        self._lanes = check_lanes(lanes)
+        self._packing = _checked_packing(packing)
+        self._clock = clock
         self._upload_concurrency = _checked_concurrency(upload_concurrency)
         self._key_template = key_template
         Layout(self.run_id, data_key=key_template)
@@ -140,13 +171,18 @@ class WriteToS3Box(beam.PTransform):
 
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""
-        _check_windowing(records)
-        plan = self._plan(records.pipeline)
-        encoded = records | "EncodeSegments" >> _encoder(plan, records).with_outputs(SHARDS, DEAD_LETTERS, main="rests")
-        packed = encoded["rests"] | "PackShards" >> PackShards(plan)
+        is_stateful = self._is_stateful(records)
+        check_engine(records, stateful=is_stateful)
+        windowing = self._windowing.apply_to(records)
+        if self._windowing.changes():
+            records = records | "WindowRecords" >> window_into(windowing)
+        plan = self._plan(records.pipeline, windowing, stateful=is_stateful, bounded=records.is_bounded)
+        encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
+            SHARDS, DEAD_LETTERS, main="rests"
+        )
         whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
-        rest = packed | "UploadPacked" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
-        shards = (whole, rest) | "ShardFiles" >> beam.Flatten()
+        pack = self._pack_by_state if is_stateful else self._pack_by_group
+        shards = (whole, pack(encoded["rests"], plan, windowing)) | "ShardFiles" >> beam.Flatten()
         letters = beam.ParDo(WriteDeadLetters(plan)).with_output_types(DeadLetter)
         return WriteToS3BoxResult(
             shards=shards,
@@ -173,7 +209,28 @@ class WriteToS3Box(beam.PTransform):
             "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
         }
 
-    def _plan(self, pipeline: beam.Pipeline) -> WritePlan:
+    def _is_stateful(self, records: beam.PCollection[Any]) -> bool:
+        if self._packing == "group" and not records.is_bounded:
+            raise ConfigurationError(
+                "packing='group' needs bounded input: the shards of unbounded input would wait for an end that never "
+                "comes; use packing='auto' or 'stateful'"
+            )
+        return self._packing == "stateful" or not records.is_bounded
+
+    def _pack_by_group(self, rests: beam.PCollection, plan: WritePlan, windowing: Windowing) -> beam.PCollection:
+        packed = rests | "PackShards" >> PackShards(plan)
+        return packed | "UploadPacked" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
+
+    def _pack_by_state(self, rests: beam.PCollection, plan: WritePlan, windowing: Windowing) -> beam.PCollection:
+        upload = beam.ParDo(UploadKeyedShards(plan)).with_output_types(tuple[bytes, ShardFile])
+        return (
+            rests
+            | "PackShards" >> PackByState(plan, windowing.allowed_lateness, self._clock)
+            | "UploadPacked" >> upload
+            | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, ShardFile)
+        )
+
+    def _plan(self, pipeline: beam.Pipeline, windowing: Windowing, *, stateful: bool, bounded: bool) -> WritePlan:
         settings = settings_with_options(self._s3 or S3Settings(), pipeline.options.view_as(S3Options))
         store = open_store(self._destination, settings, credentials_of_options)
         layout = Layout.below(store.root, self.run_id, self._key_template)
@@ -188,8 +245,14 @@ class WriteToS3Box(beam.PTransform):
             check_run=self._given_run_id is not None,
             fail_on_bad_record=self._fail_on_bad_record,
             upload_concurrency=self._upload_concurrency,
-            seal_from=0 if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline)) else HALF,
+            windows=Windows(windowing.windowfn),
+            lanes=self._lanes,
+            seal_from=_SEAL_WHOLE_ONLY if stateful else self._seal_from(pipeline),
+            replace_manifests=not bounded,
         )
+
+    def _seal_from(self, pipeline: beam.Pipeline) -> float:
+        return 0.0 if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline)) else HALF
 
     def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
         if self._manifests is None:
@@ -202,29 +265,10 @@ class _Drop(beam.DoFn):
         """Emit nothing."""
 
 
-def _encoder(plan: WritePlan, records: beam.PCollection[Any]) -> beam.ParDo:
-    in_global_window = isinstance(records.windowing.windowfn, GlobalWindows)
+def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
+    in_global_window = isinstance(windowing.windowfn, GlobalWindows)
     encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
     return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: DeadLetter})
-
-
-def _check_windowing(records: beam.PCollection[Any]) -> None:
-    windowing = records.windowing
-    if windowing.windowfn.is_merging():
-        raise ConfigurationError(
-            f"the input's windows ({windowing.windowfn}) merge, and a sealed shard can't move to another window: use "
-            "fixed, sliding or other windows that don't merge, or WindowInto(GlobalWindows()) before the write"
-        )
-    if windowing.accumulation_mode == AccumulationMode.ACCUMULATING and windowing.triggerfn != DefaultTrigger():
-        raise ConfigurationError(
-            "the input's accumulation mode is ACCUMULATING: later manifests would list shards again, and COPY would "
-            "load them twice; use AccumulationMode.DISCARDING"
-        )
-    if not records.is_bounded:
-        raise ConfigurationError(
-            "the input is unbounded, and this version writes bounded input only: its shards would wait for an end that "
-            "never comes; bound the input, for instance by max_read_time or a range of files"
-        )
 
 
 def _manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None) -> Manifests | None:
@@ -256,6 +300,12 @@ def _checked_rests(rests: str) -> str:
     if rests not in ("auto", "pack", "seal"):
         raise ConfigurationError(f"rests={rests!r} must be 'auto', 'pack' or 'seal'")
     return rests
+
+
+def _checked_packing(packing: str) -> str:
+    if packing not in ("auto", "group", "stateful"):
+        raise ConfigurationError(f"packing={packing!r} must be 'auto', 'group' or 'stateful'")
+    return packing
 
 
 def _makes_one_bundle(pipeline: beam.Pipeline) -> bool:

@@ -1,0 +1,40 @@
+"""Lanes: the records of one stream spread over several keys, so that several workers pack it side by side."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from beam_s3box.errors import ConfigurationError
+
+MAX_LANES: Final = 1_000
+"""Every lane has shards of its own: more of them only make small ones."""
+
+
+def check_lanes(lanes: int) -> int:
+    """Return the number of lanes.
+
+    Raises:
+      ConfigurationError: it is no whole number from 1 to `MAX_LANES`.
+    """
+    if isinstance(lanes, bool) or not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES:
+        raise ConfigurationError(
+            f"lanes={lanes!r} must be a whole number from 1 to {MAX_LANES}: the workers that pack one stream"
+        )
+    return lanes
+
+
+def lane_of(line: bytes, lanes: int) -> int:
+    """Return the lane of a record: by its content alone, so that a retry finds the same one."""
+    return zlib.crc32(line) % lanes if lanes > 1 else 0
+
+
+def by_lane(lines: Sequence[bytes], lanes: int) -> Iterable[tuple[int, Sequence[bytes]]]:
+    """Return the lines of each lane, in order; lanes without lines are left out."""
+    if lanes == 1:
+        return ((0, lines),)
+    spread: dict[int, list[bytes]] = {}
+    for line in lines:
+        spread.setdefault(lane_of(line, lanes), []).append(line)
+    return spread.items()

@@ -1,0 +1,75 @@
+"""Out of the windows and back: steps between the two see every element at once, whatever trigger and lateness say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
+from apache_beam.transforms.window import GlobalWindows
+
+from beam_s3box.transforms.windowing import window_into
+from beam_s3box.transforms.windows import Windows, restoring
+
+
+def window_each() -> beam.WindowInto:
+    """Return the step into the global window where no element waits for another, and none is ever too late."""
+    return beam.WindowInto(
+        GlobalWindows(), trigger=Repeatedly(AfterCount(1)), accumulation_mode=AccumulationMode.DISCARDING
+    )
+
+
+class LeaveWindows(beam.PTransform):
+    """Turns each element into `(encoded window, element)` in the global window; it keeps its time."""
+
+    def __init__(self, windows: Windows) -> None:
+        super().__init__()
+        self._windows = windows
+
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+        """Return the pairs."""
+        note = beam.ParDo(_NoteWindow(self._windows)).with_output_types(tuple[bytes, elements.element_type])
+        return elements | "NoteWindow" >> note | "WindowGlobally" >> window_each()
+
+
+class ReturnToWindows(beam.PTransform):
+    """Turns `(encoded window, element)`, stamped with the window's end, into the element in that window.
+
+    Args:
+      windows: encode the window.
+      windowing: of what comes out.
+      element_type: of what comes out.
+    """
+
+    def __init__(self, windows: Windows, windowing: Windowing, element_type: Any) -> None:
+        super().__init__()
+        self._windows = windows
+        self._windowing = windowing
+        self._element_type = element_type
+
+    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+        """Return the elements."""
+        again = window_into(self._windowing, restoring(self._windowing.windowfn))
+        keep = beam.ParDo(_KeepOwnWindow(self._windows)).with_output_types(self._element_type)
+        return pairs | "WindowAgain" >> again | "KeepOwnWindow" >> keep
+
+
+class _NoteWindow(beam.DoFn):
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[tuple[bytes, Any]]:
+        yield self._windows.encode(window), element
+
+
+class _KeepOwnWindow(beam.DoFn):
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def process(self, element: tuple[bytes, Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
+        """Emit the element, or nothing: sliding windows overlap."""
+        encoded, value = element
+        if self._windows.encode(window) == encoded:
+            yield value

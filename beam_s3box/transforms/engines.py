@@ -1,0 +1,80 @@
+"""Which runners carry which form of the write: one that would lose records is refused while the pipeline is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.testing.test_stream import TestStream
+
+from beam_s3box.errors import ConfigurationError
+
+_LOCAL_RUNNERS = frozenset({"SwitchingDirectRunner", "DirectRunner", "BundleBasedDirectRunner", "FnApiRunner"})
+"""Beam's runners in pure Python; subclasses, such as TestDirectRunner, are meant too."""
+
+_FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
+_ADVICE = (
+    "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
+)
+
+
+def check_engine(records: beam.PCollection[Any], *, stateful: bool) -> None:
+    """Raise if the pipeline's runner would lose records of this input.
+
+    Raises:
+      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; checkpoints on
+        Flink that begin within a bundle. Names the way out.
+    """
+    pipeline = records.pipeline
+    runner = _kind(pipeline.runner, _LOCAL_RUNNERS | _FLINK_RUNNERS)
+    if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
+        _check_local(runner, unbounded=not records.is_bounded, stateful=stateful)
+    if runner in _FLINK_RUNNERS and stateful:
+        _check_flink(pipeline.options.get_all_options(retain_unknown_options=True))
+
+
+def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
+    if unbounded:
+        raise ConfigurationError(
+            f"the input is unbounded, and {runner} holds no watermark back for timers: it would lose records in "
+            f"silence; {_ADVICE}"
+        )
+    if stateful and runner != "FnApiRunner":
+        raise ConfigurationError(
+            f"packing='stateful' needs timers of real time, and with these {runner} loses records in silence; use "
+            "packing='auto', or --runner=PrismRunner"
+        )
+
+
+def _check_flink(options: dict[str, Any]) -> None:
+    interval = options.get("checkpointing_interval")
+    if interval is None or int(interval) <= 0 or _is_on(options.get("finish_bundle_before_checkpointing")):
+        return
+    raise ConfigurationError(
+        f"checkpointing_interval={interval} without finish_bundle_before_checkpointing loses records on Flink, with no "
+        "fault needed: a checkpoint within a bundle forgets what the bundle holds; add "
+        "--finish_bundle_before_checkpointing"
+    )
+
+
+def _is_on(value: Any) -> bool:
+    return value is not None and str(value).lower() not in ("false", "0")
+
+
+def _kind(runner: Any, known: frozenset[str]) -> str:
+    """Return which of the known runners this is, by its class or one that it derives from; "" for any other."""
+    return next((kind.__name__ for kind in type(runner).__mro__ if kind.__name__ in known), "")
+
+
+def _comes_from_test_stream(records: beam.PCollection[Any]) -> bool:
+    """Return whether Beam's TestStream feeds this PCollection; it steps watermark and clock by itself."""
+    waiting, seen = [records], set()
+    while waiting:
+        producer = waiting.pop().producer
+        if producer is None or producer in seen:
+            continue
+        if isinstance(producer.transform, TestStream):
+            return True
+        seen.add(producer)
+        waiting.extend(producer.inputs)
+    return False

@@ -1,0 +1,227 @@
+"""PackByState: the rests of all bundles become shards by size, by age, and at the end of their window.
+
+The form for unbounded input. Its key is the stream, the lane and the window, and its input sits in the global window:
+state in the window itself would be held by runners until the lateness is over, and hold back all manifests with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import apache_beam as beam
+from apache_beam.coders import BooleanCoder, BytesCoder, StrUtf8Coder, TupleCoder, VarIntCoder
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
+
+from beam_s3box import metrics
+from beam_s3box.packing import BY_SECONDS, Capacity
+from beam_s3box.runs import new_token
+from beam_s3box.shards import SealedShard, Segment
+from beam_s3box.streams import Stream
+from beam_s3box.transforms.carry import window_each
+from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import BeamCounts
+from beam_s3box.window_buffer import BufferState, WindowBuffer
+
+Key: TypeAlias = tuple[str, str, int, bytes]
+"""Domain, namespace, lane, and the window as bytes."""
+
+_SEGMENT = tuple[bytes, int, int, int]
+_ORIGIN_CHARACTERS = 12
+
+_SEGMENTS = BagStateSpec("segments", TupleCoder((BytesCoder(), VarIntCoder(), VarIntCoder(), VarIntCoder())))
+_BUFFER = ReadModifyWriteStateSpec(
+    "buffer", TupleCoder((VarIntCoder(), VarIntCoder(), VarIntCoder(), VarIntCoder(), BooleanCoder(), StrUtf8Coder()))
+)
+_END = TimerSpec("end", TimeDomain.WATERMARK)
+_AGE = TimerSpec("age", TimeDomain.REAL_TIME)
+_FORGET = TimerSpec("forget", TimeDomain.WATERMARK)
+
+_KEY = beam.DoFn.KeyParam
+_SEGMENTS_STATE = beam.DoFn.StateParam(_SEGMENTS)
+_BUFFER_STATE = beam.DoFn.StateParam(_BUFFER)
+_END_TIMER = beam.DoFn.TimerParam(_END)
+_AGE_TIMER = beam.DoFn.TimerParam(_AGE)
+_FORGET_TIMER = beam.DoFn.TimerParam(_FORGET)
+_END_OF_TIME = GlobalWindow().max_timestamp()
+_LEAST_MEMORY = Duration.of(60)
+"""How long an ended window is remembered at least, so that stragglers beyond the lateness need no timers either."""
+
+
+class PackByState(beam.PTransform):
+    """Collects rest segments by stream, lane and window, and seals shards from them; not uploaded yet.
+
+    *Guarantees*: every segment is in one shard, in the order of its lane. A shard waits no longer than the stream's
+    `seconds`, counted from its first segment, and not past the end of its window; a segment that comes later is a
+    shard at once, without a timer, so that late records never hold the watermark back.
+
+    *Windows*: the input's; the output is `(encoded window, shard)` in the global window, stamped with the window's end.
+    """
+
+    def __init__(self, plan: WritePlan, allowed_lateness: Duration, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._plan = plan
+        self._lateness = allowed_lateness
+        self._clock = clock
+
+    def expand(self, rests: beam.PCollection) -> beam.PCollection:
+        """Return the shards."""
+        pack = _PackByState(self._plan, self._lateness, self._clock)
+        return (
+            rests
+            | "KeyByWindow" >> beam.ParDo(_KeyByWindow(self._plan)).with_output_types(tuple[Key, _SEGMENT])
+            | "WindowGlobally" >> window_each()
+            | "Pack" >> beam.ParDo(pack).with_output_types(tuple[bytes, SealedShard])
+        )
+
+
+class _KeyByWindow(beam.DoFn):
+    def __init__(self, plan: WritePlan) -> None:
+        self._windows = plan.windows
+
+    def process(
+        self, element: tuple[tuple[str, str, int], tuple[Any, ...]], window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[tuple[Key, tuple[Any, ...]]]:
+        key, segment = element
+        yield (*key, self._windows.encode(window)), segment
+
+
+class _HeldInState:
+    """Segments in a runner's bag."""
+
+    def __init__(self, bag: Any, counts: BeamCounts) -> None:
+        self._bag = bag
+        self._counts = counts
+
+    def append(self, segment: Segment) -> None:
+        self._counts.count(metrics.STATE_WRITES)
+        self._bag.add(tuple(segment))
+
+    def take(self) -> tuple[Segment, ...]:
+        self._counts.count(metrics.STATE_READS)
+        self._counts.count(metrics.STATE_WRITES)
+        segments = tuple(map(Segment._make, self._bag.read()))
+        self._bag.clear()
+        return segments
+
+
+class _PackByState(beam.DoFn):
+    """Beam's part: state, timers, timestamps. What to seal is WindowBuffer's."""
+
+    def __init__(self, plan: WritePlan, allowed_lateness: Duration, clock: Callable[[], float]) -> None:
+        self._plan = plan
+        self._lateness = allowed_lateness
+        self._clock = clock
+
+    def setup(self) -> None:
+        self._counts = BeamCounts()
+        # what the timers that fired here tell of the watermark: at least so far it is
+        self._passed = MIN_TIMESTAMP
+
+    def process(
+        self,
+        element: tuple[Key, tuple[Any, ...]],
+        segments: Any = _SEGMENTS_STATE,
+        cell: Any = _BUFFER_STATE,
+        end: Any = _END_TIMER,
+        age: Any = _AGE_TIMER,
+    ) -> Iterator[TimestampedValue]:
+        key, segment = element[0], Segment(*element[1])
+        last, stored = self._last_moment(key), self._read(cell)
+        # a window that is known to be over needs no timer, which would fire at once, and nothing to remember
+        state = stored or BufferState.new(new_token(_ORIGIN_CHARACTERS), ended=last <= self._passed)
+        if state.ended:
+            self._counts.count(metrics.RECORDS_LATE, segment.records)
+        elif stored is None:
+            end.set(last)
+        buffer = self._buffer(key, state, segments)
+        shards, begun = buffer.add(segment)
+        if begun:
+            self._start_clock(key, age)
+        elif shards and not buffer and not state.ended:
+            age.clear()
+        if stored is not None or not state.ended:
+            self._write(cell, buffer)
+        yield from self._stamped(key, shards, last)
+
+    @on_timer(_AGE)
+    def on_age(
+        self,
+        key: Any = _KEY,
+        segments: Any = _SEGMENTS_STATE,
+        cell: Any = _BUFFER_STATE,
+    ) -> Iterator[TimestampedValue]:
+        """Seal what waited long enough; runners fire timers late, too, when it is gone already."""
+        state = self._read(cell)
+        if state is None:
+            return
+        buffer = self._buffer(key, state, segments)
+        shards = buffer.seal(BY_SECONDS)
+        self._write(cell, buffer)
+        yield from self._stamped(key, shards, self._last_moment(key))
+
+    @on_timer(_END)
+    def on_end(
+        self,
+        key: Any = _KEY,
+        segments: Any = _SEGMENTS_STATE,
+        cell: Any = _BUFFER_STATE,
+        age: Any = _AGE_TIMER,
+        forget: Any = _FORGET_TIMER,
+    ) -> Iterator[TimestampedValue]:
+        """Seal what is left of the window, and remember that it is over."""
+        # left behind, this timer makes Flink's job spin for ever
+        age.clear()
+        last, state = self._last_moment(key), self._read(cell)
+        self._passed = max(self._passed, last)
+        if state is None:
+            return
+        buffer = self._buffer(key, state, segments)
+        shards = buffer.end()
+        self._write(cell, buffer)
+        if last < _END_OF_TIME:
+            forget.set(min(last + max(self._lateness, _LEAST_MEMORY), _END_OF_TIME))
+        yield from self._stamped(key, shards, last)
+
+    @on_timer(_FORGET)
+    def on_forget(self, cell: Any = _BUFFER_STATE) -> None:
+        """Forget the window: what comes now is beyond the lateness."""
+        self._counts.count(metrics.STATE_WRITES)
+        cell.clear()
+
+    def _start_clock(self, key: Key, age: Any) -> None:
+        seconds = self._plan.limits_of(_stream_of(key)).seconds
+        if seconds is not None:
+            age.set(Timestamp.of(self._clock() + seconds))
+        else:
+            age.clear()
+
+    def _last_moment(self, key: Key) -> Timestamp:
+        return self._plan.windows.decode(key[3]).max_timestamp()
+
+    def _buffer(self, key: Key, state: BufferState, segments: Any) -> WindowBuffer:
+        plan, stream = self._plan, _stream_of(key)
+        window = plan.windows.name(plan.windows.decode(key[3]))
+        capacity = Capacity.of(plan.limits_of(stream), plan.format.frame)
+        return WindowBuffer(stream, window, state, _HeldInState(segments, self._counts), capacity)
+
+    def _read(self, cell: Any) -> BufferState | None:
+        self._counts.count(metrics.STATE_READS)
+        values = cell.read()
+        return BufferState(*values) if values else None
+
+    def _write(self, cell: Any, buffer: WindowBuffer) -> None:
+        self._counts.count(metrics.STATE_WRITES)
+        cell.write(tuple(buffer.state))
+
+    @staticmethod
+    def _stamped(key: Key, shards: list[SealedShard], last: Timestamp) -> Iterator[TimestampedValue]:
+        for shard in shards:
+            yield TimestampedValue((key[3], shard), last)
+
+
+def _stream_of(key: Key) -> Stream:
+    return Stream(key[0], key[1])

@@ -1,0 +1,159 @@
+"""Which windows, triggers and lateness a write works with, and which ones it refuses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.trigger import (
+    AccumulationMode,
+    AfterCount,
+    AfterProcessingTime,
+    AfterWatermark,
+    DataLossReason,
+    DefaultTrigger,
+)
+from apache_beam.transforms.window import GlobalWindows, WindowFn
+
+from beam_s3box.errors import ConfigurationError
+
+
+class WindowingChoice:
+    """What the user says of windows; what is left open, the input's own windowing says.
+
+    Args:
+      windowing: a WindowInto, used as it is, or a window function.
+      allowed_lateness: seconds after a window's end for which late records get manifests of their own.
+      early_every: seconds between manifests of a window that has not ended.
+
+    Raises:
+      ConfigurationError: an argument of another kind, out of range, or said twice.
+    """
+
+    def __init__(
+        self, windowing: beam.WindowInto | WindowFn | None, allowed_lateness: float | None, early_every: int | None
+    ) -> None:
+        if windowing is not None and not isinstance(windowing, beam.WindowInto | WindowFn):
+            raise ConfigurationError(
+                f"windowing={windowing!r} must be a window function such as FixedWindows(60), or a WindowInto"
+            )
+        if isinstance(windowing, beam.WindowInto) and (allowed_lateness is not None or early_every is not None):
+            raise ConfigurationError(
+                "windowing is a WindowInto, which has a trigger and a lateness of its own: say allowed_lateness and "
+                "early_every there, or give windowing=FixedWindows(60) and the like"
+            )
+        self._windowing = windowing
+        self._lateness = _checked_lateness(allowed_lateness)
+        self._early_every = _checked_early(early_every)
+
+    def apply_to(self, records: beam.PCollection[Any]) -> Windowing:
+        """Return the windowing of the write.
+
+        Raises:
+          ConfigurationError: these windows or triggers would lose records or list shards twice.
+        """
+        windowing = self._resolved(records)
+        _check_windows(windowing)
+        _check_accumulation(windowing)
+        if not records.is_bounded:
+            _check_unbounded(windowing)
+        return _discarding(windowing)
+
+    def changes(self) -> bool:
+        """Return whether the input has to be windowed anew."""
+        return self._windowing is not None or self._lateness is not None or self._early_every is not None
+
+    def _resolved(self, records: beam.PCollection[Any]) -> Windowing:
+        if isinstance(self._windowing, beam.WindowInto):
+            return self._windowing.windowing
+        if not self.changes():
+            return records.windowing
+        windowfn = self._windowing if self._windowing is not None else records.windowing.windowfn
+        if records.is_bounded:
+            # the end of the input fires every window once, and local runners fail on triggers of processing time
+            return Windowing(windowfn)
+        return Windowing(
+            windowfn,
+            _trigger(self._lateness or 0, self._early_every),
+            AccumulationMode.DISCARDING,
+            allowed_lateness=self._lateness or 0,
+        )
+
+
+def _trigger(lateness: float, early_every: int | None) -> AfterWatermark:
+    return AfterWatermark(
+        early=AfterProcessingTime(early_every) if early_every else None, late=AfterCount(1) if lateness else None
+    )
+
+
+def _checked_lateness(seconds: float | None) -> float | None:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 <= seconds < math.inf):
+        raise ConfigurationError(f"allowed_lateness={seconds!r} must be a number of seconds of at least 0")
+    return seconds
+
+
+def _checked_early(seconds: int | None) -> int | None:
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1):
+        # Beam can't translate fractions of a second in a trigger
+        raise ConfigurationError(f"early_every={seconds!r} must be a whole number of seconds of at least 1")
+    return seconds
+
+
+def _check_windows(windowing: Windowing) -> None:
+    if windowing.windowfn.is_merging():
+        raise ConfigurationError(
+            f"the input's windows ({windowing.windowfn}) merge, and a sealed shard can't move to another window: use "
+            "fixed, sliding or other windows that don't merge, as windowing=FixedWindows(60), or "
+            "windowing=GlobalWindows() for bounded input"
+        )
+
+
+def _check_accumulation(windowing: Windowing) -> None:
+    accumulates = windowing.accumulation_mode == AccumulationMode.ACCUMULATING
+    if accumulates and windowing.triggerfn != DefaultTrigger():
+        raise ConfigurationError(
+            "the input's accumulation mode is ACCUMULATING: later manifests would list shards again, and COPY would "
+            "load them twice; use AccumulationMode.DISCARDING"
+        )
+
+
+def _check_unbounded(windowing: Windowing) -> None:
+    if isinstance(windowing.windowfn, GlobalWindows) and isinstance(windowing.triggerfn, DefaultTrigger):
+        raise ConfigurationError(
+            "the input is unbounded and in the global window, whose end never comes, so no manifest would ever be "
+            "written: give windowing=FixedWindows(60) for manifests by the minute, or early_every=60 for manifests of "
+            "the global window"
+        )
+    reason = windowing.triggerfn.may_lose_data(windowing)
+    if reason != DataLossReason.NO_POTENTIAL_LOSS:
+        raise ConfigurationError(
+            f"the trigger {windowing.triggerfn} may lose shards ({str(reason).rpartition('.')[2]}): no manifest would "
+            "list them; give windowing=FixedWindows(60) and allowed_lateness, and the write chooses a trigger, or one "
+            "that fires for late records too, as AfterWatermark(late=AfterCount(1))"
+        )
+
+
+def _discarding(windowing: Windowing) -> Windowing:
+    """Return the windowing with firings that list a shard once: with lateness a default trigger would repeat it."""
+    return Windowing(
+        windowing.windowfn,
+        windowing.triggerfn,
+        AccumulationMode.DISCARDING,
+        windowing.timestamp_combiner,
+        windowing.allowed_lateness,
+        windowing.environment_id,
+    )
+
+
+def window_into(windowing: Windowing, windowfn: WindowFn | None = None) -> beam.WindowInto:
+    """Return the step that applies a windowing, with another function if one is given: all of it, lateness too."""
+    return beam.WindowInto(
+        windowfn if windowfn is not None else windowing.windowfn,
+        trigger=windowing.triggerfn,
+        accumulation_mode=windowing.accumulation_mode,
+        timestamp_combiner=windowing.timestamp_combiner,
+        allowed_lateness=windowing.allowed_lateness,
+    )
