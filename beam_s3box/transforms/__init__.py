@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import types
+import typing
+from typing import Any
+
 import apache_beam as beam
 
 from beam_s3box.dead_letters import DeadLetter
@@ -11,6 +15,21 @@ from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
 
 __all__ = ["WriteToS3Box", "WriteToS3BoxResult"]
 
+
+def _hints(row: type) -> dict[str, Any]:
+    """Return the types of a row's fields as Beam reads them.
+
+    Of a type's name in quotes, and of `str | None`, it would make a type of Python's own, which no runner in Java can
+    decode.
+    """
+    hints = typing.get_type_hints(row)
+    return {
+        name: typing.Union[typing.get_args(hint)] if isinstance(hint, types.UnionType) else hint  # noqa: UP007
+        for name, hint in hints.items()
+    }
+
+
 for _row in (ShardFile, Manifest, DeadLetter):
     # rows with a schema: SQL, YAML and cross-language steps can read them
+    _row.__annotations__ = _hints(_row)
     beam.coders.registry.register_coder(_row, beam.coders.RowCoder)
