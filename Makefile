@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is made anew when the requirements change. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: demo test lint types bench check help
+.PHONY: demo demo-stream demo-redshift test test-runners lint types bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -8,12 +8,22 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 RUN := .venv/bin/python
 DEV := .venv/.requirements-dev
+GCP := .venv-gcp/.requirements
 
 demo: $(DEV) ## flights to shards and manifests on a local S3 server, and back
 	@$(RUN) -m tools.demo
 
+demo-stream: $(DEV) ## a landing folder, watched for half a minute: shards and manifests appear; needs Go
+	@$(RUN) -m tools.demo_stream
+
+demo-redshift: $(DEV) ## a backfill into tables, through the real driver, on a stand-in for Redshift
+	@$(RUN) -m tools.demo_redshift
+
 test: $(DEV) ## every test that this machine can run; ARGS="-k name" picks some
 	$(RUN) -m pytest $(ARGS)
+
+test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java and Maven
+	BEAM_S3BOX_RUNNERS=required $(RUN) -m pytest tests/runners $(ARGS)
 
 lint: $(DEV) ## ruff: rules and format
 	$(RUN) -m ruff check .
@@ -25,14 +35,23 @@ types: $(DEV) ## mypy --strict
 bench: $(DEV) ## how fast, and beside what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
 
+bench-stream: $(DEV) ## the same for streams; needs Java and Maven
+	$(RUN) -m tools.bench_stream $(ARGS)
+
 check: lint types test ## what CI runs
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(DEV): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found; try make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version)'
 	"$(PYTHON)" -m venv --clear .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Google's libraries change what Beam imports and logs, so they stay out of .venv.
+$(GCP): requirements.txt requirements-gcp.txt | $(DEV)
+	"$(PYTHON)" -m venv --clear .venv-gcp
+	.venv-gcp/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-gcp.txt
 	@touch $@

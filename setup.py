@@ -38,5 +38,9 @@ setuptools.setup(
         "rich>=13",
         "zlib-ng>=0.5",
     ],
+    extras_require={
+        "redshift": ["redshift_connector>=2.1"],
+        "snappy": ["cramjam>=2.8"],
+    },
     zip_safe=False,
 )

@@ -12,6 +12,12 @@
     │   ├── StreamerClosedError shut down, or a copy in a forked process
     │   ├── DiskQuotaError      `max_disk_bytes` is reached: uploads fail, or are slower than appends
     │   └── UploadsFailedError  some files are not uploaded; they stay and are tried again
+    ├── LoadError               a load into Redshift failed, and nothing of it is in the table
+    │   ├── CopyError           COPY refused a file: names file, line, column and reason
+    │   ├── RowCountError       COPY loaded another number of rows than the manifests list
+    │   ├── KeyValuesError      keys of an upsert that are null, or stand there more than once
+    │   ├── ManifestReplacedError the manifest's URL was loaded with other shards
+    │   └── TransientLoadError  worth another attempt (connection lost, transactions in conflict)
     └── StoreError              the object store said no, or nothing
         ├── ObjectExistsError   a create-only write met an object that is already there
         ├── ObjectNotFoundError no such object, or no such bucket
@@ -106,6 +112,41 @@ class UploadsFailedError(StreamerError):
 
     def __reduce__(self) -> tuple[type, tuple[str, tuple[Any, ...]]]:
         return type(self), (str(self), self.files)
+
+
+class LoadError(S3BoxError):
+    """A load into Redshift failed, and nothing of it is in the table: names table, manifest and what to do."""
+
+
+class CopyError(LoadError):
+    """COPY refused a file.
+
+    Attributes:
+      problems: what Redshift says of the files, each a `beam_s3box.redshift.load_errors.LoadProblem`.
+    """
+
+    def __init__(self, message: str = "", problems: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[Any, ...]]]:
+        return type(self), (str(self), self.problems)
+
+
+class RowCountError(LoadError):
+    """COPY loaded another number of rows than the manifests list."""
+
+
+class KeyValuesError(LoadError):
+    """Keys of an upsert are null, or stand in the manifests more than once."""
+
+
+class ManifestReplacedError(LoadError):
+    """The manifest's URL was loaded before, and lists other shards now."""
+
+
+class TransientLoadError(LoadError):
+    """A failure worth another attempt: a lost connection, transactions in conflict, too many statements."""
 
 
 class StoreError(S3BoxError):

@@ -130,11 +130,15 @@ class Layout:
 
     def manifest(self, stream: Stream | None, window: str, pane: int, number: int, count: int) -> str:
         """Return the key of manifest `number` (from 0) of `count`, for one stream or for the whole run."""
+        return f"{self.manifests(stream, window)}{pane}-{number:05d}-of-{count:05d}.manifest"
+
+    def manifests(self, stream: Stream | None, window: str) -> str:
+        """Return what the keys of all manifests of one window begin with, for one stream or for the whole run."""
         folder = ""
         if stream is not None:
             names = (folder_name(name, self.folder_bytes) for name in stream)
             folder = "/".join(names) + "/"
-        return f"manifests/{self.run_id}/{folder}{_folder(window)}{pane}-{number:05d}-of-{count:05d}.manifest"
+        return f"manifests/{self.run_id}/{folder}{_folder(window)}"
 
     def dead_letters(self, origin: str, sequence: int, sha256: str) -> str:
         """Return the key of a file of dead letters."""

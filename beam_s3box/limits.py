@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.patterns import check_pattern, find_by_pattern
 from beam_s3box.sizes import GiB, MiB, parse_size
 from beam_s3box.streams import Stream
 
@@ -55,32 +55,18 @@ Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream
 
 
 class LimitsByPattern:
-    """Limits by the first pattern that matches `domain/namespace`; an exact name goes before any wildcard.
-
-    Both names stand percent-encoded, as in the keys, so that `/` parts them and nothing else. A stream that no
-    pattern matches has the default limits.
-    """
+    """Limits by the first pattern that matches `domain/namespace`; a stream that none matches has the defaults."""
 
     def __init__(self, limits: Mapping[str, StreamLimits]) -> None:
         for pattern, value in limits.items():
             if not isinstance(value, StreamLimits):
                 raise ConfigurationError(f"limits[{pattern!r}]={value!r} must be a StreamLimits")
-            if not isinstance(pattern, str) or (pattern != "*" and pattern.count("/") != 1):
-                raise ConfigurationError(
-                    f"limits has the pattern {pattern!r}: write '*' or 'domain/namespace', each part with wildcards "
-                    "if you like, and a '/' inside a name as %2F"
-                )
+            check_pattern(pattern, "limits")
         self._limits = dict(limits)
 
     def __call__(self, stream: Stream) -> StreamLimits:
         """Return the limits of this stream."""
-        name = str(stream)
-        if name in self._limits:
-            return self._limits[name]
-        for pattern, limits in self._limits.items():
-            if fnmatch.fnmatchcase(name, pattern):
-                return limits
-        return StreamLimits()
+        return find_by_pattern(self._limits, stream) or StreamLimits()
 
 
 class LimitsForAll:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import heapq
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from beam_s3box.streams import Stream
 from beam_s3box.uploads import put_once
 
 _CONTENT_TYPE = "application/json"
+_NAME = re.compile(r"(?P<pane>\d+)-\d{5,}-of-(?P<siblings>\d{5,})\.manifest", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,32 +132,81 @@ def render_manifest(files: Sequence[ShardFile]) -> bytes:
     return orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def write_manifest(store: Store, layout: Layout, plan: ManifestPlan, *, replace: bool = False) -> Manifest:
-    """Write one manifest and return its description.
-
-    Args:
-      store: where to.
-      layout: of the run.
-      plan: what it lists.
-      replace: whether it takes the place of one that is there; else it is create-only.
+def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
+    """Write one manifest, create-only, and return its description.
 
     Raises:
       RunExistsError: another manifest has this key: an earlier run of the same id wrote it.
       StoreError: the store refused or failed, after its retries.
     """
-    key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.siblings)
-    body = render_manifest(plan.files)
-    sha256 = hashlib.sha256(body).hexdigest()
+    key, body, sha256 = _rendered(layout, plan)
     try:
-        if replace:
-            store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True)
-        else:
-            put_once(store, key, body, sha256, _CONTENT_TYPE)
+        put_once(store, key, body, sha256, _CONTENT_TYPE)
     except ObjectExistsError as exc:
         raise RunExistsError(
             f"{store.url(key)} is there with other shards: run_id={layout.run_id!r} already wrote manifests; use a new "
             "run_id"
         ) from exc
+    return _described(store, key, plan)
+
+
+def rewrite_manifest(store: Store, layout: Layout, plan: ManifestPlan, count: int) -> Manifest:
+    """Write one manifest of a run that a runner may set back, and return its description.
+
+    A manifest of this firing that is there with another list was written before the runner went back. Then it is
+    replaced; and what was written of later firings of its window, or in another number of parts, is withdrawn: its
+    records come again, and may fall into fewer firings than before, so that nothing else would take its place. The
+    firings of one window must be written in order.
+
+    Args:
+      store: where to.
+      layout: of the run.
+      plan: what it lists.
+      count: manifests that a firing may have at the most.
+
+    Raises:
+      AccessError: the right to list or to delete is missing, which this needs after a runner went back.
+      StoreError: the store refused or failed, after its retries.
+    """
+    key, body, sha256 = _rendered(layout, plan)
+    if count > 1 and plan.number == 0 and _has_other_parts(store, layout, plan):
+        withdraw_manifests(store, layout, plan)
+    try:
+        put_once(store, key, body, sha256, _CONTENT_TYPE)
+    except ObjectExistsError:
+        # before the replacement, so that a worker that ends in between finds the conflict again
+        withdraw_manifests(store, layout, plan)
+        store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True)
+    return _described(store, key, plan)
+
+
+def withdraw_manifests(store: Store, layout: Layout, plan: ManifestPlan) -> None:
+    """Remove the manifests that a firing which is written again makes void."""
+    for key, pane, siblings in _firings(store, layout, plan):
+        if pane > plan.pane or (pane == plan.pane and siblings != plan.siblings):
+            store.delete(key)
+
+
+def _has_other_parts(store: Store, layout: Layout, plan: ManifestPlan) -> bool:
+    """Return whether this firing was written before in another number of parts, whose names are others."""
+    return any(pane == plan.pane and siblings != plan.siblings for _, pane, siblings in _firings(store, layout, plan))
+
+
+def _firings(store: Store, layout: Layout, plan: ManifestPlan) -> list[tuple[str, int, int]]:
+    """Return key, pane and number of parts of all manifests that the plan's stream and window have by now."""
+    prefix = layout.manifests(plan.stream, plan.window)
+    places = ((info.key, _NAME.fullmatch(info.key.removeprefix(prefix))) for info in store.list(prefix))
+    # below the prefix of the global window are those of other windows, too
+    return [(key, int(place["pane"]), int(place["siblings"])) for key, place in places if place]
+
+
+def _rendered(layout: Layout, plan: ManifestPlan) -> tuple[str, bytes, str]:
+    body = render_manifest(plan.files)
+    key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.siblings)
+    return key, body, hashlib.sha256(body).hexdigest()
+
+
+def _described(store: Store, key: str, plan: ManifestPlan) -> Manifest:
     return Manifest(
         domain=plan.stream.domain if plan.stream else None,
         namespace=plan.stream.namespace if plan.stream else None,

@@ -16,6 +16,7 @@ from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letter
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import encoders_of
 from beam_s3box.manifests import Manifest, Manifests, plan_manifests, write_manifest
 from beam_s3box.metrics import Metrics
 from beam_s3box.plan import RunPlan
@@ -70,7 +71,7 @@ class LinePacker:
     def __init__(self, plan: PackPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.naming, plan.rules)
+        self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
         self._codec = ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = ThreadPoolExecutor(plan.upload_concurrency, "beam_s3box-upload")
         origin = new_token(_ORIGIN_CHARACTERS)

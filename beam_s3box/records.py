@@ -31,6 +31,7 @@ UNSUPPORTED_VALUE: Final = "unsupported-value"
 MISSING_STREAM: Final = "missing-stream"
 BAD_STREAM: Final = "bad-stream"
 TOO_LARGE: Final = "too-large"
+SCHEMA_MISMATCH: Final = "schema-mismatch"
 
 REASONS: Final = (
     NOT_JSON,
@@ -42,6 +43,7 @@ REASONS: Final = (
     MISSING_STREAM,
     BAD_STREAM,
     TOO_LARGE,
+    SCHEMA_MISMATCH,
 )
 """Why a record becomes a dead letter."""
 

@@ -45,6 +45,9 @@ _KNOWN_STREAMS = 10_000
 
 StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
 
+Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
+"""Gives what turns a stream's lines into what its format packs; both raise RecordError for what does not fit."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StreamNaming:
@@ -119,11 +122,17 @@ class Router:
     """Turns what users hand in into lines by stream, and what can't be packed into `Refused`.
 
     One router serves one thread; it holds no records.
+
+    Args:
+      naming: how a record names its stream.
+      rules: what else makes a record unfit.
+      encoders: turn lines into what the format packs; None where it packs lines.
     """
 
-    def __init__(self, naming: StreamNaming, rules: RecordRules) -> None:
+    def __init__(self, naming: StreamNaming, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._naming = naming
         self._rules = rules
+        self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
         self._fields = tuple(dict.fromkeys(filter(None, (naming.domain_field, naming.namespace_field))))
         self._decode = _decoder(self._fields)
         self._key_of = _key_reader(self._fields)
@@ -131,6 +140,17 @@ class Router:
         self._texts_only = naming.stream is None and not naming.is_keyed
 
     def route(self, element: Any) -> tuple[Stream, bytes] | Refused:
+        """Return the stream of one element and what is packed of it, or why it is refused."""
+        routed = self._route(element)
+        if self._encoder_of is None or isinstance(routed, Refused):
+            return routed
+        stream, line = routed
+        try:
+            return stream, self._encoder_of(stream)(line)
+        except RecordError as exc:
+            return Refused(stream, exc.reason, str(exc), raw_of(element))
+
+    def _route(self, element: Any) -> tuple[Stream, bytes] | Refused:
         """Return the stream and the line of one element, or why it is refused."""
         stream: Stream | None = None
         try:
@@ -147,7 +167,15 @@ class Router:
             return Refused(stream, exc.reason, str(exc), raw_of(element))
 
     def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
-        """Return the lines (JSON text as bytes, without line breaks) by stream, in order, and those refused."""
+        """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those refused."""
+        groups, refused = self._route_lines(lines)
+        if self._encoder_of is None:
+            return groups, refused
+        encoded = {stream: _encode(stream, group, self._encoder_of, refused) for stream, group in groups.items()}
+        return {stream: rows for stream, rows in encoded.items() if rows}, refused
+
+    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+        """Return the lines by stream, in order, and those refused."""
         if not self._texts_only or not self._is_clean(lines):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
@@ -191,7 +219,7 @@ class Router:
         return groups, refused
 
     def _add(self, groups: dict[Stream, list[bytes]], refused: list[Refused], line: bytes) -> None:
-        routed = self.route(line)
+        routed = self._route(line)
         if isinstance(routed, Refused):
             refused.append(routed)
         else:
@@ -247,6 +275,17 @@ class Router:
         domain = naming.domain or _field_text(fields, naming.domain_field or "")
         namespace = naming.namespace or _field_text(fields, naming.namespace_field or "")
         return Stream(domain, namespace)
+
+
+def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[Refused]) -> list[bytes]:
+    """Return the lines of a stream encoded; those that do not fit are added to the refused ones."""
+    rows = []
+    for line in lines:
+        try:
+            rows.append(encoder_of(stream)(line))
+        except RecordError as exc:
+            refused.append(Refused(stream, exc.reason, str(exc), line))
+    return rows
 
 
 def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:

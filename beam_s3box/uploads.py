@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.errors import ObjectExistsError
-from beam_s3box.formats import Format
+from beam_s3box.formats import Format, format_of
 from beam_s3box.layout import Layout
 from beam_s3box.metrics import Metrics
 from beam_s3box.shards import SealedShard, ShardFile, total_size
@@ -62,7 +62,7 @@ class Uploader:
           StoreError: the store refused or failed, after its retries; names bucket, key, error code and attempts.
         """
         begun = time.monotonic()
-        body = self._format.join(shard.segments)
+        body = format_of(self._format, shard.stream).join(shard.segments)
         sha256 = hashlib.sha256(body).hexdigest()
         key = self._layout.shard(shard, sha256, self._format.extension)
         attempts = put_once(self._store, key, body, sha256, self._format.content_type)
@@ -71,7 +71,7 @@ class Uploader:
 
     def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
         size = total_size(shard.segments)
-        frame = self._format.frame
+        frame = format_of(self._format, shard.stream).frame
         raw_bytes = size.raw_bytes + frame.shard.raw_bytes + (len(shard.segments) - 1) * frame.joint.raw_bytes
         return ShardFile(
             domain=shard.stream.domain,

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pipelines.tool_logging import tool_logging
+from pipelines.entry import run_command
+from pipelines.tool_logging import ToolLog
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,16 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
       argv: options without the program's name; default: the command line's.
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    with tool_logging() as log:
-        try:
-            # Beam is imported here and not above, because it logs on import
-            from pipelines.backfill_job import run
+    return run_command(_run, argv)
 
-            return run(arguments, log)
-        except KeyboardInterrupt:
-            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
-            return 130
+
+def _run(arguments: Sequence[str], log: ToolLog) -> int:
+    from pipelines.backfill_job import run
+
+    return run(arguments, log)
 
 
 if __name__ == "__main__":

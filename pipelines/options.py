@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterable, Sequence
 
 from apache_beam.options.pipeline_options import (
@@ -23,9 +24,7 @@ from beam_s3box.cli.options import (
 )
 from beam_s3box.cli.s3 import REACHING_TITLE, add_s3_reaching_arguments
 from beam_s3box.errors import ConfigurationError
-
-DEFAULT_RUNNER = "FnApiRunner"
-"""The fast local runner; Beam's own default first looks for one that it would download."""
+from pipelines.runners import STREAM_RUNNERS
 
 _PARAMETERS = {**PARAMETERS, "destination": "output"}
 _HINT = "see --help and --help_beam; an option that only a job server knows goes behind --"
@@ -37,13 +36,17 @@ class OptionParser:
     Args:
       program: how the job is started.
       description: what it does.
-      classes: of its own options, in the order of the help; each has a `title`.
+      classes: of its own options, in the order of the help; each has a `title`, and neighbours may share one.
+      runner: the one that is taken if none is given; None if one must be.
     """
 
-    def __init__(self, program: str, description: str, classes: Sequence[type[PipelineOptions]]) -> None:
+    def __init__(
+        self, program: str, description: str, classes: Sequence[type[PipelineOptions]], runner: str | None
+    ) -> None:
         self._program = program
         self._description = description
         self._classes = tuple(classes)
+        self._runner = runner
 
     def help_asked(self, arguments: Sequence[str]) -> str | None:
         """Return the help that the arguments ask for, None if they don't."""
@@ -65,7 +68,7 @@ class OptionParser:
             raise ConfigurationError(explain_unknown(unknown[0], _names(self._classes), _names(_beam_classes()), _HINT))
         options = PipelineOptions([*checked, *unchecked])
         standard = options.view_as(StandardOptions)
-        standard.runner = standard.runner or DEFAULT_RUNNER
+        standard.runner = standard.runner or self._runner
         return options
 
     def as_flags(self, message: str) -> str:
@@ -75,18 +78,25 @@ class OptionParser:
     def _help(self) -> str:
         formatter = help_formatter(self._program, "[OPTIONS] [-- OPTIONS OF A JOB SERVER]")
         formatter.add_text(self._description)
-        for cls in self._classes:
-            add_section(formatter, getattr(cls, "title", cls.__name__), _actions((cls,)))
+        for title, classes in itertools.groupby(self._classes, _title):
+            add_section(formatter, title, _actions(classes))
         # these are Beam's, of the same names; it says less about them
         add_section(formatter, REACHING_TITLE, actions_of(add_s3_reaching_arguments))
         formatter.start_section("Beam")
         formatter.add_text(
-            f"--runner NAME picks the runner (default: {DEFAULT_RUNNER}); --direct_running_mode=multi_processing "
-            "--direct_num_workers=N uses N local processes. --help_beam lists all of Beam's options, --help these. "
+            f"{self._help_of_runner()} --help_beam lists all of Beam's options, --help these. "
             "Options that only a job server knows, such as some of Flink's, go behind --."
         )
         formatter.end_section()
         return formatter.format_help()
+
+    def _help_of_runner(self) -> str:
+        if self._runner is None:
+            return f"--runner NAME picks the runner: {STREAM_RUNNERS}; required."
+        return (
+            f"--runner NAME picks the runner (default: {self._runner}); --direct_running_mode=multi_processing "
+            "--direct_num_workers=N uses N local processes."
+        )
 
     def _help_of_beam(self) -> str:
         formatter = help_formatter(self._program, "[OPTIONS]")
@@ -119,6 +129,10 @@ def _parser(classes: Iterable[type[PipelineOptions]]) -> _Parser:
     for cls in classes:
         cls._add_argparse_args(parser)
     return parser
+
+
+def _title(cls: type[PipelineOptions]) -> str:
+    return str(getattr(cls, "title", cls.__name__))
 
 
 def _actions(classes: Iterable[type[PipelineOptions]]) -> list[argparse.Action]:

@@ -17,7 +17,7 @@ from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxErro
 from beam_s3box.layout import Layout
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
-from pipelines.readers import find_files
+from pipelines.readers import find_files, format_of
 from pipelines.s3_options import reading_settings_of
 from pipelines.write_options import Write
 
@@ -40,19 +40,55 @@ def check_destination(write: Write) -> None:
         RunClaim(layout, attempt="").check(write.store)
 
 
-def check_input(patterns: Sequence[str] | None, options: PipelineOptions) -> None:
+def check_given(patterns: Sequence[str] | None) -> None:
+    """Raise ConfigurationError if there is no pattern."""
+    if not patterns:
+        raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
+
+
+def check_input(patterns: Sequence[str], options: PipelineOptions) -> None:
     """Raise the error that reading would meet.
 
     Raises:
-      ConfigurationError: no pattern, one that matches nothing, or a file that can't be read.
+      ConfigurationError: a pattern that matches nothing, or a file that can't be read.
     """
-    if not patterns:
-        raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
     # Beam's own client repeats a request that fails for longer than anybody waits, so ours asks first
     for pattern in patterns:
         if pattern.startswith("s3://"):
             _check_listable(pattern, options)
     _check_readable(find_files(patterns), options)
+
+
+def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
+    """Raise the error that watching would meet; that no file is there yet is none.
+
+    Raises:
+      ConfigurationError: a bucket that can't be listed, or a folder that is not there.
+    """
+    for pattern in patterns:
+        if pattern.startswith("s3://"):
+            _check_listable(pattern, options)
+        elif FileSystems.get_scheme(pattern) is None:
+            _check_folder(pattern)
+
+
+def _check_folder(pattern: str) -> None:
+    folder = os.path.dirname(_WILDCARD.split(pattern, maxsplit=1)[0]) or "."
+    if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
+        raise ConfigurationError(
+            f"--input={pattern!r} can't be watched: {folder!r} is no folder, or its permissions forbid it"
+        )
+
+
+def check_json_lines(patterns: Sequence[str]) -> None:
+    """Raise ConfigurationError for files that by their name hold no JSON lines."""
+    for pattern in patterns:
+        name = format_of(pattern, "auto")
+        if name != "jsonl":
+            raise ConfigurationError(
+                f"--input={pattern!r} names {name} files, and this job reads JSON lines: python -m pipelines.backfill "
+                "reads others"
+            )
 
 
 def _check_listable(pattern: str, options: PipelineOptions) -> None:

@@ -28,8 +28,8 @@ class Progress(cli_progress.Progress):
         super().__init__(totals or _from_now_on(PROGRESS.totals), clock)
 
     def follow(self, totals: Totals) -> None:
-        """Take the figures from here from now on, because the work is done in another process or place."""
-        self._totals = _at_most_every(_POLL_SECONDS, totals, self._clock)
+        """Take the figures from here too from now on, because the work may be done in another process or place."""
+        self._totals = _larger_of(self._totals, _at_most_every(_POLL_SECONDS, totals, self._clock))
 
 
 def shown(progress: Progress, log_seconds: float = LOG_SECONDS) -> contextlib.AbstractContextManager[None]:
@@ -45,6 +45,16 @@ def _from_now_on(totals: Totals) -> Totals:
         return {name: count - before.get(name, 0) for name, count in totals().items()}
 
     return since
+
+
+def _larger_of(here: Totals, there: Totals) -> Totals:
+    """Return the counts of both: some runners tell none before the end, and some do the work in this process."""
+
+    def larger() -> dict[str, int]:
+        own, others = here(), there()
+        return {name: max(own.get(name, 0), others.get(name, 0)) for name in own.keys() | others.keys()}
+
+    return larger
 
 
 def _at_most_every(seconds: float, totals: Totals, clock: Callable[[], float]) -> Totals:

@@ -87,11 +87,17 @@ class _SplitFile(beam.DoFn):
     """Yields the ranges of a file as ((path, start), stop): keyed, so that a GroupByKey spreads them over workers."""
 
     def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], int]]:
-        if is_gzip(file.path):
-            yield (file.path, 0), -1
-            return
-        for start in range(0, file.size_in_bytes, _SPLIT_BYTES):
-            yield (file.path, start), min(start + _SPLIT_BYTES, file.size_in_bytes)
+        for part in ranges_of(file.path, file.size_in_bytes):
+            yield (part.path, part.start), part.stop
+
+
+def ranges_of(path: str, size: int) -> Iterator[FileRange]:
+    """Yield the ranges of a file that workers share; a compressed one is read whole."""
+    if is_gzip(path):
+        yield FileRange(path, 0, -1)
+        return
+    for start in range(0, size, _SPLIT_BYTES):
+        yield FileRange(path, start, min(start + _SPLIT_BYTES, size))
 
 
 def read_lines(part: FileRange) -> Iterator[list[bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 from apache_beam.runners.runner import PipelineResult
 
 from beam_s3box.cli.report import RunReport as RunReport
@@ -20,6 +21,8 @@ def counted(result: PipelineResult) -> dict[str, int]:
 
     What was committed, so that a retried bundle counts once; what was attempted where a runner knows no more.
     """
+    if isinstance(result, PortableResult):
+        result._metrics = None  # it would answer for ever what it answered first
     totals: dict[str, int] = {}
     for counter in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
         value = counter.attempted if counter.committed is None else counter.committed

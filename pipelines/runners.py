@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.runner import create_runner
@@ -12,7 +12,14 @@ from beam_s3box.errors import ConfigurationError
 if TYPE_CHECKING:
     from apache_beam.runners.runner import PipelineRunner
 
+DEFAULT_RUNNER: Final = "FnApiRunner"
+"""The fast local runner; Beam's own default first looks for one that it would download."""
+
+STREAM_RUNNERS: Final = "PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner"
+"""Those that unbounded input can be written on."""
+
 _LOCAL = ("fnapirunner", "directrunner", "switchingdirectrunner")
+_FLINK = ("flinkrunner", "portablerunner")
 
 
 def runner_of(options: PipelineOptions) -> PipelineRunner:
@@ -30,6 +37,17 @@ def runner_of(options: PipelineOptions) -> PipelineRunner:
         return create_runner(name)
     except (ImportError, ValueError, AttributeError) as exc:
         raise ConfigurationError(f"--runner={name} can't be used: {' '.join(str(exc).split())}") from exc
+
+
+def check_stream_runner(options: PipelineOptions) -> None:
+    """Raise ConfigurationError if no runner is given: none of Beam's local ones in Python would do."""
+    if not options.view_as(StandardOptions).runner:
+        raise ConfigurationError(f"--runner is missing: a streaming job runs on {STREAM_RUNNERS}")
+
+
+def is_flink(options: PipelineOptions) -> bool:
+    """Return whether the pipeline runs on Flink, as far as options tell: a job server may be Flink's."""
+    return _short_name(options.view_as(StandardOptions).runner or "") in _FLINK
 
 
 def starts_processes(options: PipelineOptions) -> bool:

@@ -7,15 +7,22 @@ counts once. The sums are written as one small object, `runs/{run_id}~summary.js
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 import apache_beam as beam
+import orjson
+from apache_beam.transforms.trigger import AccumulationMode, AfterWatermark
+from apache_beam.transforms.window import GlobalWindows
 
-from beam_s3box.cli.tallies import WHOLE_RUN, Tally, render_summary, tally_of_manifest, tally_of_shard
+from beam_s3box.cli.report import RunReport
+from beam_s3box.cli.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
 from beam_s3box.dead_letters import DeadLetter
+from beam_s3box.errors import StoreError
 from beam_s3box.manifests import Manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
+from pipelines.read_counts import READ, ReadCount, note_of
 
 
 def summary_key(run_id: str) -> str:
@@ -23,11 +30,54 @@ def summary_key(run_id: str) -> str:
     return f"runs/{run_id}~summary.json"
 
 
+class Summary(NamedTuple):
+    """What a finished run says of itself.
+
+    Attributes:
+      report: its totals.
+      note: a sentence about its input; empty for none.
+    """
+
+    report: RunReport
+    note: str
+
+
+def read_summary(store: Store, run_id: str, records_in: Callable[[], int]) -> Summary:
+    """Return the summary that a pipeline wrote.
+
+    Args:
+      store: where to.
+      run_id: the run's name.
+      records_in: how many records were read, where the pipeline did not count them itself.
+
+    Raises:
+      StoreError: it can't be read.
+    """
+    values = orjson.loads(store.get(summary_key(run_id)))
+    counts: Mapping[str, int] | None = values.pop(_READ_COUNTS, None)
+    number = records_in() if counts is None else counts.get(READ, 0)
+    return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}))
+
+
+def is_summed_up(store: Store, run_id: str) -> bool:
+    """Return whether a pipeline has written its summary, which is the last that it does; False while nobody knows."""
+    try:
+        store.stat(summary_key(run_id))
+    except StoreError:
+        return False
+    return True
+
+
 _TALLIES = tuple[tuple[str, str], Tally]
+_READ_COUNTS: Final = "read"
+_NO_DOMAIN: Final = ""
+"""No stream has an empty name: what is counted of the input stands there."""
 
 
 class WriteSummary(beam.PTransform):
-    """Adds up the result of a write in the global window, and writes the sums.
+    """Adds up the result of a write in the global window, and writes the sums when the input has ended.
+
+    Takes a WriteToS3BoxResult as a plain tuple, and behind it, if that is counted, a PCollection of ReadCount.
 
     Args:
       store: where to.
@@ -42,40 +92,53 @@ class WriteSummary(beam.PTransform):
         self._has_manifests = has_manifests
 
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
-        """Return nothing; the input is a WriteToS3BoxResult as a plain tuple."""
-        shards, manifests, dead_letters = result
-        count_shards = beam.ParDo(_TallyShards(self._has_manifests)).with_output_types(_TALLIES)
-        count_manifests = beam.ParDo(_TallyManifests()).with_output_types(_TALLIES)
-        count_letters = beam.ParDo(_TallyDeadLetters()).with_output_types(_TALLIES)
-        tallies = (
-            shards | "TallyShards" >> count_shards,
-            manifests | "TallyManifests" >> count_manifests,
-            dead_letters | "TallyDeadLetters" >> count_letters,
-        )
+        """Return nothing."""
+        shards, manifests, dead_letters, *read = result
+        # one that is always there, so that a run of nothing is summed up too
+        seed = shards.pipeline | "Seed" >> beam.Create([(WHOLE_RUN, Tally())]).with_output_types(_TALLIES)
+        tallies = {
+            "Shards": shards | "TallyShards" >> _each(_TallyShards(self._has_manifests)),
+            "Manifests": manifests | "TallyManifests" >> _each(_TallyManifests()),
+            "DeadLetters": dead_letters | "TallyDeadLetters" >> _each(_TallyDeadLetters()),
+            "Seed": seed,
+        }
+        if read:
+            tallies["Read"] = read[0] | "TallyRead" >> _each(_TallyRead())
         return (
-            tallies
+            [tally | f"Whole{name}" >> _at_the_end() for name, tally in tallies.items()]
             | "AllTallies" >> beam.Flatten()
             | "SumByStream" >> beam.CombinePerKey(_SumTallies())
-            | "Gather" >> beam.combiners.ToList()
-            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id))
+            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
+            | "Gather" >> beam.GroupByKey()
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id, counts_read=bool(read)))
         )
+
+
+def _each(tally: beam.DoFn) -> beam.PTransform:
+    return beam.ParDo(tally).with_output_types(_TALLIES)
+
+
+def _at_the_end() -> beam.PTransform:
+    """Return the step after which tallies of all windows wait for the end of the input."""
+    # Beam's default trigger means the same, and is refused for unbounded input
+    return beam.WindowInto(GlobalWindows(), trigger=AfterWatermark(), accumulation_mode=AccumulationMode.DISCARDING)
 
 
 class _TallyShards(beam.DoFn):
     def __init__(self, has_manifests: bool) -> None:
         self._has_manifests = has_manifests
 
-    def process(self, file: ShardFile) -> Iterator[tuple[tuple[str, str], Tally]]:
+    def process(self, file: ShardFile) -> Iterator[tuple[Names, Tally]]:
         yield tally_of_shard(file, has_manifests=self._has_manifests)
 
 
 class _TallyManifests(beam.DoFn):
-    def process(self, manifest: Manifest) -> Iterator[tuple[tuple[str, str], Tally]]:
+    def process(self, manifest: Manifest) -> Iterator[tuple[Names, Tally]]:
         yield tally_of_manifest(manifest)
 
 
 class _TallyDeadLetters(beam.DoFn):
-    def process(self, letter: DeadLetter) -> Iterator[tuple[tuple[str, str], Tally]]:
+    def process(self, letter: DeadLetter) -> Iterator[tuple[Names, Tally]]:
         yield WHOLE_RUN, Tally(dead_letters=1)
 
 
@@ -96,13 +159,35 @@ class _SumTallies(beam.CombineFn):
         return accumulator
 
 
+class _TallyRead(beam.DoFn):
+    def process(self, count: ReadCount) -> Iterator[tuple[Names, Tally]]:
+        name, number = count
+        yield (_NO_DOMAIN, name), Tally(records=number)
+
+
+class _KeyAll(beam.DoFn):
+    def process(self, tally: tuple[Names, Tally]) -> Iterator[tuple[str, tuple[Names, Tally]]]:
+        yield "", tally
+
+
 class _WriteObject(beam.DoFn):
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, *, counts_read: bool) -> None:
         self._store = store
         self._run_id = run_id
+        self._counts_read = counts_read
 
-    def process(self, tallies: list[tuple[tuple[str, str], Tally]]) -> None:
-        body = render_summary(self._run_id, tallies)
+    def process(self, element: tuple[str, Iterable[tuple[Names, Tally]]]) -> None:
+        body = self._render({(names[0], names[1]): Tally(*tally) for names, tally in element[1]})
         digest = hashlib.sha256(body).hexdigest()
         # a bundle that is retried writes the same again
         self._store.put(summary_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)
+
+    def _render(self, tallies: Mapping[Names, Tally]) -> bytes:
+        """Return the sums as JSON; those of the input, if there are any, under a name of their own."""
+        counts = {names[1]: tally.records for names, tally in tallies.items() if _is_of_input(names)}
+        body = render_summary(self._run_id, ((names, one) for names, one in tallies.items() if not _is_of_input(names)))
+        return orjson.dumps(orjson.loads(body) | {_READ_COUNTS: counts}) if self._counts_read else body
+
+
+def _is_of_input(names: Names) -> bool:
+    return names[0] == _NO_DOMAIN and names != WHOLE_RUN

@@ -11,6 +11,15 @@ from collections.abc import Iterator
 
 from beam_s3box.cli import logging as cli_logging
 
+_PRISM = "PrismRunner"
+"""It reports each failure several times, and warns of steps that are none."""
+
+_OF_RUNNERS = ("apache_beam.", "root", "SdkWorker@", _PRISM)
+"""Beginnings of the names under which runners log, in this process and out of others."""
+
+_STARTER = "apache_beam.utils.subprocess_server"
+"""Warns of each server that it starts and stops."""
+
 
 class ToolLog(cli_logging.ToolLog):
     """The messages of one job."""
@@ -18,6 +27,7 @@ class ToolLog(cli_logging.ToolLog):
     def __init__(self) -> None:
         super().__init__("pipelines")
         self.handler.addFilter(_WithoutFailures(self))
+        self.handler.addFilter(_WithoutChatter(self))
 
 
 @contextlib.contextmanager
@@ -32,6 +42,11 @@ def tool_logging() -> Iterator[ToolLog]:
         root.removeFilter(import_filter)
 
 
+def silence_exit() -> None:
+    """Let a process end without what Beam says of the servers that it stops then."""
+    logging.getLogger(_STARTER).setLevel(logging.ERROR)
+
+
 class _WithoutFailures(logging.Filter):
     """Leaves out what runners log of a failure: they raise it too, and then it is told in one line."""
 
@@ -40,10 +55,26 @@ class _WithoutFailures(logging.Filter):
         self._log = log
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self._log.shows_tracebacks or not record.name.startswith("apache_beam."):
+        if self._log.shows_tracebacks or not record.name.startswith(_OF_RUNNERS):
             return True
+        if record.name == _PRISM:
+            return False
         is_failure = record.exc_info or "Traceback" in str(record.msg) or "Traceback" in record.getMessage()
         return not is_failure and not record.name.endswith("runners.direct.executor")
+
+
+class _WithoutChatter(logging.Filter):
+    """Leaves out what servers that a runner starts say below the level: Beam turns them up, each by its own logger."""
+
+    def __init__(self, log: ToolLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self._log.shows_tracebacks or record.name.partition(".")[0] == self._log.own:
+            return True
+        is_start = record.name == _STARTER and record.levelno <= logging.WARNING
+        return record.levelno >= logging.getLogger().level and not is_start
 
 
 class _WithoutImportNote(logging.Filter):

@@ -9,14 +9,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli import write as cli_write
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import format_named
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
 from beam_s3box.transforms.write import WriteToS3Box
 from pipelines.manifest_options import manifests_of
 from pipelines.naming_options import naming_of
+from pipelines.packing_options import BOUNDED, Packing
 from pipelines.s3_options import S3WriteOptions, settings_of
-from pipelines.shard_options import ShardOptions, limits_of
+from pipelines.shard_options import format_of, limits_of, limits_with_age
 
 
 class WriteOptions(PipelineOptions):
@@ -46,8 +46,12 @@ class Write(NamedTuple):
     is_named: bool
 
 
-def write_of(options: PipelineOptions) -> Write:
+def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
     """Return the write that the options describe; nothing is connected or read but the file of limits.
+
+    Args:
+      options: of the job.
+      stream: how unbounded input is packed.
 
     Raises:
       ConfigurationError: an option is missing or can't work.
@@ -56,7 +60,7 @@ def write_of(options: PipelineOptions) -> Write:
     if not given.output:
         raise ConfigurationError("--output is missing: say where to write, as --output=s3://bucket/prefix")
     naming, settings = naming_of(options), settings_of(options)
-    format = format_named(options.view_as(ShardOptions).format)
+    format = format_of(options)
     manifests = manifests_of(options, format)
     transform = WriteToS3Box(
         given.output,
@@ -64,7 +68,7 @@ def write_of(options: PipelineOptions) -> Write:
         namespace=naming.namespace,
         domain_field=naming.domain_field,
         namespace_field=naming.namespace_field,
-        limits=limits_of(options),
+        limits=limits_with_age(limits_of(options), stream.seconds),
         format=format,
         manifests=manifests,
         run_id=given.run_id,
@@ -72,6 +76,7 @@ def write_of(options: PipelineOptions) -> Write:
         max_record_bytes=cli_write.max_record_bytes_of(given),
         s3=settings,
         upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
+        lanes=stream.lanes,
     )
     store = open_store(given.output, settings, credentials_of_options)
     return Write(transform, store, manifests is not None, given.run_id is not None)

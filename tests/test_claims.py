@@ -29,6 +29,14 @@ def test_a_run_knows_its_own_claim_and_refuses_another(store: MemoryStore) -> No
             refused(store)
 
 
+def test_who_may_replace_manifests_replaces_its_own_alone(store: MemoryStore) -> None:
+    ours, theirs = RunClaim(LAYOUT, "one"), RunClaim(LAYOUT, "two")
+    ours.take(store, may_replace=True)
+    ours.take(store, may_replace=True)
+    with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests.*use a new run_id"):
+        theirs.take(store, may_replace=True)
+
+
 def test_another_run_id_is_free(store: MemoryStore) -> None:
     RunClaim(LAYOUT, "one").take(store)
     RunClaim(Layout("run-2"), "two").take(store)
@@ -41,3 +49,17 @@ def test_without_the_right_to_read_a_run_may_begin() -> None:
             raise AccessError("403")
 
     RunClaim(LAYOUT, "one").check(Denied(new_token(12)))
+
+
+def test_who_may_replace_manifests_has_to_know_whose_they_are() -> None:
+    """Create-only writes would stop a second run later; a write that replaces would not."""
+
+    class Denied(MemoryStore):
+        def get(self, key: str) -> bytes:
+            raise AccessError("403")
+
+    store = Denied(new_token(12))
+    RunClaim(LAYOUT, "one").take(store, may_replace=True)
+    RunClaim(LAYOUT, "two").take(store)
+    with pytest.raises(AccessError, match="403"):
+        RunClaim(LAYOUT, "two").take(store, may_replace=True)

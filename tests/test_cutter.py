@@ -209,6 +209,22 @@ def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> Non
     assert len({(shard.origin, shard.sequence) for shard in shards}) == len(shards) == 8
 
 
+def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=4)
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
+    for number in range(10):
+        cutter.add((STREAM, "w", number % 2), [record(number)])
+    shards, rests = cutter.finish()
+    assert [lines_of(shard.segments) for shard in shards] == [
+        [record(number) for number in numbers] for numbers in ((0, 2, 4, 6), (1, 3, 5, 7))
+    ]
+    assert len({shard.sequence for shard in shards}) == 2
+    assert {key: lines_of((segment,)) for key, segment in rests} == {
+        (STREAM, "w", 0): [record(8)],
+        (STREAM, "w", 1): [record(9)],
+    }
+
+
 def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
     class Broken:
         frame = JSON_LINES.frame

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError, RunExistsError, TransientStoreError
 from beam_s3box.layout import Layout
-from beam_s3box.manifests import ManifestPlan, Manifests, plan_manifests, render_manifest, split_evenly, write_manifest
+from beam_s3box.manifests import (
+    ManifestPlan,
+    Manifests,
+    plan_manifests,
+    render_manifest,
+    rewrite_manifest,
+    split_evenly,
+    write_manifest,
+)
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores.memory import MemoryStore
@@ -103,6 +111,71 @@ def test_writing_the_same_manifest_again_succeeds_and_another_is_refused(store: 
     assert json.loads(store.get("manifests/run/0-00000-of-00001.manifest"))["entries"][0]["url"].endswith(
         "00001.json.gz"
     )
+
+
+def test_a_manifest_that_is_written_again_replaces_where_asked(store: MemoryStore) -> None:
+    [plan] = plan_manifests(None, "", 0, [shard(1)], 1)
+    [other] = plan_manifests(None, "", 0, [shard(2), shard(3)], 1)
+    rewrite_manifest(store, Layout("run"), plan, 1)
+    manifest = rewrite_manifest(store, Layout("run"), other, 1)
+    assert (manifest.key, manifest.shards) == ("manifests/run/0-00000-of-00001.manifest", 2)
+    assert [info.key for info in store.list()] == [manifest.key]
+    assert [entry["url"][-13:] for entry in json.loads(store.get(manifest.key))["entries"]] == [
+        "00002.json.gz",
+        "00003.json.gz",
+    ]
+
+
+WINDOW = "20261122T101500Z-20261122T101600Z"
+OTHER_WINDOW = "20261122T101600Z-20261122T101700Z"
+
+
+def fire(store: MemoryStore, pane: int, *numbers: int, window: str = WINDOW, count: int = 1) -> None:
+    """Write the manifests of one firing of an unbounded run."""
+    for plan in plan_manifests(STREAM, window, pane, map(shard, numbers), count):
+        rewrite_manifest(store, Layout("run"), plan, count)
+
+
+def listed(store: MemoryStore) -> dict[str, list[str]]:
+    return {
+        "/".join(info.key.split("/")[-2:]).removesuffix(".manifest"): [
+            entry["url"][-13:-8] for entry in json.loads(store.get(info.key))["entries"]
+        ]
+        for info in store.list("manifests/")
+    }
+
+
+def test_firings_that_were_rolled_back_are_withdrawn(store: MemoryStore) -> None:
+    """After a restore the same records fall into fewer firings: the last of the earlier ones would list them again."""
+    for pane in range(4):
+        fire(store, pane, pane)
+    fire(store, 1, 4, window=OTHER_WINDOW)
+    fire(store, 0, 5, window="")
+    fire(store, 2, 2, 3)
+    assert listed(store) == {
+        "clicks/0-00000-of-00001": ["00005"],
+        f"{WINDOW}/0-00000-of-00001": ["00000"],
+        f"{WINDOW}/1-00000-of-00001": ["00001"],
+        f"{WINDOW}/2-00000-of-00001": ["00002", "00003"],
+        f"{OTHER_WINDOW}/1-00000-of-00001": ["00004"],
+    }
+    fire(store, 0, 6, window="")
+    assert len(listed(store)) == 5, "the global window's manifests lie above those of other windows"
+
+
+def test_a_firing_that_is_only_retried_withdraws_nothing(store: MemoryStore) -> None:
+    """A bundle that is delivered again may come after later firings; its list is the same then."""
+    for pane in (0, 1, 2, 1, 0):
+        fire(store, pane, pane)
+    assert list(listed(store).values()) == [["00000"], ["00001"], ["00002"]]
+
+
+def test_a_firing_in_another_number_of_parts_replaces_all_of_them(store: MemoryStore) -> None:
+    fire(store, 0, 0, 1, 2, count=3)
+    fire(store, 1, 3, count=3)
+    fire(store, 0, 0, 4, count=3)
+    assert sorted(number for numbers in listed(store).values() for number in numbers) == ["00000", "00004"]
+    assert all("of-00002" in name for name in listed(store))
 
 
 def test_a_failed_write_raises_and_leaves_nothing(store: MemoryStore) -> None:

@@ -23,6 +23,7 @@ from beam_s3box.packing import (
     REASONS,
     Capacity,
     Frame,
+    HeldInMemory,
     Move,
     Parcel,
     Pile,
@@ -138,6 +139,21 @@ def test_what_is_held_is_counted_and_never_full(segments: list[Segment], limits:
         assert capacity.full(pile.size) is None
         assert capacity.overflow(pile.size) is None
         assert bool(pile) == bool(held)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SEGMENTS, LIMITS, FRAMES)
+def test_a_pile_goes_on_from_what_lies_elsewhere(segments: list[Segment], limits: StreamLimits, frame: Frame) -> None:
+    """Made anew for each segment, from its size and the place of its segments alone, it seals the same shards."""
+    capacity = Capacity.of(limits, frame)
+    held, size, parcels = HeldInMemory(), NOTHING, []
+    for one in segments:
+        pile = Pile(capacity, held, size)
+        parcels += pile.add(one)
+        size = pile.size
+    if rest := Pile(capacity, held, size):
+        parcels.append(rest.seal(BY_INPUT_END))
+    assert parcels == pack(segments, capacity)
 
 
 @settings(max_examples=300, deadline=None)

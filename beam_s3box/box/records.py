@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from beam_s3box.errors import NotAnObjectError, RecordError
-from beam_s3box.records import NUL_CHARACTER, TOO_LARGE, RecordRules, encode_record
-from beam_s3box.routing import Refused, Router, StreamNaming
+from beam_s3box.records import NUL_CHARACTER, SCHEMA_MISMATCH, TOO_LARGE, RecordRules, encode_record
+from beam_s3box.routing import Encoders, Refused, Router, StreamNaming
 from beam_s3box.sizes import KiB
 from beam_s3box.streams import Stream
 
@@ -20,15 +20,15 @@ _BATCH_BYTES: Final = 256 * KiB
 _BATCH_ROWS: Final = 2_000
 """The same for rows that are short."""
 
-_OBJECTS_REFUSED: Final = (TOO_LARGE, NUL_CHARACTER)
+_OBJECTS_REFUSED: Final = (TOO_LARGE, NUL_CHARACTER, SCHEMA_MISMATCH)
 """Reasons that objects are refused for: everything else is no object, or can't be written as one."""
 
 
 class _RouterOfThread(threading.local):
     """A router serves one thread."""
 
-    def __init__(self, naming: StreamNaming, rules: RecordRules) -> None:
-        self.router = Router(naming, rules)
+    def __init__(self, naming: StreamNaming, rules: RecordRules, encoders: Encoders | None) -> None:
+        self.router = Router(naming, rules, encoders)
 
 
 class RecordReader:
@@ -37,13 +37,15 @@ class RecordReader:
     Args:
       stream: whose records these are.
       rules: what else makes a record unfit.
+      encoders: turn lines into what the format packs; None where it packs lines.
     """
 
-    def __init__(self, stream: Stream, rules: RecordRules) -> None:
+    def __init__(self, stream: Stream, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._rules = rules
         # a shorter line without a backslash breaks no rule, and to ask that first is cheap
         self._harmless_bytes = sys.maxsize if rules.max_bytes is None else rules.max_bytes // 2
-        self._local = _RouterOfThread(StreamNaming(stream.domain, stream.namespace), rules)
+        self._local = _RouterOfThread(StreamNaming(stream.domain, stream.namespace), rules, encoders)
+        self._packs_lines = encoders is None
 
     def line(self, record: Any) -> bytes:
         """Return one record as a line without its line break.
@@ -52,7 +54,7 @@ class RecordReader:
           NotAnObjectError: not one JSON object.
           RecordError: an object that is too large, or that Redshift can't store.
         """
-        if type(record) is dict:
+        if type(record) is dict and self._packs_lines:
             # most records: to name the stream would cost more than to encode the record
             try:
                 line = encode_record(record)

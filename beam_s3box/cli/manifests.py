@@ -42,7 +42,7 @@ def manifests_of(given: argparse.Namespace, format: Format) -> Manifests | None:
         raise ConfigurationError(f"--num_manifests={count} must be a whole number of at least 0; 0 means none")
     if count and format.copy_clause is None:
         raise ConfigurationError(
-            f"--num_manifests={count} and --format={format.name} exclude each other: COPY takes a whole array for one "
-            "row; leave --num_manifests out, or use --format=json-lines"
+            f"--num_manifests={count} and --format={format.name} exclude each other: COPY can't load rows "
+            "from it; leave --num_manifests out, or use --format=json-lines"
         )
     return Manifests(given.manifest_scope, count) if count else None

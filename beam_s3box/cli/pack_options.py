@@ -17,11 +17,11 @@ from beam_s3box.cli.s3 import (
     credentials_of,
     settings_of,
 )
-from beam_s3box.cli.shards import SHARDS_TITLE, add_shard_arguments, limits_of
+from beam_s3box.cli.shards import SHARDS_TITLE, add_shard_arguments, format_of, limits_of
 from beam_s3box.cli.speech import SPEECH_TITLE, add_speech_arguments
 from beam_s3box.cli.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import format_named
+from beam_s3box.formats import settled
 from beam_s3box.layout import Layout
 from beam_s3box.limits import limits_by_stream
 from beam_s3box.packer import PackPlan
@@ -69,7 +69,7 @@ PACK_PARSER: Final = CommandParser(
 
 
 def plan_of(given: argparse.Namespace) -> PackPlan:
-    """Return the plan that the options describe; nothing is connected or read but the file of limits.
+    """Return the plan that the options describe; nothing is connected or read but the files of limits and schemas.
 
     Raises:
       ConfigurationError: an option is missing or can't work.
@@ -77,7 +77,7 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
     if not given.destination:
         raise ConfigurationError("the destination is missing: say where to write, as pack s3://bucket/prefix")
     naming, settings, credentials = naming_of(given), settings_of(given), credentials_of(given)
-    format = format_named(given.format)
+    format = format_of(given)
     manifests = manifests_of(given, format)
     run_id = new_run_id() if given.run_id is None else check_run_id(given.run_id)
     store = open_store(given.destination, settings, credentials)
@@ -85,7 +85,7 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
     return PackPlan(
         store=store,
         layout=layout,
-        format=format,
+        format=settled(format, for_redshift=manifests is not None),
         naming=naming,
         rules=record_rules(for_redshift=manifests is not None, max_record_bytes=max_record_bytes_of(given)),
         limits_of=limits_by_stream(limits_of(given)),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import FORMATS
+from beam_s3box.formats import AVRO, FORMAT_NAMES, Format, format_named
 from beam_s3box.limits import DEFAULT_OBJECT_BYTES, Limits, StreamLimits, limits_from_json
 from beam_s3box.sizes import MiB, parse_size
 
@@ -18,8 +18,16 @@ SHARDS_TITLE: Final = "Shards: their format, and when one is full (SIZE: 100000,
 
 def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options; whichever limit is met first ends a shard."""
+    parser.add_argument("--format", choices=FORMAT_NAMES, default="json-lines", help="of a shard (default: json-lines)")
     parser.add_argument(
-        "--format", choices=tuple(FORMATS), default="json-lines", help="of a shard (default: json-lines)"
+        "--avro_schema",
+        metavar="FILE",
+        help="of the records of --format=avro, as JSON: one schema, or an object of schemas by stream: "
+        '{"domain/*": {"type": "record", ...}}; a record that does not fit is a bad record. --num_manifests=0 keeps '
+        "logical types; with manifests they are written as text, because COPY knows none of them",
+    )
+    parser.add_argument(
+        "--avro_codec", choices=("null", "deflate", "snappy"), help="of the blocks of --format=avro (default: deflate)"
     )
     parser.add_argument(
         "--object_size_limit",
@@ -37,6 +45,24 @@ def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
         "an exact name goes before wildcards, of which the first counts, and '*' last; what an entry leaves out, "
         "and streams without an entry, are as the options above say",
     )
+
+
+def format_of(given: argparse.Namespace) -> Format:
+    """Return the format of a shard.
+
+    Raises:
+      ConfigurationError: Avro without a schema or with a bad one, or options of Avro beside another format.
+    """
+    if given.format != AVRO:
+        for name in ("avro_schema", "avro_codec"):
+            if getattr(given, name) is not None:
+                raise ConfigurationError(f"--{name} and --format={given.format} exclude each other: give --format=avro")
+        return format_named(given.format)
+    if given.avro_schema is None:
+        raise ConfigurationError("--format=avro needs a schema: write one to a file and give --avro_schema=FILE")
+    from beam_s3box.formats import AvroFormat, read_avro_schemas  # most runs need no fastavro
+
+    return AvroFormat(read_avro_schemas(given.avro_schema), codec=given.avro_codec or "deflate")
 
 
 def limits_of(given: argparse.Namespace) -> Limits:

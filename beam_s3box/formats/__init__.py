@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats.base import Format
+from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, format_of, settled
 from beam_s3box.formats.json_text import JSON_ARRAY, JSON_LINES, JsonText
 
+if TYPE_CHECKING:
+    from beam_s3box.formats.avro import AvroFormat
+    from beam_s3box.formats.avro_inference import avro_schema_of
+    from beam_s3box.formats.avro_schemas import read_avro_schemas
+
 FORMATS: dict[str, Format] = {format.name: format for format in (JSON_LINES, JSON_ARRAY)}
-"""Formats by the name that users write."""
+"""Formats that need nothing beside their name, by the name that users write."""
 
-__all__ = ["FORMATS", "JSON_ARRAY", "JSON_LINES", "Format", "JsonText", "format_named"]
+AVRO = "avro"
+"""The format that needs a schema."""
+
+FORMAT_NAMES = (*FORMATS, AVRO)
+"""All names."""
+
+_AVRO_HOMES = {"AvroFormat": "avro", "avro_schema_of": "avro_inference", "read_avro_schemas": "avro_schemas"}
+"""Imported when first used: most writes need no fastavro."""
+
+__all__ = [
+    "AVRO",
+    "FORMATS",
+    "FORMAT_NAMES",
+    "JSON_ARRAY",
+    "JSON_LINES",
+    "AvroFormat",
+    "Encoder",
+    "Format",
+    "JsonText",
+    "SchemaFormat",
+    "avro_schema_of",
+    "encoders_of",
+    "format_named",
+    "format_of",
+    "read_avro_schemas",
+    "settled",
+]
 
 
-def format_named(format: str | Format) -> Format:
+def format_named(format: str | Format, *, finds_schema: bool = False) -> Format:
     """Return the format of that name, or the format itself.
 
+    Args:
+      format: its name, or a format.
+      finds_schema: whether the caller finds the schema of `"avro"`, which the name alone does not give.
+
     Raises:
-      ConfigurationError: no such format.
+      ConfigurationError: no such format, or one that needs a schema.
     """
     if not isinstance(format, str):
         return format
+    if format == AVRO:
+        return _avro(finds_schema)
     if format not in FORMATS:
-        raise ConfigurationError(f"format={format!r} is not known; known are {', '.join(sorted(FORMATS))}")
+        raise ConfigurationError(f"format={format!r} is not known; known are {', '.join(sorted(FORMAT_NAMES))}")
     return FORMATS[format]
+
+
+def _avro(finds_schema: bool) -> Format:
+    from beam_s3box.formats import avro
+
+    if not finds_schema:
+        raise ConfigurationError(avro.NO_SCHEMA)
+    return avro.AvroFormat()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _AVRO_HOMES:
+        raise AttributeError(f"module 'beam_s3box.formats' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"beam_s3box.formats.{_AVRO_HOMES[name]}"), name)

@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
 from beam_s3box.transforms.windowing import window_into
 from beam_s3box.transforms.windows import Windows, restoring
@@ -17,7 +17,11 @@ from beam_s3box.transforms.windows import Windows, restoring
 def window_each() -> beam.WindowInto:
     """Return the step into the global window where no element waits for another, and none is ever too late."""
     return beam.WindowInto(
-        GlobalWindows(), trigger=Repeatedly(AfterCount(1)), accumulation_mode=AccumulationMode.DISCARDING
+        GlobalWindows(),
+        trigger=Repeatedly(AfterCount(1)),
+        accumulation_mode=AccumulationMode.DISCARDING,
+        # at the end of this window the watermark would have left every element behind
+        timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST,
     )
 
 

@@ -13,6 +13,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.dead_letters import accept_dead_letter
+from beam_s3box.formats import encoders_of
 from beam_s3box.lanes import by_lane, lane_of
 from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
@@ -45,7 +46,7 @@ class EncodeSegments(beam.DoFn):
         """Check that the run may write, and prepare what lives as long as the worker."""
         if self._plan.check_run:
             self._plan.claim.check(self._plan.store)
-        self._router = Router(self._plan.naming, self._plan.rules)
+        self._router = Router(self._plan.naming, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from beam_s3box.formats import format_of
 from beam_s3box.packing import BY_INPUT_END, Capacity, Pile
 from beam_s3box.shards import SealedShard, Segment
 from beam_s3box.streams import Stream
@@ -44,7 +45,7 @@ class _CutShards(beam.DoFn):
         """Cut the segments of one stream and lane while iterating: no more than one shard is held."""
         (domain, namespace, lane), segments = element
         stream, origin, name = Stream(domain, namespace), _ORIGIN.format(lane), self._plan.windows.name(window)
-        pile = Pile(Capacity.of(self._plan.limits_of(stream), self._plan.format.frame))
+        pile = Pile(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).frame))
         sequence = 0
         for segment in segments:
             for parcel in pile.add(Segment(*segment)):

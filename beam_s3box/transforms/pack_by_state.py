@@ -17,6 +17,7 @@ from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box import metrics
+from beam_s3box.formats import format_of
 from beam_s3box.packing import BY_SECONDS, Capacity
 from beam_s3box.runs import new_token
 from beam_s3box.shards import SealedShard, Segment
@@ -205,7 +206,7 @@ class _PackByState(beam.DoFn):
     def _buffer(self, key: Key, state: BufferState, segments: Any) -> WindowBuffer:
         plan, stream = self._plan, _stream_of(key)
         window = plan.windows.name(plan.windows.decode(key[3]))
-        capacity = Capacity.of(plan.limits_of(stream), plan.format.frame)
+        capacity = Capacity.of(plan.limits_of(stream), format_of(plan.format, stream).frame)
         return WindowBuffer(stream, window, state, _HeldInState(segments, self._counts), capacity)
 
     def _read(self, cell: Any) -> BufferState | None:

@@ -18,7 +18,7 @@ class WritePlan(RunPlan):
       windows: of the write.
       lanes: keys that the records of one stream are spread over.
       seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
-      replace_manifests: whether a pane's manifest that is written again takes the place of the earlier one.
+      replace_manifests: whether a runner may go back and write the manifests of a firing again, as in unbounded runs.
     """
 
     check_run: bool

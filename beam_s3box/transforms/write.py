@@ -17,7 +17,7 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import HALF
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format, format_named
+from beam_s3box.formats import AVRO, Format, format_named, settled
 from beam_s3box.lanes import check_lanes
 from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
 from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
@@ -28,6 +28,7 @@ from beam_s3box.runs import check_run_id, new_run_id, new_token
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.carry import ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
@@ -98,7 +99,9 @@ class WriteToS3Box(beam.PTransform):
       stream: a function from the record, as a mapping, to (domain, namespace).
       limits: of a shard: a StreamLimits, a mapping from patterns such as `"web/*"`, or a function of the stream.
         Default: objects of 64 MiB.
-      format: `"json-lines"`, `"json-array"`, or a Format.
+      format: `"json-lines"`, `"json-array"`, `"avro"` (its schema is that of the elements' type), or a Format such as
+        AvroFormat(schema). A record that does not fit is a dead letter. With manifests, logical types are written as
+        text, because COPY knows none; without, they are kept.
       manifests: Manifests, or None for none; `"auto"`: one per stream if COPY can load the format.
       run_id: names the run in every key; default: a new one that sorts by time, made here.
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
@@ -152,8 +155,10 @@ class WriteToS3Box(beam.PTransform):
         self._naming = StreamNaming(domain, namespace, domain_field, namespace_field, stream)
         self._limits = limits if limits is not None else StreamLimits()
         self._limits_of = limits_by_stream(self._limits)
-        self._format = format_named(format)
-        self._manifests = _manifests_for(self._format, manifests)
+        given = format_named(format, finds_schema=True)
+        self._manifests = _manifests_for(given, manifests)
+        self._finds_schema = format == AVRO
+        self._format = settled(given, for_redshift=self._manifests is not None)
         self._rules = record_rules(for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes)
         self._given_run_id = run_id
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
@@ -173,10 +178,11 @@ class WriteToS3Box(beam.PTransform):
         """Return the shards, manifests and dead letters of the records."""
         is_stateful = self._is_stateful(records)
         check_engine(records, stateful=is_stateful)
+        format = self._format_for(records)
         windowing = self._windowing.apply_to(records)
         if self._windowing.changes():
             records = records | "WindowRecords" >> window_into(windowing)
-        plan = self._plan(records.pipeline, windowing, stateful=is_stateful, bounded=records.is_bounded)
+        plan = self._plan(records.pipeline, format, windowing, stateful=is_stateful, bounded=records.is_bounded)
         encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
             SHARDS, DEAD_LETTERS, main="rests"
         )
@@ -230,14 +236,25 @@ class WriteToS3Box(beam.PTransform):
             | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, ShardFile)
         )
 
-    def _plan(self, pipeline: beam.Pipeline, windowing: Windowing, *, stateful: bool, bounded: bool) -> WritePlan:
+    def _format_for(self, records: beam.PCollection[Any]) -> Format:
+        """Return the format, with the schema that the elements' type says where only its name was given."""
+        if not self._finds_schema:
+            return self._format
+        from beam_s3box.formats import AvroFormat
+
+        schema = avro_schema_of_elements(records.element_type, keyed=self._naming.is_keyed)
+        return AvroFormat(schema, for_redshift=self._manifests is not None)
+
+    def _plan(
+        self, pipeline: beam.Pipeline, format: Format, windowing: Windowing, *, stateful: bool, bounded: bool
+    ) -> WritePlan:
         settings = settings_with_options(self._s3 or S3Settings(), pipeline.options.view_as(S3Options))
         store = open_store(self._destination, settings, credentials_of_options)
         layout = Layout.below(store.root, self.run_id, self._key_template)
         return WritePlan(
             store=store,
             layout=layout,
-            format=self._format,
+            format=format,
             naming=self._naming,
             rules=self._rules,
             limits_of=self._limits_of,
@@ -278,8 +295,8 @@ def _manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None
         raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, None or 'auto'")
     if manifests is not None and format.copy_clause is None:
         raise ConfigurationError(
-            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY takes a whole array for one "
-            "row; use format='json-lines', or manifests=None"
+            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY can't load rows "
+            "from it; use format='json-lines', or manifests=None"
         )
     return manifests
 

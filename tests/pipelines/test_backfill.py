@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import pathlib
 import socket
@@ -11,9 +12,11 @@ import orjson
 import pytest
 
 from beam_s3box.stores import MemoryStore, Store, open_store
-from pipelines.backfill_job import Job, _tell
-from pipelines.report import RunReport
+from pipelines.backfill_job import PARSER
+from pipelines.job import Job, _tell
+from pipelines.summary import summary_key
 from pipelines.tool_logging import ToolLog
+from pipelines.write_options import write_of
 from tools.seaweedfs import REGION, Identity, Server
 
 NAMING = ("--domain_field=d", "--namespace_field=n")
@@ -271,12 +274,9 @@ def test_an_unknown_runner_is_refused(backfill: Run, records: str) -> None:
 
 
 def test_records_that_are_missing_fail_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    summary = orjson.dumps({"run_id": "r", "records_listed": 4, "dead_letters": 0, "streams": [], "manifests": []})
-    job: Any = Job(None, _Written(MemoryStore("missing")), None)  # type: ignore[arg-type]
-    assert _tell(RunReport.of_summary(summary, 5), job, ToolLog()) == 1
+    summary = {"run_id": "r", "records_listed": 4, "dead_letters": 0, "streams": [], "manifests": []}
+    write = write_of(PARSER.parse(["--output=memory://missing", "--domain=d", "--namespace=n", "--run_id=r"]))
+    body = orjson.dumps(summary | {"read": {"records_read": 5}})
+    write.store.put(summary_key("r"), body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json")
+    assert _tell(Job(None, write), None, ToolLog()) == 1
     assert "error: records are missing or doubled: 5 records read ≠ 4 listed" in capsys.readouterr().err
-
-
-class _Written:
-    def __init__(self, store: Store) -> None:
-        self.store = store

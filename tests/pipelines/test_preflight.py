@@ -10,7 +10,7 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
 from beam_s3box.layout import Layout
 from pipelines.backfill_job import PARSER
-from pipelines.preflight import check_destination, check_input, check_report
+from pipelines.preflight import check_destination, check_given, check_input, check_report
 from pipelines.write_options import Write, write_of
 from tools.seaweedfs import REGION, Identity, Server
 
@@ -56,7 +56,7 @@ def test_a_folder_that_can_not_be_one_is_refused(tmp_path: pathlib.Path) -> None
 @pytest.mark.parametrize("patterns", [None, []])
 def test_no_input_is_refused(patterns: list[str] | None) -> None:
     with pytest.raises(ConfigurationError, match="--input is missing"):
-        check_input(patterns, PARSER.parse([]))
+        check_given(patterns)
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "none*.jsonl", "folder"])

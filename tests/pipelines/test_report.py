@@ -3,6 +3,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from types import SimpleNamespace
+from typing import Any
+
+from apache_beam.metrics.monitoring_infos import int64_user_counter
+from apache_beam.portability.api import beam_job_api_pb2
+from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 
 from beam_s3box.cli.tallies import Tally, render_summary
 from pipelines.report import RunReport, StreamTotals, counted, records_in_of
@@ -110,6 +115,23 @@ class Result:
 def test_committed_counts_go_before_attempted_ones() -> None:
     assert counted(Result()) == {"records_in": 7, "shards": 0}
     assert records_in_of(Result()) == 7
+
+
+class JobService:
+    """A job server whose counter has grown each time it is asked."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def GetJobMetrics(self, _: object) -> Any:
+        self._asked += 1
+        counter = int64_user_counter("beam_s3box", "records_in", self._asked, ptransform="Read")
+        return beam_job_api_pb2.GetJobMetricsResponse(metrics=beam_job_api_pb2.MetricResults(attempted=[counter]))
+
+
+def test_a_job_server_is_asked_anew_each_time() -> None:
+    result = PortableResult(JobService(), "job", (), ())
+    assert [records_in_of(result), records_in_of(result)] == [1, 2]
 
 
 def test_a_summary_is_no_other_runs_record() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.child_output import children_silent
 from pipelines.tool_logging import tool_logging
+from tests.pipelines.conftest import ROOT
 
 
 def test_messages_are_one_line_with_their_level(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +32,34 @@ def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys: pyt
     error = capsys.readouterr().err
     assert "in debug" in error
     assert "in warning" not in error
+
+
+def test_servers_that_a_runner_starts_are_as_quiet_as_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    starter, worker, prism = map(
+        logging.getLogger, ("apache_beam.utils.subprocess_server", "SdkWorker@1", "PrismRunner")
+    )
+    worker.setLevel(logging.DEBUG)  # as Beam does
+    for level in ("warning", "debug"):
+        with tool_logging() as log:
+            log.set_level(level)
+            starter.warning("starting in %s", level)
+            worker.info("chatter in %s", level)
+            worker.warning("the user's own in %s", level)
+            prism.error("stage failed in %s", level)
+    lines = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    own, in_debug = "the user's own in warning", ("starting", "chatter", "the user's own", "stage failed")
+    assert lines == [own, *(f"{text} in debug" for text in in_debug)]
+
+
+def test_a_process_ends_without_a_word_of_the_servers_it_stops() -> None:
+    program = (
+        "import atexit, logging\n"
+        "atexit.register(logging.getLogger('apache_beam.utils.subprocess_server').warning, 'destroying')\n"
+        "from pipelines.entry import run_command\n"
+        "run_command(lambda arguments, log: 0, None)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_errors_of_others_are_shown_with_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -374,10 +374,10 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
         ({"domain": "a"}, "domain is given and namespace is not"),
         ({"domain": "a", "domain_field": "b", "namespace": "c"}, "domain='a' and domain_field='b' exclude each other"),
         ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and then neither"),
-        ({"format": "parquet"}, "format='parquet' is not known; known are json-array, json-lines"),
+        ({"format": "parquet"}, "format='parquet' is not known; known are avro, json-array, json-lines"),
         (
             {"format": "json-array", "manifests": Manifests()},
-            "exclude each other: COPY takes a whole array for one row",
+            "exclude each other: COPY can't load rows from it",
         ),
         ({"manifests": 3}, "manifests=3 must be a Manifests, None or 'auto'"),
         ({"limits": 5}, "limits=5 must be a StreamLimits"),

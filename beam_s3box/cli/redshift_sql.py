@@ -1,0 +1,217 @@
+"""`copy-sql` and `create-table`: the statements for a manifest, printed. Nothing is sent to Redshift."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
+
+from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.options import PARAMETERS, CommandParser, Section, actions_of, as_flags
+from beam_s3box.cli.s3 import (
+    REACHING_TITLE,
+    add_s3_reaching_arguments,
+    add_s3_writing_arguments,
+    credentials_of,
+    settings_of,
+)
+from beam_s3box.cli.tell import end
+from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.formats import AVRO, FORMATS
+from beam_s3box.redshift import Column, copy_sql, create_table_sql, infer_columns, mapping_of
+from beam_s3box.redshift.sources import StoreReader
+
+_OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
+_BY_KEY = (None, "auto", "auto ignorecase")
+"""Mappings with which the keys tell the columns."""
+
+_STATUPDATE: Final[Mapping[str, bool | None]] = {"on": True, "off": False, "default": None}
+_COMPUPDATE: Final[Mapping[str, bool | Literal["preset"] | None]] = {**_STATUPDATE, "preset": "preset"}
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the manifest and the table."""
+    parser.add_argument("manifest", metavar="MANIFEST", nargs="?", help="its URL, as s3://bucket/prefix/x.manifest")
+    parser.add_argument("--redshift_table", metavar="SCHEMA.TABLE", help="the table")
+
+
+def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how columns are found in the shards."""
+    parser.add_argument(
+        "--sample", metavar="N", type=int, help="look at about so many records only (default: at all of the manifest)"
+    )
+    parser.add_argument(
+        "--exclude", metavar="KEY,KEY2", help="keys that become no column (default: every key becomes one)"
+    )
+    parser.add_argument(
+        "--ignore_case",
+        action="store_true",
+        default=False,
+        help="keys that differ in case only are one column (default: an error)",
+    )
+
+
+def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of COPY."""
+    parser.add_argument(
+        "--redshift_iam_role",
+        metavar="ARN",
+        help="role that reads the bucket, several parted by commas to be assumed one after the other, or default",
+    )
+    parser.add_argument("--columns", metavar="NAME,NAME2", help="columns to fill (default: those of the shards' keys)")
+    parser.add_argument(
+        "--mapping",
+        metavar="HOW",
+        help="auto, 'auto ignorecase', noshred, or the URL of a jsonpaths file (default: what the keys need; with "
+        "--columns auto)",
+    )
+    loadable = [*(name for name, format in FORMATS.items() if format.copy_clause), AVRO]
+    parser.add_argument(
+        "--format", choices=loadable, default=loadable[0], help=f"of the shards (default: {loadable[0]})"
+    )
+    parser.add_argument("--truncatecolumns", action="store_true", default=False, help="cut texts that are too long")
+    parser.add_argument("--acceptinvchars", metavar="CHARACTER", help="stands for what is no UTF-8 (default: it fails)")
+    parser.add_argument("--maxerror", metavar="N", type=int, help="fail at this many bad rows (default: at the first)")
+    parser.add_argument(
+        "--compupdate",
+        choices=tuple(_COMPUPDATE),
+        default="off",
+        help="choose encodings (default: off)",
+    )
+    parser.add_argument(
+        "--statupdate", choices=tuple(_STATUPDATE), default="off", help="count statistics (default: off)"
+    )
+    parser.add_argument("--noload", action="store_true", default=False, help="check the files, and load nothing")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of CREATE TABLE."""
+    parser.add_argument("--dist_style", choices=("auto", "even", "all", "key"), help="(default: what Redshift chooses)")
+    parser.add_argument("--dist_key", metavar="COLUMN", help="column that says where a row lies")
+    parser.add_argument("--sort_keys", metavar="COLUMN,COLUMN2", help="columns that rows are sorted by")
+
+
+COPY_PARSER: Final = CommandParser(
+    "s3box copy-sql",
+    "MANIFEST --redshift_table=SCHEMA.TABLE --redshift_iam_role=ARN [OPTIONS]",
+    "Prints the COPY that loads a manifest. Without --columns the shards are read for their keys. With "
+    "--s3_region_name the COPY names the bucket's region. Exit codes: 0 printed; 1 the shards can't be read; 2 an "
+    "option can't work.",
+    (
+        Section("Manifest and table", add_target_arguments),
+        Section("COPY", add_copy_arguments),
+        Section("Columns from the shards", add_inference_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+    ),
+)
+"""The command line of `copy-sql`."""
+
+CREATE_PARSER: Final = CommandParser(
+    "s3box create-table",
+    "MANIFEST --redshift_table=SCHEMA.TABLE [OPTIONS]",
+    "Prints the CREATE TABLE for the records of a manifest, whose shards are read for their keys and types. Exit "
+    "codes: 0 printed; 1 the shards can't be read; 2 an option can't work.",
+    (
+        Section("Manifest and table", add_target_arguments),
+        Section("CREATE TABLE", add_table_arguments),
+        Section("Columns from the shards", add_inference_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+    ),
+)
+"""The command line of `create-table`."""
+
+
+def run_copy_sql(arguments: Sequence[str], log: ToolLog) -> int:
+    """Print the COPY and return the exit code."""
+    return _run(COPY_PARSER, _copy_sql, arguments, log)
+
+
+def run_create_table(arguments: Sequence[str], log: ToolLog) -> int:
+    """Print the CREATE TABLE and return the exit code."""
+    return _run(CREATE_PARSER, _create_table_sql, arguments, log)
+
+
+def _run(
+    parser: CommandParser,
+    statement_of: Callable[[argparse.Namespace], str],
+    arguments: Sequence[str],
+    log: ToolLog,
+) -> int:
+    text = parser.help_asked(arguments)
+    if text is not None:
+        print(text, end="")
+        return 0
+    try:
+        given = parser.parse(arguments)
+        log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+        print(f"{statement_of(_checked(given))};")
+    except S3BoxError as exc:
+        code = 2 if isinstance(exc, ConfigurationError) else 1
+        return end(code, as_flags(str(exc), parser.names, _OWN_PARAMETERS), log)
+    return 0
+
+
+def _checked(given: argparse.Namespace) -> argparse.Namespace:
+    if not given.manifest:
+        raise ConfigurationError("the manifest is missing: give its URL, as s3://bucket/prefix/x.manifest")
+    if not given.redshift_table:
+        raise ConfigurationError("--redshift_table is missing: give the table as schema.table")
+    return given
+
+
+def _copy_sql(given: argparse.Namespace) -> str:
+    names, mapping = _words(given.columns), given.mapping
+    if not names and mapping in _BY_KEY:
+        columns = _columns_of(given)
+        names, mapping = [column.name for column in columns], _check_mapping(mapping, mapping_of(columns))
+    return copy_sql(
+        given.manifest,
+        given.redshift_table,
+        columns=names,
+        iam_role=given.redshift_iam_role,
+        region=given.s3_region_name,
+        format=given.format,
+        mapping=mapping or "auto",
+        truncatecolumns=given.truncatecolumns,
+        acceptinvchars=given.acceptinvchars or False,
+        maxerror=given.maxerror,
+        compupdate=_COMPUPDATE[given.compupdate],
+        statupdate=_STATUPDATE[given.statupdate],
+        noload=given.noload,
+    )
+
+
+def _create_table_sql(given: argparse.Namespace) -> str:
+    return create_table_sql(
+        given.redshift_table,
+        _columns_of(given),
+        dist_style=given.dist_style,
+        dist_key=given.dist_key,
+        sort_keys=_words(given.sort_keys),
+    )
+
+
+def _columns_of(given: argparse.Namespace) -> list[Column]:
+    """Return the columns of the shards that the manifest lists."""
+    unasked = {action.dest: action.default for action in actions_of(add_s3_writing_arguments)}
+    settings = settings_of(argparse.Namespace(**unasked, **vars(given)))  # nothing is written here
+    return infer_columns(
+        given.manifest,
+        ignore_case=given.ignore_case,
+        exclude=_words(given.exclude),
+        sample=given.sample,
+        fetch=StoreReader(settings, credentials_of(given)),
+    )
+
+
+def _check_mapping(given: str | None, needed: str) -> str:
+    if given == "auto" and needed != given:
+        raise ConfigurationError(
+            "--mapping=auto would leave columns empty, without a word: keys have capital letters, and names of columns "
+            "have none; leave --mapping out"
+        )
+    return given or needed
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in text.split(",")] if text else []

@@ -1,0 +1,36 @@
+"""Options of Flink's job server that decide whether records are lost, which Beam's Python side does not know."""
+
+from __future__ import annotations
+
+import argparse
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.runners import is_flink
+
+
+class FlinkOptions(PipelineOptions):
+    """Checkpoints on Flink."""
+
+    title = "Flink: how it recovers"
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--checkpointing_interval",
+            metavar="MILLISECONDS",
+            type=int,
+            help="between two checkpoints, from which a job that fails goes on (default: the cluster's, else none)",
+        )
+        parser.add_argument(
+            "--finish_bundle_before_checkpointing",
+            action="store_true",
+            default=None,
+            help="this job sets it itself: without it, a checkpoint forgets what a bundle holds",
+        )
+
+
+def keep_whole_on_flink(options: PipelineOptions) -> None:
+    """Set what Flink would lose records without; always, as a cluster's own configuration may begin checkpoints."""
+    if is_flink(options):
+        options.view_as(FlinkOptions).finish_bundle_before_checkpointing = True

@@ -1,0 +1,150 @@
+"""What every job does: reads its command line, prepares, runs to the end or hands over, and tells what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.runners.runner import PipelineResult
+
+from beam_s3box.cli.tell import end, tell
+from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
+from beam_s3box.transforms.write import WriteToS3BoxResult
+from pipelines.child_output import children_silent
+from pipelines.failures import reason_of, was_interrupted
+from pipelines.options import OptionParser
+from pipelines.progress import Progress, shown
+from pipelines.read_counts import ReadCount
+from pipelines.report import records_in_of
+from pipelines.runners import is_flink, runner_of, starts_processes
+from pipelines.running import handed_over, run_to_end
+from pipelines.speech_options import SpeechOptions
+from pipelines.summary import WriteSummary, is_summed_up, read_summary
+from pipelines.tool_logging import ToolLog
+from pipelines.write_options import Write
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """A job that is ready to run.
+
+    Attributes:
+      pipeline: all of its steps.
+      write: what is written, and where.
+      report: path of the report, if one is asked for.
+      is_endless: whether the pipeline has no end of its own, and so no totals.
+    """
+
+    pipeline: beam.Pipeline
+    write: Write
+    report: str | None = None
+    is_endless: bool = False
+
+
+Prepare: TypeAlias = Callable[[PipelineOptions, ToolLog], Job]
+
+
+def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], log: ToolLog) -> int:
+    """Run the job that the arguments describe and return its exit code.
+
+    Args:
+      parser: of its command line.
+      prepare: makes the job, after all that can be checked before its work was.
+      arguments: options.
+      log: the messages.
+    """
+    text = parser.help_asked(arguments)
+    if text is not None:
+        print(text, end="")
+        return 0
+    try:
+        job = prepare(parser.parse(arguments), log)
+    except S3BoxError as exc:
+        return end(2, parser.as_flags(str(exc)), log)
+    return _execute(job, parser, log)
+
+
+def set_up(options: PipelineOptions, log: ToolLog) -> None:
+    """Let this process speak as the options say, and Beam's files and our stores find the options of S3."""
+    log.set_level(options.view_as(SpeechOptions).log_level)
+    s3 = options.view_as(S3Options)
+    log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
+    FileSystems.set_options(options)
+
+
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """Return a pipeline without steps.
+
+    Raises:
+      ConfigurationError: an option of Beam's that can't work.
+    """
+    try:
+        return beam.Pipeline(runner=runner_of(options), options=options)
+    except ValueError as exc:
+        raise ConfigurationError(" ".join(str(exc).split())) from exc
+
+
+def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollection[ReadCount] | None = None) -> None:
+    """Add the step that sums up what was written, for the report.
+
+    Args:
+      write: what is written.
+      result: of the write.
+      read: counts of what was read; None where the pipeline's counters tell.
+    """
+    summary = WriteSummary(write.store, write.transform.run_id, has_manifests=write.has_manifests)
+    (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
+
+
+def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
+    progress = Progress()
+    try:
+        is_done = _end_of(job)
+        with _children(job, log), shown(progress):
+            result = job.pipeline.run()
+            handed = handed_over(result, job.pipeline.options)
+            if handed is not None:
+                print(handed)
+                return 0
+            run_to_end(result, progress, is_done)
+    except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        if was_interrupted(exc):
+            raise KeyboardInterrupt from exc
+        if log.shows_tracebacks:
+            _LOGGER.error("the pipeline failed", exc_info=True)
+        return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
+    if job.is_endless:
+        print(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
+        return 0
+    return _tell(job, result, log)
+
+
+def _end_of(job: Job) -> Callable[[], bool] | None:
+    """Return the function that says whether all is written, where a job whose input has ended may stay idle."""
+    # asked before it runs: Beam then forgets the runner's name
+    if job.is_endless or not is_flink(job.pipeline.options):
+        return None
+    return lambda: is_summed_up(job.write.store, job.write.transform.run_id)
+
+
+def _children(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
+    """Return what keeps worker processes on this machine from talking over the job."""
+    silent = starts_processes(job.pipeline.options) and not log.shows_tracebacks
+    return children_silent() if silent else contextlib.nullcontext()
+
+
+def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
+    try:
+        summary = read_summary(job.write.store, job.write.transform.run_id, lambda: records_in_of(result))
+    except StoreError as exc:
+        return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+    code = tell("pipeline", summary.report, job.write.store, job.report, log)
+    if summary.note:
+        print(summary.note)
+    return code

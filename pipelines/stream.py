@@ -1,0 +1,39 @@
+r"""Write files of JSON lines to S3 as they appear: gzip JSON shards by stream, and manifests for Redshift's COPY.
+
+    python -m pipelines.stream --input='s3://bucket/landing/*.jsonl' --output=s3://bucket/prefix \
+        --domain_field=carrier --namespace_field=origin --timestamp_field=time --window=fixed:300 \
+        --runner=FlinkRunner --flink_master=localhost:8081
+
+It runs until it is drained, cancelled or fails; with --stop_after it ends by itself.
+
+Exit codes: 0 every record is in a listed shard or among the dead letters, or the job runs on elsewhere, or its template
+is written; 1 the pipeline failed, or records are missing; 2 nothing was begun, because an option, the input or the
+destination can't work; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pipelines.entry import run_command
+from pipelines.tool_logging import ToolLog
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the streaming job and return its exit code.
+
+    Args:
+      argv: options without the program's name; default: the command line's.
+    """
+    return run_command(_run, argv)
+
+
+def _run(arguments: Sequence[str], log: ToolLog) -> int:
+    from pipelines.stream_job import run
+
+    return run(arguments, log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""Loads into the stand-in with the real driver and the real boto3: modes, outcomes, errors."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from beam_s3box.errors import (
+    CopyError,
+    KeyValuesError,
+    LoadError,
+    ManifestReplacedError,
+    ObjectNotFoundError,
+    RowCountError,
+)
+from beam_s3box.redshift.loader import RedshiftLoader
+from tests.redshift.load.conftest import Warehouse, clicks
+
+Make = Callable[..., RedshiftLoader]
+
+
+@pytest.fixture(params=["redshift_connector", "data-api"])
+def make(request: pytest.FixtureRequest, warehouse: Warehouse) -> Make:
+    """Make loaders over the driver, and over the Data API."""
+    if request.param == "data-api":
+        return lambda **settings: warehouse.loader(warehouse.data_api(), **settings)
+    return lambda **settings: warehouse.loader(**settings)
+
+
+def test_a_manifest_is_loaded_once(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1, 2), clicks(3))
+    result = make().load(manifest, "clicks")
+    assert (result.outcome, result.table, result.loaded, result.records) == (
+        "loaded",
+        "public.clicks",
+        (manifest.url,),
+        3,
+    )
+    result = make().load(manifest.url, "public.Clicks")
+    assert (result.outcome, result.skipped) == ("already-loaded", (manifest.url,))
+    assert warehouse.rows("SELECT id, name FROM clicks ORDER BY id") == [(1, "x1"), (2, "x2"), (3, "x3")]
+    assert warehouse.rows("SELECT table_schema, table_name, manifest_url, records, mode FROM beam_s3box_loads") == [
+        ("public", "clicks", manifest.url, 3, "append")
+    ]
+    ((when,),) = warehouse.rows("SELECT loaded_at FROM beam_s3box_loads")
+    assert isinstance(when, datetime.datetime)
+
+
+def test_the_same_manifest_goes_into_two_tables(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute("CREATE SCHEMA web", "CREATE TABLE web.clicks (id INTEGER)", "CREATE TABLE others (id INTEGER)")
+    manifest = warehouse.manifest(clicks(1))
+    for table in ("clicks", "web.clicks", "others"):
+        assert make().load(manifest, table).outcome == "loaded"
+        assert warehouse.ids(table) == [1]
+    assert warehouse.rows("SELECT COUNT(*) FROM web.beam_s3box_loads") == [(1,)]
+
+
+def test_a_ledger_may_be_the_tables_own(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1))
+    loader = make(ledger="loads_of_{table}")
+    assert [loader.load(manifest, "clicks").outcome for _ in range(2)] == ["loaded", "already-loaded"]
+    assert warehouse.rows("SELECT COUNT(*) FROM loads_of_clicks") == [(1,)]
+
+
+def test_several_manifests_load_together_or_not_at_all(warehouse: Warehouse, make: Make) -> None:
+    good, also, bad = (warehouse.manifest(clicks(number)) for number in (1, 2, 3))
+    warehouse.rewrite(bad, clicks(3, name="much too long for twenty "))
+    loader = make()
+    with pytest.raises(CopyError):
+        loader.load_all([good, also, bad], "clicks")
+    assert warehouse.ids() == []
+    result = loader.load_all([good, also], "clicks")
+    assert (result.records, set(result.loaded)) == (2, {good.url, also.url})
+    assert loader.load_all([also, good], "clicks").outcome == "already-loaded"
+    assert loader.load_all([], "clicks").outcome == "nothing-to-load"
+    assert warehouse.ids() == [1, 2]
+
+
+def test_truncate_puts_new_rows_in_the_place_of_all(warehouse: Warehouse, make: Make) -> None:
+    first, second = warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(3))
+    loader = make()
+    loader.load(first, "clicks", "truncate")
+    loader.load(second, "clicks", "truncate")
+    assert warehouse.ids() == [3]
+    assert loader.load(first, "clicks", "truncate").outcome == "already-loaded"
+    third = warehouse.manifest(clicks(4))
+    assert len(loader.load_all([second, third], "clicks", "truncate").loaded) == 2
+    assert warehouse.ids() == [3, 4]
+
+
+def test_upsert_replaces_rows_with_the_same_keys(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute("INSERT INTO clicks VALUES (1, 'old'), (2, 'old'), (NULL, 'none')")
+    loader = make()
+    loader.load(warehouse.manifest(clicks(2, 3, name="new")), "clicks", "upsert", "ID")
+    assert warehouse.rows("SELECT id, name FROM clicks ORDER BY id") == [
+        (1, "old"),
+        (2, "new2"),
+        (3, "new3"),
+        (None, "none"),
+    ]
+    loader.load(warehouse.manifest(clicks(2, name="new")), "clicks", "upsert", ["id", "name"])
+    assert warehouse.ids()[:3] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("records", [[{"id": None, "name": "x"}], [{"id": 1}, {"id": 1}]], ids=["null", "twice"])
+def test_keys_that_can_not_name_rows_are_refused(
+    warehouse: Warehouse, make: Make, records: list[dict[str, object]]
+) -> None:
+    warehouse.execute("INSERT INTO clicks VALUES (1, 'old')")
+    with pytest.raises(KeyValuesError, match=r"keys=\['id'\] can't name the rows for public.clicks"):
+        make().load(warehouse.manifest(records), "clicks", "upsert", "id")
+    assert warehouse.rows("SELECT name FROM clicks") == [("old",)]
+
+
+def test_the_newest_row_wins_among_the_records_and_beside_the_table(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute(
+        "CREATE TABLE state (id INTEGER, seen TIMESTAMP, name VARCHAR(20))",
+        "INSERT INTO state VALUES (1, '2026-01-05', 'newer'), (2, '2026-01-01', 'older'), (3, NULL, 'never')",
+    )
+    records: list[dict[str, object]] = [
+        {"id": number, "seen": f"2026-01-{day:02d}T00:00:00Z", "name": f"day{day}"}
+        for number in (1, 2, 3, 4)
+        for day in (2, 4, 3)
+    ]
+    records.append({"id": 4, "seen": None, "name": "unknown"})
+    make().load(warehouse.manifest(records), "state", "upsert", "id", order_by="seen")
+    assert warehouse.rows("SELECT id, name FROM state ORDER BY id") == [
+        (1, "newer"),
+        (2, "day4"),
+        (3, "day4"),
+        (4, "day4"),
+    ]
+
+
+def test_columns_that_are_not_loaded_get_their_defaults(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute("CREATE TABLE wide (id INTEGER, name VARCHAR(20), kind VARCHAR(10) DEFAULT 'web')")
+    make().load(warehouse.manifest([{"id": 1}]), "wide", columns=["id", "name"])
+    make().load(warehouse.manifest([{"id": 2}]), "wide")
+    assert warehouse.rows("SELECT id, name, kind FROM wide ORDER BY id") == [(1, None, "web"), (2, None, None)]
+
+
+def test_a_copy_that_fails_tells_file_line_column_and_reason(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([*clicks(1, 2), {"id": 3, "name": "longer than twenty bytes"}])
+    with pytest.raises(CopyError) as caught:
+        make().load(manifest, "clicks")
+    (problem,) = caught.value.problems
+    assert problem.file.startswith("s3://box/")
+    assert (problem.line, problem.column) == (3, "name")
+    assert f"{problem.file}, line 3, column name: {problem.reason}" in str(caught.value)
+    assert warehouse.ids() == []
+    assert make(truncatecolumns=True).load(manifest, "clicks").outcome == "loaded"
+
+
+def test_a_shard_that_is_gone_is_an_error_with_a_way_out(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1))
+    for info in list(warehouse.store.list("data/")):
+        warehouse.store.delete(info.key)
+    with pytest.raises(CopyError, match="has it been deleted"):
+        make().load(manifest, "clicks")
+    with pytest.raises(ObjectNotFoundError):
+        make().load(manifest.url + "x", "clicks")
+
+
+def test_fewer_rows_than_the_manifest_lists_are_refused(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1, 2))
+    listed = warehouse.store.get(manifest.key).replace(b'"record_count": 2', b'"record_count": 3')
+    digest = hashlib.sha256(listed).hexdigest()
+    warehouse.store.put(manifest.key, listed, sha256=digest, content_type="application/json", replace=True)
+    with pytest.raises(RowCountError, match="which lists 3"):
+        make().load(manifest, "clicks")
+    assert warehouse.ids() == []
+
+
+def test_a_manifest_that_was_written_anew_is_refused_and_then_loaded(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1, 2))
+    make().load(manifest, "clicks", "upsert", "id")
+    warehouse.rewrite(manifest, clicks(2, 3, name="y"))
+    with pytest.raises(ManifestReplacedError, match="on_replaced='reload' loads it again"):
+        make().load(manifest, "clicks", "upsert", "id")
+    assert make(on_replaced="skip").load(manifest, "clicks").outcome == "already-loaded"
+    assert make(on_replaced="reload").load(manifest, "clicks", "upsert", "id").outcome == "loaded"
+    assert make().load(manifest, "clicks").outcome == "already-loaded"
+    assert warehouse.rows("SELECT name FROM clicks ORDER BY id") == [("x1",), ("y2",), ("y3",)]
+    assert warehouse.rows("SELECT COUNT(*) FROM beam_s3box_loads") == [(1,)]
+
+
+def test_a_missing_table_is_named(warehouse: Warehouse, make: Make) -> None:
+    with pytest.raises(LoadError, match=r"table='public.nowhere' is not there: create it"):
+        make().load(warehouse.manifest(clicks(1)), "nowhere")
+    with pytest.raises(LoadError, match=r"table='public.nowhere' is not there: create it"):
+        make().load(warehouse.manifest(clicks(1)), "nowhere", columns=["id"])
+
+
+def test_columns_are_asked_for_and_statements_run(warehouse: Warehouse, make: Make) -> None:
+    loader = make()
+    assert loader.columns("clicks") == ["id", "name"]
+    loader.execute("CREATE TABLE made (id INTEGER)", "ALTER TABLE made ADD COLUMN name VARCHAR(9)")
+    assert loader.columns("made") == ["id", "name"]
+    with pytest.raises(LoadError, match="running statements"):
+        loader.execute("CREATE TABLE more (id INTEGER)", "CREATE TABLE made (id INTEGER)")
+    with pytest.raises(LoadError, match=r"'public.more' is not there"):
+        loader.columns("more")
+
+
+def test_the_statements_of_a_load_can_be_shown_and_load_nothing(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest(clicks(1))
+    loader = make()
+    statements = loader.sql([manifest], "clicks")
+    assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
+    assert [statement for statement in statements if statement.startswith('COPY "beam_s3box_stage" ("id", "name")\n')]
+    assert loader.sql([], "clicks") == []
+    assert warehouse.ids() == []
+    assert loader.load(manifest, "clicks").outcome == "loaded"

@@ -1,0 +1,95 @@
+"""Engines for the tests of this folder; each starts once a session, when the first test asks for it.
+
+`make test-runners` sets BEAM_S3BOX_RUNNERS=required: engines are built and downloaded, and a missing tool is a failure.
+Without it a test runs where its engine is in the cache and quick, else it is skipped and says why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runners.engines import Engine
+from tools.flink import cluster, job_server
+from tools.flink.cluster import FlinkCluster
+from tools.flink.jars import jars_are_there
+from tools.flink.java import find_java
+from tools.flink.job_server import FlinkJobs
+from tools.prism import Prism, prism_is_built, prism_server
+from tools.processes import MissingToolError
+from tools.seaweedfs import Server
+
+VARIABLE = "BEAM_S3BOX_RUNNERS"
+REQUIRED = os.environ.get(VARIABLE) == "required"
+HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "runners: runs on a real engine, if the machine has it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lacks = {} if REQUIRED else {name: f"{reason}; `make test-runners` runs it" for name, reason in lacking()}
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("runners")
+            # a mark and not a skip() in the fixture: the summary has one line then for all tests of a file
+            for name in engines_of(item) & set(lacks):
+                item.add_marker(pytest.mark.skip(reason=lacks[name]))
+
+
+def lacking() -> Iterator[tuple[str, str]]:
+    """Yield the fixtures that are not for a quick run on this machine, with the reason."""
+    if not prism_is_built():
+        yield "prism", "Prism is not built yet"
+    if not jars_are_there():
+        yield "flink_local", "Flink is not downloaded yet"
+    else:
+        try:
+            find_java()
+        except MissingToolError as exc:
+            yield "flink_local", str(exc)
+    yield "flink_cluster", "a Flink cluster takes minutes"
+
+
+def engines_of(item: pytest.Item) -> set[str]:
+    """Return the fixtures of a test; the values of `engine` are names of fixtures too."""
+    callspec = getattr(item, "callspec", None)
+    chosen = {callspec.params.get("engine")} if callspec else set()
+    return {*getattr(item, "fixturenames", ()), *chosen}
+
+
+@pytest.fixture(scope="session")
+def engine_keys(s3_server: Server) -> dict[str, str]:
+    """Return the environment of workers that write to the S3 server: the keys of its writer."""
+    return {"AWS_ACCESS_KEY_ID": s3_server.writer.access_key, "AWS_SECRET_ACCESS_KEY": s3_server.writer.secret_key}
+
+
+@pytest.fixture(scope="session")
+def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
+    with prism_server(tmp_path_factory.mktemp("prism")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkJobs]:
+    """Flink within Beam's job server."""
+    with job_server.flink_local(tmp_path_factory.mktemp("flink-local")) as jobs:
+        yield jobs
+
+
+@pytest.fixture(scope="session")
+def flink_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[FlinkCluster]:
+    """A Flink cluster of processes, whose Python workers have the S3 server's keys."""
+    with cluster.flink_cluster(tmp_path_factory.mktemp("flink"), environment=engine_keys) as started:
+        yield started
+
+
+@pytest.fixture(params=["prism", "flink_local", "flink_cluster"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found

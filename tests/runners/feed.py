@@ -1,0 +1,117 @@
+"""A feed of numbered records that never knows where it is written: ten a second, some of them late, some streams idle.
+
+What each record is follows from its number alone, so that a test knows what has to be in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.transforms.periodicsequence import PeriodicImpulse
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
+
+from beam_s3box import ShardFile, StreamLimits, WriteToS3Box
+
+WINDOW_SECONDS = 5
+LATE_SECONDS = 12
+LATENESS_SECONDS = 20
+IDLE_AFTER = range(20, 23)
+"""Seconds of the feed in which the idle stream has a record each; then never again."""
+
+LIMITS = {
+    "feed/busy": StreamLimits(records=15),
+    "feed/slow": StreamLimits(seconds=1.5),
+    "feed/idle": StreamLimits(seconds=2.0),
+}
+
+
+class Feed(NamedTuple):
+    """Records of so many seconds.
+
+    Attributes:
+      start: when the first is made, in seconds since the epoch; the begin of a window.
+      seconds: how long it goes on; a multiple of the windows.
+    """
+
+    start: int
+    seconds: int
+
+    @classmethod
+    def soon(cls, delay: float, seconds: int) -> Feed:
+        """Return a feed that begins with the first window that starts in so many seconds."""
+        return cls(int((time.time() + delay) // WINDOW_SECONDS + 1) * WINDOW_SECONDS, seconds)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.seconds
+
+    def record(self, number: int) -> dict[str, Any]:
+        """Return the record of that number: its stream, and `t`, when it happened."""
+        second, digit = divmod(number, 10)
+        moment = self.start + number / 10
+        stream = "busy"
+        if digit == 3:
+            stream = "slow"
+        elif digit == 5 and second in IDLE_AFTER:
+            stream = "idle"
+        elif digit == 7:
+            # to a window that had records in time, and to one that nobody wrote to
+            stream, moment = ("busy", "late")[second % 2], moment - LATE_SECONDS
+        return {"n": stream, "i": number, "t": moment, "pad": f"{number * 7919:x}" * 10}
+
+    def records(self) -> list[dict[str, Any]]:
+        return [self.record(number) for number in range(self.seconds * 10)]
+
+
+class ReadFeed(beam.PTransform):
+    """The records as they come, each with its own time."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
+        self._feed = feed
+
+    def expand(self, begin: Any) -> beam.PCollection:
+        impulse = PeriodicImpulse(self._feed.start, self._feed.end, 0.1)
+        return begin | "Impulse" >> impulse | "Record" >> beam.ParDo(_Record(self._feed))
+
+
+class _Record(beam.DoFn):
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def process(self, moment: Any) -> Iterator[TimestampedValue]:
+        record = self._feed.record(round((float(moment) - self._feed.start) * 10))
+        yield TimestampedValue(record, record["t"])
+
+
+class NoteShards(beam.DoFn):
+    """Appends what the write says of its shards to a file on this machine; a retry may say it twice."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    def process(self, file: ShardFile) -> None:
+        line = json.dumps([file.namespace, file.window, file.key, file.records, file.sealed_by])
+        with self._path.open("a") as notes:
+            notes.write(line + "\n")
+
+
+def build(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Path, **changes: Any) -> beam.Pipeline:
+    """Return the pipeline that writes the feed."""
+    pipeline = beam.Pipeline(argv=arguments)
+    write = WriteToS3Box(
+        destination,
+        domain="feed",
+        namespace_field="n",
+        windowing=FixedWindows(WINDOW_SECONDS),
+        limits=LIMITS,
+        **{"allowed_lateness": LATENESS_SECONDS, **changes},
+    )
+    result = pipeline | "ReadFeed" >> ReadFeed(feed) | "Write" >> write
+    _ = result.shards | "NoteShards" >> beam.ParDo(NoteShards(notes))
+    return pipeline

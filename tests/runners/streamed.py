@@ -1,0 +1,83 @@
+"""What a streaming run left: read back from the bucket alone, and when each manifest came."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import json
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+from beam_s3box.stores import Store
+from tests.readback import ReadBack, read_back
+from tests.runners.feed import Feed
+
+_PLACE = re.compile(r"manifests/[^/]+/feed/(?P<stream>[^/]+)/(?P<window>[^/]+)/(?P<pane>\d+)-\d{5}-of-\d{5}\.manifest")
+
+
+class Firing(NamedTuple):
+    """One manifest.
+
+    Attributes:
+      stream, window, pane: what it is of.
+      lag: seconds from the end of the window until it was written; seconds are whole in S3.
+      urls: what it lists.
+    """
+
+    stream: str
+    window: str
+    pane: int
+    lag: float
+    urls: list[str]
+
+    @property
+    def begin(self) -> float:
+        return bounds_of(self.window)[0]
+
+
+class Streamed(NamedTuple):
+    """A finished run.
+
+    Attributes:
+      feed: what was written.
+      found: what lies in the bucket.
+      firings: its manifests.
+      notes: what the write said of its shards, by key: why each was sealed, and how many records it has.
+    """
+
+    feed: Feed
+    found: ReadBack
+    firings: list[Firing]
+    notes: dict[str, tuple[str, int]]
+
+    def sealed_by(self, stream: str) -> collections.Counter[str]:
+        """Count why shards of a stream were sealed."""
+        return collections.Counter(reason for key, (reason, _) in self.notes.items() if f"/feed/{stream}/" in f"/{key}")
+
+
+def bounds_of(window: str) -> tuple[float, float]:
+    """Return the bounds that a window's name tells, in seconds since the epoch."""
+    begin, end = (
+        datetime.datetime.strptime(part, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC).timestamp()
+        for part in window.split("-")
+    )
+    return begin, end
+
+
+def streamed(feed: Feed, store: Store, client: Any, notes: pathlib.Path) -> Streamed:
+    """Read a run back."""
+    found = read_back(store)
+    bucket, _, prefix = store.root.removeprefix("s3://").partition("/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/manifests/")
+    written = {
+        item["Key"].removeprefix(f"{prefix}/"): item["LastModified"] for page in pages for item in page["Contents"]
+    }
+    firings = []
+    for key, urls in found.manifests.items():
+        place = _PLACE.fullmatch(key)
+        assert place is not None, key
+        lag = written[key].timestamp() - bounds_of(place["window"])[1]
+        firings.append(Firing(place["stream"], place["window"], int(place["pane"]), lag, urls))
+    told = [json.loads(line) for line in notes.read_text().splitlines()]
+    return Streamed(feed, found, firings, {key: (reason, records) for _, _, key, records, reason in told})

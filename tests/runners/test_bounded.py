@@ -1,0 +1,44 @@
+"""The backfill, as its command line starts it, on real engines."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from pipelines import backfill
+from tests.readback import read_back
+from tests.runners.engines import Engine
+from tests.runners.test_streams import fresh_store, s3_arguments
+from tools.seaweedfs import Server
+
+
+@pytest.mark.parametrize("count", [0, 7, 100_000])
+def test_every_record_is_in_one_listed_shard(
+    count: int, engine: Engine, s3_server: Server, tmp_path: pathlib.Path
+) -> None:
+    store, source = fresh_store(s3_server), tmp_path / "records.jsonl"
+    with source.open("w") as lines:
+        for number in range(count):
+            lines.write(json.dumps({"d": f"d{number % 3}", "n": "x", "i": number, "pad": "z" * 50}) + "\n")
+        lines.write("no record\n" * bool(count))
+    report = tmp_path / "report.json"
+    arguments = [
+        f"--input={source}",
+        f"--output={store.root}",
+        "--domain_field=d",
+        "--namespace_field=n",
+        "--max_raw_bytes=1MB",
+        f"--report={report}",
+        *s3_arguments(s3_server),
+        *engine.options(),
+    ]
+    assert backfill.main(arguments) == 0
+    found = read_back(store)
+    assert sorted(record["i"] for record in found.all_records()) == list(range(count))
+    assert found.unlisted == []
+    assert len(found.dead_letters) == bool(count)
+    assert len(found.manifests) == min(count, 3)
+    told = json.loads(report.read_text())
+    assert told["records"]["in"] == count + bool(count)

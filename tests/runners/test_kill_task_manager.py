@@ -1,0 +1,113 @@
+"""A worker dies in mid-stream: another goes on from the checkpoint, and the last manifests list every id once."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import threading
+import time
+
+import pytest
+
+from beam_s3box.runs import new_token
+from beam_s3box.stores import Store
+from tests.runners.feed import Feed, build
+from tests.runners.streamed import streamed
+from tests.runners.test_streams import fresh_store, s3_arguments
+from tools.flink.cluster import FlinkCluster
+from tools.seaweedfs import Server
+
+START_SECONDS = 40
+FEED_SECONDS = 45
+KILL_AFTER_SECONDS = 12
+CHECKPOINT_SECONDS = 8
+"""So long between two that much has to be done again."""
+
+PATIENCE_MILLIS = 240_000
+
+
+class Watch:
+    """Looks at the manifests all the time, so that one which is written again is noticed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self.versions: dict[str, set[str]] = {}
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def rewritten(self) -> list[str]:
+        return [key for key, digests in self.versions.items() if len(digests) > 1]
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.5):
+            for info in self._store.list():
+                if info.key.startswith("manifests/"):
+                    digest = hashlib.sha256(self._store.get(info.key)).hexdigest()
+                    self.versions.setdefault(info.key, set()).add(digest)
+
+
+def test_a_task_manager_is_killed(
+    flink_cluster: FlinkCluster, s3_server: Server, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster, rest = flink_cluster, flink_cluster.rest
+    store, notes, name = fresh_store(s3_server), tmp_path / "notes.jsonl", f"kill-{new_token(8)}"
+    feed = Feed.soon(START_SECONDS, FEED_SECONDS)
+    arguments = [*cluster.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS), *s3_arguments(s3_server)]
+    result = build(feed, store.root, [*arguments, f"--job_name={name}"], notes).run()
+    with Watch(store) as watch:
+        sleep_until(feed.start + KILL_AFTER_SECONDS)
+        job = rest.job_named(name).id
+        just_before_a_checkpoint(cluster, job)
+        assert watch.versions, "the job had not listed anything yet"
+        kill_the_busy_one(cluster)
+        restored_within(cluster, job, seconds=90)
+        sleep_until(feed.end + 2)
+        request = rest.drain(job)
+        rest.wait_for_state(job, "FINISHED")
+        assert rest.drain_failure(job, request) is None
+        result.wait_until_finish(duration=PATIENCE_MILLIS)
+        time.sleep(1)
+    run = streamed(feed, store, s3_server.client(), notes)
+    found = sorted(run.found.all_records(), key=lambda record: int(record["i"]))
+    with capsys.disabled():
+        print(
+            f"\n    after the kill: {len(run.found.shards)} shards, {len(run.found.unlisted)} of them orphans; "
+            f"{len(run.found.manifests)} manifests, {len(watch.rewritten)} of them written anew with another list"
+        )
+    assert found == feed.records()
+
+
+def sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def just_before_a_checkpoint(cluster: FlinkCluster, job: str) -> None:
+    """Wait until the work of a whole interval is behind the last checkpoint."""
+    known, deadline = cluster.rest.completed_checkpoints(job), time.monotonic() + 6 * CHECKPOINT_SECONDS
+    while cluster.rest.completed_checkpoints(job) == known:
+        assert time.monotonic() < deadline, "there are no checkpoints"
+        time.sleep(0.2)
+    time.sleep(CHECKPOINT_SECONDS - 2)
+
+
+def kill_the_busy_one(cluster: FlinkCluster) -> None:
+    """Kill the TaskManager that runs the job, and start another one in its place for later tests."""
+    (busy,) = cluster.busy_task_managers()
+    cluster.kill_task_manager(busy)
+    cluster.start_task_manager()
+
+
+def restored_within(cluster: FlinkCluster, job: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not (cluster.rest.restored_checkpoints(job) and cluster.rest.is_running(job)):
+        assert time.monotonic() < deadline, "no other TaskManager took the job over"
+        time.sleep(0.5)

@@ -1,0 +1,139 @@
+"""A stream written on real engines: by size, by time, by the window's end; late records; every id in one listed shard."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+import time
+from typing import Any
+
+import pytest
+from apache_beam.runners.runner import PipelineState
+
+from beam_s3box import S3Settings
+from beam_s3box.runs import new_token
+from beam_s3box.stores import Store, open_store
+from tests.runners.feed import LATE_SECONDS, WINDOW_SECONDS, Feed, build
+from tests.runners.streamed import Streamed, bounds_of, streamed
+from tools.flink.cluster import FlinkCluster
+from tools.seaweedfs import Server
+
+PATIENCE_MILLIS = 240_000
+START_SECONDS = {"prism": 5, "flink_local": 12, "flink_cluster": 40}
+"""From the submission until the job runs; a feed that begins earlier would come all at once."""
+
+FEED_SECONDS = 40
+SETTLED_SECONDS = 10
+"""The first windows are not timed: an engine may still be starting."""
+
+MAX_LAG_SECONDS = 10
+
+
+def s3_arguments(server: Server) -> list[str]:
+    return [
+        f"--s3_endpoint_url={server.endpoint_url}",
+        "--s3_region_name=us-east-1",
+        f"--s3_access_key_id={server.writer.access_key}",
+        f"--s3_secret_access_key={server.writer.secret_key}",
+    ]
+
+
+def fresh_store(server: Server) -> Store:
+    settings = S3Settings(endpoint_url=server.endpoint_url, region="us-east-1")
+    return open_store(f"s3://{server.bucket}/{new_token(12)}", settings, server.writer)
+
+
+def run_feed(name: str, engine: Any, server: Server, folder: pathlib.Path, seconds: int, **changes: Any) -> Streamed:
+    """Write a feed on an engine until it ends, and read it back."""
+    store, notes, job = fresh_store(server), folder / "notes.jsonl", f"feed-{new_token(8)}"
+    feed = Feed.soon(START_SECONDS[name], seconds)
+    arguments = [*engine.options(streaming=True), *s3_arguments(server), f"--job_name={job}"]
+    result = build(feed, store.root, arguments, notes, **changes).run()
+    assert result.wait_until_finish(duration=PATIENCE_MILLIS) == PipelineState.DONE
+    return streamed(feed, store, server.client(), notes)
+
+
+@pytest.fixture(scope="module", params=["prism", "flink_local", "flink_cluster"])
+def run(request: pytest.FixtureRequest, s3_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Streamed:
+    """One run on each engine, which all tests below look at."""
+    engine = request.getfixturevalue(request.param)
+    folder = tmp_path_factory.mktemp("feed")
+    if not isinstance(engine, FlinkCluster):
+        return run_feed(request.param, engine, s3_server, folder, FEED_SECONDS)
+    return run_on_cluster(engine, s3_server, folder)
+
+
+def run_on_cluster(cluster: FlinkCluster, server: Server, folder: pathlib.Path) -> Streamed:
+    """Write a feed with checkpoints, which keep the job running after its end until it is drained."""
+    store, notes, job = fresh_store(server), folder / "notes.jsonl", f"feed-{new_token(8)}"
+    feed = Feed.soon(START_SECONDS["flink_cluster"], FEED_SECONDS)
+    arguments = [*cluster.options(streaming=True, checkpoint_seconds=3), *s3_arguments(server), f"--job_name={job}"]
+    result = build(feed, store.root, arguments, notes).run()
+    time.sleep(max(0.0, feed.end + 2 - time.time()))
+    job_id = cluster.rest.job_named(job).id
+    request = cluster.rest.drain(job_id)
+    cluster.rest.wait_for_state(job_id, "FINISHED")
+    assert cluster.rest.drain_failure(job_id, request) is None
+    result.wait_until_finish(duration=PATIENCE_MILLIS)
+    return streamed(feed, store, server.client(), notes)
+
+
+def test_every_id_is_in_one_listed_shard_of_its_window(run: Streamed) -> None:
+    for folder, records in run.found.records.items():
+        stream, window = folder.removeprefix("feed/").split("/")
+        begin, end = bounds_of(window)
+        for record in records:
+            assert record["n"] == stream
+            assert begin <= record["t"] < end
+    found = sorted(run.found.all_records(), key=lambda record: int(record["i"]))
+    assert found == run.feed.records()
+    assert run.found.unlisted == []
+
+
+def test_the_window_of_a_shard_is_that_of_its_manifest(run: Streamed) -> None:
+    assert run.firings
+    for firing in run.firings:
+        assert all(f"/feed/{firing.stream}/{firing.window}/" in url for url in firing.urls)
+
+
+def test_limits_are_those_of_the_stream(run: Streamed) -> None:
+    busy, slow, idle = (run.sealed_by(stream) for stream in ("busy", "slow", "idle"))
+    assert busy["records"] >= run.feed.seconds // WINDOW_SECONDS
+    assert max(records for key, (_, records) in run.notes.items() if "/busy/" in key) <= 15
+    assert busy["seconds"] == 0
+    assert slow["records"] == idle["records"] == 0
+    assert slow["seconds"] >= 3
+    # no record of this stream ever comes again, and still the timer fires
+    assert idle["seconds"] >= 1
+
+
+def test_what_the_window_ends_with_is_sealed_by_its_end(run: Streamed) -> None:
+    assert run.sealed_by("busy")["window_end"] >= run.feed.seconds // WINDOW_SECONDS - 1
+
+
+def test_late_records_have_panes_of_their_own(run: Streamed) -> None:
+    panes = collections.defaultdict(list)
+    for firing in run.firings:
+        panes[firing.stream, firing.window].append(firing.pane)
+    assert all(sorted(numbers) == list(range(len(numbers))) for numbers in panes.values()), panes
+    late = [firing for firing in run.firings if firing.stream == "busy" and firing.pane > 0]
+    assert len(late) >= 3
+    assert all(firing.lag >= LATE_SECONDS - WINDOW_SECONDS - 1 for firing in late)
+
+
+def test_manifests_on_time_do_not_wait_for_late_records(run: Streamed) -> None:
+    """A late record every other second of these streams, and 20 seconds of lateness: neither holds a manifest back."""
+    first, last = run.feed.start + SETTLED_SECONDS, run.feed.end - WINDOW_SECONDS
+    timed = [f for f in run.firings if f.stream == "busy" and f.pane == 0 and first <= f.begin <= last]
+    assert len(timed) >= 4
+    assert max(firing.lag for firing in timed) <= MAX_LAG_SECONDS, timed
+
+
+@pytest.mark.parametrize("name", ["prism", "flink_local"])
+def test_early_firings(name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path) -> None:
+    run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, 15, early_every=1)
+    assert sorted(record["i"] for record in run.found.all_records()) == list(range(150))
+    assert run.found.unlisted == []
+    early = [firing for firing in run.firings if firing.lag < -1]
+    assert early, "no manifest came before the end of its window"
+    assert max(firing.pane for firing in run.firings) >= 1

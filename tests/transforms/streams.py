@@ -1,0 +1,187 @@
+"""Streams that a script feeds: records, watermark and clock step by step, on Beam's TestStream.
+
+The one runner for it holds no watermark back for timers. So what a timer seals at its window's end comes to the
+manifests after that end: here a lateness is allowed, and a script steps past each window within it.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import orjson
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.test_stream import TestStream
+from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_s3box import WriteToS3Box
+from beam_s3box.metrics import PROGRESS
+from beam_s3box.runs import new_token
+from beam_s3box.shards import ShardFile
+from beam_s3box.stores import Store
+from tests.readback import ReadBack, read_back, strict_gunzip
+
+LATENESS = 600
+END_OF_TIME = Timestamp(micros=(GlobalWindow().max_timestamp().micros // 1000 + 1) * 1000)
+"""The end of the global window, in the whole milliseconds that a script can say."""
+
+
+class Clock:
+    """Seconds that the script alone advances, as TestStream does its own; DoFns are pickled, so that it is a class."""
+
+    now = 0.0
+
+
+def clock() -> float:
+    return Clock.now
+
+
+class Script:
+    """What comes when. Every call of `add` is a bundle of its own, and all of its work is done before the next step."""
+
+    def __init__(self) -> None:
+        self._stream = TestStream()
+        self._now = 0.0
+
+    def add(self, *numbers: int, at: float, stream: str = "a", pad: int = 0) -> Script:
+        """Let records come in one bundle; they happened at that second."""
+        records = [{"d": stream, "n": "x", "i": number, "pad": "z" * pad} for number in numbers]
+        self._stream.add_elements([TimestampedValue((self._now, record), at) for record in records])
+        return self
+
+    def watermark(self, seconds: float) -> Script:
+        """Let it be known that no record from before that second is to be expected any more."""
+        self._stream.advance_watermark_to(seconds)
+        return self
+
+    def wait(self, seconds: float) -> Script:
+        """Let time pass."""
+        self._now += seconds
+        self._stream.advance_processing_time(seconds)
+        return self
+
+    def end(self) -> TestStream:
+        """Let the stream end, and with it all windows."""
+        return self._stream.advance_watermark_to_infinity()
+
+
+class Emitted(NamedTuple):
+    """An element of an output: its window and time, and the script's clock when it came."""
+
+    value: Any
+    window: Any
+    timestamp: float
+    clock: float
+
+
+class Written(NamedTuple):
+    """What a script's stream became.
+
+    Attributes:
+      store: where it lies.
+      shards, manifests, dead_letters: as the transform emitted them, in order.
+      counts: what this run counted.
+      found: what lies in the store.
+    """
+
+    store: Store
+    shards: list[Emitted]
+    manifests: list[Emitted]
+    dead_letters: list[Emitted]
+    counts: collections.Counter[str]
+    found: ReadBack
+
+    def sealed(self, stream: str = "a") -> list[tuple[str, list[int]]]:
+        """Return why each shard of a stream was sealed and what it holds, in the order of their coming."""
+        return [(shard.value.sealed_by, self.ids(shard.value)) for shard in self.shards if shard.value.domain == stream]
+
+    def ids(self, file: ShardFile) -> list[int]:
+        return [orjson.loads(line)["i"] for line in strict_gunzip(self.store.get(file.key)).splitlines()]
+
+    def listed(self) -> dict[str, list[int]]:
+        """Return the ids that each manifest lists; manifests by the end of their keys: window, pane, number."""
+        root = self.store.root + "/"
+        texts = {
+            key: [strict_gunzip(self.store.get(url.removeprefix(root))) for url in urls]
+            for key, urls in self.found.manifests.items()
+        }
+        return {
+            key.split("/", 2)[2]: sorted(orjson.loads(line)["i"] for text in bodies for line in text.splitlines())
+            for key, bodies in texts.items()
+        }
+
+    def panes(self) -> list[tuple[int, list[int]]]:
+        """Return pane and ids of each manifest, in the order of their coming."""
+        listed = self.listed()
+        return [(item.value.pane, listed[item.value.key.split("/", 2)[2]]) for item in self.manifests]
+
+    def all_ids(self) -> list[int]:
+        """Return every listed id, as often as it is listed."""
+        return sorted(record["i"] for record in self.found.all_records())
+
+
+class _Collected:
+    """What the outputs of each run emitted; a class, because DoFns are pickled."""
+
+    runs: collections.defaultdict[tuple[str, str], list[Emitted]] = collections.defaultdict(list)
+
+
+class Run:
+    """A pipeline that writes a script's stream; it may run more than once, as one that went back to its beginning."""
+
+    def __init__(self, script: Script, store: Store, **arguments: Any) -> None:
+        self._store = store
+        self._token = new_token(12)
+        self._pipeline = beam.Pipeline(options=options())
+        transform = WriteToS3Box(store, **{**DEFAULTS, **arguments})
+        records = self._pipeline | "Script" >> script.end() | "KeepTime" >> beam.ParDo(_KeepTime())
+        for name, output in (records | "Write" >> transform)._asdict().items():
+            output | f"Collect {name}" >> beam.ParDo(_Collect(self._token, name))
+
+    def run(self) -> Written:
+        """Run the pipeline to its end."""
+        Clock.now, before = 0.0, PROGRESS.totals()
+        self._pipeline.run().wait_until_finish()
+        outputs = [_Collected.runs.pop((self._token, name), []) for name in ("shards", "manifests", "dead_letters")]
+        counts = collections.Counter(PROGRESS.totals())
+        counts.subtract(before)
+        return Written(self._store, *outputs, counts, read_back(self._store))
+
+
+DEFAULTS: dict[str, Any] = {
+    "domain_field": "d",
+    "namespace_field": "n",
+    "windowing": FixedWindows(60),
+    "allowed_lateness": LATENESS,
+    "clock": clock,
+}
+
+
+def write(script: Script, store: Store, **arguments: Any) -> Written:
+    """Run the script's stream through the transform once."""
+    return Run(script, store, **arguments).run()
+
+
+def options() -> PipelineOptions:
+    return PipelineOptions(["--runner=BundleBasedDirectRunner", "--streaming"])
+
+
+class _KeepTime(beam.DoFn):
+    """Sets the clock to the moment at which the script let the record come."""
+
+    def process(self, element: tuple[float, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        Clock.now, record = element
+        yield record
+
+
+class _Collect(beam.DoFn):
+    def __init__(self, token: str, name: str) -> None:
+        self._place = token, name
+
+    def process(
+        self, element: Any, window: Any = beam.DoFn.WindowParam, timestamp: Any = beam.DoFn.TimestampParam
+    ) -> None:
+        _Collected.runs[self._place].append(Emitted(element, window, float(timestamp), Clock.now))

@@ -1,0 +1,27 @@
+"""The server's errors in Redshift's words, where the two differ."""
+
+from __future__ import annotations
+
+import re
+
+from tools.redshift import wire
+from tools.redshift.errors import RedshiftError
+from tools.redshift.names import LongNames
+from tools.redshift.wire import Message
+
+_BYTES = re.compile(r"redshift_bytes_\d+_(\d+)")
+
+
+def as_redshift_fails(message: Message, names: LongNames) -> Message:
+    """Return an ErrorResponse as Redshift would word it."""
+    fields = wire.fields_of(message.body)
+    text, state = names.restore(fields.get("M", "")), fields.get("C", "")
+    too_long = _BYTES.search(fields.get("n", ""))
+    if too_long is not None:
+        return wire.error(RedshiftError(f"value too long for type character varying({too_long.group(1)})", "22001"))
+    if state == "21000" and text.startswith("MERGE"):
+        return wire.error(RedshiftError("Found multiple matches to update the same tuple.", "XX000"))
+    if state == "40001":
+        detail = "  error:  Serializable isolation violation on table\n  code:      1023\n"
+        return wire.error(RedshiftError("1023", "XX000", detail))
+    return wire.error(RedshiftError(text, state, names.restore(fields.get("D", ""))))
