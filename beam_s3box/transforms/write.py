@@ -28,6 +28,17 @@ from beam_s3box.runs import check_run_id, new_run_id, new_token
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.transforms.arguments import (
+    OnBadRecord,
+    Packing,
+    Rests,
+    checked_concurrency,
+    checked_packing,
+    checked_rests,
+    is_fail,
+    manifests_for,
+    named_by,
+)
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.carry import ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
@@ -46,10 +57,6 @@ _ATTEMPT_CHARACTERS = 32
 _REST = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
 _SEAL_WHOLE_ONLY = 2.0
 """No rest is so full: what state collects, others may still fill."""
-
-OnBadRecord = Literal["dead_letter", "fail"]
-Rests = Literal["auto", "pack", "seal"]
-Packing = Literal["auto", "group", "stateful"]
 
 
 class WriteToS3BoxResult(NamedTuple):
@@ -156,20 +163,20 @@ class WriteToS3Box(beam.PTransform):
         self._limits = limits if limits is not None else StreamLimits()
         self._limits_of = limits_by_stream(self._limits)
         given = format_named(format, finds_schema=True)
-        self._manifests = _manifests_for(given, manifests)
+        self._manifests = manifests_for(given, manifests)
         self._finds_schema = format == AVRO
         self._format = settled(given, for_redshift=self._manifests is not None)
         self._rules = record_rules(for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes)
         self._given_run_id = run_id
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
-        self._fail_on_bad_record = _is_fail(on_bad_record)
+        self._fail_on_bad_record = is_fail(on_bad_record)
         self._s3 = s3
-        self._rests = _checked_rests(rests)
+        self._rests = checked_rests(rests)
         self._windowing = WindowingChoice(windowing, allowed_lateness, early_every)
         self._lanes = check_lanes(lanes)
-        self._packing = _checked_packing(packing)
+        self._packing = checked_packing(packing)
         self._clock = clock
-        self._upload_concurrency = _checked_concurrency(upload_concurrency)
+        self._upload_concurrency = checked_concurrency(upload_concurrency)
         self._key_template = key_template
         Layout(self.run_id, data_key=key_template)
         open_store(destination, s3)
@@ -207,11 +214,11 @@ class WriteToS3Box(beam.PTransform):
             "format": DisplayDataItem(self._format.name, label="Format"),
             "limits": DisplayDataItem(by_stream, label="Limits of a shard"),
             "manifests": DisplayDataItem(str(self._manifests), label="Manifests"),
-            "domain": DisplayDataItem(_named_by(naming.domain, naming.domain_field, naming), label="Domain"),
-            "namespace": DisplayDataItem(
-                _named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"
-            ),
+            "domain": DisplayDataItem(named_by(naming.domain, naming.domain_field, naming), label="Domain"),
+            "namespace": DisplayDataItem(named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"),
             "on_bad_record": DisplayDataItem("fail" if self._fail_on_bad_record else "dead_letter"),
+            "packing": DisplayDataItem(self._packing, label="Packing"),
+            "lanes": DisplayDataItem(self._lanes, label="Lanes of a stream"),
             "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
         }
 
@@ -288,53 +295,8 @@ def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
     return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: DeadLetter})
 
 
-def _manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None) -> Manifests | None:
-    if manifests == "auto":
-        return Manifests() if format.copy_clause else None
-    if manifests is not None and not isinstance(manifests, Manifests):
-        raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, None or 'auto'")
-    if manifests is not None and format.copy_clause is None:
-        raise ConfigurationError(
-            f"format={format.name!r} and manifests={manifests!r} exclude each other: COPY can't load rows "
-            "from it; use format='json-lines', or manifests=None"
-        )
-    return manifests
-
-
-def _is_fail(on_bad_record: str) -> bool:
-    if on_bad_record not in ("dead_letter", "fail"):
-        raise ConfigurationError(f"on_bad_record={on_bad_record!r} must be 'dead_letter' or 'fail'")
-    return on_bad_record == "fail"
-
-
-def _checked_concurrency(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 256:
-        raise ConfigurationError(f"upload_concurrency={value!r} must be a whole number from 1 to 256")
-    return value
-
-
-def _checked_rests(rests: str) -> str:
-    if rests not in ("auto", "pack", "seal"):
-        raise ConfigurationError(f"rests={rests!r} must be 'auto', 'pack' or 'seal'")
-    return rests
-
-
-def _checked_packing(packing: str) -> str:
-    if packing not in ("auto", "group", "stateful"):
-        raise ConfigurationError(f"packing={packing!r} must be 'auto', 'group' or 'stateful'")
-    return packing
-
-
 def _makes_one_bundle(pipeline: beam.Pipeline) -> bool:
     """Return whether the runner is Beam's local one with one worker in this process."""
     direct = pipeline.options.view_as(DirectOptions)
     in_process = direct.direct_num_workers == 1 and direct.direct_running_mode == "in_memory"
     return type(pipeline.runner).__name__ == "FnApiRunner" and in_process
-
-
-def _named_by(constant: str | None, field: str | None, naming: StreamNaming) -> str:
-    if field is not None:
-        return f"field {field}"
-    if constant is not None:
-        return constant
-    return "by key" if naming.is_keyed else "by function"

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.runners.engines import Engine
+from tools.dataflow.environment import gcp_is_there
+from tools.dataflow.launch import Launcher
+from tools.dataflow.storage import google_storage
 from tools.flink import cluster, job_server
 from tools.flink.cluster import FlinkCluster
 from tools.flink.jars import jars_are_there
@@ -53,12 +56,14 @@ def lacking() -> Iterator[tuple[str, str]]:
         except MissingToolError as exc:
             yield "flink_local", str(exc)
     yield "flink_cluster", "a Flink cluster takes minutes"
+    if not gcp_is_there():
+        yield "dataflow", "DataflowRunner is not installed yet"
 
 
 def engines_of(item: pytest.Item) -> set[str]:
-    """Return the fixtures of a test; the values of `engine` are names of fixtures too."""
+    """Return the fixtures of a test; parameters may be names of fixtures too."""
     callspec = getattr(item, "callspec", None)
-    chosen = {callspec.params.get("engine")} if callspec else set()
+    chosen = {value for value in callspec.params.values() if isinstance(value, str)} if callspec else set()
     return {*getattr(item, "fixturenames", ()), *chosen}
 
 
@@ -86,6 +91,14 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[st
     """A Flink cluster of processes, whose Python workers have the S3 server's keys."""
     with cluster.flink_cluster(tmp_path_factory.mktemp("flink"), environment=engine_keys) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def dataflow(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[Launcher]:
+    """DataflowRunner, with an emulator of Google's storage."""
+    folder = tmp_path_factory.mktemp("dataflow")
+    with google_storage(folder) as storage:
+        yield Launcher(storage, folder, engine_keys)
 
 
 @pytest.fixture(params=["prism", "flink_local", "flink_cluster"])

@@ -1,12 +1,15 @@
 """A feed of numbered records that never knows where it is written: ten a second, some of them late, some streams idle.
 
 What each record is follows from its number alone, so that a test knows what has to be in the store.
+`python -m tests.runners.feed JOB --runner=…` writes one: a process of its own, for the reason that `sums` gives.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -17,6 +20,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ShardFile, StreamLimits, WriteToS3Box
 
+ROOT = pathlib.Path(__file__).parents[2]
 WINDOW_SECONDS = 5
 LATE_SECONDS = 12
 LATENESS_SECONDS = 20
@@ -115,3 +119,42 @@ def build(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Pat
     result = pipeline | "ReadFeed" >> ReadFeed(feed) | "Write" >> write
     _ = result.shards | "NoteShards" >> beam.ParDo(NoteShards(notes))
     return pipeline
+
+
+def submit(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Path, **changes: Any) -> Submitted:
+    """Start the pipeline in a process of its own."""
+    job = json.dumps([*feed, destination, str(notes), changes])
+    command = [sys.executable, "-m", "tests.runners.feed", job, *arguments]
+    log = notes.with_suffix(".log")
+    with log.open("w") as said:
+        return Submitted(subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT), log)
+
+
+class Submitted(NamedTuple):
+    """A pipeline that was started.
+
+    Attributes:
+      process: it ends with the pipeline, with 0 if that ends well.
+      log: what it says.
+    """
+
+    process: subprocess.Popen[bytes]
+    log: pathlib.Path
+
+    def wait(self, seconds: float = 240) -> None:
+        """Wait until it ends well."""
+        try:
+            assert self.process.wait(seconds) == 0, self.log.read_text()[-4_000:]
+        finally:
+            self.process.kill()
+
+
+def main(job: str, *arguments: str) -> None:
+    """Run the pipeline that the JSON describes."""
+    start, seconds, destination, notes, changes = json.loads(job)
+    pipeline = build(Feed(start, seconds), destination, list(arguments), pathlib.Path(notes), **changes)
+    pipeline.run().wait_until_finish()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -10,10 +10,8 @@ import collections
 import hashlib
 import io
 import json
-import os
 import re
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +21,8 @@ from beam_s3box import S3Settings
 from beam_s3box.runs import new_token
 from beam_s3box.stores import open_store
 from tests.readback import read_back
-from tools.dataflow.environment import GOOGLE_SECRETS, gcp_is_there, gcp_program
+from tools.dataflow.environment import GOOGLE_SECRETS, gcp_program
 from tools.dataflow.launch import IMAGE, Launched, Launcher
-from tools.dataflow.storage import google_storage
 from tools.dataflow.template import Template, Windowing
 from tools.dataflow.worker import PACKAGE, Worker
 from tools.processes import MissingToolError
@@ -59,16 +56,6 @@ class Staged(NamedTuple):
     output: str
 
 
-@pytest.fixture(scope="session")
-def dataflow(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[Launcher]:
-    """DataflowRunner, with an emulator of Google's storage."""
-    if os.environ.get("BEAM_S3BOX_RUNNERS") != "required" and not gcp_is_there():
-        pytest.skip("DataflowRunner is not installed yet; `make test-runners` runs it")
-    folder = tmp_path_factory.mktemp("dataflow")
-    with google_storage(folder) as storage:
-        yield Launcher(storage, folder, engine_keys)
-
-
 @pytest.fixture(scope="module")
 def s3(s3_server: Server) -> tuple[str, ...]:
     """Options of both jobs: 40 records of four streams on S3."""
@@ -100,7 +87,7 @@ def stream(dataflow: Launcher, s3: tuple[str, ...], s3_server: Server) -> Staged
 
 
 @pytest.fixture(params=["backfill", "stream"])
-def staged(request: pytest.FixtureRequest) -> Staged:
+def staged(request: pytest.FixtureRequest, dataflow: Launcher) -> Staged:
     """Each job in turn."""
     found: Staged = request.getfixturevalue(request.param)
     return found

@@ -8,17 +8,15 @@ import time
 from typing import Any
 
 import pytest
-from apache_beam.runners.runner import PipelineState
 
 from beam_s3box import S3Settings
 from beam_s3box.runs import new_token
 from beam_s3box.stores import Store, open_store
-from tests.runners.feed import LATE_SECONDS, WINDOW_SECONDS, Feed, build
+from tests.runners.feed import LATE_SECONDS, WINDOW_SECONDS, Feed, submit
 from tests.runners.streamed import Streamed, bounds_of, streamed
 from tools.flink.cluster import FlinkCluster
 from tools.seaweedfs import Server
 
-PATIENCE_MILLIS = 240_000
 START_SECONDS = {"prism": 5, "flink_local": 12, "flink_cluster": 40}
 """From the submission until the job runs; a feed that begins earlier would come all at once."""
 
@@ -48,8 +46,7 @@ def run_feed(name: str, engine: Any, server: Server, folder: pathlib.Path, secon
     store, notes, job = fresh_store(server), folder / "notes.jsonl", f"feed-{new_token(8)}"
     feed = Feed.soon(START_SECONDS[name], seconds)
     arguments = [*engine.options(streaming=True), *s3_arguments(server), f"--job_name={job}"]
-    result = build(feed, store.root, arguments, notes, **changes).run()
-    assert result.wait_until_finish(duration=PATIENCE_MILLIS) == PipelineState.DONE
+    submit(feed, store.root, arguments, notes, **changes).wait()
     return streamed(feed, store, server.client(), notes)
 
 
@@ -68,13 +65,13 @@ def run_on_cluster(cluster: FlinkCluster, server: Server, folder: pathlib.Path) 
     store, notes, job = fresh_store(server), folder / "notes.jsonl", f"feed-{new_token(8)}"
     feed = Feed.soon(START_SECONDS["flink_cluster"], FEED_SECONDS)
     arguments = [*cluster.options(streaming=True, checkpoint_seconds=3), *s3_arguments(server), f"--job_name={job}"]
-    result = build(feed, store.root, arguments, notes).run()
+    submitted = submit(feed, store.root, arguments, notes)
     time.sleep(max(0.0, feed.end + 2 - time.time()))
     job_id = cluster.rest.job_named(job).id
     request = cluster.rest.drain(job_id)
     cluster.rest.wait_for_state(job_id, "FINISHED")
     assert cluster.rest.drain_failure(job_id, request) is None
-    result.wait_until_finish(duration=PATIENCE_MILLIS)
+    submitted.wait()
     return streamed(feed, store, server.client(), notes)
 
 
