@@ -38,7 +38,7 @@ bench: $(DEV) ## how fast, and beside what; ARGS="--help" says more
 bench-stream: $(DEV) ## the same for streams; needs Java and Maven
 	$(RUN) -m tools.bench_stream $(ARGS)
 
-check: lint types test ## what CI runs
+check: lint types test ## what CI runs before the tests on real engines
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,4 +1,4 @@
-"""Keeps the standard error of child processes off the terminal."""
+"""Keeps off the terminal what Beam's workers print of failures, in child processes and in threads of this one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 _STDERR = 2
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 @contextlib.contextmanager
@@ -30,6 +31,39 @@ def children_silent() -> Iterator[None]:
         undo.callback(os.dup2, saved, _STDERR)
         os.dup2(nothing.fileno(), _STDERR)
         yield
+
+
+@contextlib.contextmanager
+def tracebacks_unprinted() -> Iterator[None]:
+    """Drop the tracebacks that Beam's worker threads print to standard error; what fails in them is raised too."""
+    with contextlib.redirect_stderr(_WithoutTracebacks(sys.stderr)):
+        yield
+
+
+class _WithoutTracebacks(io.TextIOBase):
+    """Writes on all but texts that are tracebacks: a log's lines begin otherwise."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._dropped = False
+
+    def write(self, text: str) -> int:
+        """Write a text, unless it is a traceback, or the line break that `print` writes behind one."""
+        self._dropped = text.startswith(_TRACEBACK) or (self._dropped and text == "\n")
+        return len(text) if self._dropped else self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether it ends on a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._stream.fileno()
 
 
 def _writes_to_descriptor(stream: TextIO) -> bool:

@@ -15,13 +15,13 @@ from apache_beam.runners.runner import PipelineResult
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.transforms.write import WriteToS3BoxResult
-from pipelines.child_output import children_silent
+from pipelines.child_output import children_silent, tracebacks_unprinted
 from pipelines.failures import reason_of, was_interrupted
 from pipelines.options import OptionParser
 from pipelines.progress import Progress, shown
 from pipelines.read_counts import ReadCount
 from pipelines.report import records_in_of
-from pipelines.runners import is_flink, runner_of, starts_processes
+from pipelines.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from pipelines.running import handed_over, run_to_end
 from pipelines.speech_options import SpeechOptions
 from pipelines.summary import WriteSummary, is_summed_up, read_summary
@@ -75,6 +75,7 @@ def set_up(options: PipelineOptions, log: ToolLog) -> None:
     log.set_level(options.view_as(SpeechOptions).log_level)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
+    check_keys_stay_here(options)
     FileSystems.set_options(options)
 
 
@@ -106,7 +107,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     progress = Progress()
     try:
         is_done = _end_of(job)
-        with _children(job, log), shown(progress):
+        with _workers(job, log), shown(progress):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -133,10 +134,11 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
     return lambda: is_summed_up(job.write.store, job.write.transform.run_id)
 
 
-def _children(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
-    """Return what keeps worker processes on this machine from talking over the job."""
-    silent = starts_processes(job.pipeline.options) and not log.shows_tracebacks
-    return children_silent() if silent else contextlib.nullcontext()
+def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
+    """Return what keeps workers on this machine from talking over the job."""
+    if log.shows_tracebacks:
+        return contextlib.nullcontext()
+    return children_silent() if starts_processes(job.pipeline.options) else tracebacks_unprinted()
 
 
 def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    S3Options,
+    StandardOptions,
+    WorkerOptions,
+)
 from apache_beam.runners.runner import create_runner
 
 from beam_s3box.errors import ConfigurationError
@@ -48,6 +54,23 @@ def check_stream_runner(options: PipelineOptions) -> None:
 def is_flink(options: PipelineOptions) -> bool:
     """Return whether the pipeline runs on Flink, as far as options tell: a job server may be Flink's."""
     return _short_name(options.view_as(StandardOptions).runner or "") in _FLINK
+
+
+def is_dataflow(options: PipelineOptions) -> bool:
+    """Return whether the pipeline runs on Google's Dataflow."""
+    return _short_name(options.view_as(StandardOptions).runner or "") == "dataflowrunner"
+
+
+def check_keys_stay_here(options: PipelineOptions) -> None:
+    """Raise ConfigurationError for keys of S3 among the options of a Dataflow job: its description shows them all."""
+    s3 = options.view_as(S3Options)
+    for name in ("s3_secret_access_key", "s3_session_token"):
+        if is_dataflow(options) and getattr(s3, name):
+            raise ConfigurationError(
+                f"--{name} would stand in the description of the Dataflow job, which whoever may look at the job can "
+                "read, and a template keeps: let its workers find keys themselves, as AWS_* variables or a web "
+                "identity of their image, and give the launcher its own as AWS_* variables"
+            )
 
 
 def starts_processes(options: PipelineOptions) -> bool:

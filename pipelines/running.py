@@ -12,6 +12,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines.progress import Progress
 from pipelines.report import counted
+from pipelines.runners import is_dataflow
 
 
 class Patience(NamedTuple):
@@ -32,7 +33,8 @@ PATIENCE: Final = Patience(poll=2.0, grace=10.0)
 def template_of(options: PipelineOptions) -> str | None:
     """Return where the job is to be staged as a template, which others start later, elsewhere; None to run it."""
     location: str | None = options.view_as(GoogleCloudOptions).template_location
-    return location
+    # other runners don't know the option, and run the job
+    return location if is_dataflow(options) else None
 
 
 def handed_over(result: PipelineResult, options: PipelineOptions) -> str | None:

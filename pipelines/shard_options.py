@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Mapping
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -32,23 +30,14 @@ def format_of(options: PipelineOptions) -> Format:
     return cli_shards.format_of(options.view_as(ShardOptions))
 
 
-def limits_of(options: PipelineOptions) -> Limits:
+def limits_of(options: PipelineOptions, seconds: float | None = StreamLimits.seconds) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
+
+    Args:
+      options: of the job.
+      seconds: age of a shard where the file of limits does not say another one.
 
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
-    return cli_shards.limits_of(options.view_as(ShardOptions))
-
-
-def limits_with_age(limits: Limits, seconds: float | None) -> Limits:
-    """Return limits with an age for the streams that have none of their own in the file of limits."""
-    if isinstance(limits, StreamLimits):
-        return dataclasses.replace(limits, seconds=seconds)
-    if not isinstance(limits, Mapping):
-        return limits
-    # an entry that says nothing of its own has the default here
-    return {
-        pattern: dataclasses.replace(one, seconds=seconds) if one.seconds == StreamLimits.seconds else one
-        for pattern, one in limits.items()
-    }
+    return cli_shards.limits_of(options.view_as(ShardOptions), seconds)

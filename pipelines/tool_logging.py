@@ -17,6 +17,9 @@ _PRISM = "PrismRunner"
 _OF_RUNNERS = ("apache_beam.", "root", "SdkWorker@", _PRISM)
 """Beginnings of the names under which runners log, in this process and out of others."""
 
+_FAILURES = ("Traceback", "goroutine ")
+"""Mark what workers in Python, and servers in Go, say of a failure."""
+
 _STARTER = "apache_beam.utils.subprocess_server"
 """Warns of each server that it starts and stops."""
 
@@ -59,7 +62,8 @@ class _WithoutFailures(logging.Filter):
             return True
         if record.name == _PRISM:
             return False
-        is_failure = record.exc_info or "Traceback" in str(record.msg) or "Traceback" in record.getMessage()
+        message = record.getMessage()
+        is_failure = record.exc_info or any(mark in message for mark in _FAILURES)
         return not is_failure and not record.name.endswith("runners.direct.executor")
 
 

@@ -16,7 +16,7 @@ from pipelines.manifest_options import manifests_of
 from pipelines.naming_options import naming_of
 from pipelines.packing_options import BOUNDED, Packing
 from pipelines.s3_options import S3WriteOptions, settings_of
-from pipelines.shard_options import format_of, limits_of, limits_with_age
+from pipelines.shard_options import format_of, limits_of
 
 
 class WriteOptions(PipelineOptions):
@@ -68,7 +68,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         namespace=naming.namespace,
         domain_field=naming.domain_field,
         namespace_field=naming.namespace_field,
-        limits=limits_with_age(limits_of(options), stream.seconds),
+        limits=limits_of(options, stream.seconds),
         format=format,
         manifests=manifests,
         run_id=given.run_id,

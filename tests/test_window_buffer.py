@@ -43,7 +43,7 @@ class HeldElsewhere:
         self.segments: list[tuple[bytes, int, int, int]] = []
 
     def append(self, segment: Segment) -> None:
-        self.segments.append(tuple(segment))
+        self.segments.append((segment.data, segment.crc32, segment.raw_bytes, segment.records))
 
     def take(self) -> tuple[Segment, ...]:
         taken, self.segments = tuple(map(Segment._make, self.segments)), []

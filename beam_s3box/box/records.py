@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from beam_s3box.errors import NotAnObjectError, RecordError
-from beam_s3box.records import NUL_CHARACTER, SCHEMA_MISMATCH, TOO_LARGE, RecordRules, encode_record
+from beam_s3box.records import NUL_CHARACTER, SCHEMA_MISMATCH, TOO_LARGE, RecordRules, encode_quickly, encode_record
 from beam_s3box.routing import Encoders, Refused, Router, StreamNaming
 from beam_s3box.sizes import KiB
 from beam_s3box.streams import Stream
@@ -57,7 +57,10 @@ class RecordReader:
         if type(record) is dict and self._packs_lines:
             # most records: to name the stream would cost more than to encode the record
             try:
-                line = encode_record(record)
+                try:
+                    line = encode_quickly(record)
+                except TypeError:
+                    line = encode_record(record)
                 if b"\\" in line or len(line) > self._harmless_bytes:
                     self._rules.check(line)
             except RecordError as exc:

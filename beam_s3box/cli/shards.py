@@ -65,13 +65,18 @@ def format_of(given: argparse.Namespace) -> Format:
     return AvroFormat(read_avro_schemas(given.avro_schema), codec=given.avro_codec or "deflate")
 
 
-def limits_of(given: argparse.Namespace) -> Limits:
+def limits_of(given: argparse.Namespace, seconds: float | None = StreamLimits.seconds) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
+
+    Args:
+      given: the options.
+      seconds: age of a shard where the file of limits does not say another one.
 
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
     values: dict[str, Any] = {"raw_bytes": _size("size_limit", given.size_limit), "records": given.record_limit}
+    values["seconds"] = seconds
     if given.object_size_limit is not None:
         values["object_bytes"] = _size("object_size_limit", given.object_size_limit)
     base = StreamLimits(**values)

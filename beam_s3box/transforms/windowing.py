@@ -19,6 +19,9 @@ from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_s3box.errors import ConfigurationError
 
+_TIMER_SECONDS = 60.0
+"""By which a timer of real time may be behind the watermark."""
+
 
 class WindowingChoice:
     """What the user says of windows; what is left open, the input's own windowing says.
@@ -74,18 +77,19 @@ class WindowingChoice:
         if records.is_bounded:
             # the end of the input fires every window once, and local runners fail on triggers of processing time
             return Windowing(windowfn)
-        return Windowing(
-            windowfn,
-            _trigger(self._lateness or 0, self._early_every),
-            AccumulationMode.DISCARDING,
-            allowed_lateness=self._lateness or 0,
+        lateness = self._kept()
+        trigger = AfterWatermark(
+            early=AfterProcessingTime(self._early_every) if self._early_every else None,
+            late=AfterCount(1) if lateness else None,
         )
+        return Windowing(windowfn, trigger, AccumulationMode.DISCARDING, allowed_lateness=lateness)
 
-
-def _trigger(lateness: float, early_every: int | None) -> AfterWatermark:
-    return AfterWatermark(
-        early=AfterProcessingTime(early_every) if early_every else None, late=AfterCount(1) if lateness else None
-    )
+    def _kept(self) -> float:
+        """Return for how many seconds runners keep a window that has ended."""
+        if self._early_every is None:
+            return self._lateness or 0
+        # Prism panics over a timer of an early firing that is due when its window is gone
+        return max(self._lateness or 0, self._early_every + _TIMER_SECONDS)
 
 
 def _checked_lateness(seconds: float | None) -> float | None:

@@ -119,7 +119,8 @@ class WriteToS3Box(beam.PTransform):
         memory bounded there; `"auto"`: `"seal"` on FnApiRunner with one worker, which makes one bundle of all input.
       windowing: a window function, or a WindowInto with a trigger of its own; default: the input's windows.
       allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they come.
-      early_every: seconds between manifests of a window that has not ended; default: none before its end.
+      early_every: whole seconds between manifests of a window that has not ended; default: none before its end. The
+        lateness is then at least a minute more than this.
       lanes: keys that the records of one stream are spread over, by their content, where one worker can't pack them.
       packing: `"group"`: the rests of all bundles are grouped, then cut; `"stateful"`: they are collected by state and
         timers, which carry the time limit; `"auto"`: the first for bounded input, the second for unbounded.

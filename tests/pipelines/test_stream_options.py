@@ -11,7 +11,7 @@ from beam_s3box.streams import Stream
 from pipelines import backfill_job
 from pipelines.flink_options import FlinkOptions, keep_whole_on_flink
 from pipelines.packing_options import Packing, packing_of
-from pipelines.shard_options import limits_of, limits_with_age
+from pipelines.shard_options import limits_of
 from pipelines.stream_job import PARSER
 from pipelines.watch_options import Watching, watching_of
 from pipelines.window_options import Timing, timing_of
@@ -134,9 +134,9 @@ def test_other_runners_are_told_nothing_of_it(runner: str) -> None:
 def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "limits.json"
     path.write_text(json.dumps({"web/*": {"seconds": 5}, "app/*": {"records": 3}}))
-    limits = limits_with_age(limits_of(PARSER.parse([f"--limits={path}"])), 30)
+    limits = limits_of(PARSER.parse([f"--limits={path}"]), 30)
     by_stream = limits_by_stream(limits)
     assert by_stream(Stream("web", "a")).seconds == 5
     assert by_stream(Stream("app", "a")) == StreamLimits(records=3, seconds=30)
     assert by_stream(Stream("other", "a")).seconds == 30
-    assert limits_with_age(limits_of(PARSER.parse([])), None) == StreamLimits(seconds=None)
+    assert limits_of(PARSER.parse([]), None) == StreamLimits(seconds=None)

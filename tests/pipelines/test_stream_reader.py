@@ -141,11 +141,22 @@ def test_a_bad_early_interval_is_refused_before_there_is_a_pipeline() -> None:
         ReadStream(timing()._replace(early_every=0))
 
 
-def test_unbounded_lines_have_the_trigger_and_the_lateness_of_the_options(tmp_path: pathlib.Path) -> None:
+def test_unbounded_lines_have_the_trigger_and_the_lateness_of_the_options() -> None:
     files = beam.Pipeline() | beam.Create([("a", 1, 1)]).with_output_types(FoundFile)
     files.is_bounded = False
-    stream: StreamInput = files | ReadStream(timing()._replace(early_every=5))
+    stream: StreamInput = files | ReadStream(timing())
     windowing = stream.lines.windowing
     assert not stream.lines.is_bounded
     assert (windowing.windowfn, windowing.allowed_lateness.micros) == (WindowSpec(10, 10).windowfn(), 20 * MICROS)
+    assert repr(windowing.triggerfn) == "AfterWatermark(late=AfterCount(1))"
+
+
+@pytest.mark.parametrize(("lateness", "kept"), [(0, 65), (20, 65), (100, 100)])
+def test_windows_with_early_manifests_are_kept_until_their_timers_are_over(lateness: float, kept: int) -> None:
+    """Prism 2.77 panics without."""
+    files = beam.Pipeline() | beam.Create([("a", 1, 1)]).with_output_types(FoundFile)
+    files.is_bounded = False
+    stream: StreamInput = files | ReadStream(timing(lateness=lateness)._replace(early_every=5))
+    windowing = stream.lines.windowing
+    assert windowing.allowed_lateness.micros == kept * MICROS
     assert repr(windowing.triggerfn) == "AfterWatermark(early=AfterProcessingTime(delay=5), late=AfterCount(1))"

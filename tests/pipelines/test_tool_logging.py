@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipelines.child_output import children_silent
+from pipelines.child_output import children_silent, tracebacks_unprinted
 from pipelines.tool_logging import tool_logging
 from tests.pipelines.conftest import ROOT
 
@@ -108,3 +108,18 @@ def test_children_are_silent_and_this_process_is_not(capfd: pytest.CaptureFixtur
     error = capfd.readouterr().err
     assert "child" not in error
     assert error.splitlines() == ["parent", "after"]
+
+
+def test_a_worker_thread_prints_no_traceback_and_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with tool_logging(), tracebacks_unprinted():
+        print("Traceback (most recent call last):\n  in a worker", file=sys.stderr)
+        print("a note", file=sys.stderr)
+        logging.getLogger("apache_beam.x").warning("low")
+        assert sys.stderr.isatty() is False
+    print("Traceback (most recent call last): shown", file=sys.stderr)
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], lines[1][9:], lines[2:]) == (
+        "a note",
+        "WARNING low",
+        ["Traceback (most recent call last): shown"],
+    )

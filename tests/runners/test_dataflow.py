@@ -211,3 +211,21 @@ def test_no_credentials_leave_the_launcher(staged: Staged, s3_server: Server) ->
     for secret in (writer.access_key, writer.secret_key, *GOOGLE_SECRETS):
         assert not any(secret.encode() in text for text in texts)
         assert secret not in staged.launched.output
+
+
+@pytest.mark.parametrize("name", ["s3_secret_access_key", "s3_session_token"])
+def test_keys_among_the_options_are_refused(
+    dataflow: Launcher, s3: tuple[str, ...], s3_server: Server, name: str
+) -> None:
+    """DataflowRunner writes all options into the job's description."""
+    launched = dataflow.stage(
+        "backfill",
+        "the-keys",
+        f"--output=s3://{s3_server.bucket}/keys",
+        *s3,
+        "--s3_access_key_id=id",
+        f"--{name}=shown",
+    )
+    assert launched.code == 2
+    assert f"--{name} would stand in the description of the Dataflow job" in launched.output
+    assert "shown" not in launched.output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
 import orjson
@@ -126,7 +126,7 @@ class Written(NamedTuple):
 class _Collected:
     """What the outputs of each run emitted; a class, because DoFns are pickled."""
 
-    runs: collections.defaultdict[tuple[str, str], list[Emitted]] = collections.defaultdict(list)
+    runs: ClassVar[collections.defaultdict[tuple[str, str], list[Emitted]]] = collections.defaultdict(list)
 
 
 class Run:
@@ -145,10 +145,12 @@ class Run:
         """Run the pipeline to its end."""
         Clock.now, before = 0.0, PROGRESS.totals()
         self._pipeline.run().wait_until_finish()
-        outputs = [_Collected.runs.pop((self._token, name), []) for name in ("shards", "manifests", "dead_letters")]
+        shards, manifests, letters = (
+            _Collected.runs.pop((self._token, name), []) for name in ("shards", "manifests", "dead_letters")
+        )
         counts = collections.Counter(PROGRESS.totals())
         counts.subtract(before)
-        return Written(self._store, *outputs, counts, read_back(self._store))
+        return Written(self._store, shards, manifests, letters, counts, read_back(self._store))
 
 
 DEFAULTS: dict[str, Any] = {

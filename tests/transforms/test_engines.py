@@ -25,7 +25,12 @@ LOCAL = {
     "BundleBasedDirectRunner": BundleBasedDirectRunner,
     "FnApiRunner": FnApiRunner,
 }
-DATAFLOW = ["--project=my-project-123", "--region=us-central1", "--temp_location=gs://bucket/t", "--staging_location=gs://bucket/s"]
+DATAFLOW = [
+    "--project=my-project-123",
+    "--region=us-central1",
+    "--temp_location=gs://bucket/t",
+    "--staging_location=gs://bucket/s",
+]
 BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
 
 
@@ -56,7 +61,11 @@ def test_unbounded_input_is_refused_on_beams_local_runners(name: str, flags: lis
 
 
 def test_so_it_is_on_runners_that_derive_from_these_or_are_the_default() -> None:
-    for runner, name in ((TestDirectRunner(), "DirectRunner"), (DirectRunner(), "DirectRunner"), (None, "DirectRunner")):
+    for runner, name in (
+        (TestDirectRunner(), "DirectRunner"),
+        (DirectRunner(), "DirectRunner"),
+        (None, "DirectRunner"),
+    ):
         with pytest.raises(ConfigurationError, match=rf"unbounded, and \w*{name} holds no watermark"):
             unbounded(runner)
 
@@ -106,17 +115,16 @@ FLINK = [FlinkRunner, PortableRunner]
 
 
 @pytest.mark.parametrize("runner", FLINK)
-@pytest.mark.parametrize("stream", [True, False], ids=["unbounded", "bounded by state"])
-def test_checkpoints_within_a_bundle_are_refused_on_flink(runner: type, stream: bool) -> None:
+@pytest.mark.parametrize("packing", ["auto", "stateful"])
+def test_checkpoints_within_a_bundle_are_refused_on_flink(runner: type, packing: str) -> None:
+    source = PeriodicImpulse() if packing == "auto" else beam.Create([{}])
+    windowing = FixedWindows(60)
     with pytest.raises(
         ConfigurationError,
         match=r"checkpointing_interval=5000 without finish_bundle_before_checkpointing loses records on Flink.*"
         r"add --finish_bundle_before_checkpointing",
     ):
-        if stream:
-            unbounded(runner(), "--checkpointing_interval=5000")
-        else:
-            bounded(runner(), "stateful", "--checkpointing_interval=5000")
+        write(runner(), source, "--checkpointing_interval=5000", packing=packing, windowing=windowing)
 
 
 @pytest.mark.parametrize(

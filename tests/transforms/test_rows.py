@@ -21,9 +21,8 @@ ROWS = pytest.mark.parametrize("row", [SHARD, MANIFEST, LETTER], ids=lambda row:
 
 
 def schema_of(row: Any) -> schema_pb2.Schema:
-    coder = beam.coders.registry.get_coder(type(row))
+    coder = beam.coders.registry.get_coder(type(row))  # registered where the transform is imported from
     assert isinstance(coder, RowCoder)
-    assert WriteToS3Box, "importing the transform registers it"
     return coder.schema
 
 

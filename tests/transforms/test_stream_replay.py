@@ -10,7 +10,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from beam_s3box import StreamLimits, WriteToS3Box
+from beam_s3box import Manifests, StreamLimits, WriteToS3Box
 from beam_s3box.claims import RunClaim
 from beam_s3box.errors import RunExistsError, TransientStoreError
 from beam_s3box.layout import Layout
@@ -101,7 +101,7 @@ def test_bundles_that_fail_half_way_at_any_place(store: MemoryStore) -> None:
     write_with_faults(store)
     calls = _Faults.calls
     assert calls > RECORDS + len(store_keys(store, "data/")), "steps ask when they encode, when they pack, by timer"
-    for call in range(1, calls + 1, 3):
+    for call in range(1, calls + 1, 5):
         again = MemoryStore(new_token(12))
         check_once(write_with_faults(again, call))
 
@@ -120,8 +120,10 @@ def write_twice_each(store: MemoryStore, count: int, **arguments: Any) -> None:
     before = PROGRESS.totals().get("records_in", 0)
     with beam.Pipeline(options=options) as pipeline:
         records = [TimestampedValue({"d": f"d{i % 2}", "n": "x", "i": i}, i) for i in range(count)]
-        pipeline | beam.Create(records) | WriteToS3Box(
-            store, domain_field="d", namespace_field="n", windowing=FixedWindows(60), **arguments
+        (
+            pipeline
+            | beam.Create(records)
+            | WriteToS3Box(store, domain_field="d", namespace_field="n", windowing=FixedWindows(60), **arguments)
         )
     assert PROGRESS.totals()["records_in"] - before == 2 * count, "each record was encoded twice"
 
@@ -159,8 +161,16 @@ def test_a_stream_that_goes_back_to_its_beginning_replaces_its_manifests(store: 
     assert set(second.unlisted) == set(first.shards)
 
 
+class ChangingLimits:
+    """Limits that change between runs: they stand for records that come again in another order, or together."""
+
+    records = 2
+
+    def __call__(self, stream: Stream) -> StreamLimits:
+        return StreamLimits(records=ChangingLimits.records, seconds=None)
+
+
 def test_a_run_that_goes_back_may_cut_other_shards(store: MemoryStore) -> None:
-    """Another limit stands for another order of bundles: the same panes, other lists."""
     run = Run(script(), store, limits=ChangingLimits(), run_id="again")
     ChangingLimits.records = 2
     first = run.run().found
@@ -172,11 +182,23 @@ def test_a_run_that_goes_back_may_cut_other_shards(store: MemoryStore) -> None:
     check_once(second, unlisted=len(first.shards))
 
 
-class ChangingLimits:
-    records = 2
-
-    def __call__(self, stream: Stream) -> StreamLimits:
-        return StreamLimits(records=ChangingLimits.records, seconds=None)
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("per", ["stream", "run"])
+def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, count: int) -> None:
+    """What the first time listed in firings or parts that the second time has not got is listed no more."""
+    streams = Script()
+    for number in range(4):
+        streams.add(number, at=1).wait(5)
+    manifests = Manifests(per=per, count=count)
+    run = Run(
+        streams.watermark(60), store, limits=ChangingLimits(), early_every=5, manifests=manifests, run_id="again"
+    )  # fmt: skip
+    ChangingLimits.records = 1
+    first = run.run()
+    ChangingLimits.records = 3
+    second = run.run()
+    assert len(second.found.manifests) < len(first.found.manifests)
+    assert second.all_ids() == [0, 1, 2, 3]
 
 
 def test_another_run_of_the_same_id_is_refused_and_replaces_nothing(store: MemoryStore) -> None:
@@ -203,12 +225,11 @@ class _Rival:
 
 def test_another_run_that_is_first_to_claim_the_id_wins(store: MemoryStore) -> None:
     """Both had begun by then, and asked in vain; one that may replace manifests must not replace the other's."""
-    small = Script().add(0, at=1).watermark(60)
     _Rival.calls = _Rival.at = 0
-    write(small, MemoryStore(new_token(12)), limits=_Rival(), run_id="nightly")
+    write(Script().add(0, at=1).watermark(60), MemoryStore(new_token(12)), limits=_Rival(), run_id="nightly")
     _Rival.calls, _Rival.at, _Rival.store = 0, _Rival.calls, store
     with pytest.raises(RunExistsError, match=r"run_id='nightly' already wrote manifests"):
-        write(small, store, limits=_Rival(), run_id="nightly")
+        write(Script().add(0, at=1).watermark(60), store, limits=_Rival(), run_id="nightly")
     assert store_keys(store, "manifests/") == []
     assert len(store_keys(store, "data/")) == 1
 

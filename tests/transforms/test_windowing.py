@@ -27,6 +27,7 @@ from beam_s3box.transforms.windowing import WindowingChoice
 
 MINUTE = FixedWindows(60)
 DISCARDING, ACCUMULATING = AccumulationMode.DISCARDING, AccumulationMode.ACCUMULATING
+EARLY = AfterWatermark(early=AfterProcessingTime(5), late=AfterCount(1))
 BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
 
 
@@ -44,9 +45,7 @@ def into(
     accumulation_mode: Any = DISCARDING,
     lateness: float = 0,
 ) -> beam.WindowInto:
-    return beam.WindowInto(
-        windowfn, trigger=trigger, accumulation_mode=accumulation_mode, allowed_lateness=lateness
-    )
+    return beam.WindowInto(windowfn, trigger=trigger, accumulation_mode=accumulation_mode, allowed_lateness=lateness)
 
 
 def chosen(
@@ -80,30 +79,28 @@ def test_the_inputs_windowing_is_kept(windowfn: WindowFn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lateness", "early", "trigger"),
+    ("lateness", "early", "trigger", "kept"),
     [
-        (None, None, AfterWatermark()),
-        (0, None, AfterWatermark()),
-        (30, None, AfterWatermark(late=AfterCount(1))),
-        (None, 5, AfterWatermark(early=AfterProcessingTime(5))),
-        (0.5, 5, AfterWatermark(early=AfterProcessingTime(5), late=AfterCount(1))),
+        (None, None, AfterWatermark(), 0),
+        (0, None, AfterWatermark(), 0),
+        (30, None, AfterWatermark(late=AfterCount(1)), 30),
+        (0.5, None, AfterWatermark(late=AfterCount(1)), 0.5),
+        (None, 5, EARLY, 65),
+        (30, 5, EARLY, 65),
+        (100, 5, EARLY, 100),
     ],
 )
 def test_a_window_function_gets_a_trigger_that_loses_nothing(
-    lateness: float | None, early: int | None, trigger: TriggerFn
+    lateness: float | None, early: int | None, trigger: TriggerFn, kept: float
 ) -> None:
+    """With early firings a window is kept until the last of their timers has come."""
     windowing = chosen(unbounded(), MINUTE, lateness, early)
-    assert facts(windowing) == (MINUTE, str(trigger), DISCARDING, lateness or 0)
+    assert facts(windowing) == (MINUTE, str(trigger), DISCARDING, kept)
 
 
 def test_lateness_and_early_firings_change_the_inputs_own_windows() -> None:
     records = unbounded() | into(SlidingWindows(60, 10))
-    assert facts(chosen(records, None, 30, 5)) == (
-        SlidingWindows(60, 10),
-        str(AfterWatermark(early=AfterProcessingTime(5), late=AfterCount(1))),
-        DISCARDING,
-        30,
-    )
+    assert facts(chosen(records, None, 100, 5)) == (SlidingWindows(60, 10), str(EARLY), DISCARDING, 100)
     assert WindowingChoice(None, 30, None).changes()
     assert WindowingChoice(None, None, 5).changes()
     assert WindowingChoice(MINUTE, None, None).changes()
@@ -197,7 +194,10 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
         ({"windowing": 60}, r"windowing=60 must be a window function such as FixedWindows\(60\), or a WindowInto"),
         ({"windowing": "fixed"}, "windowing='fixed' must be"),
         ({"windowing": FixedWindows}, "must be a window function"),
-        ({"windowing": into(), "allowed_lateness": 5}, r"windowing is a WindowInto.*say allowed_lateness and early_every"),
+        (
+            {"windowing": into(), "allowed_lateness": 5},
+            r"windowing is a WindowInto.*say allowed_lateness and early_every",
+        ),
         ({"windowing": into(), "early_every": 5}, r"windowing is a WindowInto"),
         ({"windowing": into(), "allowed_lateness": 0}, r"windowing is a WindowInto"),
         ({"allowed_lateness": -1}, "allowed_lateness=-1 must be a number of seconds of at least 0"),
@@ -238,6 +238,4 @@ def test_what_comes_out_is_in_the_windows_of_the_write() -> None:
 def test_defaults() -> None:
     """As README and docstring say them: nothing of windows is shown, as nothing is changed."""
     shown = {item.key: item.value for item in DisplayData.create_from(WriteToS3Box("memory://x", **BY_FIELD)).items}
-    assert shown["limits"] == (
-        "StreamLimits(object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)"
-    )
+    assert shown["limits"] == ("StreamLimits(object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)")
