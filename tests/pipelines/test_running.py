@@ -107,7 +107,7 @@ def test_a_pipeline_that_has_not_written_all_is_waited_for() -> None:
     ("arguments", "expected"),
     [
         ([], None),
-        (["--template_location=gs://box/template"], "template gs://box/template"),
+        (["--runner=DataflowRunner", "--template_location=gs://box/template"], "template gs://box/template"),
         (["--dry_run=true"], "dry run: nothing was submitted"),
         (["--no_wait_until_finish"], "submitted: the job runs on, and this process does not wait for it"),
     ],
@@ -118,3 +118,9 @@ def test_what_is_not_waited_for_is_said(arguments: list[str], expected: str | No
 
 def test_a_pipeline_that_has_ended_is_told_as_ever() -> None:
     assert handed_over(ended(), PARSER.parse(["--no_wait_until_finish"])) is None
+
+
+def test_only_dataflow_makes_templates() -> None:
+    """Others don't know the option: they run the job, which has to be waited for."""
+    arguments = ["--runner=PrismRunner", "--template_location=gs://box/template"]
+    assert handed_over(Running(), PARSER.parse(arguments)) is None

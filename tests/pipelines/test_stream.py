@@ -10,6 +10,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from beam_s3box.errors import ConfigurationError, StoreError
 from beam_s3box.stores import MemoryStore, open_store
 from pipelines.job import Job, _execute, new_pipeline, write_summary
 from pipelines.packing_options import packing_of
@@ -126,11 +127,13 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
 
 
 def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
-    given = ["--input=/none/*.jsonl", f"--output={tmp_path}/file/below", *NAMING, "--runner=PrismRunner"]
+    given = ["--input=/none/*.jsonl", f"--output={tmp_path}/file/below", *NAMING]
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Exception, match="file"):
-        prepare(PARSER.parse(given), log)
-    prepare(PARSER.parse([*given, "--template_location=gs://box/template"]), log)
+    with pytest.raises(StoreError, match="file"):
+        prepare(PARSER.parse([*given, "--runner=PrismRunner"]), log)
+    # it gets as far as the runner, which needs libraries that are not here
+    with pytest.raises(ConfigurationError, match="DataflowRunner"):
+        prepare(PARSER.parse([*given, "--runner=DataflowRunner", "--template_location=gs://box/template"]), log)
 
 
 def run_on_files(log: ToolLog, files: list[FoundFile], *arguments: str) -> int:
