@@ -26,7 +26,9 @@ def check_engine(records: beam.PCollection[Any], *, stateful: bool) -> None:
         Flink that begin within a bundle. Names the way out.
     """
     pipeline = records.pipeline
-    runner = _kind(pipeline.runner, _LOCAL_RUNNERS | _FLINK_RUNNERS)
+    # a notebook's runner hands the pipeline to another one
+    actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
+    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | {"PrismRunner"})
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
         _check_local(runner, unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS and stateful:

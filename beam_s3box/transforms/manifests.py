@@ -51,7 +51,7 @@ class WriteManifests(beam.PTransform):
             | "GroupFiles" >> beam.GroupByKey()
             | "PlanManifests" >> plan_them.with_output_types(_PLANNED)
         )
-        fix = _FixFirings(self._plan.windows) if self._plan.replace_manifests else beam.GroupByKey()
+        fix = _FixFirings(self._plan.windows) if self._plan.unbounded else beam.GroupByKey()
         fixed = planned | "FixPlans" >> fix
         write = beam.ParDo(_WriteManifest(self._plan, self._manifests.count)).with_output_types(Manifest)
         return fixed | "WriteManifest" >> write
@@ -149,7 +149,7 @@ class _WriteManifest(beam.DoFn):
         self, element: tuple[tuple[str, str, int], Iterable[ManifestPlan]], window: Any = beam.DoFn.WindowParam
     ) -> None:
         if not self._claimed:
-            self._plan.claim.take(self._plan.store, may_replace=self._plan.replace_manifests)
+            self._plan.claim.take(self._plan.store, may_replace=self._plan.unbounded)
             self._claimed = True
         name, plans = element
         self._named.setdefault(name, []).extend((plan, window) for plan in plans)
@@ -166,6 +166,6 @@ class _WriteManifest(beam.DoFn):
 
     def _write(self, plan: ManifestPlan) -> Manifest:
         store, layout = self._plan.store, self._plan.layout
-        if self._plan.replace_manifests:
+        if self._plan.unbounded:
             return rewrite_manifest(store, layout, plan, self._count)
         return write_manifest(store, layout, plan)

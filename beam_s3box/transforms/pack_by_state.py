@@ -195,7 +195,8 @@ class _PackByState(beam.DoFn):
 
     def _start_clock(self, key: Key, age: Any) -> None:
         seconds = self._plan.limits_of(_stream_of(key)).seconds
-        if seconds is not None:
+        # bounded input ends by itself, and FnApiRunner waits in vain for a timer of real time
+        if seconds is not None and self._plan.unbounded:
             age.set(Timestamp.of(self._clock() + seconds))
         else:
             age.clear()

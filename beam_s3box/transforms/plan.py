@@ -18,11 +18,12 @@ class WritePlan(RunPlan):
       windows: of the write.
       lanes: keys that the records of one stream are spread over.
       seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
-      replace_manifests: whether a runner may go back and write the manifests of a firing again, as in unbounded runs.
+      unbounded: whether the input is: then shards have a time limit, and a runner may go back and write the manifests
+        of a firing again.
     """
 
     check_run: bool
     windows: Windows
     lanes: int = 1
     seal_from: float = HALF
-    replace_manifests: bool = False
+    unbounded: bool = False

@@ -14,6 +14,7 @@ from apache_beam.transforms.trigger import (
     AfterWatermark,
     DataLossReason,
     DefaultTrigger,
+    TriggerFn,
 )
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
@@ -125,7 +126,7 @@ def _check_accumulation(windowing: Windowing) -> None:
 
 
 def _check_unbounded(windowing: Windowing) -> None:
-    if isinstance(windowing.windowfn, GlobalWindows) and isinstance(windowing.triggerfn, DefaultTrigger):
+    if isinstance(windowing.windowfn, GlobalWindows) and _waits_for_the_end(windowing.triggerfn):
         raise ConfigurationError(
             "the input is unbounded and in the global window, whose end never comes, so no manifest would ever be "
             "written: give windowing=FixedWindows(60) for manifests by the minute, or early_every=60 for manifests of "
@@ -138,6 +139,10 @@ def _check_unbounded(windowing: Windowing) -> None:
             "list them; give windowing=FixedWindows(60) and allowed_lateness, and the write chooses a trigger, or one "
             "that fires for late records too, as AfterWatermark(late=AfterCount(1))"
         )
+
+
+def _waits_for_the_end(trigger: TriggerFn) -> bool:
+    return isinstance(trigger, DefaultTrigger) or (isinstance(trigger, AfterWatermark) and trigger.early is None)
 
 
 def _discarding(windowing: Windowing) -> Windowing:

@@ -16,6 +16,8 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
+from beam_s3box.errors import ConfigurationError
+
 _TELLING_CHARACTERS = 8
 
 
@@ -77,6 +79,12 @@ def restoring(windowfn: WindowFn) -> WindowFn:
 
 
 def _compact(timestamp: Timestamp) -> str:
-    moment = timestamp.to_utc_datetime()
+    try:
+        moment = timestamp.to_utc_datetime()
+    except OverflowError as exc:
+        raise ConfigurationError(
+            "the records are in windows but have no event time, so that these lie before all dates: give each record "
+            "its time, as TimestampedValue(record, seconds), or write them in the global window"
+        ) from exc
     fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
     return f"{moment:%Y%m%dT%H%M%S}{fraction}Z"

@@ -273,7 +273,7 @@ class WriteToS3Box(beam.PTransform):
             windows=Windows(windowing.windowfn),
             lanes=self._lanes,
             seal_from=_SEAL_WHOLE_ONLY if stateful else self._seal_from(pipeline),
-            replace_manifests=not bounded,
+            unbounded=not bounded,
         )
 
     def _seal_from(self, pipeline: beam.Pipeline) -> float:

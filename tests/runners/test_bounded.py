@@ -46,4 +46,4 @@ def test_every_record_is_in_one_listed_shard(
     assert len(found.dead_letters) == bool(count)
     assert len(found.manifests) == min(count, 3)
     told = json.loads(report.read_text())
-    assert told["records"]["in"] == count + bool(count)
+    assert told["records_in"] == count + bool(count)

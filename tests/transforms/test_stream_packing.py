@@ -244,7 +244,7 @@ def line(number: int) -> bytes:
 def test_lanes_with_equal_rests_share_no_key(store: MemoryStore, packing: str) -> None:
     """Equal bytes, numbers and streams: only who sealed them tells the shards apart."""
     elements = [{"d": "a", "n": "x", "i": number % 50} for number in range(200)]
-    counts = write_bounded(store, elements, packing=packing, lanes=4, rests="pack", limits=NO_TIME)
+    counts = write_bounded(store, elements, packing=packing, lanes=4, rests="pack")
     assert counts == dict.fromkeys(range(50), 4)
     origins = [info.key.rsplit("-", 3)[1] for info in store.list("data/")]
     assert len(origins) == len(set(origins)) == 4
@@ -271,7 +271,7 @@ def test_bounded_input_packed_by_state_lists_every_record_once(
     store: MemoryStore, count: int, windowing: WindowFn | None
 ) -> None:
     elements = [{"d": f"d{number % 3}", "n": "x", "i": number, "pad": "z" * 50} for number in range(count)]
-    limits = StreamLimits(raw_bytes=10_000, seconds=None)
+    limits = StreamLimits(raw_bytes=10_000)
     counts = write_bounded(store, elements, packing="stateful", limits=limits, windowing=windowing)
     assert counts == dict.fromkeys(range(count), 2 if isinstance(windowing, SlidingWindows) else 1)
     assert all(len(strict_gunzip(store.get(info.key))) <= 10_000 for info in store.list("data/"))

@@ -131,7 +131,7 @@ def write_twice_each(store: MemoryStore, count: int, **arguments: Any) -> None:
 @pytest.mark.parametrize("packing", ["group", "stateful"])
 @pytest.mark.parametrize("count", [10, 1_000])
 def test_bundles_that_come_twice(store: MemoryStore, packing: str, count: int) -> None:
-    write_twice_each(store, count, packing=packing, limits=StreamLimits(records=20, seconds=None), rests="pack")
+    write_twice_each(store, count, packing=packing, limits=StreamLimits(records=20), rests="pack")
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count))
 

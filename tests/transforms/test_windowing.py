@@ -159,6 +159,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
         r"unbounded and in the global window.*windowing=FixedWindows\(60\).*or early_every=60",
     ),
     "the global window, said": (unbounded, into(GlobalWindows()), r"unbounded and in the global window"),
+    "the global window, by its function": (unbounded, GlobalWindows(), "unbounded and in the global window"),
+    "the global window, at its end": (unbounded, into(GlobalWindows(), AfterWatermark()), "in the global window"),
     "no late trigger": (
         unbounded,
         into(MINUTE, AfterWatermark(), DISCARDING, 30),
@@ -219,6 +221,12 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
 def test_what_can_not_work_is_refused_when_the_write_is_made(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         WriteToS3Box("memory://refused", **BY_FIELD, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"windowing": GlobalWindows()}, {"allowed_lateness": 10}])
+def test_the_global_window_without_early_firings_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"unbounded and in the global window.*early_every=60"):
+        unbounded() | WriteToS3Box("memory://refused", **BY_FIELD, **arguments)
 
 
 def test_grouping_unbounded_input_is_refused() -> None:

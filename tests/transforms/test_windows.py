@@ -16,7 +16,9 @@ from apache_beam.transforms.window import (
     SlidingWindows,
     WindowFn,
 )
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
 
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.transforms.windows import WindowOfKey, Windows, restoring
 
 MINUTE = FixedWindows(60)
@@ -118,3 +120,9 @@ def test_any_other_function_restores_from_the_key(windowfn: WindowFn, window: An
     element = Windows(windowfn).encode(window), "what was a record is gone"
     assert again.assign(WindowFn.AssignContext(0, element=element)) == [window]
     assert type(again.get_window_coder()) is type(windowfn.get_window_coder())
+
+
+def test_records_without_a_time_are_told_apart_from_a_bug() -> None:
+    [window] = MINUTE.assign(WindowFn.AssignContext(MIN_TIMESTAMP))
+    with pytest.raises(ConfigurationError, match=r"no event time.*TimestampedValue\(record, seconds\)"):
+        Windows(MINUTE).name(window)
