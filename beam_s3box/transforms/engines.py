@@ -30,7 +30,8 @@ def check_engine(records: beam.PCollection[Any], *, stateful: bool) -> None:
     actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
     runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | {"PrismRunner"})
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
-        _check_local(runner, unbounded=not records.is_bounded, stateful=stateful)
+        # by the name that users know it by
+        _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS and stateful:
         _check_flink(pipeline.options.get_all_options(retain_unknown_options=True))
 

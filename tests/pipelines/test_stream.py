@@ -49,7 +49,7 @@ def log() -> Iterator[ToolLog]:
     [
         ([], "error: --runner is missing: a streaming job runs on PrismRunner on this machine, FlinkRunner,"),
         (["--runner=FnApiRunner"], "error: the input is unbounded, and FnApiRunner holds no watermark back"),
-        (["--runner=DirectRunner"], "error: the input is unbounded, and SwitchingDirectRunner holds no watermark back"),
+        (["--runner=DirectRunner"], "error: the input is unbounded, and DirectRunner holds no watermark back"),
         (
             ["--runner=PrismRunner", "--input=/none/*.jsonl"],
             "error: --input='/none/*.jsonl' can't be watched: '/none' is",
