@@ -24,10 +24,18 @@ class FlinkOptions(PipelineOptions):
         )
         parser.add_argument(
             "--finish_bundle_before_checkpointing",
-            action="store_true",
-            default=None,
+            metavar="true",
+            nargs="?",
+            const=True,
+            type=_is_true,
             help="this job sets it itself: without it, a checkpoint forgets what a bundle holds",
         )
+
+
+def _is_true(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} must be true or false")
+    return text.lower() == "true"
 
 
 def keep_whole_on_flink(options: PipelineOptions) -> None:

@@ -65,7 +65,7 @@ def log() -> Iterator[ToolLog]:
         (["--runner=PrismRunner", "--poll_interval=often"], "error: --poll_interval: invalid float value: 'often'"),
         (
             ["--runner=FlinkRunner", "--checkpointing_interval=9", "--finish_bundle_before_checkpointing=no"],
-            "error: --finish_bundle_before_checkpointing: ignored explicit argument 'no'",
+            "error: --finish_bundle_before_checkpointing: 'no' must be true or false",
         ),
     ],
 )

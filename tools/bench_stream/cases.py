@@ -34,12 +34,12 @@ def main() -> None:
     parser.add_argument("destination")
     parser.add_argument("--engine", choices=ENGINES, default="fn_api")
     parser.add_argument("--endpoint", help="of the engine's job service (default: an engine is started)")
-    parser.add_argument("--block_lines", type=int, default=35, help="of the file, for one element")
-    arguments = parser.parse_args()
+    parser.add_argument("--block_lines", type=int, help="of the file, in one element (default: each is an element)")
+    arguments, more = parser.parse_known_args()
     # Beam tells of its own faults and of a job's end on stderr, which a failure shows
     logging.getLogger().setLevel(logging.ERROR)
     with engine_options(arguments.engine, arguments.endpoint) as options:
-        run(arguments.writer, arguments.path, arguments.destination, arguments.block_lines, options)
+        run(arguments.writer, arguments.path, arguments.destination, arguments.block_lines, [*options, *more])
     print(json.dumps(measured()))
 
 
@@ -60,7 +60,7 @@ def server(engine: str, folder: pathlib.Path) -> contextlib.AbstractContextManag
     return flink_local(folder) if engine == "flink" else prism_server(folder)
 
 
-def run(writer: str, path: pathlib.Path, destination: str, block_lines: int, options: Sequence[str]) -> None:
+def run(writer: str, path: pathlib.Path, destination: str, block_lines: int | None, options: Sequence[str]) -> None:
     """Run a pipeline from the file to the destination; unbounded where the options say that it streams."""
     gc.collect()
     pipeline = beam.Pipeline(argv=list(options))

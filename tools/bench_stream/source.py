@@ -1,15 +1,16 @@
-"""Lines of a file as a stream: blocks of so many lines come one behind the other, and are read where they are written.
+"""Lines of a file as a stream, pushed as fast as the engine takes them.
 
-Where the input is unbounded, the engine sees a source that could go on, and never more than the place of a block:
-reading is a step of its own, as it is for files that land in a folder.
+Where the input is unbounded, the engine sees a source that could go on. Lines travel one by one, as from a queue, or in
+blocks: then a block's place is what travels, and reading is a step of its own, as for files that land in a folder.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -25,30 +26,48 @@ WINDOW_SECONDS = 60
 Block = tuple[int, int]
 """Offset and bytes in the file."""
 
+_NEVER = 1 << 40
+"""Beyond the last element of any source here."""
+
 
 class ReadStream(beam.PTransform):
     """Reads the lines of a file, without line breaks.
 
     Args:
       path: of the file.
-      lines: of a block, which is one element until it is read.
+      block_lines: lines of a block, which is one element until it is read; None: each line is an element.
       unbounded: whether engines shall take the input for unbounded; it is in windows then.
     """
 
-    def __init__(self, path: pathlib.Path, lines: int, *, unbounded: bool) -> None:
+    def __init__(self, path: pathlib.Path, block_lines: int | None, *, unbounded: bool) -> None:
         super().__init__()
         self._path = path
-        self._lines = lines
+        self._block_lines = block_lines
         self._unbounded = unbounded
 
     def expand(self, begin: Any) -> beam.PCollection[bytes]:
         """Return the lines."""
-        find = _PushBlocks(self._path, self._lines) if self._unbounded else _FindBlocks(self._path, self._lines)
-        blocks = begin | "Impulse" >> beam.Impulse() | "FindBlocks" >> beam.ParDo(find).with_output_types(Block)
+        source, kind = self._source()
+        push = _PushForEver(source) if self._unbounded else _Push(source)
+        pushed = begin | "Impulse" >> beam.Impulse() | "Push" >> beam.ParDo(push).with_output_types(kind)
         if self._unbounded:
-            blocks = blocks | "Window" >> beam.WindowInto(FixedWindows(WINDOW_SECONDS))
-        read = beam.ParDo(_ReadBlock(self._path)).with_output_types(bytes)
-        return blocks | "Spread" >> beam.Reshuffle() | "ReadBlock" >> read
+            pushed = pushed | "Window" >> beam.WindowInto(FixedWindows(WINDOW_SECONDS))
+        spread = pushed | "Spread" >> beam.Reshuffle()
+        if self._block_lines is None:
+            return spread
+        return spread | "ReadBlock" >> beam.ParDo(_ReadBlock(self._path)).with_output_types(bytes)
+
+    def _source(self) -> tuple[Callable[[], Iterator[Any]], type]:
+        if self._block_lines is None:
+            return functools.partial(lines_of, self._path), bytes
+        return functools.partial(blocks_of, self._path, self._block_lines), Block
+
+
+def lines_of(path: pathlib.Path) -> Iterator[bytes]:
+    """Yield the lines of a file, without line breaks."""
+    with path.open("rb") as file:
+        for line in file:
+            yield line.rstrip(b"\n")
 
 
 def blocks_of(path: pathlib.Path, lines: int) -> Iterator[Block]:
@@ -60,19 +79,18 @@ def blocks_of(path: pathlib.Path, lines: int) -> Iterator[Block]:
             offset += size
 
 
-class _FindBlocks(beam.DoFn):
-    def __init__(self, path: pathlib.Path, lines: int) -> None:
-        self._path = path
-        self._lines = lines
+class _Push(beam.DoFn):
+    def __init__(self, source: Callable[[], Iterator[Any]]) -> None:
+        self._source = source
 
-    def process(self, element: bytes) -> Iterator[Block]:
+    def process(self, element: bytes) -> Iterator[Any]:
         TALLY.begin()
-        yield from blocks_of(self._path, self._lines)
+        yield from self._source()
 
 
-class _AllBlocks(beam.RestrictionProvider):
+class _FromStart(beam.RestrictionProvider):
     def initial_restriction(self, element: bytes) -> OffsetRange:
-        return OffsetRange(0, 1 << 40)
+        return OffsetRange(0, _NEVER)
 
     def create_tracker(self, restriction: OffsetRange) -> OffsetRestrictionTracker:
         return OffsetRestrictionTracker(restriction)
@@ -81,25 +99,24 @@ class _AllBlocks(beam.RestrictionProvider):
         return 1
 
 
-_TRACKER = beam.DoFn.RestrictionParam(_AllBlocks())
+_TRACKER = beam.DoFn.RestrictionParam(_FromStart())
 
 
-class _PushBlocks(beam.DoFn):
-    def __init__(self, path: pathlib.Path, lines: int) -> None:
-        self._path = path
-        self._lines = lines
+class _PushForEver(beam.DoFn):
+    """The same as an engine sees a source that never ends; but it does, and then all windows do."""
+
+    def __init__(self, source: Callable[[], Iterator[Any]]) -> None:
+        self._source = source
 
     @beam.DoFn.unbounded_per_element()
     def process(self, element: bytes, tracker: Any = _TRACKER) -> Iterator[TimestampedValue]:
         TALLY.begin()
         start = tracker.current_restriction().start
-        numbered = enumerate(itertools.islice(blocks_of(self._path, self._lines), start, None), start)
-        for number, block in numbered:
+        for number, value in enumerate(itertools.islice(self._source(), start, None), start):
             if not tracker.try_claim(number):
                 return
-            yield TimestampedValue(block, 0)
-        # that there is no more: claimed beyond the end
-        tracker.try_claim(1 << 40)
+            yield TimestampedValue(value, 0)
+        tracker.try_claim(_NEVER)
 
 
 class _ReadBlock(beam.DoFn):
