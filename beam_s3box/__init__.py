@@ -14,16 +14,28 @@ if TYPE_CHECKING:
     from beam_s3box.errors import (
         BoxSealedError,
         ConfigurationError,
+        CopyError,
+        KeyValuesError,
+        LoadError,
+        ManifestReplacedError,
         NotAnObjectError,
         RecordError,
+        RowCountError,
         RunExistsError,
         S3BoxError,
         StoreError,
         StreamerError,
+        TransientLoadError,
         UploadsFailedError,
     )
+    from beam_s3box.formats.avro import AvroFormat
+    from beam_s3box.formats.avro_inference import avro_schema_of
     from beam_s3box.limits import StreamLimits
     from beam_s3box.manifests import Manifest, Manifests
+    from beam_s3box.redshift.connections import RedshiftConnection
+    from beam_s3box.redshift.data_api import DataApi
+    from beam_s3box.redshift.loader import RedshiftLoader
+    from beam_s3box.redshift.plans import LoadResult
     from beam_s3box.shards import ShardFile
     from beam_s3box.sizes import GiB, KiB, MiB
     from beam_s3box.stores.s3_settings import S3Settings
@@ -34,18 +46,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AvroFormat": "formats.avro",
     "BoxSealedError": "errors",
     "BufferFile": "streamer",
     "ConfigurationError": "errors",
+    "CopyError": "errors",
+    "DataApi": "redshift.data_api",
     "DeadLetter": "dead_letters",
     "GiB": "sizes",
     "JsonBufferStreamer": "streamer",
+    "KeyValuesError": "errors",
     "KiB": "sizes",
+    "LoadError": "errors",
+    "LoadResult": "redshift.plans",
     "Manifest": "manifests",
+    "ManifestReplacedError": "errors",
     "Manifests": "manifests",
     "MiB": "sizes",
     "NotAnObjectError": "errors",
     "RecordError": "errors",
+    "RedshiftConnection": "redshift.connections",
+    "RedshiftLoader": "redshift.loader",
+    "RowCountError": "errors",
     "RunExistsError": "errors",
     "S3Box": "box",
     "S3BoxError": "errors",
@@ -56,24 +78,36 @@ _HOMES = {
     "Stream": "streams",
     "StreamLimits": "limits",
     "StreamerError": "errors",
+    "TransientLoadError": "errors",
     "UploadsFailedError": "errors",
     "WriteToS3Box": "transforms",
     "WriteToS3BoxResult": "transforms",
+    "avro_schema_of": "formats.avro_inference",
 }
 
 __all__ = [
+    "AvroFormat",
     "BoxSealedError",
     "BufferFile",
     "ConfigurationError",
+    "CopyError",
+    "DataApi",
     "DeadLetter",
     "GiB",
     "JsonBufferStreamer",
+    "KeyValuesError",
     "KiB",
+    "LoadError",
+    "LoadResult",
     "Manifest",
+    "ManifestReplacedError",
     "Manifests",
     "MiB",
     "NotAnObjectError",
     "RecordError",
+    "RedshiftConnection",
+    "RedshiftLoader",
+    "RowCountError",
     "RunExistsError",
     "S3Box",
     "S3BoxError",
@@ -84,9 +118,11 @@ __all__ = [
     "Stream",
     "StreamLimits",
     "StreamerError",
+    "TransientLoadError",
     "UploadsFailedError",
     "WriteToS3Box",
     "WriteToS3BoxResult",
+    "avro_schema_of",
 ]
 
 

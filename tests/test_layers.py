@@ -185,7 +185,7 @@ def test_imports_are_written_in_full(path: Path) -> None:
             assert all(alias.name != "*" for alias in node.names), f"{path.name}:{node.lineno} imports *"
 
 
-@pytest.mark.parametrize("modules", ["", ".errors .stores .formats .routing .cutter .uploads .manifests"])
+@pytest.mark.parametrize("modules", ["", ".errors .stores .formats .routing .cutter .uploads .manifests", ".redshift"])
 def test_importing_loads_neither_beam_nor_boto3(modules: str) -> None:
     statement = "import " + ", ".join(["beam_s3box", *(f"beam_s3box{module}" for module in modules.split())])
     heavy = ("apache_beam", "boto3", "botocore", "fastavro", "numpy", "pandas")

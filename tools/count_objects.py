@@ -88,9 +88,10 @@ class Count:
         self._sizes = place.sizes()
         self.run_id = run_id or self._only_run()
         listed: set[str] = set()
-        for key, match in self._matches(_MANIFEST, "manifests/"):
+        manifests = list(self._matches(_MANIFEST, "manifests/"))
+        for key, match in manifests:
             self._count_manifest(key, match, listed)
-        self._check_parts()
+        self._check_parts(match for _, match in manifests)
         shards = {key for key, _ in self._matches(_SHARD, "data/")}
         self.unlisted = len(shards - listed)
         self.dead_letters = set(self._read_dead_letters())
@@ -170,10 +171,10 @@ class Count:
             moment = record.get(self._rules.time_field) if self._rules.time_field else None
             self.outside += moment is not None and not begin <= moment < end
 
-    def _check_parts(self) -> None:
+    def _check_parts(self, manifests: Iterable[re.Match[str]]) -> None:
         """Note firings of which a part is missing, or that were written in two ways."""
         parts: dict[tuple[str, str], set[tuple[int, int]]] = collections.defaultdict(set)
-        for _, match in self._matches(_MANIFEST, ""):
+        for match in manifests:
             parts[match["folder"], match["pane"]].add((int(match["number"]), int(match["of"])))
         for (folder, pane), found in parts.items():
             if found != {(number, len(found)) for number in range(len(found))}:

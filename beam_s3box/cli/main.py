@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from beam_s3box.cli import pack as cli_pack
+from beam_s3box.cli import redshift_sql as cli_redshift_sql
 from beam_s3box.cli.logging import ToolLog, installed
 from beam_s3box.cli.tell import end
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
     "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
+    "copy-sql": (cli_redshift_sql.run_copy_sql, "print the COPY that loads a manifest into a Redshift table"),
+    "create-table": (cli_redshift_sql.run_create_table, "print the CREATE TABLE for the records of a manifest"),
 }
 """What each command does, in code and in words."""
 
@@ -24,7 +27,7 @@ _HELP: Final = "\n".join(
     [
         "usage: s3box COMMAND [OPTIONS]",
         "",
-        *(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()),
+        *(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items()),
         "",
         "s3box COMMAND --help lists its options.",
     ]

@@ -1,6 +1,12 @@
-"""Redshift: the statements that make tables and load manifests into them."""
+"""Redshift: the statements that make tables and load manifests into them, and a loader that does so exactly once.
+
+Names of the loader are imported when they are first used; no driver is loaded before a connection is made.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from beam_s3box.redshift.columns import Column, mapping_of
 from beam_s3box.redshift.copy import copy_sql
@@ -9,10 +15,30 @@ from beam_s3box.redshift.ddl import alter_table_sql, create_table_sql
 from beam_s3box.redshift.infer import Inference, infer_columns
 from beam_s3box.redshift.options import CopyOptions
 
+if TYPE_CHECKING:
+    from beam_s3box.redshift.connections import RedshiftConnection
+    from beam_s3box.redshift.data_api import DataApi
+    from beam_s3box.redshift.load_errors import LoadProblem
+    from beam_s3box.redshift.loader import RedshiftLoader
+    from beam_s3box.redshift.plans import LoadResult
+
+_HOMES = {
+    "DataApi": "data_api",
+    "LoadProblem": "load_errors",
+    "LoadResult": "plans",
+    "RedshiftConnection": "connections",
+    "RedshiftLoader": "loader",
+}
+
 __all__ = [
     "Column",
     "CopyOptions",
+    "DataApi",
     "Inference",
+    "LoadProblem",
+    "LoadResult",
+    "RedshiftConnection",
+    "RedshiftLoader",
     "Secret",
     "alter_table_sql",
     "copy_sql",
@@ -21,3 +47,9 @@ __all__ = [
     "mapping_of",
     "mask_sql",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'beam_s3box.redshift' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"beam_s3box.redshift.{_HOMES[name]}"), name)

@@ -58,7 +58,9 @@ def read_only(lines: beam.PCollection, destination: str) -> None:
 
 
 WRITERS: dict[str, Callable[[beam.PCollection, str], None]] = {
-    writer.__name__: writer for writer in (write_ours, write_batches, read_only)
+    "ours": write_ours,
+    "theirs": write_batches,
+    "read": read_only,
 }
 
 

@@ -1,0 +1,223 @@
+"""The independent count: it finds nothing wrong with a run of ours, and every way in which a run could be wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
+
+from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from tools import count_objects, soak
+from tools.seaweedfs import Server
+
+RECORDS = [{"i": number, "d": "web", "n": f"n{number % 2}", "t": 1_000_000_000 + number} for number in range(100)]
+Break = Callable[[Path], None]
+
+
+def write(destination: str, manifests: Manifests) -> None:
+    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+        timed = [TimestampedValue(json.dumps(record), record["t"]) for record in RECORDS]
+        (
+            pipeline
+            | beam.Create([*timed, TimestampedValue("no record", 1_000_000_000)])
+            | WriteToS3Box(
+                destination,
+                domain_field="d",
+                namespace_field="n",
+                windowing=FixedWindows(60),
+                limits=StreamLimits(records=20),
+                manifests=manifests,
+                run_id="r-1",
+            )
+        )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    write(str(folder), Manifests(count=2))
+    (tmp_path / "fed.jsonl").write_text("\n".join([*map(json.dumps, RECORDS), "", "no record"]))
+    return folder
+
+
+def count(folder: Path, *more: str) -> int:
+    source = folder.with_name("fed.jsonl")
+    return count_objects.main([str(folder), "--id_field=i", "--time_field=t", f"--source={source}", *more])
+
+
+def test_a_whole_run_has_no_fault(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert count(run) == 0
+    out = capsys.readouterr().out
+    assert "100 ids, 100 records; 0 outside of their window" in out
+    assert "8 manifests, 0 of them not their window's first; 0 shards unlisted; 1 dead letters" in out
+    assert out.endswith("101 lines were fed\nno fault\n")
+
+
+def test_manifests_of_the_whole_run_on_s3(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.writer.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.writer.secret_key)
+    destination = f"s3://{s3_server.bucket}/count-objects"
+    write(destination, Manifests(per="run"))
+    assert count_objects.main([destination, "--id_field=i"]) == 0
+    assert "3 manifests" in capsys.readouterr().out
+
+
+def first(folder: Path, pattern: str) -> Path:
+    return min(folder.glob(pattern))
+
+
+def lose_a_shard(run: Path) -> None:
+    first(run, "data/**/*.gz").unlink()
+
+
+def lose_a_manifest(run: Path) -> None:
+    first(run, "manifests/**/0-00000-of-00002.manifest").unlink()
+
+
+def list_twice(run: Path) -> None:
+    path = first(run, "manifests/**/*.manifest")
+    entries = json.loads(path.read_text())["entries"]
+    path.write_text(json.dumps({"entries": entries * 2}))
+
+
+def empty_a_manifest(run: Path) -> None:
+    first(run, "manifests/**/*.manifest").write_text('{"entries": []}')
+
+
+def miscount(run: Path) -> None:
+    path = first(run, "manifests/**/*-of-00002.manifest")
+    path.write_text(path.read_text().replace('"record_count": ', '"record_count": 1'))
+
+
+def allow_to_miss(run: Path) -> None:
+    path = first(run, "manifests/**/*.manifest")
+    path.write_text(path.read_text().replace("true", "false"))
+
+
+def spoil_a_shard(run: Path) -> None:
+    path = first(run, "data/**/*.gz")
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"web", b"bew")))
+
+
+def mix_windows(run: Path) -> None:
+    one, other = sorted(run.glob("manifests/*/web/n0/*"))[:2]
+    moved = first(one, "*.manifest")
+    moved.rename(other / moved.name.replace("0-", "1-", 1))
+
+
+def mix_streams(run: Path) -> None:
+    one, other = sorted(run.glob("manifests/*/web/*"))[:2]
+    moved = first(one, "*/*.manifest")
+    moved.rename(other / moved.parent.name / moved.name.replace("0-", "1-", 1))
+
+
+def write_a_firing_again(run: Path) -> None:
+    path = first(run, "manifests/**/0-00000-of-00002.manifest")
+    path.rename(path.with_name("0-00000-of-00001.manifest"))
+
+
+def name_oddly(run: Path) -> None:
+    path = first(run, "data/**/*.gz")
+    path.rename(path.with_name("shard.json.gz"))
+
+
+def forget_what_was_refused(run: Path) -> None:
+    first(run, "dead-letters/**/*.gz").unlink()
+
+
+def feed_more(run: Path) -> None:
+    source = run.with_name("fed.jsonl")
+    source.write_text(source.read_text() + '\n{"i": "more"}')
+
+
+def feed_less(run: Path) -> None:
+    source = run.with_name("fed.jsonl")
+    source.write_text(source.read_text().split("\n", 1)[1])
+
+
+@pytest.mark.parametrize(
+    ("breaks", "fault"),
+    [
+        (lose_a_shard, "is not there"),
+        (lose_a_manifest, "shards are in no manifest"),
+        (lose_a_manifest, "ids that were fed are missing"),
+        (lose_a_manifest, "its parts are [(1, 2)]"),
+        (list_twice, "is listed twice"),
+        (empty_a_manifest, "no JSON with entries"),
+        (miscount, "records, listed as"),
+        (allow_to_miss, "is not mandatory"),
+        (spoil_a_shard, "its bytes are not those of its key"),
+        (mix_windows, "its manifest in web/n0/20010909T014"),
+        (mix_streams, "its manifest in web/n1/"),
+        (write_a_firing_again, "its parts are [(0, 1), (1, 2)]"),
+        (name_oddly, "shard.json.gz: no key of a run"),
+        (forget_what_was_refused, "1 refused lines are no dead letters: no record"),
+        (feed_more, "1 ids that were fed are missing: more"),
+        (feed_less, "1 ids were never fed: 0"),
+    ],
+)
+def test_what_is_wrong_is_found(run: Path, capsys: pytest.CaptureFixture[str], breaks: Break, fault: str) -> None:
+    breaks(run)
+    assert count(run) == 1
+    assert fault in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--times=2"], "100 ids are not there 2 times: 0, "),
+        (["--outside=1"], "0 records lie outside of their window, not 1"),
+        (["--time_field=i"], "100 records lie outside of their window, not 0"),
+        (["--id_field=d"], "1 ids are not there 1 times: web"),
+    ],
+)
+def test_what_is_said_of_the_records_is_checked(
+    run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], fault: str
+) -> None:
+    assert count(run, *arguments) == 1
+    assert fault in capsys.readouterr().out
+
+
+def test_unlisted_shards_may_be_allowed(run: Path) -> None:
+    shard = first(run, "data/**/*.gz")
+    shard.with_name(shard.name.replace("-0000", "-7000")).write_bytes(shard.read_bytes())
+    assert count(run) == 1
+    assert count(run, "--may_be_unlisted") == 0
+
+
+def test_one_of_several_runs_is_named(run: Path) -> None:
+    (run / "manifests" / "r-2").mkdir()
+    (run / "manifests" / "r-2" / "0-00000-of-00001.manifest").write_text("{}")
+    with pytest.raises(SystemExit, match="has manifests of 2 runs"):
+        count(run)
+    assert count(run, "--run_id=r-1") == 0
+
+
+# ---------------------------------------------------------------- the load that it is for
+
+
+def test_the_load_changes_and_is_known() -> None:
+    assert sum(phase.share for phase in soak.CYCLE) == pytest.approx(1)
+    names = [soak.phase_at(second, 60).name for second in range(120)]
+    assert set(names) == {phase.name for phase in soak.CYCLE}
+    assert names[:60] == names[60:]
+    fed, now = soak.Fed(), 2_000_000_000.0
+    lines = list(soak.lines_of(soak.CYCLE[0], fed, random.Random(1), now))
+    records = [json.loads(line) for line in lines[:-1]]
+    assert [record["i"] for record in records] == list(range(fed.records)) == list(range(300))
+    behind = [now - record["t"] for record in records if "t" in record]
+    assert sum(30 < seconds < 60 for seconds in behind) == fed.late > 0
+    assert sum(abs(seconds) > 3_000 for seconds in behind) == fed.displaced > 0
+    assert len(behind) == len(records) - 1
+    assert lines[-1] == "no record 0"

@@ -1,0 +1,204 @@
+"""Print how fast the stateful path is, beside GroupIntoBatches and beside the source; saved to `.cache/bench/stream.json`.
+
+Every pipeline runs in a process of its own, its workers with it, and writes to the same real S3 server. A round is ours,
+then GroupIntoBatches with gzip and a PUT for each batch, then the source alone; figures are medians of the rounds, with
+their ranges. Time goes from the first record to the last object. Where bundles are of 1,000 elements and each is a
+block with one line of every stream, a bundle has 1,000 records of each stream; where each is a line, one bundle has few.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import pathlib
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.bench.data import make_lines
+from tools.bench.measure import CACHE, json_of, machine, use
+from tools.bench_stream.cases import ENGINES
+from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
+from tools.flink.job_server import flink_local
+from tools.processes import MissingToolError
+from tools.seaweedfs import seaweedfs
+
+STREAMS = 35
+MANY_STREAMS = 5_000
+RECORDS = 336_000
+RECORDS_ONE_BY_ONE = 112_000
+
+
+class Scene(NamedTuple):
+    """Where the three pipelines are compared.
+
+    Attributes:
+      name: of it.
+      engine: of `cases.ENGINES`.
+      block_lines: lines of an element; None: each line is one.
+      records: how many.
+      state_goal: whether bundles are such that the goal for state traffic applies.
+    """
+
+    name: str
+    engine: str
+    block_lines: int | None
+    records: int
+    state_goal: bool
+
+
+SCENES = (
+    Scene("FnApiRunner, blocks of lines", "fn_api", STREAMS, RECORDS, True),
+    Scene("Flink local, blocks of lines", "flink", STREAMS, RECORDS, True),
+    Scene("Flink local, line by line", "flink", None, RECORDS_ONE_BY_ONE, False),
+)
+
+
+class Bench:
+    """Runs pipelines of one session.
+
+    Args:
+      bucket: of the S3 server.
+      flink: endpoint of a job service that is warm.
+    """
+
+    def __init__(self, bucket: str, flink: str) -> None:
+        self._bucket = bucket
+        self._flink = flink
+
+    def rounds(self, scene: Scene, count: int) -> list[Round]:
+        """Run a scene that many times."""
+        path = data_of(scene.records, STREAMS)
+        # the first pipeline of a kind on an engine is slower than all others
+        self.run("read", path, scene)
+        return [Round(*(self.run(writer, path, scene) for writer in Round._fields)) for _ in range(count)]
+
+    def run(self, writer: str, path: pathlib.Path, scene: Scene) -> Run:
+        """Run one pipeline."""
+        endpoint = ("--endpoint", self._flink) if scene.engine == "flink" else ()
+        return check(json_of(self._command(writer, path, scene.engine, scene.block_lines, endpoint)), scene.records)
+
+    def many(self, engine: str) -> Run:
+        """Run ours with all of the many streams open until the end, on an engine of its own, whose memory it tells."""
+        path = data_of(RECORDS, MANY_STREAMS)
+        return check(json_of(self._command("ours", path, engine, STREAMS, ())), RECORDS)
+
+    def _command(
+        self, writer: str, path: pathlib.Path, engine: str, block_lines: int | None, more: Sequence[str]
+    ) -> list[str]:
+        destination = f"s3://{self._bucket}/{writer}-{uuid.uuid4().hex}"
+        command = [sys.executable, "-m", "tools.bench_stream.cases", writer, str(path), destination]
+        block = ("--block_lines", str(block_lines)) if block_lines is not None else ()
+        return [*command, "--engine", engine, *block, *more]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of each scene (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one round of each scene, and no memory")
+    parser.add_argument(
+        "--many_on",
+        nargs="*",
+        choices=ENGINES,
+        default=["fn_api", "flink"],
+        help=f"where {MANY_STREAMS:,} streams are open at once (default: fn_api flink; prism needs Go)",
+    )
+    arguments = parser.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    rounds, many_on = (1, []) if arguments.quick else (arguments.rounds, arguments.many_on)
+    try:
+        results = measure(rounds, many_on)
+    except MissingToolError as exc:
+        raise SystemExit(str(exc)) from exc
+    (CACHE / "stream.json").write_text(json.dumps(results, indent=2) + "\n")
+    show(results)
+
+
+def measure(rounds: int, many_on: Sequence[str]) -> dict[str, Any]:
+    """Return all figures."""
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(seaweedfs("bench"))
+        use(server)
+        with flink_local(folder) as flink:
+            bench = Bench(server.bucket, flink.job_endpoint)
+            scenes = {scene.name: summary(bench.rounds(scene, rounds)) for scene in SCENES}
+        many = {engine: bench.many(engine) for engine in many_on}
+    return {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "rounds": rounds,
+        "scenes": scenes,
+        "many_streams": many,
+    }
+
+
+def data_of(records: int, streams: int) -> pathlib.Path:
+    """Return a file of so many records; those of the streams take turns."""
+    return make_lines(CACHE / f"streams-{streams}-of-{records}.jsonl", records, streams)
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the tables."""
+    console = Console(width=110)
+    console.print(f"{results['machine']}; {STREAMS} streams; real SeaweedFS; median (range) of {results['rounds']}")
+    table = Table("", "goal", *results["scenes"])
+    for label, goal, name in (
+        ("records a second: ours", "", "ours"),
+        ("with GroupIntoBatches", "", "theirs"),
+        ("source alone", "", "read_only"),
+        ("ours : GroupIntoBatches", f">= {RATIO_GOAL:g}", "speed_up"),
+        ("… without the source's time", "", "without_source"),
+        ("ours : source alone", "", "share_of_read_only"),
+        ("state reads and writes a record", f"< {STATE_GOAL:g}", "state"),
+    ):
+        table.add_row(label, goal, *(cell(name, figures[name], scene) for scene, figures in by_scene(results)))
+    console.print(table)
+    show_many(results["many_streams"], console)
+
+
+def by_scene(results: dict[str, Any]) -> list[tuple[Scene, dict[str, Figure]]]:
+    """Return the scenes with their figures."""
+    return [(scene, results["scenes"][scene.name]) for scene in SCENES]
+
+
+def cell(name: str, figure: Figure, scene: Scene) -> str:
+    """Return a figure as text, and whether it is as wanted if anything is."""
+    if name in ("ours", "theirs", "read_only"):
+        return f"{figure.median:,.0f} ({figure.low:,.0f} - {figure.high:,.0f})"
+    if name == "state":
+        met = f" {yes(figure.median < STATE_GOAL)}" if scene.state_goal else ""
+        return f"{figure.median:.4f}{met}"
+    met = f" {yes(figure.median >= RATIO_GOAL)}" if name == "speed_up" else ""
+    return f"{figure.median:.2f} ({figure.low:.2f} - {figure.high:.2f}){met}"
+
+
+def yes(met: bool) -> str:
+    """Return whether a goal is met, as the other benches say it."""
+    return "yes" if met else "NO"
+
+
+def show_many(many: dict[str, Run], console: Console) -> None:
+    """Print what many open streams take."""
+    if not many:
+        return
+    table = Table(
+        f"{MANY_STREAMS:,} streams open at once", "records a second", "seconds", "peak of the worker", "of the engine"
+    )
+    for engine, run in many.items():
+        own = f"{run['engine_peak_bytes'] / 1e6:.0f} MB" if run["engine_peak_bytes"] else "the same process"
+        worker = f"{run['peak_bytes'] / 1e6:.0f} MB"
+        table.add_row(engine, f"{rate(run):,.0f}", f"{run['seconds']:.1f}", worker, own)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
