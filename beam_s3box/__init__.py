@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from beam_s3box.redshift.data_api import DataApi
     from beam_s3box.redshift.loader import RedshiftLoader
     from beam_s3box.redshift.plans import LoadResult
+    from beam_s3box.redshift.table_loads import LoadFailure
     from beam_s3box.shards import ShardFile
     from beam_s3box.sizes import GiB, KiB, MiB
     from beam_s3box.stores.s3_settings import S3Settings
     from beam_s3box.streamer import BufferFile, JsonBufferStreamer, S3Uploader
     from beam_s3box.streams import Stream
+    from beam_s3box.transforms.redshift import CopyToRedshift, CopyToRedshiftResult
     from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
 
 __version__ = "0.1.0"
@@ -51,6 +53,8 @@ _HOMES = {
     "BufferFile": "streamer",
     "ConfigurationError": "errors",
     "CopyError": "errors",
+    "CopyToRedshift": "transforms.redshift",
+    "CopyToRedshiftResult": "transforms.redshift",
     "DataApi": "redshift.data_api",
     "DeadLetter": "dead_letters",
     "GiB": "sizes",
@@ -58,6 +62,7 @@ _HOMES = {
     "KeyValuesError": "errors",
     "KiB": "sizes",
     "LoadError": "errors",
+    "LoadFailure": "redshift.table_loads",
     "LoadResult": "redshift.plans",
     "Manifest": "manifests",
     "ManifestReplacedError": "errors",
@@ -91,6 +96,8 @@ __all__ = [
     "BufferFile",
     "ConfigurationError",
     "CopyError",
+    "CopyToRedshift",
+    "CopyToRedshiftResult",
     "DataApi",
     "DeadLetter",
     "GiB",
@@ -98,6 +105,7 @@ __all__ = [
     "KeyValuesError",
     "KiB",
     "LoadError",
+    "LoadFailure",
     "LoadResult",
     "Manifest",
     "ManifestReplacedError",

@@ -147,6 +147,8 @@ def command_of(landing: Path, report: Path, endpoint_url: str, seconds: float) -
         f"--s3_endpoint_url={endpoint_url}",
         f"--s3_region_name={seaweedfs.REGION}",
         *("--runner=PrismRunner", f"--prism_location={prism_binary()}"),
+        # Beam hangs up on Prism after 300 seconds else, and the job with it
+        f"--job_server_timeout={seconds + _ENDING_SECONDS:.0f}",
     ]
 
 
@@ -163,23 +165,27 @@ def run(server: seaweedfs.Server, folder: Path, seconds: float, seed: int) -> in
             [sys.executable, *command[1:]], cwd=_ROOT, env={**os.environ, **keys}, stdout=said, stderr=subprocess.STDOUT
         )
         try:
-            watch(server, landing, seconds, fed, seed)
+            watch(server, landing, seconds, fed, seed, job)
             code = job.wait(_ENDING_SECONDS)
         finally:
             job.kill()
             job.wait()
     told = log.read_text()
-    print("\n".join(["the job says:", *told.splitlines()[-6:]]))
+    print("\n".join(["the job says:", *(line[:160] for line in told.splitlines()[-9:])]))
     print(f"exit code {code}, at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024:,} MB a process")
     return 1 if code else count(server, landing, report, fed, told)
 
 
-def watch(server: seaweedfs.Server, landing: Path, seconds: float, fed: Fed, seed: int) -> None:
-    """Feed, and show what lies in the bucket."""
+def watch(
+    server: seaweedfs.Server, landing: Path, seconds: float, fed: Fed, seed: int, job: subprocess.Popen[bytes]
+) -> None:
+    """Feed while the job runs, and show what lies in the bucket."""
     place = place_of(server)
     begun = shown = time.monotonic()
     for phase in feed(landing, seconds, fed, random.Random(seed)):
         now = time.monotonic()
+        if job.poll() is not None:
+            return
         if now - shown >= _SHOW_SECONDS:
             shown, keys = now, place.sizes()
             shards, manifests = (sum(key.startswith(name) for key in keys) for name in ("data/", "manifests/"))

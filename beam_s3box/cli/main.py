@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from beam_s3box.cli import pack as cli_pack
+from beam_s3box.cli import redshift_load as cli_redshift_load
 from beam_s3box.cli import redshift_sql as cli_redshift_sql
 from beam_s3box.cli.logging import ToolLog, installed
 from beam_s3box.cli.tell import end
@@ -19,6 +20,7 @@ from beam_s3box.cli.tell import end
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
     "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
     "copy-sql": (cli_redshift_sql.run_copy_sql, "print the COPY that loads a manifest into a Redshift table"),
+    "load": (cli_redshift_load.run_load, "load manifests into a Redshift table, each exactly once"),
     "create-table": (cli_redshift_sql.run_create_table, "print the CREATE TABLE for the records of a manifest"),
 }
 """What each command does, in code and in words."""

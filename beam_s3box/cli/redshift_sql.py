@@ -25,8 +25,8 @@ _OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshif
 _BY_KEY = (None, "auto", "auto ignorecase")
 """Mappings with which the keys tell the columns."""
 
-_STATUPDATE: Final[Mapping[str, bool | None]] = {"on": True, "off": False, "default": None}
-_COMPUPDATE: Final[Mapping[str, bool | Literal["preset"] | None]] = {**_STATUPDATE, "preset": "preset"}
+STATUPDATE: Final[Mapping[str, bool | None]] = {"on": True, "off": False, "default": None}
+COMPUPDATE: Final[Mapping[str, bool | Literal["preset"] | None]] = {**STATUPDATE, "preset": "preset"}
 
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,12 +74,12 @@ def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--maxerror", metavar="N", type=int, help="fail at this many bad rows (default: at the first)")
     parser.add_argument(
         "--compupdate",
-        choices=tuple(_COMPUPDATE),
+        choices=tuple(COMPUPDATE),
         default="off",
         help="choose encodings (default: off)",
     )
     parser.add_argument(
-        "--statupdate", choices=tuple(_STATUPDATE), default="off", help="count statistics (default: off)"
+        "--statupdate", choices=tuple(STATUPDATE), default="off", help="count statistics (default: off)"
     )
     parser.add_argument("--noload", action="store_true", default=False, help="check the files, and load nothing")
 
@@ -175,8 +175,8 @@ def _copy_sql(given: argparse.Namespace) -> str:
         truncatecolumns=given.truncatecolumns,
         acceptinvchars=given.acceptinvchars or False,
         maxerror=given.maxerror,
-        compupdate=_COMPUPDATE[given.compupdate],
-        statupdate=_STATUPDATE[given.statupdate],
+        compupdate=COMPUPDATE[given.compupdate],
+        statupdate=STATUPDATE[given.statupdate],
         noload=given.noload,
     )
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from beam_s3box.redshift.load_errors import LoadProblem
     from beam_s3box.redshift.loader import RedshiftLoader
     from beam_s3box.redshift.plans import LoadResult
+    from beam_s3box.redshift.table_loads import LoadFailure
 
 _HOMES = {
     "DataApi": "data_api",
+    "LoadFailure": "table_loads",
     "LoadProblem": "load_errors",
     "LoadResult": "plans",
     "RedshiftConnection": "connections",
@@ -35,6 +37,7 @@ __all__ = [
     "CopyOptions",
     "DataApi",
     "Inference",
+    "LoadFailure",
     "LoadProblem",
     "LoadResult",
     "RedshiftConnection",

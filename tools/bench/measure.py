@@ -1,4 +1,4 @@
-"""What all benches measure with: processes of their own that print JSON, peak memory, and a description of the machine."""
+"""What all benches measure with: processes of their own that print JSON, their peak memory, a word on the machine."""
 
 from __future__ import annotations
 

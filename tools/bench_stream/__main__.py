@@ -1,9 +1,9 @@
-"""Print how fast the stateful path is, beside GroupIntoBatches and beside the source; saved to `.cache/bench/stream.json`.
+"""Print how fast the stateful path is, beside GroupIntoBatches and the source alone; saved to `.cache/bench/stream.json`.
 
 Every pipeline runs in a process of its own, its workers with it, and writes to the same real S3 server. A round is ours,
 then GroupIntoBatches with gzip and a PUT for each batch, then the source alone; figures are medians of the rounds, with
-their ranges. Time goes from the first record to the last object. Where bundles are of 1,000 elements and each is a
-block with one line of every stream, a bundle has 1,000 records of each stream; where each is a line, one bundle has few.
+their ranges. Time goes from the first record to the last object. Bundles are of 1,000 elements on Flink: where each is
+a block with one line of every stream, a bundle has 1,000 records of each; where each is a line, it has few.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class ReadStream(beam.PTransform):
             return spread
         return spread | "ReadBlock" >> beam.ParDo(_ReadBlock(self._path)).with_output_types(bytes)
 
-    def _source(self) -> tuple[Callable[[], Iterator[Any]], type]:
+    def _source(self) -> tuple[Callable[[], Iterator[Any]], Any]:
         if self._block_lines is None:
             return functools.partial(lines_of, self._path), bytes
         return functools.partial(blocks_of, self._path, self._block_lines), Block

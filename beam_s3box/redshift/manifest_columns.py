@@ -1,0 +1,63 @@
+"""Columns for what manifests list, whatever the format of their shards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.manifests import Manifest
+from beam_s3box.redshift.avro_columns import avro_columns
+from beam_s3box.redshift.columns import Column
+from beam_s3box.redshift.infer import THREADS, infer_columns
+from beam_s3box.redshift.sources import FetchBytes, parse_manifest
+
+
+def columns_of_manifests(
+    manifests: Iterable[Manifest | str],
+    fetch: FetchBytes,
+    *,
+    sample: int | None = None,
+    exclude: Collection[str] = (),
+    ignore_case: bool = False,
+) -> list[Column]:
+    """Return the columns that hold the records of all these manifests.
+
+    Of JSON lines the records are looked at, as `infer_columns` does it; of Avro the schemas.
+
+    Args:
+      manifests: as a run returns them, or their URLs.
+      fetch: returns the bytes behind a URL.
+      sample: see `infer_columns`.
+      exclude: keys that become no column.
+      ignore_case: see `infer_columns`.
+
+    Raises:
+      ConfigurationError: keys that can't be columns, or no manifests.
+      S3BoxError: see `infer_columns`.
+    """
+    rows = [_row(manifest) for manifest in manifests]
+    files = [url for row in rows for url in parse_manifest(row.url, fetch(row.url), 0).files]
+    if not files:
+        raise ConfigurationError("manifests list no files: there is nothing to make columns of")
+    if not files[0].endswith(".avro"):
+        return infer_columns(rows, ignore_case=ignore_case, exclude=exclude, sample=sample, fetch=fetch)
+    with ThreadPoolExecutor(THREADS, "avro-columns") as threads:
+        return _merged(list(threads.map(lambda url: avro_columns(url, fetch(url)), dict.fromkeys(files))), exclude)
+
+
+def _row(manifest: Manifest | str) -> Manifest:
+    """Return a row of the same URL: a text would be taken for a record."""
+    return Manifest(None, None, "", 0, manifest, manifest, 0, 0, 0, 0) if isinstance(manifest, str) else manifest
+
+
+def _merged(schemas: Sequence[Sequence[Column]], exclude: Collection[str]) -> list[Column]:
+    """Return the columns of all, a text where files differ."""
+    columns: dict[str, Column] = {}
+    for column in (column for schema in schemas for column in schema if column.key not in exclude):
+        known = columns.setdefault(column.name, column)
+        if known.type == column.type or known.sql_type.holds(column.sql_type):
+            continue
+        wider = column.sql_type.holds(known.sql_type)
+        columns[column.name] = column if wider else Column(column.name, "VARCHAR(65535)", column.key)
+    return list(columns.values())

@@ -1,0 +1,97 @@
+"""The command `load`, against the stand-in, as a shell runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from beam_s3box.cli.main import main
+from tests.redshift.load.conftest import Warehouse, clicks
+
+
+@pytest.fixture
+def command(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The options that each load has in common; secrets come by the environment."""
+    monkeypatch.setenv("REDSHIFT_PASSWORD", warehouse.redshift.password)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", warehouse.keys.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", warehouse.keys.secret_key)
+    server = warehouse.redshift
+    return [
+        "load",
+        f"--redshift_dsn=redshift://{server.user}@{server.host}:{server.port}/{server.database}?ssl=false",
+        f"--redshift_iam_role={warehouse.role}",
+        f"--s3_endpoint_url={warehouse.settings.endpoint_url}",
+        f"--s3_region_name={warehouse.settings.region}",
+    ]
+
+
+def test_manifests_are_loaded_once(
+    command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = [warehouse.manifest(clicks(1, 2)).url, warehouse.manifest(clicks(3)).url]
+    assert main([*command, *urls, "--redshift_table=clicks"]) == 0
+    assert warehouse.ids() == [1, 2, 3]
+    assert capsys.readouterr().out == "3 rows of 2 manifests loaded into public.clicks\n"
+    assert main([*command, *urls, "--redshift_table=clicks"]) == 0
+    assert warehouse.ids() == [1, 2, 3]
+    assert capsys.readouterr().out == "nothing new for public.clicks: 2 manifests were loaded before\n"
+
+
+def test_a_table_is_made_and_grows(command: list[str], warehouse: Warehouse) -> None:
+    first = warehouse.manifest([{"Id": 1, "when": "2026-11-22T10:00:00Z", "tags": ["a"]}])
+    second = warehouse.manifest([{"Id": 2, "size": 0.5}])
+    for manifest in (first, second):
+        assert main([*command, manifest.url, "--redshift_table=events", "--create_tables"]) == 0
+    assert warehouse.rows("SELECT id, size FROM events ORDER BY id") == [(1, None), (2, 0.5)]
+    assert warehouse.rows("SELECT COUNT(*) FROM events WHERE \"when\" = '2026-11-22 10:00:00+00'") == [(1,)]
+
+
+def test_upsert_replaces_rows_of_the_same_key(command: list[str], warehouse: Warehouse) -> None:
+    for manifest in (warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(2, 3, name="new"))):
+        upsert = ["--redshift_mode=upsert", "--redshift_keys=id"]
+        assert main([*command, manifest.url, "--redshift_table=clicks", *upsert]) == 0
+    assert warehouse.rows("SELECT id, name FROM clicks ORDER BY id") == [(1, "x1"), (2, "new2"), (3, "new3")]
+
+
+def test_a_dry_run_prints_the_statements_and_loads_nothing(
+    command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = warehouse.manifest(clicks(1))
+    arguments = [*command, manifest.url, "--redshift_table=made", "--create_tables", "--redshift_dry_run"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "CREATE TABLE IF NOT EXISTS" in printed
+    assert f"FROM '{manifest.url}'" in printed
+    assert printed.endswith("COMMIT;\n")
+    assert warehouse.redshift.password not in printed
+    assert warehouse.rows("SELECT COUNT(*) FROM pg_tables WHERE tablename = 'made'") == [(0,)]
+
+
+def test_a_row_that_does_not_fit_is_shown_and_nothing_is_loaded(
+    command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = warehouse.manifest(clicks(1), [{"id": "no number", "name": "x"}])
+    assert main([*command, manifest.url, "--redshift_table=clicks"]) == 1
+    said = capsys.readouterr().err
+    assert "no number" in said or "Invalid digit" in said
+    assert warehouse.ids() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--redshift_table=clicks"], "error: the manifest is missing"),
+        (["s3://box/x.manifest"], "error: --redshift_table is missing"),
+        (["s3://box/x.manifest", "--redshift_table=t", "--redshift_workgroup=w"], "error: give one of --redshift_dsn"),
+        (["s3://box/x.manifest", "--redshift_table=t", "--noload"], "error: --noload loads nothing"),
+        (["s3://box/x.manifest", "--redshift_table=t", "--redshift_mode=upsert"], "error: --redshift_keys"),
+    ],
+)
+def test_what_can_not_work_ends_before_anything_is_connected(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [
+        "--redshift_dsn=redshift://user@nowhere.invalid/dev",
+        "--redshift_iam_role=arn:aws:iam::123456789012:role/x",
+    ]
+    assert main(["load", *given, *arguments]) == 2
+    assert capsys.readouterr().err.startswith(said)
