@@ -14,6 +14,7 @@ from pipelines.naming_options import NamingOptions
 from pipelines.options import OptionParser
 from pipelines.preflight import check_destination, check_given, check_input, check_report
 from pipelines.readers import ReadRecords
+from pipelines.redshift_options import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
 from pipelines.runners import DEFAULT_RUNNER
 from pipelines.running import template_of
 from pipelines.s3_options import S3WriteOptions
@@ -37,6 +38,7 @@ PARSER = OptionParser(
         ShardOptions,
         ManifestOptions,
         S3WriteOptions,
+        RedshiftOptions,
         SpeechOptions,
     ),
     DEFAULT_RUNNER,
@@ -59,12 +61,15 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     report = options.view_as(SpeechOptions).report
     patterns, input_format = options.view_as(InputOptions).input, options.view_as(FormatOptions).input_format
     write = write_of(options)
+    redshift = redshift_of(options, write, log)
     check_report(report)
     check_given(patterns)
     if template_of(options) is None:
         check_destination(write)
         check_input(patterns, options)
+        check_redshift(redshift)
     pipeline = new_pipeline(options)
     result = pipeline | "ReadRecords" >> ReadRecords(patterns, input_format) | "WriteToS3Box" >> write.transform
     write_summary(write, result)
-    return Job(pipeline, write, report)
+    copy_to_redshift(redshift, write, result, has_end=True)
+    return Job(pipeline, write, report, redshift=redshift)

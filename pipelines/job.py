@@ -17,9 +17,12 @@ from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.transforms.write import WriteToS3BoxResult
 from pipelines.child_output import children_silent, tracebacks_unprinted
 from pipelines.failures import reason_of, was_interrupted
+from pipelines.load_report import loads_of, tell_loads, with_loads
+from pipelines.loads import are_loads_written
 from pipelines.options import OptionParser
 from pipelines.progress import Progress, shown
 from pipelines.read_counts import ReadCount
+from pipelines.redshift_options import Redshift, loads_any
 from pipelines.report import records_in_of
 from pipelines.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from pipelines.running import handed_over, run_to_end
@@ -39,12 +42,14 @@ class Job(NamedTuple):
       write: what is written, and where.
       report: path of the report, if one is asked for.
       is_endless: whether the pipeline has no end of its own, and so no totals.
+      redshift: what is loaded into Redshift, None for nothing.
     """
 
     pipeline: beam.Pipeline
     write: Write
     report: str | None = None
     is_endless: bool = False
+    redshift: Redshift | None = None
 
 
 Prepare: TypeAlias = Callable[[PipelineOptions, ToolLog], Job]
@@ -131,7 +136,8 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
     # asked before it runs: Beam then forgets the runner's name
     if job.is_endless or not is_flink(job.pipeline.options):
         return None
-    return lambda: is_summed_up(job.write.store, job.write.transform.run_id)
+    store, run_id = job.write.store, job.write.transform.run_id
+    return lambda: is_summed_up(store, run_id) and (not loads_any(job.redshift) or are_loads_written(store, run_id))
 
 
 def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
@@ -144,9 +150,11 @@ def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
 def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
     try:
         summary = read_summary(job.write.store, job.write.transform.run_id, lambda: records_in_of(result))
+        loads = loads_of(job.redshift, job.write)
     except StoreError as exc:
         return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
-    code = tell("pipeline", summary.report, job.write.store, job.report, log)
+    report = summary.report if loads is None else with_loads(summary.report, loads)
+    code = tell("pipeline", report, job.write.store, job.report, log)
     if summary.note:
         print(summary.note)
-    return code
+    return max(code, tell_loads(job.redshift, report, loads, log))

@@ -14,6 +14,7 @@ from pipelines.naming_options import NamingOptions
 from pipelines.options import OptionParser
 from pipelines.packing_options import PackingOptions, packing_of
 from pipelines.preflight import check_destination, check_given, check_json_lines, check_report, check_watched
+from pipelines.redshift_options import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
 from pipelines.runners import check_stream_runner
 from pipelines.running import template_of
 from pipelines.s3_options import S3WriteOptions
@@ -44,6 +45,7 @@ PARSER = OptionParser(
         PackingOptions,
         ManifestOptions,
         S3WriteOptions,
+        RedshiftOptions,
         FlinkOptions,
         SpeechOptions,
     ),
@@ -70,6 +72,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     report = options.view_as(SpeechOptions).report
     watching, timing = watching_of(options), timing_of(options)
     write = write_of(options, stream=packing_of(options))
+    has_end = watching.stop_after is not None
+    redshift = redshift_of(options, write, log, has_end=has_end)
     patterns = options.view_as(InputOptions).input
     read = ReadStream(timing)
     check_report(report)
@@ -78,9 +82,11 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     if template_of(options) is None:
         check_destination(write)
         check_watched(patterns, options)
+        check_redshift(redshift)
     pipeline = new_pipeline(options)
     stream = pipeline | "WatchFiles" >> WatchFiles(patterns, watching, timing.delay) | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
-    if watching.stop_after is not None:
+    if has_end:
         write_summary(write, result, stream.counts)
-    return Job(pipeline, write, report, is_endless=watching.stop_after is None)
+    copy_to_redshift(redshift, write, result, has_end=has_end)
+    return Job(pipeline, write, report, is_endless=not has_end, redshift=redshift)

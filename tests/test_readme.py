@@ -81,9 +81,10 @@ def test_every_option_and_name_is_real() -> None:
         subprocess.run(
             [sys.executable, "-m", *job, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
-        for job in (("pipelines.backfill",), ("beam_s3box", "pack"))
+        for job in (("pipelines.backfill",), ("pipelines.stream",), ("beam_s3box", "pack"))
     )
     beams = {"--runner", "--direct_running_mode", "--direct_num_workers", "--setup_file"}
+    beams |= {"--prism_location", "--job_server_timeout"}
     for option in set(re.findall(r"--[a-z0-9_]+", README)) - beams:
         assert option in known or option == "--s3_", option
     for reason in re.findall(r"`([a-z0-9]+-[a-z0-9-]+)`", README.partition("Reasons:")[2].partition("because COPY")[0]):
@@ -92,7 +93,7 @@ def test_every_option_and_name_is_real() -> None:
 
 def test_the_defaults_that_the_readme_names() -> None:
     limits = beam_s3box.StreamLimits()
-    assert (limits.object_bytes, limits.raw_bytes, limits.records) == (64 * beam_s3box.MiB, None, None)
+    assert limits == beam_s3box.StreamLimits(object_bytes=64 * beam_s3box.MiB, raw_bytes=None, records=None, seconds=60)
     assert beam_s3box.Manifests() == beam_s3box.Manifests(per="stream", count=1)
     defaults = inspect.signature(beam_s3box.WriteToS3Box).parameters
     assert defaults["on_bad_record"].default == "dead_letter"

@@ -31,8 +31,7 @@ _MANIFEST = re.compile(
 _SHARD = re.compile(
     r"data/(?P<stream>[^/]+/[^/]+)/((?P<window>[^/]+)/)?(?P<run>[^/]+)-[^-/]+-\d{5,}-(?P<digest>[0-9a-f]{12})\.json\.gz"
 )
-_STREAM_PARTS = 2
-_SINGLE_GZIP_MEMBER = 31
+_STREAM_PARTS, _SINGLE_GZIP_MEMBER = 2, 31
 _MAX_FAULTS, _MAX_STREAMS = 20, 12
 
 
@@ -94,7 +93,7 @@ class Count:
         self._check_parts(match for _, match in manifests)
         shards = {key for key, _ in self._matches(_SHARD, "data/")}
         self.unlisted = len(shards - listed)
-        self.dead_letters = set(self._read_dead_letters())
+        self.dead_letters = self._read_dead_letters()
         self._check()
 
     def _only_run(self) -> str:
@@ -180,11 +179,10 @@ class Count:
             if found != {(number, len(found)) for number in range(len(found))}:
                 self.faults.append(f"{folder}{pane}: its parts are {sorted(found)}")
 
-    def _read_dead_letters(self) -> Iterator[str]:
-        for key in sorted(self._sizes):
-            if key.startswith(f"dead-letters/{self.run_id}/"):
-                letters = map(json.loads, gzip.decompress(self._place.read(key)).splitlines())
-                yield from (letter.get("raw") or letter.get("raw_hex") for letter in letters)
+    def _read_dead_letters(self) -> set[str]:
+        keys = [key for key in self._sizes if key.startswith(f"dead-letters/{self.run_id}/")]
+        lines = (line for key in keys for line in gzip.decompress(self._place.read(key)).splitlines())
+        return {letter.get("raw") or letter.get("raw_hex") for letter in map(json.loads, lines)}
 
     def _check(self) -> None:
         rules = self._rules

@@ -6,7 +6,6 @@ applies COPY's documented rules, and the client is Amazon's own driver. Exit cod
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import gzip
 import json
@@ -14,67 +13,78 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+from typing import TypeAlias
 
-from tools import seaweedfs
+from tools import demo, seaweedfs
 from tools.redshift import ROLE, RedshiftStandIn
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCE = "examples/flights.jsonl.gz"
+SOURCE = demo.SOURCE
 TABLE = "public.flights"
 RUN_ID = "demo"
 DESTINATION = "s3://demo/flights"
+QUERY = f"SELECT carrier, origin, COUNT(*), SUM(distance) FROM {TABLE} GROUP BY carrier, origin"
 MANIFESTS = [f"{DESTINATION}/manifests/{RUN_ID}/0-0000{number}-of-00002.manifest" for number in range(2)]
+
+Sums: TypeAlias = dict[tuple[str, str], tuple[int, int]]
+"""Flights and miles of each stream."""
+
+_SHOWN = 8
 
 
 def main() -> int:
     """Run the demo and return its exit code."""
-    with seaweedfs.seaweedfs("demo") as s3:
-        reader, region = s3.reader, seaweedfs.REGION
-        with RedshiftStandIn(
-            s3.endpoint_url, reader.access_key, reader.secret_key, region=seaweedfs.REGION
-        ) as redshift:
-            reach = [f"--s3_endpoint_url={s3.endpoint_url}", f"--s3_region_name={region}"]
-            keys = {
-                "AWS_ACCESS_KEY_ID": s3.writer.access_key,
-                "AWS_SECRET_ACCESS_KEY": s3.writer.secret_key,
-                "REDSHIFT_PASSWORD": redshift.password,
-            }
-            run(backfill_command(reach), keys)
-            load = load_command(redshift, reach)
-            run(load, keys)
-            print("\nonce more, as after a lost answer:")
-            run(load, keys)
-            return compare(counts_of_source(), counts_of_table(redshift))
+    with (
+        seaweedfs.seaweedfs("demo") as s3,
+        RedshiftStandIn(s3.endpoint_url, s3.reader.access_key, s3.reader.secret_key, region=seaweedfs.REGION) as server,
+    ):
+        print(f"S3 answers at {s3.endpoint_url}, the stand-in for Redshift at {server.host}:{server.port}.", flush=True)
+        keys = {
+            "AWS_ACCESS_KEY_ID": s3.writer.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3.writer.secret_key,
+            "REDSHIFT_PASSWORD": server.password,
+        }
+        options = redshift_options(server, s3.endpoint_url)
+        try:
+            run(backfill_command(options), keys)
+            print("\nOnce more, as after a lost answer:", flush=True)
+            run(load_command(options), keys)
+        except subprocess.CalledProcessError as exc:
+            print(f"It failed with exit code {exc.returncode}.", file=sys.stderr)
+            return 1
+        return compare(sums_of_source(), sums_of_table(server))
 
 
-def backfill_command(reach: list[str]) -> list[str]:
-    """Return the command that writes shards and two manifests over all streams."""
+def redshift_options(server: RedshiftStandIn, endpoint_url: str) -> list[str]:
+    """Return the options that both commands take."""
+    place = f"{server.user}@{server.host}:{server.port}/{server.database}"
     return [
-        *("python", "-m", "pipelines.backfill"),
-        f"--input={SOURCE}",
-        f"--output={DESTINATION}",
-        "--domain_field=carrier",
-        "--namespace_field=origin",
-        "--manifest_scope=run",
-        "--num_manifests=2",
-        f"--run_id={RUN_ID}",
-        *reach,
-    ]
-
-
-def load_command(redshift: RedshiftStandIn, reach: list[str]) -> list[str]:
-    """Return the command that makes the table and loads the manifests."""
-    place = f"{redshift.user}@{redshift.host}:{redshift.port}/{redshift.database}"
-    return [
-        *("python", "-m", "beam_s3box", "load"),
-        *MANIFESTS,
         f"--redshift_table={TABLE}",
         f"--redshift_iam_role={ROLE}",
         f"--redshift_dsn=redshift://{place}?ssl=false",
         "--create_tables",
-        *reach,
+        f"--s3_endpoint_url={endpoint_url}",
+        f"--s3_region_name={seaweedfs.REGION}",
     ]
+
+
+def backfill_command(options: list[str]) -> list[str]:
+    """Return the command that writes shards and two manifests over all streams, makes the table and loads them."""
+    return [
+        *("python", "-m", "pipelines.backfill"),
+        f"--input={SOURCE}",
+        f"--output={DESTINATION}",
+        f"--domain_field={demo.DOMAIN_FIELD}",
+        f"--namespace_field={demo.NAMESPACE_FIELD}",
+        "--manifest_scope=run",
+        "--num_manifests=2",
+        f"--run_id={RUN_ID}",
+        *options,
+    ]
+
+
+def load_command(options: list[str]) -> list[str]:
+    """Return the command that loads the manifests alone."""
+    return [*("python", "-m", "beam_s3box"), "load", *MANIFESTS, *options]
 
 
 def run(command: list[str], keys: dict[str, str]) -> None:
@@ -85,35 +95,45 @@ def run(command: list[str], keys: dict[str, str]) -> None:
     """
     print("\n$ " + " \\\n    ".join([shlex.join(command[:3]), *map(shlex.quote, command[3:])]), flush=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, env=inherited | keys, check=True)
+    subprocess.run([sys.executable, *command[1:]], cwd=demo.ROOT, env=inherited | keys, check=True)
 
 
-def counts_of_source() -> dict[tuple[str, str], int]:
-    """Count the records of each stream in the file."""
-    with gzip.open(ROOT / SOURCE, "rb") as lines:
-        records = map(json.loads, lines)
-        return dict(collections.Counter((record["carrier"], record["origin"]) for record in records))
+def sums_of_source() -> Sums:
+    """Count the flights of each stream in the file, and add up their miles."""
+    sums: Sums = {}
+    with gzip.open(demo.ROOT / SOURCE, "rb") as lines:
+        for record in map(json.loads, lines):
+            stream = record[demo.DOMAIN_FIELD], record[demo.NAMESPACE_FIELD]
+            flights, miles = sums.get(stream, (0, 0))
+            sums[stream] = flights + 1, miles + int(record["distance"])
+    return sums
 
 
-def counts_of_table(redshift: RedshiftStandIn) -> dict[tuple[str, str], int]:
+def sums_of_table(server: RedshiftStandIn) -> Sums:
     """Ask the table for the same."""
-    with contextlib.closing(redshift.connect()) as connection:
+    with contextlib.closing(server.connect()) as connection:
         cursor = connection.cursor()
-        cursor.execute(f"SELECT carrier, origin, COUNT(*) FROM {TABLE} GROUP BY carrier, origin")
-        return {(carrier, origin): int(count) for carrier, origin, count in cursor.fetchall()}
+        cursor.execute(QUERY)
+        return {(carrier, origin): (int(flights), int(miles)) for carrier, origin, flights, miles in cursor.fetchall()}
 
 
-def compare(source: dict[tuple[str, str], int], table: dict[tuple[str, str], int]) -> int:
-    """Print both counts and return the exit code."""
-    print(f"\nSELECT carrier, origin, COUNT(*) FROM {TABLE} GROUP BY carrier, origin")
-    for stream in sorted(source)[:5]:
-        print(f"  {'/'.join(stream):<8} {table.get(stream, 0):>6,}   source {source[stream]:>6,}")
-    agree = source == table
-    print(
-        f"  {len(source)} streams: {sum(table.values()):,} rows, {sum(source.values()):,} records in the source: "
-        f"{'they agree, stream by stream' if agree else 'THEY DIFFER'}"
-    )
-    return 0 if agree else 1
+def compare(source: Sums, table: Sums) -> int:
+    """Print both and return the exit code."""
+    print(f"\n{QUERY}\n{'':10}{'in the table':>20}{'in the source':>20}")
+    for stream in sorted(source.keys() | table.keys())[:_SHOWN]:
+        print(f"{'/'.join(stream):<10}{_shown(table, stream):>20}{_shown(source, stream):>20}")
+    print(f"… {len(source)} streams, {_total(table):,} rows in the table, {_total(source):,} records in the source")
+    print("All agree, stream by stream." if source == table else "THEY DIFFER.")
+    return 0 if source == table else 1
+
+
+def _shown(sums: Sums, stream: tuple[str, str]) -> str:
+    flights, miles = sums.get(stream, (0, 0))
+    return f"{flights:,}, {miles:,}"
+
+
+def _total(sums: Sums) -> int:
+    return sum(flights for flights, _ in sums.values())
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from typing import Final
 
 from beam_s3box.cli import redshift_target
 from beam_s3box.cli.logging import ToolLog
-from beam_s3box.cli.options import PARAMETERS, CommandParser, Section, actions_of, as_flags
-from beam_s3box.cli.redshift_sql import COMPUPDATE, STATUPDATE, add_copy_arguments
-from beam_s3box.cli.redshift_target import connection_of, words
+from beam_s3box.cli.options import CommandParser, Section, actions_of, as_flags
+from beam_s3box.cli.redshift_sql import add_copy_arguments, add_inference_arguments, copy_options_of
+from beam_s3box.cli.redshift_target import REDSHIFT_PARAMETERS, connection_of, named_as_options, words
 from beam_s3box.cli.s3 import (
     REACHING_TITLE,
     add_s3_reaching_arguments,
@@ -20,27 +20,10 @@ from beam_s3box.cli.s3 import (
 )
 from beam_s3box.cli.tell import end
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.manifests import Manifest
-from beam_s3box.redshift import (
-    Column,
-    LoadResult,
-    RedshiftLoader,
-    alter_table_sql,
-    create_table_sql,
-    infer_columns,
-    mapping_of,
-)
+from beam_s3box.redshift import LoadResult
 from beam_s3box.redshift.sources import StoreReader
-
-_OWN_PARAMETERS = {
-    **PARAMETERS,
-    "dsn": "redshift_dsn",
-    "iam_role": "redshift_iam_role",
-    "keys": "redshift_keys",
-    "mode": "redshift_mode",
-    "order_by": "redshift_order_by",
-    "table": "redshift_table",
-}
+from beam_s3box.redshift.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.table_names import TableTemplate
 
 
 def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +42,7 @@ LOAD_PARSER: Final = CommandParser(
         Section(redshift_target.CONNECTION_TITLE, redshift_target.add_connection_arguments),
         Section(redshift_target.LOAD_TITLE, redshift_target.add_load_arguments),
         Section("COPY", add_copy_arguments),
+        Section("Columns from the shards, for --create_tables", add_inference_arguments),
         Section(REACHING_TITLE, add_s3_reaching_arguments),
     ),
 )
@@ -74,22 +58,29 @@ def run_load(arguments: Sequence[str], log: ToolLog) -> int:
     try:
         given = LOAD_PARSER.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+        redshift_target.mask_password(log)
         print(_load(_checked(given)))
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
-        return end(code, as_flags(str(exc), LOAD_PARSER.names, _OWN_PARAMETERS), log)
+        return end(code, as_flags(str(exc), LOAD_PARSER.names, REDSHIFT_PARAMETERS), log)
     return 0
 
 
 def told(result: LoadResult) -> str:
     """Return what became of a load, in one line."""
+    skipped = _manifests(len(result.skipped))
     if result.outcome == "nothing-to-load":
         return f"nothing to load into {result.table}: the manifests list no shards"
     if result.outcome == "already-loaded":
-        return f"nothing new for {result.table}: {len(result.skipped)} manifests were loaded before"
-    before = f"; {len(result.skipped)} manifests were there before" if result.skipped else ""
+        return f"nothing new for {result.table}: {skipped} loaded before"
+    before = f"; {skipped} loaded before" if result.skipped else ""
     rejected = f", {result.rejected:,} rows rejected" if result.rejected else ""
-    return f"{result.records:,} rows of {len(result.loaded)} manifests loaded into {result.table}{rejected}{before}"
+    rows = "1 row" if result.records == 1 else f"{result.records:,} rows"
+    return f"{rows} of {_manifests(len(result.loaded))} loaded into {result.table}{rejected}{before}"
+
+
+def _manifests(count: int) -> str:
+    return f"{count:,} manifest" if count == 1 else f"{count:,} manifests"
 
 
 def _checked(given: argparse.Namespace) -> argparse.Namespace:
@@ -103,44 +94,32 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
 
 
 def _load(given: argparse.Namespace) -> str:
-    reader, keys = _reader(given), words(given.redshift_keys) or None
-    found = infer_columns([_row_of(url) for url in given.manifests], fetch=reader) if given.create_tables else []
-    loader = RedshiftLoader(
-        connection_of(given),
-        iam_role=given.redshift_iam_role,
-        region=given.s3_region_name,
-        format=given.format,
-        fetch=reader,
-        mapping=given.mapping or (mapping_of(found) if found else "auto"),
-        truncatecolumns=given.truncatecolumns,
-        acceptinvchars=given.acceptinvchars or False,
-        maxerror=given.maxerror,
-        compupdate=COMPUPDATE[given.compupdate],
-        statupdate=STATUPDATE[given.statupdate],
+    with named_as_options():
+        target = TableTemplate(given.redshift_table).target(None, None)
+        loads = _loads_of(given)
+        if given.redshift_dry_run:
+            return "\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target))
+        loads.check()  # once: a load itself would try again and again to reach a server that is not there
+        return told(loads.load(given.manifests, target))
+
+
+def _loads_of(given: argparse.Namespace) -> TableLoads:
+    return TableLoads(
+        connection=connection_of(given),
+        mode=given.redshift_mode,
+        keys=tuple(words(given.redshift_keys)),
+        order_by=given.redshift_order_by,
+        columns=tuple(words(given.columns)) or None,
+        made=MadeTables(given.sample, words(given.exclude), given.ignore_case) if given.create_tables else None,
+        settings={
+            "iam_role": given.redshift_iam_role,
+            "region": given.s3_region_name,
+            "format": given.format,
+            "fetch": _reader(given),
+            "on_replaced": given.redshift_on_replaced,
+            **copy_options_of(given, given.mapping),
+        },
     )
-    names = words(given.columns) or [column.name for column in found] or None
-    create = [create_table_sql(given.redshift_table, found)] if found else []
-    load = (given.manifests, given.redshift_table, given.redshift_mode, keys)
-    if given.redshift_dry_run:
-        statements = [*create, *loader.sql(*load, order_by=given.redshift_order_by, columns=names)]
-        return "\n\n".join(f"{statement};" for statement in statements)
-    if found:
-        loader.execute(*create)
-        for statement in _missing(loader, given.redshift_table, found):
-            loader.execute(statement)
-    return told(loader.load_all(*load, order_by=given.redshift_order_by, columns=names))
-
-
-def _missing(loader: RedshiftLoader, table: str, found: list[Column]) -> list[str]:
-    """Return the statements that add columns; types that are there stay, and COPY says what does not fit them."""
-    there = set(loader.columns(table))
-    new = [column for column in found if column.name not in there]
-    return alter_table_sql(table, {}, new) if new else []
-
-
-def _row_of(url: str) -> Manifest:
-    """Return a manifest of which nothing but its place is known."""
-    return Manifest(None, None, "", 0, url, "", 0, 0, 0, 0)
 
 
 def _reader(given: argparse.Namespace) -> StoreReader:

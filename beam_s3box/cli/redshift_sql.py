@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import PARAMETERS, CommandParser, Section, actions_of, as_flags
+from beam_s3box.cli.redshift_target import add_role_argument, words
 from beam_s3box.cli.s3 import (
     REACHING_TITLE,
     add_s3_reaching_arguments,
@@ -19,6 +20,7 @@ from beam_s3box.cli.tell import end
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import AVRO, FORMATS
 from beam_s3box.redshift import Column, copy_sql, create_table_sql, infer_columns, mapping_of
+from beam_s3box.redshift.options import CopyKeywords
 from beam_s3box.redshift.sources import StoreReader
 
 _OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
@@ -53,11 +55,7 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of COPY."""
-    parser.add_argument(
-        "--redshift_iam_role",
-        metavar="ARN",
-        help="role that reads the bucket, several parted by commas to be assumed one after the other, or default",
-    )
+    add_role_argument(parser)
     parser.add_argument("--columns", metavar="NAME,NAME2", help="columns to fill (default: those of the shards' keys)")
     parser.add_argument(
         "--mapping",
@@ -160,10 +158,12 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
 
 
 def _copy_sql(given: argparse.Namespace) -> str:
-    names, mapping = _words(given.columns), given.mapping
+    names, mapping = words(given.columns), given.mapping
     if not names and mapping in _BY_KEY:
         columns = _columns_of(given)
         names, mapping = [column.name for column in columns], _check_mapping(mapping, mapping_of(columns))
+    options = copy_options_of(given, mapping)
+    options["noload"] = given.noload
     return copy_sql(
         given.manifest,
         given.redshift_table,
@@ -171,14 +171,22 @@ def _copy_sql(given: argparse.Namespace) -> str:
         iam_role=given.redshift_iam_role,
         region=given.s3_region_name,
         format=given.format,
-        mapping=mapping or "auto",
+        **options,
+    )
+
+
+def copy_options_of(given: argparse.Namespace, mapping: str | None) -> CopyKeywords:
+    """Return the options of COPY that were given, beside its format; a mapping only if there is one."""
+    options = CopyKeywords(
         truncatecolumns=given.truncatecolumns,
         acceptinvchars=given.acceptinvchars or False,
         maxerror=given.maxerror,
         compupdate=COMPUPDATE[given.compupdate],
         statupdate=STATUPDATE[given.statupdate],
-        noload=given.noload,
     )
+    if mapping is not None:
+        options["mapping"] = mapping
+    return options
 
 
 def _create_table_sql(given: argparse.Namespace) -> str:
@@ -187,7 +195,7 @@ def _create_table_sql(given: argparse.Namespace) -> str:
         _columns_of(given),
         dist_style=given.dist_style,
         dist_key=given.dist_key,
-        sort_keys=_words(given.sort_keys),
+        sort_keys=words(given.sort_keys),
     )
 
 
@@ -198,7 +206,7 @@ def _columns_of(given: argparse.Namespace) -> list[Column]:
     return infer_columns(
         given.manifest,
         ignore_case=given.ignore_case,
-        exclude=_words(given.exclude),
+        exclude=words(given.exclude),
         sample=given.sample,
         fetch=StoreReader(settings, credentials_of(given)),
     )
@@ -211,7 +219,3 @@ def _check_mapping(given: str | None, needed: str) -> str:
             "have none; leave --mapping out"
         )
     return given or needed
-
-
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in text.split(",")] if text else []

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, get_args
+import contextlib
+import os
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NoReturn, get_args
 
+from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.options import PARAMETERS, actions_of, as_flags, option_names
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift import DataApi, RedshiftConnection
-from beam_s3box.redshift.targets import Mode
+from beam_s3box.redshift.connections import PASSWORD_VARIABLE
+from beam_s3box.redshift.targets import Mode, OnReplaced
 
 CONNECTION_TITLE = "Redshift: a driver's connection, or the Data API"
 LOAD_TITLE = "Load"
+JOB_TITLE = "Redshift: load what was written into tables (--redshift_dsn or the Data API)"
+
+REDSHIFT_PARAMETERS: Final[Mapping[str, str]] = {
+    **PARAMETERS,
+    "dsn": "redshift_dsn",
+    "iam_role": "redshift_iam_role",
+    "keys": "redshift_keys",
+    "mode": "redshift_mode",
+    "on_replaced": "redshift_on_replaced",
+    "order_by": "redshift_order_by",
+    "table": "redshift_table",
+}
+"""Options of Redshift that are not named as the parameters they set."""
 
 
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +52,24 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_role_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says who reads S3."""
+    parser.add_argument(
+        "--redshift_iam_role",
+        metavar="ARN",
+        help="role that reads the bucket, several parted by commas to be assumed one after the other, or default",
+    )
+
+
+def add_template_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the tables of a job."""
+    parser.add_argument(
+        "--redshift_table",
+        metavar="SCHEMA.TABLE",
+        help="load what was written into this table; {domain} and {namespace} in it stand for the names of a stream",
+    )
+
+
 def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how manifests come into the table."""
     parser.add_argument(
@@ -46,6 +83,13 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
         "--redshift_order_by", metavar="COLUMN", help="for upsert: of several rows the one with the highest value stays"
     )
     parser.add_argument(
+        "--redshift_on_replaced",
+        choices=get_args(OnReplaced),
+        default="refuse",
+        help="a manifest that was loaded and has been written anew since is refused, passed over, or loaded again, "
+        "which upsert and truncate put right (default: refuse)",
+    )
+    parser.add_argument(
         "--create_tables",
         action="store_true",
         default=False,
@@ -56,19 +100,24 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connection_of(given: argparse.Namespace | Any) -> RedshiftConnection | DataApi:
+def connection_of(given: argparse.Namespace | Any) -> Callable[[], Any] | DataApi:
     """Return the connection that the options describe; nothing is connected yet.
+
+    A dry run does without, where it has no table's columns to ask for.
 
     Raises:
       ConfigurationError: none or two of them, or one that can't work.
     """
-    by_data_api = [name for name in ("redshift_workgroup", "redshift_cluster") if getattr(given, name)]
-    if len(by_data_api) + bool(given.redshift_dsn) != 1:
+    ways = [name for name in ("redshift_dsn", "redshift_workgroup", "redshift_cluster") if getattr(given, name)]
+    if not ways and given.redshift_dry_run and (given.create_tables or getattr(given, "columns", None)):
+        return nowhere
+    if len(ways) != 1:
         raise ConfigurationError(
             "give one of --redshift_dsn, for a driver's connection, and --redshift_workgroup or --redshift_cluster, "
-            "for the Data API"
+            "for the Data API; a dry run does without if --create_tables finds the columns in the shards"
         )
     if given.redshift_dsn:
+        _check_dsn(given.redshift_dsn)
         return RedshiftConnection.from_dsn(given.redshift_dsn)
     if not given.redshift_database:
         raise ConfigurationError("--redshift_database is missing: the Data API has to know the database")
@@ -80,6 +129,34 @@ def connection_of(given: argparse.Namespace | Any) -> RedshiftConnection | DataA
         db_user=given.redshift_db_user,
         region=given.redshift_region,
     )
+
+
+def mask_password(log: ToolLog) -> None:
+    """Let the log show the password no more, should a driver say it."""
+    log.mask(filter(None, [os.environ.get(PASSWORD_VARIABLE)]))
+
+
+@contextlib.contextmanager
+def named_as_options() -> Iterator[None]:
+    """Let errors speak of options where they speak of parameters: `--redshift_keys=` for `keys=`."""
+    try:
+        yield
+    except ConfigurationError as exc:
+        known = option_names([*actions_of(add_connection_arguments), *actions_of(add_load_arguments)])
+        raise ConfigurationError(as_flags(str(exc), known, REDSHIFT_PARAMETERS)) from exc
+
+
+def _check_dsn(dsn: str) -> None:
+    if urllib.parse.urlsplit(dsn).password is not None:
+        raise ConfigurationError(
+            "--redshift_dsn has a password, which others see in the list of processes, and shells keep: set "
+            f"{PASSWORD_VARIABLE} where the load runs, and write redshift://user@host:5439/database"
+        )
+
+
+def nowhere() -> NoReturn:
+    """Raise ConfigurationError: there is no connection."""
+    raise ConfigurationError("--redshift_dsn is missing, or --redshift_workgroup or --redshift_cluster")
 
 
 def words(text: str | None) -> Sequence[str]:

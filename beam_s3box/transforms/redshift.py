@@ -99,6 +99,10 @@ class CopyToRedshift(beam.PTransform):
       retry: attempts at a transaction, and the waits between them.
       options: of COPY, see `CopyOptions`; keys match columns in any case, unless `mapping` says otherwise.
 
+    Attributes:
+      table: a template, or the function.
+      loads: what loads into any table have in common.
+
     Raises:
       ConfigurationError: an argument that can't work. Nothing is connected when the pipeline is built.
     """
@@ -129,12 +133,12 @@ class CopyToRedshift(beam.PTransform):
         **options: Unpack[CopyKeywords],
     ) -> None:
         super().__init__()
-        self._table = table if callable(table) else TableTemplate(table, schema)
+        self.table = table if callable(table) else TableTemplate(table, schema)
         self._schema = schema
         self._fails = _is_fail(on_failure)
         self._s3 = s3
         merge = merge_of(mode, keys, order_by)
-        self._loads = TableLoads(
+        self.loads = TableLoads(
             connection=connection,
             mode=merge.mode,
             keys=merge.keys,
@@ -154,19 +158,19 @@ class CopyToRedshift(beam.PTransform):
             },
         )
         # a secret that can't travel shows here, and not in words of Beam's when the step is pickled
-        pickler.dumps(self._loads)
+        pickler.dumps(self.loads)
 
     def expand(self, manifests: beam.PCollection[Manifest]) -> CopyToRedshiftResult:
         """Return what was loaded, and what was not."""
         self._check(manifests)
-        loads = self._loads.reaching(
+        loads = self.loads.reaching(
             settings_with_options(self._s3 or S3Settings(), manifests.pipeline.options.view_as(S3Options)),
             credentials_of_options,
         )
         named = (
             manifests
             | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else window_each())
-            | "NameTables" >> _tagged(_NameTables(self._table, self._schema, fails=self._fails), _KEYED)
+            | "NameTables" >> _tagged(_NameTables(self.table, self._schema, fails=self._fails), _KEYED)
         )
         loaded = (
             named.main
@@ -180,16 +184,16 @@ class CopyToRedshift(beam.PTransform):
 
     def display_data(self) -> dict[str, Any]:
         """Return the settings that runners show beside the step; no secret is among them."""
-        table = self._table.table if isinstance(self._table, TableTemplate) else "by function"
+        table = self.table.table if isinstance(self.table, TableTemplate) else "by function"
         return {
             "table": DisplayDataItem(str(table), label="Table"),
-            "mode": DisplayDataItem(self._loads.mode, label="Mode"),
-            "redshift": DisplayDataItem(repr(self._loads.loader()), label="Redshift"),
-            "create_tables": DisplayDataItem(self._loads.made is not None, label="Tables are made"),
+            "mode": DisplayDataItem(self.loads.mode, label="Mode"),
+            "redshift": DisplayDataItem(repr(self.loads.loader()), label="Redshift"),
+            "create_tables": DisplayDataItem(self.loads.made is not None, label="Tables are made"),
         }
 
     def _check(self, manifests: beam.PCollection[Manifest]) -> None:
-        if self._loads.mode == "truncate" and not manifests.is_bounded:
+        if self.loads.mode == "truncate" and not manifests.is_bounded:
             raise ConfigurationError(
                 "mode='truncate' and unbounded input exclude each other: every manifest would replace what those "
                 "before it brought; use mode='append', or mode='upsert' with keys"

@@ -239,7 +239,7 @@ def test_truncate_is_refused_for_unbounded_input(into: Into) -> None:
 
 def test_one_that_can_not_be_loaded_keeps_no_other_out(into: Into) -> None:
     """Where several manifests of an unbounded stream come at once, they are tried alone if they fail together."""
-    loads = into.copy("clicks")._loads.reaching(into.warehouse.settings, into.warehouse.keys)
+    loads = into.copy("clicks").loads.reaching(into.warehouse.settings, into.warehouse.keys)
     good, bad, last = (into.warehouse.manifest(clicks(i, name="n" * i)) for i in (1, 30, 2))
     outcomes = list(loads.outcomes([good, bad, last], Target("public", "clicks"), one_by_one=True))
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LoadFailure", "LoadResult", "LoadResult"]
@@ -270,7 +270,8 @@ def test_an_answer_lost_after_commit_is_a_load_that_was_done(into: Into) -> None
 
 
 def test_tables_grow_by_the_keys_of_later_records(into: Into) -> None:
-    for number, record in enumerate([{"id": 1}, {"id": 2, "More": 0.5}, {"more": 1.5, "tags": ["x"]}]):
+    records: list[dict[str, Any]] = [{"id": 1}, {"id": 2, "More": 0.5}, {"more": 1.5, "tags": ["x"]}]
+    for number, record in enumerate(records):
         loads, _ = into.run(beam.Create([into.warehouse.manifest([record])]), "grown", create_tables=True)
         assert loads[0].outcome == "loaded", number
     assert into.warehouse.rows("SELECT id, more, tags IS NULL FROM grown ORDER BY id") == [

@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench.data import make_lines
+from tools.bench.measure import CACHE, json_of, machine, use
 from tools.seaweedfs import Server, seaweedfs
 
-CACHE = pathlib.Path(__file__).parents[2] / ".cache" / "bench"
 RECORDS = 336_000
 GIGABYTE_RECORDS = 3_600_000
 STREAMS = 5_000
@@ -66,13 +64,12 @@ def main() -> None:
     path = make_lines(CACHE / f"flights-{RECORDS}.jsonl", RECORDS)
     results: dict[str, Any] = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}",
+        "machine": machine(),
         "records": RECORDS,
         "bytes": path.stat().st_size,
     }
     with seaweedfs("bench") as server:
-        _use(server)
+        use(server)
         results["ratios"] = [_compare(ratio, path, server, 1 if arguments.quick else ratio.rounds) for ratio in RATIOS]
         results["limits"] = [_limit(case, path, server) for case in LIMITS]
         results["memory"] = [] if arguments.quick else _memory(server)
@@ -81,15 +78,6 @@ def main() -> None:
     if not arguments.quick:
         for module in ("box_cases", "streamer_cases"):
             subprocess.run([sys.executable, "-m", f"tools.bench.{module}"], check=True)
-
-
-def _use(server: Server) -> None:
-    os.environ.update(
-        AWS_ENDPOINT_URL_S3=server.endpoint_url,
-        AWS_ACCESS_KEY_ID=server.admin.access_key,
-        AWS_SECRET_ACCESS_KEY=server.admin.secret_key,
-        AWS_DEFAULT_REGION="us-east-1",
-    )
 
 
 def _compare(ratio: Ratio, path: pathlib.Path, server: Server, rounds: int) -> dict[str, Any]:
@@ -127,7 +115,7 @@ def _peak(name: str, path: pathlib.Path, server: Server, goal_mb: int) -> dict[s
         "--domain_field", "carrier", "--namespace_field", "origin", "--s3_endpoint_url", server.endpoint_url,
         "--s3_region_name", "us-east-1",
     ]  # fmt: skip
-    peak = _json_of(command)
+    peak = json_of(command)
     megabytes = round(peak["peak_bytes"] / 1e6)
     return {
         "name": name,
@@ -139,14 +127,7 @@ def _peak(name: str, path: pathlib.Path, server: Server, goal_mb: int) -> dict[s
 
 
 def _run(case: str, path: pathlib.Path, server: Server) -> dict[str, Any]:
-    return _json_of([sys.executable, "-m", "tools.bench.cases", case, str(path), server.bucket])
-
-
-def _json_of(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr[-3000:]}")
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    return json_of([sys.executable, "-m", "tools.bench.cases", case, str(path), server.bucket])
 
 
 def _show(results: dict[str, Any]) -> None:

@@ -11,12 +11,12 @@ import gc
 import gzip
 import json
 import os
-import resource
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from tools.bench.measure import peak_bytes
 
 SHARD_BYTES = 1_000_000
 """Raw bytes of a shard, the same for all cases."""
@@ -247,8 +247,7 @@ def main() -> None:
     arguments = parser.parse_args()
     CASES[arguments.case](arguments.path, arguments.bucket)
     seconds = time.perf_counter() - _start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes()}))
 
 
 if __name__ == "__main__":

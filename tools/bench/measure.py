@@ -9,9 +9,11 @@ import platform
 import resource
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tools.seaweedfs import Server
+if TYPE_CHECKING:
+    # importing it takes memory, which is measured
+    from tools.seaweedfs import Server
 
 CACHE = pathlib.Path(__file__).parents[2] / ".cache" / "bench"
 """Data and results."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 
 from pipelines.backfill import main
+from tools.bench.measure import peak_bytes
 
 
 def peak() -> None:
@@ -16,8 +16,7 @@ def peak() -> None:
     code = main(sys.argv[1:])
     if code:
         raise SystemExit(code)
-    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": time.perf_counter() - begun, "peak_bytes": maximum}))
+    print(json.dumps({"seconds": time.perf_counter() - begun, "peak_bytes": peak_bytes()}))
 
 
 if __name__ == "__main__":

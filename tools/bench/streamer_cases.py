@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from beam_s3box.streamer import BufferFile, JsonBufferStreamer
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.output import Output
 from beam_s3box.streams import Stream
+from tools.bench.measure import peak_bytes
 
 RECORDS = 300_000
 RECORD_BYTES = 300
@@ -145,8 +145,12 @@ def recover(folder: pathlib.Path) -> dict[str, Any]:
     with JsonBufferStreamer(forget, folder, scheduler_interval=0, compression="gzip") as streamer:
         streamer.flush()
         records = streamer.stats.uploaded_records
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": time.perf_counter() - before, "peak_bytes": peak, "records": records, "cores": os.cpu_count()}
+    return {
+        "seconds": time.perf_counter() - before,
+        "peak_bytes": peak_bytes(),
+        "records": records,
+        "cores": os.cpu_count(),
+    }
 
 
 def forget(file: BufferFile) -> None:

@@ -1,9 +1,9 @@
-"""Print how fast the stateful path is, beside GroupIntoBatches and the source alone; saved to `.cache/bench/stream.json`.
+"""Print how fast the stateful path is, beside GroupIntoBatches and the source alone; saved as `stream.json`.
 
-Every pipeline runs in a process of its own, its workers with it, and writes to the same real S3 server. A round is ours,
-then GroupIntoBatches with gzip and a PUT for each batch, then the source alone; figures are medians of the rounds, with
-their ranges. Time goes from the first record to the last object. Bundles are of 1,000 elements on Flink: where each is
-a block with one line of every stream, a bundle has 1,000 records of each; where each is a line, it has few.
+Every pipeline runs in a process of its own, its workers with it, and writes to the same real S3 server. A round is
+ours, then GroupIntoBatches with gzip and a PUT for each batch, then the source alone; figures are medians of the
+rounds, with their ranges. Time goes from the first record to the last object. On Flink bundles are of 1,000 elements:
+where each is a block with one line of every stream, a bundle has 1,000 records of each; where each is a line, few.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pathlib
 import sys
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from tools.bench.data import make_lines
 from tools.bench.measure import CACHE, json_of, machine, use
-from tools.bench_stream.cases import ENGINES
+from tools.bench_stream.engines import ENGINES
 from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
 from tools.flink.job_server import flink_local
 from tools.processes import MissingToolError
@@ -33,7 +33,8 @@ from tools.seaweedfs import seaweedfs
 STREAMS = 35
 MANY_STREAMS = 5_000
 RECORDS = 336_000
-RECORDS_ONE_BY_ONE = 112_000
+FEWER_RECORDS = 112_000
+"""Where each takes longer."""
 
 
 class Scene(NamedTuple):
@@ -57,7 +58,7 @@ class Scene(NamedTuple):
 SCENES = (
     Scene("FnApiRunner, blocks of lines", "fn_api", STREAMS, RECORDS, True),
     Scene("Flink local, blocks of lines", "flink", STREAMS, RECORDS, True),
-    Scene("Flink local, line by line", "flink", None, RECORDS_ONE_BY_ONE, False),
+    Scene("Flink local, line by line", "flink", None, FEWER_RECORDS, False),
 )
 
 
@@ -87,8 +88,8 @@ class Bench:
 
     def many(self, engine: str) -> Run:
         """Run ours with all of the many streams open until the end, on an engine of its own, whose memory it tells."""
-        path = data_of(RECORDS, MANY_STREAMS)
-        return check(json_of(self._command("ours", path, engine, STREAMS, ())), RECORDS)
+        path = data_of(FEWER_RECORDS, MANY_STREAMS)
+        return check(json_of(self._command("ours", path, engine, STREAMS, ())), FEWER_RECORDS)
 
     def _command(
         self, writer: str, path: pathlib.Path, engine: str, block_lines: int | None, more: Sequence[str]
@@ -149,36 +150,38 @@ def data_of(records: int, streams: int) -> pathlib.Path:
 def show(results: dict[str, Any]) -> None:
     """Print the tables."""
     console = Console(width=110)
-    console.print(f"{results['machine']}; {STREAMS} streams; real SeaweedFS; median (range) of {results['rounds']}")
-    table = Table("", "goal", *results["scenes"])
-    for label, goal, name in (
-        ("records a second: ours", "", "ours"),
-        ("with GroupIntoBatches", "", "theirs"),
-        ("source alone", "", "read_only"),
-        ("ours : GroupIntoBatches", f">= {RATIO_GOAL:g}", "speed_up"),
-        ("… without the source's time", "", "without_source"),
-        ("ours : source alone", "", "share_of_read_only"),
-        ("state reads and writes a record", f"< {STATE_GOAL:g}", "state"),
-    ):
-        table.add_row(label, goal, *(cell(name, figures[name], scene) for scene, figures in by_scene(results)))
+    console.print(f"{results['machine']}; {STREAMS} streams; real SeaweedFS; {results['rounds']} rounds")
+    table = Table("", "goal", "median", "from - to", "met")
+    for scene in SCENES:
+        for row in rows_of(scene, results["scenes"][scene.name]):
+            table.add_row(*row)
+        table.add_section()
     console.print(table)
     show_many(results["many_streams"], console)
 
 
-def by_scene(results: dict[str, Any]) -> list[tuple[Scene, dict[str, Figure]]]:
-    """Return the scenes with their figures."""
-    return [(scene, results["scenes"][scene.name]) for scene in SCENES]
+def rows_of(scene: Scene, figures: dict[str, Figure]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the lines of a scene: what it is, the goal, the median, the range, whether the goal is met."""
+    for name, label in (
+        ("ours", "records a second"),
+        ("theirs", "with GroupIntoBatches"),
+        ("read", "the source alone"),
+    ):
+        yield line(label if name != "ours" else f"{scene.name}: {label}", figures[name], ",.0f")
+    speed_up = figures["speed_up"]
+    goal = f">= {RATIO_GOAL:g}", yes(speed_up.median >= RATIO_GOAL)
+    yield line("ours : GroupIntoBatches", speed_up, ".2f", *goal)
+    yield line("… without the source's time", figures["without_source"], ".2f")
+    yield line("ours : the source alone", figures["share_of_read"], ".2f")
+    state = figures["state"]
+    goal = (f"< {STATE_GOAL:g}", yes(state.median < STATE_GOAL)) if scene.state_goal else ("", "")
+    yield line("state reads and writes a record", state, ".4f", *goal)
 
 
-def cell(name: str, figure: Figure, scene: Scene) -> str:
-    """Return a figure as text, and whether it is as wanted if anything is."""
-    if name in ("ours", "theirs", "read_only"):
-        return f"{figure.median:,.0f} ({figure.low:,.0f} - {figure.high:,.0f})"
-    if name == "state":
-        met = f" {yes(figure.median < STATE_GOAL)}" if scene.state_goal else ""
-        return f"{figure.median:.4f}{met}"
-    met = f" {yes(figure.median >= RATIO_GOAL)}" if name == "speed_up" else ""
-    return f"{figure.median:.2f} ({figure.low:.2f} - {figure.high:.2f}){met}"
+def line(label: str, figure: Figure, form: str, goal: str = "", met: str = "") -> tuple[str, str, str, str, str]:
+    """Return a line of the table."""
+    median, low, high = (format(value, form) for value in figure)
+    return label, goal, median, f"{low} - {high}", met
 
 
 def yes(met: bool) -> str:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import json
 import logging
 import pathlib
 import resource
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
 
 from beam_s3box.metrics import PROGRESS
 from tools.bench.measure import peak_bytes
+from tools.bench_stream.engines import ENGINES, engine_options
 from tools.bench_stream.source import ReadStream
 from tools.bench_stream.tally import TALLY
 from tools.bench_stream.writers import WRITERS
-from tools.flink.job_server import FlinkJobs, flink_local
-from tools.prism import Prism, prism_server
-
-ENGINES = ("fn_api", "flink", "prism")
 
 
 def main() -> None:
@@ -41,23 +36,6 @@ def main() -> None:
     with engine_options(arguments.engine, arguments.endpoint) as options:
         run(arguments.writer, arguments.path, arguments.destination, arguments.block_lines, [*options, *more])
     print(json.dumps(measured()))
-
-
-@contextlib.contextmanager
-def engine_options(engine: str, endpoint: str | None) -> Iterator[list[str]]:
-    """Give the options of a pipeline on an engine: the one at the endpoint, or one that ends here."""
-    if engine == "fn_api":
-        yield ["--runner=FnApiRunner"]
-    elif endpoint is not None:
-        yield _jobs(engine, endpoint).options(streaming=True)
-    else:
-        with tempfile.TemporaryDirectory() as folder, server(engine, pathlib.Path(folder)) as found:
-            yield found.options(streaming=True)
-
-
-def server(engine: str, folder: pathlib.Path) -> contextlib.AbstractContextManager[FlinkJobs | Prism]:
-    """Start an engine that has a job service."""
-    return flink_local(folder) if engine == "flink" else prism_server(folder)
 
 
 def run(writer: str, path: pathlib.Path, destination: str, block_lines: int | None, options: Sequence[str]) -> None:
@@ -79,10 +57,6 @@ def measured() -> dict[str, Any]:
         "engine_peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN),
         "counts": PROGRESS.totals(),
     }
-
-
-def _jobs(engine: str, endpoint: str) -> FlinkJobs | Prism:
-    return FlinkJobs(endpoint) if engine == "flink" else Prism(endpoint)
 
 
 if __name__ == "__main__":

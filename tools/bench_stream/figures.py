@@ -60,7 +60,7 @@ def speed_up_without_source(round: Round) -> float:
     return (_pace(round.theirs) - _pace(round.read)) / (_pace(round.ours) - _pace(round.read))
 
 
-def share_of_read_only(round: Round) -> float:
+def share_of_read(round: Round) -> float:
     """Return our rate as a share of that of the source alone."""
     return rate(round.ours) / rate(round.read)
 
@@ -87,10 +87,10 @@ def summary(rounds: Sequence[Round]) -> dict[str, Figure]:
     return {
         "ours": Figure.of(rate(round.ours) for round in rounds),
         "theirs": Figure.of(rate(round.theirs) for round in rounds),
-        "read_only": Figure.of(rate(round.read) for round in rounds),
+        "read": Figure.of(rate(round.read) for round in rounds),
         "speed_up": Figure.of(map(speed_up, rounds)),
         "without_source": Figure.of(map(speed_up_without_source, rounds)),
-        "share_of_read_only": Figure.of(map(share_of_read_only, rounds)),
+        "share_of_read": Figure.of(map(share_of_read, rounds)),
         "state": Figure.of(state_traffic(round.ours) for round in rounds),
     }
 

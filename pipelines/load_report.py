@@ -1,0 +1,104 @@
+"""What a job says of its loads when it ends: lines, a part of the report, and the exit code."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.redshift_load import told
+from beam_s3box.cli.report import RunReport
+from beam_s3box.cli.tell import end
+from beam_s3box.errors import S3BoxError
+from beam_s3box.redshift.table_names import TableTemplate
+from beam_s3box.redshift.targets import Target
+from pipelines.loads import Loads, read_loads
+from pipelines.redshift_options import Redshift, loads_any
+from pipelines.write_options import Write
+
+_MAX_LINES = 50
+"""Loads that are named on the terminal; the report has all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedReport(RunReport):
+    """A run's report, with what was loaded.
+
+    Attributes:
+      redshift: loads and failures, as objects.
+    """
+
+    redshift: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+
+
+def with_loads(report: RunReport, loads: Loads) -> LoadedReport:
+    """Return the report with what was loaded."""
+    fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
+    rows = {"loads": [load._asdict() for load in loads.done], "failures": [load._asdict() for load in loads.failed]}
+    return LoadedReport(**fields, redshift=rows)
+
+
+def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
+    """Return what a finished pipeline loaded; None for one that loads nothing.
+
+    Raises:
+      StoreError: it can't be read back.
+    """
+    return read_loads(write.store, write.transform.run_id) if loads_any(redshift) else None
+
+
+def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
+    """Print what was loaded, or would be, and return the exit code: 0 only if all manifests are in their tables."""
+    if redshift is None:
+        return 0
+    return _print_statements(redshift, report, log) if loads is None else _tell(report, loads, log)
+
+
+def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
+    for line in _lines(loads):
+        print(log.masked(line))
+    code = 0
+    for failure in loads.failed[:_MAX_LINES]:
+        code = end(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
+    lost = loads.unmentioned(report.manifests)
+    if lost:
+        return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them by s3box load", log)
+    return code
+
+
+def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> int:
+    """Print the statements that would load what a run wrote."""
+    try:
+        for target, manifests in sorted(_by_table(report, redshift.table).items()):
+            for statement in redshift.loads.sql(manifests, target):
+                print(f"\n{log.masked(statement)};")
+    except S3BoxError as exc:
+        return end(1, f"the pipeline finished, but its loads can't be shown: {exc}", log)
+    return 0
+
+
+def _by_table(report: RunReport, table: TableTemplate) -> dict[Target, list[str]]:
+    found: dict[Target, list[str]] = collections.defaultdict(list)
+    of_streams: set[str] = set()
+    for stream in report.streams:
+        of_streams.update(stream.manifests)
+        if stream.manifests:
+            found[table.target(stream.domain, stream.namespace)] += stream.manifests
+    of_run = [url for url in report.manifests if url not in of_streams]
+    if of_run:
+        found[table.target(None, None)] += of_run
+    return found
+
+
+def _lines(loads: Loads) -> Iterator[str]:
+    for load in loads.done[:_MAX_LINES]:
+        yield told(load)
+    more = loads.done[_MAX_LINES:]
+    if more:
+        yield f"… and {_sum(load.records for load in more)} rows loaded into {len(more):,} more tables"
+
+
+def _sum(numbers: Iterable[int]) -> str:
+    return f"{sum(numbers):,}"

@@ -1,0 +1,127 @@
+"""WriteLoads: what was loaded into Redshift is written as one small object, which the launcher reads back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import orjson
+from apache_beam.transforms.trigger import AccumulationMode, AfterWatermark
+from apache_beam.transforms.window import GlobalWindows
+
+from beam_s3box.errors import StoreError
+from beam_s3box.redshift.plans import LoadResult
+from beam_s3box.redshift.table_loads import LoadFailure
+from beam_s3box.stores import Store
+
+
+class Loads(NamedTuple):
+    """What became of a run's loads.
+
+    Attributes:
+      done: those that went well, by table.
+      failed: those that did not.
+    """
+
+    done: list[LoadResult]
+    failed: list[LoadFailure]
+
+    def unmentioned(self, manifests: Iterable[str]) -> list[str]:
+        """Return the manifests that no load speaks of; the pipeline has lost none if there are none."""
+        mentioned = {url for load in self.done for url in (*load.loaded, *load.skipped)}
+        mentioned.update(url for load in self.failed for url in load.manifests)
+        return sorted(set(manifests) - mentioned)
+
+
+def loads_key(run_id: str) -> str:
+    """Return the key of what a run loaded; `~` is in no run id, so it is no other run's record."""
+    return f"runs/{run_id}~loads.json"
+
+
+def read_loads(store: Store, run_id: str) -> Loads:
+    """Return what a pipeline loaded.
+
+    Raises:
+      StoreError: it can't be read.
+    """
+    rows = orjson.loads(store.get(loads_key(run_id)))
+    done = [_tupled(LoadResult, row) for row in rows if "outcome" in row]
+    failed = [_tupled(LoadFailure, row) for row in rows if "outcome" not in row]
+    return Loads(sorted(done), sorted(failed))
+
+
+def are_loads_written(store: Store, run_id: str) -> bool:
+    """Return whether a pipeline has written what it loaded; False while nobody knows."""
+    try:
+        store.stat(loads_key(run_id))
+    except StoreError:
+        return False
+    return True
+
+
+class WriteLoads(beam.PTransform):
+    """Gathers what was loaded, and writes it when the input has ended.
+
+    Takes a CopyToRedshiftResult as a plain tuple.
+
+    Args:
+      store: where to.
+      run_id: the run's name.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        super().__init__()
+        self._store = store
+        self._run_id = run_id
+
+    def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
+        """Return nothing."""
+        loads, failures = result
+        rows = [
+            # one that is always there, so that a run of nothing is told too
+            loads.pipeline | "Seed" >> beam.Create([("", b"")]).with_output_types(_ROW),
+            loads | "RenderLoads" >> _rendered(),
+            failures | "RenderFailures" >> _rendered(),
+        ]
+        return (
+            [row | f"Whole{number}" >> _at_the_end() for number, row in enumerate(rows)]
+            | "AllRows" >> beam.Flatten()
+            | "Gather" >> beam.GroupByKey()
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id))
+        )
+
+
+_ROW = tuple[str, bytes]
+
+
+def _rendered() -> beam.PTransform:
+    return beam.ParDo(_Render()).with_output_types(_ROW)
+
+
+def _at_the_end() -> beam.PTransform:
+    # Beam's default trigger means the same, and is refused for unbounded input
+    return beam.WindowInto(GlobalWindows(), trigger=AfterWatermark(), accumulation_mode=AccumulationMode.DISCARDING)
+
+
+class _Render(beam.DoFn):
+    def process(self, row: LoadResult | LoadFailure) -> Iterator[tuple[str, bytes]]:
+        yield "", orjson.dumps(row._asdict())
+
+
+class _WriteObject(beam.DoFn):
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+
+    def process(self, element: tuple[str, Iterable[bytes]]) -> None:
+        body = b"[%s]" % b",".join(sorted(filter(None, element[1])))
+        digest = hashlib.sha256(body).hexdigest()
+        # a bundle that is retried writes the same again
+        self._store.put(loads_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)
+
+
+def _tupled(kind: Any, row: dict[str, Any]) -> Any:
+    """Return a row whose lists are tuples again."""
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
