@@ -104,9 +104,10 @@ def check_redshift(redshift: Redshift | None) -> None:
     """
     if not loads_any(redshift):
         return
-    redshift.loads.check()
-    if redshift.table.is_constant and redshift.loads.made is None:
-        redshift.loads.loader().columns(redshift.table.target(None, None))
+    with redshift_target.named_as_options():
+        redshift.loads.check()
+        if redshift.table.is_constant and redshift.loads.made is None:
+            redshift.loads.loader().columns(redshift.table.target(None, None))
 
 
 def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3BoxResult, *, has_end: bool) -> None:

@@ -92,7 +92,7 @@ class Count:
             self._count_manifest(key, match, listed)
         self._check_parts(match for _, match in manifests)
         shards = {key for key, _ in self._matches(_SHARD, "data/")}
-        self.unlisted = len(shards - listed)
+        self.unlisted = sorted(shards - listed)
         self.dead_letters = self._read_dead_letters()
         self._check()
 
@@ -192,7 +192,7 @@ class Count:
         if self.outside != rules.outside:
             self.faults.append(f"{self.outside} records lie outside of their window, not {rules.outside}")
         if self.unlisted and not rules.unlisted:
-            self.faults.append(f"{self.unlisted} shards are in no manifest")
+            self.faults.append(f"{len(self.unlisted)} shards are in no manifest: {_some(self.unlisted)}")
 
     def compare(self, sources: Iterable[Path]) -> int:
         """Compare with the lines that were fed, and return how many these are; those without an id are dead letters."""
@@ -229,7 +229,7 @@ class Count:
                 head,
                 *rows,
                 f"{self.manifests:,} manifests, {self.late_manifests:,} of them not their window's first; "
-                f"{self.unlisted:,} shards unlisted; {len(self.dead_letters):,} dead letters",
+                f"{len(self.unlisted):,} shards unlisted; {len(self.dead_letters):,} dead letters",
                 f"{len(self.ids):,} ids, {self.ids.total():,} records; {self.outside:,} outside of their window",
             ]
         )

@@ -173,7 +173,7 @@ def run(server: seaweedfs.Server, folder: Path, seconds: float, seed: int) -> in
     told = log.read_text()
     print("\n".join(["the job says:", *(line[:160] for line in told.splitlines()[-9:])]))
     print(f"exit code {code}, at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024:,} MB a process")
-    return 1 if code else count(server, landing, report, fed, told)
+    return count(server, landing, report, fed, told) or code
 
 
 def watch(
@@ -212,8 +212,8 @@ def count(server: seaweedfs.Server, landing: Path, report: Path, fed: Fed, told:
         f"{counted}\n{lines:,} lines were fed: {fed.records:,} records, {fed.late:,} of them late, "
         f"{fed.displaced:,} beyond that"
     )
-    totals = json.loads(report.read_text())
-    says = tuple(totals[name] for name in ("records_in", "records_listed", "dead_letters"))
+    totals = json.loads(report.read_text()) if report.exists() else {}
+    says = tuple(totals.get(name) for name in ("records_in", "records_listed", "dead_letters"))
     if says != (lines, fed.records, fed.files):
         counted.faults.append(f"the job says {says} lines, records and dead letters")
     if displaced != fed.displaced:

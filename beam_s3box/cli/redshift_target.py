@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, get_args
 
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import PARAMETERS, actions_of, as_flags, option_names
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.redshift import DataApi, RedshiftConnection
 from beam_s3box.redshift.connections import PASSWORD_VARIABLE
 from beam_s3box.redshift.targets import Mode, OnReplaced
@@ -141,9 +141,9 @@ def named_as_options() -> Iterator[None]:
     """Let errors speak of options where they speak of parameters: `--redshift_keys=` for `keys=`."""
     try:
         yield
-    except ConfigurationError as exc:
+    except (ConfigurationError, LoadError) as exc:
         known = option_names([*actions_of(add_connection_arguments), *actions_of(add_load_arguments)])
-        raise ConfigurationError(as_flags(str(exc), known, REDSHIFT_PARAMETERS)) from exc
+        raise type(exc)(as_flags(str(exc), known, REDSHIFT_PARAMETERS)) from exc
 
 
 def _check_dsn(dsn: str) -> None:

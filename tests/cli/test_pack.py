@@ -193,8 +193,8 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
     ("arguments", "code", "part"),
     [
         (["pakc"], 2, "error: 'pakc' is not a command: did you mean pack?\n"),
-        (["quux"], 2, "error: 'quux' is not a command: it is one of pack\n"),
-        ([], 2, "error: the command is missing: it is one of pack; see --help\n"),
+        (["quux"], 2, "error: 'quux' is not a command: it is one of pack, copy-sql, load, create-table\n"),
+        ([], 2, "error: the command is missing: it is one of pack, copy-sql, load, create-table; see --help\n"),
         (["--help"], 0, ""),
     ],
 )

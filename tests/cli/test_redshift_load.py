@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -170,6 +171,7 @@ def test_what_can_not_work_is_refused_by_the_name_of_its_option(
     assert "hunter2" not in err
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # redshift_connector's, when a login fails
 def test_a_server_that_is_not_there_is_told_at_once(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,14 +185,17 @@ def test_a_server_that_is_not_there_is_told_at_once(
     monkeypatch.delenv("REDSHIFT_PASSWORD")
     assert main(["load", *COMMON]) == 2
     assert "set REDSHIFT_PASSWORD" in capfd.readouterr().err
+    gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # redshift_connector's, when a login fails
 def test_a_wrong_password_shows_nowhere(load: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDSHIFT_PASSWORD", "hunter2-secret")
     ended = load(URLS[0], "--redshift_table=clicks")
     assert ended.code == 1
     assert "correct user and password" in ended.err
     assert "hunter2" not in ended.out + ended.err
+    gc.collect()
 
 
 def test_outcomes_in_words() -> None:
