@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
+
+import apache_beam as beam
+from apache_beam.runners.runner import PipelineState
 
 
 class Engine(Protocol):
@@ -11,3 +15,18 @@ class Engine(Protocol):
     def options(self, *, streaming: bool = False) -> list[str]:
         """Return the options of a pipeline that shall run there."""
         ...
+
+
+def run_to_end(pipeline: beam.Pipeline, seconds: float = 300) -> None:
+    """Run a pipeline until it ends well; what failed is raised.
+
+    Its state is asked for, again and again: `wait_until_finish` waits for the end of the job's messages too, which now
+    and then never comes from Flink's job server although the job is done.
+    """
+    result, deadline = pipeline.run(), time.monotonic() + seconds
+    while not PipelineState.is_terminal(result.state):
+        assert time.monotonic() < deadline, f"it did not end in {seconds:g} s"
+        time.sleep(0.2)
+    if result.state != PipelineState.DONE:
+        result.wait_until_finish()
+    assert result.state == PipelineState.DONE

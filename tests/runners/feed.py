@@ -19,6 +19,7 @@ from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ShardFile, StreamLimits, WriteToS3Box
+from tests.runners.engines import run_to_end
 
 ROOT = pathlib.Path(__file__).parents[2]
 WINDOW_SECONDS = 5
@@ -153,7 +154,7 @@ def main(job: str, *arguments: str) -> None:
     """Run the pipeline that the JSON describes."""
     start, seconds, destination, notes, changes = json.loads(job)
     pipeline = build(Feed(start, seconds), destination, list(arguments), pathlib.Path(notes), **changes)
-    pipeline.run().wait_until_finish()
+    run_to_end(pipeline)
 
 
 if __name__ == "__main__":

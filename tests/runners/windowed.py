@@ -14,6 +14,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import StreamLimits, WriteToS3Box
+from tests.runners.engines import run_to_end
 from tests.runners.feed import NoteShards
 
 START = 1_000_000_020
@@ -35,23 +36,24 @@ class _Timed(beam.DoFn):
 
 def main(destination: str, notes: str, *arguments: str) -> None:
     """Write the records, the newest first."""
-    with beam.Pipeline(argv=list(arguments)) as pipeline:
-        numbers = pipeline | "Numbers" >> beam.Create(range(RECORDS - 1, -1, -1), reshuffle=False)
-        result = (
-            numbers
-            | "Timed" >> beam.ParDo(_Timed())
-            | "Write"
-            >> WriteToS3Box(
-                destination,
-                domain_field="d",
-                namespace_field="n",
-                windowing=FixedWindows(WINDOW_SECONDS),
-                allowed_lateness=30,
-                early_every=1,
-                limits=StreamLimits(raw_bytes=LIMIT, seconds=0.001),
-            )
+    pipeline = beam.Pipeline(argv=list(arguments))
+    numbers = pipeline | "Numbers" >> beam.Create(range(RECORDS - 1, -1, -1), reshuffle=False)
+    result = (
+        numbers
+        | "Timed" >> beam.ParDo(_Timed())
+        | "Write"
+        >> WriteToS3Box(
+            destination,
+            domain_field="d",
+            namespace_field="n",
+            windowing=FixedWindows(WINDOW_SECONDS),
+            allowed_lateness=30,
+            early_every=1,
+            limits=StreamLimits(raw_bytes=LIMIT, seconds=0.001),
         )
-        result.shards | "NoteShards" >> beam.ParDo(NoteShards(pathlib.Path(notes)))
+    )
+    result.shards | "NoteShards" >> beam.ParDo(NoteShards(pathlib.Path(notes)))
+    run_to_end(pipeline)
 
 
 if __name__ == "__main__":

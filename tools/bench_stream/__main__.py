@@ -150,7 +150,7 @@ def data_of(records: int, streams: int) -> pathlib.Path:
 def show(results: dict[str, Any]) -> None:
     """Print the tables."""
     console = Console(width=110)
-    console.print(f"{results['machine']}; {STREAMS} streams; real SeaweedFS; {results['rounds']} rounds")
+    console.print(f"{results['machine']}; {STREAMS} streams; real SeaweedFS; rounds: {results['rounds']}")
     table = Table("", "goal", "median", "from - to", "met")
     for scene in SCENES:
         for row in rows_of(scene, results["scenes"][scene.name]):
