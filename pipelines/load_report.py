@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from beam_s3box.cli.logging import ToolLog
@@ -12,6 +13,7 @@ from beam_s3box.cli.redshift_load import told
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.tell import end
 from beam_s3box.errors import S3BoxError
+from beam_s3box.redshift.plans import LoadResult
 from beam_s3box.redshift.table_names import TableTemplate
 from beam_s3box.redshift.targets import Target
 from pipelines.loads import Loads, read_loads
@@ -19,7 +21,7 @@ from pipelines.redshift_options import Redshift, loads_any
 from pipelines.write_options import Write
 
 _MAX_LINES = 50
-"""Loads that are named on the terminal; the report has all."""
+"""Tables that are named on the terminal; the report has all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +95,23 @@ def _by_table(report: RunReport, table: TableTemplate) -> dict[Target, list[str]
 
 
 def _lines(loads: Loads) -> Iterator[str]:
-    for load in loads.done[:_MAX_LINES]:
+    tables = [_summed(list(of_table)) for _, of_table in itertools.groupby(loads.done, _table_of)]
+    for load in tables[:_MAX_LINES]:
         yield told(load)
-    more = loads.done[_MAX_LINES:]
+    more = tables[_MAX_LINES:]
     if more:
-        yield f"… and {_sum(load.records for load in more)} rows loaded into {len(more):,} more tables"
+        yield f"… and {sum(load.records for load in more):,} rows loaded into {len(more):,} more tables"
 
 
-def _sum(numbers: Iterable[int]) -> str:
-    return f"{sum(numbers):,}"
+def _summed(loads: Sequence[LoadResult]) -> LoadResult:
+    """Return all loads into one table as one."""
+    return max(loads, key=lambda load: load.outcome == "loaded")._replace(
+        loaded=tuple(url for load in loads for url in load.loaded),
+        skipped=tuple(url for load in loads for url in load.skipped),
+        records=sum(load.records for load in loads),
+        rejected=sum(load.rejected for load in loads),
+    )
+
+
+def _table_of(load: LoadResult) -> str:
+    return load.table

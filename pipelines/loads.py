@@ -49,7 +49,7 @@ def read_loads(store: Store, run_id: str) -> Loads:
     rows = orjson.loads(store.get(loads_key(run_id)))
     done = [_tupled(LoadResult, row) for row in rows if "outcome" in row]
     failed = [_tupled(LoadFailure, row) for row in rows if "outcome" not in row]
-    return Loads(sorted(done), sorted(failed))
+    return Loads(sorted(done, key=_place), sorted(failed))
 
 
 def are_loads_written(store: Store, run_id: str) -> bool:
@@ -120,6 +120,10 @@ class _WriteObject(beam.DoFn):
         digest = hashlib.sha256(body).hexdigest()
         # a bundle that is retried writes the same again
         self._store.put(loads_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)
+
+
+def _place(load: LoadResult) -> tuple[str, tuple[str, ...]]:
+    return load.table, load.loaded or load.skipped
 
 
 def _tupled(kind: Any, row: dict[str, Any]) -> Any:

@@ -26,6 +26,10 @@ from pipelines.window_options import Timing
 _CHUNKS: Final = "chunks"
 _COUNTS: Final = "counts"
 
+_ON_THE_WAY_SECONDS: Final = 600.0
+"""Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
+uploaded, and so long its window has to wait for it."""
+
 _Part = tuple[str, int, int, int, int]
 """Path, start and stop of a FileRange; size and time of the FoundFile."""
 
@@ -61,7 +65,8 @@ class ReadStream(beam.PTransform):
 
     def __init__(self, timing: Timing) -> None:
         super().__init__()
-        self._windowing = WindowingChoice(timing.windows.windowfn(), timing.lateness or None, timing.early_every)
+        kept = timing.lateness + _ON_THE_WAY_SECONDS if timing.lateness else None
+        self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
         self._timing = timing
         Placer(timing)
 

@@ -239,7 +239,7 @@ def test_what_was_loaded_is_read_back() -> None:
     with beam.Pipeline() as pipeline:
         loads, failures = pipeline | "D" >> beam.Create(done), pipeline | "F" >> beam.Create(failed)
         (loads, failures) | WriteLoads(store, "r")
-    assert read_loads(store, "r") == Loads(sorted(done), failed)
+    assert read_loads(store, "r") == Loads(done[::-1], failed)
     assert read_loads(store, "r").unmentioned(["u1", "u2", "u3", "u4"]) == ["u4"]
 
 
@@ -249,6 +249,15 @@ def test_a_manifest_that_no_load_speaks_of_is_a_failure(capsys: pytest.CaptureFi
     assert _tell(report, loads, ToolLog("pipelines")) == 1
     assert "1 manifests were not loaded, the first is u2" in capsys.readouterr().err
     assert json.loads(with_loads(report, loads).to_json())["redshift"]["loads"][0]["table"] == "a.b"
+
+
+def test_loads_into_one_table_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    done = [
+        LoadResult("already-loaded", "a.b", "append", skipped=("u0",)),
+        *(LoadResult("loaded", "a.b", "append", (f"u{i}",), records=i) for i in (1, 2)),
+    ]
+    assert _tell(RunReport("r", 1, 1, 0, [], ["u1", "u2"]), Loads(done, []), ToolLog("pipelines")) == 0
+    assert capsys.readouterr().out == "3 rows of 2 manifests loaded into a.b; 1 manifest loaded before\n"
 
 
 def test_many_tables_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.display import DisplayData
+from apache_beam.transforms.trigger import AfterCount, DefaultTrigger, Repeatedly
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ConfigurationError, CopyToRedshift, LoadResult, Manifest, WriteToS3Box
@@ -140,6 +141,16 @@ def test_windows_of_bounded_input_are_one_load_that_replaces(into: Into) -> None
     loads, _ = into.run(manifests, "clicks", mode="truncate")
     assert [(load.records, len(load.loaded)) for load in loads] == [(4, 4)]
     assert into.warehouse.ids() == [0, 1, 2, 3]
+
+
+def test_bounded_input_waits_for_its_end_and_unbounded_does_not(into: Into) -> None:
+    manifest = into.warehouse.manifest(clicks(1))
+    bounded = into.pipeline() | beam.Create([manifest]) | beam.WindowInto(FixedWindows(60)) | into.copy("clicks")
+    unbounded = into.pipeline("--streaming") | Windowed([manifest]) | into.copy("clicks")
+    for result, trigger in ((bounded, DefaultTrigger()), (unbounded, Repeatedly(AfterCount(1)))):
+        for output in result:
+            assert output.windowing.is_default() is (trigger == DefaultTrigger())
+            assert output.windowing.triggerfn == trigger
 
 
 def test_a_table_by_function_and_a_load_that_was_done_before(into: Into) -> None:

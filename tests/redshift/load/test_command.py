@@ -33,7 +33,7 @@ def test_manifests_are_loaded_once(
     assert capsys.readouterr().out == "3 rows of 2 manifests loaded into public.clicks\n"
     assert main([*command, *urls, "--redshift_table=clicks"]) == 0
     assert warehouse.ids() == [1, 2, 3]
-    assert capsys.readouterr().out == "nothing new for public.clicks: 2 manifests were loaded before\n"
+    assert capsys.readouterr().out == "nothing new for public.clicks: 2 manifests loaded before\n"
 
 
 def test_a_table_is_made_and_grows(command: list[str], warehouse: Warehouse) -> None:

@@ -1,0 +1,193 @@
+"""Which table a manifest goes into, and of which columns it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from beam_s3box import AvroFormat
+from beam_s3box.box import S3Box
+from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
+from beam_s3box.formats.avro_blocks import header_of
+from beam_s3box.manifests import Manifest
+from beam_s3box.redshift import Column, LoadResult
+from beam_s3box.redshift.avro_columns import avro_columns
+from beam_s3box.redshift.manifest_columns import columns_of_manifests
+from beam_s3box.redshift.table_loads import LoadFailure, MadeTables, TableLoads, make_table
+from beam_s3box.redshift.table_names import TableTemplate
+from beam_s3box.redshift.targets import Target
+from beam_s3box.stores.retries import Retry
+from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, OperationalError, Server, ServerError, manifest_text, once
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "expected"),
+    [
+        ("flights", (None, None), Target("public", "flights")),
+        ("Web.Flights", ("a", "b"), Target("web", "flights")),
+        ("{domain}_{namespace}", ("UA", "EWR"), Target("public", "ua_ewr")),
+        ("{domain}.x_{namespace}", ("Web", "n.o"), Target("web", "x_n.o")),
+        (("{domain}", "a.b"), ("s", "n"), Target("s", "a.b")),
+        ("{namespace}", ("d", "{domain}"), Target("public", "{domain}")),
+        ("{namespace}", ("d", 'x"; DROP TABLE y; --'), Target("public", 'x"; drop table y; --')),
+    ],
+)
+def test_templates(table: Any, names: tuple[str | None, str | None], expected: Target) -> None:
+    assert TableTemplate(table).target(*names) == expected
+
+
+@pytest.mark.parametrize("table", ["{dom}", "{}", "{domain!r}", "a}", "{domain", "a.b.c", "", "{domain}.b.c", 'a"b'])
+def test_templates_that_can_not_be(table: str) -> None:
+    with pytest.raises(ConfigurationError, match="table="):
+        TableTemplate(table)
+
+
+def test_a_template_needs_names_and_they_may_be_too_long() -> None:
+    with pytest.raises(ConfigurationError, match="this manifest lists the shards of several"):
+        TableTemplate("{domain}").target(None, None)
+    with pytest.raises(ConfigurationError, match="has 130 bytes"):
+        TableTemplate("{domain}").target("é" * 65, "n")
+
+
+SCHEMA = {
+    "type": "record",
+    "name": "Event",
+    "fields": [
+        {"name": "Id", "type": "long"},
+        {"name": "flag", "type": ["null", "boolean"]},
+        {"name": "small", "type": "int"},
+        {"name": "ratio", "type": ["double", "null"]},
+        {"name": "half", "type": "float"},
+        {"name": "text", "type": "string"},
+        {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["a"]}},
+        {"name": "again", "type": ["null", "Kind"]},
+        {"name": "hash", "type": {"type": "fixed", "name": "Hash", "size": 4}},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+        {"name": "more", "type": {"type": "map", "values": "long"}},
+        {"name": "inner", "type": ["null", {"type": "record", "name": "Inner", "namespace": "x.y", "fields": []}]},
+        {"name": "other", "type": ["null", "x.y.Inner"]},
+    ],
+}  # fmt: skip
+
+
+def test_columns_of_an_avro_schema() -> None:
+    columns = avro_columns("u", header_of(orjson.dumps(SCHEMA).decode(), "null"))
+    assert [(column.name, column.type) for column in columns] == [
+        ("id", "BIGINT"), ("flag", "BOOLEAN"), ("small", "INTEGER"), ("ratio", "DOUBLE PRECISION"), ("half", "REAL"),
+        ("text", "VARCHAR(65535)"), ("kind", "VARCHAR(65535)"), ("again", "VARCHAR(65535)"), ("hash", "VARCHAR(65535)"),
+        ("tags", "SUPER"), ("more", "SUPER"), ("inner", "SUPER"), ("other", "SUPER"),
+    ]  # fmt: skip
+    assert columns[0].key == "Id"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{}", "no header of Avro that can be read"),
+        (b"", "no header of Avro that can be read"),
+        (header_of(orjson.dumps(SCHEMA).decode(), "null")[:60], "no header of Avro that can be read"),
+        (header_of('"string"', "null"), "a schema that is no record's"),
+        (
+            header_of('{"type":"record","name":"E","fields":[{"name":"a","type":"int"},{"name":"A","type":"int"}]}', "null"),
+            "'a' and 'A', which are one column to Redshift",
+        ),
+    ],
+)  # fmt: skip
+def test_headers_that_can_not_be(body: bytes, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        avro_columns("u", body)
+
+
+def avro_with(**types: str) -> bytes:
+    fields = [{"name": name, "type": type} for name, type in types.items()]
+    return header_of(orjson.dumps({"type": "record", "name": "E", "fields": fields}).decode(), "deflate")
+
+
+def test_schemas_that_differ_make_columns_for_both() -> None:
+    bodies = {
+        URL: manifest_text("a.avro", "b.avro"),
+        "a.avro": avro_with(same="long", wider="int", mixed="boolean", left="string"),
+        "b.avro": avro_with(same="long", wider="long", mixed="long", more="double"),
+    }
+    columns = columns_of_manifests([URL], bodies.__getitem__, exclude=["left"])
+    assert {column.name: column.type for column in columns} == {
+        "same": "BIGINT", "wider": "BIGINT", "mixed": "VARCHAR(65535)", "more": "DOUBLE PRECISION",
+    }  # fmt: skip
+
+
+def test_columns_of_what_the_package_itself_writes(tmp_path: Any) -> None:
+    with S3Box(tmp_path, format=AvroFormat(SCHEMA | {"fields": SCHEMA["fields"][:3]})) as box:
+        box.pack({"Id": 1, "flag": None, "small": 2})
+        box.seal()
+        url = box.url(box.create_manifests("m", 1)[0])
+    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE})
+    assert [column.name for column in loads._columns_of([url])] == ["id", "flag", "small"]
+
+
+def test_nothing_listed_is_nothing_to_make_columns_of() -> None:
+    with pytest.raises(ConfigurationError, match="manifests list no files"):
+        columns_of_manifests([URL], {URL: manifest_text()}.__getitem__)
+
+
+def loads_on(server: Server, **arguments: Any) -> TableLoads:
+    texts = {URL: manifest_text(FILE), OTHER: manifest_text(FILE + "2")}
+    settings = {"iam_role": ROLE, "fetch": texts.__getitem__}
+    return TableLoads(connection=server.connect, retry=Retry(1, 0.0, 0.0), settings=settings, **arguments)
+
+
+CLICKS = Target("public", "clicks")
+
+
+def test_manifests_that_are_tried_alone_come_in_the_order_of_their_firings() -> None:
+    def manifest(url: str, pane: int) -> Manifest:
+        return Manifest("web", "clicks", "", pane, url, "", 1, 10, 0, 0)
+
+    server = Server()
+    server.faults = once("COPY", ServerError("a value is too long"))
+    outcomes = list(loads_on(server).outcomes([manifest(URL, 1), manifest(OTHER, 0)], CLICKS, one_by_one=True))
+    assert [one.loaded for one in outcomes if isinstance(one, LoadResult)] == [(OTHER,), (URL,)]
+    assert len(outcomes) == 2
+
+
+def test_what_may_go_well_later_is_not_tried_alone() -> None:
+    server = Server()
+    server.faults = once("COPY", OperationalError("gone"), times=1)
+    [failure] = loads_on(server).outcomes([URL, OTHER], CLICKS, one_by_one=True)
+    assert isinstance(failure, LoadFailure)
+    assert (failure.error, failure.manifests) == ("TransientLoadError", (URL, OTHER))
+
+
+class Tables:
+    """What `make_table` asks of a loader."""
+
+    def __init__(self, columns: list[str], *errors: Exception) -> None:
+        self.names = columns
+        self.errors = list(errors)
+        self.executed: list[str] = []
+
+    def execute(self, *statements: str) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.executed += statements
+
+    def columns(self, table: Target) -> list[str]:
+        return self.names
+
+
+COLUMNS = [Column("id", "BIGINT"), Column("More", "SUPER")]
+
+
+def test_another_session_that_was_faster_is_no_error() -> None:
+    tables: Any = Tables(["id"], LoadError("exists"))
+    make_table(tables, CLICKS, COLUMNS)
+    assert tables.executed[-1] == 'ALTER TABLE "public"."clicks" ADD COLUMN "More" SUPER'
+    full: Any = Tables(["id", "more"])
+    make_table(full, CLICKS, COLUMNS)
+    assert [statement.split()[0] for statement in full.executed] == ["CREATE"]
+    for error in (LoadError("no"), TransientLoadError("lost")):
+        broken: Any = Tables([], error, error)
+        with pytest.raises(type(error)):
+            make_table(broken, CLICKS, COLUMNS)
+        assert len(broken.errors) == (0 if type(error) is LoadError else 1)
