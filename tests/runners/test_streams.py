@@ -17,10 +17,11 @@ from tests.runners.streamed import Streamed, bounds_of, streamed
 from tools.flink.cluster import FlinkCluster
 from tools.seaweedfs import Server
 
-START_SECONDS = {"prism": 5, "flink_local": 12, "flink_cluster": 40}
+START_SECONDS = {"prism": 5, "flink_local": 15, "flink_cluster": 40}
 """From the submission until the job runs; a feed that begins earlier would come all at once."""
 
 FEED_SECONDS = 40
+EARLY_SECONDS = 25
 SETTLED_SECONDS = 10
 """The first windows are not timed: an engine may still be starting."""
 
@@ -128,8 +129,8 @@ def test_manifests_on_time_do_not_wait_for_late_records(run: Streamed) -> None:
 
 @pytest.mark.parametrize("name", ["prism", "flink_local"])
 def test_early_firings(name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path) -> None:
-    run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, 15, early_every=1)
-    assert sorted(record["i"] for record in run.found.all_records()) == list(range(150))
+    run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, EARLY_SECONDS, early_every=1)
+    assert sorted(record["i"] for record in run.found.all_records()) == list(range(10 * EARLY_SECONDS))
     assert run.found.unlisted == []
     early = [firing for firing in run.firings if firing.lag < -1]
     assert early, "no manifest came before the end of its window"
