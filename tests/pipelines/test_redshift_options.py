@@ -177,9 +177,10 @@ def test_a_redshift_that_is_not_there_ends_before_any_work(into: Callable[..., E
     ended = into("--redshift_table=nowhere")
     assert ended.code == 2
     assert ended.err.startswith("error: --redshift_table='public.nowhere' is not there")
-    ended = into("--redshift_table=clicks", DSN)
-    assert ended.code == 2
-    assert "connecting to Redshift" in ended.err
+    for made in ([], ["--create_tables"]):
+        ended = into("--redshift_table=clicks", DSN, *made)
+        assert ended.code == 2
+        assert "connecting to Redshift" in ended.err
     assert list(warehouse.store.list("")) == []
 
 

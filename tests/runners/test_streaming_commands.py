@@ -94,9 +94,13 @@ def test_the_job_on_flink_with_checkpoints(
         "WORKER_POOL": pool.partition("=")[2],
     }
     command = block("bash", "FlinkRunner").replace("*.jsonl", "*.jsonl.gz").rstrip()
-    # what a service of AWS would not need
-    command = " ".join([command, *s3_arguments(s3_server)])
-    told = run(["bash", "-ec", command], tmp_path, environment | variables)
+    # AWS needs none of these
+    command = " ".join([command, *s3_arguments(s3_server), "--job_name=the-command-of-the-page"])
+    try:
+        told = run(["bash", "-ec", command], tmp_path, environment | variables)
+    finally:
+        # it has a slot of the cluster for ever else
+        flink_cluster.rest.cancel(flink_cluster.rest.job_named("the-command-of-the-page").id)
     assert f"{FLIGHTS:,} records read = {FLIGHTS:,} listed + 0 dead letters" in told
     found = written(s3_server, "stream-on-flink")
     assert len(found.all_records()) == FLIGHTS
