@@ -123,7 +123,7 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
     job = job_of(tmp_path, log, "--window=fixed:7", "--allowed_lateness=5")
     assert job.pipeline.options.get_all_options()["streaming"] is True
     strategies = job.pipeline.to_runner_api().components.windowing_strategies.values()
-    assert 5_000 in {one.allowed_lateness for one in strategies}
+    assert 605_000 in {one.allowed_lateness for one in strategies}
 
 
 def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
