@@ -132,6 +132,5 @@ def test_early_firings(name: str, request: pytest.FixtureRequest, s3_server: Ser
     run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, EARLY_SECONDS, early_every=1)
     assert sorted(record["i"] for record in run.found.all_records()) == list(range(10 * EARLY_SECONDS))
     assert run.found.unlisted == []
-    early = [firing for firing in run.firings if firing.lag < -1]
-    assert early, "no manifest came before the end of its window"
-    assert max(firing.pane for firing in run.firings) >= 1
+    # no record of this stream is late: a window has one firing, at its end, or more because of early ones
+    assert [firing for firing in run.firings if firing.stream == "slow" and firing.pane > 0]
