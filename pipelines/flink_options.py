@@ -9,6 +9,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.runners import is_flink
 
 
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+
+
 class FlinkOptions(PipelineOptions):
     """Checkpoints on Flink."""
 
@@ -33,9 +36,9 @@ class FlinkOptions(PipelineOptions):
 
 
 def _is_true(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
+    if text.lower() not in _TRUTHS:
         raise argparse.ArgumentTypeError(f"{text!r} must be true or false")
-    return text.lower() == "true"
+    return _TRUTHS[text.lower()]
 
 
 def keep_whole_on_flink(options: PipelineOptions) -> None:
