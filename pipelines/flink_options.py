@@ -8,7 +8,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.runners import is_flink
 
-
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
