@@ -8,8 +8,19 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import orjson
+
 from beam_s3box.errors import NotAnObjectError, RecordError
-from beam_s3box.records import NUL_CHARACTER, SCHEMA_MISMATCH, TOO_LARGE, RecordRules, encode_quickly, encode_record
+from beam_s3box.records import (
+    BACKSLASH,
+    JSON_OPTIONS,
+    NUL_CHARACTER,
+    SCHEMA_MISMATCH,
+    TOO_LARGE,
+    RecordRules,
+    encode_record,
+    json_default,
+)
 from beam_s3box.routing import Encoders, Refused, Router, StreamNaming
 from beam_s3box.sizes import KiB
 from beam_s3box.streams import Stream
@@ -58,10 +69,10 @@ class RecordReader:
             # most records: to name the stream would cost more than to encode the record
             try:
                 try:
-                    line = encode_quickly(record)
+                    line = orjson.dumps(record, json_default, JSON_OPTIONS)
                 except TypeError:
                     line = encode_record(record)
-                if b"\\" in line or len(line) > self._harmless_bytes:
+                if BACKSLASH in line or len(line) > self._harmless_bytes:
                     self._rules.check(line)
             except RecordError as exc:
                 raise _error(exc.reason, str(exc)) from exc

@@ -77,7 +77,7 @@ def test_a_missing_bucket_is_not_created(make_s3: MakeS3, s3_server: Server) -> 
             r"s3://missing failed after 1 attempt: NoSuchBucket \(404\): no such bucket: create it or",
         ):
             make_s3(identity, "s3://missing/x").check_writable()
-    assert [bucket["Name"] for bucket in s3_server.client().list_buckets()["Buckets"]] == ["box"]
+    assert "missing" not in {bucket["Name"] for bucket in s3_server.client().list_buckets()["Buckets"]}
 
 
 def test_a_reader_may_not_write(make_s3: MakeS3, s3_server: Server) -> None:

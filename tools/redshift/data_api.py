@@ -54,6 +54,8 @@ class DataApi:
 def _handler(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # head and body in one packet: sent one after the other, the second waits 40 ms for the client's receipt
+        wbufsize = -1
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -65,9 +67,10 @@ def _handler(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> type[ht
             self.send_response_only(status)
             self.send_header("Content-Type", _CONTENT)
             self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
             with contextlib.suppress(OSError):
+                self.end_headers()
                 self.wfile.write(text)
+                self.wfile.flush()
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Keep quiet."""
