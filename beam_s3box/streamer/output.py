@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format, JsonText, format_named
+from beam_s3box.formats import FORMATS, Format, JsonText
 from beam_s3box.packing import Frame
 from beam_s3box.shards import Segment, Size, total_size
 
@@ -72,7 +72,7 @@ class Output(NamedTuple):
         """
         if self.compression not in COMPRESSIONS:
             raise ConfigurationError(f"compression={self.compression!r} must be one of {', '.join(COMPRESSIONS)}")
-        format = format_named(self.format)
+        format = FORMATS.get(self.format)
         if not isinstance(format, JsonText):
             raise ConfigurationError(f"format={self.format!r} can't be streamed: take 'json-array' or 'json-lines'")
         return format if self.compression == "gzip" else PlainText(format)

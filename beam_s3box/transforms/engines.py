@@ -1,10 +1,11 @@
-"""Which runners carry which form of the write: one that would lose records is refused while the pipeline is built."""
+"""Which runners carry which form of the write: one that would lose records is set right, or refused."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import DebugOptions
 from apache_beam.testing.test_stream import TestStream
 
 from beam_s3box.errors import ConfigurationError
@@ -13,13 +14,20 @@ _LOCAL_RUNNERS = frozenset({"SwitchingDirectRunner", "DirectRunner", "BundleBase
 """Beam's runners in pure Python; subclasses, such as TestDirectRunner, are meant too."""
 
 _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
+_PRISM_RUNNERS = frozenset({"PrismRunner", "PortableRunner"})
+"""Runners that Prism may be behind; another engine passes over experiments that it does not know."""
+
+_NO_SPLITS = "prism_disable_sdf_split"
 _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
 )
 
 
-def check_engine(records: beam.PCollection[Any], *, stateful: bool) -> None:
-    """Raise if the pipeline's runner would lose records of this input.
+def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
+    """Keep the pipeline's runner from losing records of this input, by its options or by an error.
+
+    On Prism state goes with an experiment that forbids splits: a bundle that pauses is split there, and when it ends
+    it overwrites the state of the keys that were given away with what it was at the begin.
 
     Raises:
       ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; checkpoints on
@@ -28,12 +36,14 @@ def check_engine(records: beam.PCollection[Any], *, stateful: bool) -> None:
     pipeline = records.pipeline
     # a notebook's runner hands the pipeline to another one
     actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
-    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | {"PrismRunner"})
+    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS)
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
         # by the name that users know it by
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS and stateful:
         _check_flink(pipeline.options.get_all_options(retain_unknown_options=True))
+    if runner in _PRISM_RUNNERS and stateful:
+        pipeline.options.view_as(DebugOptions).add_experiment(_NO_SPLITS)
 
 
 def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:

@@ -43,7 +43,7 @@ from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.carry import ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
-from beam_s3box.transforms.engines import check_engine
+from beam_s3box.transforms.engines import make_safe
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
@@ -185,7 +185,7 @@ class WriteToS3Box(beam.PTransform):
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""
         is_stateful = self._is_stateful(records)
-        check_engine(records, stateful=is_stateful)
+        make_safe(records, stateful=is_stateful)
         format = self._format_for(records)
         windowing = self._windowing.apply_to(records)
         if self._windowing.changes():

@@ -225,6 +225,12 @@ def test_arguments_that_can_not_work(make: Make, folder: pathlib.Path, arguments
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("format", ["avro", "parquet"])
+def test_a_format_that_is_not_json_says_which_are(make: Make, format: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^format='{format}' can't be streamed: take 'json-array' or 'json-"):
+        make(format=format)
+
+
 @pytest.mark.parametrize(
     ("names", "limits", "message"),
     [

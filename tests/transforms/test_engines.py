@@ -6,7 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner, DirectRunner, SwitchingDirectRunner
 from apache_beam.runners.direct.test_direct_runner import TestDirectRunner
@@ -158,3 +158,25 @@ def test_flink_without_checkpoints_or_with_the_flag(runner: type, flags: list[st
 
 def test_grouping_keeps_nothing_that_a_checkpoint_could_forget() -> None:
     bounded(FlinkRunner(), "auto", "--checkpointing_interval=5000")
+
+
+@pytest.mark.parametrize(
+    ("runner", "forbids"), [(PrismRunner, True), (PortableRunner, True), (FlinkRunner, False), (DataflowRunner, False)]
+)
+def test_splits_are_forbidden_where_prism_would_forget_state(runner: type, forbids: bool) -> None:
+    flags = DATAFLOW if runner is DataflowRunner else []
+    for result in (unbounded(runner(), *flags), bounded(runner(), "stateful", *flags)):
+        assert ("prism_disable_sdf_split" in experiments(result)) == forbids
+
+
+def test_without_state_prism_may_split() -> None:
+    assert "prism_disable_sdf_split" not in experiments(bounded(PrismRunner(), "auto"))
+
+
+def test_other_experiments_stay() -> None:
+    result = bounded(PrismRunner(), "stateful", "--experiments=mine")
+    assert {"mine", "prism_disable_sdf_split"} <= set(experiments(result))
+
+
+def experiments(result: WriteToS3BoxResult) -> list[str]:
+    return result.shards.pipeline.options.view_as(DebugOptions).experiments or []
