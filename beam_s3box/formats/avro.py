@@ -39,7 +39,8 @@ class AvroFormat:
     Values are those that JSON has, as records are JSON objects: text for strings, enums, `bytes` and `fixed`
     (hexadecimal, as bytes in a record are written), ISO 8601 for dates and times, text or numbers for decimals, text
     for UUIDs; a number stands for itself in what Avro stores as one. Dates and times are cut to the unit of their type.
-    A field that is missing has the schema's default, or null where that fits. A union takes the first type that fits.
+    A field that is missing has the schema's default, or null where that fits. A union takes the first type that fits;
+    an integer that a float or double would round, another that fits, if there is one.
 
     Attributes:
       schema: of records: an object or JSON text, a mapping from patterns such as `"web/*"` to schemas, or a function of

@@ -7,6 +7,7 @@ long as this walk. What fits is written byte for byte as fastavro writes it: tes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ from beam_s3box.formats.avro_values import Logical, UnfitError, logical_of, unfi
 
 _SHOWN_FIELDS: Final = 3
 _MISSING: Final = object()
+_EXACT_BELOW: Final = {"float": 1 << 24, "double": 1 << 53}
+"""Up to which integer a type holds each."""
 
 
 def compile_rows(schema: Mapping[str, Any], *, text: bool, drop_unknown: bool) -> WriteValue:
@@ -151,10 +154,14 @@ class _Compiler:
         if "null" in branches and len(branches) == 2:
             null, other = (writes[0], writes[1]) if branches[0] == "null" else (writes[1], writes[0])
             return write_nullable(null[0], *other)
+        most = min((_EXACT_BELOW[kind] for kind in map(_kind_of, branches) if kind in _EXACT_BELOW), default=math.inf)
+        exact = [write for write, branch in zip(writes, branches, strict=True) if _kind_of(branch) not in _EXACT_BELOW]
 
         def write(value: Any, out: bytearray) -> None:
             begun = len(out)
-            for index, write_branch in writes:
+            # an id keeps all its digits where another type of the union has room for them
+            is_rounded = type(value) is int and abs(value) > most
+            for index, write_branch in [*exact, *writes] if is_rounded else writes:
                 out += index
                 try:
                     return write_branch(value, out)
@@ -163,6 +170,10 @@ class _Compiler:
             raise unfit(value, "of any type of the union")
 
         return write
+
+
+def _kind_of(branch: Any) -> Any:
+    return branch["type"] if isinstance(branch, Mapping) else branch
 
 
 def _takes_null(node: Any) -> bool:

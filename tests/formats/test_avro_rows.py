@@ -149,6 +149,23 @@ def test_types_that_hold_themselves() -> None:
         encode(AvroFormat(schema, for_redshift=False), deep)
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
+def test_a_union_keeps_all_digits_of_an_integer(number: int) -> None:
+    assert round_trip(["double", "null", "long"], number, for_redshift=False) == number
+    assert round_trip([{"type": "double"}, "long"], number, for_redshift=False) == number
+    assert round_trip(["double", "string"], number, for_redshift=False) == float(number)
+
+
+def test_an_integer_that_a_float_holds_is_one_where_it_comes_first() -> None:
+    for union, number, found in (
+        (["double", "long"], 2**53, "9007199254740992.0"),
+        (["float", "int"], -(2**24), "-16777216.0"),
+        (["float", "int"], 2**24 + 1, "16777217"),
+        (["float", "double", "int"], 2**24 + 1, "16777217"),
+    ):
+        assert repr(round_trip(union, number, for_redshift=False)) == found
+
+
 def test_a_union_takes_the_first_type_that_fits_and_leaves_nothing_of_the_others() -> None:
     one = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "string"}, {"name": "y", "type": "int"}]}
     two = {
