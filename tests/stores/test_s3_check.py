@@ -20,6 +20,9 @@ from tools.seaweedfs import REGION, Identity, Server
 
 MakeS3 = Callable[..., S3Store]
 
+ALL_IN_ALL = "check of s3://box failed: no answer within 3 seconds; see to endpoint"
+"""What a busy machine may come to say, which takes a second to start with."""
+
 
 @contextlib.contextmanager
 def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
@@ -113,7 +116,7 @@ def test_a_host_without_address(make_s3: MakeS3) -> None:
 def test_a_server_that_takes_calls_and_says_nothing(make_s3: MakeS3) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        refused(TransientStoreError, "ReadTimeoutError: no answer in time: "),
+        refused(TransientStoreError, r"ReadTimeoutError: no answer in time: |" + ALL_IN_ALL),
     ):
         make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
 
@@ -125,7 +128,9 @@ def test_a_black_hole(make_s3: MakeS3) -> None:
             caller = callers.enter_context(contextlib.closing(socket.socket()))
             caller.setblocking(False)
             caller.connect_ex(server.getsockname())
-        with refused(TransientStoreError, "ConnectTimeoutError: no connection in time: see to endpoint, proxy and"):
+        with refused(
+            TransientStoreError, "ConnectTimeoutError: no connection in time: see to endpoint, proxy and|" + ALL_IN_ALL
+        ):
             make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
 
 
