@@ -18,16 +18,17 @@ from beam_s3box.transforms.write import WriteToS3BoxResult
 from pipelines.child_output import children_silent, tracebacks_unprinted
 from pipelines.failures import reason_of, was_interrupted
 from pipelines.load_report import loads_of, tell_loads, with_loads
-from pipelines.loads import are_loads_written
+from pipelines.loads import loads_key
 from pipelines.options import OptionParser
 from pipelines.progress import Progress, shown
 from pipelines.read_counts import ReadCount
 from pipelines.redshift_options import Redshift, loads_any
 from pipelines.report import records_in_of
+from pipelines.run_objects import is_written
 from pipelines.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from pipelines.running import handed_over, run_to_end
 from pipelines.speech_options import SpeechOptions
-from pipelines.summary import WriteSummary, is_summed_up, read_summary
+from pipelines.summary import WriteSummary, read_summary, summary_key
 from pipelines.tool_logging import ToolLog
 from pipelines.write_options import Write
 
@@ -137,7 +138,8 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
     if job.is_endless or not is_flink(job.pipeline.options):
         return None
     store, run_id = job.write.store, job.write.transform.run_id
-    return lambda: is_summed_up(store, run_id) and (not loads_any(job.redshift) or are_loads_written(store, run_id))
+    keys = [summary_key(run_id), *([loads_key(run_id)] if loads_any(job.redshift) else [])]
+    return lambda: all(is_written(store, key) for key in keys)
 
 
 def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import orjson
-from apache_beam.transforms.trigger import AccumulationMode, AfterWatermark
-from apache_beam.transforms.window import GlobalWindows
 
-from beam_s3box.errors import StoreError
 from beam_s3box.redshift.plans import LoadResult
 from beam_s3box.redshift.table_loads import LoadFailure
 from beam_s3box.stores import Store
+from pipelines.run_objects import at_the_end, object_key, write_object
 
 
 class Loads(NamedTuple):
@@ -36,8 +33,8 @@ class Loads(NamedTuple):
 
 
 def loads_key(run_id: str) -> str:
-    """Return the key of what a run loaded; `~` is in no run id, so it is no other run's record."""
-    return f"runs/{run_id}~loads.json"
+    """Return the key of what a run loaded."""
+    return object_key(run_id, "loads")
 
 
 def read_loads(store: Store, run_id: str) -> Loads:
@@ -50,15 +47,6 @@ def read_loads(store: Store, run_id: str) -> Loads:
     done = [_tupled(LoadResult, row) for row in rows if "outcome" in row]
     failed = [_tupled(LoadFailure, row) for row in rows if "outcome" not in row]
     return Loads(sorted(done, key=_place), sorted(failed))
-
-
-def are_loads_written(store: Store, run_id: str) -> bool:
-    """Return whether a pipeline has written what it loaded; False while nobody knows."""
-    try:
-        store.stat(loads_key(run_id))
-    except StoreError:
-        return False
-    return True
 
 
 class WriteLoads(beam.PTransform):
@@ -86,7 +74,7 @@ class WriteLoads(beam.PTransform):
             failures | "RenderFailures" >> _rendered(),
         ]
         return (
-            [row | f"Whole{number}" >> _at_the_end() for number, row in enumerate(rows)]
+            [row | f"Whole{number}" >> at_the_end() for number, row in enumerate(rows)]
             | "AllRows" >> beam.Flatten()
             | "Gather" >> beam.GroupByKey()
             | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id))
@@ -98,11 +86,6 @@ _ROW = tuple[str, bytes]
 
 def _rendered() -> beam.PTransform:
     return beam.ParDo(_Render()).with_output_types(_ROW)
-
-
-def _at_the_end() -> beam.PTransform:
-    # Beam's default trigger means the same, and is refused for unbounded input
-    return beam.WindowInto(GlobalWindows(), trigger=AfterWatermark(), accumulation_mode=AccumulationMode.DISCARDING)
 
 
 class _Render(beam.DoFn):
@@ -117,9 +100,7 @@ class _WriteObject(beam.DoFn):
 
     def process(self, element: tuple[str, Iterable[bytes]]) -> None:
         body = b"[%s]" % b",".join(sorted(filter(None, element[1])))
-        digest = hashlib.sha256(body).hexdigest()
-        # a bundle that is retried writes the same again
-        self._store.put(loads_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)
+        write_object(self._store, loads_key(self._run_id), body)
 
 
 def _place(load: LoadResult) -> tuple[str, tuple[str, ...]]:

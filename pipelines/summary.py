@@ -6,28 +6,25 @@ counts once. The sums are written as one small object, `runs/{run_id}~summary.js
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import apache_beam as beam
 import orjson
-from apache_beam.transforms.trigger import AccumulationMode, AfterWatermark
-from apache_beam.transforms.window import GlobalWindows
 
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
 from beam_s3box.dead_letters import DeadLetter
-from beam_s3box.errors import StoreError
 from beam_s3box.manifests import Manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
 from pipelines.read_counts import READ, ReadCount, note_of
+from pipelines.run_objects import at_the_end, object_key, write_object
 
 
 def summary_key(run_id: str) -> str:
-    """Return the key of a run's summary; `~` is in no run id, so it is no other run's record."""
-    return f"runs/{run_id}~summary.json"
+    """Return the key of a run's summary."""
+    return object_key(run_id, "summary")
 
 
 class Summary(NamedTuple):
@@ -57,15 +54,6 @@ def read_summary(store: Store, run_id: str, records_in: Callable[[], int]) -> Su
     counts: Mapping[str, int] | None = values.pop(_READ_COUNTS, None)
     number = records_in() if counts is None else counts.get(READ, 0)
     return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}))
-
-
-def is_summed_up(store: Store, run_id: str) -> bool:
-    """Return whether a pipeline has written its summary, which is the last that it does; False while nobody knows."""
-    try:
-        store.stat(summary_key(run_id))
-    except StoreError:
-        return False
-    return True
 
 
 _TALLIES = tuple[tuple[str, str], Tally]
@@ -105,7 +93,7 @@ class WriteSummary(beam.PTransform):
         if read:
             tallies["Read"] = read[0] | "TallyRead" >> _each(_TallyRead())
         return (
-            [tally | f"Whole{name}" >> _at_the_end() for name, tally in tallies.items()]
+            [tally | f"Whole{name}" >> at_the_end() for name, tally in tallies.items()]
             | "AllTallies" >> beam.Flatten()
             | "SumByStream" >> beam.CombinePerKey(_SumTallies())
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
@@ -116,12 +104,6 @@ class WriteSummary(beam.PTransform):
 
 def _each(tally: beam.DoFn) -> beam.PTransform:
     return beam.ParDo(tally).with_output_types(_TALLIES)
-
-
-def _at_the_end() -> beam.PTransform:
-    """Return the step after which tallies of all windows wait for the end of the input."""
-    # Beam's default trigger means the same, and is refused for unbounded input
-    return beam.WindowInto(GlobalWindows(), trigger=AfterWatermark(), accumulation_mode=AccumulationMode.DISCARDING)
 
 
 class _TallyShards(beam.DoFn):
@@ -178,9 +160,7 @@ class _WriteObject(beam.DoFn):
 
     def process(self, element: tuple[str, Iterable[tuple[Names, Tally]]]) -> None:
         body = self._render({(names[0], names[1]): Tally(*tally) for names, tally in element[1]})
-        digest = hashlib.sha256(body).hexdigest()
-        # a bundle that is retried writes the same again
-        self._store.put(summary_key(self._run_id), body, sha256=digest, content_type="application/json", replace=True)
+        write_object(self._store, summary_key(self._run_id), body)
 
     def _render(self, tallies: Mapping[Names, Tally]) -> bytes:
         """Return the sums as JSON; those of the input, if there are any, under a name of their own."""

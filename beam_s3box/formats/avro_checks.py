@@ -125,14 +125,15 @@ def _is_whole(value: Any, least: int) -> bool:
 def _problem_of_union(branches: Sequence[Any]) -> str | None:
     if not branches:
         return "a union must have a type"
-    kinds = [_kind(branch) for branch in branches]
+    kinds = [kind_of(branch) for branch in branches]
     if "union" in kinds:
         return "a union can't hold a union"
     twice = [kind for kind in kinds if kinds.count(kind) > 1]
     return f"the union has {twice[0]!r} twice" if twice else None
 
 
-def _kind(branch: Any) -> str:
+def kind_of(branch: Any) -> str:
+    """Return what tells a type from the others of a union: its kind, or its name if it has one."""
     if isinstance(branch, list):
         return "union"
     if isinstance(branch, str):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from beam_s3box.formats.avro_checks import kind_of
 from beam_s3box.formats.avro_types import (
     PRIMITIVES,
     SHOWN_CHARACTERS,
@@ -154,14 +155,15 @@ class _Compiler:
         if "null" in branches and len(branches) == 2:
             null, other = (writes[0], writes[1]) if branches[0] == "null" else (writes[1], writes[0])
             return write_nullable(null[0], *other)
-        most = min((_EXACT_BELOW[kind] for kind in map(_kind_of, branches) if kind in _EXACT_BELOW), default=math.inf)
-        exact = [write for write, branch in zip(writes, branches, strict=True) if _kind_of(branch) not in _EXACT_BELOW]
+        most_of = [_EXACT_BELOW.get(kind_of(branch), math.inf) for branch in branches]
+        exact_first = [writes[index] for index in sorted(range(len(writes)), key=lambda index: -most_of[index])]
+        most = min(most_of)
 
         def write(value: Any, out: bytearray) -> None:
             begun = len(out)
             # an id keeps all its digits where another type of the union has room for them
             is_rounded = type(value) is int and abs(value) > most
-            for index, write_branch in [*exact, *writes] if is_rounded else writes:
+            for index, write_branch in exact_first if is_rounded else writes:
                 out += index
                 try:
                     return write_branch(value, out)
@@ -170,10 +172,6 @@ class _Compiler:
             raise unfit(value, "of any type of the union")
 
         return write
-
-
-def _kind_of(branch: Any) -> Any:
-    return branch["type"] if isinstance(branch, Mapping) else branch
 
 
 def _takes_null(node: Any) -> bool:

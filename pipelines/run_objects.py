@@ -1,0 +1,38 @@
+"""Small objects beside a run's claim: the pipeline writes them when its input has ended, the launcher reads them back."""
+
+from __future__ import annotations
+
+import hashlib
+
+import apache_beam as beam
+from apache_beam.transforms.trigger import AccumulationMode, AfterWatermark
+from apache_beam.transforms.window import GlobalWindows
+
+from beam_s3box.errors import StoreError
+from beam_s3box.stores import Store
+
+
+def object_key(run_id: str, name: str) -> str:
+    """Return the key of a run's object; `~` is in no run id, so it is no other run's claim."""
+    return f"runs/{run_id}~{name}.json"
+
+
+def write_object(store: Store, key: str, body: bytes) -> None:
+    """Write an object; a bundle that is retried writes the same again."""
+    digest = hashlib.sha256(body).hexdigest()
+    store.put(key, body, sha256=digest, content_type="application/json", replace=True)
+
+
+def is_written(store: Store, key: str) -> bool:
+    """Return whether an object is there; False while nobody knows."""
+    try:
+        store.stat(key)
+    except StoreError:
+        return False
+    return True
+
+
+def at_the_end() -> beam.PTransform:
+    """Return the step after which what comes of all windows waits for the end of the input."""
+    # Beam's default trigger means the same, and is refused for unbounded input
+    return beam.WindowInto(GlobalWindows(), trigger=AfterWatermark(), accumulation_mode=AccumulationMode.DISCARDING)
