@@ -20,6 +20,7 @@
     │   └── TransientLoadError  worth another attempt (connection lost, transactions in conflict)
     └── StoreError              the object store said no, or nothing
         ├── ObjectExistsError   a create-only write met an object that is already there
+        ├── ObjectChangedError  a fenced write or delete met another object than it was for, or none
         ├── ObjectNotFoundError no such object, or no such bucket
         ├── AccessError         credentials or permissions
         └── TransientStoreError worth another attempt (throttled, 5xx, connection)
@@ -155,6 +156,10 @@ class StoreError(S3BoxError):
 
 class ObjectExistsError(StoreError):
     """A create-only write met an object that is already there."""
+
+
+class ObjectChangedError(StoreError):
+    """A write or delete with `if_match` met another object than the one with that ETag, or none; nothing was done."""
 
 
 class ObjectNotFoundError(StoreError):

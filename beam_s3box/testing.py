@@ -45,12 +45,38 @@ class FailingStore:
         """Return the URL of a key."""
         return self.store.url(key)
 
-    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+    @property
+    def conditional_create(self) -> bool:
+        """As the store that keeps the objects."""
+        return self.store.conditional_create
+
+    @property
+    def conditional_replace(self) -> bool:
+        """As the store that keeps the objects."""
+        return self.store.conditional_replace
+
+    @property
+    def conditional_delete(self) -> bool:
+        """As the store that keeps the objects."""
+        return self.store.conditional_delete
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        sha256: str,
+        content_type: str,
+        replace: bool = False,
+        if_match: str | None = None,
+    ) -> int:
         """Write an object, or fail."""
         fails = fnmatch.fnmatchcase(key, self.keys) and self._fails_now()
         if fails and self.when == "before":
             raise self._error(key)
-        attempts = self.store.put(key, body, sha256=sha256, content_type=content_type, replace=replace)
+        attempts = self.store.put(
+            key, body, sha256=sha256, content_type=content_type, replace=replace, if_match=if_match
+        )
         if fails:
             raise self._error(key)
         return attempts
@@ -58,6 +84,10 @@ class FailingStore:
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
         return self.store.get(key)
+
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """Return an object's bytes and what is known of them."""
+        return self.store.read(key)
 
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object."""
@@ -67,9 +97,13 @@ class FailingStore:
         """Yield the objects whose key begins with the prefix, by key."""
         return self.store.list(prefix)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object, if it is there."""
-        self.store.delete(key)
+        self.store.delete(key, if_match=if_match)
+
+    def now(self) -> float:
+        """Return the time by the store's clock."""
+        return self.store.now()
 
     def check_writable(self) -> None:
         """Pass the question on."""

@@ -16,6 +16,7 @@ from beam_s3box.metrics import Metrics
 from beam_s3box.shards import SealedShard, ShardFile, total_size
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
+from beam_s3box.stores.base import holds
 
 _MAX_WAITING_BYTES = 32 * MiB
 """Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
@@ -33,8 +34,7 @@ def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str
     try:
         return store.put(key, body, sha256=sha256, content_type=content_type)
     except ObjectExistsError:
-        found = store.stat(key)
-        if (found.size, found.sha256) != (len(body), sha256):
+        if not holds(store, key, body, sha256):
             raise
         return 1
 

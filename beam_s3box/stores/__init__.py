@@ -17,7 +17,7 @@ __all__ = ["Credentials", "LocalStore", "MemoryStore", "ObjectInfo", "S3Settings
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HALF_SCHEME = re.compile(r"(s3|file|memory):", re.IGNORECASE)
-_STORE_METHODS = ("url", "put", "get", "stat", "list", "delete", "check_writable")
+_STORE_METHODS = ("url", "put", "get", "read", "stat", "list", "delete", "now", "check_writable")
 
 
 def open_store(

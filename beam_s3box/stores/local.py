@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import pathlib
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from beam_s3box.errors import AccessError, ConfigurationError, ObjectExistsError, ObjectNotFoundError, StoreError
-from beam_s3box.stores.base import ObjectInfo, check_key
+from beam_s3box.errors import (
+    AccessError,
+    ConfigurationError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
 
 _TEMPORARY_PREFIX = ".beam_s3box-"
 _TEMPORARY_SUFFIX = ".part"
@@ -24,11 +33,19 @@ class LocalStore:
 
     A file appears whole under its final name: it is written and synced under another name in the same folder, and
     then linked. So the file system must know hard links, as all of Linux and macOS do.
+
+    Writes and removals with `if_match` wait for each other, across processes too, by a lock on the file's folder; an
+    unconditional one in the same moment does not wait. ETags are made of the file's inode, size and time.
+
+    Args:
+      path: of the folder.
+      clock: returns seconds since the epoch, as the file system's does.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> None:
         # absolute, because a worker may have another working directory
         self._folder = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self._folder)!r})"
@@ -42,14 +59,42 @@ class LocalStore:
         """Return the URL of a key."""
         return f"{self.root}/{key}"
 
-    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+    @property
+    def conditional_create(self) -> bool:
+        """A link to a name that is taken fails."""
+        return True
+
+    @property
+    def conditional_replace(self) -> bool:
+        """`if_match` is checked under a lock."""
+        return True
+
+    @property
+    def conditional_delete(self) -> bool:
+        """`if_match` is checked under a lock."""
+        return True
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        sha256: str,
+        content_type: str,
+        replace: bool = False,
+        if_match: str | None = None,
+    ) -> int:
         """Write an object; see `Store.put`. The checksum and the type are not kept: a file has no place for them."""
+        check_condition(replace, if_match)
         path = self._path(key)
         with _translated("write", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with _temporary_file(path.parent) as temporary:
                 _write(temporary, body)
-                _publish(temporary, path, replace)
+                if if_match is None:
+                    _publish(temporary, path, replace)
+                else:
+                    _replace_matching(temporary, path, if_match, body)
             _sync_folder(path.parent)
         return 1
 
@@ -59,6 +104,13 @@ class LocalStore:
         with _translated("read", path):
             return path.read_bytes()
 
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """Return an object's bytes and what is known of them."""
+        path = self._path(key)
+        with _translated("read", path), path.open("rb") as file:
+            body, status = file.read(), os.fstat(file.fileno())
+        return body, _info(key, status, hashlib.sha256(body).hexdigest())
+
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object; its checksum is computed from its bytes."""
         path = self._path(key)
@@ -67,7 +119,7 @@ class LocalStore:
             while block := file.read(_READ_BYTES):
                 digest.update(block)
             status = os.fstat(file.fileno())
-        return ObjectInfo(key, status.st_size, digest.hexdigest(), status.st_mtime)
+        return _info(key, status, digest.hexdigest())
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, by key."""
@@ -76,13 +128,24 @@ class LocalStore:
         for key, path in found:
             with _translated("list", path):
                 status = path.stat()
-            yield ObjectInfo(key, status.st_size, None, status.st_mtime)
+            yield _info(key, status, None)
 
-    def delete(self, key: str) -> None:
-        """Remove an object, if it is there; folders stay."""
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Remove an object, if it is there; folders stay. See `Store.delete`."""
+        check_condition(True, if_match)
         path = self._path(key)
         with _translated("delete", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
+            if if_match is None:
+                path.unlink()
+                return
+            with _locked(path.parent):
+                if _etag(path.stat()) != if_match:
+                    raise _changed("delete", path)
+                path.unlink()
+
+    def now(self) -> float:
+        """Return the time by this store's clock."""
+        return self._clock()
 
     def check_writable(self) -> None:
         """Raise the error that a write would meet: try a file in the folder, or in the nearest one that exists."""
@@ -128,6 +191,42 @@ def _publish(temporary: pathlib.Path, path: pathlib.Path, replace: bool) -> None
         os.link(temporary, path)
     except FileExistsError as exc:
         raise ObjectExistsError(f"write {path} failed: a file of this name is already there") from exc
+
+
+def _replace_matching(temporary: pathlib.Path, path: pathlib.Path, etag: str, body: bytes) -> None:
+    with _locked(path.parent):
+        try:
+            found = _etag(path.stat())
+            if found != etag and path.read_bytes() == body:
+                return
+        except FileNotFoundError:
+            found = None
+        if found != etag:
+            raise _changed("write", path)
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        # closing ends the lock
+        os.close(handle)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def _info(key: str, status: os.stat_result, sha256: str | None) -> ObjectInfo:
+    return ObjectInfo(key, status.st_size, sha256, status.st_mtime, _etag(status))
+
+
+def _changed(operation: str, path: pathlib.Path) -> ObjectChangedError:
+    return ObjectChangedError(f"{operation} {path} failed: it is another file than expected, or gone")
 
 
 def _sync_folder(folder: pathlib.Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import os
 import re
 import threading
@@ -10,13 +12,21 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from beam_s3box.errors import ConfigurationError, ObjectExistsError
-from beam_s3box.stores.base import ObjectInfo, check_key
+from beam_s3box.errors import (
+    AccessError,
+    ConfigurationError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from beam_s3box.stores.base import ObjectInfo, check_condition, check_key, holds
 from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
 from beam_s3box.stores.s3_client import FindCredentials, shared_client
+from beam_s3box.stores.s3_errors import error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
-from beam_s3box.stores.s3_requests import Requests, answer, translated
+from beam_s3box.stores.s3_requests import Requests, ServerClock, answer, translated
 from beam_s3box.stores.s3_settings import S3Settings
 
 if TYPE_CHECKING:
@@ -57,15 +67,16 @@ class S3Store:
         self._retry = retry or Retry(self._settings.max_attempts)
         self._lock = threading.Lock()
         self._client: tuple[int, S3Client] | None = None
+        self._clock = ServerClock()
 
     def __repr__(self) -> str:
         return f"S3Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_client")}
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_client", "_clock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock(), _client=None)
+        vars(self).update(state, _lock=threading.Lock(), _client=None, _clock=ServerClock())
 
     @property
     def root(self) -> str:
@@ -84,10 +95,47 @@ class S3Store:
         """Return the URL of a key."""
         return f"{self.root}/{key}"
 
-    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+    @property
+    def conditional_create(self) -> bool:
+        """Whether the server is asked to refuse a write to a key that is taken."""
+        return True
+
+    @property
+    def conditional_replace(self) -> bool:
+        """Whether the server is asked to compare ETags before it writes."""
+        return True
+
+    @property
+    def conditional_delete(self) -> bool:
+        """Whether the server is asked to compare ETags before it removes."""
+        return True
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        sha256: str,
+        content_type: str,
+        replace: bool = False,
+        if_match: str | None = None,
+    ) -> int:
         """Write an object and return the number of attempts; see `Store.put`."""
+        check_condition(replace, if_match)
+        if if_match is None:
+            return self._put(key, body, sha256, content_type, {} if replace else {"IfNoneMatch": "*"})
+        try:
+            return self._put(key, body, sha256, content_type, {"IfMatch": f'"{if_match}"'})
+        except (ObjectExistsError, ObjectNotFoundError) as exc:
+            # AWS says 404 where there is no object, others 412
+            if isinstance(exc, ObjectNotFoundError) and error_code(exc) != "NoSuchKey":
+                raise
+            if not holds(self, key, body, sha256):
+                raise ObjectChangedError(f"{exc}; it is not the one with the ETag {if_match!r}, or gone") from exc
+            return 1
+
+    def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
         parameters = {**self._parameters(), "ContentType": content_type, "Metadata": {"sha256": sha256}}
-        condition = {} if replace else {"IfNoneMatch": "*"}
         if len(body) > self._settings.multipart_bytes:
             return self._put_parts(key, body, parameters, condition, sha256)
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
@@ -98,11 +146,17 @@ class S3Store:
         """Return an object's bytes."""
         return self._requests().send("get_object", self._full_key(key), {}, finish=_read_body)[0]
 
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """Return an object's bytes and what is known of them; the checksum is that of the bytes that came."""
+        body, got = self._requests().send("get_object", self._full_key(key), {}, finish=_read_all)[0]
+        sha256 = hashlib.sha256(body).hexdigest()
+        return body, ObjectInfo(key, len(body), sha256, got["LastModified"].timestamp(), _etag(got))
+
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object; its checksum only if this package wrote it."""
         head = self._requests().send("head_object", self._full_key(key), {}, finish=answer)[0]
         modified = head["LastModified"].timestamp()
-        return ObjectInfo(key, head["ContentLength"], head["Metadata"].get("sha256"), modified)
+        return ObjectInfo(key, head["ContentLength"], head["Metadata"].get("sha256"), modified, _etag(head))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, in the server's order: on AWS by key."""
@@ -115,14 +169,43 @@ class S3Store:
             for entry in page.get("Contents", ()):
                 # some servers tidy a prefix up, and list what is not asked for
                 if entry["Key"].startswith(root + prefix):
-                    yield ObjectInfo(entry["Key"][len(root) :], entry["Size"], None, entry["LastModified"].timestamp())
+                    modified = entry["LastModified"].timestamp()
+                    yield ObjectInfo(entry["Key"][len(root) :], entry["Size"], None, modified, _etag(entry))
             if not page.get("IsTruncated"):
                 return
             position = {**position, "ContinuationToken": page["NextContinuationToken"]}
 
-    def delete(self, key: str) -> None:
-        """Remove an object, if it is there."""
-        self._requests().send("delete_object", self._full_key(key), {}, finish=answer)
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Remove an object, if it is there; see `Store.delete`."""
+        check_condition(True, if_match)
+        condition = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
+        try:
+            self._requests().send("delete_object", self._full_key(key), condition, finish=answer)
+        except ObjectNotFoundError as exc:
+            if error_code(exc) != "NoSuchKey":
+                raise
+        except ObjectExistsError as exc:
+            # also what a server says of an object that an attempt of ours without an answer has removed
+            if self._exists(key):
+                raise ObjectChangedError(f"{exc}; it is not the one with the ETag {if_match!r}") from exc
+
+    def now(self) -> float:
+        """Return the time by the server's clock; see `Store.now`. Asks the server if it has not answered yet."""
+        if self._clock.now() is None:
+            # any answer will do, also that nothing is there or that nobody may look
+            with contextlib.suppress(ObjectNotFoundError, AccessError):
+                self._requests().send("head_object", self._root_prefix() + CHECK_KEY, {}, finish=answer)
+        told = self._clock.now()
+        if told is None:
+            raise StoreError(f"HeadObject {self.root} failed: the server's answers have no Date, which tells the time")
+        return told
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self.stat(key)
+        except ObjectNotFoundError:
+            return False
+        return True
 
     def check_writable(self) -> None:
         """Raise the error that a write would meet, within 4 seconds: begin an upload in parts, and drop it."""
@@ -166,7 +249,7 @@ class S3Store:
         return {name: value for name, value in parameters.items() if value}
 
     def _requests(self) -> Requests:
-        return Requests(self.client, self._bucket, self._retry)
+        return Requests(self.client, self._bucket, self._retry, self._clock)
 
     def _root_prefix(self) -> str:
         return f"{self._prefix}/" if self._prefix else ""
@@ -186,6 +269,15 @@ def _parse(url: str) -> tuple[str, str]:
             "bucket, beginning and ending with a letter or digit"
         )
     return bucket, check_key(prefix) if prefix else ""
+
+
+def _etag(answered: Any) -> str:
+    # some servers quote it in one answer and not in another
+    return str(answered["ETag"]).strip('"')
+
+
+def _read_all(response: Any) -> tuple[bytes, Any]:
+    return _read_body(response), response
 
 
 def _read_body(response: Any) -> bytes:

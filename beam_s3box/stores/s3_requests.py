@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import email.utils
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +19,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class ServerClock:
+    """The time by a server's clock, as of its latest answer and counted on from there.
+
+    Args:
+      elapsed: returns seconds that only ever go forward.
+    """
+
+    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._elapsed = elapsed
+        self._offset: float | None = None
+
+    def now(self) -> float | None:
+        """Return seconds since the epoch, or None before the first answer that told the time."""
+        return None if self._offset is None else self._elapsed() + self._offset
+
+    def note(self, response: Any) -> None:
+        """Take the time from an answer's `Date`, if it has one that can be read."""
+        told = ((response or {}).get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
+        if told is not None:
+            with contextlib.suppress(TypeError, ValueError):
+                self._offset = email.utils.parsedate_to_datetime(told).timestamp() - self._elapsed()
+
+
 @dataclasses.dataclass(frozen=True)
 class Requests:
     """Sends requests to one bucket.
@@ -24,11 +50,13 @@ class Requests:
       client: the boto3 client.
       bucket: its name.
       retry: how often, and when.
+      clock: is told the time that the answers bear.
     """
 
     client: S3Client
     bucket: str
     retry: Retry
+    clock: ServerClock = dataclasses.field(default_factory=ServerClock)
 
     def send(
         self,
@@ -54,10 +82,16 @@ class Requests:
         target = {"Bucket": self.bucket} if key is None else {"Bucket": self.bucket, "Key": key}
 
         def call() -> T:
-            return finish(getattr(self.client, method)(**target, **parameters))
+            response = getattr(self.client, method)(**target, **parameters)
+            self.clock.note(response)
+            return finish(response)
 
         def attempt(number: int) -> T:
-            return translated(call, operation, self.url(key), before + number)
+            try:
+                return translated(call, operation, self.url(key), before + number)
+            except StoreError as exc:
+                self.clock.note(getattr(exc.__cause__, "response", None))
+                raise
 
         return self.retry.run(attempt, worth)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,12 +34,12 @@ class FullStore(MemoryStore):
         super().__init__(name)
         self.left = shards
 
-    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+    def put(self, key: str, body: bytes, **arguments: Any) -> int:
         if key.startswith("data/"):
             self.left -= 1
             if self.left < 0:
                 raise StoreError(f"PutObject {self.url(key)} failed after 3 attempts: SlowDown (503)")
-        return super().put(key, body, sha256=sha256, content_type=content_type, replace=replace)
+        return super().put(key, body, **arguments)
 
 
 def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> PackPlan:

@@ -12,27 +12,31 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from beam_s3box.errors import ConfigurationError, ObjectExistsError, ObjectNotFoundError
+from beam_s3box.errors import ConfigurationError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from beam_s3box.stores import LocalStore, MemoryStore, S3Settings, S3Store, Store
+from beam_s3box.testing import FailingStore
 from tools.seaweedfs import REGION, Server
 
 _NAMES = itertools.count()
 
 
-@pytest.fixture(params=["s3", "local", "memory"])
+@pytest.fixture(params=["s3", "local", "memory", "failing"])
 def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Store:
     if request.param == "local":
         return LocalStore(tmp_path / "not there yet" / "ä")
     if request.param == "memory":
         return MemoryStore(f"contract-{next(_NAMES)}")
+    if request.param == "failing":
+        # that does not, yet
+        return FailingStore(MemoryStore(f"contract-{next(_NAMES)}"), fail=0)
     server: Server = request.getfixturevalue("s3_server")
     settings = S3Settings(REGION, server.endpoint_url)
     return S3Store(f"s3://{server.bucket}/contract/{next(_NAMES)}", settings, server.admin)
 
 
-def put(store: Store, key: str, body: bytes = b"body", replace: bool = False) -> int:
+def put(store: Store, key: str, body: bytes = b"body", replace: bool = False, if_match: str | None = None) -> int:
     sha256 = hashlib.sha256(body).hexdigest()
-    return store.put(key, body, sha256=sha256, content_type="application/gzip", replace=replace)
+    return store.put(key, body, sha256=sha256, content_type="application/gzip", replace=replace, if_match=if_match)
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00\xff", b"x" * 300_000])
@@ -78,6 +82,93 @@ def test_stat_tells_size_checksum_and_time(store: Store) -> None:
     info = store.stat("k")
     assert (info.key, info.size, info.sha256) == ("k", 4, hashlib.sha256(b"body").hexdigest())
     assert abs(info.modified - time.time()) < 60
+
+
+def test_read_tells_the_bytes_and_whose_they_are(store: Store) -> None:
+    put(store, "k", b"body")
+    body, info = store.read("k")
+    assert (body, info.sha256) == (b"body", hashlib.sha256(b"body").hexdigest())
+    assert info == store.stat("k")
+    (listed,) = store.list()
+    assert (listed.etag, listed.size, int(listed.modified)) == (info.etag, 4, int(info.modified))
+    with pytest.raises(ObjectNotFoundError, match="missing"):
+        store.read("missing")
+
+
+def test_if_match_replaces_the_object_that_was_seen(store: Store) -> None:
+    put(store, "k", b"first")
+    seen = store.stat("k").etag
+    assert put(store, "k", b"second", replace=True, if_match=seen) == 1
+    assert store.get("k") == b"second"
+    assert store.stat("k").etag != seen
+    with pytest.raises(ObjectChangedError, match="k"):
+        put(store, "k", b"third", replace=True, if_match=seen)
+    assert store.get("k") == b"second"
+
+
+def test_if_match_of_a_write_that_was_done_is_a_success(store: Store) -> None:
+    """As after a lost reply: the caller has the ETag of before, and the object is what it wanted."""
+    put(store, "k", b"first")
+    seen = store.stat("k").etag
+    put(store, "k", b"second", replace=True, if_match=seen)
+    now = store.stat("k")
+    assert put(store, "k", b"second", replace=True, if_match=seen) == 1
+    assert store.stat("k") == now
+
+
+def test_if_match_creates_nothing(store: Store) -> None:
+    put(store, "k", b"first")
+    seen = store.stat("k").etag
+    store.delete("k")
+    with pytest.raises(ObjectChangedError, match="k"):
+        put(store, "k", b"second", replace=True, if_match=seen)
+    assert list(store.list()) == []
+
+
+def test_if_match_removes_the_object_that_was_seen(store: Store) -> None:
+    put(store, "k", b"first")
+    seen = store.stat("k").etag
+    put(store, "k", b"second", replace=True)
+    with pytest.raises(ObjectChangedError, match="k"):
+        store.delete("k", if_match=seen)
+    assert store.get("k") == b"second"
+    store.delete("k", if_match=store.stat("k").etag)
+    assert list(store.list()) == []
+    store.delete("k", if_match=seen)
+    store.delete("never/was", if_match=seen)
+
+
+def test_of_many_replacers_with_one_etag_one_wins(store: Store) -> None:
+    put(store, "contested", b"first")
+    seen = store.stat("contested").etag
+    bodies = [bytes([number]) * 1000 for number in range(12)]
+
+    def replace(body: bytes) -> bytes | None:
+        try:
+            put(store, "contested", body, replace=True, if_match=seen)
+        except ObjectChangedError:
+            return None
+        return body
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        winners = [body for body in pool.map(replace, bodies) if body is not None]
+    assert winners == [store.get("contested")]
+
+
+@pytest.mark.parametrize(("replace", "if_match"), [(False, "etag"), (True, "")])
+def test_refuses_a_condition_that_means_nothing(store: Store, replace: bool, if_match: str) -> None:
+    with pytest.raises(ConfigurationError, match="if_match="):
+        put(store, "k", replace=replace, if_match=if_match)
+
+
+def test_conditions_are_checked_by_the_server(store: Store) -> None:
+    assert (store.conditional_create, store.conditional_replace, store.conditional_delete) == (True, True, True)
+
+
+def test_now_is_the_time_that_objects_are_dated_by(store: Store) -> None:
+    before = store.now()
+    put(store, "k")
+    assert before - 1 <= store.stat("k").modified <= store.now() + 1
 
 
 ODD_KEYS = [
