@@ -1,19 +1,43 @@
-"""A run id names one finished run: a run that is about to write manifests says so first, in `runs/{run_id}.json`.
+"""Who holds a run id, and how far its run is: the states of `runs/{run_id}.json`, the commit of a run.
 
-The record holds the attempt that wrote it, so that a worker which starts late in the same run knows its own. Asking for
-one key needs no listing, and no right to list.
+    (none) --take--> running --finish--> finished
+                        |                   ^
+                        +--fail--> failed   | finish, by the same attempt, where its manifests are the ones in the store
+                        |            |      |
+                        +------------+--take by another attempt (bounded runs only)--> running
+
+Every change is create-only or names the ETag of what it replaces. ARCHITECTURE.md has the whole protocol.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import logging
+import time
+from collections.abc import Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-import orjson
-
-from beam_s3box.errors import AccessError, ObjectExistsError, ObjectNotFoundError, RunExistsError
+from beam_s3box.errors import (
+    AccessError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RunExistsError,
+    S3BoxError,
+    TransientStoreError,
+)
 from beam_s3box.layout import Layout
-from beam_s3box.stores import Store
+from beam_s3box.manifests import Manifest
+from beam_s3box.run_record import RunRecord, moment_text
+from beam_s3box.shards import Size
+from beam_s3box.stores import ObjectInfo, Store
+
+_LOGGER = logging.getLogger(__name__)
+_CONTENT_TYPE: Final = "application/json"
+_READERS: Final = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,52 +46,208 @@ class RunClaim:
 
     Attributes:
       layout: of the run.
-      attempt: random, made when the pipeline is built.
+      attempt: random, made when the pipeline is built: what a runner does again has the same one.
+      bounded: whether the run has an end.
+      named: whether the user chose the run id, so that another execution may have it too.
     """
 
     layout: Layout
     attempt: str
+    bounded: bool = True
+    named: bool = True
 
     def check(self, store: Store) -> None:
-        """Raise RunExistsError if another execution has written manifests under this run id."""
+        """Raise RunExistsError if this execution could not take the run id; writes nothing."""
         try:
-            holder = self._holder(store)
-        except AccessError:
-            # without the right to list, S3 answers 403 for a key that is not there; manifests are create-only, so a
-            # second run under this id still ends with an error and lists nothing
+            record, _ = self._read(store)
+        except (AccessError, ObjectNotFoundError):
+            # without the right to list, S3 answers 403 for a key that does not exist; `take` is certain
             return
-        self._compare(holder, store)
+        self._check_free(record, store)
 
-    def _compare(self, holder: str | None, store: Store) -> None:
-        if holder is not None and holder != self.attempt:
-            raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already wrote manifests below {store.root}: a run id names one "
-                "finished run; use a new run_id, or none to get one"
-            )
+    def take(self, store: Store) -> None:
+        """Record that this execution writes under the run id from now on; again: harmless.
 
-    def take(self, store: Store, *, may_replace: bool = False) -> None:
-        """Record that this execution writes manifests from now on.
-
-        Args:
-          store: where to.
-          may_replace: whether it may replace manifests: then it has to be sure that none are another execution's.
+        A bounded run that another execution began and did not finish is taken over: none of its manifests count. That
+        execution fails when it tries to finish.
 
         Raises:
-          RunExistsError: another execution did.
-          AccessError: somebody did, and who can't be read.
+          RunExistsError: the id is that of a finished run, or of one without an end, or this one was superseded.
+          AccessError: the id is taken, and by whom can't be read.
           StoreError: the store refused or failed.
         """
-        body = orjson.dumps({"run_id": self.layout.run_id, "attempt": self.attempt})
-        try:
-            store.put(self.layout.run, body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json")
-        except ObjectExistsError:
-            if may_replace:
-                self._compare(self._holder(store), store)
-            else:
-                self.check(store)
+        fresh = RunRecord(
+            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(time.time())
+        )
+        while not self._take_once(store, fresh):
+            pass
 
-    def _holder(self, store: Store) -> str | None:
+    def check_held(self, store: Store) -> RunRecord:
+        """Return the run's record.
+
+        Raises:
+          RunExistsError: another execution has taken the run over.
+          StoreError: it can't be read.
+        """
+        record, _ = self._read(store)
+        self._check_ours(record, store)
+        return record
+
+    def finish(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+        """Commit the run: from now on these manifests count, and no others. Again, with the same: harmless.
+
+        Where the run was finished before with other manifests, by work that a runner did twice, the store decides:
+        these count if they are the ones that are there.
+
+        Raises:
+          RunExistsError: another execution has taken the run over.
+          S3BoxError: other manifests are there, by work that a runner did again since: this work is outdated.
+          StoreError: the store refused or failed.
+        """
+        while True:
+            record, info = self._read(store)
+            self._check_ours(record, store)
+            done = record.finished(size, shards, manifests, time.time())
+            if record.state == "finished":
+                if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
+                    return
+                self._check_current(store, manifests)
+            if self._replace(store, done, info):
+                break
+        if record.superseded:
+            self._remove_manifests(store, {manifest.key for manifest in manifests})
+
+    def fail(self, store: Store, error: str) -> None:
+        """Record that the run failed, unless it has finished, or another execution holds it.
+
+        The manifests of a bounded run are removed then: none of them counts, and nobody shall load one by its name.
+
+        Raises:
+          StoreError: the store refused or failed.
+        """
+        while True:
+            try:
+                record, info = self._read(store)
+            except ObjectNotFoundError:
+                return  # it failed before it began
+            if record.attempt != self.attempt or record.state != "running":
+                return
+            if self._replace(store, record.failed(error, time.time()), info):
+                break
+        if self.bounded:
+            self._remove_manifests(store, frozenset())
+
+    def fail_by(self, store: Store, error: BaseException) -> None:
+        """Record that the run failed by this error, where that is possible; a note on the error says if it is not."""
+        if isinstance(error, TransientStoreError):
+            return  # the store does not answer, and asking it again would only take as long once more
         try:
-            return str(orjson.loads(store.get(self.layout.run))["attempt"])
+            self.fail(store, f"{type(error).__name__}: {error}")
+        except S3BoxError as exc:
+            error.add_note(f"{store.url(self.layout.run)} could not be marked as failed: {exc}")
+
+    def _take_once(self, store: Store, fresh: RunRecord) -> bool:
+        """Return whether the run id is ours now; False to look again."""
+        try:
+            body = fresh.render()
+            store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
+            return True
+        except ObjectExistsError:
+            pass
+        try:
+            record, info = self._read(store)
         except ObjectNotFoundError:
-            return None
+            return False
+        except AccessError as exc:
+            if not self.named:
+                return True  # nobody else makes this random id: another worker of this run took it
+            raise AccessError(
+                f"run_id={self.layout.run_id!r} is taken, and by whom can't be read ({exc}): allow s3:GetObject on "
+                f"{store.url(self.layout.run)}, use a new run_id, or none to get one"
+            ) from exc
+        if record.attempt == self.attempt and record.state != "failed":
+            return True
+        self._check_free(record, store)
+        _LOGGER.warning(
+            "run_id=%r was claimed by another execution at %s, which did not finish: this one takes the run over",
+            self.layout.run_id,
+            record.began,
+        )
+        superseded = (*record.superseded, record.attempt)
+        return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
+
+    def _check_free(self, record: RunRecord, store: Store) -> None:
+        """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""
+        if record.attempt == self.attempt and record.state != "failed":
+            return
+        if record.attempt == self.attempt or self.attempt in record.superseded:
+            raise self._taken_over(store)
+        where = f"below {store.root}"
+        if record.state == "finished":
+            raise RunExistsError(
+                f"run_id={self.layout.run_id!r} already finished a run {where}: a run id names one finished run; use a "
+                "new run_id, or none to get one"
+            )
+        if not (record.bounded and self.bounded):
+            raise RunExistsError(
+                f"run_id={self.layout.run_id!r} already names a run without an end {where}, or this run has none: only "
+                "a bounded run can be begun again under its id; use a new run_id, or none to get one"
+            )
+
+    def _check_ours(self, record: RunRecord, store: Store) -> None:
+        if record.attempt != self.attempt or record.state == "failed":
+            raise self._taken_over(store)
+
+    def _taken_over(self, store: Store) -> RunExistsError:
+        return RunExistsError(
+            f"run_id={self.layout.run_id!r} below {store.root} is no longer this execution's: it was marked as failed, "
+            "or another execution took it over; nothing that this one wrote counts. Use a new run_id, or none"
+        )
+
+    def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
+        with ThreadPoolExecutor(_READERS, "beam_s3box-verify") as threads:
+            wrong = [key for key in threads.map(lambda each: _replaced(store, each), manifests) if key]
+        if wrong:
+            raise S3BoxError(
+                f"{store.url(wrong[0])} is not the manifest that this work wrote: the same run was finished by work "
+                "done again since; this one is outdated, and nothing of it counts"
+            )
+
+    def _remove_manifests(self, store: Store, kept: Set[str]) -> None:
+        for info in list(store.list(self.layout.manifests(None, "", None))):
+            if info.key not in kept:
+                with contextlib.suppress(ObjectChangedError):  # another execution's by now
+                    store.delete(info.key, if_match=info.etag)
+
+    def _replace(self, store: Store, record: RunRecord, info: ObjectInfo) -> bool:
+        """Return whether the record was written; False if it changed since it was read."""
+        body = record.render()
+        try:
+            store.put(
+                self.layout.run,
+                body,
+                sha256=_digest(body),
+                content_type=_CONTENT_TYPE,
+                replace=True,
+                if_match=info.etag,
+            )
+        except ObjectChangedError:
+            return False
+        return True
+
+    def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
+        body, info = store.read(self.layout.run)
+        return RunRecord.parse(store.url(self.layout.run), body), info
+
+
+def _replaced(store: Store, manifest: Manifest) -> str | None:
+    """Return the manifest's key if another text is there than its digest says, or none."""
+    try:
+        body = store.get(manifest.key)
+    except ObjectNotFoundError:
+        return manifest.key
+    return None if _digest(body) == manifest.sha256 else manifest.key
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

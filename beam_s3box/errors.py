@@ -2,7 +2,7 @@
 
     S3BoxError
     ├── ConfigurationError      an argument or option that can't work (also a ValueError)
-    │   ├── RunExistsError      the run id names a run that already wrote manifests
+    │   ├── RunExistsError      the run id is another execution's
     │   └── FolderInUseError    another streamer has the folder
     ├── RecordError             one record that can't be packed (also a ValueError)
     │   └── NotAnObjectError    what was packed is not one JSON object
@@ -23,6 +23,7 @@
         ├── ObjectChangedError  a fenced write or delete met another object than it was for, or none
         ├── ObjectNotFoundError no such object, or no such bucket
         ├── AccessError         credentials or permissions
+        ├── OutdatedWorkError   other work of the same run wrote the manifest since this work began
         └── TransientStoreError worth another attempt (throttled, 5xx, connection)
 
 The message comes first and says everything; the rest is optional. Beam rebuilds an error from its
@@ -47,7 +48,7 @@ class ConfigurationError(S3BoxError, ValueError):
 
 
 class RunExistsError(ConfigurationError):
-    """The run id names a run that already wrote manifests."""
+    """The run id is held by another execution, which finished, or has no end, or took the run over."""
 
 
 class FolderInUseError(ConfigurationError):
@@ -168,6 +169,10 @@ class ObjectNotFoundError(StoreError):
 
 class AccessError(StoreError):
     """Credentials are missing, wrong or expired, or may not do this."""
+
+
+class OutdatedWorkError(StoreError):
+    """Other work of the same run wrote a manifest since this work began; nothing was replaced. Runners do it again."""
 
 
 class TransientStoreError(StoreError):

@@ -1,7 +1,8 @@
 """Where things lie below the destination: every key that this package writes is made here.
 
     data/{domain}/{namespace}/[{window}/]{run_id}-{origin}-{sequence}-{digest}.json.gz
-    manifests/{run_id}/[{domain}/{namespace}/][{window}/]{pane}-{i}-of-{n}.manifest
+    manifests/{run_id}/[{domain}/{namespace}/][{window}/]{i}.manifest             of a bounded run
+    manifests/{run_id}/[{domain}/{namespace}/]{firing}-{i}.manifest               of an unbounded run
     dead-letters/{run_id}/{origin}-{sequence}-{digest}.json.gz
     runs/{run_id}.json
 
@@ -113,7 +114,7 @@ class Layout:
         """Return the bytes of the longest key beside its domain and namespace: of a shard or of a manifest."""
         stream = Stream("x", "x")
         shard = self.shard(SealedShard(stream, _WINDOW, "0123456789ab", 99_999, "", ()), "0" * 64, ".json.gz")
-        return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 9_999, 0, 1))) - 2
+        return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 0, None))) - 2
 
     def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
         """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
@@ -128,17 +129,21 @@ class Layout:
             extension=extension,
         )
 
-    def manifest(self, stream: Stream | None, window: str, pane: int, number: int, count: int) -> str:
-        """Return the key of manifest `number` (from 0) of `count`, for one stream or for the whole run."""
-        return f"{self.manifests(stream, window)}{pane}-{number:05d}-of-{count:05d}.manifest"
+    def manifest(self, stream: Stream | None, window: str, number: int, firing: int | None) -> str:
+        """Return the key of manifest `number` (from 0) of a firing, for one stream or for the whole run.
 
-    def manifests(self, stream: Stream | None, window: str) -> str:
-        """Return what the keys of all manifests of one window begin with, for one stream or for the whole run."""
+        The number of a firing names it whatever its window: one that a runner does again meets the first by its key.
+        """
+        name = f"{number:05d}.manifest"
+        return self.manifests(stream, window, firing) + (name if firing is None else f"{firing:08d}-{name}")
+
+    def manifests(self, stream: Stream | None, window: str, firing: int | None) -> str:
+        """Return the folder of the manifests of a firing, for one stream or for the whole run."""
         folder = ""
         if stream is not None:
             names = (folder_name(name, self.folder_bytes) for name in stream)
             folder = "/".join(names) + "/"
-        return f"manifests/{self.run_id}/{folder}{_folder(window)}"
+        return f"manifests/{self.run_id}/{folder}{_folder(window) if firing is None else ''}"
 
     def dead_letters(self, origin: str, sequence: int, sha256: str) -> str:
         """Return the key of a file of dead letters."""
@@ -146,8 +151,12 @@ class Layout:
 
     @property
     def run(self) -> str:
-        """The key of the run's own record, written before its first manifest."""
+        """The key of the run's own record, written before its first shard."""
         return f"runs/{self.run_id}.json"
+
+    def of_attempt(self, attempt: str, name: str) -> str:
+        """Return the key of an object that one execution of the run writes for itself."""
+        return f"runs/{self.run_id}/{attempt}/{name}.json"
 
 
 def _fields_of(template: str) -> list[tuple[str, str]]:

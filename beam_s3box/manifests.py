@@ -1,25 +1,20 @@
-"""Manifests: the lists of shards that Redshift's COPY loads. Written last, they are the commit."""
+"""Manifests: the lists of shards that Redshift's COPY loads; what each one lists, and its text."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import heapq
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import orjson
 
-from beam_s3box.errors import ConfigurationError, ObjectExistsError, RunExistsError
-from beam_s3box.layout import Layout
+from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.shards import ShardFile
-from beam_s3box.stores import Store
 from beam_s3box.streams import Stream
-from beam_s3box.uploads import put_once
 
-_CONTENT_TYPE = "application/json"
-_NAME = re.compile(r"(?P<pane>\d+)-\d{5,}-of-(?P<siblings>\d{5,})\.manifest", re.ASCII)
+MAX_FILES_IN_PLAN = 20_000
+"""Shards in one plan: about 6 MB as an element of a pipeline, where Dataflow takes 80."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +52,7 @@ class Manifest(NamedTuple):
       url: where it is, as COPY takes it.
       key: the same below the store's root.
       shards, records, raw_bytes, object_bytes: what it lists.
+      sha256: of its text, hexadecimal.
     """
 
     domain: str | None
@@ -69,16 +65,19 @@ class Manifest(NamedTuple):
     records: int
     raw_bytes: int
     object_bytes: int
+    sha256: str = ""
 
 
 class ManifestPlan(NamedTuple):
-    """The shards of one manifest to be written, and its place among its siblings.
+    """The shards of one manifest to be written, or some of them, and its place among its siblings.
 
     Attributes:
       stream: whose shards these are, None for a whole run's.
       window, pane: the firing that this belongs to.
       number, siblings: this is manifest `number`, from 0, of `siblings`.
       files: sorted by URL.
+      firing: number of the firing among all those of the stream or run, from 0; None in a bounded run, where a window
+        fires once.
     """
 
     stream: Stream | None
@@ -87,6 +86,7 @@ class ManifestPlan(NamedTuple):
     number: int
     siblings: int
     files: tuple[ShardFile, ...]
+    firing: int | None = None
 
 
 def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]]:
@@ -105,15 +105,47 @@ def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]
     return lists
 
 
+def merge_rows(files: Iterable[ShardFile]) -> list[ShardFile]:
+    """Return each shard once: a runner that delivers at least once may bring a row twice.
+
+    Raises:
+      S3BoxError: two shards of different content have one key; no manifest may list either.
+    """
+    found: dict[str, ShardFile] = {}
+    for file in files:
+        other = found.setdefault(file.key, file)
+        if other.sha256 != file.sha256:
+            raise S3BoxError(f"two shards have the key {file.key!r}: digests {other.sha256} and {file.sha256}")
+    return list(found.values())
+
+
 def plan_manifests(
-    stream: Stream | None, window: str, pane: int, files: Iterable[ShardFile], count: int
+    stream: Stream | None,
+    window: str,
+    pane: int,
+    files: Iterable[ShardFile],
+    count: int,
+    firing: int | None = None,
 ) -> list[ManifestPlan]:
-    """Return the manifests that one firing writes; none if there are no shards."""
-    lists = split_evenly(files, count)
+    """Return the manifests that one firing writes, each shard in one; none if there are no shards."""
+    lists = split_evenly(merge_rows(files), count)
     return [
-        ManifestPlan(stream, window, pane, number, len(lists), tuple(sorted(part, key=lambda file: file.url)))
+        ManifestPlan(stream, window, pane, number, len(lists), tuple(sorted(part, key=lambda file: file.url)), firing)
         for number, part in enumerate(lists)
     ]
+
+
+def split_plan(plan: ManifestPlan, size: int = MAX_FILES_IN_PLAN) -> Iterator[ManifestPlan]:
+    """Yield the plan in pieces that are small enough to travel; `join_plans` makes the whole of them."""
+    for begin in range(0, len(plan.files), size):
+        yield plan._replace(files=plan.files[begin : begin + size])
+
+
+def join_plans(pieces: Iterable[ManifestPlan]) -> ManifestPlan:
+    """Return the plan that `split_plan` gave these pieces of, in any order and any number of times."""
+    plans = list(map(ManifestPlan._make, pieces))
+    files = merge_rows(ShardFile._make(file) for plan in plans for file in plan.files)
+    return plans[0]._replace(files=tuple(sorted(files, key=lambda file: file.url)))
 
 
 def render_manifest(files: Sequence[ShardFile]) -> bytes:
@@ -130,92 +162,3 @@ def render_manifest(files: Sequence[ShardFile]) -> bytes:
         for file in files
     ]
     return orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
-    """Write one manifest, create-only, and return its description.
-
-    Raises:
-      RunExistsError: another manifest has this key: an earlier run of the same id wrote it.
-      StoreError: the store refused or failed, after its retries.
-    """
-    key, body, sha256 = _rendered(layout, plan)
-    try:
-        put_once(store, key, body, sha256, _CONTENT_TYPE)
-    except ObjectExistsError as exc:
-        raise RunExistsError(
-            f"{store.url(key)} is there with other shards: run_id={layout.run_id!r} already wrote manifests; use a new "
-            "run_id"
-        ) from exc
-    return _described(store, key, plan)
-
-
-def rewrite_manifest(store: Store, layout: Layout, plan: ManifestPlan, count: int) -> Manifest:
-    """Write one manifest of a run that a runner may set back, and return its description.
-
-    A manifest of this firing that is there with another list was written before the runner went back. Then it is
-    replaced; and what was written of later firings of its window, or in another number of parts, is withdrawn: its
-    records come again, and may fall into fewer firings than before, so that nothing else would take its place. The
-    firings of one window must be written in order.
-
-    Args:
-      store: where to.
-      layout: of the run.
-      plan: what it lists.
-      count: manifests that a firing may have at the most.
-
-    Raises:
-      AccessError: the right to list or to delete is missing, which this needs after a runner went back.
-      StoreError: the store refused or failed, after its retries.
-    """
-    key, body, sha256 = _rendered(layout, plan)
-    if count > 1 and plan.number == 0 and _has_other_parts(store, layout, plan):
-        withdraw_manifests(store, layout, plan)
-    try:
-        put_once(store, key, body, sha256, _CONTENT_TYPE)
-    except ObjectExistsError:
-        # before the replacement, so that a worker that ends in between finds the conflict again
-        withdraw_manifests(store, layout, plan)
-        store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True)
-    return _described(store, key, plan)
-
-
-def withdraw_manifests(store: Store, layout: Layout, plan: ManifestPlan) -> None:
-    """Remove the manifests that a firing which is written again makes void."""
-    for key, pane, siblings in _firings(store, layout, plan):
-        if pane > plan.pane or (pane == plan.pane and siblings != plan.siblings):
-            store.delete(key)
-
-
-def _has_other_parts(store: Store, layout: Layout, plan: ManifestPlan) -> bool:
-    """Return whether this firing was written before in another number of parts, whose names are others."""
-    return any(pane == plan.pane and siblings != plan.siblings for _, pane, siblings in _firings(store, layout, plan))
-
-
-def _firings(store: Store, layout: Layout, plan: ManifestPlan) -> list[tuple[str, int, int]]:
-    """Return key, pane and number of parts of all manifests that the plan's stream and window have by now."""
-    prefix = layout.manifests(plan.stream, plan.window)
-    places = ((info.key, _NAME.fullmatch(info.key.removeprefix(prefix))) for info in store.list(prefix))
-    # below the prefix of the global window are those of other windows, too
-    return [(key, int(place["pane"]), int(place["siblings"])) for key, place in places if place]
-
-
-def _rendered(layout: Layout, plan: ManifestPlan) -> tuple[str, bytes, str]:
-    body = render_manifest(plan.files)
-    key = layout.manifest(plan.stream, plan.window, plan.pane, plan.number, plan.siblings)
-    return key, body, hashlib.sha256(body).hexdigest()
-
-
-def _described(store: Store, key: str, plan: ManifestPlan) -> Manifest:
-    return Manifest(
-        domain=plan.stream.domain if plan.stream else None,
-        namespace=plan.stream.namespace if plan.stream else None,
-        window=plan.window,
-        pane=plan.pane,
-        url=store.url(key),
-        key=key,
-        shards=len(plan.files),
-        records=sum(file.records for file in plan.files),
-        raw_bytes=sum(file.raw_bytes for file in plan.files),
-        object_bytes=sum(file.object_bytes for file in plan.files),
-    )

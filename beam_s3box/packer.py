@@ -17,12 +17,13 @@ from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letter
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
-from beam_s3box.manifests import Manifest, Manifests, plan_manifests, write_manifest
+from beam_s3box.manifests import Manifest, Manifests, plan_manifests
 from beam_s3box.metrics import Metrics
 from beam_s3box.plan import RunPlan
+from beam_s3box.publish import Publisher
 from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
-from beam_s3box.shards import ShardFile
+from beam_s3box.shards import ShardFile, size_of
 from beam_s3box.streams import Stream
 from beam_s3box.uploads import Uploader, UploadQueue
 
@@ -81,6 +82,7 @@ class LinePacker:
         self._dead_letters = 0
         self._records_in = 0
         self._shards: list[ShardFile] = []
+        self._claimed = False
         self._ended = False
 
     def __enter__(self) -> LinePacker:
@@ -90,6 +92,8 @@ class LinePacker:
         self, error: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if value is not None and self._claimed:
+            self._plan.claim.fail_by(self._plan.store, value)
 
     def pack(self, lines: list[bytes]) -> None:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
@@ -99,6 +103,7 @@ class LinePacker:
           StoreError: an upload failed, after its retries.
         """
         self._check_open()
+        self._claim()
         self._records_in += len(lines)
         self._counts.count(metrics.RECORDS_IN, len(lines))
         groups, refused = self._router.route_lines(lines)
@@ -116,11 +121,14 @@ class LinePacker:
           StoreError: the store refused or failed, after its retries.
         """
         self._check_open()
+        self._claim()
         self._ended = True
         self._upload(self._cutter.finish())
         self._shards += self._queue.finish()
         self._letters.finish()
-        return Packed(self._records_in, self._shards, self._write_manifests(), self._dead_letters)
+        manifests = self._write_manifests()
+        self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
+        return Packed(self._records_in, self._shards, manifests, self._dead_letters)
 
     def close(self) -> None:
         """Give up the threads; what was not finished stays unlisted."""
@@ -132,6 +140,12 @@ class LinePacker:
     def _check_open(self) -> None:
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
+
+    def _claim(self) -> None:
+        """Claim the run id before the first shard."""
+        if not self._claimed:
+            self._plan.claim.take(self._plan.store)
+            self._claimed = True
 
     def _refuse(self, refused: Refused) -> None:
         self._letters.add(accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record))
@@ -148,15 +162,14 @@ class LinePacker:
         plan, manifests = self._plan, self._plan.manifests
         if manifests is None or not self._shards:
             return []
-        plan.claim.take(plan.store)
+        publisher = Publisher.begin(plan.store, plan.claim)
         scopes: dict[Stream | None, list[ShardFile]] = {}
         for file in self._shards:
             scopes.setdefault(manifests.scope(file), []).append(file)
         planned = [
             each for stream, files in scopes.items() for each in plan_manifests(stream, "", 0, files, manifests.count)
         ]
-        writing = [self._threads.submit(write_manifest, plan.store, plan.layout, each) for each in planned]
-        return [self._written(future.result()) for future in writing]
+        return [self._written(manifest) for manifest in publisher.write_all(planned, self._threads)]
 
     def _written(self, manifest: Manifest) -> Manifest:
         self._counts.count(metrics.MANIFESTS)

@@ -59,7 +59,7 @@ class SealedShard(NamedTuple):
     Attributes:
       stream: whose records these are.
       window: the window's name in keys, "" for the global window.
-      origin: who sealed it: a lane, or one attempt at one bundle.
+      origin: who sealed it: one execution of one piece of work, by a random token.
       sequence: its number within the origin, stream and window.
       reason: which rule sealed it, one of `beam_s3box.packing.REASONS`.
       segments: in the order of the records.
@@ -110,4 +110,12 @@ def total_size(segments: Iterable[Segment]) -> Size:
     total = NOTHING
     for segment in segments:
         total = total.plus(segment.size)
+    return total
+
+
+def size_of(files: Iterable[ShardFile]) -> Size:
+    """Return what the shards take together."""
+    total = NOTHING
+    for file in files:
+        total = total.plus(Size(file.object_bytes, file.raw_bytes, file.records))
     return total

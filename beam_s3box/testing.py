@@ -101,6 +101,11 @@ class FailingStore:
         """Remove an object, if it is there."""
         self.store.delete(key, if_match=if_match)
 
+    @property
+    def clock_resolution(self) -> float:
+        """As the other store says."""
+        return self.store.clock_resolution
+
     def now(self) -> float:
         """Return the time by the store's clock."""
         return self.store.now()

@@ -65,7 +65,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_report(report)
     check_given(patterns)
     if template_of(options) is None:
-        check_destination(write)
+        check_destination(write, bounded=True)
         check_input(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)

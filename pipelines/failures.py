@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from beam_s3box.errors import S3BoxError
+from beam_s3box.errors import S3BoxError, TransientStoreError
 
 _STEP = re.compile(r"\s*\[while running '[^']*'\]")
 _OWN_ERROR = re.compile(r"^beam_s3box(?:\.\w+)*\.\w*Error: (.+)$", re.MULTILINE)
@@ -31,6 +31,12 @@ def reason_of(error: BaseException) -> str:
 def was_interrupted(error: BaseException) -> bool:
     """Return whether the user interrupted the run: inside a step, Beam makes another error of that."""
     return any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)) or bool(_INTERRUPT.search(str(error)))
+
+
+def is_of_silent_store(error: BaseException) -> bool:
+    """Return whether the store failed after all its retries: asking it again would take as long once more."""
+    name = TransientStoreError.__name__
+    return any(isinstance(cause, TransientStoreError) or name in str(cause) for cause in _chain(error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -10,13 +10,13 @@ from typing import NamedTuple, TypeAlias
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.transforms.write import WriteToS3BoxResult
 from pipelines.child_output import children_silent, tracebacks_unprinted
-from pipelines.failures import reason_of, was_interrupted
+from pipelines.failures import is_of_silent_store, reason_of, was_interrupted
 from pipelines.load_report import loads_of, tell_loads, with_loads
 from pipelines.loads import loads_key
 from pipelines.options import OptionParser
@@ -105,12 +105,13 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
     """
-    summary = WriteSummary(write.store, write.transform.run_id, has_manifests=write.has_manifests)
+    summary = WriteSummary(write.store, write.transform.claim, has_manifests=write.has_manifests)
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
 def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     progress = Progress()
+    result = None
     try:
         is_done = _end_of(job)
         with _workers(job, log), shown(progress):
@@ -121,6 +122,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
                 return 0
             run_to_end(result, progress, is_done)
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        _mark_failed(job, result, exc, log)
         if was_interrupted(exc):
             raise KeyboardInterrupt from exc
         if log.shows_tracebacks:
@@ -132,13 +134,23 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     return _tell(job, result, log)
 
 
+def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: ToolLog) -> None:
+    """Say in the run's record that it failed, unless it may still go on elsewhere."""
+    if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
+        return
+    reason = S3BoxError(log.masked(reason_of(error)))
+    job.write.transform.claim.fail_by(job.write.store, reason)
+    for note in getattr(reason, "__notes__", ()):
+        error.add_note(note)
+
+
 def _end_of(job: Job) -> Callable[[], bool] | None:
     """Return the function that says whether all is written, where a job whose input has ended may stay idle."""
     # asked before it runs: Beam then forgets the runner's name
     if job.is_endless or not is_flink(job.pipeline.options):
         return None
-    store, run_id = job.write.store, job.write.transform.run_id
-    keys = [summary_key(run_id), *([loads_key(run_id)] if loads_any(job.redshift) else [])]
+    store, claim = job.write.store, job.write.transform.claim
+    keys = [summary_key(claim), *([loads_key(claim)] if loads_any(job.redshift) else [])]
     return lambda: all(is_written(store, key) for key in keys)
 
 
@@ -151,7 +163,7 @@ def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
 
 def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
     try:
-        summary = read_summary(job.write.store, job.write.transform.run_id, lambda: records_in_of(result))
+        summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
         loads = loads_of(job.redshift, job.write)
     except StoreError as exc:
         return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)

@@ -48,7 +48,7 @@ def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
     Raises:
       StoreError: it can't be read back.
     """
-    return read_loads(write.store, write.transform.run_id) if loads_any(redshift) else None
+    return read_loads(write.store, write.transform.claim) if loads_any(redshift) else None
 
 
 def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:

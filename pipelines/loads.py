@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import orjson
 
+from beam_s3box.claims import RunClaim
 from beam_s3box.redshift.plans import LoadResult
 from beam_s3box.redshift.table_loads import LoadFailure
 from beam_s3box.stores import Store
-from pipelines.run_objects import at_the_end, object_key, write_object
+from pipelines.run_objects import at_the_end, write_object
 
 
 class Loads(NamedTuple):
@@ -32,18 +33,18 @@ class Loads(NamedTuple):
         return sorted(set(manifests) - mentioned)
 
 
-def loads_key(run_id: str) -> str:
-    """Return the key of what a run loaded."""
-    return object_key(run_id, "loads")
+def loads_key(claim: RunClaim) -> str:
+    """Return the key of what an execution of a run loaded; no other one reads it."""
+    return claim.layout.of_attempt(claim.attempt, "loads")
 
 
-def read_loads(store: Store, run_id: str) -> Loads:
+def read_loads(store: Store, claim: RunClaim) -> Loads:
     """Return what a pipeline loaded.
 
     Raises:
       StoreError: it can't be read.
     """
-    rows = orjson.loads(store.get(loads_key(run_id)))
+    rows = orjson.loads(store.get(loads_key(claim)))
     done = [_tupled(LoadResult, row) for row in rows if "outcome" in row]
     failed = [_tupled(LoadFailure, row) for row in rows if "outcome" not in row]
     return Loads(sorted(done, key=_place), sorted(failed))
@@ -56,13 +57,13 @@ class WriteLoads(beam.PTransform):
 
     Args:
       store: where to.
-      run_id: the run's name.
+      claim: of the execution.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, claim: RunClaim) -> None:
         super().__init__()
         self._store = store
-        self._run_id = run_id
+        self._claim = claim
 
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
         """Return nothing."""
@@ -77,7 +78,7 @@ class WriteLoads(beam.PTransform):
             [row | f"Whole{number}" >> at_the_end() for number, row in enumerate(rows)]
             | "AllRows" >> beam.Flatten()
             | "Gather" >> beam.GroupByKey()
-            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id))
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim))
         )
 
 
@@ -94,13 +95,13 @@ class _Render(beam.DoFn):
 
 
 class _WriteObject(beam.DoFn):
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, claim: RunClaim) -> None:
         self._store = store
-        self._run_id = run_id
+        self._claim = claim
 
     def process(self, element: tuple[str, Iterable[bytes]]) -> None:
         body = b"[%s]" % b",".join(sorted(filter(None, element[1])))
-        write_object(self._store, loads_key(self._run_id), body)
+        write_object(self._store, loads_key(self._claim), body)
 
 
 def _place(load: LoadResult) -> tuple[str, tuple[str, ...]]:

@@ -27,8 +27,12 @@ _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 3.0
 
 
-def check_destination(write: Write) -> None:
+def check_destination(write: Write, *, bounded: bool) -> None:
     """Raise the error that the run would meet at its destination.
+
+    Args:
+      write: what is written.
+      bounded: whether the run has an end.
 
     Raises:
       RunExistsError: the run id, where the user gave one, names a run that wrote manifests.
@@ -37,7 +41,7 @@ def check_destination(write: Write) -> None:
     write.store.check_writable()
     if write.is_named:
         layout = Layout.below(write.store.root, write.transform.run_id)
-        RunClaim(layout, attempt="").check(write.store)
+        RunClaim(layout, attempt="", bounded=bounded).check(write.store)
 
 
 def check_given(patterns: Sequence[str] | None) -> None:

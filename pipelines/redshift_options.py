@@ -116,7 +116,7 @@ def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3B
         return
     copied = result.manifests | "CopyToRedshift" >> redshift.copy
     if has_end:
-        tuple(copied) | "WriteLoads" >> WriteLoads(write.store, write.transform.run_id)
+        tuple(copied) | "WriteLoads" >> WriteLoads(write.store, write.transform.claim)
 
 
 def _check_unasked(given: RedshiftOptions) -> None:

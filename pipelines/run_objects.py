@@ -1,4 +1,4 @@
-"""Small objects beside a run's claim: the pipeline writes them when its input has ended, the launcher reads them back."""
+"""Small objects next to a run's record: the pipeline writes them when its input has ended, the launcher reads them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from apache_beam.transforms.window import GlobalWindows
 
 from beam_s3box.errors import StoreError
 from beam_s3box.stores import Store
-
-
-def object_key(run_id: str, name: str) -> str:
-    """Return the key of a run's object; `~` is in no run id, so it is no other run's claim."""
-    return f"runs/{run_id}~{name}.json"
 
 
 def write_object(store: Store, key: str, body: bytes) -> None:

@@ -80,7 +80,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_given(patterns)
     check_json_lines(patterns)
     if template_of(options) is None:
-        check_destination(write)
+        check_destination(write, bounded=False)
         check_watched(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)

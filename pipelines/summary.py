@@ -1,30 +1,33 @@
 """WriteSummary: the pipeline itself adds up what it wrote, so that totals are right on every runner.
 
 A launcher sees a remote job's counters, and those of retried bundles may count twice; what stands in the PCollections
-counts once. The sums are written as one small object, `runs/{run_id}~summary.json`, which the launcher reads back.
+counts once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
+back.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import apache_beam as beam
 import orjson
 
+from beam_s3box.claims import RunClaim
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
 from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.manifests import Manifest
-from beam_s3box.shards import ShardFile
+from beam_s3box.shards import ShardFile, Size
 from beam_s3box.stores import Store
 from pipelines.read_counts import READ, ReadCount, note_of
-from pipelines.run_objects import at_the_end, object_key, write_object
+from pipelines.run_objects import at_the_end, write_object
 
 
-def summary_key(run_id: str) -> str:
-    """Return the key of a run's summary."""
-    return object_key(run_id, "summary")
+def summary_key(claim: RunClaim) -> str:
+    """Return the key of the summary that an execution of a run writes; no other one reads it."""
+    return claim.layout.of_attempt(claim.attempt, "summary")
 
 
 class Summary(NamedTuple):
@@ -39,18 +42,18 @@ class Summary(NamedTuple):
     note: str
 
 
-def read_summary(store: Store, run_id: str, records_in: Callable[[], int]) -> Summary:
+def read_summary(store: Store, claim: RunClaim, records_in: Callable[[], int]) -> Summary:
     """Return the summary that a pipeline wrote.
 
     Args:
       store: where to.
-      run_id: the run's name.
+      claim: of the execution.
       records_in: how many records were read, where the pipeline did not count them itself.
 
     Raises:
       StoreError: it can't be read.
     """
-    values = orjson.loads(store.get(summary_key(run_id)))
+    values = orjson.loads(store.get(summary_key(claim)))
     counts: Mapping[str, int] | None = values.pop(_READ_COUNTS, None)
     number = records_in() if counts is None else counts.get(READ, 0)
     return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}))
@@ -69,14 +72,14 @@ class WriteSummary(beam.PTransform):
 
     Args:
       store: where to.
-      run_id: the run's name.
+      claim: of the execution.
       has_manifests: whether manifests list the shards.
     """
 
-    def __init__(self, store: Store, run_id: str, *, has_manifests: bool) -> None:
+    def __init__(self, store: Store, claim: RunClaim, *, has_manifests: bool) -> None:
         super().__init__()
         self._store = store
-        self._run_id = run_id
+        self._claim = claim
         self._has_manifests = has_manifests
 
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
@@ -98,7 +101,7 @@ class WriteSummary(beam.PTransform):
             | "SumByStream" >> beam.CombinePerKey(_SumTallies())
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
             | "Gather" >> beam.GroupByKey()
-            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._run_id, counts_read=bool(read)))
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim, counts_read=bool(read)))
         )
 
 
@@ -153,19 +156,28 @@ class _KeyAll(beam.DoFn):
 
 
 class _WriteObject(beam.DoFn):
-    def __init__(self, store: Store, run_id: str, *, counts_read: bool) -> None:
+    def __init__(self, store: Store, claim: RunClaim, *, counts_read: bool) -> None:
         self._store = store
-        self._run_id = run_id
+        self._claim = claim
         self._counts_read = counts_read
 
     def process(self, element: tuple[str, Iterable[tuple[Names, Tally]]]) -> None:
-        body = self._render({(names[0], names[1]): Tally(*tally) for names, tally in element[1]})
-        write_object(self._store, summary_key(self._run_id), body)
+        tallies = {(names[0], names[1]): Tally(*tally) for names, tally in element[1]}
+        body = self._render(tallies)
+        if not self._claim.bounded:
+            # its manifests count one by one; that it has ended is known here first
+            total = functools.reduce(Tally.plus, (tally for names, tally in tallies.items() if not _is_of_input(names)))
+            size = Size(total.object_bytes, total.raw_bytes, total.records)
+            self._claim.take(self._store)
+            self._claim.finish(self._store, (), size, total.shards)
+        write_object(self._store, summary_key(self._claim), body)
 
     def _render(self, tallies: Mapping[Names, Tally]) -> bytes:
         """Return the sums as JSON; those of the input, if there are any, under a name of their own."""
         counts = {names[1]: tally.records for names, tally in tallies.items() if _is_of_input(names)}
-        body = render_summary(self._run_id, ((names, one) for names, one in tallies.items() if not _is_of_input(names)))
+        body = render_summary(
+            self._claim.layout.run_id, ((names, one) for names, one in tallies.items() if not _is_of_input(names))
+        )
         return orjson.dumps(orjson.loads(body) | {_READ_COUNTS: counts}) if self._counts_read else body
 
 

@@ -1,16 +1,34 @@
-"""A run id names one finished run."""
+"""The states of a run's record: who may take a run id, finish it, or fail it."""
 
 from __future__ import annotations
+
+import logging
 
 import pytest
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.errors import AccessError, RunExistsError
+from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError, S3BoxError, TransientStoreError
 from beam_s3box.layout import Layout
+from beam_s3box.manifests import Manifest, plan_manifests
+from beam_s3box.publish import write_manifest
+from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
+from beam_s3box.shards import NOTHING, ShardFile, Size
+from beam_s3box.stores import ObjectInfo
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.testing import FailingStore
 
 LAYOUT = Layout("run")
+OURS, THEIRS = RunClaim(LAYOUT, "ours"), RunClaim(LAYOUT, "theirs")
+STREAM_OURS, STREAM_THEIRS = (RunClaim(LAYOUT, name, bounded=False) for name in ("ours", "theirs"))
+
+
+class WriteOnly(MemoryStore):
+    def get(self, key: str) -> bytes:
+        raise AccessError("GetObject: 403")
+
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        raise AccessError("GetObject: 403")
 
 
 @pytest.fixture
@@ -18,48 +36,172 @@ def store() -> MemoryStore:
     return MemoryStore(new_token(12))
 
 
-def test_a_run_knows_its_own_claim_and_refuses_another(store: MemoryStore) -> None:
-    ours, theirs = RunClaim(LAYOUT, "one"), RunClaim(LAYOUT, "two")
-    ours.check(store)
-    ours.take(store)
-    ours.take(store)
-    ours.check(store)
-    for refused in (theirs.check, theirs.take):
-        with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests.*use a new run_id"):
+def record(store: MemoryStore) -> RunRecord:
+    return RunRecord.parse("", store.get("runs/run.json"))
+
+
+def manifest(store: MemoryStore, number: int) -> Manifest:
+    file = ShardFile("a", "b", "", store.url(f"data/{number}"), f"data/{number}", 1, 2, 3, "ab", "records")
+    return write_manifest(store, LAYOUT, plan_manifests(None, "", 0, [file], 1)[0]._replace(number=number))
+
+
+def test_a_run_knows_its_own_claim(store: MemoryStore) -> None:
+    OURS.check(store)
+    for _ in range(2):
+        OURS.take(store)
+        OURS.check(store)
+    assert (record(store).attempt, record(store).state, record(store).superseded) == ("ours", "running", ())
+    assert OURS.check_held(store) == record(store)
+
+
+def test_a_finished_run_is_nobody_elses(store: MemoryStore) -> None:
+    OURS.take(store)
+    listed = manifest(store, 0)
+    OURS.finish(store, [listed], Size(1, 2, 3), 1)
+    OURS.take(store)
+    for refused in (THEIRS.check, THEIRS.take, STREAM_THEIRS.take):
+        with pytest.raises(RunExistsError, match=r"run_id='run' already finished a run below.*use a new run_id"):
             refused(store)
+    assert (record(store).state, record(store).manifests, record(store).size) == ("finished", (listed,), Size(1, 2, 3))
 
 
-def test_who_may_replace_manifests_replaces_its_own_alone(store: MemoryStore) -> None:
-    ours, theirs = RunClaim(LAYOUT, "one"), RunClaim(LAYOUT, "two")
-    ours.take(store, may_replace=True)
-    ours.take(store, may_replace=True)
-    with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests.*use a new run_id"):
-        theirs.take(store, may_replace=True)
+def test_a_bounded_run_that_did_not_finish_is_taken_over_once(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    OURS.take(store)
+    THEIRS.check(store)
+    with caplog.at_level(logging.WARNING):
+        THEIRS.take(store)
+    assert "did not finish: this one takes the run over" in caplog.text
+    assert (record(store).attempt, record(store).superseded) == ("theirs", ("ours",))
+    for call in (OURS.take, OURS.check, OURS.check_held):
+        with pytest.raises(RunExistsError, match="another execution took it over"):
+            call(store)
+    with pytest.raises(RunExistsError, match="another execution took it over"):
+        OURS.finish(store, [], NOTHING, 0)
+    OURS.fail(store, "too late")
+    assert record(store).state == "running"
+
+
+def test_manifests_of_an_execution_that_was_superseded_are_removed_in_the_end(store: MemoryStore) -> None:
+    OURS.take(store)
+    manifest(store, 0)
+    THEIRS.take(store)
+    listed = manifest(store, 1)
+    THEIRS.finish(store, [listed], NOTHING, 1)
+    assert [info.key for info in store.list("manifests/")] == [listed.key]
+
+
+def test_a_run_that_failed_says_so_leaves_no_manifest_and_may_be_begun_again(store: MemoryStore) -> None:
+    OURS.take(store)
+    manifest(store, 0)
+    OURS.fail(store, "S3 said no")
+    assert (record(store).state, record(store).error) == ("failed", "S3 said no")
+    assert list(store.list("manifests/")) == []
+    with pytest.raises(RunExistsError, match="was marked as failed"):
+        OURS.finish(store, [], NOTHING, 0)
+    THEIRS.take(store)
+    THEIRS.finish(store, [], NOTHING, 0)
+    THEIRS.fail(store, "after the end")
+    assert record(store).state == "finished"
+
+
+def test_what_a_stream_that_failed_listed_counts(store: MemoryStore) -> None:
+    STREAM_OURS.take(store)
+    listed = manifest(store, 0)
+    STREAM_OURS.fail(store, "S3 said no")
+    assert record(store).state == "failed"
+    assert [info.key for info in store.list("manifests/")] == [listed.key]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(STREAM_OURS, THEIRS), (OURS, STREAM_THEIRS), (STREAM_OURS, STREAM_THEIRS)]
+)
+def test_a_run_without_an_end_is_never_taken_over(store: MemoryStore, first: RunClaim, second: RunClaim) -> None:
+    """Its manifests count, so a second one that numbers its firings from 0 would replace them."""
+    first.take(store)
+    for refused in (second.check, second.take):
+        with pytest.raises(RunExistsError, match=r"only a bounded run can be begun again.*use a new run_id"):
+            refused(store)
+    assert record(store).attempt == "ours"
+
+
+def test_finishing_again_is_harmless_and_changes_nothing(store: MemoryStore) -> None:
+    OURS.take(store)
+    OURS.finish(store, [manifest(store, 0)], NOTHING, 1)
+    before = store.get("runs/run.json")
+    OURS.finish(store, [manifest(store, 0)], NOTHING, 1)
+    assert store.get("runs/run.json") == before
+
+
+def test_of_two_finishes_the_one_counts_whose_manifests_are_there(store: MemoryStore) -> None:
+    OURS.take(store)
+    there = manifest(store, 0)
+    outdated = there._replace(sha256="0" * 64)
+    OURS.finish(store, [outdated], NOTHING, 1)
+    OURS.finish(store, [there], NOTHING, 1)
+    assert record(store).manifests == (there,)
+    for wrong in (outdated, there._replace(key="manifests/run/gone.manifest")):
+        with pytest.raises(S3BoxError, match="is not the manifest that this work wrote"):
+            OURS.finish(store, [wrong], NOTHING, 1)
+    assert record(store).manifests == (there,)
 
 
 def test_another_run_id_is_free(store: MemoryStore) -> None:
-    RunClaim(LAYOUT, "one").take(store)
+    OURS.take(store)
     RunClaim(Layout("run-2"), "two").take(store)
     assert sorted(info.key for info in store.list()) == ["runs/run-2.json", "runs/run.json"]
 
 
-def test_without_the_right_to_read_a_run_may_begin() -> None:
-    class Denied(MemoryStore):
-        def get(self, key: str) -> bytes:
-            raise AccessError("403")
+def test_two_that_take_over_at_the_same_time_leave_one(store: MemoryStore) -> None:
+    """Each change names what it replaces: who comes second looks again."""
+    OURS.take(store)
+    third = RunClaim(LAYOUT, "third")
 
-    RunClaim(LAYOUT, "one").check(Denied(new_token(12)))
+    class Slow(MemoryStore):
+        taken = False
+
+        def put(self, key: str, body: bytes, **arguments: object) -> int:  # type: ignore[override]
+            if arguments.get("replace") and not Slow.taken:
+                Slow.taken = True
+                third.take(store)
+            return super().put(key, body, **arguments)  # type: ignore[arg-type]
+
+    THEIRS.take(Slow(store.root.removeprefix("memory://")))
+    assert (record(store).attempt, record(store).superseded) == ("theirs", ("ours", "third"))
 
 
-def test_who_may_replace_manifests_has_to_know_whose_they_are() -> None:
-    """Create-only writes would stop a second run later; a write that replaces would not."""
+def test_without_the_right_to_read_an_id_that_is_taken_is_refused() -> None:
+    store = WriteOnly(new_token(12))
+    OURS.check(store)
+    OURS.take(store)
+    with pytest.raises(AccessError, match=r"run_id='run' is taken.*allow s3:GetObject on memory://.*use a new run_id"):
+        THEIRS.take(store)
 
-    class Denied(MemoryStore):
-        def get(self, key: str) -> bytes:
-            raise AccessError("403")
 
-    store = Denied(new_token(12))
-    RunClaim(LAYOUT, "one").take(store, may_replace=True)
-    RunClaim(LAYOUT, "two").take(store)
-    with pytest.raises(AccessError, match="403"):
-        RunClaim(LAYOUT, "two").take(store, may_replace=True)
+def test_without_the_right_to_read_all_workers_may_begin_under_an_id_that_the_run_made_itself() -> None:
+    store = WriteOnly(new_token(12))
+    random = RunClaim(LAYOUT, "random", named=False)
+    random.take(store)
+    random.take(store)
+
+
+def test_a_lost_reply_is_no_other_execution(store: MemoryStore) -> None:
+    failing = FailingStore(store, "runs/*", fail=1, when="after")
+    with pytest.raises(TransientStoreError):
+        OURS.take(failing)  # type: ignore[arg-type]
+    OURS.take(store)
+    assert record(store).attempt == "ours"
+
+
+def test_a_failure_that_can_not_be_recorded_is_a_note_on_the_error() -> None:
+    error = ValueError("why")
+    OURS.fail_by(WriteOnly(new_token(12)), error)
+    assert "runs/run.json could not be marked as failed: GetObject: 403" in error.__notes__[0]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"attempt":1}', b"<html>"])
+def test_what_is_no_record_is_refused_with_its_url(store: MemoryStore, body: bytes) -> None:
+    store.put("runs/run.json", body, sha256="", content_type="")
+    with pytest.raises(ConfigurationError, match=r"memory://\w+/runs/run\.json is not the record of a run"):
+        OURS.take(store)

@@ -43,11 +43,14 @@ def test_golden_keys() -> None:
     name = f"{RUN}-0123456789ab-00007-0123456789ab.json.gz"
     assert layout.shard(shard(stream, sequence=7), SHA, ".json.gz") == f"data/web/clicks/{name}"
     assert layout.shard(shard(stream, WINDOW, sequence=7), SHA, ".json.gz") == f"data/web/clicks/{WINDOW}/{name}"
-    assert layout.manifest(stream, "", 0, 0, 2) == f"manifests/{RUN}/web/clicks/0-00000-of-00002.manifest"
-    assert layout.manifest(stream, WINDOW, 3, 1, 2) == f"manifests/{RUN}/web/clicks/{WINDOW}/3-00001-of-00002.manifest"
-    assert layout.manifest(None, "", 0, 0, 1) == f"manifests/{RUN}/0-00000-of-00001.manifest"
+    assert layout.manifest(stream, "", 0, None) == f"manifests/{RUN}/web/clicks/00000.manifest"
+    assert layout.manifest(stream, WINDOW, 1, None) == f"manifests/{RUN}/web/clicks/{WINDOW}/00001.manifest"
+    assert layout.manifest(stream, WINDOW, 1, 7) == f"manifests/{RUN}/web/clicks/00000007-00001.manifest"
+    assert layout.manifest(None, "", 0, None) == f"manifests/{RUN}/00000.manifest"
+    assert layout.manifest(None, WINDOW, 0, 7) == f"manifests/{RUN}/00000007-00000.manifest"
     assert layout.dead_letters("0123456789ab", 2, SHA) == f"dead-letters/{RUN}/0123456789ab-00002-0123456789ab.json.gz"
     assert layout.run == f"runs/{RUN}.json"
+    assert layout.of_attempt("abc", "summary") == f"runs/{RUN}/abc/summary.json"
 
 
 @settings(max_examples=200, deadline=None)
@@ -58,7 +61,7 @@ def test_golden_keys() -> None:
 def test_every_key_is_clean_and_in_its_own_place(stream: Stream, window: str, root: str) -> None:
     layout = Layout.below(root, RUN)
     data = check_key(key_of(layout, stream, window))
-    manifest = check_key(layout.manifest(stream, window, 0, 0, 1))
+    manifest = check_key(layout.manifest(stream, window, 0, None))
     assert re.fullmatch(r"[A-Za-z0-9._~%/-]+", data + manifest)
     depth = 1 if window else 0
     assert data.startswith("data/")
@@ -77,7 +80,7 @@ def test_every_key_is_clean_and_in_its_own_place(stream: Stream, window: str, ro
 def test_two_streams_never_share_a_key(first: Stream, second: Stream) -> None:
     for layout in (Layout(RUN), Layout.below("s3://bucket/" + "p" * 60, RUN)):
         assert (key_of(layout, first) == key_of(layout, second)) == (first == second)
-        keys = [layout.manifest(stream, "", 0, 0, 1) for stream in (first, second)]
+        keys = [layout.manifest(stream, "", 0, None) for stream in (first, second)]
         assert (keys[0] == keys[1]) == (first == second)
 
 
@@ -98,13 +101,18 @@ def test_everything_else_that_tells_two_shards_apart_is_in_the_key() -> None:
 def test_manifests_of_one_run_never_share_a_key() -> None:
     layout = Layout(RUN)
     keys = [
-        layout.manifest(stream, window, pane, number, count)
+        layout.manifest(stream, window, number, firing)
         for stream in (None, Stream("a", "b"), Stream("b", "a"))
-        for window in ("", WINDOW)
-        for pane in (0, 1, 10)
-        for number, count in ((0, 1), (0, 2), (1, 2))
+        for window, firing in (("", None), (WINDOW, None), ("", 0), ("", 1), ("", 10))
+        for number in (0, 1, 10)
     ]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_firing_has_its_key_whatever_its_window() -> None:
+    """One that a runner does again with other windows meets the first."""
+    layout = Layout(RUN)
+    assert layout.manifest(Stream("a", "b"), WINDOW, 0, 3) == layout.manifest(Stream("a", "b"), "", 0, 3)
 
 
 def test_names_are_cut_at_a_length_for_people_where_the_url_had_room() -> None:
@@ -121,7 +129,7 @@ def test_urls_on_s3_fit_redshifts_tables_whatever_the_run_is_called(run_id: str,
     long = Stream("x" * 300, "ä" * 300)
     keys = [
         layout.shard(shard(long, WINDOW, sequence=99_999), SHA, ".json.gz"),
-        layout.manifest(long, WINDOW, 9_999, 99_998, 99_999),
+        layout.manifest(long, WINDOW, 99_999, None),
     ]
     assert [key for key in keys if len(f"{root}/{key}") > MAX_URL_BYTES] == []
 

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_s3box.errors import ConfigurationError, RunExistsError, TransientStoreError
-from beam_s3box.layout import Layout
+from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.manifests import (
     ManifestPlan,
     Manifests,
+    join_plans,
     plan_manifests,
     render_manifest,
-    rewrite_manifest,
     split_evenly,
-    write_manifest,
+    split_plan,
 )
-from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
-from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
-from beam_s3box.testing import FailingStore
 
 STREAM = Stream("web", "clicks")
 
@@ -34,11 +31,6 @@ def shard(number: int, object_bytes: int = 1000) -> ShardFile:
     return ShardFile(
         "web", "clicks", "", url, url.removeprefix("s3://bucket/"), 10, 5000, object_bytes, "ab", "records"
     )
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(new_token(12))
 
 
 @given(sizes=st.lists(st.integers(20, 10**9), max_size=60), count=st.integers(1, 12), seed=st.randoms())
@@ -91,98 +83,26 @@ def test_nothing_to_list_means_no_manifest() -> None:
     assert plan_manifests(STREAM, "", 0, [], 3) == []
 
 
-def test_a_manifest_says_what_it_lists(store: MemoryStore) -> None:
-    [first, second] = plan_manifests(STREAM, "w", 1, [shard(1), shard(2), shard(3)], 2)
-    manifest = write_manifest(store, Layout("run"), first)
-    assert (manifest.domain, manifest.namespace, manifest.window, manifest.pane) == ("web", "clicks", "w", 1)
-    assert (manifest.shards, manifest.records, manifest.raw_bytes, manifest.object_bytes) == (2, 20, 10000, 2000)
-    assert manifest.key == "manifests/run/web/clicks/w/1-00000-of-00002.manifest"
-    assert manifest.url == store.url(manifest.key)
-    assert len(json.loads(store.get(manifest.key))["entries"]) == 2
-    assert write_manifest(store, Layout("run"), second).shards == 1
+def test_a_row_that_comes_twice_is_listed_once() -> None:
+    """As where a runner delivers at least once."""
+    [plan] = plan_manifests(STREAM, "", 0, [shard(1), shard(2), shard(1)], 1)
+    assert plan.files == (shard(1), shard(2))
 
 
-def test_writing_the_same_manifest_again_succeeds_and_another_is_refused(store: MemoryStore) -> None:
-    [plan] = plan_manifests(None, "", 0, [shard(1)], 1)
-    assert write_manifest(store, Layout("run"), plan) == write_manifest(store, Layout("run"), plan)
-    [other] = plan_manifests(None, "", 0, [shard(2)], 1)
-    with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests.*use a new run_id"):
-        write_manifest(store, Layout("run"), other)
-    assert json.loads(store.get("manifests/run/0-00000-of-00001.manifest"))["entries"][0]["url"].endswith(
-        "00001.json.gz"
-    )
+def test_two_shards_of_one_key_are_listed_by_nobody() -> None:
+    with pytest.raises(S3BoxError, match=r"two shards have the key 'data/web/clicks/00001\.json\.gz'"):
+        plan_manifests(STREAM, "", 0, [shard(1), shard(1)._replace(sha256="cd")], 1)
 
 
-def test_a_manifest_that_is_written_again_replaces_where_asked(store: MemoryStore) -> None:
-    [plan] = plan_manifests(None, "", 0, [shard(1)], 1)
-    [other] = plan_manifests(None, "", 0, [shard(2), shard(3)], 1)
-    rewrite_manifest(store, Layout("run"), plan, 1)
-    manifest = rewrite_manifest(store, Layout("run"), other, 1)
-    assert (manifest.key, manifest.shards) == ("manifests/run/0-00000-of-00001.manifest", 2)
-    assert [info.key for info in store.list()] == [manifest.key]
-    assert [entry["url"][-13:] for entry in json.loads(store.get(manifest.key))["entries"]] == [
-        "00002.json.gz",
-        "00003.json.gz",
-    ]
-
-
-WINDOW = "20261122T101500Z-20261122T101600Z"
-OTHER_WINDOW = "20261122T101600Z-20261122T101700Z"
-
-
-def fire(store: MemoryStore, pane: int, *numbers: int, window: str = WINDOW, count: int = 1) -> None:
-    """Write the manifests of one firing of an unbounded run."""
-    for plan in plan_manifests(STREAM, window, pane, map(shard, numbers), count):
-        rewrite_manifest(store, Layout("run"), plan, count)
-
-
-def listed(store: MemoryStore) -> dict[str, list[str]]:
-    return {
-        "/".join(info.key.split("/")[-2:]).removesuffix(".manifest"): [
-            entry["url"][-13:-8] for entry in json.loads(store.get(info.key))["entries"]
-        ]
-        for info in store.list("manifests/")
-    }
-
-
-def test_firings_that_were_rolled_back_are_withdrawn(store: MemoryStore) -> None:
-    """After a restore the same records fall into fewer firings: the last of the earlier ones would list them again."""
-    for pane in range(4):
-        fire(store, pane, pane)
-    fire(store, 1, 4, window=OTHER_WINDOW)
-    fire(store, 0, 5, window="")
-    fire(store, 2, 2, 3)
-    assert listed(store) == {
-        "clicks/0-00000-of-00001": ["00005"],
-        f"{WINDOW}/0-00000-of-00001": ["00000"],
-        f"{WINDOW}/1-00000-of-00001": ["00001"],
-        f"{WINDOW}/2-00000-of-00001": ["00002", "00003"],
-        f"{OTHER_WINDOW}/1-00000-of-00001": ["00004"],
-    }
-    fire(store, 0, 6, window="")
-    assert len(listed(store)) == 5, "the global window's manifests lie above those of other windows"
-
-
-def test_a_firing_that_is_only_retried_withdraws_nothing(store: MemoryStore) -> None:
-    """A bundle that is delivered again may come after later firings; its list is the same then."""
-    for pane in (0, 1, 2, 1, 0):
-        fire(store, pane, pane)
-    assert list(listed(store).values()) == [["00000"], ["00001"], ["00002"]]
-
-
-def test_a_firing_in_another_number_of_parts_replaces_all_of_them(store: MemoryStore) -> None:
-    fire(store, 0, 0, 1, 2, count=3)
-    fire(store, 1, 3, count=3)
-    fire(store, 0, 0, 4, count=3)
-    assert sorted(number for numbers in listed(store).values() for number in numbers) == ["00000", "00004"]
-    assert all("of-00002" in name for name in listed(store))
-
-
-def test_a_failed_write_raises_and_leaves_nothing(store: MemoryStore) -> None:
-    [plan] = plan_manifests(STREAM, "", 0, [shard(1)], 1)
-    with pytest.raises(TransientStoreError):
-        write_manifest(FailingStore(store), Layout("run"), plan)
-    assert list(store.list()) == []
+@given(numbers=st.lists(st.integers(0, 40), min_size=1), size=st.integers(1, 7), seed=st.randoms())
+def test_a_plan_in_pieces_is_the_same_again(numbers: list[int], size: int, seed: random.Random) -> None:
+    [plan] = plan_manifests(STREAM, "w", 0, map(shard, numbers), 1)
+    pieces = list(split_plan(plan, size))
+    assert max(len(piece.files) for piece in pieces) <= size
+    assert len(pieces) == -(-len(plan.files) // size)
+    pieces += pieces[:1]
+    seed.shuffle(pieces)
+    assert join_plans(map(tuple, pieces)) == plan  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
         rules=record_rules(for_redshift=manifests is not None, max_record_bytes=max_record_bytes_of(given)),
         limits_of=limits_by_stream(limits_of(given)),
         manifests=manifests,
-        claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS)),
+        claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=given.run_id is not None),
         fail_on_bad_record=given.on_bad_record == "fail",
         upload_concurrency=given.s3_concurrency,
     )

@@ -118,6 +118,11 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def clock_resolution(self) -> float:
+        """Seconds by which `ObjectInfo.modified` and `now` may differ for one moment: both may be cut to whole ones."""
+        ...
+
     def now(self) -> float:
         """Return the time by the clock that `ObjectInfo.modified` is told by, in seconds since the epoch.
 

@@ -143,6 +143,11 @@ class LocalStore:
                     raise _changed("delete", path)
                 path.unlink()
 
+    @property
+    def clock_resolution(self) -> float:
+        """File systems take the time of the last tick of the kernel."""
+        return 0.02
+
     def now(self) -> float:
         """Return the time by this store's clock."""
         return self._clock()

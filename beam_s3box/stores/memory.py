@@ -124,6 +124,11 @@ class MemoryStore:
                 raise self._changed(key)
             bucket.pop(key, None)
 
+    @property
+    def clock_resolution(self) -> float:
+        """Times are exact."""
+        return 0.0
+
     def now(self) -> float:
         """Return the time by this store's clock."""
         return self._clock()

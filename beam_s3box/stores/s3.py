@@ -189,6 +189,11 @@ class S3Store:
             if self._exists(key):
                 raise ObjectChangedError(f"{exc}; it is not the one with the ETag {if_match!r}") from exc
 
+    @property
+    def clock_resolution(self) -> float:
+        """HTTP dates are whole seconds."""
+        return 1.0
+
     def now(self) -> float:
         """Return the time by the server's clock; see `Store.now`. Asks the server if it has not answered yet."""
         if self._clock.now() is None:

@@ -15,7 +15,8 @@ import orjson
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.layout import Layout
-from beam_s3box.manifests import Manifest, Manifests, plan_manifests, write_manifest
+from beam_s3box.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.publish import write_manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.streamer.events import BufferFile
@@ -84,7 +85,7 @@ class Listings:
         written = [
             write_manifest(self._uploader.store, layout, plan)
             for scope, files in scopes.items()
-            for plan in plan_manifests(scope, "", listing["pane"], files, manifests.count)
+            for plan in plan_manifests(scope, "", listing["pane"], files, manifests.count, firing=listing["pane"])
         ]
         self._folder.drop(path)
         return written

@@ -34,7 +34,7 @@ class LeaveWindows(beam.PTransform):
 
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
         """Return the pairs."""
-        note = beam.ParDo(_NoteWindow(self._windows)).with_output_types(tuple[bytes, elements.element_type])
+        note = beam.ParDo(NoteWindow(self._windows)).with_output_types(tuple[bytes, elements.element_type])
         return elements | "NoteWindow" >> note | "WindowGlobally" >> window_each()
 
 
@@ -60,11 +60,32 @@ class ReturnToWindows(beam.PTransform):
         return pairs | "WindowAgain" >> again | "KeepOwnWindow" >> keep
 
 
-class _NoteWindow(beam.DoFn):
+class FireOnce(beam.PTransform):
+    """Keeps elements of bounded input, stamped with their window's end, in their windows, without the input's trigger.
+
+    One that fires more often, or that may finish, would list a window's shards in several manifests, or not at all.
+    """
+
+    def __init__(self, windows: Windows, windowing: Windowing) -> None:
+        super().__init__()
+        self._windows = windows
+        self._windowing = windowing
+
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
+        """Return the elements."""
+        element_type = elements.element_type
+        pairs = elements | "LeaveWindows" >> LeaveWindows(self._windows)
+        return pairs | "ReturnToWindows" >> ReturnToWindows(self._windows, self._windowing, element_type)
+
+
+class NoteWindow(beam.DoFn):
+    """Turns each element into `(encoded window, element)`."""
+
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
 
     def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[tuple[bytes, Any]]:
+        """Yield the pair."""
         yield self._windows.encode(window), element
 
 

@@ -18,7 +18,7 @@ from beam_s3box.lanes import by_lane, lane_of
 from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, codec_threads
+from beam_s3box.transforms.runtime import BeamCounts, claim_once, codec_threads
 
 _T = TypeVar("_T")
 
@@ -43,9 +43,8 @@ class EncodeSegments(beam.DoFn):
         self._plan = plan
 
     def setup(self) -> None:
-        """Check that the run may write, and prepare what lives as long as the worker."""
-        if self._plan.check_run:
-            self._plan.claim.check(self._plan.store)
+        """Claim the run id before the first shard, and prepare what lives as long as the worker."""
+        claim_once(self._plan.store, self._plan.claim)
         self._router = Router(self._plan.naming, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 

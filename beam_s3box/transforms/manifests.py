@@ -1,38 +1,50 @@
-"""WriteManifests: when every shard of a firing is in the store, the lists that COPY loads."""
+"""WriteManifests: when every shard of a firing is in the store, the lists that COPY loads, and the run's commit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import apache_beam as beam
+from apache_beam.coders import StrUtf8Coder, TupleCoder, VarIntCoder
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.manifests import Manifest, ManifestPlan, Manifests, plan_manifests, rewrite_manifest, write_manifest
+from beam_s3box.manifests import Manifest, ManifestPlan, Manifests, join_plans, plan_manifests, split_plan
+from beam_s3box.publish import Lineage, Publisher
 from beam_s3box.shards import ShardFile
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
+from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.transforms.windows import Windows
 
-_KEYED = tuple[tuple[str, str], ShardFile]
+Names: TypeAlias = tuple[str, str]
+"""Domain and namespace; both empty for the whole run."""
+
+_KEYED = tuple[Names, ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
-_GROUPED = tuple[tuple[str, str, int], list[ManifestPlan]]
-_CARRIED = tuple[tuple[str, str], tuple[bytes, ManifestPlan]]
+_FIRED = tuple[Names, list[ManifestPlan]]
+_CARRIED = tuple[Names, tuple[bytes, list[ManifestPlan]]]
 _GLOBAL = GlobalWindow()
 _WHOLE_RUN = ("", "")  # no stream has empty names
+
+_LINEAGE = ReadModifyWriteStateSpec("lineage", TupleCoder((VarIntCoder(), StrUtf8Coder(), StrUtf8Coder())))
+_LINEAGE_STATE = beam.DoFn.StateParam(_LINEAGE)
 
 
 class WriteManifests(beam.PTransform):
     """Writes the manifests of each firing of each window, per stream or per run.
 
-    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store; the second one
-    makes a retry write the same list again. In bounded runs manifests are create-only. In unbounded ones the second
-    keeps the firings of a stream in order and waits for no trigger; where a runner goes back to a checkpoint, what
-    it had written of later firings is replaced or withdrawn.
+    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store. Work that a
+    runner does again replaces and withdraws what it wrote before; outdated work replaces nothing. The manifests of a
+    bounded run come out when the run's record says that they count. Those of an unbounded run count as soon as they are
+    written; the firings of a stream are numbered in state, so that one that is done again meets the first, whatever its
+    window.
 
     *Windows*: manifests of their own for each; a firing without shards has none.
     """
@@ -43,129 +55,159 @@ class WriteManifests(beam.PTransform):
         self._manifests = manifests
 
     def expand(self, files: beam.PCollection) -> beam.PCollection:
-        """Return the manifests written."""
-        plan_them = beam.ParDo(_PlanManifests(self._manifests.count, self._plan.windows))
-        planned = (
+        """Return the manifests that count."""
+        grouped = (
             files
             | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
-            | "PlanManifests" >> plan_them.with_output_types(_PLANNED)
         )
-        fix = _FixFirings(self._plan.windows) if self._plan.unbounded else beam.GroupByKey()
-        fixed = planned | "FixPlans" >> fix
-        write = beam.ParDo(_WriteManifest(self._plan, self._manifests.count)).with_output_types(Manifest)
-        return fixed | "WriteManifest" >> write
+        write = self._write_firings if self._plan.unbounded else self._write_and_finish
+        return write(grouped, files.windowing)
+
+    def _write_firings(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
+        plan = self._plan
+        plan_firing = beam.ParDo(_PlanFiring(self._manifests.count, plan.windows)).with_output_types(_FIRED)
+        write = beam.ParDo(_WriteFirings(plan)).with_output_types(tuple[bytes, Manifest])
+        return (
+            grouped
+            | "PlanFiring" >> plan_firing
+            | "LeaveWindows" >> LeaveWindows(plan.windows)
+            | "KeyFirings" >> beam.ParDo(_KeyFirings()).with_output_types(_CARRIED)
+            | "WriteFirings" >> write
+            | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, Manifest)
+        )
+
+    def _write_and_finish(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
+        plan = self._plan
+        plan_them = beam.ParDo(_PlanManifests(self._manifests.count, plan.windows)).with_output_types(_PLANNED)
+        written = (
+            grouped
+            | "PlanManifests" >> plan_them
+            | "FixPlans" >> beam.GroupByKey()
+            | "WriteManifest" >> beam.ParDo(_WriteManifest(plan)).with_output_types(Manifest)
+        )
+        return written | "FinishRun" >> FinishRun(plan, windowing)
 
 
 class _KeyByScope(beam.DoFn):
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
 
-    def process(self, file: ShardFile) -> Iterator[tuple[tuple[str, str], ShardFile]]:
+    def process(self, file: ShardFile) -> Iterator[tuple[Names, ShardFile]]:
         file = ShardFile._make(file)  # a worker that has just decoded it holds a row of another class
         scope = self._manifests.scope(file)
         yield ((scope.domain, scope.namespace) if scope else _WHOLE_RUN), file
 
 
-class _PlanManifests(beam.DoFn):
+class _Plan(beam.DoFn):
     def __init__(self, count: int, windows: Windows) -> None:
         self._count = count
         self._windows = windows
 
+    def _plans(self, names: Names, files: Iterable[Any], window: Any, pane: int) -> list[ManifestPlan]:
+        stream = None if names == _WHOLE_RUN else Stream(*names)
+        return plan_manifests(stream, self._windows.name(window), pane, map(ShardFile._make, files), self._count)
+
+
+class _PlanManifests(_Plan):
     def process(
-        self,
-        element: tuple[tuple[str, str], Iterable[ShardFile]],
-        window: Any = beam.DoFn.WindowParam,
-        pane: Any = beam.DoFn.PaneInfoParam,
+        self, element: tuple[Names, Iterable[ShardFile]], window: Any = beam.DoFn.WindowParam
     ) -> Iterator[tuple[tuple[str, str, int], ManifestPlan]]:
         names, files = element
-        stream = None if names == _WHOLE_RUN else Stream(*names)
-        shards = map(ShardFile._make, files)
-        for plan in plan_manifests(stream, self._windows.name(window), pane.index, shards, self._count):
-            yield (*names, plan.number), plan
+        for plan in self._plans(names, files, window, 0):
+            for piece in split_plan(plan):
+                yield (*names, plan.number), piece
 
 
-class _FixFirings(beam.PTransform):
-    """Makes the plans of every firing stable, apart from those of all others, and keeps those of a stream in order."""
-
-    def __init__(self, windows: Windows) -> None:
-        super().__init__()
-        self._windows = windows
-
-    def expand(self, planned: beam.PCollection) -> beam.PCollection:
-        """Return them as if grouped by name."""
-        order = beam.ParDo(_InOrder(self._windows)).with_output_types(tuple[bytes, _GROUPED])
-        return (
-            planned
-            | "LeaveWindows" >> LeaveWindows(self._windows)
-            | "KeyByScope" >> beam.ParDo(_ByScope()).with_output_types(_CARRIED)
-            | "GroupFirings" >> beam.GroupByKey()
-            | "InOrder" >> order
-            | "ReturnToWindows" >> ReturnToWindows(self._windows, planned.windowing, _GROUPED)
-        )
-
-
-class _ByScope(beam.DoFn):
+class _PlanFiring(_Plan):
     def process(
-        self, element: tuple[bytes, tuple[tuple[str, str, int], ManifestPlan]]
-    ) -> Iterator[tuple[tuple[str, str], tuple[bytes, ManifestPlan]]]:
-        window, ((domain, namespace, _), plan) = element
-        yield (domain, namespace), (window, plan)
+        self,
+        element: tuple[Names, Iterable[ShardFile]],
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[tuple[Names, list[ManifestPlan]]]:
+        names, files = element
+        plans = self._plans(names, files, window, pane.index)
+        if plans:  # runners fire empty panes, too
+            yield names, plans
 
 
-class _InOrder(beam.DoFn):
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
-
-    def process(self, element: tuple[tuple[str, str], Iterable[tuple[bytes, ManifestPlan]]]) -> Iterator[WindowedValue]:
-        names, carried = element
-        for window, plan in sorted(carried, key=_place):
-            # one name for all: what has the same name is written one behind the other
-            value = window, ((*names, 0), [plan])
-            yield WindowedValue(value, self._windows.decode(window).max_timestamp(), (_GLOBAL,))
-
-
-def _place(carried: tuple[bytes, ManifestPlan]) -> tuple[str, int, int]:
-    _, plan = carried
-    return plan.window, plan.pane, plan.number
+class _KeyFirings(beam.DoFn):
+    def process(
+        self, element: tuple[bytes, tuple[Names, list[ManifestPlan]]]
+    ) -> Iterator[tuple[Names, tuple[bytes, list[ManifestPlan]]]]:
+        window, (names, plans) = element
+        yield names, (window, plans)
 
 
 class _WriteManifest(beam.DoFn):
-    """Writes manifests, several at a time, those of one name in order; a bundle ends when all of them are there."""
+    """Writes the manifests of a bounded run, several at a time; a bundle ends when all of them are there, or none."""
 
-    def __init__(self, plan: WritePlan, count: int) -> None:
+    def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
-        self._count = count
 
     def setup(self) -> None:
-        self._claimed = False
         self._counts = BeamCounts()
         self._threads = upload_threads(self._plan.upload_concurrency)
 
     def start_bundle(self) -> None:
-        self._named: dict[Any, list[tuple[ManifestPlan, Any]]] = {}
+        self._publisher = Publisher.begin(self._plan.store, self._plan.claim)
+        self._plans: list[tuple[ManifestPlan, Any]] = []
 
     def process(
         self, element: tuple[tuple[str, str, int], Iterable[ManifestPlan]], window: Any = beam.DoFn.WindowParam
     ) -> None:
-        if not self._claimed:
-            self._plan.claim.take(self._plan.store, may_replace=self._plan.unbounded)
-            self._claimed = True
-        name, plans = element
-        self._named.setdefault(name, []).extend((plan, window) for plan in plans)
+        self._plans.append((join_plans(element[1]), window))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        for future in [self._threads.submit(self._write_all, named) for named in self._named.values()]:
-            for manifest, window in future.result():
-                self._counts.count(metrics.MANIFESTS)
-                self._counts.count(metrics.RECORDS_LISTED, manifest.records)
-                yield WindowedValue(manifest, window.max_timestamp(), (window,))
+        for manifest, (_, window) in zip(self._write_all(), self._plans, strict=True):
+            _count(self._counts, manifest)
+            yield WindowedValue(manifest, window.max_timestamp(), (window,))
 
-    def _write_all(self, named: list[tuple[ManifestPlan, Any]]) -> list[tuple[Manifest, Any]]:
-        return [(self._write(plan), window) for plan, window in named]
+    def _write_all(self) -> list[Manifest]:
+        return self._publisher.write_all([plan for plan, _ in self._plans], self._threads)
 
-    def _write(self, plan: ManifestPlan) -> Manifest:
-        store, layout = self._plan.store, self._plan.layout
-        if self._plan.unbounded:
-            return rewrite_manifest(store, layout, plan, self._count)
-        return write_manifest(store, layout, plan)
+
+class _WriteFirings(beam.DoFn):
+    """Numbers the firings of each stream or run, and writes their manifests: streams at a time, each in order."""
+
+    def __init__(self, plan: WritePlan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        self._counts = BeamCounts()
+        self._threads = upload_threads(self._plan.upload_concurrency)
+
+    def start_bundle(self) -> None:
+        self._publisher = Publisher.begin(self._plan.store, self._plan.claim)
+        self._firings: dict[Names, list[tuple[bytes, list[ManifestPlan], Lineage]]] = {}
+
+    def process(
+        self,
+        element: tuple[Names, tuple[bytes, list[ManifestPlan]]],
+        lineage: Any = _LINEAGE_STATE,
+    ) -> None:
+        names, (window, plans) = element
+        before = Lineage(*(lineage.read() or ()))
+        numbered = [ManifestPlan._make(plan)._replace(firing=before.firings) for plan in plans]
+        lineage.write(tuple(before.after(self._publisher.key(numbered[0]), numbered[0])))
+        self._firings.setdefault(names, []).append((window, numbered, before))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for future in [self._threads.submit(self._write_all, firings) for firings in self._firings.values()]:
+            for window, manifest in future.result():
+                _count(self._counts, manifest)
+                last = self._plan.windows.decode(window).max_timestamp()
+                yield WindowedValue((window, manifest), last, (_GLOBAL,))
+
+    def _write_all(self, firings: list[tuple[bytes, list[ManifestPlan], Lineage]]) -> list[tuple[bytes, Manifest]]:
+        return [
+            (window, manifest)
+            for window, plans, before in firings
+            for manifest in self._publisher.write_firing(plans, before)
+        ]
+
+
+def _count(counts: BeamCounts, manifest: Manifest) -> None:
+    counts.count(metrics.MANIFESTS)
+    counts.count(metrics.RECORDS_LISTED, manifest.records)

@@ -14,7 +14,6 @@ class WritePlan(RunPlan):
     """Settings of one write; pickled into every step.
 
     Attributes:
-      check_run: whether workers ask first that no other execution finished under the run id.
       windows: of the write.
       lanes: keys that the records of one stream are spread over.
       seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
@@ -22,7 +21,6 @@ class WritePlan(RunPlan):
         of a firing again.
     """
 
-    check_run: bool
     windows: Windows
     lanes: int = 1
     seal_from: float = HALF

@@ -9,7 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
 
+from beam_s3box.claims import RunClaim
 from beam_s3box.metrics import NAMESPACE, PROGRESS
+from beam_s3box.stores import Store
+
+_CLAIMED: set[tuple[str, RunClaim]] = set()
+"""Run ids that this process has claimed, each with the root of its store."""
 
 
 @functools.cache
@@ -22,6 +27,13 @@ def codec_threads() -> ThreadPoolExecutor:
 def upload_threads(concurrency: int) -> ThreadPoolExecutor:
     """Return this process's threads for requests to the store: shared by all steps, as starting a thread waits."""
     return ThreadPoolExecutor(concurrency, "beam_s3box-upload")
+
+
+def claim_once(store: Store, claim: RunClaim) -> None:
+    """Claim the run id, once in this process; raises as `RunClaim.take` does."""
+    if (store.root, claim) not in _CLAIMED:
+        claim.take(store)
+        _CLAIMED.add((store.root, claim))
 
 
 class BeamCounts:

@@ -61,8 +61,11 @@ class WindowingChoice:
         windowing = self._resolved(records)
         _check_windows(windowing)
         _check_accumulation(windowing)
-        if not records.is_bounded:
-            _check_unbounded(windowing)
+        if records.is_bounded:
+            # the end of the input fires every window once: local runners fail on triggers of processing time, and of a
+            # trigger that fires more often every manifest would be one of several
+            return Windowing(windowing.windowfn, timestamp_combiner=windowing.timestamp_combiner)
+        _check_unbounded(windowing)
         return _discarding(windowing)
 
     def changes(self) -> bool:
@@ -75,9 +78,6 @@ class WindowingChoice:
         if not self.changes():
             return records.windowing
         windowfn = self._windowing if self._windowing is not None else records.windowing.windowfn
-        if records.is_bounded:
-            # the end of the input fires every window once, and local runners fail on triggers of processing time
-            return Windowing(windowfn)
         lateness = self._kept()
         trigger = AfterWatermark(
             early=AfterProcessingTime(self._early_every) if self._early_every else None,

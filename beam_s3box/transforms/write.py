@@ -40,10 +40,11 @@ from beam_s3box.transforms.arguments import (
     named_by,
 )
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
-from beam_s3box.transforms.carry import ReturnToWindows
+from beam_s3box.transforms.carry import FireOnce, ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
 from beam_s3box.transforms.engines import make_safe
+from beam_s3box.transforms.finish import FinishRunOfShards
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
@@ -195,8 +196,12 @@ class WriteToS3Box(beam.PTransform):
             SHARDS, DEAD_LETTERS, main="rests"
         )
         whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
+        rests = encoded["rests"]
+        if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
+            whole = whole | "FireShardsOnce" >> FireOnce(plan.windows, windowing)
+            rests = rests | "FireRestsOnce" >> FireOnce(plan.windows, windowing)
         pack = self._pack_by_state if is_stateful else self._pack_by_group
-        shards = (whole, pack(encoded["rests"], plan, windowing)) | "ShardFiles" >> beam.Flatten()
+        shards = (whole, pack(rests, plan, windowing)) | "ShardFiles" >> beam.Flatten()
         letters = beam.ParDo(WriteDeadLetters(plan)).with_output_types(DeadLetter)
         return WriteToS3BoxResult(
             shards=shards,
@@ -266,8 +271,7 @@ class WriteToS3Box(beam.PTransform):
             naming=self._naming,
             rules=self._rules,
             limits_of=self._limits_of,
-            claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS)),
-            check_run=self._given_run_id is not None,
+            claim=self._claimed(layout, bounded=bounded),
             fail_on_bad_record=self._fail_on_bad_record,
             upload_concurrency=self._upload_concurrency,
             windows=Windows(windowing.windowfn),
@@ -276,13 +280,20 @@ class WriteToS3Box(beam.PTransform):
             unbounded=not bounded,
         )
 
+    def _claimed(self, layout: Layout, *, bounded: bool) -> RunClaim:
+        named = self._given_run_id is not None
+        self.claim = RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), bounded=bounded, named=named)
+        return self.claim
+
     def _seal_from(self, pipeline: beam.Pipeline) -> float:
         return 0.0 if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline)) else HALF
 
     def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
-        if self._manifests is None:
+        if self._manifests is not None:
+            return shards | "WriteManifests" >> WriteManifests(plan, self._manifests)
+        if plan.unbounded:
             return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
-        return shards | "WriteManifests" >> WriteManifests(plan, self._manifests)
+        return shards | "FinishRun" >> FinishRunOfShards(plan)
 
 
 class _Drop(beam.DoFn):

@@ -107,7 +107,7 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
     assert pack(store.root, *NAMING, "--run_id=once", stdin=RECORDS).code == 0
     ended = pack(store.root, *NAMING, "--run_id=once", stdin=RECORDS)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith(f"error: --run_id='once' already wrote manifests below {store.root}")
+    assert ended.err.startswith(f"error: --run_id='once' already finished a run below {store.root}")
 
 
 @pytest.mark.parametrize(

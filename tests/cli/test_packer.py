@@ -22,6 +22,7 @@ from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, PackPlan
 from beam_s3box.records import record_rules
 from beam_s3box.routing import StreamNaming
+from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore
 from tests.readback import read_back
@@ -171,16 +172,17 @@ def test_a_run_id_is_used_once() -> None:
         packer.pack(lines(10))
         packer.finish()
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
-        packer.pack(lines(11))
-        with pytest.raises(RunExistsError, match="run_id='run' already wrote"):
-            packer.finish()
+        with pytest.raises(RunExistsError, match="run_id='run' already finished a run"):
+            packer.pack(lines(11))
 
 
-def test_nothing_packed_writes_nothing() -> None:
+def test_nothing_packed_is_a_finished_run_of_nothing() -> None:
     store = memory()
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
         assert packer.finish() == (0, [], [], 0)
-    assert list(store.list()) == []
+    [info] = store.list()
+    record = RunRecord.parse(info.key, store.get(info.key))
+    assert (record.state, record.shards, record.manifests) == ("finished", 0, ())
 
 
 @pytest.mark.parametrize(("manifests", "expected"), [(Manifests("run", 2), 2), (Manifests("stream", 2), 6)])
@@ -192,11 +194,13 @@ def test_manifests_by_scope_and_number(manifests: Manifests, expected: int) -> N
     assert len(read_back(store).all_records()) == 100
 
 
-def test_without_manifests_nothing_is_claimed() -> None:
+def test_without_manifests_a_run_is_claimed_and_finished_too() -> None:
     store = memory()
     plan = dataclasses.replace(plan_for(store), manifests=None, format=JSON_ARRAY)
     with LinePacker(plan, MemoryMetrics()) as packer:
         packer.pack(lines(10))
         packed = packer.finish()
     assert (len(packed.shards), packed.manifests) == (3, [])
-    assert list(store.list("runs/")) == []
+    [info] = store.list("runs/")
+    record = RunRecord.parse(info.key, store.get(info.key))
+    assert (record.state, record.shards, record.size.records) == ("finished", 3, 10)

@@ -18,6 +18,7 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindow, Timestampe
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box import WriteToS3Box
+from beam_s3box.manifests import Manifest
 from beam_s3box.metrics import PROGRESS
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
@@ -102,21 +103,30 @@ class Written(NamedTuple):
         return [orjson.loads(line)["i"] for line in strict_gunzip(self.store.get(file.key)).splitlines()]
 
     def listed(self) -> dict[str, list[int]]:
-        """Return the ids that each manifest lists; manifests by the end of their keys: window, pane, number."""
+        """Return the ids that each manifest lists; manifests by stream, window, pane and number."""
         root = self.store.root + "/"
         texts = {
             key: [strict_gunzip(self.store.get(url.removeprefix(root))) for url in urls]
             for key, urls in self.found.manifests.items()
         }
         return {
-            key.split("/", 2)[2]: sorted(orjson.loads(line)["i"] for text in bodies for line in text.splitlines())
-            for key, bodies in texts.items()
+            self.name(item.value): sorted(
+                orjson.loads(line)["i"] for text in texts.pop(item.value.key) for line in text.splitlines()
+            )
+            for item in self.manifests
         }
+
+    @staticmethod
+    def name(manifest: Manifest) -> str:
+        """Return stream, window, pane of a manifest, and its number in the firing."""
+        number = manifest.key.rpartition("-")[2]
+        names = () if manifest.domain is None else (manifest.domain, manifest.namespace)
+        return "/".join(filter(None, (*names, manifest.window, f"{manifest.pane}-{number}")))
 
     def panes(self) -> list[tuple[int, list[int]]]:
         """Return pane and ids of each manifest, in the order of their coming."""
         listed = self.listed()
-        return [(item.value.pane, listed[item.value.key.split("/", 2)[2]]) for item in self.manifests]
+        return [(item.value.pane, listed[self.name(item.value)]) for item in self.manifests]
 
     def all_ids(self) -> list[int]:
         """Return every listed id, as often as it is listed."""

@@ -36,23 +36,22 @@ def store() -> MemoryStore:
     return MemoryStore(new_token(12))
 
 
-def manifest(pane: int, number: int = 0, siblings: int = 1) -> str:
-    return f"{pane}-{number:05d}-of-{siblings:05d}.manifest"
+def manifest(pane: int, number: int = 0) -> str:
+    return f"{pane}-{number:05d}.manifest"
 
 
 def check_places(written: Written) -> None:
-    """Every shard and manifest stands in the window that its key names, at that window's last moment."""
+    """Shards and manifests are in the window that they name, at its last moment, and list shards of that window alone."""
     for item in (*written.shards, *written.manifests):
         assert item.timestamp == float(item.window.max_timestamp())
-        assert item.value.window in item.value.key
+    assert all(item.value.window in item.value.key for item in written.shards)
     names: collections.defaultdict[Any, set[str]] = collections.defaultdict(set)
     for item in (*written.shards, *written.manifests):
         names[item.window].add(item.value.window)
     assert all(len(name) == 1 for name in names.values())
     assert len({next(iter(name)) for name in names.values()}) == len(names)
-    for key, urls in written.found.manifests.items():
-        window = key.split("/")[-2]
-        assert all(f"/{window}/" in url for url in urls)
+    for item in written.manifests:
+        assert all(f"/{item.value.window}/" in url for url in written.found.manifests[item.value.key])
 
 
 # ---------------------------------------------------------------- the end of a window
@@ -229,7 +228,7 @@ def test_as_many_manifests_a_firing_as_asked(store: MemoryStore, count: int) -> 
     written = write(script, store, limits=EACH, early_every=5, manifests=Manifests(count=count))
     first = min(count, 3)
     assert sorted(written.listed()) == sorted(
-        [f"{FIRST}/{manifest(0, number, first)}" for number in range(first)] + [f"{FIRST}/{manifest(1)}"]
+        [f"{FIRST}/{manifest(0, number)}" for number in range(first)] + [f"{FIRST}/{manifest(1)}"]
     )
     assert written.all_ids() == [0, 1, 2, 3]
 
@@ -267,10 +266,7 @@ def test_sliding_windows_list_a_record_in_each_of_its_own(store: MemoryStore) ->
 
 def _by_start(written: Written) -> dict[tuple[float, int], list[int]]:
     listed = written.listed()
-    return {
-        (float(item.window.start), item.value.pane): listed[item.value.key.split("/", 2)[2]]
-        for item in written.manifests
-    }
+    return {(float(item.window.start), item.value.pane): listed[written.name(item.value)] for item in written.manifests}
 
 
 class ByParity(NonMergingWindowFn):

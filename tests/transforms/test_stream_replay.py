@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
@@ -15,6 +17,7 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.errors import RunExistsError, TransientStoreError
 from beam_s3box.layout import Layout
 from beam_s3box.metrics import PROGRESS
+from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
@@ -204,46 +207,81 @@ def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, 
 def test_another_run_of_the_same_id_is_refused_and_replaces_nothing(store: MemoryStore) -> None:
     write(script(), store, limits=LIMITS, run_id="nightly")
     before = {info.key: store.get(info.key) for info in store.list()}
-    with pytest.raises(RunExistsError, match=r"run_id='nightly' already wrote manifests"):
+    with pytest.raises(RunExistsError, match=r"run_id='nightly' already names a run without an end"):
         write(Script().add(99, at=1).watermark(60), store, run_id="nightly")
     assert {info.key: store.get(info.key) for info in store.list()} == before
-
-
-class _Rival:
-    """Another run of the same id, which claims it at one of this one's calls for limits."""
-
-    calls = 0
-    at = 0
-    store: MemoryStore
-
-    def __call__(self, stream: Stream) -> StreamLimits:
-        _Rival.calls += 1
-        if _Rival.calls == _Rival.at:
-            RunClaim(Layout("nightly"), "theirs").take(_Rival.store)
-        return StreamLimits()
-
-
-def test_another_run_that_is_first_to_claim_the_id_wins(store: MemoryStore) -> None:
-    """Both had begun by then, and asked in vain; one that may replace manifests must not replace the other's."""
-    _Rival.calls = _Rival.at = 0
-    write(Script().add(0, at=1).watermark(60), MemoryStore(new_token(12)), limits=_Rival(), run_id="nightly")
-    _Rival.calls, _Rival.at, _Rival.store = 0, _Rival.calls, store
-    with pytest.raises(RunExistsError, match=r"run_id='nightly' already wrote manifests"):
-        write(Script().add(0, at=1).watermark(60), store, limits=_Rival(), run_id="nightly")
-    assert store_keys(store, "manifests/") == []
-    assert len(store_keys(store, "data/")) == 1
 
 
 def store_keys(store: MemoryStore, prefix: str) -> list[str]:
     return [info.key for info in store.list(prefix)]
 
 
-def test_a_bounded_run_replaces_nothing_when_it_is_done_again(store: MemoryStore) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("per", ["stream", "run"])
+@pytest.mark.parametrize("records", [1, 3, 5, 20])
+def test_a_bounded_run_that_is_done_again_lists_each_record_once(
+    store: MemoryStore, per: Any, count: int, records: int
+) -> None:
+    """As Flink in batch, Spark and a template that is started twice do it: same claim, other shards."""
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
-    records = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(5)])
-    records | WriteToS3Box(store, domain_field="d", namespace_field="n", run_id="again")
-    pipeline.run().wait_until_finish()
-    before = {info.key: store.get(info.key) for info in store.list("manifests/")}
-    with pytest.raises(Exception, match=r"is there with other shards: run_id='again'"):
-        pipeline.run()
-    assert {info.key: store.get(info.key) for info in store.list("manifests/")} == before
+    rows = pipeline | beam.Create([{"d": f"d{i % 2}", "n": "x", "i": i} for i in range(14)])
+    rows | WriteToS3Box(
+        store, domain_field="d", namespace_field="n", run_id="again", limits=ChangingLimits(),
+        manifests=Manifests(per=per, count=count),
+    )  # fmt: skip
+    for ChangingLimits.records in (3, records):
+        pipeline.run().wait_until_finish()
+        record = RunRecord.parse("", store.get("runs/again.json"))
+        assert (record.state, record.size.records) == ("finished", 14)
+        assert {row.key: row.sha256 for row in record.manifests} == {
+            info.key: hashlib.sha256(store.get(info.key)).hexdigest() for info in store.list("manifests/")
+        }
+        check_once(read_back(store), len(read_back(store).unlisted))
+
+
+def test_bounded_input_with_a_trigger_of_its_own_lists_each_record_once(store: MemoryStore) -> None:
+    """Several firings of one window would share their keys, and records that are equal their shards."""
+    once = AfterCount(1)
+    for number, trigger in enumerate((Repeatedly(once), once)):
+        with beam.Pipeline(options=PipelineOptions(["--runner=BundleBasedDirectRunner"])) as pipeline:
+            equal = [TimestampedValue({"d": "a", "n": "x"}, 1)] * 3
+            parts = [pipeline | f"Part{part}" >> beam.Create(equal) for part in range(4)]
+            windowed = (
+                parts
+                | beam.Flatten()
+                | beam.WindowInto(FixedWindows(60), trigger=trigger, accumulation_mode=AccumulationMode.DISCARDING)
+            )
+            windowed | WriteToS3Box(store, domain_field="d", namespace_field="n", rests="pack", run_id=f"r{number}")
+        record = RunRecord.parse("", store.get(f"runs/r{number}.json"))
+        assert (record.size.records, len(record.manifests)) == (12, 1)
+
+
+@pytest.mark.parametrize("runs", [("one", "two"), ("same", "same")])
+def test_equal_records_of_two_writes_are_in_two_shards(store: MemoryStore, runs: tuple[str, str]) -> None:
+    """Without manifests nothing but the keys keeps them apart."""
+    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+        rows = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(3)])
+        for label, run_id in zip("ab", runs, strict=True):
+            # the second of one run id takes the first one's over, which has not finished, or is refused
+            write = WriteToS3Box(
+                store, domain_field="d", namespace_field="n", run_id=f"{run_id}-{label}", manifests=None, rests="pack"
+            )
+            rows | label >> write
+    found = read_back(store)
+    assert len(found.shards) == 2
+
+
+def test_a_run_that_another_execution_took_over_can_not_finish(store: MemoryStore) -> None:
+    """The last one that begins a bounded run under an id is the one that counts."""
+    theirs = RunClaim(Layout("nightly"), "theirs")
+
+    class TakeOver(beam.DoFn):
+        def process(self, row: Any) -> Any:
+            RunClaim(Layout("nightly"), "theirs").take(store)
+            yield row
+
+    with pytest.raises(Exception, match=r"run_id='nightly'.*another execution took it over"):
+        with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+            rows = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(3)]) | beam.ParDo(TakeOver())
+            rows | WriteToS3Box(store, domain_field="d", namespace_field="n", run_id="nightly")
+    assert theirs.check_held(store).state == "running"

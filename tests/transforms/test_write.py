@@ -302,8 +302,8 @@ def test_manifests_per_run(store: MemoryStore) -> None:
     write(store, records(100), manifests=Manifests(per="run", count=2), limits=StreamLimits(records=10), run_id="r1")
     found = read_back(store)
     assert sorted(found.manifests) == [
-        "manifests/r1/0-00000-of-00002.manifest",
-        "manifests/r1/0-00001-of-00002.manifest",
+        "manifests/r1/00000.manifest",
+        "manifests/r1/00001.manifest",
     ]
     assert len(found.all_records()) == 100
 
@@ -324,10 +324,10 @@ def test_json_arrays(store: MemoryStore) -> None:
     assert not list(store.list("manifests/"))
 
 
-def test_a_run_id_that_wrote_manifests_is_refused_before_any_work(store: MemoryStore) -> None:
+def test_a_run_id_that_finished_is_refused_before_any_work(store: MemoryStore) -> None:
     write(store, records(10), run_id="nightly")
     before = sorted(info.key for info in store.list())
-    with pytest.raises(Exception, match=r"run_id='nightly' already wrote manifests"):
+    with pytest.raises(Exception, match=r"run_id='nightly' already finished a run"):
         write(store, records(20), run_id="nightly")
     assert sorted(info.key for info in store.list()) == before
     write(store, records(10), run_id="nightly-2")

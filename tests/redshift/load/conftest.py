@@ -14,7 +14,8 @@ import orjson
 import pytest
 
 from beam_s3box.layout import Layout
-from beam_s3box.manifests import Manifest, plan_manifests, write_manifest
+from beam_s3box.manifests import Manifest, plan_manifests
+from beam_s3box.publish import write_manifest
 from beam_s3box.redshift.connections import RedshiftConnection
 from beam_s3box.redshift.data_api import DataApi
 from beam_s3box.redshift.loader import RedshiftLoader

@@ -9,7 +9,8 @@ import pytest
 
 from beam_s3box.errors import ConfigurationError, LoadError, ObjectNotFoundError
 from beam_s3box.layout import Layout
-from beam_s3box.manifests import plan_manifests, write_manifest
+from beam_s3box.manifests import plan_manifests
+from beam_s3box.publish import write_manifest
 from beam_s3box.redshift.sources import StoreReader, parse_manifest, read_manifests
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile

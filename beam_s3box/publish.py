@@ -1,0 +1,251 @@
+"""Writes manifests so that work done again replaces what it wrote before, and outdated work replaces nothing.
+
+A manifest is written create-only. One that is there with another list was written before a runner went back: it is
+replaced, and what its firing makes void is withdrawn, each under the ETag that was read. A worker whose own work began
+before the other manifest was written may be the outdated one: it replaces nothing and fails, and a runner does its work
+again. ARCHITECTURE.md has the whole protocol.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import Final, NamedTuple
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.errors import (
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    OutdatedWorkError,
+    RunExistsError,
+    StoreError,
+)
+from beam_s3box.layout import Layout
+from beam_s3box.manifests import Manifest, ManifestPlan, render_manifest
+from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.uploads import put_once
+
+_CONTENT_TYPE: Final = "application/json"
+_NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
+_SLOW_SECONDS: Final = 5.0
+"""Work that took longer may have been given to another worker meanwhile, so it looks whether that has gone on."""
+
+
+class Lineage(NamedTuple):
+    """The firings of a stream or run so far, as a runner's state keeps them: it goes back when the runner does.
+
+    Attributes:
+      firings: how many there were.
+      key, sha256: of the first manifest of the last firing; "" before the first.
+    """
+
+    firings: int = 0
+    key: str = ""
+    sha256: str = ""
+
+    def after(self, key: str, plan: ManifestPlan) -> Lineage:
+        """Return the lineage with one more firing, whose first manifest is this plan's, under this key."""
+        return Lineage(self.firings + 1, key, hashlib.sha256(render_manifest(plan.files)).hexdigest())
+
+
+@dataclasses.dataclass(frozen=True)
+class Publisher:
+    """Writes the manifests of one bundle of work. Safe from many threads, one firing on one of them.
+
+    Attributes:
+      store: where to.
+      claim: of this execution.
+      began: when the bundle began, by the store's clock.
+    """
+
+    store: Store
+    claim: RunClaim
+    began: float
+
+    @classmethod
+    def begin(cls, store: Store, claim: RunClaim) -> Publisher:
+        """Return the publisher of a bundle that begins now."""
+        return cls(store, claim, store.now())
+
+    def key(self, plan: ManifestPlan) -> str:
+        """Return the key of a manifest."""
+        return self.claim.layout.manifest(plan.stream, plan.window, plan.number, plan.firing)
+
+    def write(self, plan: ManifestPlan) -> Manifest:
+        """Write one manifest and return its description.
+
+        Raises:
+          OutdatedWorkError: another worker wrote it since this work began.
+          RunExistsError: another execution has taken the run over.
+          AccessError: the right to list or to delete is missing, which is needed after a runner went back.
+          StoreError: the store refused or failed, after its retries.
+        """
+        key, body = self.key(plan), render_manifest(plan.files)
+        sha256 = hashlib.sha256(body).hexdigest()
+        while not self._write_once(plan, key, body, sha256):
+            pass
+        return _described(self.store, key, sha256, plan)
+
+    def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
+        """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
+
+        A failure removes those that this call wrote: a runner writes them again with the bundle, and a run that fails
+        for good leaves none behind where one bundle has all of them.
+
+        Raises:
+          As `write` does.
+        """
+        writing = [threads.submit(self.write, plan) for plan in plans]
+        concurrent.futures.wait(writing)
+        failed = next((future.exception() for future in writing if future.exception()), None)
+        if failed is None:
+            return [future.result() for future in writing]
+        try:
+            self.retract(future.result() for future in writing if not future.exception())
+        except StoreError as exc:
+            failed.add_note(f"manifests that were written before could not be removed: {exc}")
+        raise failed
+
+    def write_firing(self, plans: Sequence[ManifestPlan], before: Lineage) -> list[Manifest]:
+        """Write the manifests of one firing of an unbounded run, in order, and return their descriptions.
+
+        Args:
+          plans: of the firing.
+          before: the firings of the same stream or run before this one. They must be written by now.
+
+        Raises:
+          As `write` does.
+        """
+        manifests = [self.write(plan) for plan in plans]
+        if self.store.now() - self.began > _SLOW_SECONDS:
+            self._check_lineage(before, manifests)
+        return manifests
+
+    def retract(self, manifests: Iterable[Manifest]) -> None:
+        """Remove manifests that this bundle wrote, and that nobody has replaced since: the bundle has failed."""
+        for manifest in manifests:
+            info = self._stat(manifest.key)
+            if info is not None and self._is(info, manifest.sha256):
+                with contextlib.suppress(ObjectChangedError):  # it is another worker's by now
+                    self.store.delete(info.key, if_match=info.etag)
+
+    def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool:
+        """Return whether the manifest is written; False to look again."""
+        try:
+            put_once(self.store, key, body, sha256, _CONTENT_TYPE)
+            return True
+        except ObjectExistsError:
+            pass
+        self.claim.check_held(self.store)
+        info = self._stat(key)
+        if info is None:
+            return False  # withdrawn since
+        self._check_older(info)
+        # before the replacement, so that a worker that ends in between finds the conflict again
+        self._withdraw(plan)
+        try:
+            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
+        except ObjectChangedError:
+            return False  # by another worker: who is outdated, the times say
+        return True
+
+    def _withdraw(self, plan: ManifestPlan) -> None:
+        """Remove what a firing that is written again makes void: later firings, and parts that it no longer has."""
+        folder = self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+        for info in list(self.store.list(folder)):
+            # below the folder of the global window are those of other windows, too
+            name = _NAME.fullmatch(info.key.removeprefix(folder))
+            if name is not None and _is_void(name, plan):
+                self._check_older(info)
+                self._delete(info)
+
+    def _check_lineage(self, before: Lineage, manifests: Sequence[Manifest]) -> None:
+        """Raise OutdatedWorkError if this firing or the one before was written again since this work began."""
+        written = [(manifest.key, manifest.sha256) for manifest in manifests]
+        for key, sha256 in [(before.key, before.sha256)] * bool(before.firings) + written:
+            info = self._stat(key)
+            if info is None or not self._is(info, sha256):
+                self.retract(manifests)
+                raise OutdatedWorkError(
+                    f"{self.store.url(key)} was written again, or withdrawn, by other work of this run since this "
+                    "worker's began: what this one wrote is withdrawn; the runner does it again"
+                )
+
+    def _check_older(self, info: ObjectInfo) -> None:
+        if info.modified + self.store.clock_resolution >= self.began:
+            raise OutdatedWorkError(
+                f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
+                f"worker's began at {self.began:.3f}: it may be outdated and replaces nothing; the runner does it again"
+            )
+
+    def _delete(self, info: ObjectInfo) -> None:
+        try:
+            self.store.delete(info.key, if_match=info.etag)
+        except ObjectChangedError as exc:
+            raise OutdatedWorkError(
+                f"{self.store.url(info.key)} was written again by other work of this run: this worker's may be outdated"
+            ) from exc
+
+    def _stat(self, key: str) -> ObjectInfo | None:
+        try:
+            return self.store.stat(key)
+        except ObjectNotFoundError:
+            return None
+
+    def _is(self, info: ObjectInfo, sha256: str) -> bool:
+        if info.sha256 is not None:
+            return info.sha256 == sha256
+        # some servers keep no metadata, and so no checksum of ours
+        try:
+            return hashlib.sha256(self.store.get(info.key)).hexdigest() == sha256
+        except ObjectNotFoundError:
+            return False
+
+
+def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
+    """Write one manifest, create-only, and return its description.
+
+    Raises:
+      RunExistsError: another list is there: an earlier run of the same id wrote it.
+      StoreError: the store refused or failed, after its retries.
+    """
+    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), render_manifest(plan.files)
+    sha256 = hashlib.sha256(body).hexdigest()
+    try:
+        put_once(store, key, body, sha256, _CONTENT_TYPE)
+    except ObjectExistsError as exc:
+        raise RunExistsError(
+            f"{store.url(key)} exists and lists other shards: run_id={layout.run_id!r} already wrote manifests; use a "
+            "new run_id"
+        ) from exc
+    return _described(store, key, sha256, plan)
+
+
+def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:
+    number = int(name["number"])
+    if plan.firing is None or name["firing"] is None:
+        return plan.firing is None and name["firing"] is None and number >= plan.siblings
+    firing = int(name["firing"])
+    return firing > plan.firing or (firing == plan.firing and number >= plan.siblings)
+
+
+def _described(store: Store, key: str, sha256: str, plan: ManifestPlan) -> Manifest:
+    return Manifest(
+        domain=plan.stream.domain if plan.stream else None,
+        namespace=plan.stream.namespace if plan.stream else None,
+        window=plan.window,
+        pane=plan.pane,
+        url=store.url(key),
+        key=key,
+        shards=len(plan.files),
+        records=sum(file.records for file in plan.files),
+        raw_bytes=sum(file.raw_bytes for file in plan.files),
+        object_bytes=sum(file.object_bytes for file in plan.files),
+        sha256=sha256,
+    )

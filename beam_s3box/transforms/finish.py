@@ -1,0 +1,129 @@
+"""FinishRun: the commit of a bounded run, when everything it lists is in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import apache_beam as beam
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_s3box.manifests import Manifest
+from beam_s3box.shards import NOTHING, ShardFile, Size
+from beam_s3box.transforms.carry import NoteWindow, ReturnToWindows
+from beam_s3box.transforms.plan import WritePlan
+
+_Carried: TypeAlias = tuple[bytes, Manifest]
+_SEED: _Carried = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
+"""Stands in for the manifests of a run that has none, so that it is finished too."""
+
+_ROWS = tuple[str, tuple[bytes, Manifest]]
+_TOTALS = tuple[str, tuple[int, int, int, int]]
+_ALL = ""
+_GLOBAL = GlobalWindow()
+
+
+class FinishRun(beam.PTransform):
+    """Takes the manifests of a bounded run, writes its record when all of them are there, and then passes them on.
+
+    *Guarantees*: what comes out counts: the record lists it, with its digests.
+
+    *Windows*: the input's.
+    """
+
+    def __init__(self, plan: WritePlan, windowing: Windowing) -> None:
+        super().__init__()
+        self._plan = plan
+        self._windowing = windowing
+
+    def expand(self, manifests: beam.PCollection) -> beam.PCollection:
+        """Return the manifests, in their windows."""
+        windows = self._plan.windows
+        carried = (
+            manifests
+            | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Manifest])
+            | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
+        )
+        seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
+        finish = beam.ParDo(_FinishWithManifests(self._plan)).with_output_types(tuple[bytes, Manifest])
+        return (
+            (carried, seed)
+            | "AllManifests" >> beam.Flatten()
+            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
+            | "Gather" >> beam.GroupByKey()
+            | "Finish" >> finish
+            | "ReturnToWindows" >> ReturnToWindows(windows, self._windowing, Manifest)
+        )
+
+
+class FinishRunOfShards(beam.PTransform):
+    """Takes the shards of a bounded run without manifests, and writes its record when all of them are there."""
+
+    def __init__(self, plan: WritePlan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection:
+        """Return no manifests."""
+        sizes = (
+            files
+            | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
+            | "TallyShards" >> beam.ParDo(_TallyShard()).with_output_types(_TOTALS)
+        )
+        seed = files.pipeline | "Seed" >> beam.Create([(_ALL, (0, 0, 0, 0))]).with_output_types(_TOTALS)
+        return (
+            (sizes, seed)
+            | "AllSizes" >> beam.Flatten()
+            | "Sum" >> beam.CombinePerKey(_sum_totals)
+            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan)).with_output_types(Manifest)
+        )
+
+
+class _KeyAll(beam.DoFn):
+    def process(self, row: _Carried) -> Iterator[tuple[str, _Carried]]:
+        yield _ALL, row
+
+
+class _FinishWithManifests(beam.DoFn):
+    def __init__(self, plan: WritePlan) -> None:
+        self._plan = plan
+
+    def process(self, element: tuple[str, Iterable[_Carried]]) -> Iterator[WindowedValue]:
+        # by key: a runner that delivers at least once may bring a row twice
+        rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
+        manifests = [manifest for _, manifest in rows.values()]
+        size = NOTHING
+        for manifest in manifests:
+            size = size.plus(Size(manifest.object_bytes, manifest.raw_bytes, manifest.records))
+        self._plan.claim.take(self._plan.store)  # by a worker that met no record
+        self._plan.claim.finish(self._plan.store, manifests, size, sum(manifest.shards for manifest in manifests))
+        for window, manifest in rows.values():
+            last = self._plan.windows.decode(window).max_timestamp()
+            yield WindowedValue((window, manifest), last, (_GLOBAL,))
+
+
+class _TallyShard(beam.DoFn):
+    def process(self, file: ShardFile) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
+        file = ShardFile._make(file)
+        yield _ALL, (file.object_bytes, file.raw_bytes, file.records, 1)
+
+
+class _FinishWithTotals(beam.DoFn):
+    def __init__(self, plan: WritePlan) -> None:
+        self._plan = plan
+
+    def process(self, element: tuple[str, tuple[int, int, int, int]]) -> None:
+        *size, shards = element[1]
+        self._plan.claim.take(self._plan.store)
+        self._plan.claim.finish(self._plan.store, [], Size(*size), shards)
+
+
+def _restored(row: Any) -> _Carried:
+    window, manifest = row
+    return window, Manifest._make(manifest)
+
+
+def _sum_totals(totals: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*totals, strict=True))) or (0, 0, 0, 0)
