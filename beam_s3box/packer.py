@@ -92,7 +92,8 @@ class LinePacker:
         self, error: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        if value is not None and self._claimed:
+        # an interrupt that ends all at once does not wait for the store
+        if isinstance(value, Exception) and self._claimed:
             self._plan.claim.fail_by(self._plan.store, value)
 
     def pack(self, lines: list[bytes]) -> None:

@@ -161,7 +161,7 @@ def test_two_that_take_over_at_the_same_time_leave_one(store: MemoryStore) -> No
     class Slow(MemoryStore):
         taken = False
 
-        def put(self, key: str, body: bytes, **arguments: object) -> int:  # type: ignore[override]
+        def put(self, key: str, body: bytes, **arguments: object) -> int:
             if arguments.get("replace") and not Slow.taken:
                 Slow.taken = True
                 third.take(store)
@@ -189,7 +189,7 @@ def test_without_the_right_to_read_all_workers_may_begin_under_an_id_that_the_ru
 def test_a_lost_reply_is_no_other_execution(store: MemoryStore) -> None:
     failing = FailingStore(store, "runs/*", fail=1, when="after")
     with pytest.raises(TransientStoreError):
-        OURS.take(failing)  # type: ignore[arg-type]
+        OURS.take(failing)
     OURS.take(store)
     assert record(store).attempt == "ours"
 

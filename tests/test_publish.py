@@ -73,7 +73,7 @@ class OnThisThread(Executor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as exc:
+        except Exception as exc:  # noqa: BLE001 - it is raised where the future is asked
             future.set_exception(exc)
         return future
 
@@ -129,7 +129,8 @@ class Bounded:
         self.files = files
 
     def bundles(self) -> Iterator[Callable[[], None]]:
-        world, rows = self.world, []
+        world = self.world
+        rows: list[Manifest] = []
 
         def write() -> None:
             plans = plan_manifests(world.scope, "", 0, self.files, world.count)
@@ -187,7 +188,7 @@ def lives(world: World, shards: str, times: int) -> list[Bounded | Unbounded]:
         return [Bounded(world, files) for files in (first, *again)]
     start = Unbounded(world, [world.shards([0], [1])], Lineage())
     until_done(next(start.bundles()))
-    made = [world.shards(*map(lambda number: [number], ids)) for ids in old[1:]]
+    made = [world.shards(*([number] for number in ids)) for ids in old[1:]]
     firings = [made]
     for _ in range(times):
         new = [world.shards(*([number] for number in ids)) for ids in groups_of(shards, old[1:])]

@@ -1,9 +1,9 @@
 """Count what one run left, object by object, without any code of beam_s3box: boto3, or for a folder nothing but files.
 
-Reads every manifest of the run, every shard that lies there and the dead letters. Each id must be in exactly one listed
-shard; a shard must lie in the window and stream of its manifest, and be as long, as large and of the content that
-manifest and key say. Credentials come from where boto3 looks for them. Prints a table; exit code 1 says that something
-is wrong, and what.
+Reads the run's record, every manifest of the run, every shard that lies there and the dead letters. The manifests must
+be those that the record says count, where it has an end. Each id must be in exactly one listed shard; a shard must lie
+in the window and stream of its manifest, and be as long, as large and of the content that manifest and key say.
+Credentials come from where boto3 looks for them. Prints a table; exit code 1 says that something is wrong, and what.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from tools.count_places import Place, open_place
 
 _MANIFEST = re.compile(
-    r"manifests/(?P<run>[^/]+)/(?P<folder>([^/]+/){0,3})(?P<pane>\d+)-(?P<number>\d{5,})-of-(?P<of>\d{5,})\.manifest"
+    r"manifests/(?P<run>[^/]+)/(?P<folder>([^/]+/){0,3})((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest"
 )
 _SHARD = re.compile(
     r"data/(?P<stream>[^/]+/[^/]+)/((?P<window>[^/]+)/)?(?P<run>[^/]+)-[^-/]+-\d{5,}-(?P<digest>[0-9a-f]{12})\.json\.gz"
@@ -81,6 +81,7 @@ class Count:
     def __init__(self, place: Place, run_id: str, rules: Rules) -> None:
         self.faults: list[str] = []
         self.manifests = self.late_manifests = self.outside = 0
+        self._fired: set[tuple[str, str]] = set()
         self.ids: collections.Counter[str] = collections.Counter()
         self.streams: dict[str, Tally] = collections.defaultdict(Tally)
         self._place, self._rules = place, rules
@@ -91,6 +92,7 @@ class Count:
         for key, match in manifests:
             self._count_manifest(key, match, listed)
         self._check_parts(match for _, match in manifests)
+        self._check_record({key for key, _ in manifests})
         shards = {key for key, _ in self._matches(_SHARD, "data/")}
         self.unlisted = sorted(shards - listed)
         self.dead_letters = self._read_dead_letters()
@@ -113,7 +115,6 @@ class Count:
 
     def _count_manifest(self, key: str, match: re.Match[str], listed: set[str]) -> None:
         self.manifests += 1
-        self.late_manifests += int(match["pane"]) > 0
         try:
             entries = json.loads(self._place.read(key))["entries"]
         except (ValueError, KeyError, TypeError):
@@ -121,17 +122,24 @@ class Count:
         if not entries:
             self.faults.append(f"{key}: no JSON with entries")
         folders = match["folder"].rstrip("/").split("/") if match["folder"] else []
+        windows: set[str] = set()
         for entry in entries:
             shard = str(entry.get("url")).removeprefix(self._place.root + "/")
             if shard in listed:
                 self.faults.append(f"{key}: {shard} is listed twice")
                 continue
             listed.add(shard)
-            fault = self._count_shard(shard, entry, folders)
+            fault = self._count_shard(shard, entry, folders, windows, has_firings=match["firing"] is not None)
             if fault:
                 self.faults.append(f"{key}: {shard}: {fault}")
+        if match["firing"] and not int(match["number"]):
+            place = match["folder"], ",".join(sorted(windows))
+            self.late_manifests += place in self._fired
+            self._fired.add(place)
 
-    def _count_shard(self, key: str, entry: dict[str, Any], folders: list[str]) -> str:
+    def _count_shard(
+        self, key: str, entry: dict[str, Any], folders: list[str], windows: set[str], *, has_firings: bool
+    ) -> str:
         """Add a listed shard; return what is wrong with it, "" for nothing."""
         match = _SHARD.fullmatch(key)
         if match is None or match["run"] != self.run_id:
@@ -139,7 +147,9 @@ class Count:
         if key not in self._sizes:
             return "is not there"
         stream, window = match["stream"], match["window"] or ""
-        if folders != [*(stream.split("/") if len(folders) >= _STREAM_PARTS else []), *filter(None, [window])]:
+        windows.add(window)
+        named = [*(stream.split("/") if len(folders) >= _STREAM_PARTS else [])]
+        if folders != (named if has_firings else [*named, *filter(None, [window])]) or len(windows) > 1:
             return f"lies in {stream} {window}, its manifest in {'/'.join(folders)}"
         body = self._place.read(key)
         if hashlib.sha256(body).hexdigest()[:12] != match["digest"]:
@@ -171,13 +181,33 @@ class Count:
             self.outside += moment is not None and not begin <= moment < end
 
     def _check_parts(self, manifests: Iterable[re.Match[str]]) -> None:
-        """Note firings of which a part is missing, or that were written in two ways."""
-        parts: dict[tuple[str, str], set[tuple[int, int]]] = collections.defaultdict(set)
+        """Note firings of which a part is missing, and firings that are missing."""
+        parts: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
+        firings: dict[str, set[int]] = collections.defaultdict(set)
         for match in manifests:
-            parts[match["folder"], match["pane"]].add((int(match["number"]), int(match["of"])))
-        for (folder, pane), found in parts.items():
-            if found != {(number, len(found)) for number in range(len(found))}:
-                self.faults.append(f"{folder}{pane}: its parts are {sorted(found)}")
+            parts[match["folder"], match["firing"] or ""].append(int(match["number"]))
+            if match["firing"]:
+                firings[match["folder"]].add(int(match["firing"]))
+        for (folder, firing), found in parts.items():
+            if sorted(found) != list(range(len(found))):
+                self.faults.append(f"{folder}{firing}: its parts are {sorted(found)}")
+        for folder, numbers in firings.items():
+            if numbers != set(range(len(numbers))):
+                self.faults.append(f"{folder}: its firings are {sorted(numbers)}")
+
+    def _check_record(self, keys: set[str]) -> None:
+        """Compare with what the run's own record says; for a run with an end it is the commit."""
+        record = json.loads(self._place.read(f"runs/{self.run_id}.json"))
+        if not record["bounded"]:
+            return
+        if record["state"] != "finished":
+            self.faults.append(f"the run's record says that it is {record['state']}")
+        listed = {row["key"]: row["sha256"] for row in record["manifests"]}
+        for key in sorted(keys ^ set(listed)):
+            self.faults.append(f"{key}: is {'not in the record' if key in keys else 'in the record, and not there'}")
+        for key in sorted(keys & set(listed)):
+            if hashlib.sha256(self._place.read(key)).hexdigest() != listed[key]:
+                self.faults.append(f"{key}: not the manifest that the run's record lists")
 
     def _read_dead_letters(self) -> set[str]:
         keys = [key for key in self._sizes if key.startswith(f"dead-letters/{self.run_id}/")]

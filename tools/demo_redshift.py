@@ -23,7 +23,7 @@ TABLE = "public.flights"
 RUN_ID = "demo"
 DESTINATION = "s3://demo/flights"
 QUERY = f"SELECT carrier, origin, COUNT(*), SUM(distance) FROM {TABLE} GROUP BY carrier, origin"
-MANIFESTS = [f"{DESTINATION}/manifests/{RUN_ID}/0-0000{number}-of-00002.manifest" for number in range(2)]
+MANIFESTS = [f"{DESTINATION}/manifests/{RUN_ID}/0000{number}.manifest" for number in range(2)]
 
 Sums: TypeAlias = dict[tuple[str, str], tuple[int, int]]
 """Flights and miles of each stream."""

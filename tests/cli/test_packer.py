@@ -171,9 +171,11 @@ def test_a_run_id_is_used_once() -> None:
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
         packer.pack(lines(10))
         packer.finish()
-    with LinePacker(plan_for(store), MemoryMetrics()) as packer:
-        with pytest.raises(RunExistsError, match="run_id='run' already finished a run"):
-            packer.pack(lines(11))
+    with (
+        LinePacker(plan_for(store), MemoryMetrics()) as packer,
+        pytest.raises(RunExistsError, match="run_id='run' already finished a run"),
+    ):
+        packer.pack(lines(11))
 
 
 def test_nothing_packed_is_a_finished_run_of_nothing() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from beam_s3box.claims import RunClaim
+from beam_s3box.layout import Layout
 from beam_s3box.stores import MemoryStore, Store, open_store
 from pipelines.backfill_job import PARSER
 from pipelines.job import Job, _tell
@@ -161,7 +163,7 @@ def test_a_run_id_is_used_once(backfill: Run, records: str) -> None:
     assert backfill(*arguments).code == 0
     ended = backfill(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("error: --run_id='once' already wrote manifests below memory://twice")
+    assert ended.err.startswith("error: --run_id='once' already finished a run below memory://twice")
 
 
 def test_help_costs_nothing(backfill: Run) -> None:
@@ -277,6 +279,12 @@ def test_records_that_are_missing_fail_the_run(capsys: pytest.CaptureFixture[str
     summary = {"run_id": "r", "records_listed": 4, "dead_letters": 0, "streams": [], "manifests": []}
     write = write_of(PARSER.parse(["--output=memory://missing", "--domain=d", "--namespace=n", "--run_id=r"]))
     body = orjson.dumps(summary | {"read": {"records_read": 5}})
-    write.store.put(summary_key("r"), body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json")
+    write.transform.claim = RunClaim(Layout("r"), "attempt")
+    write.store.put(
+        summary_key(write.transform.claim),
+        body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        content_type="application/json",
+    )
     assert _tell(Job(None, write), None, ToolLog()) == 1
     assert "error: records are missing or doubled: 5 records read ≠ 4 listed" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.claims import RunClaim
 from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
 from beam_s3box.layout import Layout
+from beam_s3box.shards import NOTHING
 from pipelines.backfill_job import PARSER
 from pipelines.preflight import check_destination, check_given, check_input, check_report
 from pipelines.write_options import Write, write_of
@@ -32,24 +33,29 @@ def s3_options(server: Server, identity: Identity) -> PipelineOptions:
     return options
 
 
-def test_a_run_id_that_wrote_manifests_is_refused() -> None:
+def test_a_run_id_that_finished_is_refused_and_one_that_did_not_may_be_begun_again() -> None:
     write = write_to("memory://preflight", "--run_id=taken")
-    check_destination(write)
-    RunClaim(Layout("taken"), "an earlier attempt").take(write.store)
-    with pytest.raises(RunExistsError, match="run_id='taken' already wrote manifests"):
-        check_destination(write)
+    check_destination(write, bounded=True)
+    earlier = RunClaim(Layout("taken"), "an earlier attempt")
+    earlier.take(write.store)
+    check_destination(write, bounded=True)
+    with pytest.raises(RunExistsError, match="only a bounded run can be begun again"):
+        check_destination(write, bounded=False)
+    earlier.finish(write.store, [], NOTHING, 0)
+    with pytest.raises(RunExistsError, match="run_id='taken' already finished a run"):
+        check_destination(write, bounded=True)
 
 
 def test_a_new_run_id_is_not_looked_up() -> None:
     write = write_to("memory://preflight-new")
     RunClaim(Layout(write.transform.run_id), "an earlier attempt").take(write.store)
-    check_destination(write)
+    check_destination(write, bounded=False)
 
 
 def test_a_folder_that_can_not_be_one_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Exception, match="file") as caught:
-        check_destination(write_to(f"{tmp_path}/file/below"))
+        check_destination(write_to(f"{tmp_path}/file/below"), bounded=True)
     assert "\n" not in str(caught.value)
 
 

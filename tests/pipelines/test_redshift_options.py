@@ -14,8 +14,10 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from beam_s3box.claims import RunClaim
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.report import RunReport
+from beam_s3box.layout import Layout
 from beam_s3box.redshift import LoadFailure, LoadResult
 from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore
@@ -216,7 +218,7 @@ def test_a_stream_gets_the_step_and_waits_for_its_loads(
     is_done = _end_of(drained)
     assert is_done is not None
     written = []
-    for key in (summary_key(drained.write.transform.run_id), loads_key(drained.write.transform.run_id)):
+    for key in (summary_key(drained.write.transform.claim), loads_key(drained.write.transform.claim)):
         written.append(is_done())
         drained.write.store.put(key, b"[]", sha256=SHA256_OF_BRACKETS, content_type="application/json")
     assert [*written, is_done()] == [False, False, True]
@@ -231,7 +233,7 @@ def tops_of(pipeline: beam.Pipeline) -> set[str]:
 
 
 def test_what_was_loaded_is_read_back() -> None:
-    store = MemoryStore(new_token(8))
+    store, claim = MemoryStore(new_token(8)), RunClaim(Layout("r"), "attempt")
     done = [
         LoadResult("loaded", "a.b", "append", ("u1",), ("u2",), 3, 1, 2),
         LoadResult("already-loaded", "a.a", "append"),
@@ -239,9 +241,9 @@ def test_what_was_loaded_is_read_back() -> None:
     failed = [LoadFailure("a.c", ("u3",), "LoadError", "no")]
     with beam.Pipeline() as pipeline:
         loads, failures = pipeline | "D" >> beam.Create(done), pipeline | "F" >> beam.Create(failed)
-        (loads, failures) | WriteLoads(store, "r")
-    assert read_loads(store, "r") == Loads(done[::-1], failed)
-    assert read_loads(store, "r").unmentioned(["u1", "u2", "u3", "u4"]) == ["u4"]
+        (loads, failures) | WriteLoads(store, claim)
+    assert read_loads(store, claim) == Loads(done[::-1], failed)
+    assert read_loads(store, claim).unmentioned(["u1", "u2", "u3", "u4"]) == ["u4"]
 
 
 def test_a_manifest_that_no_load_speaks_of_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

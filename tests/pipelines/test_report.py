@@ -9,7 +9,9 @@ from apache_beam.metrics.monitoring_infos import int64_user_counter
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 
+from beam_s3box.claims import RunClaim
 from beam_s3box.cli.tallies import Tally, render_summary
+from beam_s3box.layout import Layout
 from pipelines.report import RunReport, StreamTotals, counted, records_in_of
 from pipelines.summary import summary_key
 from pipelines.table import balance_line, render_table
@@ -134,5 +136,8 @@ def test_a_job_server_is_asked_anew_each_time() -> None:
     assert [records_in_of(result), records_in_of(result)] == [1, 2]
 
 
-def test_a_summary_is_no_other_runs_record() -> None:
-    assert summary_key("r") == "runs/r~summary.json"
+def test_a_summary_is_one_executions_alone() -> None:
+    """One of an earlier execution of the same run id would end a job on Flink at once, with totals of another's."""
+    keys = {summary_key(RunClaim(Layout(run_id), attempt)) for run_id in ("r", "s") for attempt in ("a", "b")}
+    assert len(keys) == 4
+    assert summary_key(RunClaim(Layout("r"), "a")) == "runs/r/a/summary.json"

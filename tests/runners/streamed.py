@@ -13,14 +13,15 @@ from beam_s3box.stores import Store
 from tests.readback import ReadBack, read_back
 from tests.runners.feed import Feed
 
-_PLACE = re.compile(r"manifests/[^/]+/feed/(?P<stream>[^/]+)/(?P<window>[^/]+)/(?P<pane>\d+)-\d{5}-of-\d{5}\.manifest")
+_PLACE = re.compile(r"manifests/[^/]+/feed/(?P<stream>[^/]+)/(?P<firing>\d{8})-\d{5}\.manifest")
+_WINDOW = re.compile(r".*/data/feed/[^/]+/(?P<window>[^/]+)/[^/]+")
 
 
 class Firing(NamedTuple):
     """One manifest.
 
     Attributes:
-      stream, window, pane: what it is of.
+      stream, window, pane: what it is of; panes of a window are counted here, in the order of the stream's firings.
       lag: seconds from the end of the window until it was written; seconds are whole in S3.
       urls: what it lists.
     """
@@ -74,10 +75,13 @@ def streamed(feed: Feed, store: Store, client: Any, notes: pathlib.Path) -> Stre
         item["Key"].removeprefix(f"{prefix}/"): item["LastModified"] for page in pages for item in page["Contents"]
     }
     firings = []
-    for key, urls in found.manifests.items():
+    panes: collections.Counter[tuple[str, str]] = collections.Counter()
+    for key, urls in sorted(found.manifests.items()):
         place = _PLACE.fullmatch(key)
         assert place is not None, key
-        lag = written[key].timestamp() - bounds_of(place["window"])[1]
-        firings.append(Firing(place["stream"], place["window"], int(place["pane"]), lag, urls))
+        [window] = {match["window"] for match in map(_WINDOW.fullmatch, urls) if match}
+        lag = written[key].timestamp() - bounds_of(window)[1]
+        firings.append(Firing(place["stream"], window, panes[place["stream"], window], lag, urls))
+        panes[place["stream"], window] += 1
     told = [json.loads(line) for line in notes.read_text().splitlines()]
     return Streamed(feed, found, firings, {key: (reason, records) for _, _, key, records, reason in told})

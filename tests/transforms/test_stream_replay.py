@@ -280,8 +280,9 @@ def test_a_run_that_another_execution_took_over_can_not_finish(store: MemoryStor
             RunClaim(Layout("nightly"), "theirs").take(store)
             yield row
 
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    rows = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(3)]) | beam.ParDo(TakeOver())
+    rows | WriteToS3Box(store, domain_field="d", namespace_field="n", run_id="nightly")
     with pytest.raises(Exception, match=r"run_id='nightly'.*another execution took it over"):
-        with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-            rows = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(3)]) | beam.ParDo(TakeOver())
-            rows | WriteToS3Box(store, domain_field="d", namespace_field="n", run_id="nightly")
+        pipeline.run()
     assert theirs.check_held(store).state == "running"
