@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import hashlib
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -198,17 +199,19 @@ class S3Store:
     def check_writable(self) -> None:
         """Raise the error that a write would meet, within 5 seconds: write a small object and remove it again.
 
-        An upload in parts is begun and dropped as well. Where the object may not be removed,
+        An upload in parts is made as well, and refused, as the object is in its way. Where it may not be removed,
         `.beam_s3box-write-check` stays below the root.
         """
         WriteCheck(self.root, self._settings, self._for_check).run()
 
     def _for_check(self, settings: S3Settings, retry: Retry, body: bytes) -> tuple[S3Store, Requests, MultipartUpload]:
         store = S3Store(self.root, settings, self._credentials, retry)
-        return store, store._requests(), store._upload(CHECK_KEY, body, store._parameters(), {})
+        condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
+        parameters = store._parameters(hashlib.sha256(body).hexdigest(), "text/plain")
+        return store, store._requests(), store._upload(CHECK_KEY, body, parameters, condition)
 
     def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
-        parameters = {**self._parameters(), "ContentType": content_type, "Metadata": {"sha256": sha256}}
+        parameters = self._parameters(sha256, content_type)
         try:
             if len(body) > self._settings.multipart_bytes:
                 return self._put_parts(key, body, parameters, condition, sha256)
@@ -270,10 +273,12 @@ class S3Store:
             # the first error says more
             return False
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, sha256: str, content_type: str) -> dict[str, Any]:
         """What every object is written with."""
         settings = self._settings
         parameters = {
+            "ContentType": content_type,
+            "Metadata": {"sha256": sha256},
             "ServerSideEncryption": settings.sse,
             "SSEKMSKeyId": settings.sse_kms_key_id,
             "StorageClass": settings.storage_class,

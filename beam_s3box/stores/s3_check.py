@@ -82,10 +82,13 @@ class WriteCheck:
         store, requests, upload = self.open(settings, CHECK_RETRY, _BODY)
         # first, because some servers create a missing bucket on an administrator's write
         _find_bucket(requests)
-        if not late.is_set():
-            _write_and_remove(store)
-        if not late.is_set():
-            _begin_and_drop(upload)
+        if late.is_set():
+            return
+        _write(store)
+        try:
+            _upload(upload)
+        finally:
+            _remove(store)
 
 
 def _find_bucket(requests: Requests) -> None:
@@ -101,15 +104,6 @@ def _find_bucket(requests: Requests) -> None:
 
 def _is_odd(error: StoreError) -> bool:
     return isinstance(error, OddAnswerError)
-
-
-def _write_and_remove(store: Store) -> None:
-    _write(store)
-    try:
-        store.delete(CHECK_KEY)
-    except AccessError:
-        # writers need no right to remove
-        return
 
 
 def _write(store: Store) -> None:
@@ -130,7 +124,8 @@ def _write(store: Store) -> None:
     )
 
 
-def _begin_and_drop(upload: MultipartUpload) -> None:
+def _upload(upload: MultipartUpload) -> None:
+    """Upload in parts, to where the object is in the way."""
     try:
         upload.try_out()
     except AccessError as exc:
@@ -139,3 +134,11 @@ def _begin_and_drop(upload: MultipartUpload) -> None:
         raise AccessError(
             f"{exc}; allow s3:AbortMultipartUpload, or the parts of failed uploads stay and are billed"
         ) from exc
+
+
+def _remove(store: Store) -> None:
+    try:
+        store.delete(CHECK_KEY)
+    except AccessError:
+        # writers need no right to remove
+        return

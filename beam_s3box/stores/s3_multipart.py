@@ -60,14 +60,17 @@ class MultipartUpload:
             return repeated + more + self._finish(upload_id, parts, number - 1)
 
     def try_out(self) -> None:
-        """Begin an upload, send its first part, and drop both; raise what an upload would.
+        """Upload a body of one part where an object is in the way, as `run` would, and raise what that would raise.
 
         Raises:
-          AccessError: also where only dropping it is forbidden.
+          AccessError: also where only dropping the upload is forbidden.
         """
         with self._created() as (upload_id, _):
-            self._send_part(upload_id, 1, next(_slices(self.body, self.part_bytes)), [])
-            self._drop(upload_id)
+            part, _ = self._send_part(upload_id, 1, memoryview(self.body), [])
+            try:
+                self._finish(upload_id, [part], 0)
+            except ObjectExistsError:
+                self._drop(upload_id)
 
     @contextmanager
     def _created(self) -> Iterator[tuple[str, int]]:
