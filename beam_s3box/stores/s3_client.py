@@ -151,7 +151,8 @@ def _make_client(settings: S3Settings, keys: Keys | None) -> S3Client:
         # an endpoint or a region, which may come from the environment
         raise ConfigurationError(f"no S3 client can be made: {exc}") from exc
     client.meta.events.register_last("before-call.s3", _send_at_once)
-    client.meta.events.register("before-parse.s3", check_arrived)
+    # by a pattern that botocore calls before its own for S3, which makes a server's error of any 200 that is no XML
+    client.meta.events.register("before-parse.*.*", check_arrived)
     return client
 
 
