@@ -180,6 +180,8 @@ class S3Store:
             if error_code(exc) != "NoSuchKey":
                 raise
         except ObjectExistsError as exc:
+            if if_match is None:
+                raise StoreError(f"{exc}, which was no condition") from exc
             # also what a server says of an object that an attempt of ours without an answer has removed
             if self._find(key) is not None:
                 raise _changed(str(exc), if_match) from exc

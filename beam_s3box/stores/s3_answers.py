@@ -69,6 +69,8 @@ def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any)
     if expected is None:
         return
     if status not in expected.statuses:
+        if expected.body == "object":
+            body.close()
         raise OddAnswer(f"the status {status}, not {expected.statuses[0]}")
     if expected.body != "object":
         _check_body(expected, status, body)
@@ -89,6 +91,9 @@ def check_fields(operation: str, answer: Mapping[str, Any]) -> None:
     for entry in answer.get("Contents", ()) if expected.entries else ():
         missing += [f"{name} of an object" for name in expected.entries if entry.get(name) in (None, "")]
     if missing:
+        if expected.body == "object":
+            # nobody will read it, and its connection is not to stay open
+            answer["Body"].close()
         raise OddAnswer(f"a {expected.statuses[0]} without {missing[0]}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from typing import Any
@@ -35,7 +36,8 @@ def read(answer: Any) -> bytes:
     Raises:
       OddAnswer: not all of them came, or not those that this package wrote.
     """
-    body: bytes = answer["Body"].read()
+    with contextlib.closing(answer["Body"]) as stream:
+        body: bytes = stream.read()
     if len(body) != answer["ContentLength"]:
         raise OddAnswer(f"{len(body)} of {answer['ContentLength']} bytes")
     told = answer["Metadata"].get("sha256", "")
