@@ -22,17 +22,27 @@ _MAX_WAITING_BYTES = 32 * MiB
 """Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
 
 
-def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str) -> int:
+def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str, *, is_unique: bool = False) -> int:
     """Write an object that must not be there yet, and return the attempts that took.
 
     An object that is there with the same bytes is a success: the reply to an earlier attempt was lost.
+
+    Args:
+      store: where to.
+      key: below the root.
+      body: all of its bytes.
+      sha256: of the body, hexadecimal.
+      content_type: MIME type.
+      is_unique: whether the key is of these bytes alone, as it holds their digest: then nothing is looked for first
+        where the server can't refuse what exists.
 
     Raises:
       ObjectExistsError: another object is there.
       StoreError: the store refused or failed, after its retries.
     """
     try:
-        return store.put(key, body, sha256=sha256, content_type=content_type)
+        replace = is_unique and not store.conditional_create
+        return store.put(key, body, sha256=sha256, content_type=content_type, replace=replace)
     except ObjectExistsError:
         if not holds(store, key, body, sha256):
             raise
@@ -65,7 +75,7 @@ class Uploader:
         body = format_of(self._format, shard.stream).join(shard.segments)
         sha256 = hashlib.sha256(body).hexdigest()
         key = self._layout.shard(shard, sha256, self._format.extension)
-        attempts = put_once(self._store, key, body, sha256, self._format.content_type)
+        attempts = put_once(self._store, key, body, sha256, self._format.content_type, is_unique=True)
         file = self._describe(shard, key, len(body), sha256)
         return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
 

@@ -15,7 +15,9 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.cli.speech import check_report as check_report
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.layout import Layout
-from beam_s3box.stores import Store, open_store
+from beam_s3box.stores import S3Store, Store
+from beam_s3box.stores.base import check_readable_key
+from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
 from beam_s3box.transforms.s3_options import credentials_of_options
 from pipelines.readers import find_files, format_of
 from pipelines.s3_options import reading_settings_of
@@ -23,8 +25,6 @@ from pipelines.write_options import Write
 
 _S3_URL = re.compile(r"(s3://[^/]+)/(.*)", re.DOTALL)
 _WILDCARD = re.compile(r"[*?\[]")
-_CONNECT_SECONDS = 2.0
-_READ_SECONDS = 3.0
 
 
 def check_destination(write: Write, *, bounded: bool) -> None:
@@ -125,6 +125,10 @@ def _check_local(path: str) -> None:
 
 def _check_object(bucket: str, key: str, options: PipelineOptions) -> None:
     try:
+        check_readable_key(key)
+    except ConfigurationError:
+        return  # Beam reads keys that no store here names
+    try:
         _quick_store(bucket, options).stat(key)
     except ObjectNotFoundError:
         return  # removed since it was listed: the read itself decides
@@ -133,8 +137,8 @@ def _check_object(bucket: str, key: str, options: PipelineOptions) -> None:
 
 
 def _quick_store(bucket: str, options: PipelineOptions) -> Store:
-    """Return the bucket as Beam will see it, but for one attempt and short timeouts."""
+    """Return the bucket as Beam will see it, but for few attempts and short timeouts."""
     settings = dataclasses.replace(
-        reading_settings_of(options), max_attempts=1, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
+        reading_settings_of(options), connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
     )
-    return open_store(bucket, settings, credentials_of_options)
+    return S3Store(bucket, settings, credentials_of_options, CHECK_RETRY)

@@ -1,6 +1,6 @@
-"""A proxy in front of a real S3 server: counts requests, and refuses some on purpose.
+"""A proxy in front of a real S3 server: counts requests, and misbehaves on purpose with some.
 
-Signatures stay valid: the Host header that was signed is passed on.
+Signatures stay valid: the Host header that was signed is passed on. `tests/s3_misbehaviour.py` has ways to misbehave.
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
+import os
+import socket
+import struct
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Request(NamedTuple):
@@ -42,7 +45,49 @@ class Fault(NamedTuple):
     after: bool = False
 
 
-Rule = Callable[[Request], Fault | None]
+class Answer(NamedTuple):
+    """An answer of HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Exchange(Protocol):
+    """One request in a proxy's hands, and what can be done with it."""
+
+    seen: Request
+    body: bytes
+
+    def forward(self, body: bytes | None = None) -> Answer:
+        """Ask the server, with another body if one is given, and return its answer."""
+        ...
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the client."""
+        ...
+
+    def answer_half(self, answer: Answer) -> None:
+        """Answer the client, but for the end of it, and reset the connection."""
+        ...
+
+    def reset(self) -> None:
+        """Reset the connection."""
+        ...
+
+    def hang_up(self) -> None:
+        """End the connection."""
+        ...
+
+    def wait_for_client(self) -> None:
+        """Say nothing until the client has hung up."""
+        ...
+
+
+Misbehaviour = Callable[[Exchange], None]
+_HANG_SECONDS = 30.0
+
+Rule = Callable[[Request], Fault | Misbehaviour | None]
 
 
 class Proxy:
@@ -76,30 +121,57 @@ def s3_proxy(server_url: str) -> Iterator[Proxy]:
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = proxy.note(*_operation(self.command, self.path, dict(self.headers)))
-            fault = proxy.rule(request)
-            if fault is None or fault.after:
-                answer = _forward(upstream, self.command, self.path, dict(self.headers), body)
+            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.seen = proxy.note(*_operation(self.command, self.path, dict(self.headers)))
+            fault = proxy.rule(self.seen)
             if fault is None:
-                self._answer(*answer)
+                self.answer(self.forward())
+            elif not isinstance(fault, Fault):
+                fault(self)
             elif fault.after:
-                self.close_connection = True
-                self.connection.close()
+                self.forward()
+                self.reset()
             else:
-                text = f"<Error><Code>{fault.code}</Code><Message>on purpose</Message></Error>".encode()
-                self._answer(fault.status, {"Content-Type": "application/xml"}, text)
+                self.answer(error_answer(fault.status, fault.code))
 
-        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                    self.send_header(name, value)
-            length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
-            self.send_header("Content-Length", length)
-            self.end_headers()
+        def forward(self, body: bytes | None = None) -> Answer:
+            sent = self.body if body is None else body
+            return _forward(upstream, self.command, self.path, dict(self.headers), sent)
+
+        def answer(self, answer: Answer) -> None:
+            self.wfile.write(self._head(answer))
             if self.command != "HEAD":
-                self.wfile.write(body)
+                self.wfile.write(answer.body)
+
+        def answer_half(self, answer: Answer) -> None:
+            head, body = self._head(answer), b"" if self.command == "HEAD" else answer.body
+            self.wfile.write(head + body[: len(body) // 2] if body else head[: len(head) // 2])
+            self.reset()
+
+        def reset(self) -> None:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+
+        def hang_up(self) -> None:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+        def wait_for_client(self) -> None:
+            self.close_connection = True
+            self.connection.settimeout(_HANG_SECONDS)
+            with contextlib.suppress(OSError):
+                self.connection.recv(1)
+
+        def _head(self, answer: Answer) -> bytes:
+            dropped = ("content-length", "transfer-encoding", "connection")
+            lines = [f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('',))[0]}"]
+            lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in dropped]
+            is_head = self.command == "HEAD"
+            lines.append(
+                f"Content-Length: {answer.headers.get('Content-Length', '0') if is_head else len(answer.body)}"
+            )
+            return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any
 
@@ -119,15 +191,19 @@ def s3_proxy(server_url: str) -> Iterator[Proxy]:
         thread.join()
 
 
-def _forward(
-    upstream: str, method: str, path: str, headers: dict[str, str], body: bytes
-) -> tuple[int, dict[str, str], bytes]:
+def error_answer(status: int, code: str) -> Answer:
+    """Return an error as S3 says it."""
+    text = f"<Error><Code>{code}</Code><Message>on purpose</Message></Error>".encode()
+    return Answer(status, {"Content-Type": "application/xml"}, text)
+
+
+def _forward(upstream: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
     connection = http.client.HTTPConnection(upstream, timeout=60)
     try:
         headers.pop("Expect", None)
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
-        return response.status, dict(response.headers), response.read()
+        return Answer(response.status, dict(response.headers), response.read())
     finally:
         connection.close()
 

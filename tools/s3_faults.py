@@ -1,4 +1,8 @@
-"""Watch an S3 client's requests, and let some of them fail, without a proxy and without patching."""
+"""Watch an S3 client's requests, and let some of them fail, without a proxy and without patching.
+
+What answers here reads the request's body as a server does: a second attempt that sends only what the first one left
+is not to look like a whole one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
@@ -63,9 +68,33 @@ def reply(status: int, code: str = "", message: str = "", **more: str) -> Fault:
     """Return a fault that answers in the server's place: with an error, or with nothing."""
     fields = {"Code": code, "Message": message, **more}
     body = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
-    text = f"<Error>{body}</Error>".encode() if code else b""
-    headers: Any = {"Content-Length": str(len(text))}
-    return lambda request: AWSResponse(request.url, status, headers, _Raw(text))
+    return say(status, f"<Error>{body}</Error>".encode() if code else b"")
+
+
+def say(status: int, text: bytes = b"", **headers: str) -> Fault:
+    """Return a fault that answers in the server's place with this text; `x_y` names the header `x-y`."""
+    said: Any = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def answer(request: Any) -> AWSResponse:
+        read_body(request)
+        return AWSResponse(
+            request.url, status, HTTPHeaders.from_dict({"Content-Length": str(len(text)), **said}), _Raw(text)
+        )
+
+    return answer
+
+
+def read_body(request: Any) -> bytes:
+    """Take a request's body, as a server does that answers when all of it came."""
+    body = request.body
+    return body.read() if hasattr(body, "read") else bytes(body or b"")
+
+
+def cut_within(request: Any) -> None:
+    """Break the connection when half of the body was sent."""
+    if hasattr(request.body, "read"):
+        request.body.read(int(request.headers["Content-Length"]) // 2)
+    raise ConnectionClosedError(endpoint_url=request.url, request=request, error="Connection reset by peer")
 
 
 def lose_reply(request: Any) -> None:
@@ -77,11 +106,12 @@ def lose_reply(request: Any) -> None:
         session.close()
     if answer.status_code >= 300:
         raise AssertionError(f"the server refused what it should have done: {answer.text}")
-    cut_off(request)
+    raise ConnectionClosedError(endpoint_url=request.url, request=request, error="Connection reset by peer")
 
 
 def cut_off(request: Any) -> None:
-    """Break the connection before the server has the request, or so it seems."""
+    """Break the connection when all was sent, but before the server did anything, or so it seems."""
+    read_body(request)
     raise ConnectionClosedError(endpoint_url=request.url, request=request, error="Connection reset by peer")
 
 

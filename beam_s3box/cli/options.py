@@ -24,7 +24,10 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "tags": "s3_tags",
     "acl": "s3_acl",
     "role_arn": "s3_role_arn",
+    "retry_seconds": "s3_retry_seconds",
     "max_attempts": "s3_max_attempts",
+    "conditional_writes": "s3_conditional_writes",
+    "checksums": "s3_checksums",
     "concurrency": "s3_concurrency",
     "upload_concurrency": "s3_concurrency",
 }

@@ -29,11 +29,33 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--s3_acl", metavar="ACL", help="as bucket-owner-full-control (default: the bucket's)")
     parser.add_argument("--s3_role_arn", metavar="ARN", help="role to assume for writing")
     parser.add_argument(
+        "--s3_retry_seconds",
+        metavar="SECONDS",
+        type=float,
+        default=_DEFAULTS.retry_seconds,
+        help=f"how long a request that fails for the moment is repeated (default: {_DEFAULTS.retry_seconds:g})",
+    )
+    parser.add_argument(
         "--s3_max_attempts",
         metavar="N",
         type=int,
         default=_DEFAULTS.max_attempts,
-        help=f"attempts at a request, the first included (default: {_DEFAULTS.max_attempts})",
+        help=f"attempts at a request, the first included, within that time (default: {_DEFAULTS.max_attempts})",
+    )
+    parser.add_argument(
+        "--s3_conditional_writes",
+        metavar="BOOL",
+        type=_truth,
+        default=True,
+        help="false for a server that refuses or ignores If-None-Match: claims and manifests are then looked for "
+        "before they are written, which is not as sure (default: true)",
+    )
+    parser.add_argument(
+        "--s3_checksums",
+        metavar="BOOL",
+        type=_truth,
+        default=True,
+        help="false for a server that refuses SHA-256 checksums in headers (default: true)",
     )
     parser.add_argument(
         "--s3_concurrency",
@@ -79,7 +101,10 @@ def writing_settings_of(given: argparse.Namespace) -> S3Settings:
         storage_class=given.s3_storage_class,
         tags=_tags(given.s3_tags),
         acl=given.s3_acl,
+        retry_seconds=given.s3_retry_seconds,
         max_attempts=given.s3_max_attempts,
+        conditional_writes=given.s3_conditional_writes,
+        checksums=given.s3_checksums,
         concurrency=given.s3_concurrency,
     )
 
@@ -116,6 +141,13 @@ def credentials_of(given: argparse.Namespace) -> Callable[[], Credentials] | Non
         )
     found = Credentials(key, secret, token)
     return lambda: found
+
+
+def _truth(text: str) -> bool:
+    try:
+        return _TRUTHS[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be true or false") from None
 
 
 def _tags(text: str | None) -> dict[str, str]:

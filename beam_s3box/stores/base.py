@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError
 
+_DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
 _ODD_KEY = re.compile(r"^/|/$|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -147,6 +148,15 @@ def check_key(key: str) -> str:
             f"key={key!r} must be a relative path without control characters and empty, '.' or '..' components"
         )
     return key
+
+
+def check_readable_key(key: str) -> str:
+    """Return the key of an object that is only read: others may have written any, as `folder/` and `a//b`.
+
+    Raises:
+      ConfigurationError: empty, or with `.` or `..` components, which some servers take for places outside the root.
+    """
+    return check_key(key) if not key or _DOTS.search(key) else key
 
 
 def check_condition(replace: bool, if_match: str | None) -> None:

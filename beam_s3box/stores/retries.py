@@ -1,8 +1,9 @@
-"""Attempts at a request: how many, and how long to wait between them."""
+"""Attempts at a request: for how long, how many, and how long to wait between them."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import time
 from collections.abc import Callable
@@ -31,11 +32,14 @@ class Retry:
     a whole job is throttled, the quota is gone and requests fail long before their last attempt.
 
     Attributes:
-      max_attempts: the first included.
+      max_attempts: the first included; no more than these, however much time is left.
       base_seconds: the longest wait before the second attempt; it doubles from there.
       cap_seconds: the longest wait of all.
       sleep: waits that many seconds.
       random: returns a number from 0 to 1, the share of the longest wait that is taken.
+      seconds: after so many since the first attempt began, the next failure is the last. The waits end then, so that
+        the last attempt is made when the time is over and not before.
+      clock: returns seconds that only ever go forward.
     """
 
     max_attempts: int = 8
@@ -43,6 +47,8 @@ class Retry:
     cap_seconds: float = 20.0
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = _random
+    seconds: float = math.inf
+    clock: Callable[[], float] = time.monotonic
 
     def run(self, attempt: Callable[[int], T], worth: Callable[[StoreError], bool] = is_transient) -> tuple[T, int]:
         """Return what `attempt` returns and the number of attempts that took.
@@ -54,14 +60,16 @@ class Retry:
         Raises:
           StoreError: the last attempt's, or the first that is not worth another one.
         """
+        end = self.clock() + self.seconds
         number = 1
         while True:
             try:
                 return attempt(number), number
             except StoreError as exc:
-                if number >= self.max_attempts or not worth(exc):
+                left = end - self.clock()
+                if number >= self.max_attempts or left <= 0 or not worth(exc):
                     raise
-            self.sleep(self.pause_seconds(number))
+            self.sleep(min(self.pause_seconds(number), left))
             number += 1
 
     def pause_seconds(self, number: int) -> float:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
-import os
 import re
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,14 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     StoreError,
 )
-from beam_s3box.stores.base import ObjectInfo, check_condition, check_key, holds
+from beam_s3box.stores.base import ObjectInfo, check_condition, check_key, check_readable_key, holds
 from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
-from beam_s3box.stores.s3_client import FindCredentials, shared_client
-from beam_s3box.stores.s3_errors import error_code
+from beam_s3box.stores.s3_client import Connection, FindCredentials
+from beam_s3box.stores.s3_errors import OddAnswerError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
-from beam_s3box.stores.s3_requests import Requests, ServerClock, answer, translated
+from beam_s3box.stores.s3_objects import listed, looked_up, quoted, read, read_with_info
+from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ class S3Store:
     """Objects below a bucket's prefix.
 
     Guarantees: an object is written by one PUT, or in parts when it is larger than `settings.multipart_bytes`, and
-    never overwritten unless that is asked for. The server checks the SHA-256 of what arrives. Nothing is listed,
-    looked up or copied on the way.
+    never overwritten unless that is asked for. The server checks the SHA-256 of what arrives, and a write is a success
+    only when the answer is one that S3 gives to it. Nothing is listed, looked up or copied on the way.
 
     Args:
       url: `s3://bucket/prefix`; the prefix may be left out.
       settings: how to reach S3 and how objects are written there.
       credentials: a function that finds the keys when the store first needs them, on the machine where it needs them;
         it is pickled with the store, and the keys are not. None, or a function that returns None, leaves it to boto3:
-        environment, profile, role of the machine. Keys with a token are not renewed when it expires; a role's are.
-      retry: attempts and waits; None for `settings.max_attempts`.
+        environment, profile, role of the machine. It is asked again when the server says that its keys have expired.
+      retry: attempts and waits; None for those of the settings.
     """
 
     def __init__(
@@ -64,19 +64,17 @@ class S3Store:
         self._bucket, self._prefix = _parse(url)
         self._settings = settings or S3Settings()
         self._credentials = credentials
-        self._retry = retry or Retry(self._settings.max_attempts)
-        self._lock = threading.Lock()
-        self._client: tuple[int, S3Client] | None = None
-        self._clock = ServerClock()
+        self._retry = retry or Retry(self._settings.max_attempts, seconds=self._settings.retry_seconds)
+        self._connection = Connection(self._settings, credentials)
 
     def __repr__(self) -> str:
         return f"S3Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_client", "_clock")}
+        return {name: value for name, value in vars(self).items() if name != "_connection"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock(), _client=None, _clock=ServerClock())
+        vars(self).update(state, _connection=Connection(state["_settings"], state["_credentials"]))
 
     @property
     def root(self) -> str:
@@ -86,29 +84,26 @@ class S3Store:
     @property
     def client(self) -> S3Client:
         """The boto3 client: made on first use, and shared by the stores of this process with the same settings."""
-        with self._lock:
-            if self._client is None or self._client[0] != os.getpid():
-                self._client = os.getpid(), translated(self._find_client, "CreateClient", self.root)
-            return self._client[1]
-
-    def url(self, key: str) -> str:
-        """Return the URL of a key."""
-        return f"{self.root}/{key}"
+        return self._requests().connect().client
 
     @property
     def conditional_create(self) -> bool:
         """Whether the server is asked to refuse a write to a key that is taken."""
-        return True
+        return self._settings.conditional_writes
 
     @property
     def conditional_replace(self) -> bool:
         """Whether the server is asked to compare ETags before it writes."""
-        return True
+        return self._settings.conditional_writes
 
     @property
     def conditional_delete(self) -> bool:
         """Whether the server is asked to compare ETags before it removes."""
-        return True
+        return self._settings.conditional_writes
+
+    def url(self, key: str) -> str:
+        """Return the URL of a key."""
+        return f"{self.root}/{key}"
 
     def put(
         self,
@@ -122,72 +117,74 @@ class S3Store:
     ) -> int:
         """Write an object and return the number of attempts; see `Store.put`."""
         check_condition(replace, if_match)
+        write = functools.partial(self._put, key, body, sha256, content_type)
+        if not self._settings.conditional_writes:
+            self._look_first(key, replace, if_match)
+            return write({})
         if if_match is None:
-            return self._put(key, body, sha256, content_type, {} if replace else {"IfNoneMatch": "*"})
+            return write({} if replace else {"IfNoneMatch": "*"})
         try:
-            return self._put(key, body, sha256, content_type, {"IfMatch": f'"{if_match}"'})
+            return write({"IfMatch": quoted(if_match)})
         except (ObjectExistsError, ObjectNotFoundError) as exc:
             # AWS says 404 where there is no object, others 412
             if isinstance(exc, ObjectNotFoundError) and error_code(exc) != "NoSuchKey":
                 raise
             if not holds(self, key, body, sha256):
-                raise ObjectChangedError(f"{exc}; it is not the one with the ETag {if_match!r}, or gone") from exc
+                raise _changed(str(exc), if_match) from exc
             return 1
 
-    def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
-        parameters = {**self._parameters(), "ContentType": content_type, "Metadata": {"sha256": sha256}}
-        if len(body) > self._settings.multipart_bytes:
-            return self._put_parts(key, body, parameters, condition, sha256)
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
-        sent = {**parameters, **condition, "ChecksumSHA256": checksum, "Body": body}
-        return self._requests().send("put_object", self._full_key(key), sent, finish=answer)[1]
-
     def get(self, key: str) -> bytes:
-        """Return an object's bytes."""
-        return self._requests().send("get_object", self._full_key(key), {}, finish=_read_body)[0]
+        """Return an object's bytes, which are checked if this package wrote them."""
+        return self._requests().send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """Return an object's bytes and what is known of them; the checksum is that of the bytes that came."""
-        body, got = self._requests().send("get_object", self._full_key(key), {}, finish=_read_all)[0]
-        sha256 = hashlib.sha256(body).hexdigest()
-        return body, ObjectInfo(key, len(body), sha256, got["LastModified"].timestamp(), _etag(got))
+        """Return an object's bytes and what is known of them."""
+        finish = functools.partial(read_with_info, key)
+        return self._requests().send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object; its checksum only if this package wrote it."""
-        head = self._requests().send("head_object", self._full_key(key), {}, finish=answer)[0]
-        modified = head["LastModified"].timestamp()
-        return ObjectInfo(key, head["ContentLength"], head["Metadata"].get("sha256"), modified, _etag(head))
+        finish = functools.partial(looked_up, key)
+        return self._requests().send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, in the server's order: on AWS by key."""
         requests = self._requests()
-        root = self._root_prefix()
+        root = self._full_key("")
         position = {"Prefix": root + prefix}
         # not boto3's paginator: it can't go on after a page that failed
         while True:
-            page, _ = requests.send("list_objects_v2", None, position, finish=answer)
+            page, _ = requests.send("ListObjectsV2", None, position, finish=answer)
             for entry in page.get("Contents", ()):
                 # some servers tidy a prefix up, and list what is not asked for
                 if entry["Key"].startswith(root + prefix):
-                    modified = entry["LastModified"].timestamp()
-                    yield ObjectInfo(entry["Key"][len(root) :], entry["Size"], None, modified, _etag(entry))
+                    yield listed(root, entry)
             if not page.get("IsTruncated"):
                 return
+            if page["NextContinuationToken"] == position.get("ContinuationToken"):
+                raise OddAnswerError(f"ListObjectsV2 {self.root} failed: the page that follows is the same page again")
             position = {**position, "ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object, if it is there; see `Store.delete`."""
         check_condition(True, if_match)
-        condition = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
+        condition = {} if if_match is None else {"IfMatch": quoted(if_match)}
+        if condition and not self._settings.conditional_writes:
+            found = self._find(key)
+            if found is not None and found.etag != if_match:
+                raise _changed(f"DeleteObject {self.url(key)} was not sent", if_match)
+            condition = {}
         try:
-            self._requests().send("delete_object", self._full_key(key), condition, finish=answer)
+            self._requests().send("DeleteObject", self._full_key(check_key(key)), condition, finish=answer)
         except ObjectNotFoundError as exc:
             if error_code(exc) != "NoSuchKey":
                 raise
         except ObjectExistsError as exc:
+            if if_match is None:
+                raise StoreError(f"{exc}, which was no condition") from exc
             # also what a server says of an object that an attempt of ours without an answer has removed
-            if self._exists(key):
-                raise ObjectChangedError(f"{exc}; it is not the one with the ETag {if_match!r}") from exc
+            if self._find(key) is not None:
+                raise _changed(str(exc), if_match) from exc
 
     @property
     def clock_resolution(self) -> float:
@@ -196,55 +193,99 @@ class S3Store:
 
     def now(self) -> float:
         """Return the time by the server's clock; see `Store.now`. Asks the server if it has not answered yet."""
-        if self._clock.now() is None:
+        clock = self._requests().connect().clock
+        if clock.now() is None:
             # any answer will do, also that nothing is there or that nobody may look
             with contextlib.suppress(ObjectNotFoundError, AccessError):
-                self._requests().send("head_object", self._root_prefix() + CHECK_KEY, {}, finish=answer)
-        told = self._clock.now()
+                self._requests().send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
+        told = clock.now()
         if told is None:
             raise StoreError(f"HeadObject {self.root} failed: the server's answers have no Date, which tells the time")
         return told
 
-    def _exists(self, key: str) -> bool:
-        try:
-            self.stat(key)
-        except ObjectNotFoundError:
-            return False
-        return True
-
     def check_writable(self) -> None:
-        """Raise the error that a write would meet, within 4 seconds: begin an upload in parts, and drop it."""
-        key = self._root_prefix() + CHECK_KEY
-        WriteCheck(self._settings, self._credentials, self._bucket, key, self._parameters()).run()
+        """Raise the error that a write would meet, within 5 seconds: write a small object and remove it again.
 
-    def _find_client(self) -> S3Client:
-        return shared_client(self._settings, self._credentials)
+        An upload in parts is made as well, and refused, as the object is in its way. Where it may not be removed,
+        `.beam_s3box-write-check` stays below the root.
+        """
+        WriteCheck(self.root, self._settings, self._for_check).run()
+
+    def _for_check(self, settings: S3Settings, retry: Retry, body: bytes) -> tuple[S3Store, Requests, MultipartUpload]:
+        store = S3Store(self.root, settings, self._credentials, retry)
+        condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
+        parameters = store._parameters(hashlib.sha256(body).hexdigest(), "text/plain")
+        return store, store._requests(), store._upload(CHECK_KEY, body, parameters, condition)
+
+    def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
+        parameters = self._parameters(sha256, content_type)
+        try:
+            if len(body) > self._settings.multipart_bytes:
+                return self._put_parts(key, body, parameters, condition, sha256)
+            if self._settings.checksums:
+                parameters["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
+            full_key = self._full_key(check_key(key))
+            sent = {**parameters, **condition}
+            return self._requests().send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
+        except OddAnswerError:
+            # the server may have done it, and something on the way have spoiled its answers
+            if self._is_there(key, body, sha256):
+                return 1
+            raise
 
     def _put_parts(
         self, key: str, body: bytes, parameters: dict[str, Any], condition: dict[str, str], sha256: str
     ) -> int:
+        try:
+            return self._upload(key, body, parameters, condition).run()
+        except ObjectExistsError:
+            # with a condition the caller compares; without, it can only be our own, made by an attempt without answer
+            if condition or not holds(self, key, body, sha256):
+                raise
+            return 2
+
+    def _upload(self, key: str, body: bytes, parameters: dict[str, Any], condition: dict[str, str]) -> MultipartUpload:
         settings = self._settings
-        upload = MultipartUpload(
+        return MultipartUpload(
             self._requests(),
-            self._full_key(key),
+            self._full_key(check_key(key)),
             body,
             parameters,
             condition,
             settings.part_bytes,
             settings.concurrency,
+            settings.checksums,
         )
-        try:
-            return upload.run()
-        except ObjectExistsError:
-            # with a condition the caller compares; without, it can only be our own, made by an attempt without answer
-            if condition or self.stat(key).sha256 != sha256:
-                raise
-            return 2
 
-    def _parameters(self) -> dict[str, Any]:
+    def _look_first(self, key: str, replace: bool, if_match: str | None) -> None:
+        """Refuse what a server that knows conditions would refuse."""
+        if replace and if_match is None:
+            return
+        found = self._find(key)
+        if not replace and found is not None:
+            raise ObjectExistsError(f"PutObject {self.url(key)} was not sent: an object is already there")
+        if replace and (found is None or found.etag != if_match):
+            raise _changed(f"PutObject {self.url(key)} was not sent", if_match)
+
+    def _find(self, key: str) -> ObjectInfo | None:
+        try:
+            return self.stat(key)
+        except ObjectNotFoundError:
+            return None
+
+    def _is_there(self, key: str, body: bytes, sha256: str) -> bool:
+        try:
+            return holds(self, key, body, sha256)
+        except StoreError:
+            # the first error says more
+            return False
+
+    def _parameters(self, sha256: str, content_type: str) -> dict[str, Any]:
         """What every object is written with."""
         settings = self._settings
         parameters = {
+            "ContentType": content_type,
+            "Metadata": {"sha256": sha256},
             "ServerSideEncryption": settings.sse,
             "SSEKMSKeyId": settings.sse_kms_key_id,
             "StorageClass": settings.storage_class,
@@ -254,13 +295,10 @@ class S3Store:
         return {name: value for name, value in parameters.items() if value}
 
     def _requests(self) -> Requests:
-        return Requests(self.client, self._bucket, self._retry, self._clock)
-
-    def _root_prefix(self) -> str:
-        return f"{self._prefix}/" if self._prefix else ""
+        return Requests(self._connection, self._bucket, self._retry)
 
     def _full_key(self, key: str) -> str:
-        return self._root_prefix() + check_key(key)
+        return f"{self._prefix}/{key}" if self._prefix else key
 
 
 def _parse(url: str) -> tuple[str, str]:
@@ -276,15 +314,5 @@ def _parse(url: str) -> tuple[str, str]:
     return bucket, check_key(prefix) if prefix else ""
 
 
-def _etag(answered: Any) -> str:
-    # some servers quote it in one answer and not in another
-    return str(answered["ETag"]).strip('"')
-
-
-def _read_all(response: Any) -> tuple[bytes, Any]:
-    return _read_body(response), response
-
-
-def _read_body(response: Any) -> bytes:
-    body: bytes = response["Body"].read()
-    return body
+def _changed(what: str, if_match: str | None) -> ObjectChangedError:
+    return ObjectChangedError(f"{what}; it is not the one with the ETag {if_match!r}, or gone")

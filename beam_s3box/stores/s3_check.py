@@ -1,28 +1,37 @@
-"""Ask S3 whether a write would work: in seconds, and without leaving anything behind."""
+"""Ask S3 whether writes will work, by the requests that writes make: in seconds, and leaving nothing behind."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import queue
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Final
 
-from beam_s3box.errors import AccessError, StoreError, TransientStoreError
+from beam_s3box.errors import AccessError, ObjectExistsError, StoreError, TransientStoreError
+from beam_s3box.stores.base import Store
 from beam_s3box.stores.retries import Retry
-from beam_s3box.stores.s3_client import FindCredentials, shared_client
-from beam_s3box.stores.s3_errors import UploadGoneError, error_code
-from beam_s3box.stores.s3_requests import Requests, answer, translated
+from beam_s3box.stores.s3_errors import OddAnswerError, error_code
+from beam_s3box.stores.s3_multipart import MultipartUpload
+from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
 
 CHECK_KEY = ".beam_s3box-write-check"
-"""Key of the upload that is begun and dropped."""
+"""Key of the object that is written and removed."""
 
-_SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405", "ParseError")
+CHECK_RETRY: Final = Retry(max_attempts=3, seconds=2.5)
+"""One failure is no reason to refuse a run; with the timeouts below, three of them take less than 5 seconds."""
+
+CHECK_CONNECT_SECONDS: Final = 2.0
+CHECK_READ_SECONDS: Final = 2.0
+
+_BODY = b"written by beam_s3box to see whether it may write here; it can be removed\n"
+
+_SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405")
 """Answers that say nothing of the bucket: a writer needs no right to ask where it is."""
 
-_DEADLINE_SECONDS = 3.0
-_CONNECT_SECONDS = 2.0
-_READ_SECONDS = 2.0
+_DEADLINE_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,21 +39,17 @@ class WriteCheck:
     """A check whether objects can be written.
 
     Attributes:
-      settings: how to reach S3; timeouts and attempts are the check's own.
-      credentials: finds the keys.
-      bucket: its name.
-      key: of the upload that is begun and dropped, in the bucket.
-      create: parameters for its creation, the same as a write's.
+      root: URL of the store.
+      settings: of the writes; attempts and timeouts are the check's own.
+      open: returns a store with these settings, attempts and body, requests to its bucket, and an upload in parts.
     """
 
+    root: str
     settings: S3Settings
-    credentials: FindCredentials | None
-    bucket: str
-    key: str
-    create: dict[str, Any]
+    open: Callable[[S3Settings, Retry, bytes], tuple[Store, Requests, MultipartUpload]]
 
     def run(self) -> None:
-        """Raise the error that a write would meet; after 3 seconds without any, that nothing answers.
+        """Raise the error that a write would meet; after 5 seconds without any, that nothing answers.
 
         The check runs in a thread of its own, because looking up a host or finding credentials has no timeout.
         """
@@ -56,8 +61,8 @@ class WriteCheck:
         except queue.Empty:
             late.set()
             raise TransientStoreError(
-                f"check of s3://{self.bucket} failed: no answer within {_DEADLINE_SECONDS:g} seconds; see to endpoint, "
-                "name server, proxy, firewall and the source of the credentials"
+                f"check of {self.root} failed: no answer within {_DEADLINE_SECONDS:g} seconds; check the endpoint, the "
+                "name server, the proxy, the firewall and the source of the credentials"
             ) from None
         if error is not None:
             raise error
@@ -72,29 +77,68 @@ class WriteCheck:
 
     def _check(self, late: threading.Event) -> None:
         settings = dataclasses.replace(
-            self.settings, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, max_attempts=1
+            self.settings, connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
         )
-        client = translated(lambda: shared_client(settings, self.credentials), "CreateClient", f"s3://{self.bucket}")
-        requests = Requests(client, self.bucket, Retry(max_attempts=1))
+        store, requests, upload = self.open(settings, CHECK_RETRY, _BODY)
         # first, because some servers create a missing bucket on an administrator's write
-        self._find_bucket(requests)
-        if not late.is_set():
-            self._begin_and_drop(requests)
-
-    def _find_bucket(self, requests: Requests) -> None:
-        try:
-            requests.send("get_bucket_location", None, {}, finish=answer)
-        except StoreError as exc:
-            if error_code(exc) not in _SILENT_CODES:
-                raise
-
-    def _begin_and_drop(self, requests: Requests) -> None:
-        created, _ = requests.send("create_multipart_upload", self.key, self.create, finish=answer)
-        try:
-            requests.send("abort_multipart_upload", self.key, {"UploadId": created["UploadId"]}, finish=answer)
-        except UploadGoneError:
+        _find_bucket(requests)
+        if late.is_set():
             return
-        except AccessError as exc:
-            raise AccessError(
-                f"{exc}; allow s3:AbortMultipartUpload, or the parts of failed uploads stay and are billed"
-            ) from exc
+        _write(store)
+        try:
+            _upload(upload)
+        finally:
+            _remove(store)
+
+
+def _find_bucket(requests: Requests) -> None:
+    try:
+        requests.send("GetBucketLocation", None, {}, finish=answer, stop=_is_odd)
+    except OddAnswerError:
+        # some servers do not know the question; whether this is one, the next request tells
+        return
+    except StoreError as exc:
+        if error_code(exc) not in _SILENT_CODES:
+            raise
+
+
+def _is_odd(error: StoreError) -> bool:
+    return isinstance(error, OddAnswerError)
+
+
+def _write(store: Store) -> None:
+    """Write the object, and see whether it is refused a second time."""
+    sha256 = hashlib.sha256(_BODY).hexdigest()
+    if not store.conditional_create:
+        store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain", replace=True)
+        return
+    # three times: another check may remove it in between
+    for _ in range(3):
+        try:
+            store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain")
+        except ObjectExistsError:
+            return
+    raise StoreError(
+        f"PutObject {store.url(CHECK_KEY)} overwrote an object with If-None-Match: this server ignores conditions, so "
+        "set conditional_writes=False"
+    )
+
+
+def _upload(upload: MultipartUpload) -> None:
+    """Upload in parts, to where the object is in the way."""
+    try:
+        upload.try_out()
+    except AccessError as exc:
+        if "AbortMultipartUpload" not in str(exc):
+            raise
+        raise AccessError(
+            f"{exc}; allow s3:AbortMultipartUpload, or the parts of failed uploads stay and are billed"
+        ) from exc
+
+
+def _remove(store: Store) -> None:
+    try:
+        store.delete(CHECK_KEY)
+    except AccessError:
+        # writers need no right to remove
+        return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import collections
 import os
 import threading
 from collections.abc import Callable
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import MiB
+from beam_s3box.stores.s3_answers import check_arrived
+from beam_s3box.stores.s3_clock import ServerClock
 from beam_s3box.stores.s3_settings import Credentials, S3Settings
 
 if TYPE_CHECKING:
@@ -31,26 +33,101 @@ _MAX_CLIENTS = 16
 _MAX_UNASKED_BYTES = 8 * MiB
 """A larger body waits for the server's word: sending it only to be refused would cost more."""
 
+_CLIENTS: collections.OrderedDict[Any, Connected] = collections.OrderedDict()
 _LOCK = threading.Lock()
 
+Keys = tuple[str, str, str | None]
 
-def shared_client(settings: S3Settings, credentials: FindCredentials | None) -> S3Client:
-    """Return this process's client for these settings and the keys that are found now.
 
-    Raises:
-      ConfigurationError: boto3 is not installed, or can't work with the settings.
-      Exception: whatever boto3 and `credentials` raise.
+class Connected:
+    """A client, the keys it was made with (None: boto3 found them), and the clock of the server it talks to."""
+
+    __slots__ = ("client", "clock", "keys")
+
+    def __init__(self, client: S3Client, keys: Keys | None) -> None:
+        self.client = client
+        self.keys = keys
+        self.clock = ServerClock()
+        self.clock.rule(client)
+
+
+class Connection:
+    """One way to reach S3: its client is made when it is first needed, and anew in each process.
+
+    Connections of the same settings and keys share a client. Safe from many threads, and after a fork.
     """
-    found = credentials() if credentials is not None else None
-    # by the keys, not by the function: two pipelines of one process may carry different ones in their options
-    keys = None if found is None else (found.access_key, found.secret_key, found.token)
+
+    def __init__(self, settings: S3Settings, credentials: FindCredentials | None) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._connected: Connected | None = None
+
+    def get(self) -> Connected:
+        """Return the client and what belongs to it.
+
+        Raises:
+          ConfigurationError: boto3 is not installed, or can't work with the settings.
+          Exception: whatever boto3 and the function of the credentials raise.
+        """
+        self._check_process()
+        connected = self._connected
+        if connected is None:
+            with self._lock:
+                connected = self._connected = self._connected or _shared(self._settings, self._find_keys())
+        return connected
+
+    def renew(self, refused: Connected) -> bool:
+        """Look for the keys again after the server refused those of a client; return whether another try may help."""
+        self._check_process()
+        with self._lock:
+            if self._connected is not refused:
+                # another thread was here before
+                return True
+            keys = self._find_keys()
+            # where boto3 found them it may find others now: in a file, in the environment, or those of a role
+            if keys == refused.keys and keys is not None and self._settings.role_arn is None:
+                return False
+            self._connected = _shared(self._settings, keys, refused)
+            return True
+
+    def _find_keys(self) -> Keys | None:
+        # clients are known by the keys and not by the function: two pipelines of one process may carry different ones
+        # in their options
+        found = self._credentials() if self._credentials is not None else None
+        return None if found is None else (found.access_key, found.secret_key, found.token)
+
+    def _check_process(self) -> None:
+        """Forget what belongs to the process that this one was forked from, and before any lock that it may hold."""
+        if self._process != os.getpid():
+            self._process, self._lock, self._connected = os.getpid(), threading.RLock(), None
+
+
+def _renew_lock() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+# another thread may have held it
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _shared(settings: S3Settings, keys: Keys | None, refused: Connected | None = None) -> Connected:
+    """Return this process's client for these settings and keys, but not the one that was refused."""
+    # of one process, as after a fork both sides would talk on its connections
+    name = os.getpid(), settings, keys
     with _LOCK:
-        return _make_client(os.getpid(), settings, keys)
+        found = _CLIENTS.pop(name, None)
+        if found is None or found is refused:
+            found = Connected(_make_client(settings, keys), keys)
+        _CLIENTS[name] = found
+        while len(_CLIENTS) > _MAX_CLIENTS:
+            _CLIENTS.popitem(last=False)
+        return found
 
 
-@functools.lru_cache(_MAX_CLIENTS)
-def _make_client(process: int, settings: S3Settings, keys: tuple[str, str, str | None] | None) -> S3Client:
-    """Make a client; it belongs to one process, as after a fork both sides would talk on its connections."""
+def _make_client(settings: S3Settings, keys: Keys | None) -> S3Client:
     try:
         import boto3
         import botocore.config
@@ -74,6 +151,8 @@ def _make_client(process: int, settings: S3Settings, keys: tuple[str, str, str |
         # an endpoint or a region, which may come from the environment
         raise ConfigurationError(f"no S3 client can be made: {exc}") from exc
     client.meta.events.register_last("before-call.s3", _send_at_once)
+    # by a pattern that botocore calls before its own for S3, which makes a server's error of any 200 that is no XML
+    client.meta.events.register("before-parse.*.*", check_arrived)
     return client
 
 

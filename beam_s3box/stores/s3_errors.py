@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from beam_s3box.errors import (
     StoreError,
     TransientStoreError,
 )
+from beam_s3box.stores.s3_answers import OddAnswer
 
 
 class ConflictError(TransientStoreError):
@@ -22,48 +24,84 @@ class UploadGoneError(StoreError):
     """An upload in parts that the server does not know (any more)."""
 
 
-class _Rule(NamedTuple):
+class OddAnswerError(StoreError):
+    """What answered is not S3, or not all of its answer came; so what became of the request is not known."""
+
+
+class Remedy(enum.Enum):
+    """What makes another attempt worth while."""
+
+    KEYS = "ask for the keys again"
+    CLOCK = "sign by the server's clock"
+
+
+class Rule(NamedTuple):
+    """What an answer or a failure means.
+
+    Attributes:
+      kind: the error it becomes.
+      advice: what to do about it.
+      attempts: how many may end like this, before it is raised; None for as many as `Retry` makes if it is transient,
+        and else for one.
+      remedy: what is done before another attempt.
+    """
+
     kind: type[StoreError]
     advice: str | None = None
+    attempts: int | None = None
+    remedy: Remedy | None = None
+
+
+_FEW = 3
+"""Attempts at what may have been an accident on the way, and may as well stay."""
 
 
 _KEYS = "correct the keys"
 _CLOCK = "the clock of this machine is wrong: set it"
 _REGION = "the bucket is in another region: set the region to the bucket's"
 _EXPIRED = "the token has expired: get new credentials, or use a role, whose credentials renew themselves"
+_HEADERS = "a server that does not know such a header needs conditional_writes=False or checksums=False"
+_ODD = "this is no answer of S3: check the endpoint and the proxy"
 _DENIED = "these credentials may not do this: allow it for them, or use others"
 
 _CODES = {
-    "PreconditionFailed": _Rule(ObjectExistsError, "an object is already there"),
-    "ConditionalRequestConflict": _Rule(ConflictError),
-    "NoSuchKey": _Rule(ObjectNotFoundError, "there is no such object"),
-    "NoSuchBucket": _Rule(ObjectNotFoundError, "no such bucket: create it or correct the destination"),
-    "NoSuchUpload": _Rule(UploadGoneError, "the upload was completed or aborted, by somebody or by a lifecycle rule"),
-    "AccessDenied": _Rule(AccessError, _DENIED),
-    "AllAccessDisabled": _Rule(AccessError, _DENIED),
-    "InvalidAccessKeyId": _Rule(AccessError, f"the access key id is unknown to this server: {_KEYS} or the endpoint"),
-    "SignatureDoesNotMatch": _Rule(AccessError, f"the secret key is wrong: {_KEYS}"),
-    "ExpiredToken": _Rule(AccessError, _EXPIRED),
-    "ExpiredTokenException": _Rule(AccessError, _EXPIRED),
-    "TokenRefreshRequired": _Rule(AccessError, _EXPIRED),
-    "RequestExpired": _Rule(AccessError, _CLOCK),
-    "InvalidToken": _Rule(AccessError, f"the session token belongs to other keys or is cut off: {_KEYS}"),
-    "InvalidClientTokenId": _Rule(AccessError, f"the access key id is unknown: {_KEYS}"),
-    "RequestTimeTooSkewed": _Rule(AccessError, _CLOCK),
-    "PermanentRedirect": _Rule(StoreError, _REGION),
-    "TemporaryRedirect": _Rule(TransientStoreError),
-    "AuthorizationHeaderMalformed": _Rule(StoreError, _REGION),
-    "IllegalLocationConstraintException": _Rule(StoreError, _REGION),
-    "BadDigest": _Rule(StoreError, "the bytes that arrived have another checksum than the sender's"),
-    "XAmzContentSHA256Mismatch": _Rule(StoreError, "the bytes that arrived have another checksum than the sender's"),
-    "KMS.DisabledException": _Rule(StoreError, "the KMS key is disabled: enable it, or give another sse_kms_key_id"),
-    "KMS.NotFoundException": _Rule(StoreError, "there is no such KMS key in this region: correct sse_kms_key_id"),
-    "NotImplemented": _Rule(StoreError),
+    "PreconditionFailed": Rule(ObjectExistsError, "an object is already there"),
+    "ConditionalRequestConflict": Rule(ConflictError),
+    "NoSuchKey": Rule(ObjectNotFoundError, "there is no such object"),
+    "NoSuchBucket": Rule(ObjectNotFoundError, "no such bucket: create it or correct the destination"),
+    "NoSuchUpload": Rule(UploadGoneError, "the upload was completed or aborted, by somebody or by a lifecycle rule"),
+    "AccessDenied": Rule(AccessError, _DENIED),
+    "AllAccessDisabled": Rule(AccessError, _DENIED),
+    "InvalidAccessKeyId": Rule(
+        AccessError, f"the access key id is unknown to this server: {_KEYS} or the endpoint", 2, Remedy.KEYS
+    ),
+    "SignatureDoesNotMatch": Rule(AccessError, f"the secret key is wrong: {_KEYS}"),
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+        Rule(AccessError, _EXPIRED, 2, Remedy.KEYS),
+    ),
+    "InvalidToken": Rule(
+        AccessError, f"the session token belongs to other keys or is cut off: {_KEYS}", 2, Remedy.KEYS
+    ),
+    "InvalidClientTokenId": Rule(AccessError, f"the access key id is unknown: {_KEYS}", 2, Remedy.KEYS),
+    **dict.fromkeys(("RequestTimeTooSkewed", "RequestExpired"), Rule(AccessError, _CLOCK, 2, Remedy.CLOCK)),
+    "PermanentRedirect": Rule(StoreError, _REGION),
+    "TemporaryRedirect": Rule(TransientStoreError),
+    "AuthorizationHeaderMalformed": Rule(StoreError, _REGION),
+    "IllegalLocationConstraintException": Rule(StoreError, _REGION),
+    **dict.fromkeys(
+        ("BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "InvalidDigest"),
+        Rule(StoreError, "the bytes that arrived have another checksum than the sender's", _FEW),
+    ),
+    **dict.fromkeys(("InvalidArgument", "InvalidRequest", "NotImplemented"), Rule(StoreError, _HEADERS)),
+    "KMS.DisabledException": Rule(StoreError, "the KMS key is disabled: enable it, or give another sse_kms_key_id"),
+    "KMS.NotFoundException": Rule(StoreError, "there is no such KMS key in this region: correct sse_kms_key_id"),
     **dict.fromkeys(
         (
             "SlowDown",
             "ServiceUnavailable",
             "InternalError",
+            "IncompleteBody",
             "RequestTimeout",
             "RequestTimeoutException",
             "Throttling",
@@ -77,56 +115,62 @@ _CODES = {
             "OperationAborted",
             "IDPCommunicationError",
         ),
-        _Rule(TransientStoreError),
+        Rule(TransientStoreError),
     ),
 }
 
 # by HTTP status, where the code says nothing: HEAD has no body, and other servers have codes of their own
 _STATUSES = {
     301: _CODES["PermanentRedirect"],
+    304: _CODES["PreconditionFailed"],
     403: _CODES["AccessDenied"],
-    404: _Rule(ObjectNotFoundError, "there is no such object, no such bucket, or no S3 at this endpoint"),
-    408: _Rule(TransientStoreError),
+    404: Rule(ObjectNotFoundError, "there is no such object, no such bucket, or no S3 at this endpoint"),
+    408: Rule(TransientStoreError),
     412: _CODES["PreconditionFailed"],
-    429: _Rule(TransientStoreError),
-    501: _Rule(StoreError),
+    429: Rule(TransientStoreError),
+    501: _CODES["NotImplemented"],
 }
+
+_CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
+"""Operations that may bear a condition, so that 412 and 304, as older MinIO says it, mean that it does not hold."""
+
+_WRITING = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "DeleteObject")
 
 # by the name of botocore's class, the nearest base first
 _CLASSES = {
-    "NoCredentialsError": _Rule(AccessError, "no credentials found: set them in the environment, a profile or a role"),
-    "PartialCredentialsError": _Rule(AccessError, "only a part of the credentials is set: set the rest too"),
-    "ProfileNotFound": _Rule(AccessError, "no such profile: correct the profile, or configure it on this machine"),
-    "UnauthorizedSSOTokenError": _Rule(AccessError, "the SSO session has ended: run `aws sso login`"),
-    "SSOError": _Rule(AccessError, "the SSO session is missing or has ended: run `aws sso login`"),
-    "LoginError": _Rule(AccessError, "the login session is missing or has ended: run `aws login`"),
-    "TokenRetrievalError": _Rule(AccessError, "the token can't be renewed: run `aws sso login`"),
-    "NoAuthTokenError": _Rule(AccessError, "there is no token: run `aws sso login`"),
-    "CredentialRetrievalError": _Rule(AccessError, "the credentials can't be got: see to their source"),
-    "RefreshWithMFAUnsupportedError": _Rule(AccessError, "keys that need MFA can't be renewed: use a role without"),
-    "UnknownCredentialError": _Rule(AccessError, "correct the AWS configuration files"),
-    "InvalidConfigError": _Rule(AccessError, "correct the AWS configuration files"),
-    "ConfigParseError": _Rule(AccessError, "correct the AWS configuration files"),
-    "ConfigNotFound": _Rule(AccessError, "correct the AWS configuration files"),
-    "NoRegionError": _Rule(StoreError, "no region is set: set region or AWS_REGION"),
-    "ParamValidationError": _Rule(StoreError),
-    "ConnectTimeoutError": _Rule(TransientStoreError, "no connection in time: see to endpoint, proxy and firewall"),
-    "ReadTimeoutError": _Rule(TransientStoreError, "no answer in time"),
-    "EndpointConnectionError": _Rule(TransientStoreError, "nothing answers there: see to endpoint, proxy and firewall"),
-    "ProxyConnectionError": _Rule(TransientStoreError, "the proxy does not answer: see to HTTPS_PROXY"),
-    "ConnectionError": _Rule(TransientStoreError),
-    "HTTPClientError": _Rule(TransientStoreError),
-    "IncompleteReadError": _Rule(TransientStoreError),
-    "BotoCoreError": _Rule(StoreError),
-    # neither is a BotoCoreError
-    "ResponseParserError": _Rule(StoreError, "the answer is not one of S3: see to endpoint and proxy"),
-    "ParseError": _Rule(StoreError, "the answer is not one of S3: see to endpoint and proxy"),
+    "NoCredentialsError": Rule(AccessError, "no credentials found: set them in the environment, a profile or a role"),
+    "PartialCredentialsError": Rule(AccessError, "only a part of the credentials is set: set the rest too"),
+    "ProfileNotFound": Rule(AccessError, "no such profile: correct the profile, or configure it on this machine"),
+    "UnauthorizedSSOTokenError": Rule(AccessError, "the SSO session has ended: run `aws sso login`"),
+    "SSOError": Rule(AccessError, "the SSO session is missing or has ended: run `aws sso login`"),
+    "LoginError": Rule(AccessError, "the login session is missing or has ended: run `aws login`"),
+    "TokenRetrievalError": Rule(AccessError, "the token can't be renewed: run `aws sso login`"),
+    "NoAuthTokenError": Rule(AccessError, "there is no token: run `aws sso login`"),
+    "CredentialRetrievalError": Rule(AccessError, "the credentials can't be got: see to their source"),
+    "RefreshWithMFAUnsupportedError": Rule(AccessError, "keys that need MFA can't be renewed: use a role without"),
+    "UnknownCredentialError": Rule(AccessError, "correct the AWS configuration files"),
+    "InvalidConfigError": Rule(AccessError, "correct the AWS configuration files"),
+    "ConfigParseError": Rule(AccessError, "correct the AWS configuration files"),
+    "ConfigNotFound": Rule(AccessError, "correct the AWS configuration files"),
+    "NoRegionError": Rule(StoreError, "no region is set: set region or AWS_REGION"),
+    "ParamValidationError": Rule(StoreError),
+    "ConnectTimeoutError": Rule(TransientStoreError, "no connection in time: see to endpoint, proxy and firewall"),
+    "ReadTimeoutError": Rule(TransientStoreError, "no answer in time"),
+    "EndpointConnectionError": Rule(TransientStoreError, "nothing answers there: see to endpoint, proxy and firewall"),
+    "ProxyConnectionError": Rule(TransientStoreError, "the proxy does not answer: see to HTTPS_PROXY"),
+    "ConnectionError": Rule(TransientStoreError),
+    "HTTPClientError": Rule(TransientStoreError),
+    "IncompleteReadError": Rule(TransientStoreError),
+    "BotoCoreError": Rule(StoreError),
+    # none of these is a BotoCoreError; the last is urllib3's, which botocore lets through while a body is read
+    **dict.fromkeys(("OddAnswer", "ResponseParserError", "ParseError"), Rule(OddAnswerError, _ODD, _FEW)),
+    "HTTPError": Rule(TransientStoreError),
 }
 
-_NO_HOST = _Rule(TransientStoreError, "no such host: correct the endpoint or the region")
-_CERTIFICATE = _Rule(StoreError, "the server's certificate is not trusted: set verify to a file of certificates")
-_NO_TLS = _Rule(StoreError, "the server does not speak TLS: write http:// in endpoint_url")
-_HEADER = _Rule(AccessError, f"a key or the token holds white space or other odd characters: {_KEYS}")
+_NO_HOST = Rule(TransientStoreError, "no such host: correct the endpoint or the region")
+_CERTIFICATE = Rule(StoreError, "the server's certificate is not trusted: set verify to a file of certificates")
+_NO_TLS = Rule(StoreError, "the server does not speak TLS: write http:// in endpoint_url")
+_HEADER = Rule(AccessError, f"a key or the token holds white space or other odd characters: {_KEYS}")
 
 _ACCESS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{8,}([A-Z0-9]{4})\b")
 _QUOTED_HEADER = "header value"
@@ -139,8 +183,9 @@ def boto3_errors() -> tuple[type[Exception], ...]:
 
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
-    return BotoCoreError, ClientError, ResponseParserError, xml.etree.ElementTree.ParseError
+    return BotoCoreError, ClientError, OddAnswer, ResponseParserError, xml.etree.ElementTree.ParseError, HTTPError
 
 
 def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> StoreError:
@@ -160,7 +205,7 @@ def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> Sto
     return rule.kind(begin + reason)
 
 
-def may_be_cause(exc: Exception) -> bool:
+def may_be_cause(exc: BaseException) -> bool:
     """Return whether this error may stand in a traceback; some quote a header, and so a session token."""
     return _QUOTED_HEADER not in str(exc).lower()
 
@@ -172,16 +217,40 @@ def error_code(error: StoreError) -> str:
     return str(response.get("Error", {}).get("Code") or type(error.__cause__).__name__)
 
 
-def _read_response(exc: Any, operation: str) -> tuple[_Rule, str]:
-    error = exc.response.get("Error", {})
-    code = str(error.get("Code") or "unknown")
-    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    rule = _CODES.get(code) or _STATUSES.get(status) or _Rule(TransientStoreError if status >= 500 else StoreError)
+def rule_of(error: StoreError, operation: str) -> Rule:
+    """Return the rule by which `translate` made this error; by its kind alone if its cause is not known."""
+    cause = error.__cause__
+    if not isinstance(cause, boto3_errors()):
+        return Rule(type(error))
+    return _rule_of_response(cause, operation) if hasattr(cause, "operation_name") else _rule_of_failure(cause)
+
+
+def _rule_of_response(exc: Any, operation: str) -> Rule:
+    code, status = _code_and_status(exc)
+    rule = _CODES.get(code) or _STATUSES.get(status) or Rule(TransientStoreError if status >= 500 else StoreError)
+    if rule.kind is ObjectExistsError and operation not in _CONDITIONAL:
+        return Rule(StoreError)
+    if rule.advice is _HEADERS and operation not in _WRITING:
+        return Rule(StoreError)
+    if operation == "HeadObject" and status == 400 and rule.attempts is None:
+        # it has no body, and this is how an expired token shows
+        return _CODES["ExpiredToken"]._replace(kind=StoreError, advice="maybe the token has expired")
+    return rule
+
+
+def _code_and_status(exc: Any) -> tuple[str, int]:
+    code = str(exc.response.get("Error", {}).get("Code") or "unknown")
+    return code, exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def _read_response(exc: Any, operation: str) -> tuple[Rule, str]:
+    code, status = _code_and_status(exc)
+    rule = _rule_of_response(exc, operation)
     # credentials of a role are renewed within another request
     within = "" if exc.operation_name == operation else f"{exc.operation_name}: "
     shown = f"{within}{code} ({status})" if code != str(status) else f"{within}{status}"
     advice = rule.advice if within else _missing_or_denied(rule.advice, operation, status)
-    detail = _one_line(str(error.get("Message") or ""))
+    detail = _one_line(str(exc.response.get("Error", {}).get("Message") or ""))
     return rule, ": ".join(part for part in (shown, advice, detail if _adds(detail, advice) else None) if part)
 
 
@@ -193,26 +262,30 @@ def _missing_or_denied(advice: str | None, operation: str, status: int) -> str |
 
 def _adds(detail: str, advice: str | None) -> bool:
     """Whether the server's words say more than the advice: as a region or a policy's name do."""
-    return advice is None or advice in (_REGION, _DENIED)
+    return advice is None or advice in (_REGION, _DENIED, _HEADERS)
 
 
-def _read_failure(exc: Exception) -> tuple[_Rule, str]:
+def _read_failure(exc: Exception) -> tuple[Rule, str]:
     text = str(exc)
-    name = type(exc).__name__
-    rule = _rule_of_class(exc)
-    if not may_be_cause(exc):
-        return _HEADER, f"{name}: {_HEADER.advice}"
-    cause = str(getattr(exc, "kwargs", {}).get("error", ""))
-    if "resolve" in cause or "getaddrinfo" in cause or "Name or service" in cause:
-        rule = _NO_HOST
-    elif "CERTIFICATE" in text or "certificate" in text:
-        rule = _CERTIFICATE
-    elif "WRONG_VERSION_NUMBER" in text:
-        rule = _NO_TLS
+    # an answer that is none has no name in botocore
+    name = "" if isinstance(exc, OddAnswer) else type(exc).__name__
+    rule = _rule_of_failure(exc)
+    if rule is _HEADER:
+        return rule, f"{name}: {rule.advice}"
     return rule, ": ".join(part for part in (name, rule.advice, _one_line(text)) if part)
 
 
-def _rule_of_class(exc: Exception) -> _Rule:
+def _rule_of_failure(exc: BaseException) -> Rule:
+    text = str(exc)
+    cause = str(getattr(exc, "kwargs", {}).get("error", ""))
+    if not may_be_cause(exc):
+        return _HEADER
+    if "resolve" in cause or "getaddrinfo" in cause or "Name or service" in cause:
+        return _NO_HOST
+    if "CERTIFICATE" in text or "certificate" in text:
+        return _CERTIFICATE
+    if "WRONG_VERSION_NUMBER" in text:
+        return _NO_TLS
     names = (base.__name__ for base in type(exc).__mro__)
     return next(_CLASSES[name] for name in names if name in _CLASSES)
 

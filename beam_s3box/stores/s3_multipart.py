@@ -6,13 +6,12 @@ import base64
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from beam_s3box.errors import ObjectExistsError, StoreError
-from beam_s3box.stores.retries import is_transient
 from beam_s3box.stores.s3_errors import ConflictError, UploadGoneError
 from beam_s3box.stores.s3_requests import Requests, answer
 
@@ -32,6 +31,7 @@ class MultipartUpload:
       complete: parameters for the completion, as `IfNoneMatch`.
       part_bytes: size of a part; more where that would be too many parts.
       concurrency: parts that are sent at the same time.
+      checksums: whether each part carries its SHA-256.
     """
 
     requests: Requests
@@ -41,6 +41,7 @@ class MultipartUpload:
     complete: dict[str, Any]
     part_bytes: int
     concurrency: int
+    checksums: bool
 
     def run(self) -> int:
         """Upload, and return the number of attempts: 1, and one more for every request that was repeated.
@@ -58,10 +59,23 @@ class MultipartUpload:
             parts, more = self._send_parts(upload_id)
             return repeated + more + self._finish(upload_id, parts, number - 1)
 
+    def try_out(self) -> None:
+        """Upload a body of one part where an object is in the way, as `run` would, and raise what that would raise.
+
+        Raises:
+          AccessError: also where only dropping the upload is forbidden.
+        """
+        with self._created() as (upload_id, _):
+            part, _ = self._send_part(upload_id, 1, memoryview(self.body), [])
+            try:
+                self._finish(upload_id, [part], 0)
+            except ObjectExistsError:
+                self._drop(upload_id)
+
     @contextmanager
     def _created(self) -> Iterator[tuple[str, int]]:
-        parameters = {**self.create, "ChecksumAlgorithm": "SHA256"}
-        upload_id, attempts = self.requests.send("create_multipart_upload", self.key, parameters, finish=_upload_id)
+        parameters = {**self.create, **({"ChecksumAlgorithm": "SHA256"} if self.checksums else {})}
+        upload_id, attempts = self.requests.send("CreateMultipartUpload", self.key, parameters, finish=_upload_id)
         try:
             yield upload_id, attempts - 1
         except BaseException as exc:
@@ -71,72 +85,89 @@ class MultipartUpload:
     def _abort(self, upload_id: str, error: BaseException) -> None:
         """Remove the parts; if that fails, the first error keeps its place and gets a note."""
         try:
-            self.requests.send("abort_multipart_upload", self.key, {"UploadId": upload_id}, finish=answer)
-        except UploadGoneError:
-            # nothing is left to remove
-            return
+            self._drop(upload_id)
         except StoreError as exc:
             error.add_note(f"and its parts may be left, which are billed until they are removed: {exc}")
 
+    def _drop(self, upload_id: str) -> None:
+        # one that is gone has left nothing to remove
+        with suppress(UploadGoneError):
+            self.requests.send("AbortMultipartUpload", self.key, {"UploadId": upload_id}, finish=answer)
+
     def _send_parts(self, upload_id: str) -> tuple[list[dict[str, Any]], int]:
+        slices = list(enumerate(_slices(self.body, self.part_bytes), 1))
+        left = iter(slices)
+        sent: dict[int, tuple[dict[str, Any], int]] = {}
         # the first failure, which stops the others: theirs would say less
         failures: list[BaseException] = []
-        with ThreadPoolExecutor(self.concurrency, "beam_s3box-part") as pool:
+
+        def work() -> None:
             try:
-                slices = enumerate(_slices(self.body, self.part_bytes), 1)
-                futures = [pool.submit(self._send_part, upload_id, *part, failures) for part in slices]
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException as exc:
+                # `next` of a list's iterator is one step, also among threads
+                while not failures and (part := next(left, None)) is not None:
+                    sent[part[0]] = self._send_part(upload_id, *part, failures)
+            except BaseException as exc:  # noqa: BLE001 - raised below
                 failures.append(exc)
-                raise
-            finally:
-                pool.shutdown(wait=False, cancel_futures=bool(failures))
+
+        helpers: list[threading.Thread] = []
+        try:
+            _start(work, min(self.concurrency, len(slices)) - 1, helpers)
+            # here too: at the end of the process, or of its memory, no thread may be had
+            work()
+        except BaseException as exc:
+            failures.append(exc)
+            raise
+        finally:
+            for helper in helpers:
+                helper.join()
         if failures:
             raise failures[0]
-        results = [future.result() for future in futures]
+        results = [sent[number] for number, _ in slices]
         return [part for part, _ in results], sum(attempts - 1 for _, attempts in results)
 
     def _send_part(
         self, upload_id: str, number: int, part: memoryview, failures: list[BaseException]
     ) -> tuple[dict[str, Any], int]:
-        try:
-            if failures:
-                raise StoreError(f"UploadPart {self.requests.url(self.key)} was not sent: another part failed")
-            checksum = base64.b64encode(hashlib.sha256(part).digest()).decode("ascii")
-            sent = {"PartNumber": number, "ChecksumSHA256": checksum}
-            etag, attempts = self.requests.send(
-                "upload_part",
-                self.key,
-                {**sent, "UploadId": upload_id, "Body": _Reader(part)},
-                finish=_etag,
-                worth=lambda error: is_transient(error) and not failures,
-            )
-        except BaseException as exc:
-            failures.append(exc)
-            raise
+        sent: dict[str, Any] = {"PartNumber": number}
+        if self.checksums:
+            sent["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(part).digest()).decode("ascii")
+        etag, attempts = self.requests.send(
+            "UploadPart",
+            self.key,
+            {**sent, "UploadId": upload_id},
+            body=lambda: _Reader(part),
+            finish=_etag,
+            stop=lambda error: bool(failures),
+        )
         return {**sent, "ETag": etag}, attempts
 
     def _finish(self, upload_id: str, parts: list[dict[str, Any]], before: int) -> int:
         """Make the object of its parts, and return how often that was repeated."""
         repeated: list[StoreError] = []
 
-        def is_worth(error: StoreError) -> bool:
-            if not is_transient(error) or _is_conflict(error):
-                return False
-            repeated.append(error)
-            return True
+        def stop(error: StoreError) -> bool:
+            if not _is_conflict(error):
+                repeated.append(error)
+            return _is_conflict(error)
 
         parameters = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}, **self.complete}
         try:
-            self.requests.send(
-                "complete_multipart_upload", self.key, parameters, finish=answer, worth=is_worth, before=before
-            )
+            self.requests.send("CompleteMultipartUpload", self.key, parameters, finish=answer, stop=stop, before=before)
         except UploadGoneError as exc:
             if repeated:
                 # an earlier attempt may have done it, and only its answer was lost
                 raise ObjectExistsError(str(exc)) from exc
             raise
         return len(repeated)
+
+
+def _start(work: Callable[[], None], number: int, started: list[threading.Thread]) -> None:
+    """Start so many threads that work, or as many as can be had, and note them."""
+    with suppress(RuntimeError):
+        for _ in range(number):
+            thread = threading.Thread(target=work, name="beam_s3box-part")
+            thread.start()
+            started.append(thread)
 
 
 def _is_conflict(error: StoreError) -> bool:

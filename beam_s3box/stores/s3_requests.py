@@ -1,45 +1,31 @@
-"""Requests to one bucket: retried, counted, and with errors that are ours."""
+"""Requests to one bucket: checked, retried, counted, and with errors that are ours."""
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import dataclasses
-import email.utils
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from beam_s3box.errors import StoreError
 from beam_s3box.stores.retries import Retry, is_transient
-from beam_s3box.stores.s3_errors import boto3_errors, may_be_cause, translate
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from beam_s3box.stores.s3_answers import OddAnswer, check_fields
+from beam_s3box.stores.s3_client import Connected, Connection
+from beam_s3box.stores.s3_errors import Remedy, Rule, boto3_errors, may_be_cause, rule_of, translate
 
 T = TypeVar("T")
 
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What botocore's readers let through when an answer holds no number, no date or no name where one belongs."""
 
-class ServerClock:
-    """The time by a server's clock, as of its latest answer and counted on from there.
 
-    Args:
-      elapsed: returns seconds that only ever go forward.
-    """
+def answer(response: Any) -> Any:
+    """Return the answer as it is."""
+    return response
 
-    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
-        self._elapsed = elapsed
-        self._offset: float | None = None
 
-    def now(self) -> float | None:
-        """Return seconds since the epoch, or None before the first answer that told the time."""
-        return None if self._offset is None else self._elapsed() + self._offset
-
-    def note(self, response: Any) -> None:
-        """Take the time from an answer's `Date`, if it has one that can be read."""
-        told = ((response or {}).get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
-        if told is not None:
-            with contextlib.suppress(TypeError, ValueError):
-                self._offset = email.utils.parsedate_to_datetime(told).timestamp() - self._elapsed()
+def _never(error: StoreError) -> bool:
+    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,57 +33,81 @@ class Requests:
     """Sends requests to one bucket.
 
     Attributes:
-      client: the boto3 client.
+      connection: gives the client.
       bucket: its name.
-      retry: how often, and when.
-      clock: is told the time that the answers bear.
+      retry: how often, how long, and when.
     """
 
-    client: S3Client
+    connection: Connection
     bucket: str
     retry: Retry
-    clock: ServerClock = dataclasses.field(default_factory=ServerClock)
 
     def send(
         self,
-        method: str,
+        operation: str,
         key: str | None,
         parameters: dict[str, Any],
         *,
+        body: Callable[[], Any] | None = None,
         finish: Callable[[Any], T],
-        worth: Callable[[StoreError], bool] = is_transient,
+        stop: Callable[[StoreError], bool] = _never,
         before: int = 0,
     ) -> tuple[T, int]:
-        """Call a method of the client; return what `finish` makes of the answer, and the number of attempts.
+        """Make a request; return what `finish` makes of the checked answer, and the number of attempts.
 
         Args:
-          method: such as `put_object`.
+          operation: such as `PutObject`, one of `s3_answers.ANSWERS`.
           key: the object's, in the bucket; None for the bucket itself.
-          parameters: all but bucket and key.
+          parameters: all but bucket, key and body.
+          body: returns what is sent, anew for each attempt: one that failed may have read a part of it.
           finish: takes the answer; what it raises counts as the request's failure.
-          worth: whether another attempt may help after this error.
+          stop: whether to give up after an error that is worth another attempt.
           before: attempts at the same thing that were made elsewhere, which an error counts too.
         """
-        operation = self.client.meta.method_to_api_mapping[method]
         target = {"Bucket": self.bucket} if key is None else {"Bucket": self.bucket, "Key": key}
-
-        def call() -> T:
-            response = getattr(self.client, method)(**target, **parameters)
-            self.clock.note(response)
-            return finish(response)
+        used: list[Connected] = []
 
         def attempt(number: int) -> T:
+            used[:] = [connected := self.connect()]
+            sent = {**target, **parameters, **({} if body is None else {"Body": body()})}
             try:
-                return translated(call, operation, self.url(key), before + number)
+                return translated(
+                    lambda: finish(_ask(connected, operation, sent)), operation, self.url(key), before + number
+                )
             except StoreError as exc:
-                self.clock.note(getattr(exc.__cause__, "response", None))
+                connected.clock.note(getattr(exc.__cause__, "response", None))
                 raise
 
-        return self.retry.run(attempt, worth)
+        seen: collections.Counter[Rule] = collections.Counter()
+
+        def is_worth(error: StoreError) -> bool:
+            rule = rule_of(error, operation)
+            seen[rule] += 1
+            if rule.attempts is None:
+                return is_transient(error) and not stop(error)
+            return seen[rule] < rule.attempts and not stop(error) and self._remedy(rule.remedy, used[0])
+
+        return self.retry.run(attempt, is_worth)
+
+    def connect(self) -> Connected:
+        """Return the client and what belongs to it.
+
+        Raises:
+          StoreError: it can't be made.
+        """
+        return translated(self.connection.get, "CreateClient", self.url(None))
 
     def url(self, key: str | None) -> str:
         """Return the URL of an object or of the bucket."""
         return f"s3://{self.bucket}" if key is None else f"s3://{self.bucket}/{key}"
+
+    def _remedy(self, remedy: Remedy | None, refused: Connected) -> bool:
+        """Do what makes another attempt worth while; return whether it is."""
+        if remedy is Remedy.KEYS:
+            return translated(lambda: self.connection.renew(refused), "CreateClient", self.url(None))
+        if remedy is Remedy.CLOCK:
+            refused.clock.sign_by_server()
+        return True
 
 
 def translated(function: Callable[[], T], operation: str, url: str, attempt: int = 1) -> T:
@@ -114,6 +124,16 @@ def translated(function: Callable[[], T], operation: str, url: str, attempt: int
     raise error from cause
 
 
-def answer(response: Any) -> Any:
-    """Return the answer as it is."""
+def _ask(connected: Connected, operation: str, parameters: dict[str, Any]) -> Any:
+    """Send one request and return its answer, checked."""
+    from botocore import xform_name
+
+    try:
+        response = getattr(connected.client, xform_name(operation))(**parameters)
+    except boto3_errors():
+        raise
+    except _UNREADABLE as exc:
+        raise OddAnswer(f"an answer that can't be read ({type(exc).__name__}: {exc})") from exc
+    connected.clock.note(response)
+    check_fields(operation, response)
     return response

@@ -31,6 +31,9 @@ ACLS = (
 )
 """The ready-made access control lists of S3."""
 
+MAX_ATTEMPTS = 100
+"""More than fit into any sensible time."""
+
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/\S+", re.ASCII)
 _STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -51,7 +54,14 @@ class S3Settings:
       storage_class: such as "STANDARD_IA"; None for the server's default.
       tags: of each object, at most 10.
       acl: of each object, one of `ACLS`.
-      max_attempts: at each request, the first included.
+      retry_seconds: for so long a request that fails for the moment is repeated, with longer and longer waits.
+      max_attempts: at each request, the first included; usually the time ends them first.
+      conditional_writes: whether the server is asked to write only where nothing is, or only over what was seen; for
+        a server that refuses or ignores `If-None-Match` and `If-Match`, set it to False. Then a claim or a manifest is
+        looked for before it is written, which another writer in the same moment may slip through; shards need no
+        look, as no two have the same key.
+      checksums: whether each request carries the SHA-256 of its body for the server to check; for a server that
+        refuses such headers, set it to False. Then the SHA-256 within the signature is what a server can check.
       concurrency: parts of one object that are uploaded at the same time.
       part_bytes: size of a part, 5 MiB to 5 GiB.
       multipart_bytes: a larger object is uploaded in parts.
@@ -71,7 +81,10 @@ class S3Settings:
     # copied below; kept out of the hash, which a dict has not
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     acl: str | None = None
-    max_attempts: int = 8
+    retry_seconds: float = 120.0
+    max_attempts: int = MAX_ATTEMPTS
+    conditional_writes: bool = True
+    checksums: bool = True
     concurrency: int = 8
     part_bytes: int = 16 * MiB
     multipart_bytes: int = 64 * MiB
@@ -86,7 +99,8 @@ class S3Settings:
         self._check_encryption()
         _check_choice("acl", self.acl, ACLS)
         _check_pattern("storage_class", self.storage_class, _STORAGE_CLASS, "as STANDARD_IA")
-        _check_whole("max_attempts", self.max_attempts, 1, 100)
+        _check_seconds("retry_seconds", self.retry_seconds)
+        _check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         _check_whole("concurrency", self.concurrency, 1, 256)
         _check_whole("part_bytes", self.part_bytes, MIN_PART_BYTES, MAX_PART_BYTES)
         _check_whole("multipart_bytes", self.multipart_bytes, 1, MAX_PART_BYTES)
@@ -102,8 +116,9 @@ class S3Settings:
             raise ConfigurationError(
                 f"profile={self.profile!r} must be the name of an AWS profile; None for the default"
             )
-        if not isinstance(self.use_ssl, bool):
-            raise ConfigurationError(f"use_ssl={self.use_ssl!r} must be True or False")
+        for name in ("use_ssl", "conditional_writes", "checksums"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r} must be True or False")
         if not isinstance(self.verify, bool) and not (isinstance(self.verify, str) and self.verify):
             raise ConfigurationError(f"verify={self.verify!r} must be True, False or a file of certificates")
 

@@ -25,7 +25,13 @@ def pauses() -> list[float]:
 def make_s3(s3_server: Server, pauses: list[float]) -> Callable[..., S3Store]:
     def make(identity: Identity | None = None, url: str | None = None, **settings: Any) -> S3Store:
         chosen = S3Settings(**{"region": REGION, "endpoint_url": s3_server.endpoint_url, **settings})
-        retry = Retry(chosen.max_attempts, sleep=pauses.append, random=lambda: 1.0)
+        retry = Retry(
+            chosen.max_attempts,
+            sleep=pauses.append,
+            random=lambda: 1.0,
+            seconds=chosen.retry_seconds,
+            clock=lambda: sum(pauses),
+        )
         place = url or f"s3://{s3_server.bucket}/{next(_PREFIXES)}/äß"
         return S3Store(place, chosen, identity or s3_server.admin, retry)
 

@@ -35,7 +35,12 @@ def said(code: str, status: int, message: str = "", operation: str = "PutObject"
         (said("SlowDown", 503, "Reduce"), TransientStoreError, "SlowDown (503): Reduce"),
         (said("Odd", 502), TransientStoreError, "Odd (502)"),
         (said("Odd", 400, "No."), StoreError, "Odd (400): No."),
-        (said("NotImplemented", 501), StoreError, "NotImplemented (501)"),
+        (
+            said("NotImplemented", 501, "A header you provided"),
+            StoreError,
+            "NotImplemented (501): a server that does not know such a header needs conditional_writes=False or "
+            "checksums=False: A header you provided",
+        ),
         (
             said("PreconditionFailed", 412, "x"),
             ObjectExistsError,
@@ -150,7 +155,7 @@ def test_our_own_kinds_survive_a_pickle(kind: type[StoreError]) -> None:
 def test_an_answer_of_another_server_says_so() -> None:
     error = translate(ResponseParserError("Unable to parse response, received <html>"), "GetObject", URL)
     assert str(error) == (
-        "GetObject s3://b/k failed after 1 attempt: ResponseParserError: the answer is not one of S3: see to endpoint and proxy: "
+        "GetObject s3://b/k failed after 1 attempt: ResponseParserError: this is no answer of S3: check the endpoint and the proxy: "
         "Unable to parse response, received <html>"
     )
 

@@ -188,7 +188,7 @@ def test_the_server_checks_each_part(store: S3Store) -> None:
         request.headers["Content-Length"] = str(len(request.body))
 
     with watched(store.client) as wire:
-        wire.plan("UploadPart", spoil, spoil, spoil)
-        with pytest.raises(StoreError, match=r"UploadPart \S+ failed after 1 attempt: \w+ \(400\)"):
+        wire.plan("UploadPart", *[spoil] * 9)
+        with pytest.raises(StoreError, match=r"UploadPart \S+ failed after 3 attempts: \w+ \(400\)"):
             put(store)
     assert list(store.list()) == []

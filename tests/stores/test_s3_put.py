@@ -12,7 +12,7 @@ import pytest
 from beam_s3box.errors import AccessError, ObjectExistsError, ObjectNotFoundError, StoreError, TransientStoreError
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Credentials, S3Store
-from tools.s3_faults import cut_off, lose_reply, reply, watched
+from tools.s3_faults import cut_off, lose_reply, reply, say, watched
 from tools.seaweedfs import Server
 
 MakeS3 = Callable[..., S3Store]
@@ -67,7 +67,7 @@ def test_sends_what_the_settings_ask_for(make_s3: MakeS3) -> None:
         sse="aws:kms", sse_kms_key_id="alias/k", storage_class="STANDARD_IA", acl="private", tags={"a b": "ä&c"}
     )
     with watched(store.client) as wire:
-        wire.plan("PutObject", reply(200))
+        wire.plan("PutObject", say(200, ETag='"e"'))
         put(store)
     headers = wire.requests[0].headers
     assert headers["x-amz-server-side-encryption"] == b"aws:kms"
@@ -80,10 +80,10 @@ def test_sends_what_the_settings_ask_for(make_s3: MakeS3) -> None:
 def test_the_server_checks_the_bytes(make_s3: MakeS3, pauses: list[float]) -> None:
     store = make_s3()
     with pytest.raises(
-        StoreError, match=r"PutObject s3://\S+/k failed after 1 attempt: BadDigest \(400\): the bytes that arrived"
+        StoreError, match=r"PutObject s3://\S+/k failed after 3 attempts: BadDigest \(400\): the bytes that arrived"
     ):
         put(store, sha256=hashlib.sha256(b"other").hexdigest())
-    assert pauses == []
+    assert pauses == [0.25, 0.5]
     assert list(store.list()) == []
 
 
