@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,14 @@ from beam_s3box.stores.base import ObjectInfo, check_key
 
 _BUCKETS: dict[str, dict[str, tuple[bytes, float]]] = {}
 _LOCK = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _LOCK  # noqa: PLW0603 - a thread of the parent's may hold it
+    _LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class MemoryStore:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from beam_s3box.errors import ConfigurationError, ObjectExistsError
+from beam_s3box.forks import renew_in_children
 from beam_s3box.stores.base import ObjectInfo, check_key
 from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
@@ -55,8 +56,8 @@ class S3Store:
         self._settings = settings or S3Settings()
         self._credentials = credentials
         self._retry = retry or Retry(self._settings.max_attempts)
-        self._lock = threading.Lock()
-        self._client: tuple[int, S3Client] | None = None
+        self.after_fork()
+        renew_in_children(self)
 
     def __repr__(self) -> str:
         return f"S3Store({self.root!r})"
@@ -65,7 +66,14 @@ class S3Store:
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_client")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock(), _client=None)
+        vars(self).update(state)
+        self.after_fork()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Begin without a client: on its connections both processes would talk."""
+        self._lock = threading.Lock()
+        self._client: tuple[int, S3Client] | None = None
 
     @property
     def root(self) -> str:

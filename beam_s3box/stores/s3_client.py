@@ -34,6 +34,14 @@ _MAX_UNASKED_BYTES = 8 * MiB
 _LOCK = threading.Lock()
 
 
+def _after_fork() -> None:
+    global _LOCK  # noqa: PLW0603 - a thread of the parent's may hold it
+    _LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def shared_client(settings: S3Settings, credentials: FindCredentials | None) -> S3Client:
     """Return this process's client for these settings and the keys that are found now.
 

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import io
 from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +14,7 @@ from beam_s3box.errors import ObjectExistsError, StoreError
 from beam_s3box.stores.retries import is_transient
 from beam_s3box.stores.s3_errors import ConflictError, UploadGoneError
 from beam_s3box.stores.s3_requests import Requests, answer
+from beam_s3box.threads import Task, Threads, as_error
 
 MAX_PARTS = 10_000
 """S3 takes no more parts of one object."""
@@ -81,19 +81,25 @@ class MultipartUpload:
     def _send_parts(self, upload_id: str) -> tuple[list[dict[str, Any]], int]:
         # the first failure, which stops the others: theirs would say less
         failures: list[BaseException] = []
-        with ThreadPoolExecutor(self.concurrency, "beam_s3box-part") as pool:
-            try:
-                slices = enumerate(_slices(self.body, self.part_bytes), 1)
-                futures = [pool.submit(self._send_part, upload_id, *part, failures) for part in slices]
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException as exc:
-                failures.append(exc)
-                raise
-            finally:
-                pool.shutdown(wait=False, cancel_futures=bool(failures))
+        tasks: list[Task[tuple[dict[str, Any], int]]] = []
+        threads = Threads(self.concurrency, "beam_s3box-part")
+        try:
+            for part in enumerate(_slices(self.body, self.part_bytes), 1):
+                tasks.append(threads.submit(self._send_part, upload_id, *part, failures))
+            for task in tasks:
+                task.wait()
+        except BaseException as exc:
+            failures.append(exc)
+            raise
+        finally:
+            # a part that is still being sent when the upload is aborted might stay
+            for task in tasks:
+                if not (failures and task.cancel()):
+                    task.wait()
+            threads.close()
         if failures:
             raise failures[0]
-        results = [future.result() for future in futures]
+        results = [task.result() for task in tasks]
         return [part for part, _ in results], sum(attempts - 1 for _, attempts in results)
 
     def _send_part(
@@ -112,7 +118,7 @@ class MultipartUpload:
                 worth=lambda error: is_transient(error) and not failures,
             )
         except BaseException as exc:
-            failures.append(exc)
+            failures.append(as_error(exc))
             raise
         return {**sent, "ETag": etag}, attempts
 
