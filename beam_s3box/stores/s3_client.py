@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# boto3 imports this when it is needed first, and Python refuses that once the main thread has ended
+import concurrent.futures.thread  # noqa: F401
 import functools
 import os
 import threading
