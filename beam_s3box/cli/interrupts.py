@@ -74,20 +74,34 @@ def check_grace(seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def signals_raise() -> Iterator[None]:
-    """Raise Interrupted where the first of the signals meets the main thread.
+def signals_raise(grace_seconds: float | None = None) -> Iterator[list[int]]:
+    """Raise Interrupted where the first of the signals meets the main thread; yield the numbers of those that came.
 
     Another SIGTERM or SIGHUP changes nothing: `timeout` and systemd send more than one. Each ^C raises.
+
+    Args:
+      grace_seconds: after which the process ends if the block has not; None for no such limit.
     """
     asked: list[int] = []
 
     def take(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT or not asked:
+        is_first = not asked
+        if number == signal.SIGINT or is_first:
             asked.append(number)
+            if is_first and grace_seconds is not None:
+                undo.callback(end_within(grace_seconds, exit_code_of(number)).cancel)
             raise Interrupted(number)
 
-    with _handled(_SIGNALS, take):
-        yield
+    with contextlib.ExitStack() as undo, _handled(_SIGNALS, take):
+        yield asked
+
+
+def end_within(seconds: float, code: int) -> threading.Timer:
+    """End the process by force after so many seconds, unless the timer that this returns is cancelled."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 class Interrupts:
