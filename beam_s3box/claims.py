@@ -17,7 +17,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from beam_s3box.errors import (
@@ -34,6 +33,7 @@ from beam_s3box.manifests import Manifest
 from beam_s3box.run_record import RunRecord, moment_text
 from beam_s3box.shards import Size
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.threads import Threads
 
 _LOGGER = logging.getLogger(__name__)
 _CONTENT_TYPE: Final = "application/json"
@@ -205,8 +205,9 @@ class RunClaim:
         )
 
     def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
-        with ThreadPoolExecutor(_READERS, "beam_s3box-verify") as threads:
-            wrong = [key for key in threads.map(lambda each: _replaced(store, each), manifests) if key]
+        threads = Threads(_READERS, "beam_s3box-verify")
+        reading = [threads.submit(_replaced, store, manifest) for manifest in manifests]
+        wrong = [key for key in [task.result() for task in reading] if key]
         if wrong:
             raise S3BoxError(
                 f"{store.url(wrong[0])} is not the manifest that this work wrote: the same run was finished by work "

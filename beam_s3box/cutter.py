@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format, format_of
@@ -18,6 +17,7 @@ from beam_s3box.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capaci
 from beam_s3box.shards import NOTHING, SealedShard, Segment, Size
 from beam_s3box.sizes import MiB
 from beam_s3box.streams import Stream
+from beam_s3box.threads import Executor, Pending
 
 Key: TypeAlias = tuple[Stream, str, int]
 """A stream, the name of a window, and a lane; every key has its own shards."""
@@ -119,7 +119,7 @@ class ShardCutter:
         self._budget = budget
         self._seal_from = seal_from
         self._buffers: dict[Key, _Buffer] = {}
-        self._compressing: collections.deque[tuple[_Buffer, Future[Segment], int]] = collections.deque()
+        self._compressing: collections.deque[tuple[_Buffer, Pending[Segment], int]] = collections.deque()
         self._compressing_bytes = 0
         self._held_bytes = 0
         self._sequence = 0
@@ -139,6 +139,16 @@ class ShardCutter:
         if self._held_bytes > self._budget.bytes or len(self._buffers) > self._budget.streams:
             self._relieve()
 
+    @property
+    def open_bytes(self) -> int:
+        """Memory of the lines that wait to be compressed."""
+        return sum(buffer.raw_bytes + _LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
+
+    def cut(self) -> None:
+        """Begin to compress all lines."""
+        for buffer in self._buffers.values():
+            self._cut(buffer)
+
     def take(self) -> Cuttings:
         """Return what is ready, without waiting."""
         while self._compressing and self._compressing[0][1].done():
@@ -147,8 +157,7 @@ class ShardCutter:
 
     def finish(self) -> Cuttings:
         """Return all that is left; the cutter is empty then."""
-        for buffer in self._buffers.values():
-            self._cut(buffer)
+        self.cut()
         self._settle_all()
         for buffer in self._buffers.values():
             if buffer.pile and buffer.pile.fill >= self._seal_from:
@@ -227,8 +236,7 @@ class ShardCutter:
 
     def _relieve(self) -> None:
         """Compress what is open, then give away the largest streams until half of the budget is free."""
-        for buffer in self._buffers.values():
-            self._cut(buffer)
+        self.cut()
         self._settle_all()
         streams = len(self._buffers)
         for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.pile.size.object_bytes):

@@ -6,6 +6,8 @@ import collections
 import threading
 from typing import Final, Protocol
 
+from beam_s3box.forks import renew_in_children
+
 NAMESPACE: Final = "beam_s3box"
 """Namespace of all counters in `result.metrics()`."""
 
@@ -40,8 +42,13 @@ class MemoryMetrics:
     """Counts in memory, safe from many threads; a distribution is kept as its sum."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.after_fork()
         self._totals: collections.Counter[str] = collections.Counter()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a new lock."""
+        self._lock = threading.Lock()
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter."""

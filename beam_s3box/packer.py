@@ -6,9 +6,10 @@ all bundles, is not needed here: one packer sees all lines.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, NamedTuple
 
@@ -25,6 +26,7 @@ from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile, size_of
 from beam_s3box.streams import Stream
+from beam_s3box.threads import Threads
 from beam_s3box.uploads import Uploader, UploadQueue
 
 _ORIGIN_CHARACTERS: Final = 12
@@ -61,8 +63,9 @@ class LinePacker:
     """Packs lines of JSON into shards, and lists them in manifests. For one thread.
 
     *Guarantees*: after `finish`, every line is in exactly one shard or among the dead letters, and every shard in
-    exactly one manifest. A failure raises at the next call; then, and when a `with` is left before `finish`, no
-    manifest is written, and what is in the store stays unlisted.
+    exactly one manifest. A failure raises at the next call. After that, after an exception that a signal handler raised
+    within a call, and when a `with` is left before `finish`, it takes nothing more and writes no manifest, and what is in
+    the store stays unlisted.
 
     Args:
       plan: of the run.
@@ -73,8 +76,9 @@ class LinePacker:
         self._plan = plan
         self._counts = counts
         self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
-        self._codec = ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
-        self._threads = ThreadPoolExecutor(plan.upload_concurrency, "beam_s3box-upload")
+        self._process = os.getpid()
+        self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
+        self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
         origin = new_token(_ORIGIN_CHARACTERS)
         self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
@@ -84,6 +88,7 @@ class LinePacker:
         self._shards: list[ShardFile] = []
         self._claimed = False
         self._ended = False
+        self._is_moving = False
 
     def __enter__(self) -> LinePacker:
         return self
@@ -103,16 +108,16 @@ class LinePacker:
           RecordError: a record is unfit, and the plan says that this is an error.
           StoreError: an upload failed, after its retries.
         """
-        self._check_open()
-        self._claim()
-        self._records_in += len(lines)
-        self._counts.count(metrics.RECORDS_IN, len(lines))
-        groups, refused = self._router.route_lines(lines)
-        for record in refused:
-            self._refuse(record)
-        for stream, group in groups.items():
-            self._cutter.add((stream, "", 0), group)
-        self._upload(self._cutter.take())
+        with self._whole():
+            self._claim()
+            self._records_in += len(lines)
+            self._counts.count(metrics.RECORDS_IN, len(lines))
+            groups, refused = self._router.route_lines(lines)
+            for record in refused:
+                self._refuse(record)
+            for stream, group in groups.items():
+                self._cutter.add((stream, "", 0), group)
+            self._upload(self._cutter.take())
 
     def finish(self) -> Packed:
         """Seal what is left, wait until all of it is in the store, and write the manifests.
@@ -121,26 +126,35 @@ class LinePacker:
           RunExistsError: another run wrote manifests under this run id.
           StoreError: the store refused or failed, after its retries.
         """
-        self._check_open()
-        self._claim()
-        self._ended = True
-        self._upload(self._cutter.finish())
-        self._shards += self._queue.finish()
-        self._letters.finish()
-        manifests = self._write_manifests()
-        self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
-        return Packed(self._records_in, self._shards, manifests, self._dead_letters)
+        with self._whole():
+            self._claim()
+            self._ended = True
+            self._upload(self._cutter.finish())
+            self._shards += self._queue.finish()
+            self._letters.finish()
+            manifests = self._write_manifests()
+            self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
+            return Packed(self._records_in, self._shards, manifests, self._dead_letters)
 
     def close(self) -> None:
         """Give up the threads; what was not finished stays unlisted."""
         self._ended = True
         self._queue.abandon()
         for threads in (self._codec, self._threads):
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.close()
 
-    def _check_open(self) -> None:
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Mark a step as begun, and take the mark away when it has ended: after one that broke off, nothing is taken."""
+        if self._process != os.getpid():
+            raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
+        if self._is_moving:
+            raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
+        self._is_moving = True
+        yield
+        self._is_moving = False
 
     def _claim(self) -> None:
         """Claim the run id before the first shard."""

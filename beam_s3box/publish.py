@@ -8,13 +8,11 @@ again. ARCHITECTURE.md has the whole protocol.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from typing import Final, NamedTuple
 
 from beam_s3box.claims import RunClaim
@@ -29,6 +27,7 @@ from beam_s3box.errors import (
 from beam_s3box.layout import Layout
 from beam_s3box.manifests import Manifest, ManifestPlan, render_manifest
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.threads import Executor
 from beam_s3box.uploads import put_once
 
 _CONTENT_TYPE: Final = "application/json"
@@ -101,16 +100,20 @@ class Publisher:
         Raises:
           As `write` does.
         """
-        writing = [threads.submit(self.write, plan) for plan in plans]
-        concurrent.futures.wait(writing)
-        failed = next((future.exception() for future in writing if future.exception()), None)
-        if failed is None:
-            return [future.result() for future in writing]
+        written: list[Manifest] = []
+        failures: list[Exception] = []
+        for writing in [threads.submit(self.write, plan) for plan in plans]:
+            try:
+                written.append(writing.result())
+            except Exception as exc:  # noqa: BLE001 - raised below, when all have ended
+                failures.append(exc)
+        if not failures:
+            return written
         try:
-            self.retract(future.result() for future in writing if not future.exception())
+            self.retract(written)
         except StoreError as exc:
-            failed.add_note(f"manifests that were written before could not be removed: {exc}")
-        raise failed
+            failures[0].add_note(f"manifests that were written before could not be removed: {exc}")
+        raise failures[0]
 
     def write_firing(self, plans: Sequence[ManifestPlan], before: Lineage) -> list[Manifest]:
         """Write the manifests of one firing of an unbounded run, in order, and return their descriptions.

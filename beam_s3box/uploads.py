@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import hashlib
 import time
-from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 from beam_s3box import metrics
@@ -17,6 +16,7 @@ from beam_s3box.shards import SealedShard, ShardFile, total_size
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.stores.base import holds
+from beam_s3box.threads import Executor, Pending
 
 _MAX_WAITING_BYTES = 32 * MiB
 """Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
@@ -107,7 +107,7 @@ class UploadQueue:
         self._uploader = uploader
         self._threads = threads
         self._counts = counts
-        self._waiting: collections.deque[tuple[Future[Uploaded], int]] = collections.deque()
+        self._waiting: collections.deque[tuple[Pending[Uploaded], int]] = collections.deque()
         self._waiting_bytes = 0
 
     def add(self, shard: SealedShard) -> list[ShardFile]:

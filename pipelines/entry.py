@@ -5,9 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from beam_s3box.cli.interrupts import (
+    DEFAULT_GRACE_SECONDS,
+    end_within,
+    exit_code_of,
+    interrupted_of,
+    signals_raise,
+)
+from beam_s3box.cli.output import output_may_fail
 from pipelines.tool_logging import ToolLog, silence_exit, tool_logging
-
-_INTERRUPTED = 130
 
 
 def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str] | None) -> int:
@@ -20,9 +26,15 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:
         silence_exit()
-    with tool_logging() as log:
+    with output_may_fail(), tool_logging() as log:
         try:
-            return run(arguments, log)
-        except KeyboardInterrupt:
-            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
-            return _INTERRUPTED
+            with signals_raise():
+                return run(arguments, log)
+        except KeyboardInterrupt as exc:
+            interrupted = interrupted_of(exc)
+            print(interrupted, file=sys.stderr)
+    code = exit_code_of(interrupted.number)
+    if argv is None:
+        # Python waits at its end for threads of Beam's, which may wait for the store
+        end_within(DEFAULT_GRACE_SECONDS, code)
+    return code

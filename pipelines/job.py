@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_s3box.cli.interrupts import Interrupted, check_grace, signals_raise
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.transforms.write import WriteToS3BoxResult
@@ -77,8 +79,10 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
 
 
 def set_up(options: PipelineOptions, log: ToolLog) -> None:
-    """Let this process speak as the options say, and Beam's files and our stores find the options of S3."""
-    log.set_level(options.view_as(SpeechOptions).log_level)
+    """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
+    speech = options.view_as(SpeechOptions)
+    log.set_level(speech.log_level)
+    check_grace(speech.grace_seconds)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
     check_keys_stay_here(options)
@@ -112,19 +116,23 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
 def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     progress = Progress()
     result = None
+    grace_seconds, told = job.pipeline.options.view_as(SpeechOptions).grace_seconds, _told_of_interrupt(job)
+    asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with _workers(job, log), shown(progress):
+        with signals_raise(grace_seconds) as asked, _workers(job, log), shown(progress):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
                 print(handed)
                 return 0
             run_to_end(result, progress, is_done)
+    except KeyboardInterrupt as exc:
+        raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        if asked or was_interrupted(exc):
+            raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
         _mark_failed(job, result, exc, log)
-        if was_interrupted(exc):
-            raise KeyboardInterrupt from exc
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
@@ -142,6 +150,20 @@ def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log:
     job.write.transform.claim.fail_by(job.write.store, reason)
     for note in getattr(reason, "__notes__", ()):
         error.add_note(note)
+
+
+def _told_of_interrupt(job: Job) -> str:
+    """Return what counts of a run that was interrupted."""
+    run_id = job.write.transform.run_id
+    if job.pipeline.options.view_as(StandardOptions).streaming:
+        return (
+            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job runs "
+            "on until it is drained or cancelled there"
+        )
+    return (
+        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not count; "
+        "start it again, as a new run"
+    )
 
 
 def _end_of(job: Job) -> Callable[[], bool] | None:

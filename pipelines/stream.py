@@ -8,7 +8,7 @@ It runs until it is drained, cancelled or fails; with --stop_after it ends by it
 
 Exit codes: 0 every record is in a listed shard or among the dead letters, or the job runs on elsewhere, or its template
 is written; 1 the pipeline failed, or records are missing; 2 nothing was begun, because an option, the input or the
-destination can't work; 130 interrupted.
+destination can't work; 130, 143 and 129: interrupted by ^C, SIGTERM, SIGHUP.
 """
 
 from __future__ import annotations

@@ -21,8 +21,10 @@ TOP = 7
 
 ROWS = {
     "errors": 0,
+    "forks": 0,
     "metrics": 0,
     "sizes": 0,
+    "threads": 0,
     "records": 1,
     "routing": 1,
     "lines": 1,

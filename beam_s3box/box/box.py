@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from beam_s3box.box.manifests import ManifestWriter, check_manifest_count, check_manifest_key
-from beam_s3box.box.packer import BoxPacker, BoxStats
+from beam_s3box.box.packer import AGAIN, BoxPacker, BoxStats
 from beam_s3box.box.records import RecordReader
 from beam_s3box.box.settings import (
     DEFAULT_BUFFER_SIZE,
@@ -20,7 +20,7 @@ from beam_s3box.box.settings import (
     box_store,
     box_stream,
 )
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
 from beam_s3box.records import record_rules
 from beam_s3box.runs import new_run_id
@@ -51,6 +51,11 @@ class S3Box:
         with S3Box("s3://bucket/prefix") as box:
             box.pack({"time": now, "value": "x"})
         manifests = box.create_manifests("data_locations", 2)
+
+    An exception that a signal handler raises within a call loses and doubles nothing: the record of that call is packed or
+    it is not, as `stats` says, and the box goes on; or the box is given up, and every later call raises BoxSealedError. A
+    forked process can't use its parent's boxes, and gets that error, too: `next_box()` returns one for it. `seal` and
+    `create_manifests` work at exit as well, and where no thread can be started.
 
     Leaving the `with` seals. Leaving it by an exception before `seal` was called gives the box up: what is not in the
     store is dropped, no manifest is written then or later, and a note on the exception says what shards exist.
@@ -123,7 +128,7 @@ class S3Box:
             self.seal()
             return
         if not self._packer.is_sealed:
-            reason = f"the box was given up when {type(error).__name__} left its 'with'"
+            reason = f"the box was given up when {type(error).__name__} left its 'with'; {AGAIN}"
             self._packer.give_up(reason, _LEAVE_SECONDS)
         error.add_note(self._what_exists())
 
@@ -161,13 +166,17 @@ class S3Box:
           NotAnObjectError, RecordError, BoxSealedError, StoreError: see `pack`; a note says how many of the rows
             before are packed. So it is with what `rows` raises.
         """
-        packed = 0
+        packed = offered = 0
         try:
             for lines in self._reader.batches(rows):
+                offered = packed + len(lines)
                 self._packer.add_many(lines)
-                packed += len(lines)
-        except Exception as exc:
-            exc.add_note(f"pack_many packed the first {packed} row(s) and no other")
+                packed = offered
+        except BaseException as exc:
+            # errors of the packer's own mean that it took none; what else comes out of it may have come after
+            is_known = offered <= packed or isinstance(exc, S3BoxError)
+            more = "no other" if is_known else f"maybe the {offered - packed} after them, but no other"
+            exc.add_note(f"pack_many packed the first {packed} row(s) and {more}")
             raise
         return packed
 

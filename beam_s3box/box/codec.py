@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from beam_s3box.sizes import MiB
+from beam_s3box.threads import Task, Threads
 
 T = TypeVar("T")
 
@@ -21,12 +21,17 @@ _LINE_COST: Final = 64
 """Bytes that a line takes in memory beside its text."""
 
 
-class BoxCodec(Executor):
-    """Runs `Format.cut`; a call waits for a free thread and for memory."""
+class BoxCodec:
+    """Runs `Format.cut`. It never waits: ask `has_room` before.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "beam_s3box-box-codec")
-        self._freed = threading.Condition()
+    Args:
+      changed: called when a segment is compressed.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._threads = Threads(_THREADS, "beam_s3box-box-codec")
+        self._changed = changed
+        self._lock = threading.Lock()
         self._running = 0
         self._running_bytes = 0
         self._cut_bytes = 0
@@ -36,23 +41,31 @@ class BoxCodec(Executor):
         """Bytes of all segments cut so far."""
         return self._cut_bytes
 
-    def submit(self, function: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
-        """Run a function from lines to their segment, when there is a thread and memory for it."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being compressed."""
+        return not self._running
+
+    def has_room(self, open_bytes: int) -> bool:
+        """Return whether there are a thread and memory for lines that take so much."""
+        return self.is_idle or (self._running < _THREADS and self._running_bytes + open_bytes <= _MAX_BYTES)
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
+        """Run a function from lines to their segment."""
         [lines] = arguments
         cost = sum(map(len, lines)) + _LINE_COST * len(lines)
-        with self._freed:
-            self._freed.wait_for(lambda: self._has_room(cost))
-            future = self._threads.submit(self._run, function, lines, cost)
+        with self._lock:
             self._running += 1
             self._running_bytes += cost
-        return future
+        return self._threads.submit(self._run, function, lines, cost)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Stop the threads."""
-        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+    def wake(self) -> None:
+        """See to it that lines which wait are compressed."""
+        self._threads.wake()
 
-    def _has_room(self, cost: int) -> bool:
-        return not self._running or (self._running < _THREADS and self._running_bytes + cost <= _MAX_BYTES)
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.close()
 
     def _run(self, function: Callable[..., T], lines: Sequence[bytes], cost: int) -> T:
         cut_bytes = 0
@@ -61,8 +74,8 @@ class BoxCodec(Executor):
             cut_bytes = len(segment.data)
             return segment  # type: ignore[no-any-return]
         finally:
-            with self._freed:
+            with self._lock:
                 self._running -= 1
                 self._running_bytes -= cost
                 self._cut_bytes += cut_bytes
-                self._freed.notify_all()
+            self._changed()

@@ -49,7 +49,8 @@ class ManifestWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        # its own thread may take it again, if a call that broke off still holds it
+        self._lock = threading.RLock()
         self._begun: tuple[str, int] | None = None
         self._written: list[str] = []
 

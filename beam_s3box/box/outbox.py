@@ -1,40 +1,51 @@
-"""Shards on their way to the store: uploaded on a few threads, and kept until they are there."""
+"""Shards on their way to the store: uploaded on a few threads, and kept until they are there.
+
+Each step may break off between any two lines, when a signal handler raises, and be taken again: a shard is put into its
+next place before it leaves the one before, under its number, and an upload of the same bytes again is a success.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from beam_s3box.shards import SealedShard, ShardFile, total_size
+from beam_s3box.threads import Bell, Task, Threads, as_error
 from beam_s3box.uploads import Uploader
 
 
 class Outbox:
     """Uploads shards beside the caller and forgets one when it is in the store, not before.
 
-    Every method is called with the lock of `changed` held; the threads take it when an upload ends, and notify.
+    Every method is called with the lock held; the threads take it when an upload ends, and ring the bell.
 
     Args:
       uploader: writes a shard.
       threads: run the uploads.
-      changed: notified when an upload ended.
+      lock: guards the outbox; a thread that holds it may take it again.
+      changed: rung when an upload ended.
 
     Attributes:
-      files: the shards in the store.
       failed: shards whose upload failed, by their sequence, with the error.
-      held_bytes: memory of the shards that are not: their segments, and beside them the object while it is uploaded.
+      held_bytes: memory of the shards that are not in the store: their segments, and beside them the object while it is
+        uploaded.
     """
 
-    def __init__(self, uploader: Uploader, threads: ThreadPoolExecutor, changed: threading.Condition) -> None:
+    def __init__(self, uploader: Uploader, threads: Threads, lock: threading.RLock, changed: Bell) -> None:
         self._uploader = uploader
         self._threads = threads
+        self._lock = lock
         self._changed = changed
-        self._on_the_way: dict[int, Future[None]] = {}
+        self._on_the_way: dict[int, SealedShard] = {}
+        self._tasks: dict[int, Task[None]] = {}
         self.failed: dict[int, tuple[SealedShard, BaseException]] = {}
         self._untold: list[int] = []
-        self.files: list[ShardFile] = []
+        self._files: dict[int, ShardFile] = {}
         self.held_bytes = 0
+
+    @property
+    def files(self) -> list[ShardFile]:
+        """The shards in the store."""
+        return list(self._files.values())
 
     @property
     def shards_on_the_way(self) -> int:
@@ -48,29 +59,40 @@ class Outbox:
 
     def add(self, shard: SealedShard) -> None:
         """Begin to upload a shard."""
+        self._on_the_way[shard.sequence] = shard
         self.held_bytes += 2 * _size(shard)
-        self._on_the_way[shard.sequence] = self._threads.submit(self._upload, shard)
+        self._begin(shard)
+
+    def begin_all(self) -> None:
+        """Begin the uploads that a call which broke off has not begun."""
+        if len(self._tasks) < len(self._on_the_way):
+            for sequence, shard in list(self._on_the_way.items()):
+                if sequence not in self._tasks:
+                    self._begin(shard)
 
     def retry_told(self) -> None:
         """Begin once more to upload the shards whose failure was told."""
         for sequence in [sequence for sequence in self.failed if sequence not in self._untold]:
-            shard, _ = self.failed.pop(sequence)
-            self.held_bytes -= _size(shard)
-            self.add(shard)
+            shard, _ = self.failed[sequence]
+            self._on_the_way[sequence] = shard
+            del self.failed[sequence]
+            self.held_bytes += _size(shard)
+            self._begin(shard)
 
-    def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until that is so, or nothing is on its way."""
-        self._changed.wait_for(lambda: not self._on_the_way or until())
-
-    def drop(self, seconds: float) -> None:
-        """Forget what waits, give the uploads that run some time to end, and forget what failed."""
-        for sequence in [sequence for sequence, upload in self._on_the_way.items() if upload.cancel()]:
-            del self._on_the_way[sequence]
-        self._changed.wait_for(lambda: not self._on_the_way, seconds)
+    def cancel(self) -> None:
+        """Forget what waits, and what failed."""
+        for sequence in list(self._on_the_way):
+            task = self._tasks.get(sequence)
+            if task is None or task.cancel():
+                del self._on_the_way[sequence]
         self.failed.clear()
         self._untold.clear()
         self.held_bytes = 0
-        self._changed.notify_all()
+
+    def forget(self) -> None:
+        """Forget what is on its way, too."""
+        self._on_the_way.clear()
+        self.cancel()
 
     def raise_failure(self) -> None:
         """Raise the first failure that nobody was told of, else the first of all; all count as told then."""
@@ -86,26 +108,39 @@ class Outbox:
             error.add_note(note)
         raise error
 
+    def renew(self, lock: threading.RLock) -> None:
+        """Take a new lock, and forget what only the parent process uploads."""
+        self._lock = lock
+        self.forget()
+
+    def _begin(self, shard: SealedShard) -> None:
+        task = self._threads.submit(self._upload, shard)
+        if shard.sequence in self._on_the_way:  # without threads it has ended by now
+            self._tasks[shard.sequence] = task
+
     def _upload(self, shard: SealedShard) -> None:
         """Upload one shard; runs on a thread, without the lock."""
+        outcome: ShardFile | BaseException
         try:
-            file = self._uploader.upload(shard).file
+            outcome = self._uploader.upload(shard).file
         except BaseException as exc:  # noqa: BLE001 - kept with its shard, and raised by the caller's next call
-            self._settle(shard, exc)
-        else:
-            self._settle(shard, file)
+            outcome = as_error(exc)
+        with self._lock:
+            self._settle(shard, outcome)
+        self._changed.ring()
 
     def _settle(self, shard: SealedShard, outcome: ShardFile | BaseException) -> None:
-        with self._changed:
-            del self._on_the_way[shard.sequence]
-            self.held_bytes -= 2 * _size(shard)
-            if isinstance(outcome, BaseException):
-                self.held_bytes += _size(shard)
-                self.failed[shard.sequence] = shard, outcome
-                self._untold.append(shard.sequence)
-            else:
-                self.files.append(outcome)
-            self._changed.notify_all()
+        sequence, size = shard.sequence, _size(shard)
+        is_awaited = self._on_the_way.pop(sequence, None) is not None
+        self._tasks.pop(sequence, None)
+        if is_awaited:
+            self.held_bytes -= 2 * size
+        if isinstance(outcome, ShardFile):
+            self._files[sequence] = outcome
+        elif is_awaited:
+            self.held_bytes += size
+            self.failed[sequence] = shard, outcome
+            self._untold.append(sequence)
 
 
 def _size(shard: SealedShard) -> int:

@@ -3,16 +3,22 @@
 Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
 eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
 lock; when there are enough, they go to the cutter as one batch, and what it seals to the outbox. The packer's lock is
-free while a caller waits for memory, and is always taken before a stripe's.
+free while a caller waits, and is always taken before a stripe's.
+
+A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the list of all
+holds it. A step that moves lines or segments on is marked before it begins, and the mark is removed when it has ended:
+whoever finds it later knows that the step broke off, and the box is given up. Such steps wait for nothing, and all
+else may break off and be done again: waiting, marking the seal, uploading.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from beam_s3box.box.codec import BoxCodec
@@ -20,12 +26,14 @@ from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
 from beam_s3box.cutter import Budget, Cuttings, ShardCutter
 from beam_s3box.errors import BoxSealedError
+from beam_s3box.forks import renew_in_children
 from beam_s3box.layout import Layout
 from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_INPUT_END
 from beam_s3box.runs import new_token
 from beam_s3box.shards import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.sizes import KiB, MiB
+from beam_s3box.threads import Bell, Threads
 from beam_s3box.uploads import Uploader
 
 _BATCH_BYTES: Final = 64 * KiB
@@ -41,6 +49,9 @@ _LINE_COST: Final = 64
 _SHARDS_BYTES: Final = 16 * MiB
 """Memory for shards on their way, beyond one buffer, before callers wait. A shard as large as the buffer takes twice
 its size while it is uploaded; what else the promised 64 MB leave is for lines, boto3 and what malloc keeps."""
+
+AGAIN: Final = "pack everything again into box.next_box()"
+"""What to do about a box that was given up."""
 
 _ORIGIN_CHARACTERS: Final = 12
 _NO_BUDGET: Final = Budget(1 << 62, 1 << 62)
@@ -73,16 +84,24 @@ class _Stripe:
     __slots__ = ("bytes", "lines", "lock")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.lines: list[bytes] = []
         self.bytes = 0
+        self.renew()
 
-    def take(self) -> tuple[list[bytes], int]:
-        """Return the lines and the memory they count for, and hold none."""
+    def renew(self) -> None:
+        """Take a new lock."""
+        self.lock = threading.RLock()
+
+    def take(self) -> list[bytes]:
+        """Return the lines, and hold none."""
         with self.lock:
-            lines, self.lines = self.lines, []
-            size, self.bytes = self.bytes, 0
-        return lines, size
+            lines, self.lines, self.bytes = self.lines, [], 0
+        return lines
+
+    def size(self) -> tuple[int, int]:
+        """Return how many lines there are, and the bytes of their text."""
+        with self.lock:
+            return len(self.lines), sum(map(len, self.lines))
 
 
 class _Stripes(threading.local):
@@ -101,19 +120,21 @@ class BoxPacker:
     """
 
     def __init__(self, settings: BoxSettings, run_id: str) -> None:
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._changed = Bell()
         self._limits = settings.limits
         self._key = (settings.stream, "", 0)
         self._overhead = settings.format.record_overhead
-        self._codec = BoxCodec()
-        self._threads = ThreadPoolExecutor(settings.upload_concurrency, "beam_s3box-box-upload")
+        self._codec = BoxCodec(self._changed.ring)
+        self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_token(_ORIGIN_CHARACTERS)
         self._cutter = ShardCutter(
             settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_from=2
         )
         layout = Layout.below(settings.store.root, run_id)
-        self._outbox = Outbox(Uploader(settings.store, settings.format, layout), self._threads, self._changed)
+        uploader = Uploader(settings.store, settings.format, layout)
+        self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
         self._failed = self._outbox.failed
         self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES
         self._batch_bytes, self._line_cost = _batch(settings.limits)
@@ -127,18 +148,31 @@ class BoxPacker:
         self._sealed_shards = 0
         self._is_sealed = False
         self._is_cut = False
+        self._is_moving = False
         self._lost: str | None = None
+        renew_in_children(self)
 
     @property
     def files(self) -> list[ShardFile]:
         """The shards in the store."""
-        with self._lock:
-            return list(self._outbox.files)
+        with self._alone:
+            return self._outbox.files
 
     @property
     def is_sealed(self) -> bool:
         """Whether it takes no more lines because `seal` was called."""
         return self._is_sealed
+
+    def after_fork(self) -> None:
+        """Give up in a forked process: the records are the parent's, and so are the threads that hold the locks."""
+        self._lock = threading.RLock()
+        for stripe in self._all_stripes:
+            stripe.renew()
+        self._outbox.renew(self._lock)
+        self._lost = (
+            f"the box belongs to process {self._process}, which this one was forked from, and its records are published "
+            "there; pack those of this process into box.next_box()"
+        )
 
     def add(self, line: bytes) -> None:
         """Take one line; wait if the shards before it fill the memory.
@@ -157,18 +191,16 @@ class BoxPacker:
         if is_odd:
             self.add_many([line])
         elif size >= self._stripe_bytes:
-            with self._lock:
-                self._gather(stripe)
-                self._hand_over_batch()
+            self._hand_over(stripe)
 
     def add_many(self, lines: list[bytes]) -> None:
         """Take all of the lines or, with an error as `add` raises it, none."""
-        with self._lock:
+        with self._alone:
             self._check_open()
             self._gather(self._stripes.mine)
             self._lines += lines
             self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
-            self._hand_over_batch()
+        self._hand_over()
 
     def seal(self) -> list[ShardFile]:
         """Upload all that is left, once more what failed, and return the shards; no line is taken from now on.
@@ -177,31 +209,44 @@ class BoxPacker:
           BoxSealedError: given up.
           StoreError: an upload failed; its shard is kept for the next call.
         """
-        with self._lock:
+        with self._alone:
             self._check_not_lost()
             self._is_sealed = True
             self._gather(*self._all_stripes)
+            with self._moving():
+                self._feed()
+                self._cutter.cut()
             self._outbox.retry_told()
-            self._cut()
-            self._outbox.wait(lambda: False)
+        self._wait(lambda: self._codec.is_idle)
+        with self._alone:
+            self._check_not_lost()
+            self._cut_rest()
+        self._wait(lambda: not self._outbox.shards_on_the_way)
+        with self._alone:
             self._outbox.raise_failure()
             self._stop()
-            return list(self._outbox.files)
+            return self._outbox.files
 
     def give_up(self, reason: str, seconds: float) -> None:
         """Drop what is not in the store; uploads that run have so many seconds to end."""
-        with self._lock:
+        deadline = time.monotonic() + seconds
+        with self._alone:
             self._lost = self._lost or reason
-            self._gather(*self._all_stripes)
             self._lines, self._lines_bytes = [], 0
-            self._outbox.drop(seconds)
-            self._stop()
+            self._outbox.cancel()
+        self._changed.ring()
+        waiter = self._changed.waiter()
+        while self._outbox.shards_on_the_way and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            waiter = self._changed.waiter()
+        self._stop()
 
     def stats(self) -> BoxStats:
         """Return what was done so far."""
-        with self._lock:
-            self._gather(*self._all_stripes)
+        with self._alone:
             size = self._handed_over.plus(self._waiting())
+            for stripe in self._all_stripes:
+                count, text_bytes = stripe.size()
+                size = size.plus(Size(0, text_bytes + self._overhead * count, count))
             files = self._outbox.files
             return BoxStats(
                 records=size.records,
@@ -212,6 +257,14 @@ class BoxPacker:
                 failed=len(self._outbox.failed),
             )
 
+    @property
+    def _alone(self) -> threading.RLock:
+        """The lock, to be held in a `with`; this thread lets go of it first, if a call that broke off has not."""
+        with contextlib.suppress(RuntimeError):
+            while True:
+                self._lock.release()
+        return self._lock
+
     def _check_open(self) -> None:
         self._check_not_lost()
         if self._is_sealed:
@@ -220,58 +273,87 @@ class BoxPacker:
             self._outbox.raise_failure()
 
     def _check_not_lost(self) -> None:
+        if self._is_moving and self._lost is None:
+            self._lost = _broke_off("an exception")
         if self._lost is not None:
-            raise BoxSealedError(f"{self._lost}; pack everything again into box.next_box()")
+            raise BoxSealedError(self._lost)
 
     def _gather(self, *stripes: _Stripe) -> None:
         """Bring what waits in stripes together."""
-        for stripe in stripes:
-            lines, size = stripe.take()
-            self._lines += lines
-            self._lines_bytes += size
-
-    def _hand_over_batch(self) -> None:
-        if self._lines_bytes >= self._batch_bytes:
-            self._hand_over()
+        with self._moving():
+            for stripe in stripes:
+                lines = stripe.take()
+                self._lines += lines
+                self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
 
     def _waiting(self) -> Size:
         """Return the size of the lines that wait for the cutter."""
         count = len(self._lines)
-        return Size(0, self._lines_bytes + (self._overhead - self._line_cost) * count, count)
+        return Size(0, sum(map(len, self._lines)) + self._overhead * count, count)
 
     def _is_full(self) -> bool:
         # the shard that is being filled counts twice: when it is uploaded, segments and object are both there
         filling = self._codec.cut_bytes - self._sealed_bytes
         return self._outbox.held_bytes + 2 * filling > self._max_shards_bytes
 
-    def _hand_over(self) -> None:
-        """Give the cutter what waits, when there is memory for more."""
-        self._outbox.wait(lambda: not self._is_full())
-        # other threads came by while this one waited, and may have done it, or closed the box
-        if self._lines:
-            with self._all_or_lost():
-                self._feed()
-                self._ship(self._cutter.take())
+    def _has_memory(self) -> bool:
+        """Return whether the cutter may take more: there is memory, or nothing is on its way that would free some."""
+        has_room = self._codec.has_room(self._cutter.open_bytes + self._lines_bytes)
+        return has_room and not (self._is_full() and self._outbox.shards_on_the_way)
 
-    def _cut(self) -> None:
+    def _hand_over(self, *stripes: _Stripe) -> None:
+        """Give the cutter what waits, if it is a batch, when there is memory for more."""
+        while True:
+            waiter = self._changed.waiter()
+            with self._alone:
+                self._check_not_lost()
+                self._gather(*stripes)
+                if self._lines_bytes < self._batch_bytes:
+                    return
+                if self._has_memory():
+                    with self._moving():
+                        self._feed()
+                        self._ship(self._cutter.take())
+                    return
+                self._outbox.begin_all()
+            self._sleep(waiter)
+
+    def _wait(self, is_over: Callable[[], bool]) -> None:
+        """Wait until that is so."""
+        while True:
+            waiter = self._changed.waiter()
+            with self._alone:
+                self._check_not_lost()
+                self._outbox.begin_all()
+                if is_over():
+                    return
+            self._sleep(waiter)
+
+    def _sleep(self, waiter: threading.Lock) -> None:
+        self._codec.wake()
+        self._threads.wake()
+        waiter.acquire()
+
+    def _cut_rest(self) -> None:
         """Make shards of all that is left."""
         if self._is_cut:
             return
-        with self._all_or_lost():
-            self._feed()
+        with self._moving():
             rests = self._ship(self._cutter.finish())
             if rests:
                 self._ship_one(SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, rests))
-        self._is_cut = True
+            self._is_cut = True
 
-    @contextmanager
-    def _all_or_lost(self) -> Iterator[None]:
-        """Note when a step on the way of the records broke off: then nothing of them may be published."""
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Mark a step on the way of the records: when it breaks off, nothing of them may be published."""
+        self._is_moving = True
         try:
             yield
         except BaseException as exc:
-            self._lost = f"the box broke off while it packed: {type(exc).__name__}: {exc}"
+            self._lost = _broke_off(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
             raise
+        self._is_moving = False
 
     def _feed(self) -> None:
         if not self._lines:
@@ -292,8 +374,12 @@ class BoxPacker:
         self._outbox.add(shard)
 
     def _stop(self) -> None:
-        self._codec.shutdown(wait=False, cancel_futures=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._codec.close()
+        self._threads.close()
+
+
+def _broke_off(why: str) -> str:
+    return f"the box was given up because {why} broke off a step on the way of its records; {AGAIN}"
 
 
 def _batch(limits: StreamLimits) -> tuple[int, int]:

@@ -102,8 +102,9 @@ class RecordReader:
                 size += len(row)
                 if size >= _BATCH_BYTES or len(lines) + len(texts) >= _BATCH_ROWS:
                     self._check(texts, lines)
-                    yield lines
-                    lines, size = [], 0
+                    # let go of before they are given away: what is raised here next must not give them away again
+                    ready, lines, size = lines, [], 0
+                    yield ready
             self._check(texts, lines)
         except Exception:
             # also what the rows themselves raise: what came before is packed

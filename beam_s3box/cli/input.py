@@ -1,4 +1,4 @@
-"""Lines from standard input or from files, read so that ^C never cuts one in two."""
+"""Lines from standard input or from files, read so that a signal never cuts one in two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STDIN = "standard input"
 
 
 class ReadingStopped(Exception):
-    """The command was asked to end; what was not read yet stays where it is."""
+    """The command was asked to end; what was not read yet stays where it is: names the file."""
 
 
 def find_local_files(patterns: Sequence[str]) -> list[str]:
@@ -44,36 +44,38 @@ def read_batches(files: Sequence[str], interrupts: Interrupts) -> Iterator[list[
     """Yield lines in batches, of standard input where there are no files.
 
     Raises:
-      ReadingStopped: the first ^C; lines that were not yielded are not taken.
+      ReadingStopped: the first signal; lines that were not yielded are not taken.
       ConfigurationError: a file can't be read, or is not the gzip it is called.
     """
-    for path in files or [_STDIN]:
+    for number, path in enumerate(files or [_STDIN], 1):
+        where = f"{path}, file {number} of {len(files)}" if files else path
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
-            file = _Descriptor(descriptor, path, interrupts)
+            file = _Descriptor(descriptor, path, where, interrupts)
             blocks = gunzip(file, path) if is_gzip(path) else plain_blocks(file)
             for batch in split_lines(blocks):
                 if interrupts.asked:
-                    raise ReadingStopped
+                    raise ReadingStopped(where)
                 yield batch
 
 
 class _Descriptor:
     """Reads what is there, and waits for nothing once the command was asked to end."""
 
-    def __init__(self, descriptor: int, path: str, interrupts: Interrupts) -> None:
+    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts) -> None:
         self._descriptor = descriptor
         self._path = path
+        self._where = where
         self._interrupts = interrupts
 
     def read(self, size: int, /) -> bytes:
         """Return at most that many bytes, none at the end.
 
         Raises:
-          ReadingStopped: the first ^C.
+          ReadingStopped: the first signal.
           ConfigurationError: it can't be read.
         """
         if not self._interrupts.readable(self._descriptor):
-            raise ReadingStopped
+            raise ReadingStopped(self._where)
         try:
             return os.read(self._descriptor, size)
         except OSError as exc:

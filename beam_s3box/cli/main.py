@@ -14,7 +14,9 @@ from typing import Final
 from beam_s3box.cli import pack as cli_pack
 from beam_s3box.cli import redshift_load as cli_redshift_load
 from beam_s3box.cli import redshift_sql as cli_redshift_sql
+from beam_s3box.cli.interrupts import exit_code_of, interrupted_of, signals_raise
 from beam_s3box.cli.logging import ToolLog, installed
+from beam_s3box.cli.output import output_may_fail
 from beam_s3box.cli.tell import end
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
@@ -47,13 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = ToolLog("beam_s3box")
     with installed(log):
         try:
-            code = _run(arguments, log)
-        except KeyboardInterrupt:
-            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
-            code = cli_pack.INTERRUPTED
+            with signals_raise():
+                code = _run(arguments, log)
+        except KeyboardInterrupt as exc:
+            interrupted = interrupted_of(exc)
+            with output_may_fail():
+                print(interrupted, file=sys.stderr)
+            code = exit_code_of(interrupted.number)
     if argv is None and code:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with output_may_fail():
+            pass
         os._exit(code)
     return code
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from beam_s3box.cli.input import ReadingStopped, check_standard_input, find_local_files, read_batches
-from beam_s3box.cli.interrupts import Interrupts
+from beam_s3box.cli.interrupts import Interrupts, check_grace, exit_code_of
 from beam_s3box.cli.logging import ToolLog
+from beam_s3box.cli.output import output_may_fail
 from beam_s3box.cli.pack_options import PACK_PARSER, plan_of
 from beam_s3box.cli.progress import Progress, shown
 from beam_s3box.cli.report import RunReport
@@ -28,11 +29,8 @@ from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan
 
-INTERRUPTED: Final = 130
-"""Exit code after ^C, as shells have it."""
-
 _LOGGER = logging.getLogger(__name__)
-_NOTICE = "interrupted: sealing what is packed and writing its manifests; ^C again stops at once"
+_NOTICE: Final = "interrupted by {signal}: sealing what is packed and writing its manifests, in at most {seconds} s; ^C stops at once"
 
 
 class _Job(NamedTuple):
@@ -41,13 +39,15 @@ class _Job(NamedTuple):
     plan: PackPlan
     files: list[str]
     report: str | None
+    grace_seconds: float
 
 
 class _Outcome(NamedTuple):
-    """What was done, and whether input is left."""
+    """What was done; by which signal it was ended, 0 for none, and where reading stopped then."""
 
     packed: Packed
-    is_stopped: bool
+    stopped_by: int
+    stopped_in: str
 
 
 def run(arguments: Sequence[str], log: ToolLog) -> int:
@@ -56,6 +56,11 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     if text is not None:
         print(text, end="")
         return 0
+    with output_may_fail():
+        return _run(arguments, log)
+
+
+def _run(arguments: Sequence[str], log: ToolLog) -> int:
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
     except S3BoxError as exc:
@@ -67,10 +72,18 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
             _LOGGER.error("the pack failed", exc_info=True)
         return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
     code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
-    if code == 0 and outcome.is_stopped:
-        print("interrupted: what was read until then is listed, the rest of the input is not", file=sys.stderr)
-        return INTERRUPTED
+    if code == 0 and outcome.stopped_by:
+        print(_told_of_stop(outcome, job.plan), file=sys.stderr)
+        return exit_code_of(outcome.stopped_by)
     return code
+
+
+def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
+    where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
+    return (
+        f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; the rest of the input "
+        f"was not read: it goes on in {outcome.stopped_in}"
+    )
 
 
 def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
@@ -81,7 +94,7 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     """
     log.set_level(given.log_level)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
-    plan = plan_of(given)
+    plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
     check_report(given.report)
     files = find_local_files(given.input or ())
     if not files:
@@ -89,23 +102,23 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, given.report)
+    return _Job(plan, files, given.report, grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    is_stopped = False
+    stopped_in = ""
     with (
-        Interrupts(_NOTICE) as interrupts,
+        Interrupts(_NOTICE, job.grace_seconds) as interrupts,
         LinePacker(job.plan, counts) as packer,
         shown(Progress(counts.totals), _LOGGER),
     ):
         try:
             for batch in read_batches(job.files, interrupts):
                 packer.pack(batch)
-        except ReadingStopped:
-            is_stopped = True
-        return _Outcome(packer.finish(), is_stopped)
+        except ReadingStopped as exc:
+            stopped_in = str(exc)
+        return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
 
 
 def _report_of(packed: Packed, plan: PackPlan) -> RunReport:

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Final
 
+from beam_s3box.cli.interrupts import add_grace_argument
 from beam_s3box.errors import ConfigurationError
 
 SPEECH_TITLE: Final = "Report"
@@ -20,6 +21,7 @@ def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
         default="warning",
         help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
     )
+    add_grace_argument(parser)
 
 
 def check_report(path: str | None) -> None:

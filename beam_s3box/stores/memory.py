@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,14 @@ class _Object(NamedTuple):
 
 
 _BUCKETS: dict[str, dict[str, _Object]] = {}
+
+
+def _after_fork() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class MemoryStore:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+
+# boto3 imports this when it is needed first, and Python refuses that once the main thread has ended
+import concurrent.futures.thread  # noqa: F401
 import os
 import threading
 from collections.abc import Callable

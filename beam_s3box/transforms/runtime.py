@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
@@ -12,21 +11,22 @@ from apache_beam.metrics.metricbase import Counter, Distribution
 from beam_s3box.claims import RunClaim
 from beam_s3box.metrics import NAMESPACE, PROGRESS
 from beam_s3box.stores import Store
+from beam_s3box.threads import Threads
 
 _CLAIMED: set[tuple[str, RunClaim]] = set()
 """Run ids that this process has claimed, each with the root of its store."""
 
 
 @functools.cache
-def codec_threads() -> ThreadPoolExecutor:
+def codec_threads() -> Threads:
     """Return this process's threads for compression, one a core: zlib-ng works without the GIL."""
-    return ThreadPoolExecutor(max(2, os.cpu_count() or 2), "beam_s3box-codec")
+    return Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
 
 
 @functools.cache
-def upload_threads(concurrency: int) -> ThreadPoolExecutor:
+def upload_threads(concurrency: int) -> Threads:
     """Return this process's threads for requests to the store: shared by all steps, as starting a thread waits."""
-    return ThreadPoolExecutor(concurrency, "beam_s3box-upload")
+    return Threads(concurrency, "beam_s3box-upload")
 
 
 def claim_once(store: Store, claim: RunClaim) -> None:
