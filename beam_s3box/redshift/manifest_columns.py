@@ -9,8 +9,8 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.manifests import Manifest
 from beam_s3box.redshift.avro_columns import avro_columns
 from beam_s3box.redshift.columns import Column
-from beam_s3box.redshift.infer import THREADS, infer_columns
-from beam_s3box.redshift.sources import FetchBytes, parse_manifest
+from beam_s3box.redshift.infer import THREADS, columns_of_shards
+from beam_s3box.redshift.sources import FetchBytes, read_manifests
 
 
 def columns_of_manifests(
@@ -36,19 +36,13 @@ def columns_of_manifests(
       ConfigurationError: keys that can't be columns, or no manifests.
       S3BoxError: see `infer_columns`.
     """
-    rows = [_row(manifest) for manifest in manifests]
-    files = [url for row in rows for url in parse_manifest(row.url, fetch(row.url), 0).files]
+    files = [file for manifest in read_manifests(manifests, fetch, needs_counts=False) for file in manifest.files]
     if not files:
         raise ConfigurationError("manifests list no files: there is nothing to make columns of")
     if not files[0].endswith(".avro"):
-        return infer_columns(rows, ignore_case=ignore_case, exclude=exclude, sample=sample, fetch=fetch)
+        return columns_of_shards(files, fetch, ignore_case=ignore_case, exclude=exclude, sample=sample)
     with ThreadPoolExecutor(THREADS, "avro-columns") as threads:
         return _merged(list(threads.map(lambda url: avro_columns(url, fetch(url)), dict.fromkeys(files))), exclude)
-
-
-def _row(manifest: Manifest | str) -> Manifest:
-    """Return a row of the same URL: a text would be taken for a record."""
-    return Manifest(None, None, "", 0, manifest, manifest, 0, 0, 0, 0) if isinstance(manifest, str) else manifest
 
 
 def _merged(schemas: Sequence[Sequence[Column]], exclude: Collection[str]) -> list[Column]:
