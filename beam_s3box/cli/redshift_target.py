@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn, get_args
 
@@ -15,6 +14,7 @@ from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.redshift import DataApi, RedshiftConnection
 from beam_s3box.redshift.connections import PASSWORD_VARIABLE
 from beam_s3box.redshift.targets import Mode, OnReplaced
+from beam_s3box.urls import split_url
 
 CONNECTION_TITLE = "Redshift: a driver's connection, or the Data API"
 LOAD_TITLE = "Load"
@@ -147,7 +147,8 @@ def named_as_options() -> Iterator[None]:
 
 
 def _check_dsn(dsn: str) -> None:
-    if urllib.parse.urlsplit(dsn).password is not None:
+    parts = split_url(dsn)
+    if parts is not None and parts.password is not None:
         raise ConfigurationError(
             "--redshift_dsn has a password, which others see in the list of processes, and shells keep: set "
             f"{PASSWORD_VARIABLE} where the load runs, and write redshift://user@host:5439/database"

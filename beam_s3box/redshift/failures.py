@@ -13,7 +13,7 @@ UNDEFINED_TABLE: Final = "42P01"
 """SQLSTATE of a statement that names a table which is not there."""
 
 _MAX_CHARACTERS = 600
-_PASSWORD = re.compile(r"(?i)(?P<key>\b(?:password|pwd)\s*=\s*)(?:'[^']*'|\S+)|(?P<user>://[^:/@\s]*:)[^@\s]+@")
+_PASSWORD = re.compile(r"(?i)(?P<key>\b(?:password|pwd)\s*=\s*)(?:'[^']*'|\S+)|(?P<user>://[^:/@\s]*:)\S+@")
 
 
 class Failure(NamedTuple):
