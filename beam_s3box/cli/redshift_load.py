@@ -97,6 +97,7 @@ def _load(given: argparse.Namespace) -> str:
     with named_as_options():
         target = TableTemplate(given.redshift_table).target(None, None)
         loads = _loads_of(given)
+        loads.loader().target(target)
         if given.redshift_dry_run:
             return "\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target))
         loads.check()  # once: a load itself would try again and again to reach a server that is not there

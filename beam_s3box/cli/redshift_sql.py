@@ -20,8 +20,10 @@ from beam_s3box.cli.tell import end
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import AVRO, FORMATS
 from beam_s3box.redshift import Column, copy_sql, create_table_sql, infer_columns, mapping_of
+from beam_s3box.redshift.ledger import LedgerName
 from beam_s3box.redshift.options import CopyKeywords
 from beam_s3box.redshift.sources import StoreReader
+from beam_s3box.redshift.targets import target_of
 
 _OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
 _BY_KEY = (None, "auto", "auto ignorecase")
@@ -154,6 +156,7 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
         raise ConfigurationError("the manifest is missing: give its URL, as s3://bucket/prefix/x.manifest")
     if not given.redshift_table:
         raise ConfigurationError("--redshift_table is missing: give the table as schema.table")
+    LedgerName().check_target(target_of(given.redshift_table, "public"))
     return given
 
 

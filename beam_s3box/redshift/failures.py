@@ -94,4 +94,9 @@ _ADVICE: Final = (
     ),
     (re.compile(r"S3ServiceException.*(PermanentRedirect|301)", re.I), "give region= of the bucket"),
     (re.compile("identity column", re.I), "give columns= without the table's identity columns"),
+    (
+        re.compile("^23502|insert a NULL value", re.I),
+        "records have no value for that column: write one, or leave it out of columns= so that its default counts; "
+        "without a default it must be nullable",
+    ),
 )
