@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, Unpack
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.formats import Format
+from beam_s3box.formats import Format, format_named
 from beam_s3box.manifests import Manifest
 from beam_s3box.redshift.batch_load import BatchLoad
 from beam_s3box.redshift.connections import RedshiftConnection
@@ -20,7 +20,7 @@ from beam_s3box.redshift.plans import Copies, LoadResult, Plan, copy_keywords
 from beam_s3box.redshift.quoting import TableName
 from beam_s3box.redshift.session_load import SessionLoad
 from beam_s3box.redshift.sessions import Connect
-from beam_s3box.redshift.sources import FetchBytes, StoreReader, read_manifests
+from beam_s3box.redshift.sources import FetchBytes, StoreReader, check_format, read_manifests
 from beam_s3box.redshift.tables import DataApiTables, SessionTables, tables_of
 from beam_s3box.redshift.targets import Mode, OnReplaced, Target, check_on_replaced, merge_of, target_of
 from beam_s3box.stores import Credentials, S3Settings
@@ -224,10 +224,12 @@ class RedshiftLoader:
         on_replaced = check_on_replaced(self._on_replaced, mode)
         if columns is not None:
             merge.check_columns(columns)
+        listed = tuple(read_manifests(manifests, self._fetch))
+        check_format(format_named(self._copies.format, finds_schema=True), listed)
         return Plan(
             target,
             Ledger(self._ledger.of(target), target),
-            tuple(read_manifests(manifests, self._fetch)),
+            listed,
             merge,
             self._find_keys(),
             None if columns is None else LoadedColumns(tuple(columns)),

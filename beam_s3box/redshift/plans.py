@@ -11,7 +11,7 @@ from beam_s3box.formats import Format
 from beam_s3box.redshift.copy import copy_sql
 from beam_s3box.redshift.failures import Failure
 from beam_s3box.redshift.ledger import Decision, Entry, Ledger
-from beam_s3box.redshift.load_errors import LoadProblem, describe
+from beam_s3box.redshift.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.loaded_columns import LoadedColumns
 from beam_s3box.redshift.options import CopyKeywords, CopyOptions
 from beam_s3box.redshift.sources import ListedManifest
@@ -193,7 +193,6 @@ def copy_error(failure: Failure, manifest: ListedManifest, target: Target, found
     if not found:
         return CopyError(f"{begin}Redshift's views of load errors say nothing more of its files")
     return CopyError(
-        f"{begin}{describe(found)}. Widen the column, load with truncatecolumns=True or maxerror=, or write the data "
-        "again",
+        f"{begin}{describe(found)}. What to do: {way_out(found)}",
         found,
     )

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 import orjson
 
 from beam_s3box.errors import ConfigurationError, LoadError
+from beam_s3box.formats import AVRO, Format
 from beam_s3box.manifests import Manifest
 from beam_s3box.stores import Credentials, S3Settings, open_store
 
@@ -22,6 +23,9 @@ FetchBytes: TypeAlias = Callable[[str], bytes]
 _URL: Final = re.compile(r"(?P<root>(?P<scheme>[a-z][a-z0-9]*)://(?P<place>[^/]*))/(?P<key>.+)", re.DOTALL)
 _MAX_RECORDS: Final = 2**63 - 1
 """Rows that the ledger can write down, in a BIGINT."""
+
+AVRO_EXTENSION: Final = ".avro"
+_OF_JSON: Final = (".json", ".jsonl", ".gz")
 
 _SHOWN: Final = 300
 """Characters of a value that an error shows."""
@@ -138,6 +142,19 @@ def parse_manifest(url: str, body: bytes, records: int | None = None) -> ListedM
             f"{url} lists {_shown(twice[0])} more than once, and COPY would load it each time: write it again"
         )
     return ListedManifest(url, hashlib.sha256(body).hexdigest(), _records(url, entries, records), files)
+
+
+def check_format(format: Format, manifests: Iterable[ListedManifest]) -> None:
+    """Raise ConfigurationError if the names of the files say that they are of another format."""
+    is_avro = format.extension == AVRO_EXTENSION
+    for manifest in manifests:
+        for file in manifest.files:
+            if file.endswith(_OF_JSON if is_avro else AVRO_EXTENSION):
+                other = "json-lines" if is_avro else AVRO
+                raise ConfigurationError(
+                    f"{manifest.url} lists {_shown(file)}, which is not of the format {format.name}: "
+                    f"give format={other}"
+                )
 
 
 def _address(manifest: Manifest | str) -> tuple[str, int | None]:

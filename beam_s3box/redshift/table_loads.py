@@ -182,7 +182,12 @@ class TableLoads:
         made = self.made or MadeTables()
         fetch = self.settings.get("fetch") or StoreReader(self.settings.get("s3"), self.settings.get("s3_credentials"))
         return columns_of_manifests(
-            manifests, fetch, sample=made.sample, exclude=made.exclude, ignore_case=made.ignore_case
+            manifests,
+            fetch,
+            sample=made.sample,
+            exclude=made.exclude,
+            ignore_case=made.ignore_case,
+            format=self.settings.get("format", "json-lines"),
         )
 
     def _repeat(self, work: Callable[[], T]) -> T:

@@ -83,7 +83,8 @@ class Client:
         return {"Id": self._tokens[token]}
 
     def _run(self, number: str, sqls: list[str]) -> dict[str, Any]:
-        connection, parts, error = Connection(self.server), [], ""
+        connection, error = Connection(self.server), ""
+        parts: list[dict[str, Any]] = []
         for sql in sqls:
             status, rows = "ABORTED", []
             if not error:

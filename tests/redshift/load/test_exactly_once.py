@@ -36,7 +36,8 @@ ROWS = {
 
 def cut_each(warehouse: Warehouse, connection: Any, mode: Any, when: str) -> list[str]:
     """Cut at the first statement of a session, then at the second, …, until none is so long; return where it was."""
-    manifest, rows, where = warehouse.manifest(clicks(1, 2)), ROWS[mode], []
+    manifest, rows = warehouse.manifest(clicks(1, 2)), ROWS[mode]
+    where: list[str] = []
 
     def load(loader: RedshiftLoader) -> None:
         loader.load(manifest, "clicks", mode, "id" if mode == "upsert" else None)

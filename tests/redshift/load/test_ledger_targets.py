@@ -123,7 +123,7 @@ def test_records_of_a_stream_can_not_write_or_empty_the_ledger(warehouse: Wareho
 
 
 def test_what_holds_a_connection_shows_none_of_its_arguments() -> None:
-    secrets = functools.partial(print, "hunter2")
+    secrets: Any = functools.partial(print, "hunter2")
     settings: dict[str, Any] = {"iam_role": None, "credentials": secrets, "s3_credentials": secrets}
     loads = TableLoads(connection=secrets, settings=settings)
     step = CopyToRedshift("t", connection=secrets, credentials=secrets)

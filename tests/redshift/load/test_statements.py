@@ -180,9 +180,9 @@ def test_keys_are_checked_like_this() -> None:
 
 def test_load_errors_are_asked_for_like_this() -> None:
     assert list(queries(77)) == [
-        "SELECT file_name, line_number, column_name, error_message\nFROM sys_load_error_detail\n"
+        "SELECT file_name, line_number, column_name, error_message, column_length\nFROM sys_load_error_detail\n"
         "WHERE session_id = 77 ORDER BY start_time DESC LIMIT 100",
-        "SELECT filename, line_number, colname, err_reason\nFROM stl_load_errors\n"
+        "SELECT filename, line_number, colname, err_reason, col_length\nFROM stl_load_errors\n"
         "WHERE session = 77 ORDER BY starttime DESC LIMIT 100",
     ]
     assert all("= pg_backend_pid() " in query for query in queries(None))
