@@ -10,6 +10,7 @@ from typing import Any
 
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.redshift_load import told
+from beam_s3box.cli.redshift_target import as_options
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.tell import end
 from beam_s3box.errors import S3BoxError
@@ -63,7 +64,7 @@ def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
         print(log.masked(line))
     code = 0
     for failure in loads.failed[:_MAX_LINES]:
-        code = end(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
+        code = end(1, f"loading into {failure.table or 'a table'} failed: {as_options(failure.message)}", log)
     lost = loads.unmentioned(report.manifests)
     if lost:
         return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them by s3box load", log)
@@ -77,7 +78,7 @@ def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> in
             for statement in redshift.loads.sql(manifests, target):
                 print(f"\n{log.masked(statement)};")
     except S3BoxError as exc:
-        return end(1, f"the pipeline finished, but its loads can't be shown: {exc}", log)
+        return end(1, f"the pipeline finished, but its loads can't be shown: {as_options(str(exc))}", log)
     return 0
 
 

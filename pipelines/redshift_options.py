@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeGuard
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box.cli import redshift_target
+from beam_s3box.cli import redshift_copy, redshift_target
 from beam_s3box.cli.options import actions_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.table_loads import TableLoads
@@ -34,6 +34,8 @@ class RedshiftOptions(PipelineOptions):
         redshift_target.add_role_argument(parser)
         redshift_target.add_connection_arguments(parser)
         redshift_target.add_load_arguments(parser)
+        redshift_copy.add_conversion_arguments(parser)
+        redshift_copy.add_inference_arguments(parser)
 
 
 class Redshift(NamedTuple):
@@ -81,11 +83,16 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
             region=reading_settings_of(options).region,
             format=options.view_as(ShardOptions).format,
             mode=given.redshift_mode,
-            keys=redshift_target.words(given.redshift_keys) or None,
+            keys=redshift_copy.words(given.redshift_keys) or None,
             order_by=given.redshift_order_by,
+            columns=redshift_copy.words(given.columns) or None,
             create_tables=given.create_tables,
+            sample=given.sample,
+            exclude=redshift_copy.keys(given.exclude),
+            ignore_case=given.ignore_case,
             on_replaced=given.redshift_on_replaced,
             on_failure="failures" if has_end else "fail",
+            **redshift_copy.copy_options_of(given, given.mapping),
         )
     loads = copy.loads.reaching(reading_settings_of(options), credentials_of_options)
     return Redshift(copy, loads, table, given.redshift_dry_run)

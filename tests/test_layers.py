@@ -25,6 +25,7 @@ ROWS = {
     "metrics": 0,
     "sizes": 0,
     "threads": 0,
+    "urls": 0,
     "records": 1,
     "routing": 1,
     "lines": 1,

@@ -33,7 +33,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
 }
 """Options that are not named as the parameters they set."""
 
-_NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=")
+_NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=(True\b)?")
 _SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
 _MAX_WIDTH = 110
 _OTHERS_LIKENESS = 0.8
@@ -111,12 +111,14 @@ class CommandParser:
 
 
 def as_flags(message: str, known: Iterable[str], parameters: Mapping[str, str] = PARAMETERS) -> str:
-    """Return a message about parameters as one about options: `--size_limit=` for `raw_bytes=`."""
+    """Return a message about parameters as one about options: `--size_limit=` for `raw_bytes=`, `--x` for `x=True`."""
     known = set(known)
 
     def flag(match: re.Match[str]) -> str:
         name = f"--{parameters.get(match[1], match[1])}"
-        return f"{name}=" if name in known or match[1] in parameters else match[0]
+        if name not in known and match[1] not in parameters:
+            return match[0]
+        return name if match[2] else f"{name}="
 
     return _NAMED.sub(flag, message)
 

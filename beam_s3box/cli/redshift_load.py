@@ -9,8 +9,9 @@ from typing import Final
 from beam_s3box.cli import redshift_target
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import CommandParser, Section, actions_of, as_flags
-from beam_s3box.cli.redshift_sql import add_copy_arguments, add_inference_arguments, copy_options_of
-from beam_s3box.cli.redshift_target import REDSHIFT_PARAMETERS, connection_of, named_as_options, words
+from beam_s3box.cli.redshift_copy import INFERENCE_TITLE, add_inference_arguments, copy_options_of, keys, words
+from beam_s3box.cli.redshift_sql import add_copy_arguments
+from beam_s3box.cli.redshift_target import REDSHIFT_PARAMETERS, connection_of, named_as_options
 from beam_s3box.cli.s3 import (
     REACHING_TITLE,
     add_s3_reaching_arguments,
@@ -42,7 +43,7 @@ LOAD_PARSER: Final = CommandParser(
         Section(redshift_target.CONNECTION_TITLE, redshift_target.add_connection_arguments),
         Section(redshift_target.LOAD_TITLE, redshift_target.add_load_arguments),
         Section("COPY", add_copy_arguments),
-        Section("Columns from the shards, for --create_tables", add_inference_arguments),
+        Section(INFERENCE_TITLE, add_inference_arguments),
         Section(REACHING_TITLE, add_s3_reaching_arguments),
     ),
 )
@@ -97,6 +98,7 @@ def _load(given: argparse.Namespace) -> str:
     with named_as_options():
         target = TableTemplate(given.redshift_table).target(None, None)
         loads = _loads_of(given)
+        loads.loader().target(target)
         if given.redshift_dry_run:
             return "\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target))
         loads.check()  # once: a load itself would try again and again to reach a server that is not there
@@ -110,7 +112,7 @@ def _loads_of(given: argparse.Namespace) -> TableLoads:
         keys=tuple(words(given.redshift_keys)),
         order_by=given.redshift_order_by,
         columns=tuple(words(given.columns)) or None,
-        made=MadeTables(given.sample, words(given.exclude), given.ignore_case) if given.create_tables else None,
+        made=MadeTables(given.sample, keys(given.exclude), given.ignore_case) if given.create_tables else None,
         settings={
             "iam_role": given.redshift_iam_role,
             "region": given.s3_region_name,

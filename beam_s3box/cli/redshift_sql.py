@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import PARAMETERS, CommandParser, Section, actions_of, as_flags
-from beam_s3box.cli.redshift_target import add_role_argument, words
+from beam_s3box.cli.redshift_copy import add_conversion_arguments, add_inference_arguments, copy_options_of, keys, words
+from beam_s3box.cli.redshift_target import add_role_argument
 from beam_s3box.cli.s3 import (
     REACHING_TITLE,
     add_s3_reaching_arguments,
@@ -19,16 +20,15 @@ from beam_s3box.cli.s3 import (
 from beam_s3box.cli.tell import end
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import AVRO, FORMATS
-from beam_s3box.redshift import Column, copy_sql, create_table_sql, infer_columns, mapping_of
-from beam_s3box.redshift.options import CopyKeywords
+from beam_s3box.redshift import Column, copy_sql, create_table_sql, mapping_of
+from beam_s3box.redshift.ledger import LedgerName
+from beam_s3box.redshift.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sources import StoreReader
+from beam_s3box.redshift.targets import target_of
 
 _OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
 _BY_KEY = (None, "auto", "auto ignorecase")
 """Mappings with which the keys tell the columns."""
-
-STATUPDATE: Final[Mapping[str, bool | None]] = {"on": True, "off": False, "default": None}
-COMPUPDATE: Final[Mapping[str, bool | Literal["preset"] | None]] = {**STATUPDATE, "preset": "preset"}
 
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,47 +37,13 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--redshift_table", metavar="SCHEMA.TABLE", help="the table")
 
 
-def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how columns are found in the shards."""
-    parser.add_argument(
-        "--sample", metavar="N", type=int, help="look at about so many records only (default: at all of the manifest)"
-    )
-    parser.add_argument(
-        "--exclude", metavar="KEY,KEY2", help="keys that become no column (default: every key becomes one)"
-    )
-    parser.add_argument(
-        "--ignore_case",
-        action="store_true",
-        default=False,
-        help="keys that differ in case only are one column (default: an error)",
-    )
-
-
 def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of COPY."""
     add_role_argument(parser)
-    parser.add_argument("--columns", metavar="NAME,NAME2", help="columns to fill (default: those of the shards' keys)")
-    parser.add_argument(
-        "--mapping",
-        metavar="HOW",
-        help="auto, 'auto ignorecase', noshred, or the URL of a jsonpaths file (default: what the keys need; with "
-        "--columns auto)",
-    )
+    add_conversion_arguments(parser)
     loadable = [*(name for name, format in FORMATS.items() if format.copy_clause), AVRO]
     parser.add_argument(
         "--format", choices=loadable, default=loadable[0], help=f"of the shards (default: {loadable[0]})"
-    )
-    parser.add_argument("--truncatecolumns", action="store_true", default=False, help="cut texts that are too long")
-    parser.add_argument("--acceptinvchars", metavar="CHARACTER", help="stands for what is no UTF-8 (default: it fails)")
-    parser.add_argument("--maxerror", metavar="N", type=int, help="fail at this many bad rows (default: at the first)")
-    parser.add_argument(
-        "--compupdate",
-        choices=tuple(COMPUPDATE),
-        default="off",
-        help="choose encodings (default: off)",
-    )
-    parser.add_argument(
-        "--statupdate", choices=tuple(STATUPDATE), default="off", help="count statistics (default: off)"
     )
     parser.add_argument("--noload", action="store_true", default=False, help="check the files, and load nothing")
 
@@ -154,13 +120,14 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
         raise ConfigurationError("the manifest is missing: give its URL, as s3://bucket/prefix/x.manifest")
     if not given.redshift_table:
         raise ConfigurationError("--redshift_table is missing: give the table as schema.table")
+    LedgerName().check_target(target_of(given.redshift_table, "public"))
     return given
 
 
 def _copy_sql(given: argparse.Namespace) -> str:
     names, mapping = words(given.columns), given.mapping
     if not names and mapping in _BY_KEY:
-        columns = _columns_of(given)
+        columns = _columns_of(given, given.format)
         names, mapping = [column.name for column in columns], _check_mapping(mapping, mapping_of(columns))
     options = copy_options_of(given, mapping)
     options["noload"] = given.noload
@@ -175,20 +142,6 @@ def _copy_sql(given: argparse.Namespace) -> str:
     )
 
 
-def copy_options_of(given: argparse.Namespace, mapping: str | None) -> CopyKeywords:
-    """Return the options of COPY that were given, beside its format; a mapping only if there is one."""
-    options = CopyKeywords(
-        truncatecolumns=given.truncatecolumns,
-        acceptinvchars=given.acceptinvchars or False,
-        maxerror=given.maxerror,
-        compupdate=COMPUPDATE[given.compupdate],
-        statupdate=STATUPDATE[given.statupdate],
-    )
-    if mapping is not None:
-        options["mapping"] = mapping
-    return options
-
-
 def _create_table_sql(given: argparse.Namespace) -> str:
     return create_table_sql(
         given.redshift_table,
@@ -199,16 +152,17 @@ def _create_table_sql(given: argparse.Namespace) -> str:
     )
 
 
-def _columns_of(given: argparse.Namespace) -> list[Column]:
+def _columns_of(given: argparse.Namespace, format: str | None = None) -> list[Column]:
     """Return the columns of the shards that the manifest lists."""
     unasked = {action.dest: action.default for action in actions_of(add_s3_writing_arguments)}
     settings = settings_of(argparse.Namespace(**unasked, **vars(given)))  # nothing is written here
-    return infer_columns(
-        given.manifest,
-        ignore_case=given.ignore_case,
-        exclude=words(given.exclude),
+    return columns_of_manifests(
+        [given.manifest],
+        StoreReader(settings, credentials_of(given)),
         sample=given.sample,
-        fetch=StoreReader(settings, credentials_of(given)),
+        exclude=keys(given.exclude),
+        ignore_case=given.ignore_case,
+        format=format,
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn, get_args
 
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import PARAMETERS, actions_of, as_flags, option_names
+from beam_s3box.cli.redshift_copy import add_conversion_arguments, add_inference_arguments
 from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.redshift import DataApi, RedshiftConnection
 from beam_s3box.redshift.connections import PASSWORD_VARIABLE
 from beam_s3box.redshift.targets import Mode, OnReplaced
+from beam_s3box.urls import split_url
 
 CONNECTION_TITLE = "Redshift: a driver's connection, or the Data API"
 LOAD_TITLE = "Load"
@@ -142,12 +143,18 @@ def named_as_options() -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, LoadError) as exc:
-        known = option_names([*actions_of(add_connection_arguments), *actions_of(add_load_arguments)])
-        raise type(exc)(as_flags(str(exc), known, REDSHIFT_PARAMETERS)) from exc
+        raise type(exc)(as_options(str(exc))) from exc
+
+
+def as_options(message: str) -> str:
+    """Return a message about parameters as one about the options that `load` and the jobs have."""
+    shared = (add_connection_arguments, add_load_arguments, add_conversion_arguments, add_inference_arguments)
+    return as_flags(message, option_names(action for add in shared for action in actions_of(add)), REDSHIFT_PARAMETERS)
 
 
 def _check_dsn(dsn: str) -> None:
-    if urllib.parse.urlsplit(dsn).password is not None:
+    parts = split_url(dsn)
+    if parts is not None and parts.password is not None:
         raise ConfigurationError(
             "--redshift_dsn has a password, which others see in the list of processes, and shells keep: set "
             f"{PASSWORD_VARIABLE} where the load runs, and write redshift://user@host:5439/database"
@@ -157,8 +164,3 @@ def _check_dsn(dsn: str) -> None:
 def nowhere() -> NoReturn:
     """Raise ConfigurationError: there is no connection."""
     raise ConfigurationError("--redshift_dsn is missing, or --redshift_workgroup or --redshift_cluster")
-
-
-def words(text: str | None) -> Sequence[str]:
-    """Return the words of a list with commas; none for None."""
-    return [word.strip() for word in text.split(",")] if text else []

@@ -10,14 +10,15 @@ from typing import Literal, NamedTuple
 import orjson
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.redshift.data_api import MAX_STATEMENT_BYTES, MAX_STATEMENTS, Answer, DataApi, Part
+from beam_s3box.redshift.data_api import MAX_STATEMENTS, Answer, DataApi
 from beam_s3box.redshift.failures import Failure, clean
 from beam_s3box.redshift.ledger import Decision, entry
 from beam_s3box.redshift.load_errors import LoadProblem, problems, queries
+from beam_s3box.redshift.loaded_columns import LoadedColumns
 from beam_s3box.redshift.plans import LoadResult, Plan, copy_error
 from beam_s3box.redshift.sources import ListedManifest
 from beam_s3box.redshift.statements import bad_keys_guard, copy_count_guard, create_stage
-from beam_s3box.redshift.tables import DataApiTables, new_statement_token
+from beam_s3box.redshift.tables import DataApiTables, missing_table, new_statement_token
 
 _MAX_EARLIER = 100
 """Batches of the same text within the hours for which the Data API remembers a token."""
@@ -58,14 +59,14 @@ class BatchLoad:
         return self._sent is not None
 
     @staticmethod
-    def steps(plan: Plan, decision: Decision, columns: Sequence[str]) -> list[Step]:
+    def steps(plan: Plan, decision: Decision, columns: LoadedColumns) -> list[Step]:
         """Return the statements of a load."""
         return [
             Step(plan.ledger.lock()),
             Step(plan.ledger.guard(plan.urls, decision.entries), "ledger"),
-            Step(create_stage(plan.target)),
+            Step(create_stage(plan.target, columns)),
             *(step for manifest in decision.load for step in _copy(plan, manifest, columns)),
-            *([Step(bad_keys_guard(plan.merge), "keys")] if plan.merge.mode == "upsert" else []),
+            *([Step(bad_keys_guard(plan.target, plan.merge), "keys")] if plan.merge.mode == "upsert" else []),
             *(Step(statement) for statement in plan.finish(decision, columns)),
         ]
 
@@ -80,23 +81,30 @@ class BatchLoad:
         """
         plan = self._plan
         asked = self._ask_ledger()
-        decision = plan.decide([entry(row) for row in self._statements.rows(asked)])
+        decision = self._decide(asked)
         if not decision.load:
             return self._found(decision, number)
-        columns = plan.check_columns(plan.columns or self._tables.columns(plan.target))
+        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target))
         steps = self.steps(plan, decision, columns)
         _check_limits(steps)
         self._sent = decision
         answer = self._submit(steps, asked.created_at)
-        if not answer.is_finished:
-            raise self._explain(steps, answer)
-        return plan.result("loaded", decision, self._count(steps, answer), number)
+        if answer.is_finished:
+            return plan.result("loaded", decision, self._count(steps, answer), number)
+        error = self._explain(steps, answer)
+        # what was stopped may be committed all the same: the ledger knows, and answers when nothing of it runs any more
+        if self._sent is not None and not self._decide(self._ask_ledger()).load:
+            return self._found(decision, number)
+        raise error
 
     def _found(self, decision: Decision, number: int) -> LoadResult:
         if self._sent is not None:
             rows = sum(manifest.records for manifest in self._sent.load)
             return self._plan.result("loaded", self._sent, rows, number)
         return self._plan.result("already-loaded", decision, attempts=number)
+
+    def _decide(self, asked: Answer) -> Decision:
+        return self._plan.decide([entry(row) for row in self._statements.rows(asked)])
 
     def _ask_ledger(self) -> Answer:
         ledger = self._plan.ledger
@@ -131,10 +139,11 @@ class BatchLoad:
     def _explain(self, steps: Sequence[Step], answer: Answer) -> LoadError:
         """Return the error for a batch that failed."""
         failed = next((number for number, part in enumerate(answer.parts) if part.status == "FAILED"), None)
-        if failed is None:
-            # all statements went well, or none was begun: what became of the COMMIT stands in the ledger
-            return TransientLoadError(f"loading into {self._plan.target}: {clean(answer.error)}")
-        step, failure = steps[failed], _failure(answer.parts[failed].error or answer.error)
+        if failed is None or answer.status == "ABORTED":
+            # all statements went well, or none was begun, or they were stopped: which is no proof that nothing is
+            # committed, as Redshift may go on with a COPY that it has begun. The ledger says what became of it
+            return TransientLoadError(f"loading into {self._plan.target}: {answer.words}")
+        step, failure = steps[failed], _failure(answer.parts[failed].error or answer.words)
         if failure.is_transient:
             return failure.error(f"loading into {self._plan.target}")
         self._sent = None
@@ -143,25 +152,24 @@ class BatchLoad:
         if step.does == "keys":
             return self._plan.key_error("some are null, or stand more than once")
         if step.manifest is not None:
-            return self._explain_copy(step.manifest, failure, answer, answer.parts[failed - 1], step.does == "count")
+            if step.does == "count":
+                return self._plan.row_error(step.manifest)
+            found = self._problems(answer, step.manifest)
+            return copy_error(failure, step.manifest, self._plan.target, found)
         if failure.is_missing_table:
-            return LoadError(f"table={str(self._plan.target)!r} is not there: create it ({failure.text})")
+            return missing_table(self._plan.target, failure)
         return failure.error(f"loading into {self._plan.target}")
 
-    def _explain_copy(
-        self, manifest: ListedManifest, failure: Failure, answer: Answer, before: Part, is_count: bool
-    ) -> LoadError:
-        if is_count:
-            return self._plan.row_error(manifest, before.rows)
-        return copy_error(failure, manifest, self._plan.target, self._problems(answer, manifest))
-
     def _count(self, steps: Sequence[Step], answer: Answer) -> int:
-        """Return the rows that COPY loaded: as the answer says, if that can be, else as they were checked."""
+        """Return the rows that COPY loaded, as the session was asked after each.
+
+        The API's own count of a COPY is not looked at: it may be 0, whatever was loaded.
+        """
         rows = 0
-        for step, part in itertools.zip_longest(steps, answer.parts):
-            if step is not None and step.does == "copy" and step.manifest is not None:
+        for number, step in enumerate(steps):
+            if step.does == "count" and step.manifest is not None:
                 least, most = self._plan.copies.row_bounds(step.manifest.records)
-                rows += part.rows if part is not None and least <= part.rows <= most else most
+                rows += most if least == most else int(self._statements.rows(answer, number)[0][0])
         return rows
 
     def _problems(self, answer: Answer, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
@@ -173,10 +181,10 @@ class BatchLoad:
         return ()
 
 
-def _copy(plan: Plan, manifest: ListedManifest, columns: Sequence[str]) -> tuple[Step, Step]:
+def _copy(plan: Plan, manifest: ListedManifest, columns: LoadedColumns) -> tuple[Step, Step]:
     bounds = plan.copies.row_bounds(manifest.records)
     return (
-        Step(plan.copies.sql(manifest.url, columns), "copy", manifest),
+        Step(plan.copy(manifest, columns), "copy", manifest),
         Step(copy_count_guard(*bounds), "count", manifest),
     )
 
@@ -193,10 +201,3 @@ def _check_limits(steps: Sequence[Step]) -> None:
             f"manifests={copies} make {len(steps)} statements, and the Data API takes {MAX_STATEMENTS} in one "
             f"transaction: load at most {most} at once, write fewer manifests, or load over a RedshiftConnection"
         )
-    for step in steps:
-        size = len(step.sql.encode())
-        if size > MAX_STATEMENT_BYTES:
-            raise ConfigurationError(
-                f"a statement has {size} bytes, and the Data API takes {MAX_STATEMENT_BYTES}: load fewer manifests at "
-                "once, or over a RedshiftConnection"
-            )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.credentials import Secret
+from beam_s3box.urls import split_url
 
 PASSWORD_VARIABLE: Final = "REDSHIFT_PASSWORD"  # noqa: S105 - the name of a variable
 """Environment variable with the password, where the program gives none."""
@@ -76,23 +76,20 @@ class RedshiftConnection:
         Raises:
           ConfigurationError: no such URL. It is not shown, as a password may stand in it.
         """
-        parts = urllib.parse.urlsplit(dsn)
-        try:
-            port = parts.port or DEFAULT_PORT
-        except ValueError as exc:
-            raise ConfigurationError("dsn= has a port that is no number: write redshift://user@host:5439/db") from exc
-        database = urllib.parse.unquote(parts.path.removeprefix("/"))
-        if parts.scheme not in _SCHEMES or not database or "/" in database:
+        parts = split_url(dsn)
+        database = parts.path.removeprefix("/") if parts else ""
+        if parts is None or parts.scheme not in _SCHEMES or not database or "/" in database or parts.fragment:
             raise ConfigurationError(
-                "dsn= must be written redshift://user@host:5439/database; / @ : within a part are percent-encoded"
+                "dsn= must be written redshift://user@host:5439/database; / ? # @ [ and blanks within a part, as in a "
+                "password, are percent-encoded, and the port is a number"
             )
-        known = _settings(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+        known = _settings(parts.query)
         return cls(
-            host=parts.hostname,
+            host=parts.host,
             database=database,
-            user=urllib.parse.unquote(parts.username) if parts.username else None,
-            password=Secret(urllib.parse.unquote(parts.password)) if parts.password else None,
-            port=port,
+            user=parts.user or None,
+            password=Secret(parts.password) if parts.password else None,
+            port=parts.port or DEFAULT_PORT,
             iam=bool(known.pop("iam", False)),
             ssl=bool(known.pop("ssl", True)),
             options=known,
@@ -141,7 +138,7 @@ class RedshiftConnection:
         return found.reveal() if isinstance(found, Secret) else found
 
 
-def _settings(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def _settings(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in pairs:
         if name in _SWITCHES:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.data_api_errors import translated
+from beam_s3box.redshift.failures import clean
 
 MAX_STATEMENTS: Final = 40
 """Statements of one batch, which is one transaction. Source: `BatchExecuteStatement`."""
@@ -17,6 +18,9 @@ MAX_STATEMENT_BYTES: Final = 100_000
 """Bytes of one statement. Source: "Considerations when calling the Amazon Redshift Data API"."""
 
 _ENDED = ("FINISHED", "FAILED", "ABORTED")
+_SHOWN = 60
+"""Characters of a statement that an error shows: never a key, as the Data API's statements hold none."""
+
 _PAUSE_SECONDS = (0.5, 5.0)
 _SLOWER = 1.5
 _CONNECT_SECONDS = 10
@@ -28,14 +32,14 @@ class Part(NamedTuple):
     """One statement of a batch that has ended.
 
     Attributes:
+      id: of the statement.
       status: as the Data API calls it.
       error: "" if there is none.
-      rows: how many it returned or changed; COPY those that it loaded.
     """
 
+    id: str
     status: str
     error: str
-    rows: int
 
 
 class Answer(NamedTuple):
@@ -61,6 +65,11 @@ class Answer(NamedTuple):
     def is_finished(self) -> bool:
         """Whether all went well, and a batch is committed."""
         return self.status == "FINISHED"
+
+    @property
+    def words(self) -> str:
+        """What the Data API says of a statement that did not go well."""
+        return clean(self.error) or f"it ended as {self.status}, and the Data API does not say why"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,13 +164,17 @@ class Statements:
           token: the same token again gives the same statement, not another one.
 
         Raises:
+          ConfigurationError: the statement is longer than the Data API takes.
           TransientLoadError, LoadError: the Data API can't be reached or refuses; what becomes of the statement stands
             in the answer.
         """
+        _check_size(sql)
         return self._wait("ExecuteStatement", lambda: self._client.execute_statement(**self._request(token), Sql=sql))
 
     def run_batch(self, sqls: Sequence[str], token: str) -> Answer:
         """Run several statements as one transaction; see `run`."""
+        for sql in sqls:
+            _check_size(sql)
         return self._wait(
             "BatchExecuteStatement",
             lambda: self._client.batch_execute_statement(**self._request(token), Sqls=list(sqls)),
@@ -169,24 +182,30 @@ class Statements:
 
     def columns(self, answer: Answer) -> list[str]:
         """Return the names of the columns of a query that has ended."""
-        page = self._page(answer, None)
+        page = self._page(answer.id, None)
         return [str(column.get("label") or column["name"]) for column in page["ColumnMetadata"]]
 
-    def rows(self, answer: Answer) -> list[list[Any]]:
-        """Return the rows of a query that has ended."""
+    def rows(self, answer: Answer, number: int | None = None) -> list[list[Any]]:
+        """Return the rows of a query that has ended.
+
+        Args:
+          answer: of the query, or of a batch.
+          number: of the query in the batch, from 0; None for a query that was alone.
+        """
+        id = answer.id if number is None else answer.parts[number].id
         rows: list[list[Any]] = []
         token = None
         while True:
-            page = self._page(answer, token)
+            page = self._page(id, token)
             rows += [[_value(field) for field in record] for record in page["Records"]]
             token = page.get("NextToken")
             if not token:
                 return rows
 
-    def _page(self, answer: Answer, token: str | None) -> dict[str, Any]:
+    def _page(self, id: str, token: str | None) -> dict[str, Any]:
         more = {"NextToken": token} if token else {}
         page: dict[str, Any] = translated(
-            lambda: self._client.get_statement_result(Id=answer.id, **more), "GetStatementResult"
+            lambda: self._client.get_statement_result(Id=id, **more), "GetStatementResult"
         )
         return page
 
@@ -204,6 +223,16 @@ class Statements:
             pause = min(longest, pause * _SLOWER)
 
 
+def _check_size(sql: str) -> None:
+    size = len(sql.encode())
+    if size > MAX_STATEMENT_BYTES:
+        raise ConfigurationError(
+            f"the statement {sql[:_SHOWN]!r}… has {size} bytes, and the Data API takes {MAX_STATEMENT_BYTES} in one: "
+            "load fewer columns or manifests at once, columns with shorter names, or over a driver's connection "
+            "(RedshiftConnection, --redshift_dsn)"
+        )
+
+
 def _answer(described: dict[str, Any]) -> Answer:
     return Answer(
         id=described["Id"],
@@ -212,7 +241,7 @@ def _answer(described: dict[str, Any]) -> Answer:
         created_at=described["CreatedAt"].timestamp(),
         process=max(0, described.get("RedshiftPid", 0)),
         parts=tuple(
-            Part(part.get("Status", ""), part.get("Error", ""), part.get("ResultRows", -1))
+            Part(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
             for part in described.get("SubStatements", ())
         ),
     )

@@ -30,7 +30,7 @@ _ADVICE: Final = {
     "AccessDeniedException": "allow redshift-data:* for these credentials, and redshift:GetClusterCredentials, "
     "redshift-serverless:GetCredentials or the secret",
     "ResourceNotFoundException": "correct cluster, workgroup or secret_arn, and the region",
-    "ValidationException": "correct cluster, workgroup, database or secret_arn",
+    "ValidationException": "correct what it names, such as cluster, workgroup, database or secret_arn",
     "ExpiredTokenException": "get new credentials",
     "UnrecognizedClientException": "correct the credentials",
     "NoCredentialsError": "set credentials in the environment, a profile or a role",

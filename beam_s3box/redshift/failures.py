@@ -13,7 +13,7 @@ UNDEFINED_TABLE: Final = "42P01"
 """SQLSTATE of a statement that names a table which is not there."""
 
 _MAX_CHARACTERS = 600
-_PASSWORD = re.compile(r"(?i)(?P<key>\b(?:password|pwd)\s*=\s*)(?:'[^']*'|\S+)|(?P<user>://[^:/@\s]*:)[^@\s]+@")
+_PASSWORD = re.compile(r"(?i)(?P<key>\b(?:password|pwd)\s*=\s*)(?:'[^']*'|\S+)|(?P<user>://[^:/@\s]*:)\S+@")
 
 
 class Failure(NamedTuple):
@@ -94,4 +94,9 @@ _ADVICE: Final = (
     ),
     (re.compile(r"S3ServiceException.*(PermanentRedirect|301)", re.I), "give region= of the bucket"),
     (re.compile("identity column", re.I), "give columns= without the table's identity columns"),
+    (
+        re.compile("^23502|insert a NULL value", re.I),
+        "records have no value for that column: write one, or leave it out of columns= so that its default counts; "
+        "without a default it must be nullable",
+    ),
 )

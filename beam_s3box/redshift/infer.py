@@ -8,7 +8,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -20,7 +20,7 @@ from beam_s3box.redshift.columns import MAX_COLUMNS, Column, as_columns
 from beam_s3box.redshift.quoting import MAX_NAME_BYTES, folded
 from beam_s3box.redshift.seen import Seen
 from beam_s3box.redshift.shard_lines import shard_lines
-from beam_s3box.redshift.sources import FetchBytes, StoreReader, parse_manifest
+from beam_s3box.redshift.sources import FetchBytes, StoreReader, read_manifest
 from beam_s3box.shards import ShardFile
 
 THREADS: Final = 4
@@ -165,42 +165,44 @@ def infer_columns(
     _check_whole("threads", threads)
     if sample is not None:
         _check_whole("sample", sample)
-    new = functools.partial(Inference, ignore_case=ignore_case, exclude=exclude)
     if isinstance(source, str | Manifest):
         source = [source] if isinstance(source, Manifest) else [_ManifestUrl(source)]
     items = iter(source)
     first = next(items, None)
     items = items if first is None else itertools.chain([first], items)
     if not isinstance(first, ShardFile | Manifest | _ManifestUrl):
-        return _of_records(itertools.islice(items, sample), new()).columns()
+        inference = Inference(ignore_case=ignore_case, exclude=exclude)
+        return _of_records(itertools.islice(items, sample), inference).columns()
     fetch = StoreReader() if fetch is None else fetch
     urls = [url for item in items for url in _urls_of(item, fetch)]
-    return _of_shards(urls, fetch, new, sample, threads).columns()
+    return columns_of_shards(urls, fetch, ignore_case=ignore_case, exclude=exclude, sample=sample, threads=threads)
 
 
-class _ManifestUrl(str):
-    """Text that is no record."""
+def columns_of_shards(
+    urls: Iterable[str],
+    fetch: FetchBytes,
+    *,
+    ignore_case: bool = False,
+    exclude: Collection[str] = (),
+    sample: int | None = None,
+    threads: int = THREADS,
+) -> list[Column]:
+    """Return the columns for the records of shards of JSON lines.
 
-    __slots__ = ()
+    Several shards are read at a time, and the result is the same as if they were read one after the other.
 
+    Args:
+      urls: of the shards.
+      fetch: returns the bytes behind a URL.
+      ignore_case: see `infer_columns`, as for the others.
+      exclude: keys that become no column.
+      sample: how many records to look at, about; None for all.
+      threads: shards read at a time.
 
-def _urls_of(item: Any, fetch: FetchBytes) -> Sequence[str]:
-    if isinstance(item, ShardFile):
-        return [item.url]
-    url = item.url if isinstance(item, Manifest) else str(item)
-    return parse_manifest(url, fetch(url), 0).files  # how many rows COPY makes of them does not matter here
-
-
-def _of_records(records: Iterable[Any], inference: Inference) -> Inference:
-    for record in records:
-        inference.add(record)
-    return inference
-
-
-def _of_shards(
-    urls: list[str], fetch: FetchBytes, new: Callable[[], Inference], sample: int | None, threads: int
-) -> Inference:
-    """Return what was seen in the shards; several are read at a time, and the result is the same."""
+    Raises:
+      ConfigurationError, RecordError, StoreError: see `infer_columns`.
+    """
+    new = functools.partial(Inference, ignore_case=ignore_case, exclude=exclude)
     chosen = list(dict.fromkeys(urls))
     if sample is not None:
         chosen = _spread(chosen, SAMPLED_SHARDS)
@@ -217,7 +219,26 @@ def _of_shards(
     with concurrent.futures.ThreadPoolExecutor(threads, "infer") as pool:
         for part in pool.map(one, chosen):
             whole.merge(part)
-    return whole
+    return whole.columns()
+
+
+class _ManifestUrl(str):
+    """Text that is no record."""
+
+    __slots__ = ()
+
+
+def _urls_of(item: Any, fetch: FetchBytes) -> Sequence[str]:
+    if isinstance(item, ShardFile):
+        return [item.url]
+    url = item.url if isinstance(item, Manifest) else str(item)
+    return read_manifest(url, fetch, 0).files  # how many rows COPY makes of them does not matter here
+
+
+def _of_records(records: Iterable[Any], inference: Inference) -> Inference:
+    for record in records:
+        inference.add(record)
+    return inference
 
 
 def _spread(urls: list[str], count: int) -> list[str]:

@@ -7,19 +7,69 @@ before anything else, which also makes its snapshot begin after the loads before
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.errors import ManifestReplacedError
-from beam_s3box.redshift.quoting import literal
+from beam_s3box.errors import ConfigurationError, ManifestReplacedError
+from beam_s3box.redshift.quoting import literal, table_parts
 from beam_s3box.redshift.sources import ListedManifest
-from beam_s3box.redshift.targets import Mode, OnReplaced, Target
+from beam_s3box.redshift.targets import Mode, OnReplaced, Target, target_of
 
 LEDGER: Final = "beam_s3box_loads"
 """Name of the ledger, in the schema of the tables it speaks of."""
 
 _URL_BYTES = 2048
 """Room for a URL: S3 takes keys of 1,024 bytes, buckets of 63."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LedgerName:
+    """Names the ledger of each table, and keeps tables from being ledgers themselves.
+
+    Rows that were loaded into a ledger would tell later loads what is there already, and "truncate" would empty it. As
+    streams name tables, whoever writes records could do either.
+
+    Attributes:
+      template: the ledger's name; without a schema it lies in the table's. `{table}` in it stands for the table's name.
+
+    Raises:
+      ConfigurationError: no name of a table, one in another database, or one that is each table's own.
+    """
+
+    template: str = LEDGER
+
+    def __post_init__(self) -> None:
+        target_of(self._parts("t"), "s", "ledger")
+        if self._parts("{table}") == ("{table}",):
+            raise ConfigurationError(f"ledger={self.template!r} is the table itself: write as '{{table}}_loads'")
+
+    def of(self, target: Target) -> Target:
+        """Return the ledger of a table; raises ConfigurationError if its name gets too long."""
+        return target_of(self._parts(target.table), target.schema, "ledger")
+
+    def check_target(self, target: Target) -> Target:
+        """Return the table; raises ConfigurationError if it is a ledger, be it that of another table."""
+        if any(self._is_named(target, parts) for parts in (self._parts("{table}"), (LEDGER,))):
+            raise ConfigurationError(
+                f"table={str(target)!r} is a ledger, which says what is loaded, or named as one (ledger="
+                f"{self.template!r}): name another table, and where streams name tables give the template a fixed "
+                "prefix, as 'public.events_{domain}_{namespace}'"
+            )
+        return target
+
+    def _parts(self, table: str) -> tuple[str, ...]:
+        return tuple(part.replace("{table}", table) for part in table_parts(self.template, "ledger"))
+
+    @staticmethod
+    def _is_named(target: Target, parts: Sequence[str]) -> bool:
+        # a ledger that names no schema may lie in any; letters of any case are one, as Redshift folds names
+        names = (target.table,) if len(parts) == 1 else (target.schema, target.table)
+        return all(
+            re.fullmatch(".+".join(map(re.escape, part.casefold().split("{table}"))), name.casefold(), re.DOTALL)
+            for part, name in zip(parts, names, strict=True)
+        )
 
 
 class Entry(NamedTuple):
@@ -167,6 +217,6 @@ def entry(row: Sequence[object]) -> Entry:
     return Entry(str(url), str(sha256).strip(), int(str(records)), str(loaded_at))
 
 
-def guard_of(condition: str) -> str:
-    """Return the head of a query that fails, by a division by zero, unless the condition holds."""
-    return f"SELECT 1 / (CASE WHEN {condition} THEN 1 ELSE 0 END)"
+def guard_of(condition: str, value: str = "1") -> str:
+    """Return the head of a query for a value, which fails, by a division by zero, unless the condition holds."""
+    return f"SELECT {value} / (CASE WHEN {condition} THEN 1 ELSE 0 END)"

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, Unpack
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.formats import Format
+from beam_s3box.formats import Format, format_named
 from beam_s3box.manifests import Manifest
 from beam_s3box.redshift.batch_load import BatchLoad
 from beam_s3box.redshift.connections import RedshiftConnection
 from beam_s3box.redshift.credentials import mask_sql
 from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.ledger import LEDGER, Decision, Ledger
+from beam_s3box.redshift.ledger import LEDGER, Decision, Ledger, LedgerName
+from beam_s3box.redshift.loaded_columns import LoadedColumns
 from beam_s3box.redshift.options import CopyKeywords
 from beam_s3box.redshift.plans import Copies, LoadResult, Plan, copy_keywords
-from beam_s3box.redshift.quoting import TableName, table_parts
+from beam_s3box.redshift.quoting import TableName
 from beam_s3box.redshift.session_load import SessionLoad
 from beam_s3box.redshift.sessions import Connect
-from beam_s3box.redshift.sources import FetchBytes, StoreReader, read_manifests
+from beam_s3box.redshift.sources import FetchBytes, StoreReader, check_format, read_manifests
 from beam_s3box.redshift.tables import DataApiTables, SessionTables, tables_of
 from beam_s3box.redshift.targets import Mode, OnReplaced, Target, check_on_replaced, merge_of, target_of
 from beam_s3box.stores import Credentials, S3Settings
@@ -93,11 +94,11 @@ class RedshiftLoader:
         keys = _ANY_KEYS if callable(credentials) else credentials
         self._copies = Copies(iam_role, keys, region, format, copy_keywords(options))
         self._schema = schema
-        self._ledger = ledger
+        self._ledger = LedgerName(ledger)
         self._on_replaced = check_on_replaced(on_replaced, "upsert")
         self._fetch = fetch or StoreReader(s3, s3_credentials)
         self._retry = retry
-        self._name_ledger(target_of("table", schema, "schema"))
+        target_of("table", schema, "schema")
 
     def __repr__(self) -> str:
         # a function of the user's may show its arguments, and so a password
@@ -122,8 +123,8 @@ class RedshiftLoader:
           mode: "append"; "truncate" replaces all that is in the table; "upsert" replaces the rows with the same keys.
           keys: for "upsert": the columns that name a row.
           order_by: for "upsert": the column that says which of several rows is newer, also than the table's own.
-          columns: that are loaded; None for all of the table. A column that a record has not becomes NULL. Leave out
-            identity columns, and those that shall get their defaults.
+          columns: that are loaded; None for all of the table but `IDENTITY` columns. A column that a record does not
+            have becomes NULL; its default if it is NOT NULL and `columns` is None. The others get their defaults.
 
         Raises:
           ConfigurationError: an argument that can't work.
@@ -181,13 +182,21 @@ class RedshiftLoader:
         plan = self._plan(manifests, table, mode, keys, order_by, columns)
         if not plan.manifests:
             return []
-        found = plan.columns or self._tables.columns(plan.target)
+        found = plan.columns or self._tables.loadable(plan.target)
         steps = BatchLoad.steps(plan, plan.decide([]), plan.check_columns(found))
         return ["BEGIN", *(mask_sql(step.sql) for step in steps), "COMMIT"]
 
+    def target(self, table: TableName) -> Target:
+        """Return the table that a name means, before anything is asked of Redshift or created there.
+
+        Raises:
+          ConfigurationError: no name of a table, or that of a ledger.
+        """
+        return self._ledger.check_target(target_of(table, self._schema))
+
     def columns(self, table: TableName) -> list[str]:
         """Return the names of a table's columns; raises LoadError if it is not there."""
-        return self._tables.columns(target_of(table, self._schema))
+        return self._tables.columns(self.target(table))
 
     def execute(self, *statements: str) -> None:
         """Run statements in a transaction of their own, such as those of `create_table_sql`.
@@ -211,26 +220,24 @@ class RedshiftLoader:
         columns: Sequence[str] | None,
     ) -> Plan:
         merge = merge_of(mode, keys, order_by)
-        target = target_of(table, self._schema)
+        target = self.target(table)
         on_replaced = check_on_replaced(self._on_replaced, mode)
         if columns is not None:
             merge.check_columns(columns)
+        listed = tuple(read_manifests(manifests, self._fetch))
+        check_format(format_named(self._copies.format, finds_schema=True), listed)
         return Plan(
             target,
-            Ledger(self._name_ledger(target), target),
-            tuple(read_manifests(manifests, self._fetch)),
+            Ledger(self._ledger.of(target), target),
+            listed,
             merge,
             self._find_keys(),
-            None if columns is None else tuple(columns),
+            None if columns is None else LoadedColumns(tuple(columns)),
             on_replaced,
         )
 
     def _find_keys(self) -> Copies:
         return dataclasses.replace(self._copies, credentials=self._credentials()) if self._credentials else self._copies
-
-    def _name_ledger(self, target: Target) -> Target:
-        parts = table_parts(self._ledger, "ledger")
-        return target_of(tuple(part.replace("{table}", target.table) for part in parts), target.schema, "ledger")
 
     def _attempt(self, plan: Plan) -> _Attempt:
         if isinstance(self._connection, DataApi):

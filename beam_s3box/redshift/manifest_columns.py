@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format, format_named
 from beam_s3box.manifests import Manifest
 from beam_s3box.redshift.avro_columns import avro_columns
 from beam_s3box.redshift.columns import Column
-from beam_s3box.redshift.infer import THREADS, infer_columns
-from beam_s3box.redshift.sources import FetchBytes, parse_manifest
+from beam_s3box.redshift.infer import THREADS, columns_of_shards
+from beam_s3box.redshift.sources import AVRO_EXTENSION, FetchBytes, check_format, read_manifests
 
 
 def columns_of_manifests(
@@ -20,6 +21,7 @@ def columns_of_manifests(
     sample: int | None = None,
     exclude: Collection[str] = (),
     ignore_case: bool = False,
+    format: str | Format | None = None,
 ) -> list[Column]:
     """Return the columns that hold the records of all these manifests.
 
@@ -31,24 +33,22 @@ def columns_of_manifests(
       sample: see `infer_columns`.
       exclude: keys that become no column.
       ignore_case: see `infer_columns`.
+      format: that the shards are to have; None for any.
 
     Raises:
-      ConfigurationError: keys that can't be columns, or no manifests.
+      ConfigurationError: another format than `format`, keys that can't be columns, or no manifests.
       S3BoxError: see `infer_columns`.
     """
-    rows = [_row(manifest) for manifest in manifests]
-    files = [url for row in rows for url in parse_manifest(row.url, fetch(row.url), 0).files]
+    listed = read_manifests(manifests, fetch, needs_counts=False)
+    if format is not None:
+        check_format(format_named(format, finds_schema=True), listed)
+    files = [file for manifest in listed for file in manifest.files]
     if not files:
         raise ConfigurationError("manifests list no files: there is nothing to make columns of")
-    if not files[0].endswith(".avro"):
-        return infer_columns(rows, ignore_case=ignore_case, exclude=exclude, sample=sample, fetch=fetch)
+    if not files[0].endswith(AVRO_EXTENSION):
+        return columns_of_shards(files, fetch, ignore_case=ignore_case, exclude=exclude, sample=sample)
     with ThreadPoolExecutor(THREADS, "avro-columns") as threads:
         return _merged(list(threads.map(lambda url: avro_columns(url, fetch(url)), dict.fromkeys(files))), exclude)
-
-
-def _row(manifest: Manifest | str) -> Manifest:
-    """Return a row of the same URL: a text would be taken for a record."""
-    return Manifest(None, None, "", 0, manifest, manifest, 0, 0, 0, 0) if isinstance(manifest, str) else manifest
 
 
 def _merged(schemas: Sequence[Sequence[Column]], exclude: Collection[str]) -> list[Column]:

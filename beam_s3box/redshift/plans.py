@@ -11,10 +11,11 @@ from beam_s3box.formats import Format
 from beam_s3box.redshift.copy import copy_sql
 from beam_s3box.redshift.failures import Failure
 from beam_s3box.redshift.ledger import Decision, Entry, Ledger
-from beam_s3box.redshift.load_errors import LoadProblem, describe
+from beam_s3box.redshift.load_errors import LoadProblem, describe, way_out
+from beam_s3box.redshift.loaded_columns import LoadedColumns
 from beam_s3box.redshift.options import CopyKeywords, CopyOptions
 from beam_s3box.redshift.sources import ListedManifest
-from beam_s3box.redshift.statements import STAGE, apply, drop_stage
+from beam_s3box.redshift.statements import apply, drop_stage, stage_of
 from beam_s3box.redshift.targets import Merge, OnReplaced, Target
 from beam_s3box.stores import Credentials
 
@@ -63,13 +64,13 @@ class Copies:
         if CopyOptions.of(self.options).noload:
             raise ConfigurationError("noload=True loads nothing: use copy_sql(…, noload=True) to check files")
         # anything that can't work shows here, and not at the first load
-        self.sql("s3://bucket/x.manifest", ["x"])
+        self.sql("s3://bucket/x.manifest", "x", ["x"])
 
-    def sql(self, url: str, columns: Sequence[str]) -> str:
-        """Return the COPY of a manifest into the temporary table."""
+    def sql(self, url: str, table: str, columns: Sequence[str]) -> str:
+        """Return the COPY of a manifest into a temporary table."""
         return copy_sql(
             url,
-            STAGE,
+            (table,),
             columns=columns,
             iam_role=self.iam_role,
             credentials=self.credentials,
@@ -103,7 +104,7 @@ class Plan:
       manifests: to be loaded, by URL.
       merge: how rows come into the table.
       copies: how the COPYs are written.
-      columns: that are loaded; None for all that the table has.
+      columns: that are loaded; None for all that the table has and that can be loaded.
       on_replaced: what is done with a manifest that was loaded with other shards.
     """
 
@@ -112,7 +113,7 @@ class Plan:
     manifests: tuple[ListedManifest, ...]
     merge: Merge
     copies: Copies
-    columns: tuple[str, ...] | None = None
+    columns: LoadedColumns | None = None
     on_replaced: OnReplaced = "refuse"
 
     @property
@@ -124,17 +125,21 @@ class Plan:
         """Return what is to be loaded, by what the ledger says; see `Ledger.decide`."""
         return self.ledger.decide(self.manifests, entries, self.merge.mode, self.on_replaced)
 
-    def finish(self, decision: Decision, columns: Sequence[str]) -> Iterator[str]:
+    def copy(self, manifest: ListedManifest, columns: LoadedColumns) -> str:
+        """Return the COPY of a manifest."""
+        return self.copies.sql(manifest.url, stage_of(self.target), columns.names)
+
+    def finish(self, decision: Decision, columns: LoadedColumns) -> Iterator[str]:
         """Yield the statements between the checks and the commit."""
         yield from apply(self.target, self.merge, columns)
         if decision.superseded:
             yield self.ledger.forget(decision.superseded)
         yield self.ledger.record(decision.load, self.merge.mode)
-        yield drop_stage()
+        yield drop_stage(self.target)
 
-    def check_columns(self, columns: Sequence[str]) -> Sequence[str]:
+    def check_columns(self, columns: LoadedColumns) -> LoadedColumns:
         """Return the columns; raises ConfigurationError if a key is not among them."""
-        self.merge.check_columns(columns)
+        self.merge.check_columns(columns.names)
         return columns
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:
@@ -143,10 +148,11 @@ class Plan:
         if not least <= rows <= most:
             raise self.row_error(manifest, rows)
 
-    def row_error(self, manifest: ListedManifest, rows: int) -> RowCountError:
-        """Return the error for a COPY that loaded more or fewer rows than it may."""
+    def row_error(self, manifest: ListedManifest, rows: int | None = None) -> RowCountError:
+        """Return the error for a COPY that loaded more or fewer rows than it may; None where nobody says how many."""
+        loaded = "another number of" if rows is None else rows
         return RowCountError(
-            f"COPY loaded {rows} rows of {manifest.url}, which lists {manifest.records}; nothing of it is in "
+            f"COPY loaded {loaded} rows of {manifest.url}, which lists {manifest.records}; nothing of it is in "
             f"{self.target}. Files were changed or cut after the manifest was written, or its counts are not of rows: "
             "write the data again under a new run id"
         )
@@ -187,7 +193,6 @@ def copy_error(failure: Failure, manifest: ListedManifest, target: Target, found
     if not found:
         return CopyError(f"{begin}Redshift's views of load errors say nothing more of its files")
     return CopyError(
-        f"{begin}{describe(found)}. Widen the column, load with truncatecolumns=True or maxerror=, or write the data "
-        "again",
+        f"{begin}{describe(found)}. What to do: {way_out(found)}",
         found,
     )

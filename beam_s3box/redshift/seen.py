@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from beam_s3box.records import encode_record
+from beam_s3box.records import decimal_text, encode_record
 from beam_s3box.redshift.columns import ANYTHING
 from beam_s3box.redshift.types import MAX_DIGITS, MAX_VARCHAR_BYTES, SqlType
 
@@ -93,7 +93,7 @@ class Seen:
         if not value.is_finite():  # written as null
             return
         self._kinds |= _DECIMAL
-        self._bytes = max(self._bytes, len(str(value)))
+        self._bytes = max(self._bytes, len(decimal_text(value)))
         _, digits, exponent = value.as_tuple()
         scale = max(0, -int(exponent))
         self._scale = max(self._scale, scale)

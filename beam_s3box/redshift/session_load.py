@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from beam_s3box.errors import LoadError, TransientLoadError
+from beam_s3box.errors import TransientLoadError
 from beam_s3box.redshift.ledger import Decision, Entry, entry
 from beam_s3box.redshift.load_errors import LoadProblem, problems, queries
+from beam_s3box.redshift.loaded_columns import LoadedColumns
 from beam_s3box.redshift.plans import LoadResult, Plan, copy_error
 from beam_s3box.redshift.sessions import Connect, Refused, Session
 from beam_s3box.redshift.sources import ListedManifest
-from beam_s3box.redshift.statements import LAST_COPY_COUNT, count_bad_keys, create_stage, no_rows
+from beam_s3box.redshift.statements import LAST_COPY_COUNT, count_bad_keys, create_stage
+from beam_s3box.redshift.tables import loadable_columns, missing_table
 
 _ANOTHER_MADE_IT = ("23505", "42P07", "42710")
 """SQLSTATEs of a CREATE TABLE IF NOT EXISTS that lost a race."""
@@ -96,23 +97,20 @@ class SessionLoad:
             if exc.failure.sqlstate not in _ANOTHER_MADE_IT:
                 raise exc.failure.error(f"creating the ledger {self._plan.ledger.name}") from exc
 
-    def _prepare(self, session: Session) -> Sequence[str]:
+    def _prepare(self, session: Session) -> LoadedColumns:
         plan = self._plan
+        columns = plan.check_columns(plan.columns or loadable_columns(session, plan.target))
         try:
-            columns = plan.columns or session.columns(no_rows(plan.target))
-            plan.check_columns(columns)
-            session.execute(create_stage(plan.target))
+            session.execute(create_stage(plan.target, columns))
         except Refused as exc:
             if not exc.failure.is_missing_table:
                 raise
-            raise LoadError(
-                f"table={str(plan.target)!r} is not there: create it, as with create_table_sql ({exc.failure.text})"
-            ) from exc
+            raise missing_table(plan.target, exc.failure) from exc
         return columns
 
-    def _copy(self, session: Session, manifest: ListedManifest, columns: Sequence[str]) -> int:
+    def _copy(self, session: Session, manifest: ListedManifest, columns: LoadedColumns) -> int:
         try:
-            session.execute(self._plan.copies.sql(manifest.url, columns))
+            session.execute(self._plan.copy(manifest, columns))
         except Refused as exc:
             found = self._problems(session, manifest)
             raise copy_error(exc.failure, manifest, self._plan.target, found) from exc
@@ -132,6 +130,6 @@ class SessionLoad:
     def _check_keys(self, session: Session) -> None:
         if self._plan.merge.mode != "upsert":
             return
-        null, twice = (int(number) for number in session.query(count_bad_keys(self._plan.merge))[0])
+        null, twice = (int(number) for number in session.query(count_bad_keys(self._plan.target, self._plan.merge))[0])
         if null or (twice and self._plan.merge.order_by is None):
             raise self._plan.key_error(f"{null} are null, {twice} stand more than once")

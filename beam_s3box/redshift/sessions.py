@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from beam_s3box.errors import ConfigurationError, S3BoxError, TransientLoadError
 from beam_s3box.redshift.credentials import MASK
 from beam_s3box.redshift.failures import Failure, clean
+
+T = TypeVar("T")
 
 Connect: TypeAlias = Callable[[], Any]
 """Returns a new DB-API connection, with autocommit off, as `redshift_connector.connect` and `psycopg.connect` do."""
@@ -60,29 +62,24 @@ class Session:
           Refused: the server refused it.
           TransientLoadError: the connection is lost, or another attempt at the whole transaction may help.
         """
-        with self._cursor(sql):
-            pass
+        self._run(sql, lambda cursor: None)
 
     def query(self, sql: str) -> list[Sequence[Any]]:
         """Run a query and return its rows; raises as `execute`."""
-        with self._cursor(sql) as cursor:
-            return list(cursor.fetchall())
+        return self._run(sql, lambda cursor: list(cursor.fetchall()))
 
     def columns(self, sql: str) -> list[str]:
         """Run a query and return the names of its columns; raises as `execute`."""
-        with self._cursor(sql) as cursor:
-            names = [column[0] for column in cursor.description]
+        names = self._run(sql, lambda cursor: [column[0] for column in cursor.description])
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
     def commit(self) -> None:
         """Commit; raises TransientLoadError if the connection is lost, and it is not known what became of it."""
-        with self._translated("COMMIT"):
-            self._connection.commit()
+        self._translated("COMMIT", lambda: self._connection.commit())
 
     def rollback(self) -> None:
         """Roll back; raises as `commit`."""
-        with self._translated("ROLLBACK"):
-            self._connection.rollback()
+        self._translated("ROLLBACK", lambda: self._connection.rollback())
 
     def close(self) -> None:
         """Close the connection, and so roll back what is open; one that is lost is no error."""
@@ -95,33 +92,36 @@ class Session:
         except S3BoxError:
             raise
         except Exception as exc:  # noqa: BLE001 - drivers share no base, and a broken connection raises anything
-            failure = read_failure(exc, self._secrets)
-            error = failure.error("connecting to Redshift")
-            if not failure.sqlstate and _is_of_the_network(exc):
-                error = TransientLoadError(str(error))
-            raise error from (exc if _may_be_cause(exc, self._secrets) else None)
+            failure, cause = self._read(exc)
+            is_transient = failure.is_transient or (not failure.sqlstate and _is_of_the_network(exc))
+        error = failure.error("connecting to Redshift")
+        raise (TransientLoadError(str(error)) if is_transient else error) from cause
 
-    @contextlib.contextmanager
-    def _cursor(self, sql: str) -> Iterator[Any]:
-        with self._translated(sql.split("\n", 1)[0][:100]):
+    def _run(self, sql: str, read: Callable[[Any], T]) -> T:
+        def work() -> T:
             cursor = self._connection.cursor()
             cursor.execute(sql)
-            yield cursor
+            found = read(cursor)
             cursor.close()
+            return found
 
-    @contextlib.contextmanager
-    def _translated(self, tried: str) -> Iterator[None]:
+        return self._translated(sql.split("\n", 1)[0][:100], work)
+
+    def _translated(self, tried: str, work: Callable[[], T]) -> T:
         try:
-            yield
+            return work()
         except S3BoxError:
             raise
         except Exception as exc:  # noqa: BLE001 - drivers share no base, and a broken connection raises anything
-            failure = read_failure(exc, self._secrets)
-            # an error that quotes a secret must not stand in the traceback either
-            cause = exc if _may_be_cause(exc, self._secrets) else None
-            if not failure.sqlstate:
-                raise TransientLoadError(f"{tried}: the connection is lost: {failure.text}") from cause
-            raise (failure.error(tried) if failure.is_transient else Refused(failure)) from cause
+            failure, cause = self._read(exc)
+        # behind the handler: an error that quotes a secret would else be the context of ours
+        if not failure.sqlstate:
+            raise TransientLoadError(f"{tried}: the connection is lost: {failure.text}") from cause
+        raise (failure.error(tried) if failure.is_transient else Refused(failure)) from cause
+
+    def _read(self, exc: Exception) -> tuple[Failure, Exception | None]:
+        """Return what an error says, and the error itself if it may stand in a traceback."""
+        return read_failure(exc, self._secrets), exc if _may_be_cause(exc, self._secrets) else None
 
 
 def read_failure(exc: Exception, secrets: Iterable[str] = ()) -> Failure:

@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 RETRY: Final = Retry(max_attempts=6, base_seconds=1.0, cap_seconds=30.0)
 
-DATA_API_MANIFESTS: Final = 15
-"""Manifests of one transaction over the Data API, which takes 40 statements in one."""
+DATA_API_MANIFESTS: Final = 14
+"""Manifests of one transaction over the Data API, which takes 40 statements: two for each, and up to 12 others."""
 
 _ANY_CASE: Final = "auto ignorecase"
 """With `"auto"` COPY would leave columns empty, without a word, where keys have capital letters."""
@@ -99,6 +99,10 @@ class TableLoads:
         check_on_replaced(self.settings.get("on_replaced", "refuse"), self.mode)
         self.loader()
 
+    def __repr__(self) -> str:
+        # settings and connections hold functions of the user's, which may show their arguments, and so a password
+        return f"TableLoads({self.loader()!r}, mode={self.mode!r})"
+
     def loader(self) -> RedshiftLoader:
         """Return a loader; nothing is connected yet."""
         return RedshiftLoader(self.connection, retry=self.retry, **{"mapping": _ANY_CASE, **self.settings})
@@ -137,6 +141,7 @@ class TableLoads:
           S3BoxError: see `RedshiftLoader.load`, `infer_columns` and `alter_table_sql`.
         """
         loader = self.loader()
+        loader.target(table)
         if self.made is not None and manifests:
             columns = self._columns_of(manifests)
             self._repeat(lambda: make_table(loader, table, columns))
@@ -151,6 +156,7 @@ class TableLoads:
         """
         statements: list[str] = []
         names = self.columns
+        self.loader().target(table)
         for part in self._parts(sorted(manifests, key=_place)):
             if self.made is not None:
                 columns = self._columns_of(part)
@@ -176,7 +182,12 @@ class TableLoads:
         made = self.made or MadeTables()
         fetch = self.settings.get("fetch") or StoreReader(self.settings.get("s3"), self.settings.get("s3_credentials"))
         return columns_of_manifests(
-            manifests, fetch, sample=made.sample, exclude=made.exclude, ignore_case=made.ignore_case
+            manifests,
+            fetch,
+            sample=made.sample,
+            exclude=made.exclude,
+            ignore_case=made.ignore_case,
+            format=self.settings.get("format", "json-lines"),
         )
 
     def _repeat(self, work: Callable[[], T]) -> T:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from beam_s3box.errors import LoadError
 from beam_s3box.redshift.data_api import MAX_STATEMENTS, Answer, DataApi, Statements
-from beam_s3box.redshift.failures import Failure, clean
+from beam_s3box.redshift.failures import Failure
+from beam_s3box.redshift.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
 from beam_s3box.redshift.sessions import Connect, Refused, Session
 from beam_s3box.redshift.statements import no_rows
 from beam_s3box.redshift.targets import Target
@@ -27,10 +28,12 @@ class SessionTables:
     def columns(self, target: Target) -> list[str]:
         """Return the names of a table's columns; raises LoadError if it is not there."""
         with Session(self._connect) as session:
-            try:
-                return session.columns(no_rows(target))
-            except Refused as exc:
-                raise _explain(exc.failure, target) from exc
+            return _columns(session, target)
+
+    def loadable(self, target: Target) -> LoadedColumns:
+        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        with Session(self._connect) as session:
+            return loadable_columns(session, target)
 
     def execute(self, statements: Sequence[str]) -> None:
         """Run statements in one transaction; raises LoadError if one is refused."""
@@ -56,6 +59,14 @@ class DataApiTables:
             raise _explain(_failure(answer), target)
         return self._statements.columns(answer)
 
+    def loadable(self, target: Target) -> LoadedColumns:
+        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        names = self.columns(target)
+        answer = self._statements.run(columns_with_defaults(target), new_statement_token())
+        if not answer.is_finished:
+            raise _explain(_failure(answer), target)
+        return columns_of_table(target, names, self._statements.rows(answer))
+
     def execute(self, statements: Sequence[str]) -> None:
         """Run statements, as many in one transaction as the Data API takes; raises LoadError if one is refused."""
         for begin in range(0, len(statements), MAX_STATEMENTS):
@@ -69,11 +80,36 @@ def tables_of(connection: Connect | DataApi) -> SessionTables | DataApiTables:
     return DataApiTables(connection.connect()) if isinstance(connection, DataApi) else SessionTables(connection)
 
 
+def loadable_columns(session: Session, target: Target) -> LoadedColumns:
+    """Return the columns that a load fills which names none, in the session's transaction.
+
+    Raises:
+      LoadError: the table is not there, or has none.
+    """
+    names = _columns(session, target)
+    try:
+        return columns_of_table(target, names, session.query(columns_with_defaults(target)))
+    except Refused as exc:
+        raise _explain(exc.failure, target) from exc
+
+
+def _columns(session: Session, target: Target) -> list[str]:
+    try:
+        return session.columns(no_rows(target))
+    except Refused as exc:
+        raise _explain(exc.failure, target) from exc
+
+
 def _failure(answer: Answer) -> Failure:
-    return Failure(clean(answer.error))
+    return Failure(answer.words)
+
+
+def missing_table(target: Target, failure: Failure) -> LoadError:
+    """Return the error for a table that is not there."""
+    return LoadError(f"table={str(target)!r} is not there: create it, as with create_table_sql ({failure.text})")
 
 
 def _explain(failure: Failure, target: Target) -> LoadError:
     if failure.is_missing_table:
-        return LoadError(f"table={str(target)!r} is not there: create it, as with create_table_sql ({failure.text})")
+        return missing_table(target, failure)
     return failure.error(f"asking for the columns of {target}")

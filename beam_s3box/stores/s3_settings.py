@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import urllib.parse
 from collections.abc import Mapping
 from typing import NoReturn
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import GiB, MiB
+from beam_s3box.urls import split_url
 
 MIN_PART_BYTES = 5 * MiB
 """S3 takes no smaller part, but for the last one."""
@@ -184,10 +184,12 @@ def _check_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_endpoint(url: object) -> None:
-    parts = urllib.parse.urlsplit(url) if isinstance(url, str) else None
-    if parts is not None and "@" in parts.netloc:
+    parts = split_url(url)
+    if parts is not None and (parts.user is not None or parts.password is not None):
         raise ConfigurationError("endpoint_url must not hold a user or a password: give keys as AWS keys")
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if parts is None and isinstance(url, str) and "@" in url:
+        raise ConfigurationError("endpoint_url must be an http:// or https:// URL without @, as http://localhost:9000")
+    if parts is None or parts.scheme not in ("http", "https") or not parts.host or parts.query or parts.fragment:
         raise ConfigurationError(f"endpoint_url={url!r} must be an http:// or https:// URL, as http://localhost:9000")
 
 

@@ -157,6 +157,8 @@ class CopyToRedshift(beam.PTransform):
                 **options,
             },
         )
+        if isinstance(self.table, TableTemplate) and self.table.is_constant:
+            self.loads.loader().target(self.table.target(None, None))
         # a secret that can't travel shows here, and not in words of Beam's when the step is pickled
         pickler.dumps(self.loads)
 

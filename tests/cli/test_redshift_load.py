@@ -155,7 +155,7 @@ def test_a_dry_run_of_what_the_shards_tell_needs_no_server(
         ([*COMMON, "--redshift_mode=upsert"], "--redshift_keys= is missing: --redshift_mode='upsert'"),
         ([*COMMON, "--redshift_keys=a"], "are for --redshift_mode='upsert'"),
         ([*COMMON, "--redshift_on_replaced=reload"], "--redshift_on_replaced='reload' with --redshift_mode='append'"),
-        ([*COMMON, "--columns=a", "--create_tables"], "--create_tables="),
+        ([*COMMON, "--columns=a", "--create_tables"], "and --create_tables exclude each other"),
         ([*COMMON, "--noload"], "--noload loads nothing"),
         ([*COMMON, "--redshift_modus=append"], "did you mean --redshift_mode?"),
     ],

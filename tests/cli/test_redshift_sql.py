@@ -12,6 +12,7 @@ import pytest
 from beam_s3box.box import S3Box
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.redshift_sql import COPY_PARSER, CREATE_PARSER, run_copy_sql, run_create_table
+from beam_s3box.formats import JSON_LINES, AvroFormat, Format
 from beam_s3box.runs import new_token
 from beam_s3box.stores import S3Settings, open_store
 from tests.cli.conftest import ROOT, Ended
@@ -24,8 +25,8 @@ RECORDS: list[dict[str, object]] = [
 ]
 
 
-def write(destination: object, records: list[dict[str, object]]) -> str:
-    with S3Box(destination, domain="d", namespace="n") as box:  # type: ignore[arg-type]
+def write(destination: object, records: list[dict[str, object]], format: Format = JSON_LINES) -> str:
+    with S3Box(destination, domain="d", namespace="n", format=format) as box:  # type: ignore[arg-type]
         box.pack_many(records)
         box.seal()
         return box.url(box.create_manifests("m", 1)[0])
@@ -156,8 +157,53 @@ def test_keys_that_clash_are_refused_with_the_way_out(run: Callable[..., Ended],
     url = write(tmp_path, [{"id": 1}, {"Id": 2}])
     ended = run("create-table", url, "--redshift_table=t")
     assert ended.code == 2
-    assert "--ignore_case=" in ended.err
+    assert "--exclude= it, or give --ignore_case and load with mapping='auto ignorecase'" in ended.err
     assert '"id" BIGINT' in run("create-table", url, "--redshift_table=t", "--ignore_case").out
+
+
+def test_avro_shards_have_tables_and_copies_too(run: Callable[..., Ended], s3_server: Server, tmp_path: Path) -> None:
+    schema = {
+        "type": "record",
+        "name": "E",
+        "fields": [{"name": "Id", "type": "long"}, {"name": "t", "type": "string"}],
+    }
+    json_lines, reaching = on_s3(s3_server, RECORDS)
+    store = open_store(
+        f"s3://{s3_server.bucket}/{new_token(8)}",
+        S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION),
+        s3_server.writer,
+    )
+    url = write(store, [{"Id": 1, "t": "x"}], AvroFormat(schema))
+    made = run("create-table", url, "--redshift_table=t", "--exclude=t", *reaching)
+    assert made == Ended(0, 'CREATE TABLE IF NOT EXISTS "t" (\n  "id" BIGINT\n);\n', "")
+    copy = ["copy-sql", url, "--redshift_table=t", "--redshift_iam_role=default", *reaching]
+    printed = run(*copy, "--format=avro")
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out.startswith('COPY "t" ("id", "t")\n')
+    assert "FORMAT AS AVRO 'auto ignorecase'" in printed.out
+    refused = run(*copy)
+    assert (refused.code, refused.out) == (2, "")
+    assert "not of the format json-lines: give --format=avro" in refused.err
+    refused = run("copy-sql", json_lines, *copy[2:], "--format=avro")
+    assert "not of the format avro: give --format=json-lines" in refused.err
+
+
+@pytest.mark.parametrize("command", ["copy-sql", "create-table"])
+def test_a_table_that_is_a_ledger_is_refused(run: Callable[..., Ended], command: str) -> None:
+    ended = run(command, "s3://b/m", "--redshift_table=Public.Beam_S3Box_Loads")
+    assert (ended.code, ended.out) == (2, "")
+    assert "is a ledger" in ended.err
+
+
+def test_a_key_that_is_no_name_is_left_out_as_the_error_says(run: Callable[..., Ended], tmp_path: Path) -> None:
+    """As pandas writes the index of a frame: a column without a name."""
+    url = write(tmp_path, [{"": "0", " x": 1, "name": "Ann"}])
+    refused = run("create-table", url, "--redshift_table=t")
+    assert refused.code == 2
+    assert "the key ''" in refused.err
+    assert "--exclude=" in refused.err
+    made = run("create-table", url, "--redshift_table=t", "--exclude=, x")
+    assert made == Ended(0, 'CREATE TABLE IF NOT EXISTS "t" (\n  "name" VARCHAR(256)\n);\n', "")
 
 
 def test_help(run: Callable[..., Ended]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -109,6 +110,33 @@ def test_one_table_for_all_and_a_failure_is_the_exit_code(
     assert (failure["table"], failure["error"], len(failure["manifests"])) == ("public.short", "CopyError", 4)
 
 
+def test_what_a_failed_load_advises_is_an_option_of_the_job(into: Callable[..., Ended], warehouse: Warehouse) -> None:
+    warehouse.execute("CREATE TABLE short (d CHAR(1), i INTEGER)")
+    ended = into("--redshift_table=short")
+    assert (ended.code, "cut texts with --truncatecolumns, leave such records out with --maxerror=" in ended.err) == (
+        1,
+        True,
+    )
+    assert into("--redshift_table=short", "--truncatecolumns").code == 0
+    assert warehouse.rows("SELECT d, COUNT(*) FROM short GROUP BY d ORDER BY d") == [("a", 30), ("w", 30)]
+    assert into("--redshift_table=pieces", "--create_tables", "--exclude=d,n").code == 0
+    assert warehouse.rows("SELECT SUM(i) FROM pieces") == [(sum(range(60)),)]
+    assert into("--redshift_table=pieces", "--columns=i", "--maxerror=2").code == 0
+    assert warehouse.rows("SELECT COUNT(*) FROM pieces") == [(120,)]
+
+
+def test_each_error_of_a_load_speaks_of_options(capsys: pytest.CaptureFixture[str]) -> None:
+    message = (
+        "rename it, exclude= it, or give ignore_case=True, and load with truncatecolumns=True, maxerror= or mapping='x'"
+    )
+    loads = Loads([], [LoadFailure("a.c", ("u",), "LoadError", message)])
+    assert _tell(RunReport("r", 1, 1, 0, [], ["u"]), loads, ToolLog("pipelines")) == 1
+    assert capsys.readouterr().err == (
+        "error: loading into a.c failed: rename it, --exclude= it, or give --ignore_case, and load with --truncatecolumns, "
+        "--maxerror= or --mapping='x'\n"
+    )
+
+
 def test_upsert_and_truncate(into: Callable[..., Ended], warehouse: Warehouse) -> None:
     upsert = ("--redshift_table=events", "--redshift_mode=upsert", "--redshift_keys=i")
     assert into(*upsert, "--create_tables").code == 0
@@ -154,6 +182,12 @@ def test_manifests_of_the_run_and_avro(
             ["--redshift_table={domain}", DSN, *TO_S3, "--manifest_scope=run"],
             "error: --redshift_table names a table for",
         ),
+        (
+            ["--redshift_table=beam_s3box_loads", DSN, *TO_S3],
+            "error: --redshift_table='public.beam_s3box_loads' is a ledger",
+        ),
+        (["--maxerror=3", *TO_S3[:1]], "error: --maxerror does nothing without --redshift_table"),
+        (["--redshift_table=t", DSN, *TO_S3, "--maxerror=-1"], "error: --maxerror=-1 must be"),
         (["--redshift_table={x}", DSN, *TO_S3], "error: --redshift_table='{x}' has '{x}'"),
         (["--redshift_table=t", DSN, "--output=s3://box/p"], "error: --redshift_iam_role= is missing"),
         (["--redshift_keys=a", *TO_S3[:1]], "error: --redshift_keys does nothing without --redshift_table"),
@@ -282,12 +316,11 @@ def test_no_secret_is_seen_while_a_job_runs(warehouse: Warehouse, environment: M
     with subprocess.Popen(
         command, cwd=ROOT, env={**clean, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
-        while process.poll() is None:
+        while True:
             seen.append(command_lines())
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 out, _ = process.communicate(timeout=0.1)
-            except subprocess.TimeoutExpired:
-                continue
+                break
     assert process.returncode == 0, out
     assert any(b"--redshift_table=events" in lines for lines in seen)
     for secret in secrets:

@@ -24,6 +24,20 @@ CREATE FUNCTION pg_catalog.pg_last_copy_count() RETURNS bigint LANGUAGE sql VOLA
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE AS
     $$ SELECT 'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2, Redshift 1.0.0 (a stand-in)' $$;
 
+-- pg_attrdef as Redshift has it: with adsrc, and with identities, which are defaults there; clients get it by that name
+CREATE VIEW pg_catalog.redshift_attrdef AS
+SELECT adrelid, adnum, adbin, pg_get_expr(adbin, adrelid) AS adsrc FROM pg_catalog.pg_attrdef
+UNION ALL
+SELECT a.attrelid, a.attnum, NULL, format(
+    '%s(%s, %s, ''%s,%s''::text)', CASE a.attidentity WHEN 'a' THEN '"identity"' ELSE 'default_identity' END,
+    a.attrelid::oid, a.attnum - 1, s.seqstart, s.seqincrement
+)
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_depend AS d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
+JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = d.objid
+WHERE a.attidentity <> '';
+GRANT SELECT ON pg_catalog.redshift_attrdef TO PUBLIC;
+
 CREATE SEQUENCE redshift_internal.query_ids START 1000;
 
 CREATE TABLE redshift_internal.load_errors (

@@ -9,6 +9,7 @@ from tools.redshift.errors import RedshiftError
 from tools.redshift.names import LongNames
 from tools.redshift.wire import Message
 
+_NAMED = re.compile(r'column "(.*)"')
 _BYTES = re.compile(r"redshift_bytes_\d+_(\d+)")
 
 
@@ -24,4 +25,13 @@ def as_redshift_fails(message: Message, names: LongNames) -> Message:
     if state == "40001":
         detail = "  error:  Serializable isolation violation on table\n  code:      1023\n"
         return wire.error(RedshiftError("1023", "XX000", detail))
+    if state == "23502":
+        return wire.error(
+            RedshiftError(f"Cannot insert a NULL value into column {names.restore(fields.get('c', ''))}", state)
+        )
+    if state == "428C9":
+        column = _NAMED.search(text)
+        return wire.error(
+            RedshiftError(f'cannot set an identity column "{column[1] if column else ""}" to a value', "42601")
+        )
     return wire.error(RedshiftError(text, state, names.restore(fields.get("D", ""))))

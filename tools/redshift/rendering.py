@@ -10,6 +10,9 @@ from tools.redshift.tokens import Token
 _SYNTAX_OF_THE_SERVER = ("JSON_SERIALIZE",)
 """Functions of Redshift whose names are keywords to the server, unless they stand in quotes."""
 
+_OTHER_CATALOGS = {"PG_ATTRDEF": "redshift_attrdef"}
+"""Catalogs of Redshift's that the server has too, and in another form."""
+
 
 class Renderer:
     """Writes parts of a statement.
@@ -35,7 +38,9 @@ class Renderer:
         position = tokens[0].start
         for token in tokens:
             parts.append(self._sql[position : token.start])
-            if token.word in _SYNTAX_OF_THE_SERVER:
+            if token.word in _OTHER_CATALOGS:
+                parts.append(_OTHER_CATALOGS[token.word])
+            elif token.word in _SYNTAX_OF_THE_SERVER:
                 parts.append(f'"{token.text.lower()}"')
             else:
                 parts.append(self.name(token) if self._is_changed(token) else token.text)

@@ -83,7 +83,8 @@ class Client:
         return {"Id": self._tokens[token]}
 
     def _run(self, number: str, sqls: list[str]) -> dict[str, Any]:
-        connection, parts, error = Connection(self.server), [], ""
+        connection, error = Connection(self.server), ""
+        parts: list[dict[str, Any]] = []
         for sql in sqls:
             status, rows = "ABORTED", []
             if not error:
@@ -94,8 +95,12 @@ class Client:
                     fields = exc.args[0] if exc.args else ""
                     error = f"ERROR: {fields['M'] if isinstance(fields, dict) else exc}"
                     status = "FAILED"
-            copied = connection._last if sql.startswith("COPY") else len(rows)
-            parts.append({"Status": status, "ResultRows": copied, **({"Error": error} if status == "FAILED" else {})})
+            part = f"{number}:{len(parts) + 1}"
+            self._rows[part] = rows
+            # of a COPY the real one reports no rows, whatever it loaded
+            count = 0 if sql.startswith("COPY") else len(rows)
+            failed = {"Error": error} if status == "FAILED" else {}
+            parts.append({"Id": part, "Status": status, "ResultRows": count, **failed})
         if not error:
             connection.commit()
         self._rows[number] = rows
@@ -111,7 +116,7 @@ class Client:
 
 
 def _run(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
-    if not sql.startswith("SELECT 1 / "):
+    if not sql.startswith(("SELECT 1 / ", "SELECT pg_last_copy_count() / ")):
         return connection.execute(sql)
     connection.server.run(sql, lambda: None)
     bounds = re.search(r"pg_last_copy_count\(\) BETWEEN (\d+) AND (\d+)", sql)
@@ -125,7 +130,7 @@ def _run(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
         holds = True
     if not holds:
         raise ZeroDivisionError("Divide by zero")
-    return [(1,)]
+    return [(connection._last if bounds else 1,)]
 
 
 def _field(value: object) -> dict[str, Any]:

@@ -34,6 +34,7 @@ IN_ORDER = [
     "LOCK TABLE",
     "SELECT manifest_url,",
     "SELECT *",
+    "SELECT a.attname,",
     "CREATE TEMP",
     'COPY "beam_s3box_stage"',
     "SELECT pg_last_copy_count()",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
+
 import pytest
 
+from beam_s3box.box import S3Box
 from beam_s3box.cli.main import main
+from beam_s3box.formats import AvroFormat
 from tests.redshift.load.conftest import Warehouse, clicks
 
 
@@ -76,12 +82,107 @@ def test_a_row_that_does_not_fit_is_shown_and_nothing_is_loaded(
     assert warehouse.ids() == []
 
 
+LONG = "x" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("record", "said", "unsaid"),
+    [
+        (
+            {"id": 1, "name": "longer than twenty bytes"},
+            "widen the column, cut texts with --truncatecolumns, ",
+            "65,535",
+        ),
+        (
+            {"id": 1, "wide": LONG},
+            "no column takes more than 65,535 bytes: cut texts with --truncatecolumns, ",
+            "widen",
+        ),
+        ({"id": 1, "more": {"a": LONG}}, "SUPER takes no text of more than 65,535 bytes", "truncatecolumns"),
+        ({"id": "x"}, "change the column's type, leave such records out with --maxerror=", "truncatecolumns"),
+    ],
+    ids=["wider", "longest", "super", "type"],
+)
+def test_what_an_error_advises_can_be_typed_and_helps(
+    command: list[str],
+    warehouse: Warehouse,
+    capsys: pytest.CaptureFixture[str],
+    record: dict[str, object],
+    said: str,
+    unsaid: str,
+) -> None:
+    warehouse.execute(
+        "DROP TABLE clicks", "CREATE TABLE clicks (id INTEGER, name VARCHAR(20), wide VARCHAR(MAX), more SUPER)"
+    )
+    url = warehouse.manifest([record, {"id": 2}]).url
+    assert main([*command, url, "--redshift_table=clicks"]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert unsaid not in error
+    assert "=True" not in error
+    advised = "--truncatecolumns" if "--truncatecolumns" in error else "--maxerror=2"
+    assert main([*command, url, "--redshift_table=clicks", advised]) == 0
+    assert 2 in warehouse.ids()
+
+
+def test_a_key_that_stands_twice_is_named_with_a_way_to_load_the_rest(
+    command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What COPY makes of it is not documented; the stand-in refuses the record, which is the stricter reading."""
+    manifest = warehouse.manifest(clicks(1, 2))
+    body = warehouse.store.get(manifest.key)
+    [file] = [entry["url"] for entry in json.loads(body)["entries"]]
+    lines = gzip.compress(b'{"id":1,"id":2}\n{"id":3}\n')
+    key = file.removeprefix(f"{warehouse.store.root}/")
+    warehouse.store.put(key, lines, sha256=hashlib.sha256(lines).hexdigest(), content_type="", replace=True)
+    assert main([*command, manifest.url, "--redshift_table=clicks"]) == 1
+    assert "a key stands twice in a record" in capsys.readouterr().err
+    assert main([*command, manifest.url, "--redshift_table=clicks", "--maxerror=2"]) == 0
+    assert warehouse.ids() == [3]
+
+
+def test_avro_shards_without_their_format_are_told_which(
+    command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = {"type": "record", "name": "E", "fields": [{"name": "id", "type": "long"}]}
+    with S3Box(warehouse.store, domain="d", namespace="n", format=AvroFormat(schema)) as box:
+        box.pack({"id": 7})
+        box.seal()
+        url = box.url(box.create_manifests("m", 1)[0])
+    load = [*command, url, "--redshift_table=clicks"]
+    for options in ([], ["--create_tables"]):
+        assert main([*load, *options]) == 2
+        assert "which is not of the format json-lines: give --format=avro" in capsys.readouterr().err
+    assert main([*load, "--format=avro"]) == 0
+    assert warehouse.ids() == [7]
+
+
+def test_a_password_in_an_error_of_the_driver_is_masked(
+    command: list[str], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In whatever words it comes: no pattern of ours knows them."""
+    password = warehouse.redshift.password
+
+    def connect(**arguments: object) -> None:
+        raise ValueError(f"could not log in with >{arguments['password']}<")
+
+    monkeypatch.setattr("redshift_connector.connect", connect)
+    assert main([*command, "s3://box/x.manifest", "--redshift_table=clicks"]) == 1
+    error = capsys.readouterr().err
+    assert "could not log in with >(masked)<" in error
+    assert password not in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--redshift_table=clicks"], "error: the manifest is missing"),
         (["s3://box/x.manifest"], "error: --redshift_table is missing"),
         (["s3://box/x.manifest", "--redshift_table=t", "--redshift_workgroup=w"], "error: give one of --redshift_dsn"),
+        (
+            ["s3://box/x.manifest", "--redshift_table=PUBLIC.beam_s3box_loads"],
+            "error: --redshift_table='public.beam_s3box_l",
+        ),
         (["s3://box/x.manifest", "--redshift_table=t", "--noload"], "error: --noload loads nothing"),
         (["s3://box/x.manifest", "--redshift_table=t", "--redshift_mode=upsert"], "error: --redshift_keys"),
     ],

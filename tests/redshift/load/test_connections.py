@@ -7,6 +7,8 @@ import functools
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,9 @@ from beam_s3box.redshift.connections import RedshiftConnection
 from beam_s3box.redshift.credentials import Secret
 from beam_s3box.redshift.data_api import DataApi
 from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.redshift.sessions import Session
+from beam_s3box.redshift.sessions import Refused, Session
 from beam_s3box.stores import Credentials
-from tests.redshift.load.fakes import ROLE, OperationalError
+from tests.redshift.load.fakes import ROLE, Connection, OperationalError, Server, ServerError
 
 PASSWORD = "hunter2/secret"
 GIVEN = RedshiftConnection("host", "dev", "me", PASSWORD)
@@ -37,7 +39,7 @@ def test_a_dsn_says_it_all() -> None:
     [
         ("mysql://me:hunter2@host/dev", "must be written redshift://"),
         ("redshift://me:hunter2@host", "must be written redshift://"),
-        ("redshift://me:hunter2@host:x/dev", "port that is no number"),
+        ("redshift://me:hunter2@host:x/dev", "the port is a number"),
         ("redshift://me:hunter2@host/dev?iam=maybe", "iam='maybe', which must be true or false"),
         ("redshift://me:hunter2@host/dev?password=x", "the option 'password'"),
         ("redshift://host/dev", "both needed without iam=True"),
@@ -47,6 +49,39 @@ def test_a_dsn_that_can_not_work_is_refused_without_its_password(dsn: str, messa
     with pytest.raises(ConfigurationError, match=message) as caught:
         RedshiftConnection.from_dsn(dsn)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", [
+    "hunter/22", "hunter\u210022", "hun[ter22", "hun]ter22", "hunter?22", "hunter#22", "hunter@22", "hunter22:", "hunter%22",
+    "12/hunter?22", "12?hunter", "12#hunter", "12/dev?hunter=x", "12/dev#hunter", "hunter 22", "hunter\n22", "12\\hunter", "hunter",
+])  # fmt: skip
+def test_no_part_of_a_password_shows_whatever_is_in_it(password: str) -> None:
+    """Not in the message, nor in a cause or context of it; and what is accepted masks it."""
+    made, failed = _attempt(lambda: RedshiftConnection.from_dsn(f"redshift://loader:{password}@cluster:5439/dev"))
+    shown = f"{made!r} {failed!r}"
+    assert "hun" not in shown
+    assert "ter22" not in shown
+
+
+def _attempt(work: Callable[[], object]) -> tuple[object, list[BaseException]]:
+    """Return what is made, or the error and all that stands behind it."""
+    behind: list[BaseException] = []
+    try:
+        return work(), behind
+    except ConfigurationError as exc:
+        left: list[BaseException | None] = [exc]
+    while left:
+        error = left.pop()
+        if error is not None:
+            behind.append(error)
+            left += [error.__cause__, error.__context__]
+    return None, behind
+
+
+@pytest.mark.parametrize("url", [None, 7, b"redshift://me@host/dev", "", "redshift:", "redshift://me@host/dev#x"])
+def test_what_is_no_dsn_is_refused(url: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must be written redshift://"):
+        RedshiftConnection.from_dsn(url)
 
 
 def test_secret_options_are_refused() -> None:
@@ -142,6 +177,7 @@ def test_what_can_not_work_is_refused_at_once(arguments: dict[str, object], mess
     ("error", "kind", "shown"),
     [
         (OperationalError("could not connect to postgresql://me:hunter2@host/db"), TransientLoadError, "(masked)@host"),
+        (OperationalError("no postgresql://me:a/hunter@b?hunter2@host/db"), TransientLoadError, "(masked)@host"),
         (ConnectionRefusedError("refused"), TransientLoadError, "refused"),
         (TypeError("connect() got an unexpected keyword"), LoadError, "unexpected keyword"),
     ],
@@ -156,4 +192,19 @@ def test_a_factory_that_fails_is_translated_without_its_secrets(
         Session(connect)
     assert type(caught.value) is kind
     assert shown in str(caught.value)
-    assert "hunter2" not in str(caught.value) + str(caught.value.__cause__)
+    assert "hunter" not in str(caught.value) + str(caught.value.__cause__) + str(caught.value.__context__)
+
+
+@pytest.mark.parametrize("step", ["execute", "commit", "rollback"])
+def test_no_error_of_a_session_carries_one_that_quotes_a_secret(step: str) -> None:
+    def fail(*arguments: object) -> None:
+        raise ServerError("syntax error at SECRET_ACCESS_KEY 'hunter2'")
+
+    class Broken(Connection):
+        execute = commit = rollback = fail  # type: ignore[assignment]
+
+    session = Session(lambda: Broken(Server()), ["hunter2"])
+    with pytest.raises((Refused, LoadError)) as caught:
+        session.execute("COPY t") if step == "execute" else getattr(session, step)()
+    assert "(masked)" in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)

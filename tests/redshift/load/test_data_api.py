@@ -16,6 +16,8 @@ from beam_s3box.errors import (
     TransientLoadError,
 )
 from beam_s3box.redshift.data_api import DataApi
+from beam_s3box.redshift.ddl import create_table_sql
+from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fake_data_api import DataApiSetup, client_error
 from tests.redshift.load.fakes import FILE, OTHER, URL, ServerError, manifest_text, once
 
@@ -121,7 +123,7 @@ def test_another_loader_that_was_faster_is_seen_by_the_guard(setup: DataApiSetup
 def test_a_copy_that_fails_tells_file_line_and_column(setup: DataApiSetup) -> None:
     setup.server.faults = once("COPY", ServerError("Load into table 'beam_s3box_stage' failed."))
     real = type(setup.server).run
-    rows = [(FILE, 17, "name", "String length exceeds DDL length")]
+    rows = [(FILE, 17, "name", "String length exceeds DDL length", "20")]
     setup.server.run = lambda statement, work: (  # type: ignore[method-assign]
         rows if "sys_load_error_detail\nWHERE session_id = 77 " in statement else real(setup.server, statement, work)
     )
@@ -132,7 +134,7 @@ def test_a_copy_that_fails_tells_file_line_and_column(setup: DataApiSetup) -> No
 
 def test_a_count_that_differs_is_refused(setup: DataApiSetup) -> None:
     setup.server.copies = {OTHER: 9}
-    with pytest.raises(RowCountError, match=f"COPY loaded 9 rows of {OTHER}, which lists 10"):
+    with pytest.raises(RowCountError, match=f"COPY loaded another number of rows of {OTHER}, which lists 10"):
         setup.loader.load_all([URL, OTHER], "clicks")
     assert (setup.server.rows, setup.server.ledger) == (0, {})
 
@@ -177,7 +179,9 @@ def test_more_statements_than_fit_are_refused_with_the_number_that_fits(setup: D
 
 def test_a_statement_that_is_too_long_is_refused(setup: DataApiSetup) -> None:
     columns = [f"{number:04d}{'c' * 120}" for number in range(900)]
-    with pytest.raises(ConfigurationError, match=r"a statement has \d+ bytes, and the Data API takes 100000"):
+    with pytest.raises(
+        ConfigurationError, match=r"the statement 'CREATE TEMP TABLE .* has \d+ bytes, and the Data API takes 100000"
+    ):
         setup.loader.load(URL, "clicks", columns=columns)
 
 
@@ -224,3 +228,87 @@ def test_every_request_says_where_and_who() -> None:
         "WorkgroupName": "w",
         "SecretArn": "arn",
     }
+
+
+def test_a_table_of_many_columns_is_refused_by_the_limit_before_anything_is_sent(setup: DataApiSetup) -> None:
+    """With the limit, and not with advice about the address."""
+    columns = {f"{number:04d}{'c' * 120}": "VARCHAR(256)" for number in range(1_500)}
+    with pytest.raises(
+        ConfigurationError, match=r"CREATE TABLE .* bytes, and the Data API takes 100000 in one: .*dsn"
+    ) as caught:
+        setup.loader.execute("SELECT 1", create_table_sql("clicks", columns))
+    assert "secret_arn" not in str(caught.value)
+    assert (setup.client.calls, setup.server.statements) == ([], [])
+    with pytest.raises(ConfigurationError, match="takes 100000 in one"):
+        setup.api.connect().run("SELECT '" + "é" * 50_000 + "'", "token")
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "not committed"])
+@pytest.mark.parametrize("statuses", ["ABORTED", "FAILED"], ids=["all stopped", "the last failed"])
+def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, committed: bool, statuses: str) -> None:
+    """Redshift may finish what it has begun; the ledger says what became of it."""
+    setup.loader._retry = Retry(1, 0.0, 0.0)
+    real = setup.client.describe_statement
+
+    def aborted(*, Id: str) -> dict[str, Any]:
+        described = real(Id=Id)
+        parts = described["SubStatements"]
+        if not parts:
+            return described
+        stopped = [{**part, "Status": "ABORTED"} for part in parts[:-1]] + [{**parts[-1], "Status": statuses}]
+        return {**described, "Status": "ABORTED", "Error": "", "SubStatements": stopped}
+
+    setup.client.describe_statement = aborted  # type: ignore[method-assign]
+    if not committed:
+        setup.server.faults = once("INSERT", ServerError("the batch was stopped"))
+        with pytest.raises(
+            TransientLoadError, match=r"ended as ABORTED.*not known whether it was committed.*load again"
+        ):
+            setup.loader.load(URL, "clicks")
+        assert (setup.server.rows, setup.server.ledger) == (0, {})
+    result = setup.loader.load(URL, "clicks")
+    assert (result.outcome, result.records, setup.server.rows) == ("loaded", 10, 10)
+    assert setup.loader.load(URL, "clicks").outcome == "already-loaded"
+
+
+def test_the_rows_are_those_that_the_session_counted_not_those_that_the_api_reports(setup: DataApiSetup) -> None:
+    """`ResultRows` of a COPY is 0, whatever it loaded."""
+    tolerant = DataApiSetup(maxerror=3)
+    tolerant.server.copies = {URL: 8}
+    result = tolerant.loader.load_all([URL, OTHER], "clicks")
+    assert (result.records, result.rejected, tolerant.server.rows) == (18, 2, 18)
+    tolerant.server.copies = {URL: 7}
+    tolerant.server.ledger = {}
+    with pytest.raises(RowCountError, match="another number of rows"):
+        tolerant.loader.load(URL, "clicks")
+    assert setup.loader.load(URL, "clicks").records == 10
+
+
+def test_batches_of_another_address_have_another_token() -> None:
+    """Two databases may be asked for the same statements: the one's result is not the other's."""
+    tokens: list[str] = []
+    addresses: list[dict[str, str]] = [
+        {"workgroup": "w"},
+        {"workgroup": "other"},
+        {"cluster": "w"},
+        {"workgroup": "w", "database": "other"},
+        {"workgroup": "w", "secret_arn": "arn"},
+        {"cluster": "w", "db_user": "me"},
+    ]
+    for address in addresses:
+        setup = DataApiSetup()
+        api = DataApi(**{"database": "dev", **address}, client=lambda client=setup.client: client)  # type: ignore[arg-type, misc]
+        setup.loader._connection = api
+        setup.loader.load(URL, "clicks")
+        tokens += setup.client.batch_tokens
+    assert len(set(tokens)) == len(tokens) == len(addresses)
+
+
+def test_all_pages_of_a_result_are_read(setup: DataApiSetup) -> None:
+    """The ledger's answer may come in pages: what stands on a later one is loaded, too."""
+    setup.loader.load_all([URL, OTHER], "clicks")
+    asked = setup.client.calls.count("GetStatementResult")
+    result = setup.loader.load_all([URL, OTHER], "clicks")
+    assert (result.outcome, set(result.skipped)) == ("already-loaded", {URL, OTHER})
+    assert setup.client.calls.count("GetStatementResult") - asked == 2
+    assert setup.server.rows == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -35,7 +36,8 @@ ROWS = {
 
 def cut_each(warehouse: Warehouse, connection: Any, mode: Any, when: str) -> list[str]:
     """Cut at the first statement of a session, then at the second, …, until none is so long; return where it was."""
-    manifest, rows, where = warehouse.manifest(clicks(1, 2)), ROWS[mode], []
+    manifest, rows = warehouse.manifest(clicks(1, 2)), ROWS[mode]
+    where: list[str] = []
 
     def load(loader: RedshiftLoader) -> None:
         loader.load(manifest, "clicks", mode, "id" if mode == "upsert" else None)
@@ -45,14 +47,13 @@ def cut_each(warehouse: Warehouse, connection: Any, mode: Any, when: str) -> lis
         warehouse.execute("CREATE TABLE clicks (id INTEGER, name VARCHAR(20))", "INSERT INTO clicks VALUES (1, 'old')")
         warehouse.redshift.clear()
         (warehouse.redshift.cut_before if when == "before" else warehouse.redshift.cut_after)(number)
-        try:
+        with contextlib.suppress(TransientLoadError):
             load(warehouse.loader(connection, retry=ONE_ATTEMPT))
-        except TransientLoadError:
-            cut = next(seen for seen in reversed(warehouse.redshift.seen) if seen.number == number)
-            where.append(cut.sql.split()[0].upper())
-            load(warehouse.loader(connection))
         if warehouse.redshift.waiting:
             return where
+        cut = next(seen for seen in reversed(warehouse.redshift.seen) if seen.number == number)
+        where.append(cut.sql.split()[0].upper())
+        load(warehouse.loader(connection))
         assert warehouse.rows("SELECT COUNT(*) FROM beam_s3box_loads") == [(1,)]
         assert warehouse.rows("SELECT id, name FROM clicks ORDER BY id, name") == rows
     raise AssertionError("the cut was reached every time")
@@ -84,7 +85,9 @@ def test_a_commit_whose_answer_is_lost_is_a_load(warehouse: Warehouse, driver: s
     manifest = warehouse.manifest(clicks(2))
     result = loader.load(manifest, "clicks")
     assert not warehouse.redshift.waiting
-    assert (result.outcome, result.loaded, result.records, result.attempts) == ("loaded", (manifest.url,), 1, 2)
+    # over the Data API the attempt itself asks the ledger what became of it
+    attempts = 1 if driver == "data-api" else 2
+    assert (result.outcome, result.loaded, result.records, result.attempts) == ("loaded", (manifest.url,), 1, attempts)
     assert warehouse.ids() == [1, 2]
 
 

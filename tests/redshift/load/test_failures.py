@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
 from beam_s3box.errors import LoadError, TransientLoadError
 from beam_s3box.redshift.failures import Failure, clean
-from beam_s3box.redshift.load_errors import LoadProblem, describe, problems
+from beam_s3box.redshift.load_errors import LoadProblem, describe, problems, way_out
 from beam_s3box.redshift.sessions import read_failure
 from tests.redshift.load.fakes import CONFLICT, FILE, ServerError
 
@@ -70,13 +72,43 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
 def test_problems_are_those_of_our_files_each_once() -> None:
     long = "s3://bucket/" + "k" * 300
     rows = [
-        (FILE.ljust(256), 3, "name".ljust(127), "too long ".ljust(512)),
-        (FILE, 3, "name", "too long"),
-        (long[:256], None, None, "bad"),
-        ("s3://other/x", 1, "a", "not ours"),
+        (FILE.ljust(256), 3, "name".ljust(127), "too long ".ljust(512), "20".ljust(10)),
+        (FILE, 3, "name", "too long", "20"),
+        (long[:256], None, None, "bad", None),
+        (long[:256], 0, "", "bad", "18,2"),
+        ("s3://other/x", 1, "a", "not ours", "1"),
     ]
     found = problems(rows, [FILE, long])
-    assert found == (LoadProblem(FILE, 3, "name", "too long"), LoadProblem(long[:256], 0, "", "bad"))
+    assert found == (LoadProblem(FILE, 3, "name", "too long", 20), LoadProblem(long[:256], 0, "", "bad"))
     assert describe(found[:1]) == f"{FILE}, line 3, column name: too long"
     assert describe([LoadProblem("f", line, "", "r") for line in range(5)]).endswith("; f, line 2: r; and 2 more")
     assert describe([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("problem", "said", "unsaid"),
+    [
+        (
+            LoadProblem("f", 1, "t", "String length exceeds DDL length", 20),
+            "widen the column, cut texts with trunc",
+            "65,535",
+        ),
+        (
+            LoadProblem("f", 1, "t", "String length exceeds DDL length", 65_535),
+            "no column takes more than 65,535",
+            "widen",
+        ),
+        (
+            LoadProblem("f", 1, "t", "String value exceeds the max size of 65535 bytes"),
+            "65,535 bytes.*maxerror=",
+            "trunc",
+        ),
+        (LoadProblem("f", 1, "id", "Duplicate key id in JSON object"), "a key stands twice.*maxerror=", "trunc"),
+        (LoadProblem("f", 1, "n", "Invalid digit, Value 'x'"), "change the column's type, .*maxerror=", "trunc"),
+    ],
+)
+def test_each_problem_has_a_way_out_that_helps(problem: LoadProblem, said: str, unsaid: str) -> None:
+    text = way_out([problem, problem])
+    assert re.search(said, text)
+    assert unsaid not in text
+    assert text.count("maxerror=") == 1

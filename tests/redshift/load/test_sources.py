@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
 
 import pytest
 
 from beam_s3box.errors import ConfigurationError, LoadError, ObjectNotFoundError
 from beam_s3box.layout import Layout
-from beam_s3box.manifests import plan_manifests
+from beam_s3box.manifests import Manifest, plan_manifests
 from beam_s3box.publish import write_manifest
+from beam_s3box.redshift.infer import infer_columns
+from beam_s3box.redshift.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sources import StoreReader, parse_manifest, read_manifests
+from beam_s3box.redshift.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.targets import Target
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import LocalStore, MemoryStore
 from beam_s3box.streams import Stream
-from tests.redshift.load.fakes import FILE, OTHER, URL, manifest_text
+from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, manifest_text
+
+MANIFEST = Manifest("web", "clicks", "", 0, URL, "", 1, 10, 0, 0)
 
 
 def test_a_manifest_of_ours_is_read_from_its_store() -> None:
     store = MemoryStore(new_token(12))
     stream = Stream("web", "clicks")
-    files = [ShardFile("web", "clicks", "", f"s3://bucket/{name}", name, 7, 70, 7, "", "records") for name in "ab"]
+    files = [ShardFile("web", "clicks", "", store.url(name), name, 7, 70, 7, "", "records") for name in "ab"]
     manifest = write_manifest(store, Layout("run"), plan_manifests(stream, "", 0, files, 1)[0])
     for given in (manifest, manifest.url):
         (listed,) = read_manifests([given], StoreReader())
         assert listed.url == manifest.url
         assert listed.records == 14
-        assert listed.files == ("s3://bucket/a", "s3://bucket/b")
+        assert listed.files == (store.url("a"), store.url("b"))
         assert listed.sha256 == hashlib.sha256(store.get(manifest.key)).hexdigest()
 
 
@@ -70,22 +77,74 @@ def test_the_text_counts_more_than_the_row_that_was_written_before_it() -> None:
     assert listed.records == 99
 
 
+def listing(*entries: object) -> bytes:
+    return json.dumps({"entries": entries}).encode()
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"not json", "its text is not JSON"),
         (b"[]", 'has no "entries"'),
-        (b'{"entries": [{"uri": "s3://b/x"}]}', 'has no "entries" with a "url" each'),
-        (b'{"entries": [{"url": "s3://b/x"}]}', "does not say how many records"),
-        (b'{"entries": [{"url": "s3://b/x", "meta": {"record_count": true}}]}', "does not say how many records"),
-        (manifest_text(FILE, FILE), "lists s3://bucket/data/web/clicks/a.json.gz more than once"),
+        (b'{"entries": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "its text is not JSON"),
+        (listing({"uri": "s3://b/x"}), 'has no "entries" with a "url" each'),
+        (listing({"url": "s3://b/x"}), "does not say how many records"),
+        (listing({"url": "s3://b/x", "meta": None}), "does not say how many records"),
+        (listing({"url": "s3://b/x", "meta": "x"}), "\"meta\": 'x' for 's3://b/x': it must be an object"),
+        (listing({"url": "s3://b/x", "meta": [1]}), "it must be an object"),
+        *(
+            (listing({"url": "s3://b/x", "meta": {"record_count": count}}), "a whole number of at least 0")
+            for count in (True, None, -1, 1.5, "7", [1])
+        ),
+        (listing({"url": "s3://b/x", "meta": {"record_count": 2**63}}), "more than a table can have"),
+        (
+            listing(*({"url": f"s3://b/{n}", "meta": {"record_count": 2**62}} for n in range(2))),
+            "more than a table can have",
+        ),
+        *(
+            (listing({"url": url, "meta": {"record_count": 1}}), "a manifest may list s3:// URLs only")
+            for url in ("file:///etc/passwd", "http://169.254.169.254/x", "S3://b/x", "b/x", "s3://b", "/etc/passwd", "")
+        ),
+        *((listing({"url": url, "meta": {"record_count": 1}}), "not the URL of a file") for url in (5, None, ["s3://b/x"])),
+        (listing({"url": "s3:///x", "meta": {"record_count": 1}}), "names no bucket"),
+        (manifest_text(FILE, FILE), "lists 's3://bucket/data/web/clicks/a.json.gz' more than once"),
+        (manifest_text("s3://b/\x1b]0;x\x07\n", "s3://b/\x1b]0;x\x07\n"), "more than once"),
+        (listing({"url": "s3://b/x", "meta": ["y" * 10_000]}), "yyy…"),
     ],
-)
+)  # fmt: skip
 def test_what_copy_would_not_load_once_is_refused(body: bytes, message: str) -> None:
-    with pytest.raises(LoadError, match=message):
+    with pytest.raises(LoadError, match=message) as caught:
         parse_manifest(URL, body)
+    assert str(caught.value).isprintable()
+
+
+def test_counts_of_zero_are_counts() -> None:
+    assert parse_manifest(URL, listing({"url": "s3://b/x", "meta": {"record_count": 0}})).records == 0
+
+
+def test_no_column_is_found_in_a_file_that_a_manifest_on_s3_must_not_list(tmp_path: pathlib.Path) -> None:
+    """Who makes a table of a manifest reads its shards: a local file would show its keys, and its content."""
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"aws_secret_of_the_host": "x"}')
+    body = listing({"url": f"file://{secret}", "meta": {"record_count": 1}})
+
+    def fetch(url: str) -> bytes:
+        return body if url == URL else StoreReader()(url)
+
+    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE, "fetch": fetch})
+    for work in (
+        lambda: infer_columns(URL, fetch=fetch),
+        lambda: columns_of_manifests([URL], fetch),
+        lambda: loads.load([URL], Target("public", "t")),
+        lambda: loads.sql([URL], Target("public", "t")),
+    ):
+        with pytest.raises(LoadError, match="may list s3:// URLs only"):
+            work()
 
 
 def test_only_manifests_are_taken() -> None:
     with pytest.raises(ConfigurationError, match="manifest=7 must be a Manifest or the URL of one"):
         read_manifests([7], lambda url: b"")  # type: ignore[list-item]
+    for records in (-1, True, "7", None):
+        with pytest.raises(ConfigurationError, match="must be a Manifest or the URL of one"):
+            read_manifests([MANIFEST._replace(records=records)], lambda url: b"")  # type: ignore[arg-type]

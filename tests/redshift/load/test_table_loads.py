@@ -107,9 +107,9 @@ def avro_with(**types: str) -> bytes:
 
 def test_schemas_that_differ_make_columns_for_both() -> None:
     bodies = {
-        URL: manifest_text("a.avro", "b.avro"),
-        "a.avro": avro_with(same="long", wider="int", mixed="boolean", left="string"),
-        "b.avro": avro_with(same="long", wider="long", mixed="long", more="double"),
+        URL: manifest_text("s3://b/a.avro", "s3://b/b.avro"),
+        "s3://b/a.avro": avro_with(same="long", wider="int", mixed="boolean", left="string"),
+        "s3://b/b.avro": avro_with(same="long", wider="long", mixed="long", more="double"),
     }
     columns = columns_of_manifests([URL], bodies.__getitem__, exclude=["left"])
     assert {column.name: column.type for column in columns} == {

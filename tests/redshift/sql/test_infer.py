@@ -102,7 +102,7 @@ def test_types(values: list[Any], type: str) -> None:
 
 def test_a_number_that_no_float_holds_is_kept_as_text() -> None:
     columns = infer_columns(['{"x":1e400,"y":1.5}', '{"x":1,"y":2}'])
-    assert [column.type for column in columns] == ["VARCHAR(256)", "DOUBLE PRECISION"]
+    assert [column.type for column in columns] == ["VARCHAR(1024)", "DOUBLE PRECISION"]
 
 
 class Row(NamedTuple):

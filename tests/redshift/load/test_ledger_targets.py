@@ -1,0 +1,137 @@
+"""A table is never a ledger: streams name tables, and records that go into a ledger would say what is loaded."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.manifests import Manifest
+from beam_s3box.redshift.ledger import LEDGER, LedgerName
+from beam_s3box.redshift.loader import RedshiftLoader
+from beam_s3box.redshift.table_loads import LoadFailure, MadeTables, TableLoads
+from beam_s3box.redshift.table_names import TableTemplate
+from beam_s3box.redshift.targets import Target
+from beam_s3box.stores.retries import Retry
+from beam_s3box.transforms.redshift import CopyToRedshift
+from tests.redshift.load.conftest import Warehouse, clicks
+from tests.redshift.load.fakes import FILE, ROLE, URL, Server, manifest_text
+
+PUBLIC = Target("public", LEDGER)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "table"),
+    [
+        (LEDGER, PUBLIC),
+        (LEDGER, Target("other", LEDGER)),
+        ("Audit.Loads", Target("audit", "loads")),
+        ("my_loads", Target("any", "my_loads")),
+        ("audit.loads", PUBLIC),  # that of another loader
+        ("{table}_loads", Target("public", "clicks_loads")),
+        ("{table}_loads", Target("public", "clicks_loads_loads")),
+        ("loads_of_{table}", Target("public", "loads_of_a\nb")),
+        ("audit.{table}", Target("audit", "clicks")),
+        ("{table}_É", Target("public", "x_é")),
+    ],
+)
+def test_what_is_named_as_a_ledger_is_no_table(ledger: str, table: Target) -> None:
+    with pytest.raises(ConfigurationError, match="is a ledger"):
+        LedgerName(ledger).check_target(table)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "table"),
+    [
+        (LEDGER, Target("public", "clicks")),
+        (LEDGER, Target(LEDGER, "clicks")),
+        ("audit.loads", Target("public", "loads")),
+        ("{table}_loads", Target("public", "_loads")),
+        ("{table}_loads", Target("public", "loads_clicks")),
+        ("{table}.loads", Target("public", "loads")._replace(table="clicks")),
+        ("a.c", Target("a", "abc")),
+    ],
+)
+def test_others_are(ledger: str, table: Target) -> None:
+    assert LedgerName(ledger).check_target(table) == table
+    assert LedgerName(ledger).of(table) != table
+
+
+@pytest.mark.parametrize("ledger", ["{table}", "a.b.c", "", 'a"b'])
+def test_names_that_can_be_no_ledger_are_refused_at_once(ledger: str) -> None:
+    with pytest.raises(ConfigurationError, match="ledger="):
+        RedshiftLoader(print, iam_role=ROLE, ledger=ledger)
+
+
+TABLES = [LEDGER, LEDGER.upper(), f"public.{LEDGER}", ("Public", LEDGER.title()), (LEDGER,)]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_nothing_is_asked_or_made_for_a_table_that_is_a_ledger(table: Any) -> None:
+    server = Server()
+    loader = RedshiftLoader(server.connect, iam_role=ROLE, fetch=_unread)
+    target = TableTemplate(table).target(None, None)
+    loads = TableLoads(connection=server.connect, made=MadeTables(), settings={"iam_role": ROLE, "fetch": _unread})
+    works: list[Callable[[], object]] = [
+        lambda: loader.load(URL, table),
+        lambda: loader.load(URL, table, "truncate"),
+        lambda: loader.sql([URL], table),
+        lambda: loader.columns(table),
+        lambda: loads.load([URL], target),
+        lambda: loads.sql([URL], target),
+        lambda: CopyToRedshift(table, connection=print, iam_role=ROLE),
+    ]
+    for work in works:
+        with pytest.raises(ConfigurationError, match=f"public.{LEDGER}' is a ledger"):
+            work()
+    assert server.statements == []
+
+
+@pytest.mark.parametrize("template", ["public.{domain}_{namespace}", "{domain}_{namespace}", "{namespace}.{domain}"])
+def test_a_stream_that_is_named_as_a_ledger_is_refused(template: str) -> None:
+    names = (LEDGER, "x") if template.endswith("{domain}") else ("Beam", "S3Box_Loads")
+    server = Server()
+    loads = TableLoads(connection=server.connect, made=MadeTables(), settings={"iam_role": ROLE, "fetch": _unread})
+    manifest = Manifest(*names, "", 0, URL, "", 1, 10, 0, 0)
+    [failure] = loads.outcomes([manifest], TableTemplate(template).target(*names))
+    assert isinstance(failure, LoadFailure)
+    assert "is a ledger" in failure.message
+    assert "fixed prefix" in failure.message
+    assert server.statements == []
+
+
+def test_records_of_a_stream_can_not_write_or_empty_the_ledger(warehouse: Warehouse) -> None:
+    """The forged line says that a manifest is loaded which is not; "truncate" would let all be loaded again."""
+    template = TableTemplate("public.{domain}_{namespace}")
+    settings = {"iam_role": ROLE, "s3": warehouse.settings, "s3_credentials": warehouse.keys}
+    honest, victim = warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(3))
+    loads = functools.partial(
+        TableLoads, connection=warehouse.connection, made=MadeTables(), retry=Retry(2, 0.0, 0.0), settings=settings
+    )
+    loads().load([honest], template.target("web", "clicks"))
+    line = {"table_schema": "public", "table_name": "web_clicks", "manifest_url": victim.url, "records": 1}
+    hostile = warehouse.manifest([line])
+    for mode in ("append", "truncate"):
+        with pytest.raises(ConfigurationError, match="is a ledger"):
+            loads(mode=mode).load([hostile], template.target("beam", "s3box_loads"))
+    assert loads().load([victim], template.target("web", "clicks")).outcome == "loaded"
+    assert loads().load([honest], template.target("web", "clicks")).outcome == "already-loaded"
+    assert warehouse.ids("web_clicks") == [1, 2, 3]
+
+
+def test_what_holds_a_connection_shows_none_of_its_arguments() -> None:
+    secrets: Any = functools.partial(print, "hunter2")
+    settings: dict[str, Any] = {"iam_role": None, "credentials": secrets, "s3_credentials": secrets}
+    loads = TableLoads(connection=secrets, settings=settings)
+    step = CopyToRedshift("t", connection=secrets, credentials=secrets)
+    for shown in (loads, loads.loader(), loads.loader()._fetch, step, step.loads, step.display_data(), vars(step)):
+        assert "hunter2" not in repr(shown)
+    assert repr(loads) == "TableLoads(RedshiftLoader(partial), mode='append')"
+
+
+def _unread(url: str) -> bytes:
+    assert url == URL
+    return manifest_text(FILE)
