@@ -161,8 +161,7 @@ class Router:
                 stream = self._stream_of_line(line, stream)
             else:
                 line, stream = self._encode(element, stream)
-            self._rules.check(line)
-            return stream, line
+            return stream, self._rules.check(line)
         except RecordError as exc:
             return Refused(stream, exc.reason, str(exc), raw_of(element))
 

@@ -74,6 +74,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         run_id=given.run_id,
         on_bad_record=given.on_bad_record,
         max_record_bytes=cli_write.max_record_bytes_of(given),
+        long_values=given.long_values,
         s3=settings,
         upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
         lanes=stream.lanes,

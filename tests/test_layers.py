@@ -23,6 +23,7 @@ ROWS = {
     "errors": 0,
     "metrics": 0,
     "sizes": 0,
+    "long_values": 1,
     "records": 1,
     "routing": 1,
     "lines": 1,
