@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from beam_s3box.cli.console import say, sturdy_output
 from pipelines.tool_logging import ToolLog, silence_exit, tool_logging
 
 _INTERRUPTED = 130
@@ -20,9 +21,9 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:
         silence_exit()
-    with tool_logging() as log:
+    with sturdy_output(), tool_logging() as log:
         try:
             return run(arguments, log)
         except KeyboardInterrupt:
-            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
+            say("interrupted: what is not listed in a manifest does not count", error=True)
             return _INTERRUPTED

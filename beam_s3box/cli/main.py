@@ -14,6 +14,7 @@ from typing import Final
 from beam_s3box.cli import pack as cli_pack
 from beam_s3box.cli import redshift_load as cli_redshift_load
 from beam_s3box.cli import redshift_sql as cli_redshift_sql
+from beam_s3box.cli.console import say, say_text, sturdy_output
 from beam_s3box.cli.logging import ToolLog, installed
 from beam_s3box.cli.tell import end
 
@@ -45,15 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     log = ToolLog("beam_s3box")
-    with installed(log):
+    with sturdy_output(), installed(log):
         try:
             code = _run(arguments, log)
         except KeyboardInterrupt:
-            print("interrupted: what is not listed in a manifest does not count", file=sys.stderr)
+            say("interrupted: what is not listed in a manifest does not count", error=True)
             code = cli_pack.INTERRUPTED
     if argv is None and code:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     return code
 
@@ -63,7 +62,7 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
     if name in COMMANDS:
         return COMMANDS[name][0](rest, log)
     if name in ("-h", "--help"):
-        print(_HELP)
+        say_text(_HELP)
         return 0
     return end(2, _explain(name), log)
 

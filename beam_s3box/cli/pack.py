@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from beam_s3box.cli.console import say, say_text
 from beam_s3box.cli.input import ReadingStopped, check_standard_input, find_local_files, read_batches
 from beam_s3box.cli.interrupts import Interrupts
 from beam_s3box.cli.logging import ToolLog
@@ -54,7 +54,7 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     """Run the command and return its exit code."""
     text = PACK_PARSER.help_asked(arguments)
     if text is not None:
-        print(text, end="")
+        say_text(text)
         return 0
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
         return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
     code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
     if code == 0 and outcome.is_stopped:
-        print("interrupted: what was read until then is listed, the rest of the input is not", file=sys.stderr)
+        say("interrupted: what was read until then is listed, the rest of the input is not", error=True)
         return INTERRUPTED
     return code
 
