@@ -29,7 +29,7 @@ def children_silent() -> Iterator[None]:
         if _writes_to_descriptor(sys.stderr):
             # without a buffer, which could not be emptied where nothing can be written any more
             own = io.TextIOWrapper(
-                io.FileIO(saved, "w", closefd=False),  # type: ignore[arg-type]
+                io.FileIO(saved, "w", closefd=False),
                 encoding="utf-8",
                 errors="backslashreplace",
                 write_through=True,

@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli import write as cli_write
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.lines import longest_line
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
 from beam_s3box.transforms.write import WriteToS3Box
@@ -38,12 +39,14 @@ class Write(NamedTuple):
       store: the destination, as the launcher sees it.
       has_manifests: whether manifests are written.
       is_named: whether the user gave the run its id.
+      max_line_bytes: of a line that is read whole.
     """
 
     transform: WriteToS3Box
     store: Store
     has_manifests: bool
     is_named: bool
+    max_line_bytes: int
 
 
 def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
@@ -80,4 +83,5 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         lanes=stream.lanes,
     )
     store = open_store(given.output, settings, credentials_of_options)
-    return Write(transform, store, manifests is not None, given.run_id is not None)
+    max_line_bytes = longest_line(transform.max_record_bytes)
+    return Write(transform, store, manifests is not None, given.run_id is not None, max_line_bytes)

@@ -27,6 +27,7 @@ ROWS = {
     "records": 1,
     "routing": 1,
     "lines": 1,
+    "local_files": 1,
     "streams": 1,
     "limits": 1,
     "patterns": 1,

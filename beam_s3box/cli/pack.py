@@ -25,6 +25,7 @@ from beam_s3box.cli.tallies import (
 )
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import S3BoxError
+from beam_s3box.lines import longest_line
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan
 
@@ -101,7 +102,7 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals), _LOGGER),
     ):
         try:
-            for batch in read_batches(job.files, interrupts):
+            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
                 packer.pack(batch)
         except ReadingStopped:
             is_stopped = True

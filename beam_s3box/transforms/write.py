@@ -188,6 +188,11 @@ class WriteToS3Box(beam.PTransform):
         Layout(self.run_id, data_key=key_template)
         open_store(destination, s3)
 
+    @property
+    def max_record_bytes(self) -> int | None:
+        """Bytes of the largest record, `|` counted twice; None for no limit."""
+        return self._rules.max_bytes
+
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""
         is_stateful = self._is_stateful(records)
