@@ -19,7 +19,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.local_files import changed, unchanged, version_of
 from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_client import FindCredentials
 from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
+from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.transforms.s3_options import credentials_of_options
 from pipelines.s3_options import reading_settings_of
 
@@ -50,18 +52,36 @@ class FileVersion(NamedTuple):
     size: int
 
 
-def find_version(path: str, size: int) -> FileVersion:
+class S3Access(NamedTuple):
+    """How objects are reached; it travels with the steps that read them, and holds no keys.
+
+    Attributes:
+      settings: of S3.
+      credentials: finds the keys where a client is made; None leaves it to boto3.
+    """
+
+    settings: S3Settings
+    credentials: FindCredentials | None
+
+
+def s3_access_of(options: PipelineOptions) -> S3Access:
+    """Return how a pipeline with these options reaches objects: as Beam does."""
+    return S3Access(reading_settings_of(options), credentials_of_options)
+
+
+def find_version(path: str, size: int, access: S3Access) -> FileVersion:
     """Return the version of a file that is there now.
 
     Args:
       path: of the file.
       size: bytes when it was found, for file systems that can't tell a version.
+      access: to objects.
 
     Raises:
       OSError, StoreError: it can't be read.
     """
     if _is_s3(path):
-        found = _object_reader(path, "").version()
+        found = _object_reader(path, "", access).version()
         return FileVersion(found.etag, found.size)
     if FileSystems.get_scheme(path) is None:
         return FileVersion(version_of(path), os.path.getsize(path))
@@ -69,11 +89,12 @@ def find_version(path: str, size: int) -> FileVersion:
 
 
 @contextlib.contextmanager
-def opened(path: str, version: str = "") -> Iterator[InputFile]:
+def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile]:
     """Open a file to read it.
 
     Args:
       path: of the file.
+      access: to objects.
       version: its name as `find_version` gave it; empty for the version that is there now.
 
     Raises:
@@ -81,7 +102,7 @@ def opened(path: str, version: str = "") -> Iterator[InputFile]:
     """
     if _is_s3(path):
         try:
-            yield _object_reader(path, version)
+            yield _object_reader(path, version, access)
         except ObjectReplacedError as exc:
             raise changed(path) from exc
     elif FileSystems.get_scheme(path) is None:
@@ -96,10 +117,8 @@ def _is_s3(path: str) -> bool:
     return bool(FileSystems.get_scheme(path) == "s3")
 
 
-def _object_reader(path: str, version: str) -> ObjectReader:
+def _object_reader(path: str, version: str, access: S3Access) -> ObjectReader:
     match = _S3_URL.fullmatch(path)
     if match is None:
         raise ConfigurationError(f"input={path!r} must be s3://bucket/key")
-    options = FileSystems._pipeline_options or PipelineOptions([])  # the only place where a worker keeps them
-    store = S3Store(f"s3://{match[1]}", reading_settings_of(options), credentials_of_options)
-    return ObjectReader(store, match[1], match[2], version)
+    return ObjectReader(S3Store(f"s3://{match[1]}", *access), match[1], match[2], version)

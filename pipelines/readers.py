@@ -27,7 +27,7 @@ from beam_s3box.lines import (
 from beam_s3box.lines import format_of as format_of
 from beam_s3box.lines import split_lines as split_lines
 from beam_s3box.sizes import KiB, MiB
-from pipelines.input_files import InputFile, find_version, opened
+from pipelines.input_files import InputFile, S3Access, find_version, opened, s3_access_of
 from pipelines.row_readers import ReadRows
 
 INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
@@ -97,10 +97,11 @@ class ReadJsonLines(beam.PTransform):
         """Return the lines, without line breaks."""
         # this runner alone knows no batches
         one_by_one = isinstance(files.pipeline.runner, BundleBasedDirectRunner)
-        read = (_ReadLinesOneByOne if one_by_one else _ReadLines)(self._max_line_bytes)
+        access = s3_access_of(files.pipeline.options)
+        read = (_ReadLinesOneByOne if one_by_one else _ReadLines)(self._max_line_bytes, access)
         return (
             files
-            | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(tuple[tuple[str, int], tuple[int, str]])
+            | "SplitFiles" >> beam.ParDo(_SplitFile(access)).with_output_types(tuple[tuple[str, int], tuple[int, str]])
             | "SpreadRanges" >> beam.GroupByKey()
             | "ReadLines" >> beam.ParDo(read).with_output_types(bytes)
         )
@@ -109,31 +110,36 @@ class ReadJsonLines(beam.PTransform):
 class _SplitFile(beam.DoFn):
     """Yields the ranges of a file as ((path, start), rest): keyed, so that a GroupByKey spreads them over workers."""
 
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
     def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], tuple[int, str]]]:
-        for part in ranges_of(file.path, file.size_in_bytes):
+        for part in ranges_of(file.path, file.size_in_bytes, self._access):
             yield (part.path, part.start), (part.stop, part.version)
 
 
-def ranges_of(path: str, size: int) -> Iterator[FileRange]:
+def ranges_of(path: str, size: int, access: S3Access) -> Iterator[FileRange]:
     """Yield the ranges of a file that workers share, all of one version; a small or compressed one is read whole."""
     if not size:
         return
     if is_gzip(path) or size <= _SPLIT_BYTES:
         yield FileRange(path, 0, -1)
         return
-    version = find_version(path, size)
+    version = find_version(path, size, access)
     for start in range(0, version.size, _SPLIT_BYTES):
         yield FileRange(path, start, min(start + _SPLIT_BYTES, version.size), version.name)
 
 
-def read_lines(part: FileRange, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> Iterator[list[bytes]]:
+def read_lines(
+    part: FileRange, access: S3Access, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
+) -> Iterator[list[bytes]]:
     """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines.
 
     Raises:
       ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not the gzip
         it is called.
     """
-    with opened(part.path, part.version) as file:
+    with opened(part.path, access, part.version) as file:
         if part.stop >= 0:
             blocks = _blocks(file, part, max_line_bytes)
         else:
@@ -142,13 +148,14 @@ def read_lines(part: FileRange, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) 
 
 
 class _ReadLines(beam.DoFn):
-    def __init__(self, max_line_bytes: int) -> None:
+    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
         self._max_line_bytes = max_line_bytes
+        self._access = access
 
     @beam.DoFn.yields_batches
     def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[list[bytes]]:
         for part in _ranges(element):
-            yield from read_lines(part, self._max_line_bytes)
+            yield from read_lines(part, self._access, self._max_line_bytes)
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
         """Return the type of batches; Beam can't read it off an annotation that is text."""
@@ -160,12 +167,13 @@ class _ReadLines(beam.DoFn):
 
 
 class _ReadLinesOneByOne(beam.DoFn):
-    def __init__(self, max_line_bytes: int) -> None:
+    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
         self._max_line_bytes = max_line_bytes
+        self._access = access
 
     def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[bytes]:
         for part in _ranges(element):
-            yield from itertools.chain.from_iterable(read_lines(part, self._max_line_bytes))
+            yield from itertools.chain.from_iterable(read_lines(part, self._access, self._max_line_bytes))
 
 
 def _ranges(element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[FileRange]:

@@ -12,7 +12,7 @@ from apache_beam.io.filesystem import FileMetadata
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import MAX_LINE_BYTES, READ_BYTES, gunzip, is_gzip
-from pipelines.input_files import opened
+from pipelines.input_files import S3Access, opened, s3_access_of
 
 
 class ReadRows(beam.PTransform):
@@ -29,7 +29,10 @@ class ReadRows(beam.PTransform):
             return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
         if self._name == "avro":
             return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
-        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv()).with_output_types(Any)
+        access = s3_access_of(files.pipeline.options)
+        return (
+            files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv(access)).with_output_types(Any)
+        )
 
 
 class _PathOf(beam.DoFn):
@@ -38,12 +41,15 @@ class _PathOf(beam.DoFn):
 
 
 class _ReadCsv(beam.DoFn):
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
     def process(self, file: FileMetadata) -> Iterator[dict[str, str] | list[str]]:
         path = file.path
         if not file.size_in_bytes:
             return
         # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
-        with opened(path) as raw:
+        with opened(path, self._access) as raw:
             blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
             try:
                 yield from _csv_rows(_text_lines(blocks))

@@ -19,6 +19,7 @@ from beam_s3box.lines import MAX_UNLIMITED_LINE_BYTES
 from beam_s3box.metrics import NAMESPACE
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from pipelines.event_times import Placer
+from pipelines.input_files import S3Access, s3_access_of
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
 from pipelines.watch import FoundFile
@@ -76,8 +77,9 @@ class ReadStream(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> StreamInput:
         """Return the lines and their numbers."""
-        read = beam.ParDo(_ReadChunks(self._timing, self._max_line_bytes)).with_outputs(_COUNTS, main=_CHUNKS)
-        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile()).with_output_types(_Part)
+        access = s3_access_of(files.pipeline.options)
+        read = beam.ParDo(_ReadChunks(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_CHUNKS)
+        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(access)).with_output_types(_Part)
         outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadChunks" >> read
         chunks = outputs[_CHUNKS]
         windowed = chunks | "IntoWindows" >> window_into(self._windowing.apply_to(chunks))
@@ -85,18 +87,22 @@ class ReadStream(beam.PTransform):
 
 
 class _SplitFoundFile(beam.DoFn):
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
     def process(self, file: FoundFile) -> Iterator[_Part]:
         path, size, found = file
-        for part in ranges_of(path, size):
+        for part in ranges_of(path, size, self._access):
             yield (*part, size, found)
 
 
 class _ReadChunks(beam.DoFn):
     """Yields lists of lines of one period, stamped with its start, and counts, tagged."""
 
-    def __init__(self, timing: Timing, max_line_bytes: int) -> None:
+    def __init__(self, timing: Timing, max_line_bytes: int, access: S3Access) -> None:
         self._timing = timing
         self._max_line_bytes = max_line_bytes
+        self._access = access
 
     def setup(self) -> None:
         self._placer = Placer(self._timing)
@@ -105,7 +111,7 @@ class _ReadChunks(beam.DoFn):
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
         path, start, stop, version, size, found = part
         counts: collections.Counter[str] = collections.Counter()
-        for lines in read_lines(FileRange(path, start, stop, version), self._max_line_bytes):
+        for lines in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
             placed = self._placer.place(lines, found)
             for micros, group in placed.groups.items():
                 yield TimestampedValue(group, Timestamp(micros=micros))

@@ -15,13 +15,15 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import cut_line_of
+from beam_s3box.stores import S3Settings
 from pipelines import readers
-from pipelines.input_files import find_version, opened
+from pipelines.input_files import S3Access, find_version, opened, s3_access_of
 from pipelines.readers import FileRange, ReadRecords, ranges_of, read_lines
 from tools.seaweedfs import Server
 
 from ..s3_proxy import Fault, Proxy, Request, s3_proxy
 
+LOCAL = S3Access(S3Settings(), None)
 CHANGED = r"in\.jsonl.* has changed since it was found"
 OLD = b"".join(b'{"i":%d}\n' % i for i in range(100))
 NEW = OLD.replace(b"i", b"j")
@@ -34,8 +36,8 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_BATCH_BYTES", 64)
 
 
-def all_lines(parts: Iterator[FileRange] | list[FileRange], most: int = 1000) -> list[bytes]:
-    return [line for part in parts for batch in read_lines(part, most) for line in batch]
+def all_lines(parts: Iterator[FileRange] | list[FileRange], most: int = 1000, access: S3Access = LOCAL) -> list[bytes]:
+    return [line for part in parts for batch in read_lines(part, access, most) for line in batch]
 
 
 @pytest.mark.parametrize("split", [1, 3, 7, 20, 1000])
@@ -78,9 +80,9 @@ def test_the_ranges_beside_a_long_line_read_no_more_than_themselves(
             self.file.seek(position)  # type: ignore[attr-defined]
 
     plain = readers._blocks
-    monkeypatch.setattr(readers, "_blocks", lambda file, *rest: plain(Counted(file), *rest))  # type: ignore[arg-type]
+    monkeypatch.setattr(readers, "_blocks", lambda file, *rest: plain(Counted(file), *rest))
     monkeypatch.setattr(readers, "_TAIL_BYTES", 64)
-    assert len(all_lines(ranges_of(str(path), 100_000))) == 1
+    assert len(all_lines(ranges_of(str(path), 100_000, LOCAL))) == 1
     assert sum(read) < 102_500
 
 
@@ -109,7 +111,7 @@ def test_a_file_that_changes_between_two_ranges(
 ) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(OLD)
-    first, *rest = ranges_of(str(path), len(OLD))
+    first, *rest = ranges_of(str(path), len(OLD), LOCAL)
     assert all_lines([first])
     change(path, body)
     for part in rest:
@@ -126,7 +128,7 @@ def test_a_file_that_changes_while_one_range_is_read(
     monkeypatch.setattr(readers, "_SPLIT_BYTES", size)
     path = tmp_path / name
     path.write_bytes(OLD if name == "in.jsonl" else gzip.compress(os.urandom(100) + b"\n" + OLD * 9))
-    batches = read_lines(next(ranges_of(str(path), path.stat().st_size)))
+    batches = read_lines(next(ranges_of(str(path), path.stat().st_size, LOCAL)), LOCAL)
     next(batches)
     change(path, NEW)
     with pytest.raises(ConfigurationError, match=r"in\.jsonl.* has changed since it was found"):
@@ -137,9 +139,9 @@ def test_a_small_file_that_is_replaced_is_read_whole_in_one_version(tmp_path: pa
     """Also one that grew after it was found: nothing ends where the other file ended."""
     path = tmp_path / "in.jsonl"
     path.write_bytes(OLD[:50])
-    (part,) = ranges_of(str(path), 50)
+    (part,) = ranges_of(str(path), 50, LOCAL)
     replace(path, NEW)
-    batches = read_lines(part)
+    batches = read_lines(part, LOCAL)
     replace(path, OLD)
     assert [line for batch in batches for line in batch] == OLD.splitlines()
 
@@ -152,7 +154,7 @@ def test_a_range_that_ends_too_soon_is_no_end(tmp_path: pathlib.Path) -> None:
 
 
 def read_and_overwrite(path: pathlib.Path) -> None:
-    with opened(str(path)) as file:
+    with opened(str(path), LOCAL) as file:
         assert file.read(2) == b"a\n"
         overwrite(path, b"b\n2\n")
         raise ConfigurationError("input='in.csv' is not valid CSV")
@@ -228,23 +230,23 @@ def test_an_object_that_is_replaced_while_it_is_read(
 def test_a_small_object_is_one_request_and_a_large_one_is_of_one_version(
     s3_server: Server, proxy: Proxy, through: PipelineOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = put(s3_server, "one/in.jsonl", OLD)
-    assert all_lines(ranges_of(path, len(OLD))) == OLD.splitlines()
+    path, access = put(s3_server, "one/in.jsonl", OLD), s3_access_of(through)
+    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
     assert [request.operation for request in proxy.requests] == ["GetObject"]
     monkeypatch.setattr(readers, "_SPLIT_BYTES", 400)
-    assert all_lines(ranges_of(path, len(OLD))) == OLD.splitlines()
+    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
     put(s3_server, "one/in.jsonl.gz", packed := gzip.compress(OLD))
-    assert all_lines(ranges_of(f"{path}.gz", len(packed))) == OLD.splitlines()
-    assert all_lines(ranges_of(path, 0)) == []
-    assert find_version(path, 0).size == len(OLD)
+    assert all_lines(ranges_of(f"{path}.gz", len(packed), access), access=access) == OLD.splitlines()
+    assert all_lines(ranges_of(path, 0, access), access=access) == []
+    assert find_version(path, 0, access).size == len(OLD)
 
 
 def test_reads_that_fail_for_the_moment_are_tried_again(
     s3_server: Server, proxy: Proxy, through: PipelineOptions
 ) -> None:
-    path = put(s3_server, "again/in.jsonl", OLD)
+    path, access = put(s3_server, "again/in.jsonl", OLD), s3_access_of(through)
     proxy.rule = lambda request: Fault(503, "SlowDown") if request.number == 0 else None
-    assert all_lines(ranges_of(path, len(OLD))) == OLD.splitlines()
+    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
 
 
 def test_many_small_objects_through_a_pipeline_share_a_client(
