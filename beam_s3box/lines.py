@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from zlib_ng import zlib_ng
 
@@ -17,8 +17,16 @@ READ_BYTES: Final = 4 * MiB
 BATCH_BYTES: Final = 512 * KiB
 """Bytes of lines in a batch, about: more only costs memory, fewer cost calls."""
 
+MAX_LINE_BYTES: Final = 16 * MiB
+"""Bytes of a line that is held whole, where records of this size are refused anyway: then it is a whole dead letter."""
+
+MAX_UNLIMITED_LINE_BYTES: Final = 64 * MiB
+"""The same where records have no limit of their own; a line takes some four times its size while it is packed."""
+
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
+_CUT = b"\0beam_s3box: this line was cut:"
+_HEAD_BYTES = 4 * KiB
 _GZIP_WINDOW = 31
 _EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".avro": "avro"}
 
@@ -44,19 +52,89 @@ def is_gzip(path: str) -> bool:
     return path.lower().endswith(".gz")
 
 
-def split_lines(blocks: Iterator[bytes], batch_bytes: int = BATCH_BYTES) -> Iterator[list[bytes]]:
-    """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines."""
-    begun: list[bytes] = []
+def longest_line(max_record_bytes: int | None) -> int:
+    """Return how many bytes of a line are held while its end is looked for.
+
+    Args:
+      max_record_bytes: of the records that are accepted, None for no limit.
+    """
+    # the byte more is a carriage return, which is no part of the line
+    return MAX_UNLIMITED_LINE_BYTES if max_record_bytes is None else max(MAX_LINE_BYTES, max_record_bytes + 1)
+
+
+def split_lines(
+    blocks: Iterator[bytes], batch_bytes: int = BATCH_BYTES, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
+) -> Iterator[list[bytes]]:
+    """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines.
+
+    Of a line that grows beyond `max_line_bytes` from block to block only the beginning is kept, see `cut_line_of`.
+    """
+    begun = _BegunLine(max_line_bytes)
     for block in blocks:
         lines = block.split(b"\n")
         if b"\r" in block:
             lines[:-1] = [line.removesuffix(b"\r") for line in lines[:-1]]
-        begun.append(lines[0])
+        begun.add(lines[0])
         if len(lines) > 1:
-            lines[0] = b"".join(begun).removesuffix(b"\r")
-            begun = [lines.pop()]
+            lines[0] = begun.end()
+            begun.add(lines.pop())
             yield from _batches(lines, len(block), batch_bytes)
-    yield from _batches([b"".join(begun).removesuffix(b"\r")], 1, batch_bytes)
+    yield from _batches([begun.end()], 1, batch_bytes)
+
+
+class CutLine(NamedTuple):
+    """A line that was too long to be held.
+
+    Attributes:
+      detail: what is wrong with it.
+      head: its first bytes.
+    """
+
+    detail: str
+    head: bytes
+
+
+def cut_line_of(line: bytes) -> CutLine | None:
+    """Return what is left of a line that `split_lines` cut, None for any other.
+
+    It travels among the lines, as bytes that no line of JSON begins with: so it is refused where all others are, and
+    counts as one of them.
+    """
+    if not line.startswith(_CUT):
+        return None
+    limit, _, head = line[len(_CUT) :].partition(b":")
+    return CutLine(f"a line of more than {limit.decode()} bytes; its first {len(head)} are kept", head)
+
+
+class _BegunLine:
+    """The line that a block ended in, as far as it was read."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._is_blank = True
+
+    def add(self, part: bytes) -> None:
+        """Add what follows."""
+        self._bytes += len(part)
+        if self._bytes <= self._max_bytes:
+            self._parts.append(part)
+            return
+        self._is_blank = self._is_blank and not any(text.strip() for text in (*self._parts, part))
+        # all that is not blank is skipped: what comes first says where to look
+        self._parts = [b"".join([*self._parts, part[:_HEAD_BYTES]])[:_HEAD_BYTES]]
+
+    def end(self) -> bytes:
+        """Return the line, and begin the next one."""
+        line = b"".join(self._parts).removesuffix(b"\r")
+        if self._bytes > self._max_bytes:
+            line = b"" if self._is_blank else b"%b%d:%b" % (_CUT, self._max_bytes, line)
+        self._begin()
+        return line
 
 
 def plain_blocks(file: Readable, read_bytes: int = READ_BYTES) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import enum
 import json
 import math
 import re
+import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.long_values import MAX_TEXT_BYTES, LongText, LongValues, check_long_values, cut, long_texts
 
 NOT_JSON: Final = "not-json"
 NOT_AN_OBJECT: Final = "not-an-object"
@@ -31,6 +33,7 @@ UNSUPPORTED_VALUE: Final = "unsupported-value"
 MISSING_STREAM: Final = "missing-stream"
 BAD_STREAM: Final = "bad-stream"
 TOO_LARGE: Final = "too-large"
+VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 
 REASONS: Final = (
@@ -43,6 +46,7 @@ REASONS: Final = (
     MISSING_STREAM,
     BAD_STREAM,
     TOO_LARGE,
+    VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
 )
 """Why a record becomes a dead letter."""
@@ -69,18 +73,28 @@ _UTC = datetime.UTC
 
 
 class RecordRules(NamedTuple):
-    r"""What else makes a record unfit, beside not being a JSON object.
+    r"""What else makes a record unfit, besides not being a JSON object.
 
     Attributes:
       max_bytes: bytes of the line with `|` counted twice; None for no limit.
       forbid_nul: whether a NUL character (`\u0000`) is refused, which Redshift can't store.
+      long_values: what happens to texts that are longer than Redshift stores, see `beam_s3box.long_values`.
     """
 
     max_bytes: int | None
     forbid_nul: bool
+    long_values: LongValues = "keep"
 
-    def check(self, line: bytes) -> None:
-        """Raise RecordError if the line breaks a rule."""
+    @property
+    def harmless_bytes(self) -> int:
+        """Bytes up to which a line without a backslash breaks no rule."""
+        most = sys.maxsize if self.max_bytes is None else self.max_bytes // 2
+        return most if self.long_values == "keep" else min(most, MAX_TEXT_BYTES)
+
+    def check(self, line: bytes) -> bytes:
+        """Return a line of valid JSON as it may be stored, or raise RecordError if it breaks a rule."""
+        if self.long_values == "truncate" and len(line) > MAX_TEXT_BYTES:
+            line = _without_long_texts(line)
         if self.max_bytes is not None and 2 * len(line) > self.max_bytes:
             size = len(line) + line.count(b"|")
             if size > self.max_bytes:
@@ -89,31 +103,59 @@ class RecordRules(NamedTuple):
                 )
         if self.forbid_nul and b"\\u0000" in line and _NUL_ESCAPE.search(line):
             raise RecordError("has a NUL character (\\u0000), which Redshift can't store", NUL_CHARACTER)
+        if self.long_values == "reject" and len(line) > MAX_TEXT_BYTES:
+            for long in long_texts(line):
+                raise _too_long(long)
+        return line
 
     def may_break(self, lines: list[bytes], text: bytes) -> bool:
         """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
         # few records have a backslash, and looking for one byte is ten times as fast as for six
         if self.forbid_nul and BACKSLASH in text and b"\\u0000" in text:
             return True
-        most = self.max_bytes
-        return most is not None and 2 * len(text) > most and 2 * max(map(len, lines)) > most
+        most = self.harmless_bytes
+        return len(text) > most and max(map(len, lines)) > most
 
 
-def record_rules(*, for_redshift: bool, max_record_bytes: int | None = None) -> RecordRules:
+def record_rules(
+    *, for_redshift: bool, max_record_bytes: int | None = None, long_values: LongValues = "reject"
+) -> RecordRules:
     """Return what makes a record unfit.
 
     Args:
-      for_redshift: whether COPY shall load it: then NUL is refused, and by default what COPY finds too large.
+      for_redshift: whether COPY shall load it: then NUL is refused, by default what COPY finds too large, and texts
+        that are too long.
       max_record_bytes: bytes with `|` counted twice; None for the default, or no limit where COPY is not asked.
+      long_values: whether a record with a text of more than 65,535 bytes is rejected, or the text cut at the end of a
+        character (`"truncate"`), or kept; without effect where COPY is not asked.
 
     Raises:
-      ConfigurationError: not a number of bytes.
+      ConfigurationError: not a number of bytes, or not one of the choices.
     """
+    check_long_values(long_values)
+    kept: LongValues = long_values if for_redshift else "keep"
     if max_record_bytes is None:
-        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if for_redshift else None, for_redshift)
+        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if for_redshift else None, for_redshift, kept)
     if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
         raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
-    return RecordRules(max_record_bytes, for_redshift)
+    return RecordRules(max_record_bytes, for_redshift, kept)
+
+
+def _without_long_texts(line: bytes) -> bytes:
+    found = list(long_texts(line))
+    for long in found:
+        if long.is_key:  # two names that were cut could become one
+            raise _too_long(long)
+    return cut(line, found) if found else line
+
+
+def _too_long(long: LongText) -> RecordError:
+    what = "the name of a field" if long.is_key else f'the text of "{long.name}"' if long.name else "a text"
+    return RecordError(
+        f"{what} has {len(long.text)} bytes, and Redshift stores at most {MAX_TEXT_BYTES}: shorten it, or see "
+        "long_values",
+        VALUE_TOO_LONG,
+    )
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:

@@ -22,12 +22,14 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.lines import cut_line_of
 from beam_s3box.records import (
     BAD_STREAM,
     INVALID_UTF8,
     MISSING_STREAM,
     NOT_AN_OBJECT,
     NOT_JSON,
+    TOO_LARGE,
     RecordRules,
     as_mapping,
     encode_record,
@@ -161,9 +163,11 @@ class Router:
                 stream = self._stream_of_line(line, stream)
             else:
                 line, stream = self._encode(element, stream)
-            self._rules.check(line)
-            return stream, line
+            return stream, self._rules.check(line)
         except RecordError as exc:
+            cut = cut_line_of(element) if isinstance(element, bytes) else None
+            if cut is not None:
+                return Refused(stream, TOO_LARGE, cut.detail, cut.head)
             return Refused(stream, exc.reason, str(exc), raw_of(element))
 
     def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:

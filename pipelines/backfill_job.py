@@ -69,7 +69,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_input(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    result = pipeline | "ReadRecords" >> ReadRecords(patterns, input_format) | "WriteToS3Box" >> write.transform
+    read = ReadRecords(patterns, input_format, write.max_line_bytes)
+    result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
     return Job(pipeline, write, report, redshift=redshift)

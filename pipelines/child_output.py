@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from beam_s3box.cli.console import SturdyStream
+
 _STDERR = 2
 _TRACEBACK = "Traceback (most recent call last):"
 
@@ -25,8 +27,14 @@ def children_silent() -> Iterator[None]:
         saved = os.dup(_STDERR)
         undo.callback(os.close, saved)
         if _writes_to_descriptor(sys.stderr):
-            own = undo.enter_context(open(saved, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False))
-            undo.enter_context(contextlib.redirect_stderr(own))
+            # without a buffer, which could not be emptied where nothing can be written any more
+            own = io.TextIOWrapper(
+                io.FileIO(saved, "w", closefd=False),
+                encoding="utf-8",
+                errors="backslashreplace",
+                write_through=True,
+            )
+            undo.enter_context(contextlib.redirect_stderr(SturdyStream(own)))
         nothing = undo.enter_context(open(os.devnull, "wb"))
         undo.callback(os.dup2, saved, _STDERR)
         os.dup2(nothing.fileno(), _STDERR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from beam_s3box.cli.console import say, sturdy_output
 from beam_s3box.cli.interrupts import (
     DEFAULT_GRACE_SECONDS,
     end_within,
@@ -12,7 +13,6 @@ from beam_s3box.cli.interrupts import (
     interrupted_of,
     signals_raise,
 )
-from beam_s3box.cli.output import output_may_fail
 from pipelines.tool_logging import ToolLog, silence_exit, tool_logging
 
 
@@ -26,13 +26,13 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:
         silence_exit()
-    with output_may_fail(), tool_logging() as log:
+    with sturdy_output(), tool_logging() as log:
         try:
             with signals_raise():
                 return run(arguments, log)
         except KeyboardInterrupt as exc:
             interrupted = interrupted_of(exc)
-            print(interrupted, file=sys.stderr)
+            say(str(interrupted), error=True)
     code = exit_code_of(interrupted.number)
     if argv is None:
         # Python waits at its end for threads of Beam's, which may wait for the store

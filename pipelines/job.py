@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_s3box.cli.console import say, say_text
 from beam_s3box.cli.interrupts import Interrupted, check_grace, signals_raise
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
@@ -69,7 +70,7 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
     """
     text = parser.help_asked(arguments)
     if text is not None:
-        print(text, end="")
+        say_text(text)
         return 0
     try:
         job = prepare(parser.parse(arguments), log)
@@ -124,7 +125,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
-                print(handed)
+                say(handed)
                 return 0
             run_to_end(result, progress, is_done)
     except KeyboardInterrupt as exc:
@@ -137,7 +138,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
     if job.is_endless:
-        print(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
+        say(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
         return 0
     return _tell(job, result, log)
 
@@ -192,5 +193,5 @@ def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
     report = summary.report if loads is None else with_loads(summary.report, loads)
     code = tell("pipeline", report, job.write.store, job.report, log)
     if summary.note:
-        print(summary.note)
+        say(summary.note)
     return max(code, tell_loads(job.redshift, report, loads, log))

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from beam_s3box.cli.console import say, write_sql
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.redshift_load import told
 from beam_s3box.cli.redshift_target import as_options
@@ -60,8 +61,7 @@ def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None
 
 
 def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
-    for line in _lines(loads):
-        print(log.masked(line))
+    say(*map(log.masked, _lines(loads)))
     code = 0
     for failure in loads.failed[:_MAX_LINES]:
         code = end(1, f"loading into {failure.table or 'a table'} failed: {as_options(failure.message)}", log)
@@ -76,7 +76,7 @@ def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> in
     try:
         for target, manifests in sorted(_by_table(report, redshift.table).items()):
             for statement in redshift.loads.sql(manifests, target):
-                print(f"\n{log.masked(statement)};")
+                write_sql(f"\n{log.masked(statement)};")
     except S3BoxError as exc:
         return end(1, f"the pipeline finished, but its loads can't be shown: {as_options(str(exc))}", log)
     return 0

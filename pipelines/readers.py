@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io import fileio
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.lines import BATCH_BYTES, BYTE_ORDER_MARK, READ_BYTES, gunzip, is_gzip
+from beam_s3box.lines import (
+    BATCH_BYTES,
+    BYTE_ORDER_MARK,
+    MAX_UNLIMITED_LINE_BYTES,
+    READ_BYTES,
+    gunzip,
+    is_gzip,
+    plain_blocks,
+)
 from beam_s3box.lines import format_of as format_of
 from beam_s3box.lines import split_lines as split_lines
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import KiB, MiB
+from pipelines.input_files import InputFile, S3Access, find_version, opened, s3_access_of
+from pipelines.row_readers import ReadRows
 
 INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
 """What can be read; `auto` goes by the file's extension."""
@@ -30,6 +38,8 @@ _SPLIT_BYTES = 8 * MiB
 
 _READ_BYTES = READ_BYTES
 _BATCH_BYTES = BATCH_BYTES
+_TAIL_BYTES = 64 * KiB
+"""Bytes that are read at a time beyond a range, to find the end of its last line."""
 
 
 def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
@@ -56,61 +66,96 @@ class FileRange(NamedTuple):
 
     Attributes:
       path: of the file.
-      start, stop: bytes; `stop` is -1 for a compressed file, which is read whole.
+      start, stop: bytes; `stop` is -1 for a file that is read whole, as a small or a compressed one.
+      version: of the file, so that all its ranges are of one; empty for the one that is there when it is read.
     """
 
     path: str
     start: int
     stop: int
+    version: str = ""
 
 
 class ReadJsonLines(beam.PTransform):
     """Reads lines of JSON, plain or gzip, in batches; blank lines are no records.
 
     Takes a PCollection of FileMetadata. Plain files are split into ranges that workers share.
+
+    *Guarantees*: each line of each file is read. A file that is replaced or changed while it is read fails the bundle
+    with its name.
+
+    Args:
+      max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
+        `beam_s3box.lines.split_lines`.
     """
+
+    def __init__(self, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
+        super().__init__()
+        self._max_line_bytes = max_line_bytes
 
     def expand(self, files: beam.PCollection) -> beam.PCollection[bytes]:
         """Return the lines, without line breaks."""
         # this runner alone knows no batches
         one_by_one = isinstance(files.pipeline.runner, BundleBasedDirectRunner)
-        read = _ReadLinesOneByOne() if one_by_one else _ReadLines()
+        access = s3_access_of(files.pipeline.options)
+        read = (_ReadLinesOneByOne if one_by_one else _ReadLines)(self._max_line_bytes, access)
         return (
             files
-            | "SplitFiles" >> beam.ParDo(_SplitFile()).with_output_types(tuple[tuple[str, int], int])
+            | "SplitFiles" >> beam.ParDo(_SplitFile(access)).with_output_types(tuple[tuple[str, int], tuple[int, str]])
             | "SpreadRanges" >> beam.GroupByKey()
             | "ReadLines" >> beam.ParDo(read).with_output_types(bytes)
         )
 
 
 class _SplitFile(beam.DoFn):
-    """Yields the ranges of a file as ((path, start), stop): keyed, so that a GroupByKey spreads them over workers."""
+    """Yields the ranges of a file as ((path, start), rest): keyed, so that a GroupByKey spreads them over workers."""
 
-    def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], int]]:
-        for part in ranges_of(file.path, file.size_in_bytes):
-            yield (part.path, part.start), part.stop
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
+    def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], tuple[int, str]]]:
+        for part in ranges_of(file.path, file.size_in_bytes, self._access):
+            yield (part.path, part.start), (part.stop, part.version)
 
 
-def ranges_of(path: str, size: int) -> Iterator[FileRange]:
-    """Yield the ranges of a file that workers share; a compressed one is read whole."""
-    if is_gzip(path):
+def ranges_of(path: str, size: int, access: S3Access) -> Iterator[FileRange]:
+    """Yield the ranges of a file that workers share, all of one version; a small or compressed one is read whole."""
+    if not size:
+        return
+    if is_gzip(path) or size <= _SPLIT_BYTES:
         yield FileRange(path, 0, -1)
         return
-    for start in range(0, size, _SPLIT_BYTES):
-        yield FileRange(path, start, min(start + _SPLIT_BYTES, size))
+    version = find_version(path, size, access)
+    for start in range(0, version.size, _SPLIT_BYTES):
+        yield FileRange(path, start, min(start + _SPLIT_BYTES, version.size), version.name)
 
 
-def read_lines(part: FileRange) -> Iterator[list[bytes]]:
-    """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines."""
-    with _open(part.path) as file:
-        blocks = gunzip(file, part.path, _READ_BYTES) if part.stop < 0 else _blocks(file, part)
-        yield from split_lines(blocks, _BATCH_BYTES)
+def read_lines(
+    part: FileRange, access: S3Access, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
+) -> Iterator[list[bytes]]:
+    """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines.
+
+    Raises:
+      ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not the gzip
+        it is called.
+    """
+    with opened(part.path, access, part.version) as file:
+        if part.stop >= 0:
+            blocks = _blocks(file, part, max_line_bytes)
+        else:
+            blocks = gunzip(file, part.path, _READ_BYTES) if is_gzip(part.path) else plain_blocks(file, _READ_BYTES)
+        yield from split_lines(blocks, _BATCH_BYTES, max_line_bytes)
 
 
 class _ReadLines(beam.DoFn):
+    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._access = access
+
     @beam.DoFn.yields_batches
-    def process(self, element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[list[bytes]]:
-        return itertools.chain.from_iterable(map(read_lines, _ranges(element)))
+    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[list[bytes]]:
+        for part in _ranges(element):
+            yield from read_lines(part, self._access, self._max_line_bytes)
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
         """Return the type of batches; Beam can't read it off an annotation that is text."""
@@ -122,38 +167,54 @@ class _ReadLines(beam.DoFn):
 
 
 class _ReadLinesOneByOne(beam.DoFn):
-    def process(self, element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[bytes]:
+    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._access = access
+
+    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[bytes]:
         for part in _ranges(element):
-            yield from itertools.chain.from_iterable(read_lines(part))
+            yield from itertools.chain.from_iterable(read_lines(part, self._access, self._max_line_bytes))
 
 
-def _ranges(element: tuple[tuple[str, int], Iterable[int]]) -> Iterator[FileRange]:
+def _ranges(element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[FileRange]:
     """Yield the ranges of one key: one, or as many as a path was matched."""
-    (path, start), stops = element
-    return (FileRange(path, start, stop) for stop in stops)
+    (path, start), rests = element
+    return (FileRange(path, start, stop, version) for stop, version in rests)
 
 
-def _blocks(file: BinaryIO, part: FileRange) -> Iterator[bytes]:
+def _blocks(file: InputFile, part: FileRange, max_line_bytes: int) -> Iterator[bytes]:
     """Yield the text of the lines that begin in the range: from the first line start to the end of the last line."""
-    start = part.start
-    if start:
-        # a line that begins exactly at the start is ours, so look at the byte before it
-        file.seek(start - 1)
-        start += len(file.readline()) - 1
-    first = start == 0
-    while start < part.stop:
-        block = file.read(min(_READ_BYTES, part.stop - start))
+    # a line that begins exactly at the start is ours, so look at the byte before it
+    position = max(0, part.start - 1)
+    file.seek(position)
+    is_ours, last = part.start == 0, b""
+    while position < part.stop:
+        block = file.read(min(_READ_BYTES, part.stop - position))
         if not block:
+            raise ConfigurationError(f"input={part.path!r} ends at byte {position}, before {part.stop}: it was changed")
+        is_first, position = position == 0, position + len(block)
+        if is_first:
+            block = block.removeprefix(BYTE_ORDER_MARK)
+        if not is_ours:
+            # what another range begins ends here or, if the line is longer than this range, behind it
+            _, line_break, block = block.partition(b"\n")
+            is_ours = bool(line_break)
+        if is_ours and block:
+            last = block[-1:]
+            yield block
+    if last not in (b"", b"\n"):
+        yield from _rest_of_line(file, max_line_bytes)
+
+
+def _rest_of_line(file: InputFile, max_line_bytes: int) -> Iterator[bytes]:
+    """Yield the text up to the next line break; no more than shows that the line is too long."""
+    position = 0
+    while position <= max_line_bytes and (block := file.read(_TAIL_BYTES)):
+        text, is_end, _ = block.partition(b"\n")
+        yield text
+        if is_end:
             return
-        start += len(block)
-        if start >= part.stop and not block.endswith(b"\n"):
-            block += file.readline()
-        yield block.removeprefix(BYTE_ORDER_MARK) if first else block
-        first = False
-
-
-def _open(path: str) -> BinaryIO:
-    return FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+        position += len(block)
 
 
 class ReadRecords(beam.PTransform):
@@ -164,10 +225,17 @@ class ReadRecords(beam.PTransform):
     Args:
       patterns: paths and globs, local or `s3://`.
       input_format: one of `INPUT_FORMATS`.
+      max_line_bytes: of lines of JSON, see `ReadJsonLines`.
     """
 
-    def __init__(self, patterns: Sequence[str], input_format: str = "auto") -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        input_format: str = "auto",
+        max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
+    ) -> None:
         super().__init__()
+        self._max_line_bytes = max_line_bytes
         if input_format not in INPUT_FORMATS:
             known = ", ".join(INPUT_FORMATS)
             raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
@@ -179,10 +247,13 @@ class ReadRecords(beam.PTransform):
         """Return the records."""
         files = begin | "FindFiles" >> _FindFiles(self._patterns)
         if len(self._formats) == 1:
-            return files | "ReadFiles" >> _read_format(self._formats[0])
+            return files | "ReadFiles" >> self._read_format(self._formats[0])
         by_format = files | "ByFormat" >> beam.ParDo(_ByFormat(self._input_format)).with_outputs(*self._formats)
-        read = [by_format[name] | f"Read{name.title()}" >> _read_format(name) for name in self._formats]
+        read = [by_format[name] | f"Read{name.title()}" >> self._read_format(name) for name in self._formats]
         return read | "AllFormats" >> beam.Flatten()
+
+    def _read_format(self, name: str) -> beam.PTransform:
+        return ReadJsonLines(self._max_line_bytes) if name == "jsonl" else ReadRows(name)
 
 
 def _formats_of_pattern(pattern: str, input_format: str) -> Sequence[str]:
@@ -192,10 +263,6 @@ def _formats_of_pattern(pattern: str, input_format: str) -> Sequence[str]:
     extension = os.path.splitext(pattern.lower().removesuffix(".gz"))[1]
     is_open = any(character in "*?[]{}/\\" for character in extension) or (not extension and "*" in pattern)
     return INPUT_FORMATS[1:] if is_open else (format_of(pattern, input_format),)
-
-
-def _read_format(name: str) -> beam.PTransform:
-    return ReadJsonLines() if name == "jsonl" else _ReadRows(name)
 
 
 class _FindFiles(beam.PTransform):
@@ -238,57 +305,3 @@ class _KeyByPath(beam.DoFn):
 class _FirstOfPath(beam.DoFn):
     def process(self, element: tuple[str, Iterable[FileMetadata]]) -> Iterator[FileMetadata]:
         yield next(iter(element[1]))
-
-
-class _ReadRows(beam.PTransform):
-    """Reads CSV, Parquet or Avro files through Beam's own IO."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def expand(self, files: beam.PCollection) -> beam.PCollection[dict[str, Any]]:
-        paths = files | "Paths" >> beam.ParDo(_PathOf()).with_output_types(str)
-        if self._name == "parquet":
-            return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
-        if self._name == "avro":
-            return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
-        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv()).with_output_types(Any)
-
-
-class _PathOf(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[str]:
-        yield file.path
-
-
-class _ReadCsv(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[dict[str, str] | list[str]]:
-        path = file.path
-        # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
-        with _open(path) as raw:
-            blocks = gunzip(raw, path, _READ_BYTES) if is_gzip(path) else iter(lambda: raw.read(_READ_BYTES), b"")
-            try:
-                yield from _csv_rows(_text_lines(blocks))
-            except (csv.Error, UnicodeDecodeError) as exc:
-                raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
-
-
-def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a text in UTF-8 with their line breaks, as the csv module takes them."""
-    decoder, rest = codecs.getincrementaldecoder("utf-8-sig")(), ""
-    for block in blocks:
-        lines = (rest + decoder.decode(block)).split("\n")
-        rest = lines.pop()
-        yield from (f"{line}\n" for line in lines)
-    rest += decoder.decode(b"", final=True)
-    if rest:
-        yield rest
-
-
-def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:
-    """Yield rows by the names in the first line; one of another length as a plain list, which ends as a dead letter."""
-    rows = csv.reader(text, strict=True)
-    names = next(rows, [])
-    for values in rows:
-        if values:
-            yield dict(zip(names, values, strict=True)) if len(values) == len(names) else values

@@ -15,9 +15,11 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.lines import MAX_UNLIMITED_LINE_BYTES
 from beam_s3box.metrics import NAMESPACE
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from pipelines.event_times import Placer
+from pipelines.input_files import S3Access, s3_access_of
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
 from pipelines.watch import FoundFile
@@ -30,8 +32,8 @@ _ON_THE_WAY_SECONDS: Final = 600.0
 """Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
 uploaded, and so long its window has to wait for it."""
 
-_Part = tuple[str, int, int, int, int]
-"""Path, start and stop of a FileRange; size and time of the FoundFile."""
+_Part = tuple[str, int, int, str, int, int]
+"""The FileRange; size and time of the FoundFile."""
 
 
 class StreamInput(NamedTuple):
@@ -54,17 +56,20 @@ class ReadStream(beam.PTransform):
     element, which only then becomes a batch.
 
     *Guarantees*: each line of each file is read. A file that can't be read, or has grown since it was found, fails the
-    bundle. No line is too late for its window's manifest (see `Placer`).
+    bundle, and so does one that is replaced or changed while it is read. No line is too late for its window's manifest
+    (see `Placer`).
 
     Args:
       timing: when records happened, and which go together.
+      max_line_bytes: of a longer line only the beginning is read, which the write refuses.
 
     Raises:
       ConfigurationError: the field or the lateness can't work.
     """
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
         super().__init__()
+        self._max_line_bytes = max_line_bytes
         kept = timing.lateness + _ON_THE_WAY_SECONDS if timing.lateness else None
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
         self._timing = timing
@@ -72,8 +77,9 @@ class ReadStream(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> StreamInput:
         """Return the lines and their numbers."""
-        read = beam.ParDo(_ReadChunks(self._timing)).with_outputs(_COUNTS, main=_CHUNKS)
-        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile()).with_output_types(_Part)
+        access = s3_access_of(files.pipeline.options)
+        read = beam.ParDo(_ReadChunks(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_CHUNKS)
+        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(access)).with_output_types(_Part)
         outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadChunks" >> read
         chunks = outputs[_CHUNKS]
         windowed = chunks | "IntoWindows" >> window_into(self._windowing.apply_to(chunks))
@@ -81,26 +87,31 @@ class ReadStream(beam.PTransform):
 
 
 class _SplitFoundFile(beam.DoFn):
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
     def process(self, file: FoundFile) -> Iterator[_Part]:
         path, size, found = file
-        for part in ranges_of(path, size):
+        for part in ranges_of(path, size, self._access):
             yield (*part, size, found)
 
 
 class _ReadChunks(beam.DoFn):
     """Yields lists of lines of one period, stamped with its start, and counts, tagged."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, max_line_bytes: int, access: S3Access) -> None:
         self._timing = timing
+        self._max_line_bytes = max_line_bytes
+        self._access = access
 
     def setup(self) -> None:
         self._placer = Placer(self._timing)
         self._counters = {name: Metrics.counter(NAMESPACE, name) for name in ARRIVALS}
 
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
-        path, start, stop, size, found = part
+        path, start, stop, version, size, found = part
         counts: collections.Counter[str] = collections.Counter()
-        for lines in read_lines(FileRange(path, start, stop)):
+        for lines in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
             placed = self._placer.place(lines, found)
             for micros, group in placed.groups.items():
                 yield TimestampedValue(group, Timestamp(micros=micros))

@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli import write as cli_write
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.lines import longest_line
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of_options
 from beam_s3box.transforms.write import WriteToS3Box
@@ -38,12 +39,14 @@ class Write(NamedTuple):
       store: the destination, as the launcher sees it.
       has_manifests: whether manifests are written.
       is_named: whether the user gave the run its id.
+      max_line_bytes: of a line that is read whole.
     """
 
     transform: WriteToS3Box
     store: Store
     has_manifests: bool
     is_named: bool
+    max_line_bytes: int
 
 
 def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
@@ -74,9 +77,11 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         run_id=given.run_id,
         on_bad_record=given.on_bad_record,
         max_record_bytes=cli_write.max_record_bytes_of(given),
+        long_values=given.long_values,
         s3=settings,
         upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
         lanes=stream.lanes,
     )
     store = open_store(given.output, settings, credentials_of_options)
-    return Write(transform, store, manifests is not None, given.run_id is not None)
+    max_line_bytes = longest_line(transform.max_record_bytes)
+    return Write(transform, store, manifests is not None, given.run_id is not None, max_line_bytes)

@@ -22,6 +22,7 @@ from beam_s3box.box.settings import (
 )
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
+from beam_s3box.long_values import LongValues
 from beam_s3box.records import record_rules
 from beam_s3box.runs import new_run_id
 from beam_s3box.shards import ShardFile
@@ -73,6 +74,8 @@ class S3Box:
       format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format such as AvroFormat(schema).
       domain, namespace: name the stream: shards lie below `data/{domain}/{namespace}/`.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
+      long_values: what happens to a text of more than 65,535 bytes, which Redshift can't store, with a format that
+        COPY reads: `"reject"` raises RecordError, `"truncate"` cuts it at the end of a character, `"keep"` packs it.
       upload_concurrency: uploads at a time.
 
     Raises:
@@ -98,6 +101,7 @@ class S3Box:
         domain: str = "box",
         namespace: str = "records",
         max_record_bytes: int | None = None,
+        long_values: LongValues = "reject",
         upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
     ) -> None:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
@@ -110,7 +114,11 @@ class S3Box:
                 format=format,
                 stream=stream,
                 limits=box_limits(buffer_size, object_bytes, records),
-                rules=record_rules(for_redshift=format.copy_clause is not None, max_record_bytes=max_record_bytes),
+                rules=record_rules(
+                    for_redshift=format.copy_clause is not None,
+                    max_record_bytes=max_record_bytes,
+                    long_values=long_values,
+                ),
                 upload_concurrency=upload_concurrency,
             )
         )

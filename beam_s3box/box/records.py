@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -17,6 +16,7 @@ from beam_s3box.records import (
     NUL_CHARACTER,
     SCHEMA_MISMATCH,
     TOO_LARGE,
+    VALUE_TOO_LONG,
     RecordRules,
     encode_record,
     json_default,
@@ -31,7 +31,7 @@ _BATCH_BYTES: Final = 256 * KiB
 _BATCH_ROWS: Final = 2_000
 """The same for rows that are short."""
 
-_OBJECTS_REFUSED: Final = (TOO_LARGE, NUL_CHARACTER, SCHEMA_MISMATCH)
+_OBJECTS_REFUSED: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISMATCH)
 """Reasons that objects are refused for: everything else is no object, or can't be written as one."""
 
 
@@ -54,7 +54,7 @@ class RecordReader:
     def __init__(self, stream: Stream, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._rules = rules
         # a shorter line without a backslash breaks no rule, and to ask that first is cheap
-        self._harmless_bytes = sys.maxsize if rules.max_bytes is None else rules.max_bytes // 2
+        self._harmless_bytes = rules.harmless_bytes
         self._local = _RouterOfThread(StreamNaming(stream.domain, stream.namespace), rules, encoders)
         self._packs_lines = encoders is None
 
@@ -73,7 +73,7 @@ class RecordReader:
                 except TypeError:
                     line = encode_record(record)
                 if BACKSLASH in line or len(line) > self._harmless_bytes:
-                    self._rules.check(line)
+                    line = self._rules.check(line)
             except RecordError as exc:
                 raise _error(exc.reason, str(exc)) from exc
             return line

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from beam_s3box.cli.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import format_of, gunzip, is_gzip, plain_blocks, split_lines
+from beam_s3box.local_files import unchanged
 
 _STDIN = "standard input"
 
@@ -40,22 +41,28 @@ def check_standard_input() -> None:
         )
 
 
-def read_batches(files: Sequence[str], interrupts: Interrupts) -> Iterator[list[bytes]]:
+def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: int) -> Iterator[list[bytes]]:
     """Yield lines in batches, of standard input where there are no files.
+
+    Args:
+      files: paths.
+      interrupts: may end the reading.
+      max_line_bytes: of a longer line only the beginning is read, see `beam_s3box.lines.split_lines`.
 
     Raises:
       ReadingStopped: the first signal; lines that were not yielded are not taken.
-      ConfigurationError: a file can't be read, or is not the gzip it is called.
+      ConfigurationError: a file can't be read, is not the gzip it is called, or changed while it was read.
     """
     for number, path in enumerate(files or [_STDIN], 1):
         where = f"{path}, file {number} of {len(files)}" if files else path
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
             file = _Descriptor(descriptor, path, where, interrupts)
             blocks = gunzip(file, path) if is_gzip(path) else plain_blocks(file)
-            for batch in split_lines(blocks):
-                if interrupts.asked:
-                    raise ReadingStopped(where)
-                yield batch
+            with unchanged(path, descriptor):
+                for batch in split_lines(blocks, max_line_bytes=max_line_bytes):
+                    if interrupts.asked:
+                        raise ReadingStopped(where)
+                    yield batch
 
 
 class _Descriptor:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from beam_s3box.cli.console import printable
+
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _MASK = "(masked)"
 _MIN_SECRET_CHARACTERS = 6
@@ -83,12 +85,20 @@ class _ToStandardError(_StreamHandler):
 
 
 class _Masking(logging.Formatter):
+    """Writes a message as one line without secrets.
+
+    A traceback follows indented, so that no line of it looks like a message.
+    """
+
     def __init__(self, text: str, time: str) -> None:
         super().__init__(text, time)
         self.secrets: set[str] = set()
 
     def format(self, record: logging.LogRecord) -> str:
-        return self.masked(super().format(record))
+        return "\n  ".join(printable(self.masked(line)) for line in super().format(record).split("\n"))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(self.masked(super().formatMessage(record)))
 
     def masked(self, text: str) -> str:
         for secret in self.secrets:

@@ -14,9 +14,9 @@ from typing import Final
 from beam_s3box.cli import pack as cli_pack
 from beam_s3box.cli import redshift_load as cli_redshift_load
 from beam_s3box.cli import redshift_sql as cli_redshift_sql
+from beam_s3box.cli.console import say, say_text, sturdy_output
 from beam_s3box.cli.interrupts import exit_code_of, interrupted_of, signals_raise
 from beam_s3box.cli.logging import ToolLog, installed
-from beam_s3box.cli.output import output_may_fail
 from beam_s3box.cli.tell import end
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
@@ -47,18 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     log = ToolLog("beam_s3box")
-    with installed(log):
+    with sturdy_output(), installed(log):
         try:
             with signals_raise():
                 code = _run(arguments, log)
         except KeyboardInterrupt as exc:
             interrupted = interrupted_of(exc)
-            with output_may_fail():
-                print(interrupted, file=sys.stderr)
+            say(str(interrupted), error=True)
             code = exit_code_of(interrupted.number)
     if argv is None and code:
-        with output_may_fail():
-            pass
         os._exit(code)
     return code
 
@@ -68,7 +65,7 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
     if name in COMMANDS:
         return COMMANDS[name][0](rest, log)
     if name in ("-h", "--help"):
-        print(_HELP)
+        say_text(_HELP)
         return 0
     return end(2, _explain(name), log)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from beam_s3box.cli.console import say, say_text
 from beam_s3box.cli.input import ReadingStopped, check_standard_input, find_local_files, read_batches
 from beam_s3box.cli.interrupts import Interrupts, check_grace, exit_code_of
 from beam_s3box.cli.logging import ToolLog
-from beam_s3box.cli.output import output_may_fail
 from beam_s3box.cli.pack_options import PACK_PARSER, plan_of
 from beam_s3box.cli.progress import Progress, shown
 from beam_s3box.cli.report import RunReport
@@ -26,6 +25,7 @@ from beam_s3box.cli.tallies import (
 )
 from beam_s3box.cli.tell import end, tell
 from beam_s3box.errors import S3BoxError
+from beam_s3box.lines import longest_line
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan
 
@@ -54,13 +54,8 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     """Run the command and return its exit code."""
     text = PACK_PARSER.help_asked(arguments)
     if text is not None:
-        print(text, end="")
+        say_text(text)
         return 0
-    with output_may_fail():
-        return _run(arguments, log)
-
-
-def _run(arguments: Sequence[str], log: ToolLog) -> int:
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
     except S3BoxError as exc:
@@ -73,7 +68,7 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
         return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
     code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
     if code == 0 and outcome.stopped_by:
-        print(_told_of_stop(outcome, job.plan), file=sys.stderr)
+        say(_told_of_stop(outcome, job.plan), error=True)
         return exit_code_of(outcome.stopped_by)
     return code
 
@@ -114,7 +109,7 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals), _LOGGER),
     ):
         try:
-            for batch in read_batches(job.files, interrupts):
+            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
                 packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)

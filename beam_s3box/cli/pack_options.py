@@ -88,7 +88,11 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
         layout=layout,
         format=settled(format, for_redshift=manifests is not None),
         naming=naming,
-        rules=record_rules(for_redshift=manifests is not None, max_record_bytes=max_record_bytes_of(given)),
+        rules=record_rules(
+            for_redshift=manifests is not None,
+            max_record_bytes=max_record_bytes_of(given),
+            long_values=given.long_values,
+        ),
         limits_of=limits_by_stream(limits_of(given)),
         manifests=manifests,
         claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=given.run_id is not None),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from beam_s3box import metrics
+from beam_s3box.cli.console import printable
 from beam_s3box.sizes import format_size
 
 Totals: TypeAlias = Callable[[], Mapping[str, int]]
@@ -59,7 +60,7 @@ class Progress:
 @contextlib.contextmanager
 def shown(progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS) -> Iterator[None]:
     """Show the progress until the block ends; without a terminal, every `log_seconds`."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         with _live(progress, log):
             yield
         return
@@ -70,9 +71,13 @@ def shown(progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECO
 @contextlib.contextmanager
 def _live(progress: Progress, log: logging.Logger) -> Iterator[None]:
     from rich.console import Console
+    from rich.text import Text
 
-    live = Console(stderr=True).status(progress.line())
-    with live, _every(_LIVE_SECONDS, lambda: live.update(progress.line()), log):
+    def line() -> Text:
+        return Text(printable(progress.line()))  # a text and no str, in which rich would look for its markup
+
+    live = Console(stderr=True).status(line())
+    with live, _every(_LIVE_SECONDS, lambda: live.update(line()), log):
         yield
 
 

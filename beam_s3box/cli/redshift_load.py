@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from beam_s3box.cli import redshift_target
+from beam_s3box.cli.console import say, say_text, write_sql
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import CommandParser, Section, actions_of, as_flags
 from beam_s3box.cli.redshift_copy import INFERENCE_TITLE, add_inference_arguments, copy_options_of, keys, words
@@ -54,13 +55,13 @@ def run_load(arguments: Sequence[str], log: ToolLog) -> int:
     """Load the manifests and return the exit code."""
     text = LOAD_PARSER.help_asked(arguments)
     if text is not None:
-        print(text, end="")
+        say_text(text)
         return 0
     try:
         given = LOAD_PARSER.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
         redshift_target.mask_password(log)
-        print(_load(_checked(given)))
+        _load(_checked(given))
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
         return end(code, as_flags(str(exc), LOAD_PARSER.names, REDSHIFT_PARAMETERS), log)
@@ -94,15 +95,16 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
     return given
 
 
-def _load(given: argparse.Namespace) -> str:
+def _load(given: argparse.Namespace) -> None:
     with named_as_options():
         target = TableTemplate(given.redshift_table).target(None, None)
         loads = _loads_of(given)
         loads.loader().target(target)
         if given.redshift_dry_run:
-            return "\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target))
+            write_sql("\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target)))
+            return
         loads.check()  # once: a load itself would try again and again to reach a server that is not there
-        return told(loads.load(given.manifests, target))
+        say(told(loads.load(given.manifests, target)))
 
 
 def _loads_of(given: argparse.Namespace) -> TableLoads:

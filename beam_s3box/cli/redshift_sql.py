@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from beam_s3box.cli.console import say_text, write_sql
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.options import PARAMETERS, CommandParser, Section, actions_of, as_flags
 from beam_s3box.cli.redshift_copy import add_conversion_arguments, add_inference_arguments, copy_options_of, keys, words
@@ -103,12 +104,12 @@ def _run(
 ) -> int:
     text = parser.help_asked(arguments)
     if text is not None:
-        print(text, end="")
+        say_text(text)
         return 0
     try:
         given = parser.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
-        print(f"{statement_of(_checked(given))};")
+        write_sql(f"{statement_of(_checked(given))};")
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
         return end(code, as_flags(str(exc), parser.names, _OWN_PARAMETERS), log)

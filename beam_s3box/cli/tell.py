@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
+from beam_s3box.cli.console import say, say_text
 from beam_s3box.cli.logging import ToolLog
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.table import balance_line, render_table
@@ -15,7 +15,7 @@ _MAX_URLS = 5
 
 
 def tell(what: str, report: RunReport, store: Store, path: str | None, log: ToolLog) -> int:
-    """Print what a run did, write its report, and return the exit code: 0 only if every record arrived.
+    """Write the report of a run, print what it did, and return the exit code: 0 only if every record arrived.
 
     Args:
       what: ran, for the sentence that names a report which can't be written.
@@ -24,13 +24,12 @@ def tell(what: str, report: RunReport, store: Store, path: str | None, log: Tool
       path: of the report, None for none.
       log: knows the secrets.
     """
-    print(f"run {report.run_id} to {store.root}\n{render_table(report)}\n{balance_line(report)}")
-    for line in _places(report, store):
-        print(line)
-    try:
-        _write_report(report, path)
-    except OSError as exc:
-        return end(1, f"the {what} finished, but --report={path!r} can't be written: {exc.strerror}", log)
+    failure = _write_report(report, path)
+    say(f"run {report.run_id} to {store.root}")
+    say_text(render_table(report))
+    say(balance_line(report), *_places(report, store))
+    if failure is not None:
+        return end(1, f"the {what} finished, but --report={path!r} can't be written: {failure.strerror}", log)
     if not report.balances:
         return end(1, f"records are missing or doubled: {balance_line(report)}", log)
     return 0
@@ -38,7 +37,7 @@ def tell(what: str, report: RunReport, store: Store, path: str | None, log: Tool
 
 def end(code: int, message: str, log: ToolLog) -> int:
     """Print why a command ends, without secrets, and return its exit code."""
-    print(f"error: {log.masked(message)}", file=sys.stderr)
+    say(f"error: {log.masked(message)}", error=True)
     return code
 
 
@@ -52,7 +51,13 @@ def _places(report: RunReport, store: Store) -> Iterator[str]:
         yield f"dead letters {store.root}/dead-letters/{report.run_id}/"
 
 
-def _write_report(report: RunReport, path: str | None) -> None:
-    if path is not None:
+def _write_report(report: RunReport, path: str | None) -> OSError | None:
+    """Write the report, if one is asked for; return the error if it can't be written."""
+    if path is None:
+        return None
+    try:
         with open(path, "wb") as file:
             file.write(report.to_json())
+    except OSError as exc:
+        return exc
+    return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
+from typing import Final, get_args
 
+from beam_s3box.long_values import MAX_TEXT_BYTES, LongValues
 from beam_s3box.records import REDSHIFT_MAX_RECORD_BYTES
 from beam_s3box.runs import MAX_RUN_ID_BYTES
 from beam_s3box.sizes import parse_size
@@ -31,6 +32,13 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, "
         "because COPY takes no more; else no limit)",
+    )
+    parser.add_argument(
+        "--long_values",
+        choices=get_args(LongValues),
+        default="reject",
+        help=f"with manifests, of a text of more than {MAX_TEXT_BYTES} bytes, which Redshift can't store: make its "
+        "record a bad one, cut it at the end of a character, or keep it (default: reject)",
     )
 
 

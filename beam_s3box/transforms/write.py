@@ -21,6 +21,7 @@ from beam_s3box.formats import AVRO, Format, format_named, settled
 from beam_s3box.lanes import check_lanes
 from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
 from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
+from beam_s3box.long_values import LongValues
 from beam_s3box.manifests import Manifest, Manifests
 from beam_s3box.records import record_rules
 from beam_s3box.routing import StreamFunction, StreamNaming
@@ -114,6 +115,8 @@ class WriteToS3Box(beam.PTransform):
       run_id: names the run in every key; default: a new one that sorts by time, made here.
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
+      long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
+        `"reject"`: its record is a dead letter; `"truncate"`: it is cut at the end of a character; `"keep"`.
       s3: settings of S3 beyond Beam's `--s3_*` options, which give endpoint, region and keys.
       rests: what a bundle does with less than half of a shard: `"pack"` sends it on, to be packed with the rests of
         other bundles; `"seal"` makes it a shard at once, which is right where one bundle holds all input, and keeps
@@ -148,6 +151,7 @@ class WriteToS3Box(beam.PTransform):
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
         max_record_bytes: int | None = None,
+        long_values: LongValues = "reject",
         s3: S3Settings | None = None,
         rests: Rests = "auto",
         windowing: beam.WindowInto | WindowFn | None = None,
@@ -168,7 +172,9 @@ class WriteToS3Box(beam.PTransform):
         self._manifests = manifests_for(given, manifests)
         self._finds_schema = format == AVRO
         self._format = settled(given, for_redshift=self._manifests is not None)
-        self._rules = record_rules(for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes)
+        self._rules = record_rules(
+            for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes, long_values=long_values
+        )
         self._given_run_id = run_id
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
         self._fail_on_bad_record = is_fail(on_bad_record)
@@ -182,6 +188,11 @@ class WriteToS3Box(beam.PTransform):
         self._key_template = key_template
         Layout(self.run_id, data_key=key_template)
         open_store(destination, s3)
+
+    @property
+    def max_record_bytes(self) -> int | None:
+        """Bytes of the largest record, `|` counted twice; None for no limit."""
+        return self._rules.max_bytes
 
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""

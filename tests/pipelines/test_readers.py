@@ -19,8 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.stores import S3Settings
 from pipelines import readers
+from pipelines.input_files import S3Access
 from pipelines.readers import FileRange, ReadRecords, find_files, format_of, split_lines
+
+LOCAL = S3Access(S3Settings(), None)
 
 
 def read(*patterns: object, input_format: str = "auto") -> beam.PCollection[Any]:
@@ -53,7 +57,7 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
         monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
         parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
-        found = [line for part in parts for some in readers.read_lines(part) for line in some]
+        found = [line for part in parts for some in readers.read_lines(part, LOCAL) for line in some]
         assert found == lines
 
 
@@ -69,7 +73,7 @@ def test_a_large_gzip_file_is_read_whole(tmp_path: pathlib.Path) -> None:
     lines = [b'{"i":%d,"pad":"%s"}' % (i, b"z" * 200) for i in range(30_000)]
     path = tmp_path / "large.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines)))
-    found = [line for some in readers.read_lines(FileRange(str(path), 0, -1)) for line in some]
+    found = [line for some in readers.read_lines(FileRange(str(path), 0, -1), LOCAL) for line in some]
     assert found == lines
 
 
@@ -147,5 +151,5 @@ def test_patterns_that_match_nothing_are_named(tmp_path: pathlib.Path) -> None:
 def test_json_lines_come_in_batches(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"i": i}) + "\n" for i in range(1000)))
-    batches: Iterator[list[bytes]] = readers.read_lines(FileRange(str(path), 0, path.stat().st_size))
+    batches: Iterator[list[bytes]] = readers.read_lines(FileRange(str(path), 0, path.stat().st_size), LOCAL)
     assert [len(batch) for batch in batches] == [1000]

@@ -1,0 +1,169 @@
+"""The edge to terminals and logs: all that a command prints goes out here, and what can't be printed fails nothing.
+
+Keys, URLs, names of streams, files, columns and tables, and what a server or an exception says are the words of others.
+A terminal would act on what they hold (colours, cursor, window title, a text's direction), and a line break would forge
+a line of a log; so they are printed with such characters escaped. Reports in JSON are written elsewhere, exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, Final, TextIO
+
+from beam_s3box.errors import S3BoxError
+
+_STANDARD: Final = (0, 1, 2)
+_OUTPUTS: Final = (1, 2)
+
+
+def printable(text: str) -> str:
+    r"""Return a text as one line that says what it holds.
+
+    Control characters, line breaks, marks that change a text's direction, other invisible characters and lone
+    surrogates become escapes such as `\n`, `\x1b` and `\u202e`. A text that is printable already stays as it is.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines, each escaped, to standard output or standard error; what can't be printed is left out."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is not None:
+        _write(stream, "".join(f"{printable(line)}\n" for line in lines))
+        _flush(stream)
+
+
+def say_text(text: str) -> None:
+    """Print a text of our own, such as a help or a table, whose line breaks are meant."""
+    say(*text.removesuffix("\n").split("\n"))
+
+
+def write_sql(text: str) -> None:
+    """Print statements, which are the result of a command: as they are, but escaped where people read them.
+
+    Raises:
+      S3BoxError: they can't be written whole. A reader that has read enough and went away is no error.
+    """
+    stream = sys.stdout
+    if stream is None:
+        return
+    if stream.isatty():
+        say_text(text)
+        return
+    error = _write(stream, f"{text}\n") or _flush(stream)
+    if error is not None and error.errno != errno.EPIPE:
+        raise S3BoxError(f"standard output can't be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def sturdy_output() -> Iterator[None]:
+    """Within the block nothing fails because standard output or standard error is closed, full or knows only ASCII."""
+    _fill_closed_descriptors()
+    out, error = SturdyStream(sys.stdout), SturdyStream(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            yield
+        finally:
+            out.flush()
+            error.flush()
+
+
+class SturdyStream(io.TextIOBase):
+    """Hands on to a stream what it can take, and drops the rest.
+
+    Args:
+      stream: None for one that is closed.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The stream's."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write a text, or leave it out."""
+        if self._stream is not None:
+            _write(self._stream, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what waits, or leave it out."""
+        if self._stream is not None:
+            _flush(self._stream)
+
+    def isatty(self) -> bool:
+        """Return whether it ends on a terminal."""
+        return self._stream is not None and not self._stream.closed and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("standard output or standard error is closed")
+        return self._stream.fileno()
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def _write(stream: TextIO, text: str) -> OSError | None:
+    """Write a text, what the stream's encoding lacks escaped; return the error if it can't be written."""
+    encoding = getattr(stream, "encoding", None)
+    if encoding and not text.isascii():
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if isinstance(stream, SturdyStream):
+        return _write(stream._stream, text) if stream._stream is not None else None
+    return _tried(stream, lambda: stream.write(text))
+
+
+def _flush(stream: TextIO) -> OSError | None:
+    if isinstance(stream, SturdyStream):
+        return _flush(stream._stream) if stream._stream is not None else None
+    return _tried(stream, stream.flush)
+
+
+def _tried(stream: TextIO, action: Any) -> OSError | None:
+    """Do something with a stream; return the error if it fails, after which the stream takes all and keeps nothing."""
+    try:
+        action()
+    except OSError as exc:
+        _send_nowhere(stream)
+        return exc
+    except ValueError as exc:  # it is closed
+        return OSError(errno.EBADF, str(exc))
+    return None
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    """Let the stream end in the null device: what it still holds would fail again when the process ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        descriptor = stream.fileno()
+        if descriptor in _OUTPUTS:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            os.close(null)
+
+
+def _fill_closed_descriptors() -> None:
+    """Put the null device where a standard descriptor is closed.
+
+    A file or connection that is opened later would get its number, and with it what is meant for the terminal.
+    """
+    for descriptor in _STANDARD:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # the lowest number that is free is this one: those below are open by now
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
