@@ -16,7 +16,7 @@ from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
-from beam_s3box.transforms.windows import Windows
+from beam_s3box.transforms.windows import Windows, last_moment
 
 _KEYED = tuple[tuple[str, str], ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
@@ -122,7 +122,7 @@ class _InOrder(beam.DoFn):
         for window, plan in sorted(carried, key=_place):
             # one name for all: what has the same name is written one behind the other
             value = window, ((*names, 0), [plan])
-            yield WindowedValue(value, self._windows.decode(window).max_timestamp(), (_GLOBAL,))
+            yield WindowedValue(value, last_moment(self._windows.decode(window)), (_GLOBAL,))
 
 
 def _place(carried: tuple[bytes, ManifestPlan]) -> tuple[str, int, int]:
@@ -159,7 +159,7 @@ class _WriteManifest(beam.DoFn):
             for manifest, window in future.result():
                 self._counts.count(metrics.MANIFESTS)
                 self._counts.count(metrics.RECORDS_LISTED, manifest.records)
-                yield WindowedValue(manifest, window.max_timestamp(), (window,))
+                yield WindowedValue(manifest, last_moment(window), (window,))
 
     def _write_all(self, named: list[tuple[ManifestPlan, Any]]) -> list[tuple[Manifest, Any]]:
         return [(self._write(plan), window) for plan, window in named]

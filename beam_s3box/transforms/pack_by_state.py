@@ -25,6 +25,7 @@ from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import window_each
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts
+from beam_s3box.transforms.windows import last_moment
 from beam_s3box.window_buffer import BufferState, WindowBuffer
 
 Key: TypeAlias = tuple[str, str, int, bytes]
@@ -137,7 +138,7 @@ class _PackByState(beam.DoFn):
         if state.ended:
             self._counts.count(metrics.RECORDS_LATE, segment.records)
         elif stored is None:
-            end.set(last)
+            end.set(min(last, _END_OF_TIME))
         buffer = self._buffer(key, state, segments)
         shards, begun = buffer.add(segment)
         if begun:
@@ -202,7 +203,7 @@ class _PackByState(beam.DoFn):
             age.clear()
 
     def _last_moment(self, key: Key) -> Timestamp:
-        return self._plan.windows.decode(key[3]).max_timestamp()
+        return last_moment(self._plan.windows.decode(key[3]))
 
     def _buffer(self, key: Key, state: BufferState, segments: Any) -> WindowBuffer:
         plan, stream = self._plan, _stream_of(key)
