@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cli.speech import check_report as check_report
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.layout import Layout
 from beam_s3box.stores import Store, open_store
-from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.s3_options import credentials_of
 from pipelines.readers import find_files, format_of
 from pipelines.s3_options import reading_settings_of
 from pipelines.write_options import Write
@@ -133,4 +133,4 @@ def _quick_store(bucket: str, options: PipelineOptions) -> Store:
     settings = dataclasses.replace(
         reading_settings_of(options), max_attempts=1, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
     )
-    return open_store(bucket, settings, credentials_of_options)
+    return open_store(bucket, settings, credentials_of(options.view_as(S3Options)))

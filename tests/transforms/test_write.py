@@ -31,6 +31,7 @@ from beam_s3box import (
 from beam_s3box.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.transforms.arguments import Packing
 from tests.readback import read_back, strict_gunzip
 
 RUNNERS = {
@@ -291,7 +292,7 @@ def check_windows(found: list[tuple[float, str]]) -> None:
 
 
 @pytest.mark.parametrize("packing", ["group", "stateful"])
-def test_a_time_that_is_far_off_is_a_window_like_any_other(store: MemoryStore, packing: str) -> None:
+def test_a_time_that_is_far_off_is_a_window_like_any_other(store: MemoryStore, packing: Packing) -> None:
     """Milliseconds given for seconds, no time at all, and the last one that Beam carries."""
     times = [1_700_000_000, 1_700_000_000_000, -(10**11), MIN_TIMESTAMP, MAX_TIMESTAMP]
     elements = [beam.window.TimestampedValue({"d": "d", "n": "n", "i": i}, time) for i, time in enumerate(times)]
