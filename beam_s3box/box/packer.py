@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
-from beam_s3box.cutter import Budget, Cuttings, ShardCutter
+from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.layout import Layout
 from beam_s3box.limits import LimitsForAll, StreamLimits
@@ -43,7 +43,7 @@ _SHARDS_BYTES: Final = 16 * MiB
 its size while it is uploaded; what else the promised 64 MB leave is for lines, boto3 and what malloc keeps."""
 
 _ORIGIN_CHARACTERS: Final = 12
-_NO_BUDGET: Final = Budget(1 << 62, 1 << 62)
+_NO_BUDGET: Final = 1 << 62
 """One stream, whose shards are sealed by their limits: the cutter never has to hand on early."""
 
 

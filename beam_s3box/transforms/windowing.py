@@ -120,7 +120,7 @@ def _check_windows(windowing: Windowing) -> None:
         length = getattr(windowing.windowfn, name, None)
         if isinstance(length, Duration | Timestamp) and not is_whole_milliseconds(length):
             raise ConfigurationError(
-                f"windowing: the {name} of {windowing.windowfn!r} is {length.micros} microseconds, and runners count in "
+                f"windowing: the {name} of {windowing.windowfn!r} is {length.micros} microseconds; runners count in "
                 "milliseconds: records of such windows would be lost; use whole milliseconds, as FixedWindows(0.5)"
             )
 
