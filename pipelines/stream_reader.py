@@ -20,7 +20,7 @@ from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from pipelines.event_times import Placer
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
-from pipelines.watch import FoundFile
+from pipelines.watch_restriction import FoundFile
 from pipelines.window_options import Timing
 
 _CHUNKS: Final = "chunks"
