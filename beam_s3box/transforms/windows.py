@@ -35,6 +35,7 @@ class Windows:
     """
 
     def __init__(self, windowfn: WindowFn) -> None:
+        self._windowfn = windowfn
         self._coder = windowfn.get_window_coder()
 
     def name(self, window: Any) -> str:
@@ -62,6 +63,11 @@ class Windows:
     def decode(self, encoded: bytes) -> Any:
         """Return the window that `encode` made these bytes of."""
         return self._coder.decode(encoded)
+
+    def are_of(self, encoded: bytes) -> bool:
+        """Return whether the window function makes the window that these bytes stand for."""
+        context = WindowFn.AssignContext(last_moment(self.decode(encoded)))
+        return encoded in map(self.encode, self._windowfn.assign(context))
 
 
 class WindowOfKey(NonMergingWindowFn):
@@ -100,7 +106,7 @@ def is_whole_milliseconds(time: Timestamp | Duration) -> bool:
 
 
 def _check_bounds(window: Any) -> None:
-    bounds = [window.end, getattr(window, "start", window.end)]
+    bounds = [window.start, window.end] if isinstance(window, IntervalWindow) else [window.end]
     if not all(map(is_whole_milliseconds, bounds)):
         raise ConfigurationError(
             f"windowing: the window {window!r} begins or ends within a millisecond, which runners cut off, so that its "
