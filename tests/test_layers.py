@@ -40,6 +40,7 @@ ROWS = {
     "manifests": 3,
     "cutter": 3,
     "window_buffer": 3,
+    "shard_lists": 2,
     "claims": 3,
     "dead_letters": 3,
     "plan": 3,
