@@ -23,10 +23,7 @@ Key: TypeAlias = tuple[Stream, str, int]
 """A stream, the name of a window, and a lane; every key has its own shards."""
 
 DEFAULT_BUDGET_BYTES = 128 * MiB
-"""Bytes that wait in one cutter, raw and compressed together."""
-
-DEFAULT_MAX_STREAMS = 10_000
-"""Streams that wait in one cutter."""
+"""Memory of what waits in one cutter: fits a worker of 1 GB beside Beam and the uploads."""
 
 _MAX_COMPRESSING_BYTES = 16 * MiB
 """Raw bytes that are being compressed at a time: enough for every thread to be busy."""
@@ -34,24 +31,11 @@ _MAX_COMPRESSING_BYTES = 16 * MiB
 _LINE_COST = 64
 """Bytes that a line takes in memory beside its text."""
 
+_STREAM_COST = 1_024
+"""Bytes that an open stream takes in memory beside its lines and segments; measured: 900 to 1,200."""
+
 HALF = 0.5
 """A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
-
-
-class Budget(NamedTuple):
-    """What a cutter may hold before it gives away the largest rests.
-
-    Attributes:
-      bytes: raw and compressed together.
-      streams: how many at once.
-    """
-
-    bytes: int = DEFAULT_BUDGET_BYTES
-    streams: int = DEFAULT_MAX_STREAMS
-
-
-DEFAULT_BUDGET = Budget()
-"""Fits a worker of 1 GB beside Beam and the uploads."""
 
 
 class Cuttings(NamedTuple):
@@ -80,7 +64,7 @@ class _Buffer:
 
     @property
     def held_bytes(self) -> int:
-        return self.raw_bytes + _LINE_COST * len(self.lines) + self.pile.size.object_bytes
+        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.pile.size.object_bytes
 
     def room(self) -> Size:
         """What the next segment may take; the last of a shard takes what is left, so that no crumb follows it."""
@@ -97,7 +81,8 @@ class ShardCutter:
       limits_of: the limits of a stream.
       codec: runs the compression.
       origin: goes into the shards' keys; unique to this cutter.
-      budget: when to hand on rests early.
+      budget: bytes of memory, raw and compressed and the cost of each open stream, before the largest rests are handed
+        on early.
       seal_from: `finish` makes a shard of a rest that fills at least this much of one, and hands on the others; more
         than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
     """
@@ -108,7 +93,7 @@ class ShardCutter:
         limits_of: Callable[[Stream], StreamLimits],
         codec: Executor,
         origin: str,
-        budget: Budget = DEFAULT_BUDGET,
+        budget: int = DEFAULT_BUDGET_BYTES,
         *,
         seal_from: float = HALF,
     ) -> None:
@@ -136,7 +121,7 @@ class ShardCutter:
         else:
             self._add_one_by_one(buffer, lines)
         self._held_bytes += raw_bytes + _LINE_COST * len(lines)
-        if self._held_bytes > self._budget.bytes or len(self._buffers) > self._budget.streams:
+        if self._held_bytes > self._budget:
             self._relieve()
 
     @property
@@ -172,6 +157,7 @@ class ShardCutter:
         format = format_of(self._format, key[0])
         capacity = Capacity.of(self._limits_of(key[0]), format.frame)
         buffer = self._buffers[key] = _Buffer(key, format, capacity, Pile(capacity))
+        self._held_bytes += _STREAM_COST
         return buffer
 
     def _add_one_by_one(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
@@ -238,17 +224,15 @@ class ShardCutter:
         """Compress what is open, then give away the largest streams until half of the budget is free."""
         self.cut()
         self._settle_all()
-        streams = len(self._buffers)
         for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.pile.size.object_bytes):
-            if self._held_bytes <= self._budget.bytes // 2 and streams <= self._budget.streams // 2:
+            if self._held_bytes <= self._budget // 2:
                 break
-            self._held_bytes -= buffer.pile.size.object_bytes
+            self._held_bytes -= buffer.held_bytes
             if self._seal_from > 0:
                 self._hand_on(buffer)
             elif buffer.pile:
                 self._seal(buffer.key, buffer.pile.seal(BY_MEMORY))
             del self._buffers[buffer.key]
-            streams -= 1
 
     def _give(self) -> Cuttings:
         if not self._out.shards and not self._out.rests:

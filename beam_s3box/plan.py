@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import DEFAULT_BUDGET, Budget
+from beam_s3box.cutter import DEFAULT_BUDGET_BYTES
 from beam_s3box.formats import Format
 from beam_s3box.layout import Layout
 from beam_s3box.limits import StreamLimits
@@ -30,7 +30,7 @@ class RunPlan:
       claim: to the run id.
       fail_on_bad_record: whether an unfit record fails the run.
       upload_concurrency: uploads at a time in each process.
-      budget: what may wait in memory before the largest streams are given away or sealed early.
+      budget: bytes that may wait in memory before the largest streams are given away or sealed early.
     """
 
     store: Store
@@ -42,4 +42,4 @@ class RunPlan:
     claim: RunClaim
     fail_on_bad_record: bool = False
     upload_concurrency: int = 8
-    budget: Budget = DEFAULT_BUDGET
+    budget: int = DEFAULT_BUDGET_BYTES

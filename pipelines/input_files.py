@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.local_files import changed, unchanged, version_of
@@ -22,7 +22,7 @@ from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import FindCredentials
 from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
 from beam_s3box.stores.s3_settings import S3Settings
-from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.s3_options import credentials_of
 from pipelines.s3_options import reading_settings_of
 
 _S3_URL: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
@@ -66,7 +66,7 @@ class S3Access(NamedTuple):
 
 def s3_access_of(options: PipelineOptions) -> S3Access:
     """Return how a pipeline with these options reaches objects: as Beam does."""
-    return S3Access(reading_settings_of(options), credentials_of_options)
+    return S3Access(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
 
 
 def find_version(path: str, size: int, access: S3Access) -> FileVersion:

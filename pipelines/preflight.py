@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cli.speech import check_report as check_report
@@ -18,7 +18,7 @@ from beam_s3box.layout import Layout
 from beam_s3box.stores import S3Store, Store
 from beam_s3box.stores.base import check_readable_key
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
-from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.s3_options import credentials_of
 from pipelines.readers import find_files, format_of
 from pipelines.s3_options import reading_settings_of
 from pipelines.write_options import Write
@@ -141,4 +141,4 @@ def _quick_store(bucket: str, options: PipelineOptions) -> Store:
     settings = dataclasses.replace(
         reading_settings_of(options), connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
     )
-    return S3Store(bucket, settings, credentials_of_options, CHECK_RETRY)
+    return S3Store(bucket, settings, credentials_of(options.view_as(S3Options)), CHECK_RETRY)

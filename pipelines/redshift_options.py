@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple, TypeGuard
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.cli import redshift_copy, redshift_target
 from beam_s3box.cli.options import actions_of
@@ -13,7 +13,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.table_loads import TableLoads
 from beam_s3box.redshift.table_names import TableTemplate
 from beam_s3box.transforms.redshift import CopyToRedshift
-from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.s3_options import credentials_of
 from beam_s3box.transforms.write import WriteToS3BoxResult
 from pipelines.loads import WriteLoads
 from pipelines.manifest_options import ManifestOptions
@@ -94,7 +94,7 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
             on_failure="failures" if has_end else "fail",
             **redshift_copy.copy_options_of(given, given.mapping),
         )
-    loads = copy.loads.reaching(reading_settings_of(options), credentials_of_options)
+    loads = copy.loads.reaching(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
     return Redshift(copy, loads, table, given.redshift_dry_run)
 
 

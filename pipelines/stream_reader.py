@@ -22,7 +22,7 @@ from pipelines.event_times import Placer
 from pipelines.input_files import S3Access, s3_access_of
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
-from pipelines.watch import FoundFile
+from pipelines.watch_restriction import FoundFile
 from pipelines.window_options import Timing
 
 _CHUNKS: Final = "chunks"

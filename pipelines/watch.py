@@ -1,36 +1,44 @@
 """WatchFiles: files are found when they appear, each once.
 
-Beam's `fileio.MatchContinuously` does the same for one pattern, with the same `Watch` below it. It is not used because
-its watermark is the time of the poll, so that every record with an event time of its own would be late; and because it
-finds a file that two patterns match twice, and a local file while it is being written.
+Beam's `fileio.MatchContinuously` and the `Watch` below it do the same, but not well enough for this: they remember
+every file for ever, in seconds and gigabytes a look for a million of them; their watermark may pass the time of a file
+that is found after the clock was set back, so that no manifest would list its records; and they find a file that two
+patterns match twice, and a local file while it is being written.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import apache_beam as beam
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.io.watch import PollFn, PollResult, Watch, after_total_of, never
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
 
+from pipelines.file_memory import FileMemory
 from pipelines.watch_options import Watching
+from pipelines.watch_restriction import FoundFile, Round, RoundTracker, WatchCoder, WatchState
 from pipelines.window_spec import MICROS
 
-FoundFile: TypeAlias = tuple[str, int, int]
-"""Path of a file, its bytes when it was found, and when that was: microseconds since 1970, by the watermark's clock."""
+_Restriction: TypeAlias = WatchState | Round
 
 
 class WatchFiles(beam.PTransform):
     """Finds the files that match patterns, again and again.
 
     *Guarantees*: a file is found once in the life of the job, by its path, whichever patterns match it, also after a
-    runner restored the job from a checkpoint. The runner's state grows by some 30 bytes for each file.
+    runner restored the job from a checkpoint, and as long as it is there. A path whose file has been gone for
+    `forget_after` seconds is forgotten: what has it then is another file. The runner's state is 16 bytes for each file
+    that is there, and 24 for each that has gone since.
 
     *Windows*: the global window. The watermark is the time of the last look, less the delay; a file is stamped so too.
+    Both stand still where the clock is set back, or another worker's is behind, until it has caught up: so no file is
+    late, whatever clocks do.
 
     Args:
       patterns: paths and globs, local or `s3://`.
@@ -43,46 +51,30 @@ class WatchFiles(beam.PTransform):
         self, patterns: Sequence[str], watching: Watching, delay: float, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__()
-        self._look = Look(patterns, watching.min_age, delay, clock)
-        self._watching = watching
-        self._clock = clock
+        self._watch = _Watch(Look(patterns, watching, clock), watching, delay)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[FoundFile]:
         """Return the files."""
-        seconds = self._watching.stop_after
-        watch = Watch(
-            self._look,
-            self._watching.poll_interval,
-            never() if seconds is None else after_total_of(seconds),
-            output_key_fn=path_of,
-            now_fn=self._clock,
-        )
-        return (
-            begin
-            | "Begin" >> beam.Impulse()
-            | "Watch" >> watch
-            | "FoundFiles" >> beam.ParDo(_WithoutBegin()).with_output_types(FoundFile)
-        )
+        return begin | "Begin" >> beam.Impulse() | "Watch" >> beam.ParDo(self._watch).with_output_types(FoundFile)
 
 
-class Look(PollFn):
+class Look:
     """One look for files."""
 
-    def __init__(self, patterns: Sequence[str], min_age: float, delay: float, clock: Callable[[], float]) -> None:
+    def __init__(self, patterns: Sequence[str], watching: Watching, clock: Callable[[], float]) -> None:
         self._patterns = list(dict.fromkeys(patterns))
-        self._min_age = min_age
-        self._delay = int(delay * MICROS)
-        self._clock = clock
+        self._min_age = watching.min_age
+        self._forget_after = watching.forget_after
+        self.clock = clock
 
-    def __call__(self, element: bytes) -> PollResult[FoundFile]:
-        """Return all files that are there, and old enough."""
+    def __call__(self, memory: FileMemory) -> tuple[tuple[FoundFile, ...], FileMemory]:
+        """Return the files that are new, and what is known after this look."""
         # before the listing: what appears during it is found now or next time, and is late in neither
-        now = self._clock()
-        found = int(now * MICROS)
-        stamp = Timestamp(micros=found - self._delay)
-        files = {file.path: file for result in FileSystems.match(self._patterns) for file in result.metadata_list}
-        rows = [(path, file.size_in_bytes, found) for path, file in sorted(files.items()) if self._is_whole(file, now)]
-        return PollResult.incomplete(rows, timestamp=stamp).with_watermark(stamp)
+        now = self.clock()
+        listed = (file for result in FileSystems.match(self._patterns) for file in result.metadata_list)
+        sizes = {file.path: file.size_in_bytes for file in listed if self._is_whole(file, now)}
+        new, memory = memory.after(sizes, now, self._forget_after)
+        return tuple((path, sizes[path], memory.at) for path in new), memory
 
     def _is_whole(self, file: FileMetadata, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""
@@ -91,11 +83,73 @@ class Look(PollFn):
         return bool(now - file.last_updated_in_seconds >= self._min_age)
 
 
-def path_of(file: FoundFile) -> str:
-    """Return what makes a file another one than those found before."""
-    return file[0]
+class _Watch(beam.DoFn, RestrictionProvider):
+    """Looks, emits what is new, and asks the runner to come back; what it knows goes with the rest of its work.
+
+    It is its own provider of restrictions, as Beam finds one where the parameter names none.
+    """
+
+    def __init__(self, look: Look, watching: Watching, delay: float) -> None:
+        self._look = look
+        self._pause = Duration.of(watching.poll_interval)
+        self._stop_after = watching.stop_after
+        self._delay = int(delay * MICROS)
+
+    def initial_restriction(self, element: bytes) -> _Restriction:
+        """Return the state before the first look."""
+        begun = int(self._look.clock() * MICROS)
+        return WatchState(begun, FileMemory(begun))
+
+    def create_tracker(self, restriction: _Restriction) -> RoundTracker:
+        """Return what a runner splits the work with."""
+        return RoundTracker(restriction)
+
+    def restriction_coder(self) -> WatchCoder:
+        """Return the coder of what is remembered."""
+        return WatchCoder()
+
+    def restriction_size(self, element: bytes, restriction: _Restriction) -> int:
+        """Return a look's share of the work: all are alike."""
+        return 1
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: bytes,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        tracker: Any = beam.DoFn.RestrictionParam(),  # noqa: B008 - Beam reads it off the default
+        estimator: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),  # noqa: B008
+    ) -> Iterator[TimestampedValue]:
+        """Look once; or emit again what a look found whose work the runner had split off."""
+        # without one, a runner holds the watermark at the beginning of time
+        _advance(estimator, timestamp)
+        state = tracker.current_restriction()
+        if isinstance(state, Round):
+            if tracker.try_claim(state):
+                yield from self._stamped(state.files)
+            return
+        # before the claim, under whose lock the runner could not ask for a checkpoint
+        files, memory = self._look(state.memory)
+        done = Round(files, state._replace(memory=memory))
+        if not tracker.try_claim(done):
+            return
+        yield from self._stamped(files)
+        if self._stop_after is not None and memory.at - state.begun > self._stop_after * MICROS:
+            return
+        # behind the files, none of which may be late
+        _advance(estimator, self._stamp(memory.at))
+        tracker.defer_remainder(self._pause)
+
+    def _stamped(self, files: Sequence[FoundFile]) -> Iterator[TimestampedValue]:
+        for file in files:
+            yield TimestampedValue(file, self._stamp(file[2]))
+
+    def _stamp(self, micros: int) -> Timestamp:
+        return Timestamp(micros=micros - self._delay)
 
 
-class _WithoutBegin(beam.DoFn):
-    def process(self, element: tuple[bytes, FoundFile]) -> Iterator[FoundFile]:
-        yield element[1]
+def _advance(estimator: Any, watermark: Timestamp) -> None:
+    """Let the watermark go on; an estimator refuses one that goes back."""
+    current = estimator.current_watermark()
+    if current is None or watermark > current:
+        estimator.set_watermark(watermark)

@@ -12,6 +12,7 @@ from pipelines.seconds import check_seconds
 
 _POLL_INTERVAL: Final = 10.0
 _MIN_AGE: Final = 1.0
+_FORGET_AFTER: Final = 604_800.0
 
 
 class WatchOptions(PipelineOptions):
@@ -37,6 +38,14 @@ class WatchOptions(PipelineOptions):
             f"appear whole (default: {_MIN_AGE:g})",
         )
         parser.add_argument(
+            "--forget_after",
+            metavar="SECONDS",
+            type=float,
+            default=_FORGET_AFTER,
+            help="since a file has gone, after which one that has its path is another file, and is read; one that is "
+            f"still there is never read again (default: {_FORGET_AFTER:.0f}, a week)",
+        )
+        parser.add_argument(
             "--stop_after",
             metavar="SECONDS",
             type=float,
@@ -52,11 +61,13 @@ class Watching(NamedTuple):
       poll_interval: between two looks.
       min_age: since the last change of a local file, before it is read.
       stop_after: how long to look; None for ever.
+      forget_after: since a file was gone, after which its path names another one.
     """
 
     poll_interval: float
     min_age: float
     stop_after: float | None
+    forget_after: float = _FORGET_AFTER
 
 
 def watching_of(options: PipelineOptions) -> Watching:
@@ -68,6 +79,7 @@ def watching_of(options: PipelineOptions) -> Watching:
     given = options.view_as(WatchOptions)
     check_seconds("poll_interval", given.poll_interval, above=0)
     check_seconds("min_age", given.min_age)
+    check_seconds("forget_after", given.forget_after, above=0)
     if given.stop_after is not None:
         check_seconds("stop_after", given.stop_after, above=0)
-    return Watching(given.poll_interval, given.min_age, given.stop_after)
+    return Watching(given.poll_interval, given.min_age, given.stop_after, given.forget_after)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.cli import write as cli_write
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import longest_line
 from beam_s3box.stores import Store, open_store
-from beam_s3box.transforms.s3_options import credentials_of_options
+from beam_s3box.transforms.s3_options import credentials_of
 from beam_s3box.transforms.write import WriteToS3Box
 from pipelines.manifest_options import manifests_of
 from pipelines.naming_options import naming_of
@@ -82,6 +82,6 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
         lanes=stream.lanes,
     )
-    store = open_store(given.output, settings, credentials_of_options)
+    store = open_store(given.output, settings, credentials_of(options.view_as(S3Options)))
     max_line_bytes = longest_line(transform.max_record_bytes)
     return Write(transform, store, manifests is not None, given.run_id is not None, max_line_bytes)

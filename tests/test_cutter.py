@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_s3box.cutter import Budget, Cuttings, ShardCutter
+from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
 from beam_s3box.limits import StreamLimits, limits_by_stream
 from beam_s3box.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS
@@ -157,7 +157,7 @@ def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor
 
 def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", Budget(bytes=200_000))
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
     given_lines, out = [], Cuttings([], [])
     for number in range(4_000):
         key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "", 0)
@@ -176,9 +176,7 @@ def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(co
 
 
 def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them(codec: ThreadPoolExecutor) -> None:
-    cutter = ShardCutter(
-        JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", Budget(bytes=200_000), seal_from=0
-    )
+    cutter = ShardCutter(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, seal_from=0)
     given_lines = [record(number, 200) for number in range(2_000)]
     cuttings = collect(cutter, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
     assert not cuttings.rests
@@ -186,15 +184,25 @@ def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them
     assert all_lines(cuttings) == given_lines
 
 
-def test_more_streams_than_the_cap_are_handed_on(codec: ThreadPoolExecutor) -> None:
+def test_streams_that_hold_next_to_nothing_cost_memory_too(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", Budget(streams=10))
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
     handed_on = 0
     for number in range(100):
         cutter.add((Stream("web", str(number)), "", 0), [record(number)])
         handed_on += len(cutter.take().rests)
-    assert handed_on >= 90
+    assert handed_on >= 80
     assert handed_on + len(cutter.finish().rests) == 100
+
+
+def test_many_small_streams_have_one_shard_each_though_their_records_alternate(codec: ThreadPoolExecutor) -> None:
+    """What counts is the memory they take: sealed by their number, each would come back and be sealed again."""
+    limits = StreamLimits()
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0)
+    for number in range(30_000):
+        cutter.add((Stream("web", str(number % 15_000)), "", 0), [b"{}"])
+    shards, rests = cutter.finish()
+    assert (len(shards), rests) == (15_000, [])
 
 
 def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> None:

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
-from beam_s3box.cutter import Budget, Cuttings, ShardCutter
+from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.forks import renew_in_children
 from beam_s3box.layout import Layout
@@ -54,7 +54,7 @@ AGAIN: Final = "pack everything again into box.next_box()"
 """What to do about a box that was given up."""
 
 _ORIGIN_CHARACTERS: Final = 12
-_NO_BUDGET: Final = Budget(1 << 62, 1 << 62)
+_NO_BUDGET: Final = 1 << 62
 """One stream, whose shards are sealed by their limits: the cutter never has to hand on early."""
 
 

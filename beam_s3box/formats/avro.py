@@ -96,6 +96,11 @@ class AvroFormat:
         return Frame(Size(len(self._shard.header) + MARKER_BYTES, 0, 0), Size(MARKER_BYTES, 0, 0))
 
     @property
+    def fingerprint(self) -> str:
+        """The sync marker, which follows from schema and codec."""
+        return f"avro-{self._shard.marker.hex()}"
+
+    @property
     def record_overhead(self) -> int:
         """Raw bytes that a record takes in a segment beside its row."""
         return 0

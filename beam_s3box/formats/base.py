@@ -46,6 +46,11 @@ class Format(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str:
+        """Text that formats share only if one may join what another cut; of a stream's own format, see `format_of`."""
+        ...
+
+    @property
     def record_overhead(self) -> int:
         """Raw bytes that a record takes in a segment beside its line."""
         ...

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import deflate
 from beam_s3box.packing import Frame
 from beam_s3box.shards import Segment, Size
+
+_DIGEST_CHARACTERS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,12 @@ class JsonText:
         opening, joint, closing = (deflate.store(text).size for text in (self.opening, self.joint, self.closing))
         gzip = Size(len(deflate.HEADER) + deflate.TRAILER_BYTES, 0, 0)
         return Frame(gzip.plus(opening).plus(closing), joint)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The name, and a digest of what stands around and between records; segments of all levels can be joined."""
+        texts = (self.between, self.after, self.opening, self.joint, self.closing)
+        return f"{self.name}-{hashlib.sha256(repr(texts).encode('ascii')).hexdigest()[:_DIGEST_CHARACTERS]}"
 
     @property
     def record_overhead(self) -> int:

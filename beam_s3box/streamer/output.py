@@ -39,6 +39,11 @@ class PlainText:
         return Frame(Size(around, around, 0), Size(joint, joint, 0))
 
     @property
+    def fingerprint(self) -> str:
+        """That of the text, marked as not compressed."""
+        return f"plain-{self.text.fingerprint}"
+
+    @property
     def record_overhead(self) -> int:
         """Bytes that a record takes beside its line."""
         return self.text.record_overhead

@@ -10,6 +10,7 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
 from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.transforms.windowing import window_into
 from beam_s3box.transforms.windows import Windows, restoring
 
@@ -94,7 +95,17 @@ class _KeepOwnWindow(beam.DoFn):
         self._windows = windows
 
     def process(self, element: tuple[bytes, Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
-        """Emit the element, or nothing: sliding windows overlap."""
+        """Emit the element, or nothing: sliding windows overlap.
+
+        Raises:
+          ConfigurationError: the element's window is none of these, so that it would be lost.
+        """
         encoded, value = element
         if self._windows.encode(window) == encoded:
             yield value
+        elif not self._windows.are_of(encoded):
+            raise ConfigurationError(
+                f"windowing: the job's state holds records in windows that this pipeline does not have, {encoded!r} as "
+                "Beam encodes them: a job that runs keeps its windows; go back to the pipeline that it was, drain it, "
+                "and begin the new one as a job of its own"
+            )

@@ -19,6 +19,7 @@ from beam_s3box.routing import Refused, Router
 from beam_s3box.runs import new_token
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, claim_once, codec_threads
+from beam_s3box.transforms.windows import last_moment
 
 _T = TypeVar("_T")
 
@@ -122,7 +123,7 @@ class EncodeSegments(beam.DoFn):
 
     def _in_window(self, value: Any, window: str) -> WindowedValue:
         actual = self._windows[window]
-        return WindowedValue(value, actual.max_timestamp(), (actual,))
+        return WindowedValue(value, last_moment(actual), (actual,))
 
     def _dead_letter(self, refused: Refused) -> beam.pvalue.TaggedOutput:
         letter = accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record)

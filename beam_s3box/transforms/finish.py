@@ -14,6 +14,7 @@ from beam_s3box.manifests import Manifest
 from beam_s3box.shards import NOTHING, ShardFile, Size
 from beam_s3box.transforms.carry import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.windows import last_moment
 
 _Carried: TypeAlias = tuple[bytes, Manifest]
 _SEED: _Carried = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
@@ -100,7 +101,7 @@ class _FinishWithManifests(beam.DoFn):
         self._plan.claim.take(self._plan.store)  # by a worker that met no record
         self._plan.claim.finish(self._plan.store, manifests, size, sum(manifest.shards for manifest in manifests))
         for window, manifest in rows.values():
-            last = self._plan.windows.decode(window).max_timestamp()
+            last = last_moment(self._plan.windows.decode(window))
             yield WindowedValue((window, manifest), last, (_GLOBAL,))
 
 

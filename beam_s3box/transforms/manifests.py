@@ -21,7 +21,7 @@ from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
 from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
-from beam_s3box.transforms.windows import Windows
+from beam_s3box.transforms.windows import Windows, last_moment
 
 Names: TypeAlias = tuple[str, str]
 """Domain and namespace; both empty for the whole run."""
@@ -162,7 +162,7 @@ class _WriteManifest(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for manifest, (_, window) in zip(self._write_all(), self._plans, strict=True):
             _count(self._counts, manifest)
-            yield WindowedValue(manifest, window.max_timestamp(), (window,))
+            yield WindowedValue(manifest, last_moment(window), (window,))
 
     def _write_all(self) -> list[Manifest]:
         return self._publisher.write_all([plan for plan, _ in self._plans], self._threads)
@@ -197,7 +197,7 @@ class _WriteFirings(beam.DoFn):
         for future in [self._threads.submit(self._write_all, firings) for firings in self._firings.values()]:
             for window, manifest in future.result():
                 _count(self._counts, manifest)
-                last = self._plan.windows.decode(window).max_timestamp()
+                last = last_moment(self._plan.windows.decode(window))
                 yield WindowedValue((window, manifest), last, (_GLOBAL,))
 
     def _write_all(self, firings: list[tuple[bytes, list[ManifestPlan], Lineage]]) -> list[tuple[bytes, Manifest]]:

@@ -17,6 +17,7 @@ from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box import metrics
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_of
 from beam_s3box.packing import BY_SECONDS, Capacity
 from beam_s3box.runs import new_token
@@ -25,10 +26,15 @@ from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import window_each
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts
+from beam_s3box.transforms.windows import last_moment
 from beam_s3box.window_buffer import BufferState, WindowBuffer
 
-Key: TypeAlias = tuple[str, str, int, bytes]
-"""Domain, namespace, lane, and the window as bytes."""
+Key: TypeAlias = tuple[str, str, int, bytes, str]
+"""Domain, namespace, lane, the window as bytes, and the fingerprint of the format that cut the segment.
+
+A job that is updated in place keeps its state: by the fingerprint segments of another format or schema, in state or on
+their way to it, never meet those of this one.
+"""
 
 _SEGMENT = tuple[bytes, int, int, int]
 _ORIGIN_CHARACTERS = 12
@@ -81,13 +87,19 @@ class PackByState(beam.PTransform):
 
 class _KeyByWindow(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
-        self._windows = plan.windows
+        self._plan = plan
+
+    def start_bundle(self) -> None:
+        self._fingerprints: dict[Stream, str] = {}
 
     def process(
         self, element: tuple[tuple[str, str, int], tuple[Any, ...]], window: Any = beam.DoFn.WindowParam
     ) -> Iterator[tuple[Key, tuple[Any, ...]]]:
-        key, segment = element
-        yield (*key, self._windows.encode(window)), segment
+        (domain, namespace, lane), segment = element
+        stream = Stream(domain, namespace)
+        if stream not in self._fingerprints:
+            self._fingerprints[stream] = format_of(self._plan.format, stream).fingerprint
+        yield (domain, namespace, lane, self._plan.windows.encode(window), self._fingerprints[stream]), segment
 
 
 class _HeldInState:
@@ -134,11 +146,11 @@ class _PackByState(beam.DoFn):
         last, stored = self._last_moment(key), self._read(cell)
         # a window that is known to be over needs no timer, which would fire at once, and nothing to remember
         state = stored or BufferState.new(new_token(_ORIGIN_CHARACTERS), ended=last <= self._passed)
+        buffer = self._buffer(key, state, segments)
         if state.ended:
             self._counts.count(metrics.RECORDS_LATE, segment.records)
         elif stored is None:
-            end.set(last)
-        buffer = self._buffer(key, state, segments)
+            end.set(min(last, _END_OF_TIME))
         shards, begun = buffer.add(segment)
         if begun:
             self._start_clock(key, age)
@@ -202,12 +214,19 @@ class _PackByState(beam.DoFn):
             age.clear()
 
     def _last_moment(self, key: Key) -> Timestamp:
-        return self._plan.windows.decode(key[3]).max_timestamp()
+        return last_moment(self._plan.windows.decode(key[3]))
 
     def _buffer(self, key: Key, state: BufferState, segments: Any) -> WindowBuffer:
         plan, stream = self._plan, _stream_of(key)
         window = plan.windows.name(plan.windows.decode(key[3]))
-        capacity = Capacity.of(plan.limits_of(stream), format_of(plan.format, stream).frame)
+        format = format_of(plan.format, stream)
+        if format.fingerprint != key[4]:
+            raise ConfigurationError(
+                f"format: the job's state holds records of {stream} as {key[4]}, and this pipeline writes "
+                f"{format.fingerprint}, which can't be in one shard with them: a job that runs keeps its format and "
+                "schemas; go back to the pipeline that it was, drain it, and begin the new one as a job of its own"
+            )
+        capacity = Capacity.of(plan.limits_of(stream), format.frame)
         return WindowBuffer(stream, window, state, _HeldInState(segments, self._counts), capacity)
 
     def _read(self, cell: Any) -> BufferState | None:

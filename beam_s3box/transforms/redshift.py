@@ -28,7 +28,7 @@ from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
 from beam_s3box.transforms.carry import window_each
 from beam_s3box.transforms.runtime import BeamCounts
-from beam_s3box.transforms.s3_options import credentials_of_options, settings_with_options
+from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 
 OnFailure = Literal["fail", "failures"]
 
@@ -165,10 +165,8 @@ class CopyToRedshift(beam.PTransform):
     def expand(self, manifests: beam.PCollection[Manifest]) -> CopyToRedshiftResult:
         """Return what was loaded, and what was not."""
         self._check(manifests)
-        loads = self.loads.reaching(
-            settings_with_options(self._s3 or S3Settings(), manifests.pipeline.options.view_as(S3Options)),
-            credentials_of_options,
-        )
+        s3 = manifests.pipeline.options.view_as(S3Options)
+        loads = self.loads.reaching(settings_with_options(self._s3 or S3Settings(), s3), credentials_of(s3))
         named = (
             manifests
             | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else window_each())

@@ -7,8 +7,10 @@ import dataclasses
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import S3Options
 
+from beam_s3box.runs import new_token
 from beam_s3box.stores.s3_settings import Credentials, S3Settings
 
+_TOKEN_CHARACTERS = 32
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -26,15 +28,48 @@ def settings_with_options(settings: S3Settings, options: S3Options) -> S3Setting
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 
-def credentials_of_options() -> Credentials | None:
-    """Return the keys that Beam's `--s3_*` options carry, or None if they carry none.
+@dataclasses.dataclass(frozen=True)
+class CredentialsOfPipeline:
+    """Finds the keys that one pipeline's `--s3_*` options carry, where a client needs them; None if they carry none.
 
-    Read in the worker from the options that Beam hands it, so that a pipeline's graph never holds them.
+    The keys never travel with the graph. In the process that built the pipeline they are found under the token; in a
+    worker of its own, in the options that Beam hands to that worker. Beam keeps only one pipeline's options in a
+    process, those of the one that was built last, so that they say nothing about the others there.
+
+    Attributes:
+      token: names the keys in the process that built the pipeline; random.
     """
-    options = FileSystems._pipeline_options  # the only place where a worker keeps them
-    if options is None:
-        return None
-    s3 = options.view_as(S3Options)
+
+    token: str
+
+    def __call__(self) -> Credentials | None:
+        """Return the keys."""
+        if self.token in _BUILT_HERE:
+            return _BUILT_HERE[self.token]
+        options = FileSystems._pipeline_options  # the only place where a worker keeps them
+        return None if options is None else _keys_of(options.view_as(S3Options))
+
+
+_BUILT_HERE: dict[str, Credentials | None] = {}
+"""Keys of the pipelines that were built in this process, by token; equal keys share one."""
+
+
+def credentials_of(options: S3Options) -> CredentialsOfPipeline:
+    """Return what finds the keys of a pipeline with these options, here and in its workers."""
+    keys = _keys_of(options)
+    known = (token for token, other in _BUILT_HERE.copy().items() if _same(keys, other))
+    token = next(known, None) or new_token(_TOKEN_CHARACTERS)
+    _BUILT_HERE[token] = keys
+    return CredentialsOfPipeline(token)
+
+
+def _keys_of(s3: S3Options) -> Credentials | None:
     if not s3.s3_access_key_id or not s3.s3_secret_access_key:
         return None
     return Credentials(s3.s3_access_key_id, s3.s3_secret_access_key, s3.s3_session_token)
+
+
+def _same(keys: Credentials | None, other: Credentials | None) -> bool:
+    if keys is None or other is None:
+        return keys is other
+    return all(getattr(keys, name) == getattr(other, name) for name in Credentials.__slots__)

@@ -13,6 +13,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
+from beam_s3box.transforms.windows import last_moment
 from beam_s3box.uploads import Uploader, UploadQueue
 
 _GLOBAL = GlobalWindow()
@@ -68,7 +69,7 @@ class UploadShards(_Upload):
         return self._add(shard, window)
 
     def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
-        return WindowedValue(file, place.max_timestamp(), (place,))
+        return WindowedValue(file, last_moment(place), (place,))
 
 
 class UploadKeyedShards(_Upload):

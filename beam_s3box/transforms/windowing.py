@@ -17,8 +17,10 @@ from apache_beam.transforms.trigger import (
     TriggerFn,
 )
 from apache_beam.transforms.window import GlobalWindows, WindowFn
+from apache_beam.utils.timestamp import Duration, Timestamp
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.transforms.windows import is_whole_milliseconds
 
 _TIMER_SECONDS = 60.0
 """By which a timer of real time may be behind the watermark."""
@@ -114,6 +116,13 @@ def _check_windows(windowing: Windowing) -> None:
             "fixed, sliding or other windows that don't merge, as windowing=FixedWindows(60), or "
             "windowing=GlobalWindows() for bounded input"
         )
+    for name in ("size", "period", "offset"):
+        length = getattr(windowing.windowfn, name, None)
+        if isinstance(length, Duration | Timestamp) and not is_whole_milliseconds(length):
+            raise ConfigurationError(
+                f"windowing: the {name} of {windowing.windowfn!r} is {length.micros} microseconds; runners count in "
+                "milliseconds: records of such windows would be lost; use whole milliseconds, as FixedWindows(0.5)"
+            )
 
 
 def _check_accumulation(windowing: Windowing) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from apache_beam.transforms.window import (
     FixedWindows,
@@ -14,11 +15,16 @@ from apache_beam.transforms.window import (
     SlidingWindows,
     WindowFn,
 )
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box.errors import ConfigurationError
 
 _TELLING_CHARACTERS = 8
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_CALENDAR_YEARS: Final = 400
+_CALENDAR_SECONDS: Final = 146_097 * 86_400
+"""After so many years, which are so many seconds, the Gregorian calendar repeats itself."""
 
 
 class Windows:
@@ -29,15 +35,21 @@ class Windows:
     """
 
     def __init__(self, windowfn: WindowFn) -> None:
+        self._windowfn = windowfn
         self._coder = windowfn.get_window_coder()
 
     def name(self, window: Any) -> str:
         """Return the window's name in keys: "" for the global window, else its bounds in UTC, which sort by time.
 
-        A window of a class of its own may be more than its bounds: a digest of all of it tells it from others.
+        A window of a class of its own may be more than its bounds: a digest of all of it tells it from others. Every
+        time that Beam can carry has a name, so that one record with a wrong clock never stops the others.
+
+        Raises:
+          ConfigurationError: a bound lies within a millisecond.
         """
         if isinstance(window, GlobalWindow):
             return ""
+        _check_bounds(window)
         if type(window) is IntervalWindow:
             return f"{_compact(window.start)}-{_compact(window.end)}"
         digest = hashlib.sha256(self.encode(window)).hexdigest()[:_TELLING_CHARACTERS]
@@ -51,6 +63,11 @@ class Windows:
     def decode(self, encoded: bytes) -> Any:
         """Return the window that `encode` made these bytes of."""
         return self._coder.decode(encoded)
+
+    def are_of(self, encoded: bytes) -> bool:
+        """Return whether the window function makes the window that these bytes stand for."""
+        context = WindowFn.AssignContext(last_moment(self.decode(encoded)))
+        return encoded in map(self.encode, self._windowfn.assign(context))
 
 
 class WindowOfKey(NonMergingWindowFn):
@@ -78,13 +95,37 @@ def restoring(windowfn: WindowFn) -> WindowFn:
     return windowfn if type(windowfn) in (FixedWindows, SlidingWindows, GlobalWindows) else WindowOfKey(windowfn)
 
 
-def _compact(timestamp: Timestamp) -> str:
-    try:
-        moment = timestamp.to_utc_datetime()
-    except OverflowError as exc:
+def last_moment(window: Any) -> Timestamp:
+    """Return the last moment of a window: what its elements are stamped with. Beam carries no time beyond its last."""
+    return min(window.max_timestamp(), MAX_TIMESTAMP)
+
+
+def is_whole_milliseconds(time: Timestamp | Duration) -> bool:
+    """Return whether runners keep this time as it is: they count in milliseconds."""
+    return bool(time.micros % 1_000 == 0)
+
+
+def _check_bounds(window: Any) -> None:
+    bounds = [window.start, window.end] if isinstance(window, IntervalWindow) else [window.end]
+    if not all(map(is_whole_milliseconds, bounds)):
         raise ConfigurationError(
-            "the records are in windows but have no event time, so that these lie before all dates: give each record "
-            "its time, as TimestampedValue(record, seconds), or write them in the global window"
-        ) from exc
-    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
-    return f"{moment:%Y%m%dT%H%M%S}{fraction}Z"
+            f"windowing: the window {window!r} begins or ends within a millisecond, which runners cut off, so that its "
+            "records would be lost: use windows whose bounds are whole milliseconds"
+        )
+
+
+def _compact(timestamp: Timestamp) -> str:
+    """Return a time as ISO 8601 writes it without separators; years beyond four digits are marked, and still sort."""
+    seconds, micros = divmod(timestamp.micros, 1_000_000)
+    # Beam's times reach farther than datetime's, by 290,000 years on each side
+    cycles, within = divmod(seconds, _CALENDAR_SECONDS)
+    moment = _EPOCH + datetime.timedelta(seconds=within)
+    fraction = f".{micros:06d}" if micros else ""
+    return f"{_year(moment.year + cycles * _CALENDAR_YEARS)}{moment:%m%dT%H%M%S}{fraction}Z"
+
+
+def _year(year: int) -> str:
+    if 1 <= year <= 9999:
+        return f"{year:04d}"
+    # "-" sorts before all digits and "Y" behind them; "+", as ISO 8601 has it, means a space in URLs
+    return f"Y{year:06d}" if year > 0 else f"-{-year:06d}"

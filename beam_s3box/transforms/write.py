@@ -50,7 +50,7 @@ from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.s3_options import credentials_of_options, settings_with_options
+from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from beam_s3box.transforms.windows import Windows
@@ -272,8 +272,9 @@ class WriteToS3Box(beam.PTransform):
     def _plan(
         self, pipeline: beam.Pipeline, format: Format, windowing: Windowing, *, stateful: bool, bounded: bool
     ) -> WritePlan:
-        settings = settings_with_options(self._s3 or S3Settings(), pipeline.options.view_as(S3Options))
-        store = open_store(self._destination, settings, credentials_of_options)
+        s3 = pipeline.options.view_as(S3Options)
+        settings = settings_with_options(self._s3 or S3Settings(), s3)
+        store = open_store(self._destination, settings, credentials_of(s3))
         layout = Layout.below(store.root, self.run_id, self._key_template)
         return WritePlan(
             store=store,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beam_s3box import metrics
 from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import Budget
+from beam_s3box.cutter import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError, RecordError, RunExistsError, StoreError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES
 from beam_s3box.layout import Layout
@@ -71,10 +71,10 @@ def lines(count: int, streams: int = 3) -> list[bytes]:
     streams=st.integers(1, 30),
     batch=st.integers(1, 50),
     limit=st.integers(1, 20),
-    budget=st.sampled_from([Budget(), Budget(500, 10_000), Budget(10**9, 4)]),
+    budget=st.sampled_from([DEFAULT_BUDGET_BYTES, 500, 5_000]),
 )
 def test_every_line_is_listed_once_also_under_pressure(
-    count: int, streams: int, batch: int, limit: int, budget: Budget
+    count: int, streams: int, batch: int, limit: int, budget: int
 ) -> None:
     store = memory()
     records = lines(count, streams)

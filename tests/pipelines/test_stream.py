@@ -18,7 +18,7 @@ from pipelines.stream import main
 from pipelines.stream_job import PARSER, prepare
 from pipelines.stream_reader import ReadStream
 from pipelines.tool_logging import ToolLog, tool_logging
-from pipelines.watch import FoundFile
+from pipelines.watch_restriction import FoundFile
 from pipelines.window_options import timing_of
 from pipelines.window_spec import MICROS
 from pipelines.write_options import write_of

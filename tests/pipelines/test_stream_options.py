@@ -20,7 +20,7 @@ from pipelines.window_spec import WindowSpec
 
 def test_defaults() -> None:
     options = PARSER.parse([])
-    assert watching_of(options) == Watching(10, 1, None)
+    assert watching_of(options) == Watching(10, 1, None, 604_800)
     assert timing_of(options) == Timing(WindowSpec(60, 60), None, 0, 0, None)
     assert packing_of(options) == Packing(60, 1)
 
@@ -37,6 +37,7 @@ def test_all_that_can_be_given() -> None:
             "--poll_interval=0.5",
             "--min_age=0",
             "--stop_after=30",
+            "--forget_after=86400",
             "--window=sliding:60:20",
             "--timestamp_field=t",
             "--watermark_delay=7",
@@ -46,7 +47,7 @@ def test_all_that_can_be_given() -> None:
             "--lanes=4",
         ]
     )
-    assert watching_of(options) == Watching(0.5, 0, 30)
+    assert watching_of(options) == Watching(0.5, 0, 30, 86_400)
     assert timing_of(options) == Timing(WindowSpec(60, 20), "t", 7, 3.5, 5)
     assert packing_of(options) == Packing(1.5, 4)
 
@@ -62,6 +63,7 @@ def test_no_time_limit_is_said_by_0() -> None:
         ("--poll_interval=nan", "above 0"),
         ("--stop_after=0", "above 0"),
         ("--stop_after=inf", "above 0"),
+        ("--forget_after=0", "above 0"),
         ("--min_age=-1", "of at least 0"),
         ("--watermark_delay=-1", "of at least 0"),
         ("--allowed_lateness=-0.1", "of at least 0"),

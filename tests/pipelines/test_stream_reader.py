@@ -17,7 +17,7 @@ from apache_beam.typehints import List as BeamList
 from beam_s3box.errors import ConfigurationError
 from pipelines import readers
 from pipelines.stream_reader import ReadStream, StreamInput
-from pipelines.watch import FoundFile
+from pipelines.watch_restriction import FoundFile
 from pipelines.window_options import Timing
 from pipelines.window_spec import MICROS, WindowSpec
 

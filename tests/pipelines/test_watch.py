@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 import pytest
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
 
+from pipelines.file_memory import FileMemory
 from pipelines.stream_job import PARSER
-from pipelines.watch import Look, WatchFiles, path_of
+from pipelines.watch import Look, WatchFiles
 from pipelines.watch_options import Watching
+from pipelines.watch_restriction import FoundFile, Round, RoundTracker
 from pipelines.window_spec import MICROS
 from tools.seaweedfs import REGION, Server
 
@@ -29,26 +33,24 @@ def put(path: pathlib.Path, text: str, changed: float) -> None:
     os.utime(path, (changed, changed))
 
 
-def test_a_look_finds_each_file_once_stamped_with_the_watermark(tmp_path: pathlib.Path) -> None:
+def look(patterns: Sequence[str], min_age: float = 0) -> tuple[tuple[FoundFile, ...], FileMemory]:
+    return Look(patterns, Watching(10, min_age, None), now)(FileMemory(0))
+
+
+def test_a_look_finds_each_file_once(tmp_path: pathlib.Path) -> None:
     put(tmp_path / "b.jsonl", "{}", NOW - 10)
     put(tmp_path / "a.jsonl", "", NOW - 10)
     put(tmp_path / "c.txt", "", NOW - 10)
-    result = Look([f"{tmp_path}/*.jsonl", f"{tmp_path}/a*", f"{tmp_path}/none"], 1, 60, now)(b"")
+    files, memory = look([f"{tmp_path}/*.jsonl", f"{tmp_path}/a*", f"{tmp_path}/none"], 1)
     found = int(NOW * MICROS)
-    assert [output.value for output in result.outputs] == [
-        (f"{tmp_path}/a.jsonl", 0, found),
-        (f"{tmp_path}/b.jsonl", 2, found),
-    ]
-    stamp = Timestamp(micros=found - 60 * MICROS)
-    assert {output.timestamp for output in result.outputs} == {result.watermark} == {stamp}
-    assert not result.is_complete
+    assert files == ((f"{tmp_path}/a.jsonl", 0, found), (f"{tmp_path}/b.jsonl", 2, found))
+    assert memory.at == found
 
 
 def test_a_local_file_that_may_still_grow_waits(tmp_path: pathlib.Path) -> None:
     put(tmp_path / "old", "", NOW - 1)
     put(tmp_path / "young", "", NOW - 0.9)
-    result = Look([f"{tmp_path}/*"], 1, 0, now)(b"")
-    assert [path_of(output.value) for output in result.outputs] == [f"{tmp_path}/old"]
+    assert [file[0] for file in look([f"{tmp_path}/*"], 1)[0]] == [f"{tmp_path}/old"]
 
 
 def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
@@ -64,8 +66,7 @@ def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
         )
     )
     url = f"s3://{s3_server.bucket}/watched/a.jsonl"
-    result = Look([f"s3://{s3_server.bucket}/watched/*"], 10**9, 0, now)(b"")
-    assert [output.value for output in result.outputs] == [(url, 3, int(NOW * MICROS))]
+    assert look([f"s3://{s3_server.bucket}/watched/*"], 10**9)[0] == ((url, 3, int(NOW * MICROS)),)
 
 
 class Steps:
@@ -102,12 +103,42 @@ def test_files_that_land_while_the_job_runs_are_found_once_until_it_stops(tmp_pa
     files.pipeline.run().wait_until_finish()
 
 
+class SetBack(Steps):
+    """The same, but the clock is set back by ten seconds after the third look."""
+
+    def __call__(self) -> float:
+        now = super().__call__()
+        return now - 10 if now > NOW + 3.5 else now
+
+
+def test_no_file_is_late_though_the_clock_is_set_back(tmp_path: pathlib.Path) -> None:
+    """A time before the watermark is one whose window may have its last manifest already."""
+    files = watched(tmp_path, SetBack(tmp_path))
+    assert_that(files | beam.Map(lambda file: file[2] // MICROS - int(NOW)), stands_still)
+    files.pipeline.run().wait_until_finish()
+
+
+def stands_still(seconds: list[int]) -> None:
+    assert min(seconds) >= 1, "nothing has a time of before the first look"
+    assert seconds.count(3) + seconds.count(4) > 9, "what is found until it has caught up has the last time before"
+    assert max(seconds) > 6
+
+
+def test_work_that_a_runner_tries_again_emits_the_same_without_a_look(tmp_path: pathlib.Path) -> None:
+    watch = WatchFiles([f"{tmp_path}/*"], Watching(1, 0, None), 60, now)._watch
+    file = ("gone.jsonl", 3, int(NOW * MICROS))
+    done = RestrictionTrackerView(ThreadsafeRestrictionTracker(RoundTracker(Round((file,)))))
+    estimator = ManualWatermarkEstimator(None)
+    [again] = watch.process(b"", Timestamp(0), done, estimator)
+    assert (again.value, again.timestamp) == (file, Timestamp(micros=file[2] - 60 * MICROS))
+
+
 def same_as_on_disk(folder: pathlib.Path) -> Callable[[list[tuple[str, int]]], None]:
     def check(found: list[tuple[str, int]]) -> None:
         there = sorted(path.name for path in folder.iterdir())
         equal_to([(name, 2) for name in there[: len(found)]])(sorted(found))
-        # the clock is looked at after the last listing too
-        assert len(there) - 2 <= len(found) <= len(there)
+        # a look at the clock before the first listing
+        assert len(there) - 1 <= len(found) <= len(there)
         assert len(found) > 3
 
     return check

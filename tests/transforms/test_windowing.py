@@ -247,3 +247,24 @@ def test_defaults() -> None:
     """As README and docstring say them: nothing of windows is shown, as nothing is changed."""
     shown = {item.key: item.value for item in DisplayData.create_from(WriteToS3Box("memory://x", **BY_FIELD)).items}
     assert shown["limits"] == ("StreamLimits(object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)")
+
+
+@pytest.mark.parametrize(
+    ("windowfn", "named"),
+    [
+        (FixedWindows(0.0005), "size"),
+        (FixedWindows(60, 0.0001), "offset"),
+        (SlidingWindows(1, 0.0001), "period"),
+        (SlidingWindows(1.0005, 1), "size"),
+    ],
+)
+@pytest.mark.parametrize("given", [True, False], ids=["given", "from the input"])
+def test_windows_below_a_millisecond_are_refused(windowfn: WindowFn, named: str, *, given: bool) -> None:
+    """Runners count in milliseconds: bounds within one move, and the window's records are lost."""
+    records = unbounded() if given else unbounded() | into(windowfn)
+    with pytest.raises(ConfigurationError, match=f"windowing: the {named} of .* microseconds.*whole milliseconds"):
+        chosen(records, windowfn if given else None)
+
+
+def test_whole_milliseconds_are_fine() -> None:
+    assert chosen(unbounded(), FixedWindows(0.005)).windowfn == FixedWindows(0.005)

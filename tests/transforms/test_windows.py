@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ from apache_beam.transforms.window import (
     SlidingWindows,
     WindowFn,
 )
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.transforms.windows import WindowOfKey, Windows, restoring
+from beam_s3box.transforms.windows import WindowOfKey, Windows, last_moment, restoring
 
 MINUTE = FixedWindows(60)
 
@@ -65,6 +66,8 @@ class Subclass(FixedWindows):
         (IntervalWindow(-10, 10), "19691231T235950Z-19700101T000010Z"),
         (IntervalWindow(1_795_342_500, 1_795_342_560), "20261122T101500Z-20261122T101600Z"),
         (IntervalWindow(0.25, 0.5), "19700101T000000.250000Z-19700101T000000.500000Z"),
+        (IntervalWindow(-62_135_596_800, -62_135_596_740), "00010101T000000Z-00010101T000100Z"),
+        (IntervalWindow(253_402_300_740, 253_402_300_800), "99991231T235900Z-Y0100000101T000000Z"),
         (GlobalWindow(), ""),
     ],
 )
@@ -122,7 +125,27 @@ def test_any_other_function_restores_from_the_key(windowfn: WindowFn, window: An
     assert type(again.get_window_coder()) is type(windowfn.get_window_coder())
 
 
-def test_records_without_a_time_are_told_apart_from_a_bug() -> None:
-    [window] = MINUTE.assign(WindowFn.AssignContext(MIN_TIMESTAMP))
-    with pytest.raises(ConfigurationError, match=r"no event time.*TimestampedValue\(record, seconds\)"):
-        Windows(MINUTE).name(window)
+@pytest.mark.parametrize("seconds", [-(10**13), -62_135_596_801, -1, 0, 253_402_300_799, 10**12, 10**13, 10**30])
+def test_every_time_has_a_name_that_no_other_time_has(seconds: int) -> None:
+    names = [Windows(MINUTE).name(IntervalWindow(start, start + 1)) for start in range(seconds - 100, seconds + 100)]
+    assert len(set(names)) == 200
+    assert all(re.fullmatch(r"[-0-9TYZ]+", name) for name in names)
+
+
+def test_names_of_years_of_more_digits_sort_behind_the_others() -> None:
+    ends = [-62_135_596_800, 0, 253_402_300_800, 10**12, 10**13]
+    names = [Windows(MINUTE).name(IntervalWindow(end - 60, end)) for end in ends]
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("time", [MIN_TIMESTAMP, MAX_TIMESTAMP, GlobalWindow().max_timestamp()])
+def test_windows_at_both_ends_of_time_have_names_and_a_last_moment(time: Timestamp) -> None:
+    [window] = MINUTE.assign(WindowFn.AssignContext(time))
+    assert Windows(MINUTE).name(window)
+    assert time <= last_moment(window) <= MAX_TIMESTAMP
+
+
+@pytest.mark.parametrize("window", [IntervalWindow(0.0005, 1), IntervalWindow(0, 0.0005), Named(0, 0.0005, 1)])
+def test_a_bound_within_a_millisecond_is_refused(window: IntervalWindow) -> None:
+    with pytest.raises(ConfigurationError, match=r"within a millisecond.*whole milliseconds"):
+        Windows(ByName()).name(window)

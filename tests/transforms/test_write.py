@@ -16,6 +16,7 @@ from apache_beam.metrics.metric import Lineage
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.display import DisplayData
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from beam_s3box import (
     ConfigurationError,
@@ -30,6 +31,7 @@ from beam_s3box import (
 from beam_s3box.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.transforms.arguments import Packing
 from tests.readback import read_back, strict_gunzip
 
 RUNNERS = {
@@ -287,6 +289,20 @@ class WindowStart(beam.DoFn):
 def check_windows(found: list[tuple[float, str]]) -> None:
     assert len({start for start, _ in found}) == len({name for _, name in found}) == 10
     assert len(found) == 30
+
+
+@pytest.mark.parametrize("packing", ["group", "stateful"])
+def test_a_time_that_is_far_off_is_a_window_like_any_other(store: MemoryStore, packing: Packing) -> None:
+    """Milliseconds given for seconds, no time at all, and the last one that Beam carries."""
+    times = [1_700_000_000, 1_700_000_000_000, -(10**11), MIN_TIMESTAMP, MAX_TIMESTAMP]
+    elements = [beam.window.TimestampedValue({"d": "d", "n": "n", "i": i}, time) for i, time in enumerate(times)]
+    with beam.Pipeline(options=options()) as pipeline:
+        windowed = pipeline | beam.Create(elements) | beam.WindowInto(beam.window.FixedWindows(60))
+        windowed | WriteToS3Box(store, **BY_FIELD, packing=packing)
+    found = read_back(store)
+    assert sorted(record["i"] for record in found.all_records()) == list(range(5))
+    assert len(found.manifests) == 5
+    assert found.unlisted == []
 
 
 def test_sliding_windows_hold_a_record_once_each(store: MemoryStore) -> None:
