@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipelines.flink_options import FlinkOptions, keep_whole_on_flink
+from pipelines.flink_options import FlinkOptions
 from pipelines.input_options import InputOptions
 from pipelines.job import Job, new_pipeline, run_job, set_up, write_summary
 from pipelines.manifest_options import ManifestOptions
@@ -66,7 +66,6 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     check_stream_runner(options)
-    keep_whole_on_flink(options)
     options.view_as(StandardOptions).streaming = True
     set_up(options, log)
     report = options.view_as(SpeechOptions).report

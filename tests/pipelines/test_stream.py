@@ -126,6 +126,24 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
     assert 605_000 in {one.allowed_lateness for one in strategies}
 
 
+@pytest.mark.parametrize("runner", ["FlinkRunner", "flink", "PortableRunner"])
+@pytest.mark.parametrize("interval", [[], ["--checkpointing_interval=1000"], ["--", "--checkpointing_interval=1000"]])
+def test_flink_never_takes_a_checkpoint_within_a_bundle(
+    runner: str, interval: list[str], tmp_path: pathlib.Path, log: ToolLog
+) -> None:
+    options = job_of(tmp_path, log, f"--runner={runner}", *interval).pipeline.options
+    values = options.get_all_options(retain_unknown_options=True)
+    assert values["finish_bundle_before_checkpointing"] is True
+    assert values["checkpointing_interval"] == (1000 if interval else None)
+
+
+def test_whoever_wants_that_on_flink_is_refused(stream: Callable[..., Ended], tmp_path: pathlib.Path) -> None:
+    flags = ["--runner=FlinkRunner", "--finish_bundle_before_checkpointing=false"]
+    ended = stream(f"--input={tmp_path}/*", "--output=memory://never-streamed", *NAMING, *flags)
+    assert (ended.code, ended.out) == (2, "")
+    assert "finish_bundle_before_checkpointing=False loses records on Flink" in ended.err
+
+
 def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
     given = ["--input=/none/*.jsonl", f"--output={tmp_path}/file/below", *NAMING]
     (tmp_path / "file").write_text("in the way")
