@@ -17,11 +17,12 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.metrics import NAMESPACE
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
-from pipelines.event_times import Placer
+from pipelines.event_times import OLDEST_ARRIVAL, Placer
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
 from pipelines.watch import FoundFile
 from pipelines.window_options import Timing
+from pipelines.window_spec import MICROS
 
 _CHUNKS: Final = "chunks"
 _COUNTS: Final = "counts"
@@ -31,7 +32,7 @@ _ON_THE_WAY_SECONDS: Final = 600.0
 uploaded, and so long its window has to wait for it."""
 
 _Part = tuple[str, int, int, int, int]
-"""Path, start and stop of a FileRange; size and time of the FoundFile."""
+"""Path, start and stop of a FileRange; size and arrival of the FoundFile."""
 
 
 class StreamInput(NamedTuple):
@@ -40,7 +41,7 @@ class StreamInput(NamedTuple):
     Attributes:
       lines: JSON as bytes, in batches, in their windows.
       counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
-        for the time their file was found.
+        for the time their file arrived.
     """
 
     lines: beam.PCollection[bytes]
@@ -65,7 +66,7 @@ class ReadStream(beam.PTransform):
 
     def __init__(self, timing: Timing) -> None:
         super().__init__()
-        kept = timing.lateness + _ON_THE_WAY_SECONDS if timing.lateness else None
+        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
         self._timing = timing
         Placer(timing)
@@ -82,9 +83,9 @@ class ReadStream(beam.PTransform):
 
 class _SplitFoundFile(beam.DoFn):
     def process(self, file: FoundFile) -> Iterator[_Part]:
-        path, size, found = file
+        path, size, arrived = file
         for part in ranges_of(path, size):
-            yield (*part, size, found)
+            yield (*part, size, arrived)
 
 
 class _ReadChunks(beam.DoFn):
@@ -98,10 +99,10 @@ class _ReadChunks(beam.DoFn):
         self._counters = {name: Metrics.counter(NAMESPACE, name) for name in ARRIVALS}
 
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
-        path, start, stop, size, found = part
+        path, start, stop, size, arrived = part
         counts: collections.Counter[str] = collections.Counter()
         for lines in read_lines(FileRange(path, start, stop)):
-            placed = self._placer.place(lines, found)
+            placed = self._placer.place(lines, arrived)
             for micros, group in placed.groups.items():
                 yield TimestampedValue(group, Timestamp(micros=micros))
             counts[READ] += len(lines) * self._timing.windows.each_in

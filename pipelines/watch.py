@@ -15,13 +15,18 @@ import apache_beam as beam
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.watch import PollFn, PollResult, Watch, after_total_of, never
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
+from pipelines.event_times import arrival_of
 from pipelines.watch_options import Watching
 from pipelines.window_spec import MICROS
 
 FoundFile: TypeAlias = tuple[str, int, int]
-"""Path of a file, its bytes when it was found, and when that was: microseconds since 1970, by the watermark's clock."""
+"""Path of a file, its bytes when it was found, and when it arrived: microseconds since 1970 (see `arrival_of`)."""
+
+_WHOLE_SECOND = 1.0
+"""S3 tells in whole seconds when an object was last changed, so up to one second too early."""
 
 
 class WatchFiles(beam.PTransform):
@@ -30,7 +35,8 @@ class WatchFiles(beam.PTransform):
     *Guarantees*: a file is found once in the life of the job, by its path, whichever patterns match it, also after a
     runner restored the job from a checkpoint. The runner's state grows by some 30 bytes for each file.
 
-    *Windows*: the global window. The watermark is the time of the last look, less the delay; a file is stamped so too.
+    *Windows*: the global window. A file is stamped with when it arrived, less the delay. The watermark is the time of
+    the last look, less the delay, the age and the second by which a file may have arrived before that and was not seen.
 
     Args:
       patterns: paths and globs, local or `s3://`.
@@ -43,7 +49,7 @@ class WatchFiles(beam.PTransform):
         self, patterns: Sequence[str], watching: Watching, delay: float, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__()
-        self._look = Look(patterns, watching.min_age, delay, clock)
+        self._look = Look(patterns, watching.min_age, delay, clock, begun=clock())
         self._watching = watching
         self._clock = clock
 
@@ -68,21 +74,30 @@ class WatchFiles(beam.PTransform):
 class Look(PollFn):
     """One look for files."""
 
-    def __init__(self, patterns: Sequence[str], min_age: float, delay: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, patterns: Sequence[str], min_age: float, delay: float, clock: Callable[[], float], begun: float
+    ) -> None:
         self._patterns = list(dict.fromkeys(patterns))
         self._min_age = min_age
         self._delay = int(delay * MICROS)
+        self._unseen = int((min_age + _WHOLE_SECOND) * MICROS)
         self._clock = clock
+        self._begun = int(begun * MICROS)
 
     def __call__(self, element: bytes) -> PollResult[FoundFile]:
         """Return all files that are there, and old enough."""
         # before the listing: what appears during it is found now or next time, and is late in neither
         now = self._clock()
         found = int(now * MICROS)
-        stamp = Timestamp(micros=found - self._delay)
         files = {file.path: file for result in FileSystems.match(self._patterns) for file in result.metadata_list}
-        rows = [(path, file.size_in_bytes, found) for path, file in sorted(files.items()) if self._is_whole(file, now)]
-        return PollResult.incomplete(rows, timestamp=stamp).with_watermark(stamp)
+        outputs = [self._stamped(file, found) for _, file in sorted(files.items()) if self._is_whole(file, now)]
+        return PollResult.incomplete(outputs).with_watermark(Timestamp(micros=found - self._delay - self._unseen))
+
+    def _stamped(self, file: FileMetadata, found: int) -> TimestampedValue[FoundFile]:
+        arrived = arrival_of(file.last_updated_in_seconds, found, self._begun)
+        # a file by a clock that is ahead must not be ahead of the watermark: its records need not be
+        stamp = Timestamp(micros=min(arrived, found) - self._delay)
+        return TimestampedValue((file.path, file.size_in_bytes, arrived), stamp)
 
     def _is_whole(self, file: FileMetadata, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""

@@ -48,15 +48,15 @@ def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
     """Keep the pipeline's runner from losing records of this input, by its options or by an error.
 
     On Flink a checkpoint within a bundle forgets what the bundle holds, with any input and any way of packing. Whether
-    there will be checkpoints is not known here, as the cluster's configuration may switch them on, so bundles are always
-    finished first.
+    there will be checkpoints is not known here, as the cluster's configuration may switch them on, so bundles are
+    always finished first.
 
     On Prism state goes with an experiment that forbids splits: a bundle that pauses is split there, and when it ends
     it overwrites the state of the keys that were given away with what it was at the begin.
 
     Raises:
-      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; Flink, told to begin
-        checkpoints within a bundle. Names the way out.
+      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; Flink, told to
+        begin checkpoints within a bundle. Names the way out.
     """
     pipeline = records.pipeline
     # a notebook's runner hands the pipeline to another one
@@ -92,8 +92,8 @@ def _finish_bundles_first(options: PipelineOptions) -> None:
         _LOGGER.info("set --%s: without it, a checkpoint of Flink forgets what a bundle holds", _WHOLE_BUNDLES)
     elif not _is_on(given):
         raise ConfigurationError(
-            f"{_WHOLE_BUNDLES}={given} loses records on Flink, with no fault needed: a checkpoint within a bundle forgets "
-            "what the bundle holds; leave the option out, and the write sets it"
+            f"{_WHOLE_BUNDLES}={given} loses records on Flink, with no fault needed: a checkpoint within a bundle "
+            "forgets what the bundle holds; leave the option out, and the write sets it"
         )
 
 

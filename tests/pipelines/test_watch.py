@@ -7,6 +7,7 @@ from collections.abc import Callable
 import apache_beam as beam
 import pytest
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.watch import PollResult
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
@@ -24,35 +25,86 @@ def now() -> float:
     return NOW
 
 
+BEGUN = NOW - 5_000
+"""When the job began."""
+
+
 def put(path: pathlib.Path, text: str, changed: float) -> None:
     path.write_text(text)
     os.utime(path, (changed, changed))
 
 
-def test_a_look_finds_each_file_once_stamped_with_the_watermark(tmp_path: pathlib.Path) -> None:
+def micros(seconds: float) -> int:
+    return int(seconds * MICROS)
+
+
+def look(*patterns: str, min_age: float = 1, delay: float = 60, begun: float = BEGUN, at: float = NOW) -> PollResult:
+    result: PollResult = Look(patterns, min_age, delay, lambda: at, begun)(b"")
+    return result
+
+
+def test_a_look_finds_each_file_once_stamped_with_its_arrival(tmp_path: pathlib.Path) -> None:
     put(tmp_path / "b.jsonl", "{}", NOW - 10)
-    put(tmp_path / "a.jsonl", "", NOW - 10)
+    put(tmp_path / "a.jsonl", "", NOW - 20)
     put(tmp_path / "c.txt", "", NOW - 10)
-    result = Look([f"{tmp_path}/*.jsonl", f"{tmp_path}/a*", f"{tmp_path}/none"], 1, 60, now)(b"")
-    found = int(NOW * MICROS)
+    result = look(f"{tmp_path}/*.jsonl", f"{tmp_path}/a*", f"{tmp_path}/none")
     assert [output.value for output in result.outputs] == [
-        (f"{tmp_path}/a.jsonl", 0, found),
-        (f"{tmp_path}/b.jsonl", 2, found),
+        (f"{tmp_path}/a.jsonl", 0, micros(NOW - 20)),
+        (f"{tmp_path}/b.jsonl", 2, micros(NOW - 10)),
     ]
-    stamp = Timestamp(micros=found - 60 * MICROS)
-    assert {output.timestamp for output in result.outputs} == {result.watermark} == {stamp}
+    assert [output.timestamp.micros for output in result.outputs] == [micros(NOW - 80), micros(NOW - 70)]
     assert not result.is_complete
+
+
+def test_a_file_that_the_last_look_had_to_leave_is_not_late(tmp_path: pathlib.Path) -> None:
+    """S3 tells whole seconds only, so an object may seem to be a second older than it is."""
+    put(tmp_path / "young", "", NOW - 0.9)
+    first = look(f"{tmp_path}/*", min_age=1)
+    assert (first.outputs, first.watermark) == ((), Timestamp(micros=micros(NOW - 60 - 2)))
+    put(tmp_path / "young", "", NOW - 0.9 - 1)
+    [output] = look(f"{tmp_path}/*", min_age=1, at=NOW + 10).outputs
+    assert output.timestamp >= first.watermark
+
+
+@pytest.mark.parametrize("again", [NOW, NOW + 60, NOW + 1_800])
+@pytest.mark.parametrize(
+    ("changed", "begun", "arrived"),
+    [
+        (NOW - 100, BEGUN, NOW - 100),
+        # from before the job began
+        (NOW - 100_000, NOW - 7, NOW - 7),
+        # by a clock that is ahead a little
+        (NOW + 30, BEGUN, NOW + 30),
+    ],
+)
+def test_a_file_that_is_found_again_arrived_when_it_did_before(
+    tmp_path: pathlib.Path, changed: float, begun: float, arrived: float, again: float
+) -> None:
+    put(tmp_path / "a", "", changed)
+    [output] = look(f"{tmp_path}/*", min_age=-1_000, begun=begun, at=again).outputs
+    assert output.value == (f"{tmp_path}/a", 0, micros(arrived))
+    assert output.timestamp.micros == micros(min(arrived, again) - 60)
+
+
+@pytest.mark.parametrize("changed", [NOW - 3_601, NOW + 601, 0])
+def test_a_file_whose_time_can_not_be_used_counts_for_when_it_is_found(tmp_path: pathlib.Path, changed: float) -> None:
+    """Its window would be gone, or not come for long; 0 is what Beam says where a file system does not tell."""
+    put(tmp_path / "a", "", changed)
+    [output] = look(f"{tmp_path}/*", min_age=-1_000).outputs
+    assert output.value == (f"{tmp_path}/a", 0, micros(NOW))
 
 
 def test_a_local_file_that_may_still_grow_waits(tmp_path: pathlib.Path) -> None:
     put(tmp_path / "old", "", NOW - 1)
     put(tmp_path / "young", "", NOW - 0.9)
-    result = Look([f"{tmp_path}/*"], 1, 0, now)(b"")
+    result = look(f"{tmp_path}/*")
     assert [path_of(output.value) for output in result.outputs] == [f"{tmp_path}/old"]
 
 
 def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
-    s3_server.client().put_object(Bucket=s3_server.bucket, Key="watched/a.jsonl", Body=b"{}\n")
+    client, key = s3_server.client(), "watched/a.jsonl"
+    client.put_object(Bucket=s3_server.bucket, Key=key, Body=b"{}\n")
+    changed = client.head_object(Bucket=s3_server.bucket, Key=key)["LastModified"].timestamp()
     FileSystems.set_options(
         PARSER.parse(
             [
@@ -63,9 +115,10 @@ def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
             ]
         )
     )
-    url = f"s3://{s3_server.bucket}/watched/a.jsonl"
-    result = Look([f"s3://{s3_server.bucket}/watched/*"], 10**9, 0, now)(b"")
-    assert [output.value for output in result.outputs] == [(url, 3, int(NOW * MICROS))]
+    url = f"s3://{s3_server.bucket}/{key}"
+    for pattern in (f"s3://{s3_server.bucket}/watched/*", url):
+        result = look(pattern, min_age=10**9, begun=changed - 100, at=changed + 100)
+        assert [output.value for output in result.outputs] == [(url, 3, int(changed * MICROS))]
 
 
 class Steps:
@@ -90,7 +143,8 @@ class PathOf(beam.DoFn):
     def process(
         self, file: tuple[str, int, int], timestamp: Timestamp = beam.DoFn.TimestampParam
     ) -> list[tuple[str, int]]:
-        assert timestamp.micros == file[2] - 60 * MICROS
+        # the files are older than the job
+        assert (file[2], timestamp.micros) == (micros(NOW + 1), micros(NOW + 1 - 60))
         return [(os.path.basename(file[0]), file[1])]
 
 

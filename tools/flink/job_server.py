@@ -49,9 +49,7 @@ class FlinkJobs:
         if streaming:
             options.append("--streaming")
         if checkpoint_seconds is not None:
-            interval = round(checkpoint_seconds * 1000)
-            # without it checkpoints lose data
-            options += [f"--checkpointing_interval={interval}", "--finish_bundle_before_checkpointing"]
+            options.append(f"--checkpointing_interval={round(checkpoint_seconds * 1000)}")
         return options
 
 
