@@ -26,14 +26,14 @@ class Paced(NamedTuple):
     """So many records, and how long each of them takes.
 
     Attributes:
-      count: how many; their numbers are 0 to count - 1, and say in which of the streams each is.
+      records: how many; their numbers are 0 to records - 1, and say in which of the streams each is.
       seconds: that each takes.
       manifests: of each stream.
       manifest_seconds: that the step behind the manifests takes for each; it shares its stage with the step that
         writes them, so that a stage is killed in which some are written and others are not.
     """
 
-    count: int
+    records: int
     seconds: float
     manifests: int = 1
     manifest_seconds: float = 0.0
@@ -57,7 +57,7 @@ def record(number: int) -> dict[str, Any]:
 def build(paced: Paced, destination: str, arguments: list[str]) -> beam.Pipeline:
     """Return the pipeline that writes the records."""
     pipeline = beam.Pipeline(argv=arguments)
-    numbers = pipeline | "Numbers" >> beam.Create(range(paced.count)) | "Spread" >> beam.Reshuffle()
+    numbers = pipeline | "Numbers" >> beam.Create(range(paced.records)) | "Spread" >> beam.Reshuffle()
     records = numbers | "Pace" >> beam.ParDo(Wait(paced.seconds)) | "Record" >> beam.Map(record)
     result = records | "Write" >> WriteToS3Box(
         destination,

@@ -12,6 +12,7 @@ from beam_s3box.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import read_back
 from tests.runners.paced import Paced, submit
+from tests.runners.streamed import listed_so_far
 from tests.runners.test_streams import fresh_store, s3_arguments
 from tools.flink import cluster as clusters
 from tools.flink.cluster import FlinkCluster
@@ -48,7 +49,7 @@ def test_bounded_input_is_listed_once_with_checkpoints(
         wait_until_all_are_listed(store, submitted.log)
         # the job stays, because with checkpoints Flink keeps its sources
         job = cluster.rest.job_named(name).id
-        assert cluster.rest.completed_checkpoints(job) >= 5
+        assert cluster.rest.completed_checkpoints(job) >= 1
         request = cluster.rest.drain(job)
         cluster.rest.wait_for_state(job, "FINISHED")
         assert cluster.rest.drain_failure(job, request) is None
@@ -56,12 +57,12 @@ def test_bounded_input_is_listed_once_with_checkpoints(
     finally:
         submitted.process.kill()
     found = read_back(store)
-    assert sorted(record["i"] for record in found.all_records()) == list(range(PACED.count))
+    assert sorted(record["i"] for record in found.all_records()) == list(range(PACED.records))
     assert found.unlisted == []
 
 
 def wait_until_all_are_listed(store: Store, log: pathlib.Path, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while (listed := len(read_back(store).all_records())) < PACED.count:
-        assert time.monotonic() < deadline, f"{listed} of {PACED.count} records are listed\n{log.read_text()[-4_000:]}"
+    while (listed := len(listed_so_far(store))) < PACED.records:
+        assert time.monotonic() < deadline, f"{listed} of {PACED.records} records are listed\n{log.read_text()[-4_000:]}"
         time.sleep(1)
