@@ -108,19 +108,22 @@ class Placer:
         return self._windows.period_of(arrived - self._delay - self._lateness)
 
 
-def arrival_of(changed: float, found: int, begun: int) -> int:
+def arrival_of(changed: float, found: int, begun: int) -> int | None:
     """Return when a file arrived: when it was last changed, or when the job began, whichever is later.
 
-    Both stay as they are when a runner goes back to a checkpoint and the job finds the file again, later. A file that
-    was changed more than an hour before it is found, or is changed by a clock far ahead, counts for when it is found.
+    Both stay as they are when a runner goes back to a checkpoint and the job finds the file again, later.
 
     Args:
       changed: when the file was last changed, in seconds since 1970; 0 if its file system does not tell.
       found: when the job found it.
       begun: when the job began.
+
+    Returns:
+      Microseconds since 1970. None for a file that was changed more than an hour before it is found, so that its window
+      may be gone, or by a clock far ahead.
     """
     arrived = max(int(changed * MICROS), begun)
-    return arrived if changed and found - OLDEST_ARRIVAL <= arrived <= found + AHEAD else found
+    return arrived if changed and found - OLDEST_ARRIVAL <= arrived <= found + AHEAD else None
 
 
 def micros_of(value: str | int | float | None) -> int | None:

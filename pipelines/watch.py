@@ -19,11 +19,15 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from pipelines.event_times import arrival_of
+from pipelines.found_notes import FoundNotes
 from pipelines.watch_options import Watching
 from pipelines.window_spec import MICROS
 
 FoundFile: TypeAlias = tuple[str, int, int]
-"""Path of a file, its bytes when it was found, and when it arrived: microseconds since 1970 (see `arrival_of`)."""
+"""Path of a file, its bytes when it was found, and when it arrived, in microseconds since 1970."""
+
+_Seen: TypeAlias = tuple[str, int, int, bool]
+"""The same, and whether it counts for when it was found, because the file system tells no time that could be used."""
 
 _WHOLE_SECOND = 1.0
 """S3 tells in whole seconds when an object was last changed, so up to one second too early."""
@@ -42,13 +46,20 @@ class WatchFiles(beam.PTransform):
       patterns: paths and globs, local or `s3://`.
       watching: how to look.
       delay: seconds that the watermark stays behind.
+      notes: keep when a file was found that counts for that; None: if a runner goes back, it counts for another time.
       clock: seconds since 1970.
     """
 
     def __init__(
-        self, patterns: Sequence[str], watching: Watching, delay: float, clock: Callable[[], float] = time.time
+        self,
+        patterns: Sequence[str],
+        watching: Watching,
+        delay: float,
+        notes: FoundNotes | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
+        self._notes = notes
         self._look = Look(patterns, watching.min_age, delay, clock, begun=clock())
         self._watching = watching
         self._clock = clock
@@ -67,7 +78,7 @@ class WatchFiles(beam.PTransform):
             begin
             | "Begin" >> beam.Impulse()
             | "Watch" >> watch
-            | "FoundFiles" >> beam.ParDo(_WithoutBegin()).with_output_types(FoundFile)
+            | "FoundFiles" >> beam.ParDo(_Found(self._notes)).with_output_types(FoundFile)
         )
 
 
@@ -84,7 +95,7 @@ class Look(PollFn):
         self._clock = clock
         self._begun = int(begun * MICROS)
 
-    def __call__(self, element: bytes) -> PollResult[FoundFile]:
+    def __call__(self, element: bytes) -> PollResult[_Seen]:
         """Return all files that are there, and old enough."""
         # before the listing: what appears during it is found now or next time, and is late in neither
         now = self._clock()
@@ -93,11 +104,13 @@ class Look(PollFn):
         outputs = [self._stamped(file, found) for _, file in sorted(files.items()) if self._is_whole(file, now)]
         return PollResult.incomplete(outputs).with_watermark(Timestamp(micros=found - self._delay - self._unseen))
 
-    def _stamped(self, file: FileMetadata, found: int) -> TimestampedValue[FoundFile]:
+    def _stamped(self, file: FileMetadata, found: int) -> TimestampedValue[_Seen]:
         arrived = arrival_of(file.last_updated_in_seconds, found, self._begun)
+        is_found = arrived is None
+        arrived = found if arrived is None else arrived
         # a file by a clock that is ahead must not be ahead of the watermark: its records need not be
         stamp = Timestamp(micros=min(arrived, found) - self._delay)
-        return TimestampedValue((file.path, file.size_in_bytes, arrived), stamp)
+        return TimestampedValue((file.path, file.size_in_bytes, arrived, is_found), stamp)
 
     def _is_whole(self, file: FileMetadata, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""
@@ -106,11 +119,17 @@ class Look(PollFn):
         return bool(now - file.last_updated_in_seconds >= self._min_age)
 
 
-def path_of(file: FoundFile) -> str:
+def path_of(file: _Seen) -> str:
     """Return what makes a file another one than those found before."""
     return file[0]
 
 
-class _WithoutBegin(beam.DoFn):
-    def process(self, element: tuple[bytes, FoundFile]) -> Iterator[FoundFile]:
-        yield element[1]
+class _Found(beam.DoFn):
+    def __init__(self, notes: FoundNotes | None) -> None:
+        self._notes = notes
+
+    def process(self, element: tuple[bytes, _Seen]) -> Iterator[FoundFile]:
+        path, size, arrived, is_found = element[1]
+        if is_found and self._notes is not None:
+            arrived = self._notes.first(path, arrived)
+        yield path, size, arrived

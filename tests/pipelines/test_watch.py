@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import pickle
 from collections.abc import Callable
 
 import apache_beam as beam
@@ -12,8 +13,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
 
+from beam_s3box.stores import MemoryStore
+from pipelines.found_notes import FoundNotes
 from pipelines.stream_job import PARSER
-from pipelines.watch import Look, WatchFiles, path_of
+from pipelines.watch import Look, WatchFiles
 from pipelines.watch_options import Watching
 from pipelines.window_spec import MICROS
 from tools.seaweedfs import REGION, Server
@@ -49,8 +52,8 @@ def test_a_look_finds_each_file_once_stamped_with_its_arrival(tmp_path: pathlib.
     put(tmp_path / "c.txt", "", NOW - 10)
     result = look(f"{tmp_path}/*.jsonl", f"{tmp_path}/a*", f"{tmp_path}/none")
     assert [output.value for output in result.outputs] == [
-        (f"{tmp_path}/a.jsonl", 0, micros(NOW - 20)),
-        (f"{tmp_path}/b.jsonl", 2, micros(NOW - 10)),
+        (f"{tmp_path}/a.jsonl", 0, micros(NOW - 20), False),
+        (f"{tmp_path}/b.jsonl", 2, micros(NOW - 10), False),
     ]
     assert [output.timestamp.micros for output in result.outputs] == [micros(NOW - 80), micros(NOW - 70)]
     assert not result.is_complete
@@ -82,7 +85,7 @@ def test_a_file_that_is_found_again_arrived_when_it_did_before(
 ) -> None:
     put(tmp_path / "a", "", changed)
     [output] = look(f"{tmp_path}/*", min_age=-1_000, begun=begun, at=again).outputs
-    assert output.value == (f"{tmp_path}/a", 0, micros(arrived))
+    assert output.value == (f"{tmp_path}/a", 0, micros(arrived), False)
     assert output.timestamp.micros == micros(min(arrived, again) - 60)
 
 
@@ -91,14 +94,36 @@ def test_a_file_whose_time_can_not_be_used_counts_for_when_it_is_found(tmp_path:
     """Its window would be gone, or not come for long; 0 is what Beam says where a file system does not tell."""
     put(tmp_path / "a", "", changed)
     [output] = look(f"{tmp_path}/*", min_age=-1_000).outputs
-    assert output.value == (f"{tmp_path}/a", 0, micros(NOW))
+    assert output.value == (f"{tmp_path}/a", 0, micros(NOW), True)
 
 
-def test_a_local_file_that_may_still_grow_waits(tmp_path: pathlib.Path) -> None:
-    put(tmp_path / "old", "", NOW - 1)
-    put(tmp_path / "young", "", NOW - 0.9)
-    result = look(f"{tmp_path}/*")
-    assert [path_of(output.value) for output in result.outputs] == [f"{tmp_path}/old"]
+def test_it_is_noted_once_in_the_life_of_a_run() -> None:
+    notes = pickle.loads(pickle.dumps(FoundNotes(MemoryStore("found-notes"), "r")))
+    assert [notes.first("a", 1), notes.first("a", 2), notes.first("b", 3), notes.first("a", 4)] == [1, 1, 3, 1]
+    assert notes._replace(run_id="r2").first("a", 5) == 5
+
+
+def test_a_file_that_is_found_again_counts_for_when_it_was_found_first(tmp_path: pathlib.Path) -> None:
+    for name, changed in (("new.jsonl", NOW + 1), ("odd.jsonl", 0)):
+        put(tmp_path / name, "", changed)
+    notes = FoundNotes(MemoryStore("found-again"), "r")
+    notes.first(f"{tmp_path}/odd.jsonl", 42)
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    watch = WatchFiles([f"{tmp_path}/*.jsonl"], Watching(0.05, 1, 6), 60, notes, Ticks())
+    arrivals = [(f"{tmp_path}/new.jsonl", 0, micros(NOW + 1)), (f"{tmp_path}/odd.jsonl", 0, 42)]
+    assert_that(pipeline | watch, equal_to(arrivals))
+    pipeline.run().wait_until_finish()
+
+
+class Ticks:
+    """A clock that goes on by a second with each look at it."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def __call__(self) -> float:
+        self._looks += 1
+        return NOW + self._looks
 
 
 def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
@@ -118,7 +143,7 @@ def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
     url = f"s3://{s3_server.bucket}/{key}"
     for pattern in (f"s3://{s3_server.bucket}/watched/*", url):
         result = look(pattern, min_age=10**9, begun=changed - 100, at=changed + 100)
-        assert [output.value for output in result.outputs] == [(url, 3, int(changed * MICROS))]
+        assert [output.value for output in result.outputs] == [(url, 3, int(changed * MICROS), False)]
 
 
 class Steps:
@@ -136,7 +161,7 @@ class Steps:
 
 def watched(folder: pathlib.Path, clock: Callable[[], float]) -> beam.PCollection:
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
-    return pipeline | WatchFiles([f"{folder}/*.jsonl", f"{folder}/0*"], Watching(0.05, 1, 6), 60, clock)
+    return pipeline | WatchFiles([f"{folder}/*.jsonl", f"{folder}/0*"], Watching(0.05, 1, 6), 60, clock=clock)
 
 
 class PathOf(beam.DoFn):

@@ -10,6 +10,7 @@ import pytest
 from beam_s3box.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import read_back
+from tests.runners.engines import cancelled
 from tests.runners.feed import Submitted
 from tests.runners.paced import Paced, submit
 from tests.runners.test_kill_task_manager import kill_the_busy_one
@@ -28,14 +29,15 @@ def test_a_task_manager_is_killed_three_times_in_a_backfill(
     store, name = fresh_store(s3_server), f"backfill-{new_token(8)}"
     paced = Paced(RECORDS, 0.04, manifests, 0.5)
     arguments = [*flink_cluster.options(), *s3_arguments(s3_server), f"--job_name={name}"]
-    submitted = submit(paced, store.root, arguments, tmp_path / "log")
-    try:
-        for prefix, count in (("data/", 20), ("data/", 60), ("manifests/", 3)):
-            wait_for_keys(store, prefix, count, submitted)
-            kill_the_busy_one(flink_cluster)
-        submitted.wait(PATIENCE_SECONDS)
-    finally:
-        submitted.process.kill()
+    with cancelled(flink_cluster.rest, name):
+        submitted = submit(paced, store.root, arguments, tmp_path / "log")
+        try:
+            for prefix, count in (("data/", 20), ("data/", 60), ("manifests/", 3)):
+                wait_for_keys(store, prefix, count, submitted)
+                kill_the_busy_one(flink_cluster)
+            submitted.wait(PATIENCE_SECONDS)
+        finally:
+            submitted.kill()
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(RECORDS))
     assert found.unlisted, "nothing had to be done again: this shows nothing"

@@ -14,6 +14,7 @@ import time
 from beam_s3box.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import read_back
+from tests.runners.engines import cancelled
 from tests.runners.feed import ROOT
 from tests.runners.streamed import listed_so_far
 from tests.runners.test_engines import eventually
@@ -45,31 +46,35 @@ def test_arrival_times_stay_when_the_job_goes_back(
         *s3_arguments(s3_server),
         *flink_cluster.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS),
     ]
-    with (tmp_path / "job.log").open("w") as said:
+    with (tmp_path / "job.log").open("w") as said, cancelled(rest, name):
         job = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-    try:
-        job_id = eventually(lambda: rest.job_named(name).id)
-        assert eventually(lambda: rest.is_running(job_id))
-        known = rest.completed_checkpoints(job_id)
-        assert eventually(lambda: rest.completed_checkpoints(job_id) > known)
-        known = rest.completed_checkpoints(job_id)
-        land(landing, BEFORE)
-        assert eventually(lambda: numbers(store) >= set(BEFORE))
-        assert rest.completed_checkpoints(job_id) == known, "nothing has to be done again: this shows nothing"
-        kill_the_busy_one(flink_cluster)
-        restored_within(flink_cluster, job_id, seconds=90)
-        land(landing, AFTER)
-        # the job finds all files in one look, and windows of a stream end in their order
-        assert eventually(lambda: numbers(store) >= set(AFTER))
-        rest.cancel(job_id)
-        job.wait(60)
-    finally:
-        job.kill()
-        job.wait()
+        try:
+            go_back(flink_cluster, name, store, landing)
+        finally:
+            job.kill()
+            job.wait()
     found = read_back(store)
     listed = sorted((record["n"], record["i"]) for record in found.all_records())
     assert listed == sorted((stream, number) for stream in STREAMS for number in (*BEFORE, *AFTER))
     assert found.unlisted, "nothing was done again: this shows nothing"
+
+
+def go_back(cluster: FlinkCluster, name: str, store: Store, landing: pathlib.Path) -> None:
+    """Let the job list files that it found after its last checkpoint, and kill it; let it list the others then."""
+    rest = cluster.rest
+    job_id = eventually(lambda: rest.job_named(name).id)
+    assert eventually(lambda: rest.is_running(job_id))
+    known = rest.completed_checkpoints(job_id)
+    assert eventually(lambda: rest.completed_checkpoints(job_id) > known)
+    known = rest.completed_checkpoints(job_id)
+    land(landing, BEFORE)
+    assert eventually(lambda: numbers(store) >= set(BEFORE))
+    assert rest.completed_checkpoints(job_id) == known, "nothing has to be done again: this shows nothing"
+    kill_the_busy_one(cluster)
+    restored_within(cluster, job_id, seconds=90)
+    land(landing, AFTER)
+    # the job finds all files in one look, and windows of a stream end in their order
+    assert eventually(lambda: numbers(store) >= set(AFTER))
 
 
 def land(landing: pathlib.Path, files: range) -> None:
