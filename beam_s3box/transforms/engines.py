@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions
 from apache_beam.testing.test_stream import TestStream
 
 from beam_s3box.errors import ConfigurationError
@@ -24,6 +25,10 @@ _OTHER_RUNNERS = frozenset({"SparkRunner"})
 
 _NO_SPLITS = "prism_disable_sdf_split"
 _WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
+_IDLE_SOURCES = "shutdown_sources_after_idle_ms"
+_NEVER = 2**63 - 1
+"""What Beam's runner sets itself where the pipeline asks for checkpoints."""
+
 _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
 )
@@ -32,16 +37,17 @@ _ADVICE = (
 _LOGGER = logging.getLogger(__name__)
 
 
-class _CheckpointOptions(DebugOptions):
-    """The option of Flink's job server that Beam's Python SDK does not define.
+class _FlinkOptions(DebugOptions):
+    """Options of Flink's job server that Beam's Python SDK does not define.
 
     Not a direct subclass of PipelineOptions: Beam adds the arguments of all of those to every pipeline's options, and a
-    program that defines this argument itself could not run any more.
+    program that defines these arguments itself could not run any more.
     """
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{_WHOLE_BUNDLES}", nargs="?", const=True)
+        parser.add_argument(f"--{_IDLE_SOURCES}", type=int)
 
 
 def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
@@ -49,7 +55,9 @@ def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
 
     On Flink a checkpoint within a bundle forgets what the bundle holds, with any input and any way of packing. Whether
     there will be checkpoints is not known here, as the cluster's configuration may switch them on, so bundles are
-    always finished first.
+    always finished first. Beam's runner does not know either: unless the pipeline asks for checkpoints it ends the
+    Impulse before each source of Python's at once, and then runs the source in a loop that lets no checkpoint be
+    completed and fills the TaskManager's memory. So the Impulse of unbounded input is kept.
 
     On Prism state goes with an experiment that forbids splits: a bundle that pauses is split there, and when it ends
     it overwrites the state of the keys that were given away with what it was at the begin.
@@ -66,7 +74,11 @@ def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
         # by the name that users know it by
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS:
-        _finish_bundles_first(pipeline.options)
+        given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
+        flink = pipeline.options.view_as(_FlinkOptions)
+        _finish_bundles_first(flink, given)
+        if not records.is_bounded:
+            _keep_sources(flink, given)
     if runner in _PRISM_RUNNERS and stateful:
         _forbid_splits(pipeline.options.view_as(DebugOptions))
 
@@ -84,16 +96,28 @@ def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
         )
 
 
-def _finish_bundles_first(options: PipelineOptions) -> None:
+def _finish_bundles_first(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
     """Set Flink's option, unless it is set; what the pipeline says of it itself is not overridden but refused."""
-    given = options.get_all_options(drop_default=True, retain_unknown_options=True).get(_WHOLE_BUNDLES)
-    if given is None:
-        options.view_as(_CheckpointOptions).finish_bundle_before_checkpointing = True
+    value = given.get(_WHOLE_BUNDLES)
+    if value is None:
+        options.finish_bundle_before_checkpointing = True
         _LOGGER.info("set --%s: without it, a checkpoint of Flink forgets what a bundle holds", _WHOLE_BUNDLES)
-    elif not _is_on(given):
+    elif not _is_on(value):
         raise ConfigurationError(
-            f"{_WHOLE_BUNDLES}={given} loses records on Flink, with no fault needed: a checkpoint within a bundle "
+            f"{_WHOLE_BUNDLES}={value} loses records on Flink, with no fault needed: a checkpoint within a bundle "
             "forgets what the bundle holds; leave the option out, and the write sets it"
+        )
+
+
+def _keep_sources(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
+    """Set what Beam's runner does itself where it knows of checkpoints."""
+    if given.get(_IDLE_SOURCES) is None and int(given.get("checkpointing_interval") or -1) <= 0:
+        options.shutdown_sources_after_idle_ms = _NEVER
+        _LOGGER.info(
+            "set --%s=%d: else checkpoints that only the cluster's configuration asks for are never completed; 0 lets a "
+            "job end with its sources, where there are no checkpoints",
+            _IDLE_SOURCES,
+            _NEVER,
         )
 
 

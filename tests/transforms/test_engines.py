@@ -131,6 +131,29 @@ def test_flink_finishes_bundles_before_a_checkpoint(runner: type, flags: list[st
         assert whole_bundles(result) is True
 
 
+NEVER = 2**63 - 1
+
+
+@pytest.mark.parametrize("runner", FLINK)
+@pytest.mark.parametrize(
+    ("flags", "milliseconds"),
+    [
+        ([], NEVER),
+        (["--checkpointing_interval=-1"], NEVER),
+        (["--checkpointing_interval=5000"], None),
+        (["--shutdown_sources_after_idle_ms=0"], 0),
+    ],
+)
+def test_unbounded_input_on_flink_keeps_its_source(runner: type, flags: list[str], milliseconds: Any) -> None:
+    """As Beam does with an interval; without, no checkpoint of the cluster's own would be completed."""
+    assert options_of(unbounded(runner(), *flags)).get("shutdown_sources_after_idle_ms") == milliseconds
+
+
+def test_bounded_input_on_flink_ends_its_job() -> None:
+    for result in (bounded(FlinkRunner(), "stateful"), unbounded(PrismRunner())):
+        assert options_of(result).get("shutdown_sources_after_idle_ms") is None
+
+
 def test_options_may_come_as_keywords() -> None:
     pipeline = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([], checkpointing_interval=5000))
     result = pipeline | beam.Create([{}]) | WriteToS3Box("memory://engines", **BY_FIELD)
@@ -218,9 +241,15 @@ def test_other_experiments_stay() -> None:
     assert {"mine", "prism_disable_sdf_split"} <= set(experiments(result))
 
 
+def options_of(result: WriteToS3BoxResult) -> dict[str, Any]:
+    options: dict[str, Any] = result.shards.pipeline.options.get_all_options(
+        drop_default=True, retain_unknown_options=True
+    )
+    return options
+
+
 def whole_bundles(result: WriteToS3BoxResult) -> Any:
-    options = result.shards.pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
-    return options.get(WHOLE_BUNDLES)
+    return options_of(result).get(WHOLE_BUNDLES)
 
 
 def experiments(result: WriteToS3BoxResult) -> list[str]:
