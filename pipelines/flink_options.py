@@ -30,6 +30,13 @@ class FlinkOptions(PipelineOptions):
             type=_is_true,
             help="the write sets it itself, and refuses false: without it, a checkpoint forgets what a bundle holds",
         )
+        parser.add_argument(
+            "--shutdown_sources_after_idle_ms",
+            metavar="MILLISECONDS",
+            type=int,
+            help="0 lets a job without checkpoints end by itself when its input has ended; the write keeps sources for "
+            "ever otherwise, because the cluster may take checkpoints",
+        )
 
 
 def _is_true(text: str) -> bool:
