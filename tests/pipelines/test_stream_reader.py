@@ -88,7 +88,7 @@ def test_lines_of_plain_and_gzip_files_are_in_the_windows_of_their_times(tmp_pat
     check(read(timing(), *map(found, (plain, packed, empty))), windowed, counts)
 
 
-def test_without_a_field_lines_are_in_the_window_in_which_their_file_was_found(tmp_path: pathlib.Path) -> None:
+def test_without_a_field_lines_are_in_the_window_in_which_their_file_arrived(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(line(-500) + b"\nx\n")
     check(read(timing(None), found(path)), [(0, line(-500)), (0, b"x")], {"records_read": 2})
