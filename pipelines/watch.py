@@ -105,12 +105,11 @@ class Look(PollFn):
         return PollResult.incomplete(outputs).with_watermark(Timestamp(micros=found - self._delay - self._unseen))
 
     def _stamped(self, file: FileMetadata, found: int) -> TimestampedValue[_Seen]:
-        arrived = arrival_of(file.last_updated_in_seconds, found, self._begun)
-        is_found = arrived is None
-        arrived = found if arrived is None else arrived
+        told = arrival_of(file.last_updated_in_seconds, found, self._begun)
+        arrived = found if told is None else told
         # a file by a clock that is ahead must not be ahead of the watermark: its records need not be
         stamp = Timestamp(micros=min(arrived, found) - self._delay)
-        return TimestampedValue((file.path, file.size_in_bytes, arrived, is_found), stamp)
+        return TimestampedValue((file.path, file.size_in_bytes, arrived, told is None), stamp)
 
     def _is_whole(self, file: FileMetadata, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""

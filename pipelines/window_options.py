@@ -33,8 +33,7 @@ class WindowOptions(PipelineOptions):
             metavar="FIELD",
             help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
             "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
-            "which is when it was last changed "
-            "(default: all do)",
+            "which is when it was last changed (default: all do)",
         )
         parser.add_argument(
             "--watermark_delay",

@@ -33,7 +33,6 @@ _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
 )
 
-
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -114,8 +113,8 @@ def _keep_sources(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
     if given.get(_IDLE_SOURCES) is None and int(given.get("checkpointing_interval") or -1) <= 0:
         options.shutdown_sources_after_idle_ms = _NEVER
         _LOGGER.info(
-            "set --%s=%d: else checkpoints that only the cluster asks for are never completed; 0 lets a "
-            "job end with its sources, where there are no checkpoints",
+            "set --%s=%d: else checkpoints that only the cluster asks for are never completed; 0 lets a job "
+            "end with its sources, where there are no checkpoints",
             _IDLE_SOURCES,
             _NEVER,
         )
