@@ -17,6 +17,10 @@ from pipelines.window_spec import MICROS
 AHEAD = 600 * MICROS
 """That much a record's clock may be ahead; a window that lies further ahead would keep its manifest waiting."""
 
+OLDEST_ARRIVAL = 3600 * MICROS
+"""That long ago a file may have arrived when it is found, and still counts for when it arrived: as long as a job may
+take to go on after it went back to a checkpoint. For so long windows are kept."""
+
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
@@ -32,7 +36,7 @@ class Placed(NamedTuple):
 
     Attributes:
       groups: lines by the start of a period, in microseconds since 1970.
-      untimed, ahead, too_late: how many lines count for the time their file was found, because they hold no time, one
+      untimed, ahead, too_late: how many lines count for the time their file arrived, because they hold no time, one
         that lies ahead, or one whose window is gone.
     """
 
@@ -46,7 +50,8 @@ class Placer:
     """Says for which period a line counts.
 
     No line is refused here, and none is too late for the manifest of its window: what would be counts for the period in
-    which its file was found, which no watermark has passed.
+    which its file arrived, which is still kept. The answer depends on nothing but the line and that time, so that a
+    line that is read again, after a runner went back, counts for the same period.
 
     Args:
       timing: when records happened, and which go together.
@@ -61,19 +66,19 @@ class Placer:
         self._delay = int(timing.delay * MICROS)
         self._lateness = int(timing.lateness * MICROS)
 
-    def place(self, lines: list[bytes], found: int) -> Placed:
+    def place(self, lines: list[bytes], arrived: int) -> Placed:
         """Return lines by period.
 
         Args:
           lines: of one file.
-          found: when the file was found, by the clock that the watermark follows.
+          arrived: when the file did (see `arrival_of`).
         """
         windows = self._windows
-        arrival = windows.period_of(found)
+        arrival = windows.period_of(arrived)
         if self._micros_of is None:
             return Placed({windows.start_of(arrival): lines})
         micros_of, period_of = self._micros_of, windows.period_of
-        first, latest = self._first_open(found), found + AHEAD
+        first, latest = self._first_open(arrived), arrived + AHEAD
         periods: dict[int, list[bytes]] = {}
         untimed = ahead = too_late = 0
         for line in lines:
@@ -97,10 +102,28 @@ class Placer:
         groups = {windows.start_of(period): group for period, group in periods.items()}
         return Placed(groups, untimed, ahead, too_late)
 
-    def _first_open(self, found: int) -> int:
-        """Return the first period all of whose windows are open, lateness included, when the file is found."""
-        # a window may be gone once the watermark, which is found - delay, has passed its end and the lateness
-        return self._windows.period_of(found - self._delay - self._lateness)
+    def _first_open(self, arrived: int) -> int:
+        """Return the first period all of whose windows are open, lateness included, when the file arrives."""
+        # a window is over for its records once the watermark, which is that time - delay, has passed its lateness
+        return self._windows.period_of(arrived - self._delay - self._lateness)
+
+
+def arrival_of(changed: float, found: int, begun: int) -> int | None:
+    """Return when a file arrived: when it was last changed, or when the job began, whichever is later.
+
+    Both stay as they are when a runner goes back to a checkpoint and the job finds the file again, later.
+
+    Args:
+      changed: when the file was last changed, in seconds since 1970; 0 if its file system does not tell.
+      found: when the job found it.
+      begun: when the job began.
+
+    Returns:
+      Microseconds since 1970. None for a file that was changed more than an hour before it is found, so that its window
+      may be gone, or by a clock far ahead.
+    """
+    arrived = max(int(changed * MICROS), begun)
+    return arrived if changed and found - OLDEST_ARRIVAL <= arrived <= found + AHEAD else None
 
 
 def micros_of(value: str | int | float | None) -> int | None:

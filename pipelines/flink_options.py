@@ -6,8 +6,6 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.runners import is_flink
-
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -30,7 +28,14 @@ class FlinkOptions(PipelineOptions):
             nargs="?",
             const=True,
             type=_is_true,
-            help="this job sets it itself: without it, a checkpoint forgets what a bundle holds",
+            help="the write sets it itself, and refuses false: without it, a checkpoint forgets what a bundle holds",
+        )
+        parser.add_argument(
+            "--shutdown_sources_after_idle_ms",
+            metavar="MILLISECONDS",
+            type=int,
+            help="0 lets a job without checkpoints end by itself when its input has ended; the write keeps sources for "
+            "ever otherwise, because the cluster may take checkpoints",
         )
 
 
@@ -38,9 +43,3 @@ def _is_true(text: str) -> bool:
     if text.lower() not in _TRUTHS:
         raise argparse.ArgumentTypeError(f"{text!r} must be true or false")
     return _TRUTHS[text.lower()]
-
-
-def keep_whole_on_flink(options: PipelineOptions) -> None:
-    """Set what Flink would lose records without; always, as a cluster's own configuration may begin checkpoints."""
-    if is_flink(options):
-        options.view_as(FlinkOptions).finish_bundle_before_checkpointing = True

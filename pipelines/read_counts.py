@@ -15,13 +15,13 @@ ARRIVALS: Final[Mapping[str, str]] = {
     AHEAD: "with a time to come",
     TOO_LATE: "too late for their window",
 }
-"""Records that count for the time their file was found, by the reason; also Beam's counters of these names."""
+"""Records that count for the time their file arrived, by the reason; also Beam's counters of these names."""
 
 ReadCount: TypeAlias = tuple[str, int]
 """One of these names, and a number to add."""
 
 
 def note_of(counts: Mapping[str, int]) -> str:
-    """Return the sentence about records that count for the time their file was found; empty for none."""
+    """Return the sentence about records that count for the time their file arrived; empty for none."""
     parts = [f"{counts[name]:,} {words}" for name, words in ARRIVALS.items() if counts.get(name)]
-    return f"records that count for the time their file was found: {', '.join(parts)}" if parts else ""
+    return f"records that count for the time their file arrived: {', '.join(parts)}" if parts else ""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipelines.flink_options import FlinkOptions, keep_whole_on_flink
+from pipelines.flink_options import FlinkOptions
+from pipelines.found_notes import FoundNotes
 from pipelines.input_options import InputOptions
 from pipelines.job import Job, new_pipeline, run_job, set_up, write_summary
 from pipelines.manifest_options import ManifestOptions
@@ -66,7 +67,6 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     check_stream_runner(options)
-    keep_whole_on_flink(options)
     options.view_as(StandardOptions).streaming = True
     set_up(options, log)
     report = options.view_as(SpeechOptions).report
@@ -84,7 +84,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_watched(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    stream = pipeline | "WatchFiles" >> WatchFiles(patterns, watching, timing.delay) | "ReadStream" >> read
+    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.transform.run_id))
+    stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
     if has_end:
         write_summary(write, result, stream.counts)

@@ -18,12 +18,13 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.lines import MAX_UNLIMITED_LINE_BYTES
 from beam_s3box.metrics import NAMESPACE
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
-from pipelines.event_times import Placer
+from pipelines.event_times import OLDEST_ARRIVAL, Placer
 from pipelines.input_files import S3Access, s3_access_of
 from pipelines.read_counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from pipelines.readers import FileRange, ranges_of, read_lines
-from pipelines.watch_restriction import FoundFile
+from pipelines.watch import FoundFile
 from pipelines.window_options import Timing
+from pipelines.window_spec import MICROS
 
 _CHUNKS: Final = "chunks"
 _COUNTS: Final = "counts"
@@ -33,7 +34,7 @@ _ON_THE_WAY_SECONDS: Final = 600.0
 uploaded, and so long its window has to wait for it."""
 
 _Part = tuple[str, int, int, str, int, int]
-"""The FileRange; size and time of the FoundFile."""
+"""The FileRange; size and arrival of the FoundFile."""
 
 
 class StreamInput(NamedTuple):
@@ -42,7 +43,7 @@ class StreamInput(NamedTuple):
     Attributes:
       lines: JSON as bytes, in batches, in their windows.
       counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
-        for the time their file was found.
+        for the time their file arrived.
     """
 
     lines: beam.PCollection[bytes]
@@ -70,7 +71,7 @@ class ReadStream(beam.PTransform):
     def __init__(self, timing: Timing, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
         super().__init__()
         self._max_line_bytes = max_line_bytes
-        kept = timing.lateness + _ON_THE_WAY_SECONDS if timing.lateness else None
+        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
         self._timing = timing
         Placer(timing)
@@ -91,9 +92,9 @@ class _SplitFoundFile(beam.DoFn):
         self._access = access
 
     def process(self, file: FoundFile) -> Iterator[_Part]:
-        path, size, found = file
+        path, size, arrived = file
         for part in ranges_of(path, size, self._access):
-            yield (*part, size, found)
+            yield (*part, size, arrived)
 
 
 class _ReadChunks(beam.DoFn):
@@ -109,10 +110,10 @@ class _ReadChunks(beam.DoFn):
         self._counters = {name: Metrics.counter(NAMESPACE, name) for name in ARRIVALS}
 
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
-        path, start, stop, version, size, found = part
+        path, start, stop, version, size, arrived = part
         counts: collections.Counter[str] = collections.Counter()
         for lines in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
-            placed = self._placer.place(lines, found)
+            placed = self._placer.place(lines, arrived)
             for micros, group in placed.groups.items():
                 yield TimestampedValue(group, Timestamp(micros=micros))
             counts[READ] += len(lines) * self._timing.windows.each_in

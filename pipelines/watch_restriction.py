@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from apache_beam.coders import BytesCoder, Coder, ListCoder, StrUtf8Coder, TupleCoder, VarIntCoder
+from apache_beam.coders import BooleanCoder, BytesCoder, Coder, ListCoder, StrUtf8Coder, TupleCoder, VarIntCoder
 from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 
 from pipelines.file_memory import FileMemory
 
-FoundFile: TypeAlias = tuple[str, int, int]
-"""Path of a file, its bytes when it was found, and when that was: microseconds since 1970, by the watermark's clock."""
+SeenFile: TypeAlias = tuple[str, int, int, bool]
+"""Path of a file, its bytes when it was found, and when it arrived, in microseconds since 1970; and whether it counts
+for when it was found, because the file system tells no time that could be used."""
 
 
 class WatchState(NamedTuple):
@@ -30,14 +31,16 @@ class Round(NamedTuple):
 
     Attributes:
       files: that were new.
+      at: when the look was, in microseconds since 1970.
       rest: all looks after it; None where a runner keeps it apart.
     """
 
-    files: tuple[FoundFile, ...]
+    files: tuple[SeenFile, ...]
+    at: int
     rest: WatchState | None = None
 
 
-_NOTHING: Final = Round(())
+_NOTHING: Final = Round((), 0)
 
 
 class RoundTracker(RestrictionTracker):
@@ -65,7 +68,7 @@ class RoundTracker(RestrictionTracker):
         if self._claimed is None:
             done, rest = _NOTHING, self._restriction
         else:
-            done, rest = Round(self._claimed.files), self._claimed.rest or _NOTHING
+            done, rest = Round(self._claimed.files, self._claimed.at), self._claimed.rest or _NOTHING
             self._claimed = done
         self._restriction = done
         return done, rest
@@ -90,7 +93,7 @@ class RoundTracker(RestrictionTracker):
         return isinstance(self._restriction, Round)
 
 
-_FILES: Final = ListCoder(TupleCoder((StrUtf8Coder(), VarIntCoder(), VarIntCoder())))
+_FILES: Final = ListCoder(TupleCoder((StrUtf8Coder(), VarIntCoder(), VarIntCoder(), BooleanCoder())))
 _FIELDS: Final = TupleCoder((VarIntCoder(), _FILES, VarIntCoder(), VarIntCoder(), BytesCoder(), BytesCoder()))
 _LOOKS, _DONE = 0, 1
 
@@ -101,7 +104,7 @@ class WatchCoder(Coder):
     def encode(self, value: WatchState | Round) -> bytes:
         """Return the work as bytes."""
         if isinstance(value, Round):
-            fields: Any = (_DONE, list(value.files), 0, 0, b"", b"")
+            fields: Any = (_DONE, list(value.files), value.at, 0, b"", b"")
         else:
             fields = (_LOOKS, [], value.begun, *value.memory)
         encoded: bytes = _FIELDS.encode(fields)
@@ -110,7 +113,7 @@ class WatchCoder(Coder):
     def decode(self, encoded: bytes) -> WatchState | Round:
         """Return the work that these bytes stand for."""
         kind, files, begun, *memory = _FIELDS.decode(encoded)
-        return Round(tuple(files)) if kind == _DONE else WatchState(begun, FileMemory(*memory))
+        return Round(tuple(files), begun) if kind == _DONE else WatchState(begun, FileMemory(*memory))
 
     def is_deterministic(self) -> bool:
         """Return True: equal work gives equal bytes."""

@@ -32,8 +32,8 @@ class WindowOptions(PipelineOptions):
             "--timestamp_field",
             metavar="FIELD",
             help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-            "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file was found "
-            "(default: all do)",
+            "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
+            "which is when it was last changed (default: all do)",
         )
         parser.add_argument(
             "--watermark_delay",
@@ -48,7 +48,7 @@ class WindowOptions(PipelineOptions):
             type=float,
             default=0.0,
             help="after that, for which late records get manifests of their window still; later ones count for when "
-            "their file was found (default: 0)",
+            "their file arrived (default: 0)",
         )
         parser.add_argument(
             "--early_every",
@@ -63,7 +63,7 @@ class Timing(NamedTuple):
 
     Attributes:
       windows: into which they go.
-      field: holds a record's time; None for the time its file was found.
+      field: holds a record's time; None for the time its file arrived.
       delay: seconds that windows wait for records.
       lateness: seconds beyond that.
       early_every: seconds between early manifests; None for none.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -17,33 +20,66 @@ _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
 _PRISM_RUNNERS = frozenset({"PrismRunner", "PortableRunner"})
 """Runners that Prism may be behind; another engine passes over experiments that it does not know."""
 
+_OTHER_RUNNERS = frozenset({"SparkRunner"})
+"""Runners that derive from PortableRunner and are always another engine than Flink or Prism."""
+
 _NO_SPLITS = "prism_disable_sdf_split"
+_WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
+_IDLE_SOURCES = "shutdown_sources_after_idle_ms"
+_NEVER = 2**63 - 1
+"""What Beam's runner sets itself where the pipeline asks for checkpoints."""
+
 _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
 )
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class _FlinkOptions(DebugOptions):
+    """Options of Flink's job server that Beam's Python SDK does not define.
+
+    Not a direct subclass of PipelineOptions: Beam adds the arguments of all of those to every pipeline's options, and a
+    program that defines these arguments itself could not run any more.
+    """
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(f"--{_WHOLE_BUNDLES}", nargs="?", const=True)
+        parser.add_argument(f"--{_IDLE_SOURCES}", type=int)
 
 
 def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
     """Keep the pipeline's runner from losing records of this input, by its options or by an error.
 
+    On Flink a checkpoint within a bundle forgets what the bundle holds, with any input and any way of packing. Whether
+    there will be checkpoints is not known here, as the cluster's configuration may switch them on, so bundles are
+    always finished first. Beam's runner does not know either: unless the pipeline asks for checkpoints it ends the
+    Impulse before each source of Python's at once, and then runs the source in a loop that lets no checkpoint be
+    completed and fills the TaskManager's memory. So the Impulse of unbounded input is kept.
+
     On Prism state goes with an experiment that forbids splits: a bundle that pauses is split there, and when it ends
     it overwrites the state of the keys that were given away with what it was at the begin.
 
     Raises:
-      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; checkpoints on
-        Flink that begin within a bundle. Names the way out.
+      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; Flink, told to
+        begin checkpoints within a bundle. Names the way out.
     """
     pipeline = records.pipeline
     # a notebook's runner hands the pipeline to another one
     actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
-    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS)
+    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS)
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
         # by the name that users know it by
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
-    if runner in _FLINK_RUNNERS and stateful:
-        _check_flink(pipeline.options.get_all_options(retain_unknown_options=True))
+    if runner in _FLINK_RUNNERS:
+        given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
+        flink = pipeline.options.view_as(_FlinkOptions)
+        _finish_bundles_first(flink, given)
+        if not records.is_bounded:
+            _keep_sources(flink, given)
     if runner in _PRISM_RUNNERS and stateful:
-        pipeline.options.view_as(DebugOptions).add_experiment(_NO_SPLITS)
+        _forbid_splits(pipeline.options.view_as(DebugOptions))
 
 
 def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
@@ -59,19 +95,39 @@ def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
         )
 
 
-def _check_flink(options: dict[str, Any]) -> None:
-    interval = options.get("checkpointing_interval")
-    if interval is None or int(interval) <= 0 or _is_on(options.get("finish_bundle_before_checkpointing")):
-        return
-    raise ConfigurationError(
-        f"checkpointing_interval={interval} without finish_bundle_before_checkpointing loses records on Flink, with no "
-        "fault needed: a checkpoint within a bundle forgets what the bundle holds; add "
-        "--finish_bundle_before_checkpointing"
-    )
+def _finish_bundles_first(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
+    """Set Flink's option, unless it is set; what the pipeline says of it itself is not overridden but refused."""
+    value = given.get(_WHOLE_BUNDLES)
+    if value is None:
+        options.finish_bundle_before_checkpointing = True
+        _LOGGER.info("set --%s: without it, a checkpoint of Flink forgets what a bundle holds", _WHOLE_BUNDLES)
+    elif not _is_on(value):
+        raise ConfigurationError(
+            f"{_WHOLE_BUNDLES}={value} loses records on Flink, with no fault needed: a checkpoint within a bundle "
+            "forgets what the bundle holds; leave the option out, and the write sets it"
+        )
+
+
+def _keep_sources(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
+    """Set what Beam's runner does itself where it knows of checkpoints."""
+    if given.get(_IDLE_SOURCES) is None and int(given.get("checkpointing_interval") or -1) <= 0:
+        options.shutdown_sources_after_idle_ms = _NEVER
+        _LOGGER.info(
+            "set --%s=%d: else checkpoints that only the cluster asks for are never completed; 0 lets a job "
+            "end with its sources, where there are no checkpoints",
+            _IDLE_SOURCES,
+            _NEVER,
+        )
+
+
+def _forbid_splits(options: DebugOptions) -> None:
+    if not options.lookup_experiment(_NO_SPLITS):
+        options.add_experiment(_NO_SPLITS)
+        _LOGGER.info("set --experiments=%s: a bundle that Prism splits overwrites state", _NO_SPLITS)
 
 
 def _is_on(value: Any) -> bool:
-    return value is not None and str(value).lower() not in ("false", "0")
+    return str(value).lower() not in ("false", "0")
 
 
 def _kind(runner: Any, known: frozenset[str]) -> str:

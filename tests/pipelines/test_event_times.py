@@ -63,7 +63,7 @@ def at(seconds: float) -> int:
     return NEW_YEAR + int(seconds * MICROS)
 
 
-def test_without_a_field_all_lines_count_for_when_their_file_was_found() -> None:
+def test_without_a_field_all_lines_count_for_when_their_file_arrived() -> None:
     lines = [b"x", line(0)]
     assert placer(None).place(lines, at(12.5)) == Placed({at(10): lines})
 
@@ -78,11 +78,11 @@ def test_lines_go_to_the_periods_of_their_times_in_order() -> None:
     "odd",
     [b"no json", b'{"a": 1}', b"[1]", b"7", line(None), line(True), line([1]), line("then"), line(-5), b'{"t": 1e999}'],
 )
-def test_a_line_without_a_usable_time_counts_for_when_its_file_was_found(odd: bytes) -> None:
+def test_a_line_without_a_usable_time_counts_for_when_its_file_arrived(odd: bytes) -> None:
     assert placer().place([odd], at(12)) == Placed({at(10): [odd]}, untimed=1)
 
 
-def test_a_line_from_the_future_counts_for_when_its_file_was_found() -> None:
+def test_a_line_from_the_future_counts_for_when_its_file_arrived() -> None:
     soon, later = line((at(12) + AHEAD) / MICROS), line((at(12) + AHEAD) / MICROS + 1)
     placed = placer().place([soon, later], at(12))
     assert placed == Placed({at(610): [soon], at(10): [later]}, ahead=1)
@@ -100,20 +100,20 @@ def test_a_line_is_too_late_when_the_first_of_its_windows_is_gone(windows: tuple
     times=st.lists(
         st.one_of(st.none(), st.integers(0, 3_000), st.text(max_size=3), st.floats(allow_nan=False)), max_size=20
     ),
-    found=st.integers(0, 3_000),
+    arrived=st.integers(0, 3_000),
     delay=st.integers(0, 100),
     lateness=st.integers(0, 100),
     period=st.integers(1, 60),
     each_in=st.integers(1, 4),
 )
 def test_no_line_is_lost_nor_put_where_no_manifest_would_list_it(
-    times: list[object], found: int, delay: int, lateness: int, period: int, each_in: int
+    times: list[object], arrived: int, delay: int, lateness: int, period: int, each_in: int
 ) -> None:
     lines = [json.dumps({"t": time, "i": i}).encode() for i, time in enumerate(times)]
     windows = WindowSpec(period * each_in, period)
-    placed = Placer(Timing(windows, "t", delay, lateness, None)).place(lines, found * MICROS)
+    placed = Placer(Timing(windows, "t", delay, lateness, None)).place(lines, arrived * MICROS)
     assert sorted(line for group in placed.groups.values() for line in group) == sorted(lines)
-    watermark = (found - delay) * MICROS
+    watermark = (arrived - delay) * MICROS
     for start in placed.groups:
         first_end = start + period * MICROS
         # Beam drops what is later than a window's last microsecond and the lateness

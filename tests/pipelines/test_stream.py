@@ -18,7 +18,7 @@ from pipelines.stream import main
 from pipelines.stream_job import PARSER, prepare
 from pipelines.stream_reader import ReadStream
 from pipelines.tool_logging import ToolLog, tool_logging
-from pipelines.watch_restriction import FoundFile
+from pipelines.watch import FoundFile
 from pipelines.window_options import timing_of
 from pipelines.window_spec import MICROS
 from pipelines.write_options import write_of
@@ -123,7 +123,25 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
     job = job_of(tmp_path, log, "--window=fixed:7", "--allowed_lateness=5")
     assert job.pipeline.options.get_all_options()["streaming"] is True
     strategies = job.pipeline.to_runner_api().components.windowing_strategies.values()
-    assert 605_000 in {one.allowed_lateness for one in strategies}
+    assert 4_205_000 in {one.allowed_lateness for one in strategies}
+
+
+@pytest.mark.parametrize("runner", ["FlinkRunner", "flink", "PortableRunner"])
+@pytest.mark.parametrize("interval", [[], ["--checkpointing_interval=1000"], ["--", "--checkpointing_interval=1000"]])
+def test_flink_never_takes_a_checkpoint_within_a_bundle(
+    runner: str, interval: list[str], tmp_path: pathlib.Path, log: ToolLog
+) -> None:
+    options = job_of(tmp_path, log, f"--runner={runner}", *interval).pipeline.options
+    values = options.get_all_options(retain_unknown_options=True)
+    assert values["finish_bundle_before_checkpointing"] is True
+    assert values["checkpointing_interval"] == (1000 if interval else None)
+
+
+def test_whoever_wants_that_on_flink_is_refused(stream: Callable[..., Ended], tmp_path: pathlib.Path) -> None:
+    flags = ["--runner=FlinkRunner", "--finish_bundle_before_checkpointing=false"]
+    ended = stream(f"--input={tmp_path}/*", "--output=memory://never-streamed", *NAMING, *flags)
+    assert (ended.code, ended.out) == (2, "")
+    assert "finish_bundle_before_checkpointing=False loses records on Flink" in ended.err
 
 
 def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
@@ -169,7 +187,7 @@ def test_totals_are_told_by_window_and_what_counts_for_its_arrival(
     out = capsys.readouterr().out
     assert "42 records read = 41 listed + 1 dead letter" in out
     assert out.endswith(
-        "records that count for the time their file was found: 1 without a usable time, 1 too late for their window\n"
+        "records that count for the time their file arrived: 1 without a usable time, 1 too late for their window\n"
     )
     entries = [
         entry

@@ -9,7 +9,6 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.limits import StreamLimits, limits_by_stream
 from beam_s3box.streams import Stream
 from pipelines import backfill_job
-from pipelines.flink_options import FlinkOptions, keep_whole_on_flink
 from pipelines.packing_options import Packing, packing_of
 from pipelines.shard_options import limits_of
 from pipelines.stream_job import PARSER
@@ -114,23 +113,6 @@ def test_options_of_one_job_are_none_of_the_other() -> None:
         backfill_job.PARSER.parse(["--stop_after=3"])
     with pytest.raises(ConfigurationError, match="--input_format is not an option"):
         PARSER.parse(["--input_format=csv"])
-
-
-@pytest.mark.parametrize("runner", ["FlinkRunner", "flink", "PortableRunner", "apache_beam.runners.x.FlinkRunner"])
-@pytest.mark.parametrize("interval", [[], ["--checkpointing_interval=1000"], ["--", "--checkpointing_interval=1000"]])
-def test_flink_never_takes_a_checkpoint_within_a_bundle(runner: str, interval: list[str]) -> None:
-    options = PARSER.parse([f"--runner={runner}", *interval])
-    keep_whole_on_flink(options)
-    values = options.get_all_options(retain_unknown_options=True)
-    assert values["finish_bundle_before_checkpointing"] is True
-    assert values["checkpointing_interval"] == (1000 if interval else None)
-
-
-@pytest.mark.parametrize("runner", ["PrismRunner", "DataflowRunner", "DirectRunner"])
-def test_other_runners_are_told_nothing_of_it(runner: str) -> None:
-    options = PARSER.parse([f"--runner={runner}"])
-    keep_whole_on_flink(options)
-    assert options.view_as(FlinkOptions).finish_bundle_before_checkpointing is None
 
 
 def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:

@@ -55,7 +55,8 @@ def lacking() -> Iterator[tuple[str, str]]:
             find_java()
         except MissingToolError as exc:
             yield "flink_local", str(exc)
-    yield "flink_cluster", "a Flink cluster takes minutes"
+    for name in ("flink_cluster", "own_checkpoints"):
+        yield name, "a Flink cluster takes minutes"
     if not gcp_is_there():
         yield "dataflow", "DataflowRunner is not installed yet"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineState
+
+from tools.flink.rest import ENDED, FlinkRest
 
 
 class Engine(Protocol):
@@ -15,6 +19,19 @@ class Engine(Protocol):
     def options(self, *, streaming: bool = False) -> list[str]:
         """Return the options of a pipeline that shall run there."""
         ...
+
+
+@contextlib.contextmanager
+def cancelled(rest: FlinkRest, name: str) -> Iterator[None]:
+    """Cancel the job of a name on the way out, if it still runs, so that later tests find the cluster idle."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(LookupError):
+            job = rest.job_named(name)
+            if job.state not in ENDED:
+                rest.cancel(job.id)
+                rest.wait_for_state(job.id, *ENDED)
 
 
 def run_to_end(pipeline: beam.Pipeline, seconds: float = 300) -> None:

@@ -147,7 +147,12 @@ class Submitted(NamedTuple):
         try:
             assert self.process.wait(seconds) == 0, self.log.read_text()[-4_000:]
         finally:
-            self.process.kill()
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process; its job on a cluster goes on."""
+        self.process.kill()
+        self.process.wait()
 
 
 def main(job: str, *arguments: str) -> None:

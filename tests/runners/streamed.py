@@ -9,6 +9,7 @@ import pathlib
 import re
 from typing import Any, NamedTuple
 
+from beam_s3box.errors import ObjectNotFoundError
 from beam_s3box.stores import Store
 from tests.readback import ReadBack, read_back
 from tests.runners.feed import Feed
@@ -55,6 +56,15 @@ class Streamed(NamedTuple):
     def sealed_by(self, stream: str) -> collections.Counter[str]:
         """Count why shards of a stream were sealed."""
         return collections.Counter(reason for key, (reason, _) in self.notes.items() if f"/feed/{stream}/" in f"/{key}")
+
+
+def listed_so_far(store: Store) -> list[dict[str, Any]]:
+    """Return the records that manifests list, while a job still writes."""
+    try:
+        return read_back(store).all_records()
+    except (LookupError, ObjectNotFoundError):
+        # an object came after its folder was listed, or went before it was read
+        return []
 
 
 def bounds_of(window: str) -> tuple[float, float]:

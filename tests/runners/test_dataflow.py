@@ -163,7 +163,7 @@ def test_the_stream_has_one_step_with_state(stream: Staged) -> None:
 def test_windows_of_the_stream(stream: Staged) -> None:
     """The packer's state is in the global window: in the records' own it would hold manifests back."""
     firings = "AfterWatermark(early=AfterProcessingTime(delay=10), late=AfterCount(1))"
-    panes = Windowing("FixedWindows(60)", firings, is_discarding=True, lateness=630.0)
+    panes = Windowing("FixedWindows(60)", firings, is_discarding=True, lateness=4230.0)
     each = Windowing("GlobalWindows()", "Repeatedly(AfterCount(1))", is_discarding=True, lateness=0.0)
     steps = stream.template.steps()
     assert steps[f"{WRITE}/EncodeSegments"].windowing == panes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +16,7 @@ from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
+from apache_beam.runners.portability.spark_runner import SparkRunner
 from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from apache_beam.transforms.window import FixedWindows
@@ -112,52 +115,112 @@ def test_streams_and_state_work_elsewhere(runner: type) -> None:
 
 
 FLINK = [FlinkRunner, PortableRunner]
+WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
 
 
 @pytest.mark.parametrize("runner", FLINK)
-@pytest.mark.parametrize("packing", ["auto", "stateful"])
-def test_checkpoints_within_a_bundle_are_refused_on_flink(runner: type, packing: str) -> None:
-    source = PeriodicImpulse() if packing == "auto" else beam.Create([{}])
-    windowing = FixedWindows(60)
-    with pytest.raises(
-        ConfigurationError,
-        match=r"checkpointing_interval=5000 without finish_bundle_before_checkpointing loses records on Flink.*"
-        r"add --finish_bundle_before_checkpointing",
+@pytest.mark.parametrize("flags", [[], ["--checkpointing_interval=5000"], ["--streaming"], [f"--{WHOLE_BUNDLES}"]])
+def test_flink_finishes_bundles_before_a_checkpoint(runner: type, flags: list[str]) -> None:
+    """With any input and any packing; also without an interval, because the cluster may have one."""
+    for result in (
+        unbounded(runner(), *flags),
+        bounded(runner(), "auto", *flags),
+        bounded(runner(), "group", *flags),
+        bounded(runner(), "stateful", *flags),
     ):
-        write(runner(), source, "--checkpointing_interval=5000", packing=packing, windowing=windowing)
+        assert whole_bundles(result) is True
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ["--finish_bundle_before_checkpointing=false"],
-        ["--finish_bundle_before_checkpointing=False"],
-        ["--finish_bundle_before_checkpointing=0"],
-    ],
-)
-def test_the_flag_that_says_no_is_none(flags: list[str]) -> None:
-    with pytest.raises(ConfigurationError, match="checkpointing_interval=5000"):
-        unbounded(FlinkRunner(), "--checkpointing_interval=5000", *flags)
+NEVER = 2**63 - 1
 
 
 @pytest.mark.parametrize("runner", FLINK)
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "milliseconds"),
     [
-        [],
-        ["--checkpointing_interval=-1"],
-        ["--checkpointing_interval=5000", "--finish_bundle_before_checkpointing"],
-        ["--checkpointing_interval=5000", "--finish_bundle_before_checkpointing=true"],
-        ["--finish_bundle_before_checkpointing"],
+        ([], NEVER),
+        (["--checkpointing_interval=-1"], NEVER),
+        (["--checkpointing_interval=5000"], None),
+        (["--shutdown_sources_after_idle_ms=0"], 0),
     ],
 )
-def test_flink_without_checkpoints_or_with_the_flag(runner: type, flags: list[str]) -> None:
-    unbounded(runner(), *flags)
-    bounded(runner(), "stateful", *flags)
+def test_unbounded_input_on_flink_keeps_its_source(runner: type, flags: list[str], milliseconds: Any) -> None:
+    """As Beam does with an interval; without, no checkpoint of the cluster's own would be completed."""
+    assert options_of(unbounded(runner(), *flags)).get("shutdown_sources_after_idle_ms") == milliseconds
 
 
-def test_grouping_keeps_nothing_that_a_checkpoint_could_forget() -> None:
-    bounded(FlinkRunner(), "auto", "--checkpointing_interval=5000")
+def test_bounded_input_on_flink_ends_its_job() -> None:
+    for result in (bounded(FlinkRunner(), "stateful"), unbounded(PrismRunner())):
+        assert options_of(result).get("shutdown_sources_after_idle_ms") is None
+
+
+def test_options_may_come_as_keywords() -> None:
+    pipeline = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([], checkpointing_interval=5000))
+    result = pipeline | beam.Create([{}]) | WriteToS3Box("memory://engines", **BY_FIELD)
+    assert whole_bundles(result) is True
+    refusing = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([], **{WHOLE_BUNDLES: False}))
+    records = refusing | beam.Create([{}])
+    with pytest.raises(ConfigurationError, match=f"{WHOLE_BUNDLES}=False loses records"):
+        _ = records | WriteToS3Box("memory://engines", **BY_FIELD)
+
+
+@pytest.mark.parametrize("runner", FLINK)
+@pytest.mark.parametrize("value", ["=false", "=False", "=0", " false"])
+@pytest.mark.parametrize("interval", [[], ["--checkpointing_interval=5000"]])
+def test_who_wants_checkpoints_within_a_bundle_is_refused(runner: type, value: str, interval: list[str]) -> None:
+    flags = [*interval, *f"--{WHOLE_BUNDLES}{value}".split()]
+    for packing in ("auto", "stateful"):
+        with pytest.raises(
+            ConfigurationError,
+            match=rf"{WHOLE_BUNDLES}=\w+ loses records on Flink.*leave the option out, and the write sets it",
+        ):
+            bounded(runner(), packing, *flags)
+    with pytest.raises(ConfigurationError, match=WHOLE_BUNDLES):
+        unbounded(runner(), *flags)
+
+
+def test_a_program_may_define_the_option_itself() -> None:
+    """In a process of its own: Beam knows each class of options until the process ends."""
+    program = f"""
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from beam_s3box import WriteToS3Box
+
+class Mine(PipelineOptions):
+    @classmethod
+    def _add_argparse_args(cls, parser):
+        parser.add_argument("--checkpointing_interval", type=int)
+        parser.add_argument("--{WHOLE_BUNDLES}", action="store_true")
+
+options = PipelineOptions(["--runner=FlinkRunner", "--checkpointing_interval=5000"])
+pipeline = beam.Pipeline(options=options)
+pipeline | beam.Create([{{}}]) | WriteToS3Box("memory://e", domain="d", namespace="n")
+assert pipeline.options.view_as(Mine).{WHOLE_BUNDLES} is True
+assert pipeline.options.get_all_options()["{WHOLE_BUNDLES}"] is True
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("runner", [PrismRunner, SparkRunner, DataflowRunner, FnApiRunner, BundleBasedDirectRunner])
+def test_other_runners_are_told_nothing_of_it(runner: type) -> None:
+    flags = DATAFLOW if runner is DataflowRunner else []
+    assert whole_bundles(bounded(runner(), "auto", *flags)) is None
+
+
+@pytest.mark.parametrize(
+    ("runner", "told"), [(FlinkRunner, [WHOLE_BUNDLES]), (PrismRunner, ["prism_disable_sdf_split"]), (FnApiRunner, [])]
+)
+def test_what_the_write_sets_is_logged_once(runner: type, told: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = beam.Pipeline(runner=runner(), options=PipelineOptions([]))
+    records = pipeline | beam.Create([{}])
+    with caplog.at_level("INFO"):
+        for number in "12":
+            step = WriteToS3Box("memory://engines", **BY_FIELD, packing="stateful", manifests=None)
+            records | f"Write{number}" >> step
+    ours = [record for record in caplog.records if record.name.startswith("beam_s3box")]
+    assert [record.levelname for record in ours] == ["INFO"] * len(told)
+    assert all(name in record.getMessage() for name, record in zip(told, ours, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +239,17 @@ def test_without_state_prism_may_split() -> None:
 def test_other_experiments_stay() -> None:
     result = bounded(PrismRunner(), "stateful", "--experiments=mine")
     assert {"mine", "prism_disable_sdf_split"} <= set(experiments(result))
+
+
+def options_of(result: WriteToS3BoxResult) -> dict[str, Any]:
+    options: dict[str, Any] = result.shards.pipeline.options.get_all_options(
+        drop_default=True, retain_unknown_options=True
+    )
+    return options
+
+
+def whole_bundles(result: WriteToS3BoxResult) -> Any:
+    return options_of(result).get(WHOLE_BUNDLES)
 
 
 def experiments(result: WriteToS3BoxResult) -> list[str]:

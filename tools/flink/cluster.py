@@ -92,7 +92,10 @@ class FlinkCluster:
 
 @contextlib.contextmanager
 def flink_cluster(
-    folder: Path, task_managers: int = 2, environment: Mapping[str, str] | None = None
+    folder: Path,
+    task_managers: int = 2,
+    environment: Mapping[str, str] | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[FlinkCluster]:
     """Start a cluster, and kill its processes at the end, however that comes.
 
@@ -100,12 +103,13 @@ def flink_cluster(
       folder: for its logs, checkpoints and savepoints; it must be empty.
       task_managers: how many to begin with.
       environment: variables of the Python workers, as the keys for S3.
+      checkpoint_seconds: from one checkpoint to the next in the cluster's own configuration; None: it has none.
 
     Raises:
       RuntimeError: Java or Maven is missing, or a process did not come up; the message shows its last lines.
     """
     rest_port, rpc_port, job_port, pool_port = free_ports(4)
-    conf = write_cluster_conf(folder, Ports(rest_port, rpc_port))
+    conf = write_cluster_conf(folder, Ports(rest_port, rpc_port), checkpoint_seconds)
     workers = ("--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{pool_port}")
     with contextlib.ExitStack() as stack:
         rest = FlinkRest(f"http://127.0.0.1:{rest_port}")

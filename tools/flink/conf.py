@@ -31,12 +31,18 @@ class Ports(NamedTuple):
 
 
 def write_checkpoint_conf(folder: Path) -> Path:
-    """Write the configuration that jobs are sent with, and return its folder."""
+    """Write the configuration that jobs of an embedded Flink are sent with, and return its folder."""
     return _write(folder / "job-conf", _files(folder))
 
 
-def write_cluster_conf(folder: Path, ports: Ports) -> Path:
-    """Write the configuration of a cluster's processes, and return its folder."""
+def write_cluster_conf(folder: Path, ports: Ports, checkpoint_seconds: float | None = None) -> Path:
+    """Write the configuration of a cluster's processes, and return its folder.
+
+    Args:
+      folder: of the cluster.
+      ports: where its JobManager listens.
+      checkpoint_seconds: from one checkpoint to the next, of jobs that say nothing of it; None: they have none.
+    """
     addresses = {
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.rpc.port": str(ports.rpc),
@@ -59,6 +65,8 @@ def write_cluster_conf(folder: Path, ports: Ports) -> Path:
         "heartbeat.timeout": "20000",
         "io.tmp.dirs": str(folder),
     }
+    if checkpoint_seconds is not None:
+        behaviour["execution.checkpointing.interval"] = f"{round(checkpoint_seconds * 1000)} ms"
     return _write(folder / "conf", addresses | behaviour | _MEMORY | _files(folder))
 
 

@@ -15,6 +15,8 @@ from tools.processes import Server, accepts, free_ports, running
 
 _MAIN = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 _EMBEDDED = "[local]"
+_LOCAL_OPTIONS = ("--environment_type=LOOPBACK", "--shutdown_sources_after_idle_ms=0")
+"""Workers are in the submitting process, and a stream that has ended ends its job; not for checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +25,11 @@ class FlinkJobs:
 
     Attributes:
       job_endpoint: host and port of the job service.
-      environment: options that say where the Python workers are.
+      environment: options that say where the Python workers are, and the like; as the embedded Flink needs them.
     """
 
     job_endpoint: str
-    environment: tuple[str, ...] = ("--environment_type=LOOPBACK",)
+    environment: tuple[str, ...] = _LOCAL_OPTIONS
 
     def options(
         self, *, streaming: bool = False, parallelism: int = 1, checkpoint_seconds: float | None = None
@@ -49,9 +51,7 @@ class FlinkJobs:
         if streaming:
             options.append("--streaming")
         if checkpoint_seconds is not None:
-            interval = round(checkpoint_seconds * 1000)
-            # without it checkpoints lose data
-            options += [f"--checkpointing_interval={interval}", "--finish_bundle_before_checkpointing"]
+            options.append(f"--checkpointing_interval={round(checkpoint_seconds * 1000)}")
         return options
 
 

@@ -1,0 +1,24 @@
+"""The streaming job that goes back to its beginning: `python -m tests.runners.gone_back OPTIONS` runs it twice.
+
+It is the same pipeline both times, run id and all, as with a runner that restores its first checkpoint.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pipelines.stream_job import PARSER, prepare
+from pipelines.tool_logging import tool_logging
+from tests.runners.engines import run_to_end
+
+
+def main(*arguments: str) -> None:
+    """Run the job that the options describe, and run it again."""
+    with tool_logging() as log:
+        job = prepare(PARSER.parse(arguments), log)
+        for _ in range(2):
+            run_to_end(job.pipeline)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
