@@ -212,10 +212,12 @@ class BoxPacker:
         with self._alone:
             self._check_not_lost()
             self._is_sealed = True
-            self._gather(*self._all_stripes)
-            with self._moving():
-                self._feed()
-                self._cutter.cut()
+            # a box whose manifests may have begun takes no step that could give it up
+            if not self._is_cut:
+                self._gather(*self._all_stripes)
+                with self._moving():
+                    self._feed()
+                    self._cutter.cut()
             self._outbox.retry_told()
         self._wait(lambda: self._codec.is_idle)
         with self._alone:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 import time
 from collections.abc import Iterator
 
@@ -12,15 +10,7 @@ from beam_s3box.errors import ConfigurationError, ObjectExistsError, ObjectNotFo
 from beam_s3box.stores.base import ObjectInfo, check_key
 
 _BUCKETS: dict[str, dict[str, tuple[bytes, float]]] = {}
-_LOCK = threading.Lock()
-
-
-def _after_fork() -> None:
-    global _LOCK  # noqa: PLW0603 - a thread of the parent's may hold it
-    _LOCK = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+"""Each use of a bucket is one step of the dict's: a lock could stay held after a fork, or by a call that broke off."""
 
 
 class MemoryStore:
@@ -45,11 +35,11 @@ class MemoryStore:
 
     def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
         """Write an object; see `Store.put`."""
-        with _LOCK:
-            bucket = _BUCKETS.setdefault(self._name, {})
-            if check_key(key) in bucket and not replace:
-                raise ObjectExistsError(f"{self.url(key)} is already there")
-            bucket[key] = bytes(body), time.time()
+        bucket, entry = _BUCKETS.setdefault(self._name, {}), (bytes(body), time.time())
+        if replace:
+            bucket[check_key(key)] = entry
+        elif bucket.setdefault(check_key(key), entry) is not entry:
+            raise ObjectExistsError(f"{self.url(key)} is already there")
         return 1
 
     def get(self, key: str) -> bytes:
@@ -63,23 +53,19 @@ class MemoryStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, by key."""
-        with _LOCK:
-            bucket = _BUCKETS.get(self._name, {})
-            found = sorted((key, *entry) for key, entry in bucket.items() if key.startswith(prefix))
-        for key, body, modified in found:
+        objects = [*_BUCKETS.get(self._name, {}).items()]
+        for key, (body, modified) in sorted(entry for entry in objects if entry[0].startswith(prefix)):
             yield ObjectInfo(key, len(body), None, modified)
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
-        with _LOCK:
-            _BUCKETS.get(self._name, {}).pop(check_key(key), None)
+        _BUCKETS.get(self._name, {}).pop(check_key(key), None)
 
     def check_writable(self) -> None:
         """Memory can always be written."""
 
     def _find(self, key: str) -> tuple[bytes, float]:
-        with _LOCK:
-            entry = _BUCKETS.get(self._name, {}).get(check_key(key))
+        entry = _BUCKETS.get(self._name, {}).get(check_key(key))
         if entry is None:
             raise ObjectNotFoundError(f"{self.url(key)} is not there")
         return entry
