@@ -20,6 +20,10 @@ MAX_PARTS = 10_000
 """S3 takes no more parts of one object."""
 
 
+_IDLE_SECONDS = 0.1
+"""All parts of an object are queued at once: a thread that finds none is not needed any more."""
+
+
 @dataclasses.dataclass(frozen=True)
 class MultipartUpload:
     """One object that is uploaded in parts.
@@ -82,7 +86,7 @@ class MultipartUpload:
         # the first failure, which stops the others: theirs would say less
         failures: list[BaseException] = []
         tasks: list[Task[tuple[dict[str, Any], int]]] = []
-        threads = Threads(self.concurrency, "beam_s3box-part")
+        threads = Threads(self.concurrency, "beam_s3box-part", _IDLE_SECONDS)
         try:
             for part in enumerate(_slices(self.body, self.part_bytes), 1):
                 tasks.append(threads.submit(self._send_part, upload_id, *part, failures))
@@ -96,7 +100,6 @@ class MultipartUpload:
             for task in tasks:
                 if not (failures and task.cancel()):
                     task.wait()
-            threads.close()
         if failures:
             raise failures[0]
         results = [task.result() for task in tasks]
