@@ -137,11 +137,9 @@ class LinePacker:
             return Packed(self._records_in, self._shards, manifests, self._dead_letters)
 
     def close(self) -> None:
-        """Give up the threads; what was not finished stays unlisted."""
+        """Give up what was not finished: it stays unlisted."""
         self._ended = True
         self._queue.abandon()
-        for threads in (self._codec, self._threads):
-            threads.close()
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:

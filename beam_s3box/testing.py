@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import fnmatch
-import threading
+import itertools
 from collections.abc import Iterator
 from typing import Literal
 
 from beam_s3box.errors import StoreError, TransientStoreError
 from beam_s3box.stores import ObjectInfo, Store
 
-_LOCK = threading.Lock()
-_PUTS: collections.Counter[str] = collections.Counter()
+_PUTS: dict[str, itertools.count[int]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +113,7 @@ class FailingStore:
         self.store.check_writable()
 
     def _fails_now(self) -> bool:
-        with _LOCK:
-            _PUTS[self.root] += 1
-            number = _PUTS[self.root]
+        number = next(_PUTS.setdefault(self.root, itertools.count(1)))
         return number > self.succeed and (self.fail is None or number <= self.succeed + self.fail)
 
     def _error(self, key: str) -> StoreError:

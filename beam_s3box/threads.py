@@ -21,8 +21,7 @@ from beam_s3box.forks import renew_in_children
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_IDLE_SECONDS: Final = 30.0
-"""Seconds after which a thread without a task ends; the next task starts another one."""
+_IDLE_SECONDS: Final = 5.0
 
 
 class Pending(Protocol[T_co]):
@@ -125,17 +124,19 @@ class Threads:
     Args:
       size: threads at a time.
       name: of the threads.
+      idle_seconds: after which a thread without a task ends.
     """
 
-    def __init__(self, size: int, name: str) -> None:
+    def __init__(self, size: int, name: str, idle_seconds: float = _IDLE_SECONDS) -> None:
         self._size = size
         self._name = name
+        self._idle_seconds = idle_seconds
         self.after_fork()
         renew_in_children(self)
 
     def after_fork(self) -> None:
         """Begin without threads and tasks."""
-        self._tasks: queue.SimpleQueue[Task[Any] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task[Any]] = queue.SimpleQueue()
         # both are only appended to and popped from, each of which is one step; a thread pops its place itself, so that
         # an exception in the caller loses none
         self._places: list[None] = [None] * self._size
@@ -153,11 +154,6 @@ class Threads:
         self._starting.clear()
         if not self._tasks.empty():
             self._start()
-
-    def close(self) -> None:
-        """Let the threads end when they have run what waits; a later task starts them again."""
-        for _ in range(self._size - len(self._places)):
-            self._tasks.put(None)
 
     def _start(self) -> None:
         """Start one more thread, if there is a place for it."""
@@ -178,8 +174,7 @@ class Threads:
                 task = self._tasks.get_nowait()
             except queue.Empty:
                 return
-            if task is not None:
-                task.run()
+            task.run()
 
     def _begin(self) -> None:
         try:
@@ -196,7 +191,8 @@ class Threads:
         with contextlib.suppress(IndexError):
             self._starting.pop()
         try:
-            while task := self._tasks.get(timeout=_IDLE_SECONDS):
+            while True:
+                task = self._tasks.get(timeout=self._idle_seconds)
                 task.run()
                 del task
         except queue.Empty:

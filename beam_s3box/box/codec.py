@@ -63,10 +63,6 @@ class BoxCodec:
         """See to it that lines which wait are compressed."""
         self._threads.wake()
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.close()
-
     def _run(self, function: Callable[..., T], lines: Sequence[bytes], cost: int) -> T:
         cut_bytes = 0
         try:

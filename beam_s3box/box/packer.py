@@ -212,10 +212,12 @@ class BoxPacker:
         with self._alone:
             self._check_not_lost()
             self._is_sealed = True
-            self._gather(*self._all_stripes)
-            with self._moving():
-                self._feed()
-                self._cutter.cut()
+            # a box whose manifests may have begun takes no step that could give it up
+            if not self._is_cut:
+                self._gather(*self._all_stripes)
+                with self._moving():
+                    self._feed()
+                    self._cutter.cut()
             self._outbox.retry_told()
         self._wait(lambda: self._codec.is_idle)
         with self._alone:
@@ -224,7 +226,6 @@ class BoxPacker:
         self._wait(lambda: not self._outbox.shards_on_the_way)
         with self._alone:
             self._outbox.raise_failure()
-            self._stop()
             return self._outbox.files
 
     def give_up(self, reason: str, seconds: float) -> None:
@@ -238,7 +239,6 @@ class BoxPacker:
         waiter = self._changed.waiter()
         while self._outbox.shards_on_the_way and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
             waiter = self._changed.waiter()
-        self._stop()
 
     def stats(self) -> BoxStats:
         """Return what was done so far."""
@@ -372,10 +372,6 @@ class BoxPacker:
         self._sealed_shards += 1
         self._sealed_bytes += total_size(shard.segments).object_bytes
         self._outbox.add(shard)
-
-    def _stop(self) -> None:
-        self._codec.close()
-        self._threads.close()
 
 
 def _broke_off(why: str) -> str:

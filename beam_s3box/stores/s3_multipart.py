@@ -19,6 +19,10 @@ MAX_PARTS = 10_000
 """S3 takes no more parts of one object."""
 
 
+_IDLE_SECONDS = 0.1
+"""All parts of an object are queued at once: a thread that finds none is not needed any more."""
+
+
 @dataclasses.dataclass(frozen=True)
 class MultipartUpload:
     """One object that is uploaded in parts.
