@@ -7,10 +7,11 @@ counts once. The sums are written as one small object, `runs/{run_id}~summary.js
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import orjson
+from apache_beam.typehints import List as BeamList
 
 from beam_s3box.cli.report import RunReport
 from beam_s3box.cli.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
@@ -122,6 +123,18 @@ class _TallyManifests(beam.DoFn):
 class _TallyDeadLetters(beam.DoFn):
     def process(self, letter: DeadLetter) -> Iterator[tuple[Names, Tally]]:
         yield WHOLE_RUN, Tally(dead_letters=1)
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, letters: list[DeadLetter]) -> Iterator[tuple[Names, Tally]]:
+        yield WHOLE_RUN, Tally(dead_letters=len(letters))
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[input_element_type]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return _TALLIES
 
 
 class _SumTallies(beam.CombineFn):
