@@ -1,10 +1,13 @@
-"""Records that could not be packed: kept whole, with the reason, beside the data."""
+"""Records that could not be packed: kept with the reason, next to the data."""
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import functools
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -14,16 +17,17 @@ from beam_s3box.layout import Layout
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.routing import Refused
 from beam_s3box.runs import new_token
+from beam_s3box.shards import Segment
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.uploads import put_once
 
 _ORIGIN_CHARACTERS = 12
-_FILE_BYTES = 16 * MiB
-"""Memory of the dead letters that wait for a file of theirs."""
+_FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
+"""Read by people now and then: to be fast counts more than to be small."""
 
-_LETTER_COST = 512
-"""Bytes that a dead letter takes in memory beside its record: its detail, and Python's objects."""
+_LINE_COST: Final = 64
+"""Bytes that a line takes in memory besides its text."""
 
 
 class DeadLetter(NamedTuple):
@@ -50,70 +54,109 @@ class DeadLetter(NamedTuple):
 
     def line(self) -> bytes:
         """Return the dead letter as a line of JSON; bytes that are not UTF-8 stand as hexadecimal under `raw_hex`."""
-        fields: dict[str, object] = {
-            "domain": self.domain,
-            "namespace": self.namespace,
-            "reason": self.reason,
-            "detail": self.detail.encode("utf-8", "backslashreplace").decode("utf-8"),
-        }
+        # most dead letters of a run say the same, but for the record itself
+        begin = _begin_of_line(self.domain, self.namespace, self.reason, self.detail)
         try:
-            fields["raw"] = self.raw.decode("utf-8")
+            return b'%b,"raw":%b}' % (begin, orjson.dumps(self.raw.decode("utf-8")))
         except UnicodeDecodeError:
-            fields["raw_hex"] = self.raw.hex()
-        return orjson.dumps(fields)
+            return b'%b,"raw_hex":"%b"}' % (begin, self.raw.hex().encode("ascii"))
 
 
-def write_dead_letters(store: Store, layout: Layout, origin: str, sequence: int, letters: Sequence[DeadLetter]) -> str:
-    """Write dead letters as one gzip file of JSON lines, create-only, and return its key.
-
-    Raises:
-      StoreError: the store refused or failed, after its retries.
-    """
-    body = JSON_LINES.join([JSON_LINES.cut([letter.line() for letter in letters])])
-    sha256 = hashlib.sha256(body).hexdigest()
-    key = layout.dead_letters(origin, sequence, sha256)
-    put_once(store, key, body, sha256, JSON_LINES.content_type)
-    return key
+@functools.lru_cache(1_000)
+def _begin_of_line(domain: str | None, namespace: str | None, reason: str, detail: str) -> bytes:
+    plain = detail.encode("utf-8", "backslashreplace").decode("utf-8")
+    fields = {"domain": domain, "namespace": namespace, "reason": reason, "detail": plain}
+    return orjson.dumps(fields).removesuffix(b"}")
 
 
 class DeadLetterFiles:
-    """Gathers dead letters and writes them to files, under an origin of their own."""
+    """Writes dead letters to gzip files of JSON lines, create-only, under an origin of their own.
 
-    def __init__(self, store: Store, layout: Layout) -> None:
+    They are compressed as they come, like records: what waits for its file takes little memory, however many there are.
+
+    Args:
+      store: where to.
+      layout: of the run.
+      origin: names the files; default: a new one.
+      segment_bytes: memory of the lines that are compressed together.
+      file_bytes: compressed bytes that wait for a file of theirs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        layout: Layout,
+        origin: str | None = None,
+        *,
+        segment_bytes: int = MiB,
+        file_bytes: int = 8 * MiB,
+    ) -> None:
         self._store = store
         self._layout = layout
-        self._origin = new_token(_ORIGIN_CHARACTERS)
+        self._origin = new_token(_ORIGIN_CHARACTERS) if origin is None else origin
+        self._segment_bytes = segment_bytes
+        self._file_bytes = file_bytes
         self._sequence = 0
-        self._waiting: list[DeadLetter] = []
-        self._bytes = 0
+        self._lines: list[bytes] = []
+        self._lines_bytes = 0
+        self._segments: list[Segment] = []
+        self._segments_bytes = 0
 
-    def add(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; write a file when there are enough."""
-        self._waiting.append(letter)
-        self._bytes += len(letter.raw) + _LETTER_COST
-        if self._bytes >= _FILE_BYTES:
-            self.finish()
+    def add(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep dead letters; write a file whenever there are enough.
+
+        Raises:
+          StoreError: the store refused or failed, after its retries.
+        """
+        for letter in letters:
+            line = letter.line()
+            self._lines.append(line)
+            self._lines_bytes += len(line) + _LINE_COST
+            if self._lines_bytes >= self._segment_bytes:
+                self._compress()
+                if self._segments_bytes >= self._file_bytes:
+                    self._write()
 
     def finish(self) -> None:
-        """Write what waits."""
-        if self._waiting:
-            write_dead_letters(self._store, self._layout, self._origin, self._sequence, self._waiting)
-            self._sequence += 1
-            self._waiting, self._bytes = [], 0
+        """Write what waits.
+
+        Raises:
+          StoreError: the store refused or failed, after its retries.
+        """
+        if self._lines:
+            self._compress()
+        if self._segments:
+            self._write()
+
+    def _compress(self) -> None:
+        segment = _FORMAT.cut(self._lines)
+        self._segments.append(segment)
+        self._segments_bytes += len(segment.data)
+        self._lines, self._lines_bytes = [], 0
+
+    def _write(self) -> None:
+        body = _FORMAT.join(self._segments)
+        sha256 = hashlib.sha256(body).hexdigest()
+        key = self._layout.dead_letters(self._origin, self._sequence, sha256)
+        put_once(self._store, key, body, sha256, _FORMAT.content_type)
+        self._sequence += 1
+        self._segments, self._segments_bytes = [], 0
 
 
-def accept_dead_letter(refused: Refused, counts: Metrics, *, fail: bool) -> DeadLetter:
-    """Return a refused record as a dead letter, counted by its reason.
+def accept_dead_letters(refused: Sequence[Refused], counts: Metrics, *, fail: bool) -> list[DeadLetter]:
+    """Return refused records as dead letters, counted by their reasons.
 
     Raises:
-      RecordError: the run shall fail on it: says the reason, how the record begins, and the way out.
+      RecordError: the run shall fail on the first: says the reason, how the record begins, and the way out.
     """
-    if fail:
+    if fail and refused:
+        first = refused[0]
         raise RecordError(
-            f"{refused.reason}: {refused.detail}; the record begins {refused.raw[:200]!r}. "
+            f"{first.reason}: {first.detail}; the record begins {first.raw[:200]!r}. "
             "on_bad_record='dead_letter' keeps such records aside instead",
-            refused.reason,
+            first.reason,
         )
-    counts.count(DEAD_LETTERS)
-    counts.count(f"{DEAD_LETTERS}_{refused.reason.replace('-', '_')}")
-    return DeadLetter.of(refused)
+    for reason, number in collections.Counter(one.reason for one in refused).items():
+        counts.count(DEAD_LETTERS, number)
+        counts.count(f"{DEAD_LETTERS}_{reason.replace('-', '_')}", number)
+    return list(map(DeadLetter.of, refused))

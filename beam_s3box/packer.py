@@ -15,14 +15,14 @@ from typing import Final, NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
-from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letter
+from beam_s3box.dead_letters import DeadLetterFiles, accept_dead_letters
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
 from beam_s3box.manifests import Manifest, Manifests, plan_manifests
 from beam_s3box.metrics import Metrics
 from beam_s3box.plan import RunPlan
 from beam_s3box.publish import Publisher
-from beam_s3box.routing import Refused, Router
+from beam_s3box.routing import Router
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile, size_of
 from beam_s3box.streams import Stream
@@ -113,8 +113,9 @@ class LinePacker:
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
             groups, refused = self._router.route_lines(lines)
-            for record in refused:
-                self._refuse(record)
+            if refused:
+                self._letters.add(accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record))
+                self._dead_letters += len(refused)
             for stream, group in groups.items():
                 self._cutter.add((stream, "", 0), group)
             self._upload(self._cutter.take())
@@ -159,10 +160,6 @@ class LinePacker:
         if not self._claimed:
             self._plan.claim.take(self._plan.store)
             self._claimed = True
-
-    def _refuse(self, refused: Refused) -> None:
-        self._letters.add(accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record))
-        self._dead_letters += 1
 
     def _upload(self, cuttings: Cuttings) -> None:
         """Upload what is sealed; a cutter that seals all hands on no rests."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+import orjson
 
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.lines import cut_line_of
@@ -41,6 +42,9 @@ from beam_s3box.streams import Stream
 
 _UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 """What the decoder can't have in the name of a field."""
+
+_MALFORMED = "JSON is malformed: "
+"""How the decoder begins what it says of text that is no JSON."""
 
 _KNOWN_STREAMS = 10_000
 """Streams whose checked names a router remembers."""
@@ -189,8 +193,12 @@ class Router:
         for line in lines:
             try:
                 key = key_of(decode(line))
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                self._add(odd, refused, line)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+                why = self._clear_fault(line, exc)
+                if why is not None and not line.startswith(b"\0"):
+                    refused.append(Refused(None, *why, line))
+                else:
+                    self._add(odd, refused, line)
                 continue
             group = find(key)
             if group is None:
@@ -256,8 +264,29 @@ class Router:
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
         return self._stream_of_fields(values)
 
+    def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
+        """Return the reason and the detail for a line that the decoder refused, None where it takes a closer look.
+
+        An input may be bad altogether, and a closer look takes ten times as long.
+        """
+        if type(exc) is msgspec.DecodeError:
+            return _malformed(str(exc))
+        try:
+            record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
+        except orjson.JSONDecodeError:
+            return None
+        if isinstance(record, dict):
+            for field in self._fields:
+                if record.get(field) is None:
+                    return MISSING_STREAM, _missing(field)
+        return None
+
     def _stream_of_odd_line(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
         """Return the stream of a line that the decoder refused (names may be fractions), or raise what is wrong."""
+        why = self._clear_fault(line, exc)
+        if why is not None:
+            reason, detail = why
+            raise RecordError(detail, reason) from exc
         refusal = explain_refusal(line)
         if refusal is not None:
             raise refusal from exc
@@ -344,8 +373,18 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _field_text(fields: Mapping[str, Any], field: str) -> str:
     if field not in fields or fields[field] is None:
-        raise RecordError(f"the field {field!r}, which names the stream, is missing or null", MISSING_STREAM)
+        raise RecordError(_missing(field), MISSING_STREAM)
     return _name_text(f"field {field!r}", fields[field])
+
+
+@functools.lru_cache(1_000)
+def _malformed(text: str) -> tuple[str, str] | None:
+    # of a lone surrogate `explain_refusal` says more
+    return None if "surrogate" in text else (NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}")
+
+
+def _missing(field: str) -> str:
+    return f"the field {field!r}, which names the stream, is missing or null"
 
 
 def _name_text(what: str, value: Any) -> str:

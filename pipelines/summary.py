@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import orjson
+from apache_beam.typehints import List as BeamList
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cli.report import RunReport
@@ -125,6 +126,18 @@ class _TallyManifests(beam.DoFn):
 class _TallyDeadLetters(beam.DoFn):
     def process(self, letter: DeadLetter) -> Iterator[tuple[Names, Tally]]:
         yield WHOLE_RUN, Tally(dead_letters=1)
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, letters: list[DeadLetter]) -> Iterator[tuple[Names, Tally]]:
+        yield WHOLE_RUN, Tally(dead_letters=len(letters))
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[input_element_type]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return _TALLIES
 
 
 class _SumTallies(beam.CombineFn):

@@ -1,22 +1,41 @@
-"""WriteDeadLetters: what could not be packed is kept beside the data, and passed on."""
+"""WriteDeadLetters: what could not be packed is kept next to the data, and passed on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from apache_beam.typehints import List as BeamList
 
 from beam_s3box.dead_letters import DeadLetter, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
 
 
-class WriteDeadLetters(beam.DoFn):
+class WriteDeadLetters(beam.PTransform):
     """Writes dead letters to files of their own and emits them unchanged, in their windows.
+
+    Takes lists of dead letters, as they arise, and emits them in batches: one by one, the dead letters of an input
+    that is bad altogether would take a hundred times as long as to pack good records.
 
     *Guarantees*: a bundle ends when its dead letters are in the store. A bundle that is retried writes its files again
     under other names, so the files may hold a dead letter twice; the PCollection does not.
     """
 
+    def __init__(self, plan: WritePlan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, letters: beam.PCollection[list[DeadLetter]]) -> beam.PCollection[DeadLetter]:
+        """Return the dead letters."""
+        # this runner alone knows no batches
+        one_by_one = isinstance(letters.pipeline.runner, BundleBasedDirectRunner)
+        write = (_WriteOneByOne if one_by_one else _WriteBatches)(self._plan)
+        return letters | "WriteFiles" >> beam.ParDo(write).with_output_types(DeadLetter)
+
+
+class _Write(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
@@ -24,11 +43,29 @@ class WriteDeadLetters(beam.DoFn):
         """Begin with none, under a new origin."""
         self._files = DeadLetterFiles(self._plan.store, self._plan.layout)
 
-    def process(self, letter: DeadLetter) -> Iterator[DeadLetter]:
-        """Keep the dead letter for a file and pass it on."""
-        self._files.add(letter)
-        yield letter
-
     def finish_bundle(self) -> None:
         """Write what is left."""
         self._files.finish()
+
+
+class _WriteBatches(_Write):
+    @beam.DoFn.yields_batches
+    def process(self, letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+        """Keep the dead letters for a file and pass them on."""
+        self._files.add(letters)
+        yield letters
+
+    def get_output_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[DeadLetter]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return DeadLetter
+
+
+class _WriteOneByOne(_Write):
+    def process(self, letters: list[DeadLetter]) -> Iterator[DeadLetter]:
+        """Keep the dead letters for a file and pass them on."""
+        self._files.add(letters)
+        yield from letters

@@ -12,7 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
-from beam_s3box.dead_letters import accept_dead_letter
+from beam_s3box.dead_letters import accept_dead_letters
 from beam_s3box.formats import encoders_of
 from beam_s3box.lanes import by_lane, lane_of
 from beam_s3box.routing import Refused, Router
@@ -36,7 +36,8 @@ _GLOBAL = GlobalWindow()
 class EncodeSegments(beam.DoFn):
     """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
 
-    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: DeadLetter. Takes
+    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: lists of DeadLetter.
+    Takes
     elements one by one or, from a step that yields lists, a batch at a time.
     """
 
@@ -110,8 +111,9 @@ class EncodeSegments(beam.DoFn):
         return self._emit_all(refused, cuttings)
 
     def _emit_all(self, refused: list[Refused], cuttings: Cuttings) -> Iterator[Any]:
-        for record in refused:
-            yield self._dead_letter(record)
+        if refused:
+            letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
+            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
         yield from self._emit(cuttings)
 
     def _emit(self, cuttings: Cuttings) -> Iterator[Any]:
@@ -124,10 +126,6 @@ class EncodeSegments(beam.DoFn):
     def _in_window(self, value: Any, window: str) -> WindowedValue:
         actual = self._windows[window]
         return WindowedValue(value, last_moment(actual), (actual,))
-
-    def _dead_letter(self, refused: Refused) -> beam.pvalue.TaggedOutput:
-        letter = accept_dead_letter(refused, self._counts, fail=self._plan.fail_on_bad_record)
-        return beam.pvalue.TaggedOutput(DEAD_LETTERS, letter)
 
 
 def _drained(items: list[_T]) -> Iterator[_T]:

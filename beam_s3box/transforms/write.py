@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import DirectOptions, S3Options
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
+from apache_beam.typehints import List as BeamList
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import HALF
@@ -213,11 +214,10 @@ class WriteToS3Box(beam.PTransform):
             rests = rests | "FireRestsOnce" >> FireOnce(plan.windows, windowing)
         pack = self._pack_by_state if is_stateful else self._pack_by_group
         shards = (whole, pack(rests, plan, windowing)) | "ShardFiles" >> beam.Flatten()
-        letters = beam.ParDo(WriteDeadLetters(plan)).with_output_types(DeadLetter)
         return WriteToS3BoxResult(
             shards=shards,
             manifests=self._write_manifests(shards, plan),
-            dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> letters,
+            dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan),
         )
 
     def display_data(self) -> dict[str, Any]:
@@ -316,7 +316,7 @@ class _Drop(beam.DoFn):
 def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
     in_global_window = isinstance(windowing.windowfn, GlobalWindows)
     encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: DeadLetter})
+    return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: BeamList[DeadLetter]})
 
 
 def _makes_one_bundle(pipeline: beam.Pipeline) -> bool:

@@ -115,16 +115,6 @@ def test_what_can_not_be_packed_is_a_dead_letter_and_counted() -> None:
     assert totals["dead_letters_not_json"] == 1
 
 
-def test_many_dead_letters_go_to_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beam_s3box.dead_letters._FILE_BYTES", 2_000)
-    store = memory()
-    with LinePacker(plan_for(store), MemoryMetrics()) as packer:
-        packer.pack([b"%d" % i for i in range(20)])
-        assert packer.finish().dead_letters == 20
-    assert len(list(store.list("dead-letters/"))) > 3
-    assert [letter["raw"] for letter in read_back(store).dead_letters] == [str(i) for i in range(20)]
-
-
 def test_a_bad_record_is_an_error_where_that_is_asked_for() -> None:
     store = memory()
     plan = dataclasses.replace(plan_for(store), fail_on_bad_record=True)
