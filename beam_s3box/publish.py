@@ -89,7 +89,7 @@ class Publisher:
         sha256 = hashlib.sha256(body).hexdigest()
         while not self._write_once(plan, key, body, sha256):
             pass
-        return _described(self.store, key, sha256, plan)
+        return described(self.store, key, sha256, plan)
 
     def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
         """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
@@ -227,7 +227,7 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
             f"{store.url(key)} exists and lists other shards: run_id={layout.run_id!r} already wrote manifests; use a "
             "new run_id"
         ) from exc
-    return _described(store, key, sha256, plan)
+    return described(store, key, sha256, plan)
 
 
 def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:
@@ -238,7 +238,8 @@ def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:
     return firing > plan.firing or (firing == plan.firing and number >= plan.siblings)
 
 
-def _described(store: Store, key: str, sha256: str, plan: ManifestPlan) -> Manifest:
+def described(store: Store, key: str, sha256: str, plan: ManifestPlan) -> Manifest:
+    """Return the description of a manifest that is in the store."""
     return Manifest(
         domain=plan.stream.domain if plan.stream else None,
         namespace=plan.stream.namespace if plan.stream else None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import threading
 import time
 from typing import NamedTuple
 
 from beam_s3box import metrics
+from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ObjectExistsError
 from beam_s3box.formats import Format, format_of
 from beam_s3box.layout import Layout
@@ -95,6 +97,24 @@ class Uploader:
             sha256=sha256,
             sealed_by=shard.reason,
         )
+
+
+class ClaimingUploader(Uploader):
+    """The same, for a run that nobody else claims: it does so before its first shard."""
+
+    def __init__(self, store: Store, format: Format, claim: RunClaim) -> None:
+        super().__init__(store, format, claim.layout)
+        self._claim = claim
+        self._is_claimed = False
+        self._lock = threading.Lock()
+
+    def upload(self, shard: SealedShard) -> Uploaded:
+        """Claim the run id, if that is not done yet, and upload the shard."""
+        with self._lock:
+            if not self._is_claimed:
+                self._claim.take(self._store)
+                self._is_claimed = True
+        return super().upload(shard)
 
 
 class UploadQueue:

@@ -47,7 +47,7 @@ class WatchFiles(beam.PTransform):
     *Windows*: the global window. A file is stamped with when it arrived, less the delay. The watermark is the time of
     the last look, less the delay, the age and the second by which a file may have arrived before that and was not seen.
     The time of a look stands still where the clock is set back, or another worker's is behind, until it has caught up:
-    so no file is late, whatever clocks do.
+    so no file is late because of a clock.
 
     Args:
       patterns: paths and globs, local or `s3://`.

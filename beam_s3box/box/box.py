@@ -20,14 +20,17 @@ from beam_s3box.box.settings import (
     box_store,
     box_stream,
 )
+from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
+from beam_s3box.layout import Layout
 from beam_s3box.long_values import LongValues
 from beam_s3box.records import record_rules
-from beam_s3box.runs import new_run_id
-from beam_s3box.shards import ShardFile
+from beam_s3box.runs import new_run_id, new_token
+from beam_s3box.shards import ShardFile, size_of
 from beam_s3box.stores import S3Settings, Store
 
+_ATTEMPT_CHARACTERS: Final = 32
 _LEAVE_SECONDS: Final = 5.0
 """How long a `with` that an exception leaves waits for uploads that run, to say what shards exist."""
 
@@ -195,7 +198,10 @@ class S3Box:
           BoxSealedError: the box was given up.
           StoreError: an upload failed after its retries; its shard is kept for the next call.
         """
-        self._packer.seal()
+        files = self._packer.seal()
+        if files and self._settings.format.copy_clause is None:
+            # without manifests this is all of it
+            self._claim.finish(self._settings.store, (), size_of(files), len(files))
 
     def create_manifests(self, key: str, count: int = 1) -> list[str]:
         """Seal, share the shards out evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
@@ -219,7 +225,11 @@ class S3Box:
                 f"format={self._settings.format.name!r} has no manifests: COPY can't load rows from it; use "
                 "format='json-lines', or seal() alone"
             )
-        return self._manifests.write(self._packer.seal(), key, count)
+        files = self._packer.seal()
+        manifests = self._manifests.write(files, key, count)
+        if manifests:
+            self._claim.finish(self._settings.store, manifests, size_of(files), len(files))
+        return [manifest.key for manifest in manifests]
 
     def next_box(self) -> S3Box:
         """Return a fresh box with the same settings; this one stays as it is."""
@@ -231,7 +241,9 @@ class S3Box:
         self.run_id = new_run_id()
         self._settings = settings
         self._reader = RecordReader(settings.stream, settings.rules, encoders_of(settings.format))
-        self._packer = BoxPacker(settings, self.run_id)
+        layout = Layout.below(settings.store.root, self.run_id)
+        self._claim = RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=False)
+        self._packer = BoxPacker(settings, self._claim)
         self._manifests = ManifestWriter(settings.store)
         # looked up once: `pack` is called for every record
         self._line, self._add = self._reader.line, self._packer.add
@@ -242,6 +254,6 @@ class S3Box:
         more = f" and {len(urls) - _SHARDS_SHOWN} more" if len(urls) > _SHARDS_SHOWN else ""
         shards = ", ".join(urls[:_SHARDS_SHOWN]) + more if urls else "none"
         if self._manifests.written:
-            listed = ", ".join(self._manifests.written)
+            listed = ", ".join(manifest.key for manifest in self._manifests.written)
             return f"{self!r} had published its manifests before: {listed}; its shards: {shards}"
         return f"{self!r} published nothing; shards that exist and that no manifest lists: {shards}"

@@ -7,7 +7,8 @@ import threading
 from typing import Final
 
 from beam_s3box.errors import AccessError, ConfigurationError, ObjectExistsError
-from beam_s3box.manifests import Manifests, render_manifest, split_evenly
+from beam_s3box.manifests import Manifest, Manifests, plan_manifests, render_manifest, split_evenly
+from beam_s3box.publish import described
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.stores.base import check_key
@@ -52,15 +53,15 @@ class ManifestWriter:
         # its own thread may take it again, if a call that broke off still holds it
         self._lock = threading.RLock()
         self._begun: tuple[str, int] | None = None
-        self._written: list[str] = []
+        self._written: list[Manifest] = []
 
     @property
-    def written(self) -> list[str]:
-        """The keys of the manifests in the store."""
+    def written(self) -> list[Manifest]:
+        """The manifests in the store."""
         return list(self._written)
 
-    def write(self, files: list[ShardFile], key: str, count: int) -> list[str]:
-        """Write the manifests and return their keys; none if there are no shards.
+    def write(self, files: list[ShardFile], key: str, count: int) -> list[Manifest]:
+        """Write the manifests and return them; none if there are no shards.
 
         Raises:
           ConfigurationError: manifests of another key or number were begun.
@@ -88,11 +89,13 @@ class ManifestWriter:
         self._begun = key, count
         return is_first
 
-    def _write_one(self, files: list[ShardFile], key: str, number: int, *, may_change: bool) -> str:
+    def _write_one(self, files: list[ShardFile], key: str, number: int, *, may_change: bool) -> Manifest:
         name = f"{key}_{number}.manifest"
-        body = render_manifest(sorted(files, key=lambda file: file.url))
+        [plan] = plan_manifests(None, "", 0, files, 1)
+        body = render_manifest(plan.files)
+        sha256 = hashlib.sha256(body).hexdigest()
         try:
-            put_once(self._store, name, body, hashlib.sha256(body).hexdigest(), _CONTENT_TYPE)
+            put_once(self._store, name, body, sha256, _CONTENT_TYPE)
         except (ObjectExistsError, AccessError) as exc:
             if may_change:
                 # nothing of this box stands under the key, so another one is no second list
@@ -102,4 +105,4 @@ class ManifestWriter:
                     f"{self._store.url(name)} is there and lists other shards: another box wrote it; give another key"
                 ) from exc
             raise
-        return name
+        return described(self._store, name, sha256, plan)

@@ -24,17 +24,17 @@ from typing import Final, NamedTuple
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
+from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.forks import renew_in_children
-from beam_s3box.layout import Layout
 from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_INPUT_END
 from beam_s3box.runs import new_token
 from beam_s3box.shards import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.sizes import KiB, MiB
 from beam_s3box.threads import Bell, Threads
-from beam_s3box.uploads import Uploader
+from beam_s3box.uploads import ClaimingUploader
 
 _BATCH_BYTES: Final = 64 * KiB
 """Memory of the lines that go to the cutter together: the cost of a batch is nothing beside it."""
@@ -116,10 +116,10 @@ class BoxPacker:
 
     Args:
       settings: of the box.
-      run_id: goes into the shards' keys; unique to this packer.
+      claim: to the run id, which goes into the shards' keys; unique to this packer.
     """
 
-    def __init__(self, settings: BoxSettings, run_id: str) -> None:
+    def __init__(self, settings: BoxSettings, claim: RunClaim) -> None:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._changed = Bell()
@@ -132,8 +132,7 @@ class BoxPacker:
         self._cutter = ShardCutter(
             settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_from=2
         )
-        layout = Layout.below(settings.store.root, run_id)
-        uploader = Uploader(settings.store, settings.format, layout)
+        uploader = ClaimingUploader(settings.store, settings.format, claim)
         self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
         self._failed = self._outbox.failed
         self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES

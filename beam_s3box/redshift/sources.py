@@ -15,6 +15,7 @@ import orjson
 from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.formats import AVRO, Format
 from beam_s3box.manifests import Manifest
+from beam_s3box.redshift.commits import Commits
 from beam_s3box.stores import Credentials, S3Settings, open_store
 
 FetchBytes: TypeAlias = Callable[[str], bytes]
@@ -73,19 +74,26 @@ class StoreReader:
         return open_store(root, self.s3, self.credentials).get(match["key"])
 
 
-def read_manifest(url: str, fetch: FetchBytes, records: int | None = None) -> ListedManifest:
+def read_manifest(
+    url: str, fetch: FetchBytes, records: int | None = None, *, written: str = "", commits: Commits | None = None
+) -> ListedManifest:
     """Read a manifest and return what it lists: the one way to a manifest, for loads, column inference and dry runs.
 
     Args:
       url: of the manifest.
       fetch: returns the bytes behind a URL.
       records: see `parse_manifest`.
+      written: digest of the text that a write returned, when it counted; "" where only the URL is known.
+      commits: of the runs that were asked already.
 
     Raises:
-      LoadError: see `parse_manifest`.
+      LoadError: see `parse_manifest`; or the manifest does not count, see `Commits.check`.
       StoreError: it can't be read.
     """
-    return parse_manifest(url, fetch(url), records)
+    listed = parse_manifest(url, fetch(url), records)
+    if listed.sha256 != written:
+        (commits or Commits(fetch)).check(url, listed.sha256)
+    return listed
 
 
 def read_manifests(
@@ -104,16 +112,19 @@ def read_manifests(
       StoreError: it can't be read.
     """
     counts: dict[str, int | None] = {}
+    written: dict[str, str] = {}
     for manifest in manifests:
         url, records = _address(manifest)
         counts[url] = records if counts.get(url) is None else counts[url]
+        written[url] = getattr(manifest, "sha256", "") or written.get(url, "")
     if not counts:
         return []
     unknown = None if needs_counts else 0
+    commits = Commits(fetch)
 
     def read(url: str) -> ListedManifest:
-        records = counts[url]
-        return read_manifest(url, fetch, unknown if records is None else records)
+        records = unknown if counts[url] is None else counts[url]
+        return read_manifest(url, fetch, records, written=written[url], commits=commits)
 
     with ThreadPoolExecutor(min(_READERS, len(counts)), "beam-s3box-manifests") as threads:
         return [manifest for manifest in threads.map(read, sorted(counts)) if manifest.files]

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -33,10 +33,10 @@ class Slow(LocalStore):
         super().__init__(str(folder))
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def put(self, key: str, body: bytes, *, sha256: str, content_type: str, replace: bool = False) -> int:
+    def put(self, key: str, body: bytes, **arguments: Any) -> int:
         self.begun.set()
         self.gate.wait()
-        return super().put(key, body, sha256=sha256, content_type=content_type, replace=replace)
+        return super().put(key, body, **arguments)
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -150,7 +150,7 @@ def test_the_childs_store_has_a_client_of_its_own(s3_server: Server) -> None:
         own.pack({"i": 1})
         own.create_manifests("manifests/child")
 
-    with store._lock:
+    with store._connection._lock:
         assert in_child(work) == 0
     assert store.client is parents
     box.create_manifests("manifests/parent")

@@ -202,12 +202,20 @@ def test_files_that_land_while_the_job_runs_are_found_once_until_it_stops(tmp_pa
     files.pipeline.run().wait_until_finish()
 
 
-class SetBack(Steps):
-    """The same, but the clock is set back by ten seconds after the third look."""
+class SetBack:
+    """A clock that goes on by a second with each look at it, and is set back by ten seconds after the third one.
+
+    A file lands each time, whose time is not told: it counts for when it was found.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._looks = 0
 
     def __call__(self) -> float:
-        now = super().__call__()
-        return now - 10 if now > NOW + 3.5 else now
+        put(self._folder / f"{self._looks}.jsonl", "{}", 0)
+        self._looks += 1
+        return NOW + self._looks - (10 if self._looks > 3 else 0)
 
 
 def test_no_file_is_late_though_the_clock_is_set_back(tmp_path: pathlib.Path) -> None:
