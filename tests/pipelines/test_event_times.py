@@ -106,9 +106,7 @@ def test_a_line_from_the_future_counts_for_when_its_file_was_found() -> None:
     assert placed == Placed({at(610): [soon], at(10): [later]}, ahead=1)
 
 
-@pytest.mark.parametrize(
-    "time", [10**30, 1e300, 253_402_300_800, "99999999999999999999", "9999-12-31T23:59:59.999999Z"]
-)
+@pytest.mark.parametrize("time", [10**30, 1e300, "99999999999999999999", "9999-12-31T23:59:59.999999Z"])
 def test_a_line_from_beyond_all_calendars_stops_no_other_one(time: object) -> None:
     wrong, right = line(time), line(at(12) / MICROS)
     assert placer().place([wrong, right], at(12)) == Placed({at(10): [wrong, right]}, ahead=1)
