@@ -12,7 +12,7 @@ from pipelines.seconds import check_seconds
 
 _POLL_INTERVAL: Final = 10.0
 _MIN_AGE: Final = 1.0
-_FORGET_AFTER: Final = 604_800.0
+_FORGET_AFTER: Final = 86_400.0
 
 
 class WatchOptions(PipelineOptions):
@@ -43,7 +43,7 @@ class WatchOptions(PipelineOptions):
             type=float,
             default=_FORGET_AFTER,
             help="since a file has gone, after which one that has its path is another file, and is read; one that is "
-            f"still there is never read again (default: {_FORGET_AFTER:.0f}, a week)",
+            f"still there is never read again (default: {_FORGET_AFTER:.0f}, a day)",
         )
         parser.add_argument(
             "--stop_after",

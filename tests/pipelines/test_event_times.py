@@ -76,7 +76,25 @@ def test_lines_go_to_the_periods_of_their_times_in_order() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [b"no json", b'{"a": 1}', b"[1]", b"7", line(None), line(True), line([1]), line("then"), line(-5), b'{"t": 1e999}'],
+    [
+        b"no json",
+        b'{"a": 1}',
+        b"[1]",
+        b"7",
+        line(None),
+        line(True),
+        line([1]),
+        line("then"),
+        line(-5),
+        b'{"t": 1e999}',
+        b'{"t": NaN}',
+        b'{"t": -Infinity}',
+        line("NaN"),
+        line("inf"),
+        line("0000-01-01"),
+        line("10000-01-01"),
+        line(-1e300),
+    ],
 )
 def test_a_line_without_a_usable_time_counts_for_when_its_file_arrived(odd: bytes) -> None:
     assert placer().place([odd], at(12)) == Placed({at(10): [odd]}, untimed=1)
@@ -86,6 +104,12 @@ def test_a_line_from_the_future_counts_for_when_its_file_arrived() -> None:
     soon, later = line((at(12) + AHEAD) / MICROS), line((at(12) + AHEAD) / MICROS + 1)
     placed = placer().place([soon, later], at(12))
     assert placed == Placed({at(610): [soon], at(10): [later]}, ahead=1)
+
+
+@pytest.mark.parametrize("time", [10**30, 1e300, "99999999999999999999", "9999-12-31T23:59:59.999999Z"])
+def test_a_line_from_beyond_all_calendars_stops_no_other_one(time: object) -> None:
+    wrong, right = line(time), line(at(12) / MICROS)
+    assert placer().place([wrong, right], at(12)) == Placed({at(10): [wrong, right]}, ahead=1)
 
 
 @pytest.mark.parametrize(("windows", "each_in"), [((10, 10), 1), ((60, 10), 6)])

@@ -19,7 +19,7 @@ from pipelines.window_spec import WindowSpec
 
 def test_defaults() -> None:
     options = PARSER.parse([])
-    assert watching_of(options) == Watching(10, 1, None, 604_800)
+    assert watching_of(options) == Watching(10, 1, None, 86_400)
     assert timing_of(options) == Timing(WindowSpec(60, 60), None, 0, 0, None)
     assert packing_of(options) == Packing(60, 1)
 
@@ -36,7 +36,7 @@ def test_all_that_can_be_given() -> None:
             "--poll_interval=0.5",
             "--min_age=0",
             "--stop_after=30",
-            "--forget_after=86400",
+            "--forget_after=3600",
             "--window=sliding:60:20",
             "--timestamp_field=t",
             "--watermark_delay=7",
@@ -46,7 +46,7 @@ def test_all_that_can_be_given() -> None:
             "--lanes=4",
         ]
     )
-    assert watching_of(options) == Watching(0.5, 0, 30, 86_400)
+    assert watching_of(options) == Watching(0.5, 0, 30, 3_600)
     assert timing_of(options) == Timing(WindowSpec(60, 20), "t", 7, 3.5, 5)
     assert packing_of(options) == Packing(1.5, 4)
 
