@@ -9,6 +9,7 @@ import orjson
 
 from beam_s3box.errors import ObjectExistsError
 from beam_s3box.stores import Store
+from pipelines.event_times import OLDEST_ARRIVAL
 
 _NAME_CHARACTERS = 32
 
@@ -40,5 +41,7 @@ class FoundNotes(NamedTuple):
             self.store.put(key, body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json")
         except ObjectExistsError:
             # a bundle that is done again, or the job before it went back to a checkpoint
-            return int(orjson.loads(self.store.get(key))["found_micros"])
+            noted = int(orjson.loads(self.store.get(key))["found_micros"])
+            # the window of a longer time ago may be gone: another file has the path now, or the job stood still for long
+            return noted if found - noted <= OLDEST_ARRIVAL else found
         return found

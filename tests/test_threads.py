@@ -79,7 +79,8 @@ def test_threads_end_when_they_are_idle_and_start_again() -> None:
 
 
 def test_a_task_that_was_cancelled_never_runs() -> None:
-    threads, gate, ran = Threads(1, "one"), threading.Lock(), []
+    threads, gate = Threads(1, "one"), threading.Lock()
+    ran: list[int] = []
     with gate:
         first = threads.submit(gate.acquire)
         second = threads.submit(ran.append, 1)
@@ -96,7 +97,8 @@ def test_raised_at_every_line_of_submit_and_result(told: Callable[[str], None]) 
     point, more = 0, True
     while more:
         point += 1
-        threads, ran = Threads(1, "swept", 0.01), []
+        threads = Threads(1, "swept", 0.01)
+        ran: list[int] = []
         with hangs_are_found():
             try:
                 more = raises_at(point, lambda: threads.submit(ran.append, 1).result())  # noqa: B023 - called at once

@@ -124,6 +124,13 @@ def test_it_is_noted_once_in_the_life_of_a_run() -> None:
     assert notes._replace(run_id="r2").first("a", 5) == 5
 
 
+def test_a_note_of_long_ago_is_none_of_this_file() -> None:
+    """A path that was forgotten may be another file's: its records would be put into a window that is gone."""
+    notes = FoundNotes(MemoryStore("found-long-ago"), "r")
+    hour = 3600 * MICROS
+    assert [notes.first("a", found) for found in (1, hour + 1, hour + 2)] == [1, 1, hour + 2]
+
+
 def test_a_file_that_is_found_again_counts_for_when_it_was_found_first(tmp_path: pathlib.Path) -> None:
     for name, changed in (("new.jsonl", NOW + 1), ("odd.jsonl", 0)):
         put(tmp_path / name, "", changed)
