@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,15 @@ from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
 
 _LOCK = threading.Lock()
 _ETAGS = itertools.count(1)
+
+
+def _renew_lock() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+# another thread may have held it
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Object(NamedTuple):
