@@ -208,3 +208,10 @@ def test_the_fakes_read_what_they_are_sent(make_s3: MakeS3) -> None:
         wire.plan("UploadPart", note)
         put(store)
     assert read_by == [0]
+
+
+def test_the_names_of_metadata_may_come_with_a_capital(make_s3: MakeS3) -> None:
+    store = make_s3()
+    with watched(store.client) as wire:
+        wire.plan("HeadObject", say(200, b"", **DATED, X_Amz_Meta_Sha256="f" * 64))
+        assert store.stat("k").sha256 == "f" * 64

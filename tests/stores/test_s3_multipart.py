@@ -198,6 +198,20 @@ def test_the_server_checks_each_part(store: S3Store) -> None:
     assert list(store.list()) == []
 
 
+def test_a_server_that_is_gone_is_not_waited_for_twice(make_s3: MakeS3, pauses: list[float], s3_server: Server) -> None:
+    store = make_s3(multipart_bytes=1000, retry_seconds=100)
+    with watched(store.client) as wire:
+        wire.plan("UploadPart", *[cut_off] * 100)
+        wire.plan("AbortMultipartUpload", *[cut_off] * 100)
+        with pytest.raises(TransientStoreError, match="UploadPart") as caught:
+            put(store)
+    assert 100 <= sum(pauses) <= 111
+    assert "parts may be left" in caught.value.__notes__[0]
+    client = s3_server.client()
+    for left in client.list_multipart_uploads(Bucket=s3_server.bucket)["Uploads"]:
+        client.abort_multipart_upload(Bucket=s3_server.bucket, Key=left["Key"], UploadId=left["UploadId"])
+
+
 def test_needs_no_thread(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end of a process, or where it may have no more, none can be started."""
 
