@@ -165,6 +165,16 @@ def test_a_write_whose_every_answer_is_spoiled_is_looked_up(make_s3: MakeS3) -> 
     assert store.get("k") == b"body"
 
 
+def test_a_server_that_tells_another_checksum_has_other_bytes(make_s3: MakeS3) -> None:
+    store = make_s3(multipart_bytes=1)
+    other = say(200, ETag='"e"', x_amz_checksum_sha256="b" * 43 + "=")
+    with watched(store.client) as wire:
+        wire.plan("UploadPart", *[other] * 3)
+        with pytest.raises(StoreError, match=r"UploadPart .* the checksum b+=, where .* was sent"):
+            put(store)
+    assert list(store.list()) == []
+
+
 def test_a_write_that_nobody_did_stays_an_error(make_s3: MakeS3) -> None:
     store = make_s3()
     with watched(store.client) as wire:
