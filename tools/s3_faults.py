@@ -7,6 +7,7 @@ is not to look like a whole one.
 from __future__ import annotations
 
 import collections
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,9 +121,6 @@ def interrupt(request: Any) -> None:
     raise KeyboardInterrupt
 
 
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
+class _Raw(io.BytesIO):
     def stream(self) -> Iterator[bytes]:
-        yield self._body
+        yield self.read()

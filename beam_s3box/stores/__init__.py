@@ -17,6 +17,7 @@ __all__ = ["Credentials", "LocalStore", "MemoryStore", "ObjectInfo", "S3Settings
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HALF_SCHEME = re.compile(r"(s3|file|memory):", re.IGNORECASE)
+_STORE_PROPERTIES = ("conditional_create", "conditional_replace", "conditional_delete")
 _STORE_METHODS = ("url", "put", "get", "read", "stat", "list", "delete", "now", "check_writable")
 
 
@@ -58,6 +59,9 @@ def open_store(
 
 def _check_store(store: Store) -> Store:
     missing = [name for name in _STORE_METHODS if not callable(getattr(store, name, None))]
+    untold = [name for name in _STORE_PROPERTIES if not isinstance(getattr(store, name, None), bool)]
+    if untold and not missing:
+        raise ConfigurationError(f"destination={store!r} must say in {untold[0]}, True or False, what it promises")
     if missing:
         raise ConfigurationError(
             f"destination={store!r} must be text, a path or a store; it has no method {missing[0]}()"

@@ -17,6 +17,15 @@ _LOCK = threading.Lock()
 _ETAGS = itertools.count(1)
 
 
+def _renew_lock() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+# another thread may have held it
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 class _Object(NamedTuple):
     body: bytes
     modified: float

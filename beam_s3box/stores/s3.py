@@ -6,7 +6,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import re
 import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -28,12 +27,10 @@ from beam_s3box.stores.s3_multipart import MultipartUpload
 from beam_s3box.stores.s3_objects import listed, looked_up, quoted, read, read_with_info
 from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.stores.s3_urls import parse_url
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_URL = re.compile(r"s3://([^/]*)(?:/(.*))?", re.DOTALL)
-_BUCKET = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 
 class S3Store:
@@ -61,7 +58,7 @@ class S3Store:
     ) -> None:
         if credentials is not None and not callable(credentials):
             raise ConfigurationError("credentials must be a function that returns Credentials or None")
-        self._bucket, self._prefix = _parse(url)
+        self._bucket, self._prefix = parse_url(url)
         self._settings = settings or S3Settings()
         self._credentials = credentials
         self._retry = retry or Retry(self._settings.max_attempts, seconds=self._settings.retry_seconds)
@@ -116,6 +113,7 @@ class S3Store:
         if_match: str | None = None,
     ) -> int:
         """Write an object and return the number of attempts; see `Store.put`."""
+        check_key(key)
         check_condition(replace, if_match)
         write = functools.partial(self._put, key, body, sha256, content_type)
         if not self._settings.conditional_writes:
@@ -167,6 +165,7 @@ class S3Store:
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object, if it is there; see `Store.delete`."""
+        check_key(key)
         check_condition(True, if_match)
         condition = {} if if_match is None else {"IfMatch": quoted(if_match)}
         if condition and not self._settings.conditional_writes:
@@ -175,7 +174,7 @@ class S3Store:
                 raise _changed(f"DeleteObject {self.url(key)} was not sent", if_match)
             condition = {}
         try:
-            self._requests().send("DeleteObject", self._full_key(check_key(key)), condition, finish=answer)
+            self._requests().send("DeleteObject", self._full_key(key), condition, finish=answer)
         except ObjectNotFoundError as exc:
             if error_code(exc) != "NoSuchKey":
                 raise
@@ -224,7 +223,7 @@ class S3Store:
                 return self._put_parts(key, body, parameters, condition, sha256)
             if self._settings.checksums:
                 parameters["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
-            full_key = self._full_key(check_key(key))
+            full_key = self._full_key(key)
             sent = {**parameters, **condition}
             return self._requests().send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
         except OddAnswerError:
@@ -248,7 +247,7 @@ class S3Store:
         settings = self._settings
         return MultipartUpload(
             self._requests(),
-            self._full_key(check_key(key)),
+            self._full_key(key),
             body,
             parameters,
             condition,
@@ -299,19 +298,6 @@ class S3Store:
 
     def _full_key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
-
-
-def _parse(url: str) -> tuple[str, str]:
-    match = _URL.fullmatch(url)
-    if match is None:
-        raise ConfigurationError(f"destination={url!r} must be s3://bucket/prefix")
-    bucket, prefix = match[1], (match[2] or "").strip("/")
-    if not _BUCKET.fullmatch(bucket):
-        raise ConfigurationError(
-            f"destination={url!r} has the bucket {bucket!r}: 3 to 63 lower-case letters, digits, '-' and '.' name a "
-            "bucket, beginning and ending with a letter or digit"
-        )
-    return bucket, check_key(prefix) if prefix else ""
 
 
 def _changed(what: str, if_match: str | None) -> ObjectChangedError:

@@ -76,11 +76,16 @@ def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any)
         _check_body(expected, status, body)
 
 
-def check_fields(operation: str, answer: Mapping[str, Any]) -> None:
+def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
     """Check what botocore read.
 
+    Args:
+      operation: one of `ANSWERS`.
+      answer: what botocore made of the answer.
+      sent: the request's parameters.
+
     Raises:
-      OddAnswer: something is missing.
+      OddAnswer: something is missing, or the server tells another checksum than that of the body.
     """
     expected = ANSWERS[operation]
     missing = [name for name in expected.fields if answer.get(name) in (None, "")]
@@ -95,6 +100,9 @@ def check_fields(operation: str, answer: Mapping[str, Any]) -> None:
             # nobody will read it, and its connection is not to stay open
             answer["Body"].close()
         raise OddAnswer(f"a {expected.statuses[0]} without {missing[0]}")
+    told, meant = answer.get("ChecksumSHA256"), sent.get("ChecksumSHA256")
+    if told and meant and told != meant:
+        raise OddAnswer(f"the checksum {told}, where {meant} was sent")
 
 
 def _check_body(expected: Expected, status: int, body: bytes) -> None:

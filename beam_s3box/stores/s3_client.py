@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-# boto3 imports this when it is needed first, and Python refuses that once the main thread has ended
+# boto3 imports it too, which fails once the main thread has ended: a first upload at the exit would find no client
 import concurrent.futures.thread  # noqa: F401
 import os
 import threading

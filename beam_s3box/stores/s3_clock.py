@@ -55,7 +55,9 @@ class ServerClock:
         events.register("before-sign.s3", self._tell)
 
     def _choose(self, signature_version: Any, **_: Any) -> str | None:
-        return _SIGNER if self._signs and self._offset is not None and signature_version == "s3v4" else None
+        # botocore makes the second of the first, for S3; all else is signed in other ways
+        is_ours = signature_version in ("v4", "s3v4")
+        return _SIGNER if self._signs and self._offset is not None and is_ours else None
 
     def _tell(self, request: Any, **_: Any) -> None:
         request.context[_TIME] = self.now()

@@ -207,7 +207,7 @@ def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> Sto
 
 def may_be_cause(exc: BaseException) -> bool:
     """Return whether this error may stand in a traceback; some quote a header, and so a session token."""
-    return _QUOTED_HEADER not in str(exc).lower()
+    return isinstance(exc, OddAnswer) or _QUOTED_HEADER not in str(exc).lower()
 
 
 def error_code(error: StoreError) -> str:
@@ -278,6 +278,9 @@ def _read_failure(exc: Exception) -> tuple[Rule, str]:
 def _rule_of_failure(exc: BaseException) -> Rule:
     text = str(exc)
     cause = str(getattr(exc, "kwargs", {}).get("error", ""))
+    if isinstance(exc, OddAnswer):
+        # it quotes what a stranger says
+        return _CLASSES["OddAnswer"]
     if not may_be_cause(exc):
         return _HEADER
     if "resolve" in cause or "getaddrinfo" in cause or "Name or service" in cause:

@@ -19,8 +19,8 @@ MAX_PARTS = 10_000
 """S3 takes no more parts of one object."""
 
 
-_IDLE_SECONDS = 0.1
-"""All parts of an object are queued at once: a thread that finds none is not needed any more."""
+_DROP_SECONDS = 10.0
+"""An upload that failed is dropped for so long: whoever waits for the error has waited already."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +94,12 @@ class MultipartUpload:
             error.add_note(f"and its parts may be left, which are billed until they are removed: {exc}")
 
     def _drop(self, upload_id: str) -> None:
+        retry = self.requests.retry
+        brief = dataclasses.replace(retry, seconds=min(retry.seconds, _DROP_SECONDS))
+        requests = dataclasses.replace(self.requests, retry=brief)
         # one that is gone has left nothing to remove
         with suppress(UploadGoneError):
-            self.requests.send("AbortMultipartUpload", self.key, {"UploadId": upload_id}, finish=answer)
+            requests.send("AbortMultipartUpload", self.key, {"UploadId": upload_id}, finish=answer)
 
     def _send_parts(self, upload_id: str) -> tuple[list[dict[str, Any]], int]:
         slices = list(enumerate(_slices(self.body, self.part_bytes), 1))

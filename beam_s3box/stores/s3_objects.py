@@ -21,7 +21,7 @@ def listed(root: str, entry: Any) -> ObjectInfo:
 def looked_up(key: str, answer: Any) -> ObjectInfo:
     """Return what a HEAD tells of an object; its checksum only if this package wrote it."""
     modified = answer["LastModified"].timestamp()
-    return ObjectInfo(key, answer["ContentLength"], answer["Metadata"].get("sha256"), modified, _etag(answer))
+    return ObjectInfo(key, answer["ContentLength"], _told(answer), modified, _etag(answer))
 
 
 def read_with_info(key: str, answer: Any) -> tuple[bytes, ObjectInfo]:
@@ -40,10 +40,17 @@ def read(answer: Any) -> bytes:
         body: bytes = stream.read()
     if len(body) != answer["ContentLength"]:
         raise OddAnswer(f"{len(body)} of {answer['ContentLength']} bytes")
-    told = answer["Metadata"].get("sha256", "")
-    if _SHA256.fullmatch(told) and hashlib.sha256(body).hexdigest() != told:
+    told = _told(answer)
+    if told is not None and _SHA256.fullmatch(told) and hashlib.sha256(body).hexdigest() != told:
         raise OddAnswer(f"bytes that have not the SHA-256 {told} that they were written with")
     return body
+
+
+def _told(answer: Any) -> str | None:
+    """Return the checksum that the object was written with, if this package wrote it."""
+    # some servers write the names of metadata with a capital
+    told: dict[str, str] = {name.lower(): value for name, value in answer["Metadata"].items()}
+    return told.get("sha256")
 
 
 def quoted(etag: str) -> str:

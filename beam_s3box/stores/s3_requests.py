@@ -135,5 +135,5 @@ def _ask(connected: Connected, operation: str, parameters: dict[str, Any]) -> An
     except _UNREADABLE as exc:
         raise OddAnswer(f"an answer that can't be read ({type(exc).__name__}: {exc})") from exc
     connected.clock.note(response)
-    check_fields(operation, response)
+    check_fields(operation, response, parameters)
     return response

@@ -61,6 +61,7 @@ def test_the_options_that_reach_s3_are_named_as_beams() -> None:
         ["--s3_endpoint_url=http://localhost:1", "--s3_region_name=eu-central-1", "--s3_verify=False"],
         ["--s3_verify=/etc/certificates", "--s3_disable_ssl", "--s3_tags=a=b,c=d", "--s3_max_attempts=3"],
         ["--s3_verify=1", "--s3_sse=aws:kms", "--s3_sse_kms_key_id=k", "--s3_concurrency=2", "--s3_acl=private"],
+        ["--s3_retry_seconds=30", "--s3_conditional_writes=false", "--s3_checksums=FALSE"],
     ],
 )
 def test_both_make_the_same_settings_of_s3(arguments: list[str]) -> None:

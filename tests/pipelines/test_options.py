@@ -207,7 +207,10 @@ def test_settings_of_s3_come_from_both_kinds_of_options() -> None:
                 "--s3_tags=team=data,cost=a=b",
                 "--s3_acl=private",
                 "--s3_role_arn=arn:aws:iam::123456789012:role/writer",
+                "--s3_retry_seconds=2.5",
                 "--s3_max_attempts=3",
+                "--s3_conditional_writes=false",
+                "--s3_checksums=false",
                 "--s3_concurrency=4",
             ]
         )
@@ -216,7 +219,13 @@ def test_settings_of_s3_come_from_both_kinds_of_options() -> None:
     assert (settings.sse, settings.sse_kms_key_id, settings.storage_class) == ("aws:kms", "alias/a", "STANDARD_IA")
     assert (settings.tags, settings.acl) == ({"team": "data", "cost": "a=b"}, "private")
     assert settings.role_arn == "arn:aws:iam::123456789012:role/writer"
-    assert (settings.max_attempts, settings.concurrency) == (3, 4)
+    assert (settings.retry_seconds, settings.max_attempts, settings.concurrency) == (2.5, 3, 4)
+    assert (settings.conditional_writes, settings.checksums) == (False, False)
+
+
+def test_a_truth_of_s3_is_true_or_false() -> None:
+    with pytest.raises(ConfigurationError, match="--s3_checksums: 'maybe' must be true or false"):
+        PARSER.parse(["--s3_checksums=maybe"])
 
 
 def test_the_role_is_for_writing_alone() -> None:

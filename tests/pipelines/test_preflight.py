@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import pytest
+from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -13,6 +15,7 @@ from beam_s3box.shards import NOTHING
 from pipelines.backfill_job import PARSER
 from pipelines.preflight import check_destination, check_given, check_input, check_report
 from pipelines.write_options import Write, write_of
+from tests.s3_proxy import Fault, s3_proxy
 from tools.seaweedfs import REGION, Identity, Server
 
 
@@ -93,6 +96,28 @@ def test_input_on_s3_with_a_wrong_key_is_refused_at_once(s3_server: Server) -> N
     with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
         check_input([f"s3://{s3_server.bucket}/*.jsonl"], options)
     assert isinstance(caught.value.__cause__, AccessError)
+
+
+@pytest.mark.parametrize("operation", ["ListObjects", "HeadObject"])
+@pytest.mark.parametrize("fault", [Fault(503, "SlowDown"), Fault(500, "InternalError"), Fault(0, "", after=True)])
+def test_input_on_s3_is_looked_for_three_times(s3_server: Server, operation: str, fault: Fault) -> None:
+    s3_server.client().put_object(Bucket=s3_server.bucket, Key="preflight/busy.jsonl", Body=b"{}\n")
+    options = s3_options(s3_server, s3_server.reader)
+    with s3_proxy(s3_server.endpoint_url) as proxy:
+        behind = dataclasses.replace(s3_server, endpoint_url=proxy.endpoint_url)
+        proxy.rule = lambda request: fault if (request.operation, request.number < 2) == (operation, True) else None
+        FileSystems.set_options(options)
+        check_input([f"s3://{s3_server.bucket}/preflight/busy.jsonl"], s3_options(behind, s3_server.reader))
+
+
+@pytest.mark.parametrize("key", ["folder/", "folder//a.jsonl", "folder/a\tb.jsonl", "folder/../a.jsonl"])
+def test_keys_that_others_wrote_are_read_as_they_are(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """This server has no such keys; S3 has."""
+    found = [FileMetadata(f"s3://{s3_server.bucket}/{key}", 0)]
+    monkeypatch.setattr("pipelines.preflight.find_files", lambda patterns: found)
+    check_input([f"s3://{s3_server.bucket}/folder/*"], s3_options(s3_server, s3_server.reader))
 
 
 def test_a_report_needs_a_folder(tmp_path: pathlib.Path) -> None:

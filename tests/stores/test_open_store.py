@@ -66,3 +66,11 @@ def test_importing_the_stores_imports_no_client_and_no_beam() -> None:
         "print({'boto3', 'botocore', 'apache_beam'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_a_store_of_ones_own_says_what_it_promises() -> None:
+    class Own(MemoryStore):
+        conditional_create = None  # type: ignore[assignment]
+
+    with pytest.raises(ConfigurationError, match="must say in conditional_create, True or False, what it promises"):
+        open_store(Own("own"))  # type: ignore[arg-type]

@@ -52,6 +52,28 @@ def test_repeats_only_what_may_pass() -> None:
     assert (numbers, len(pauses)) == ([1, 2], 1)
 
 
+def test_time_ends_it_too() -> None:
+    pauses: list[float] = []
+
+    def attempt(number: int) -> None:
+        raise TransientStoreError(f"attempt {number}")
+
+    retry = Retry(100, sleep=pauses.append, random=lambda: 1.0, seconds=10, clock=lambda: sum(pauses))
+    with pytest.raises(TransientStoreError, match="attempt 7"):
+        retry.run(attempt)
+    assert pauses == [0.25, 0.5, 1, 2, 4, 2.25], "the last attempt is made when the time is over"
+
+
+def test_a_long_attempt_takes_of_the_time() -> None:
+    seconds = iter([0.0, 61.0])
+
+    def attempt(number: int) -> None:
+        raise TransientStoreError(f"attempt {number}")
+
+    with pytest.raises(TransientStoreError, match="attempt 1"):
+        Retry(100, sleep=lambda _: None, seconds=60, clock=lambda: next(seconds)).run(attempt)
+
+
 def test_travels_without_the_state_of_a_generator() -> None:
     assert len(pickle.dumps(Retry())) < 500
     assert pickle.loads(pickle.dumps(Retry())) == Retry()

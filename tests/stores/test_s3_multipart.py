@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import pathlib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +22,7 @@ MakeS3 = Callable[..., S3Store]
 BODY = hashlib.shake_256(b"body").digest(MiB) * 11 + b"the end"
 SHA256 = hashlib.sha256(BODY).hexdigest()
 PARTS = 3
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -192,3 +196,66 @@ def test_the_server_checks_each_part(store: S3Store) -> None:
         with pytest.raises(StoreError, match=r"UploadPart \S+ failed after 3 attempts: \w+ \(400\)"):
             put(store)
     assert list(store.list()) == []
+
+
+def test_a_server_that_is_gone_is_not_waited_for_twice(make_s3: MakeS3, pauses: list[float], s3_server: Server) -> None:
+    store = make_s3(multipart_bytes=1000, retry_seconds=100)
+    with watched(store.client) as wire:
+        wire.plan("UploadPart", *[cut_off] * 100)
+        wire.plan("AbortMultipartUpload", *[cut_off] * 100)
+        with pytest.raises(TransientStoreError, match="UploadPart") as caught:
+            put(store)
+    assert 100 <= sum(pauses) <= 111
+    assert "parts may be left" in caught.value.__notes__[0]
+    client = s3_server.client()
+    for left in client.list_multipart_uploads(Bucket=s3_server.bucket)["Uploads"]:
+        client.abort_multipart_upload(Bucket=s3_server.bucket, Key=left["Key"], UploadId=left["UploadId"])
+
+
+def test_needs_no_thread(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of a process, or where it may have no more, none can be started."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert put(store) == 1
+    assert store.get("big") == BODY
+
+
+def test_uploads_when_the_process_ends(s3_server: Server, tmp_path: pathlib.Path) -> None:
+    place = [
+        s3_server.endpoint_url,
+        s3_server.admin.access_key,
+        s3_server.admin.secret_key,
+        f"s3://box/{tmp_path.name}",
+    ]
+    command = [sys.executable, "-c", AT_EXIT, *place]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "12582912 12582912\n", "")
+
+
+AT_EXIT = """
+import atexit, hashlib, sys, threading
+from beam_s3box.sizes import MiB
+from beam_s3box.stores import Credentials, S3Settings, S3Store
+
+url, key, secret, place = sys.argv[1:]
+settings = S3Settings("us-east-1", url, multipart_bytes=5 * MiB, part_bytes=5 * MiB)
+store = S3Store(place, settings, lambda: Credentials(key, secret))
+body = bytes(12 * MiB)
+
+def upload(name):
+    store.put(name, body, sha256=hashlib.sha256(body).hexdigest(), content_type="text/plain")
+
+def late():
+    threading.main_thread().join()
+    upload("thread")
+
+def at_exit():
+    upload("exit")
+    print(*[info.size for info in store.list()], flush=True)
+
+threading.Thread(target=late).start()
+atexit.register(at_exit)
+"""
