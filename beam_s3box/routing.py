@@ -25,6 +25,7 @@ import orjson
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.lines import cut_line_of
 from beam_s3box.records import (
+    BACKSLASH,
     BAD_STREAM,
     INVALID_UTF8,
     MISSING_STREAM,
@@ -271,7 +272,7 @@ class Router:
         """
         if type(exc) is msgspec.DecodeError:
             # only of a lone surrogate, which is an escape, `explain_refusal` says more
-            return None if b"\\u" in line else _malformed(str(exc))
+            return None if BACKSLASH in line else _malformed(str(exc))
         try:
             record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
         except orjson.JSONDecodeError:
