@@ -49,17 +49,19 @@ class DeadLetter(NamedTuple):
     @classmethod
     def of(cls, refused: Refused) -> DeadLetter:
         """Return the dead letter for a refused record."""
-        domain, namespace = refused.stream or (None, None)
-        return cls(domain, namespace, refused.reason, refused.detail, refused.raw)
+        stream, reason, detail, raw = refused
+        domain, namespace = stream or (None, None)
+        return cls(domain, namespace, reason, detail, raw)
 
     def line(self) -> bytes:
         """Return the dead letter as a line of JSON; bytes that are not UTF-8 stand as hexadecimal under `raw_hex`."""
+        domain, namespace, reason, detail, raw = self
         # most dead letters of a run say the same, but for the record itself
-        begin = _begin_of_line(self.domain, self.namespace, self.reason, self.detail)
+        begin = _begin_of_line(domain, namespace, reason, detail)
         try:
-            return b'%b,"raw":%b}' % (begin, orjson.dumps(self.raw.decode("utf-8")))
+            return b'%b,"raw":%b}' % (begin, orjson.dumps(raw.decode("utf-8")))
         except UnicodeDecodeError:
-            return b'%b,"raw_hex":"%b"}' % (begin, self.raw.hex().encode("ascii"))
+            return b'%b,"raw_hex":"%b"}' % (begin, raw.hex().encode("ascii"))
 
 
 @functools.lru_cache(1_000)

@@ -25,6 +25,7 @@ import orjson
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.lines import cut_line_of
 from beam_s3box.records import (
+    BACKSLASH,
     BAD_STREAM,
     INVALID_UTF8,
     MISSING_STREAM,
@@ -270,7 +271,8 @@ class Router:
         An input may be bad altogether, and a closer look takes ten times as long.
         """
         if type(exc) is msgspec.DecodeError:
-            return _malformed(str(exc))
+            # only of a lone surrogate, which is an escape, `explain_refusal` says more
+            return None if BACKSLASH in line else _malformed(str(exc))
         try:
             record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
         except orjson.JSONDecodeError:
@@ -378,9 +380,8 @@ def _field_text(fields: Mapping[str, Any], field: str) -> str:
 
 
 @functools.lru_cache(1_000)
-def _malformed(text: str) -> tuple[str, str] | None:
-    # of a lone surrogate `explain_refusal` says more
-    return None if "surrogate" in text else (NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}")
+def _malformed(text: str) -> tuple[str, str]:
+    return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
 
 
 def _missing(field: str) -> str:

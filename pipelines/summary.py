@@ -7,6 +7,7 @@ back.
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import apache_beam as beam
 import orjson
 from apache_beam.typehints import List as BeamList
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.cli.report import RunReport
@@ -124,12 +126,21 @@ class _TallyManifests(beam.DoFn):
 
 
 class _TallyDeadLetters(beam.DoFn):
-    def process(self, letter: DeadLetter) -> Iterator[tuple[Names, Tally]]:
-        yield WHOLE_RUN, Tally(dead_letters=1)
+    """Counts dead letters, one sum a bundle and window: there may be as many as records."""
+
+    def start_bundle(self) -> None:
+        self._numbers: collections.Counter[Any] = collections.Counter()
+
+    def process(self, letter: DeadLetter, window: Any = beam.DoFn.WindowParam) -> None:
+        self._numbers[window] += 1
 
     @beam.DoFn.yields_elements
-    def process_batch(self, letters: list[DeadLetter]) -> Iterator[tuple[Names, Tally]]:
-        yield WHOLE_RUN, Tally(dead_letters=len(letters))
+    def process_batch(self, letters: list[DeadLetter], window: Any = beam.DoFn.WindowParam) -> None:
+        self._numbers[window] += len(letters)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for window, number in self._numbers.items():
+            yield WindowedValue((WHOLE_RUN, Tally(dead_letters=number)), window.max_timestamp(), (window,))
 
     def get_input_batch_type(self, input_element_type: Any) -> Any:
         """Return the type of batches; Beam can't read it off an annotation that is text."""

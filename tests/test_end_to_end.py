@@ -154,7 +154,7 @@ def test_a_lost_reply_is_no_second_shard(proxy: Proxy, prefix: str, store: Store
 
 def test_large_shards_go_in_parallel_parts(proxy: Proxy, prefix: str, store: Store) -> None:
     settings = S3Settings(part_bytes=5 * MiB, multipart_bytes=6 * MiB, region="us-east-1")
-    write(proxy, prefix, large(7), s3=settings, limits=StreamLimits(), max_record_bytes=16 * MiB)
+    write(proxy, prefix, large(7), s3=settings, limits=StreamLimits(), max_record_bytes=16 * MiB, long_values="keep")
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(7))
     assert proxy.count("CreateMultipartUpload") == proxy.count("CompleteMultipartUpload") == 1
@@ -170,7 +170,9 @@ def test_a_failed_part_aborts_the_upload_and_fails(proxy: Proxy, prefix: str, st
     )
     settings = S3Settings(part_bytes=5 * MiB, multipart_bytes=6 * MiB, region="us-east-1")
     with pytest.raises(Exception, match=r"UploadPart s3://.*AccessDenied"):
-        write(proxy, prefix, large(6), s3=settings, limits=StreamLimits(), max_record_bytes=16 * MiB)
+        write(
+            proxy, prefix, large(6), s3=settings, limits=StreamLimits(), max_record_bytes=16 * MiB, long_values="keep"
+        )
     assert proxy.count("AbortMultipartUpload") == 1
     assert proxy.count("CompleteMultipartUpload") == 0
     assert read_back(store).shards == []

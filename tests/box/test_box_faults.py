@@ -187,7 +187,7 @@ def test_a_seal_that_fails_at_the_end_of_a_with_can_be_repeated(store: MemorySto
 
 def test_pack_waits_while_uploads_are_behind_and_others_can_ask(store: MemoryStore) -> None:
     gated = GatedStore(store)
-    box = S3Box(gated, buffer_size=1_000_000)
+    box = S3Box(gated, buffer_size=1_000_000, long_values="keep")
     done = threading.Event()
     # noise, so that shards are as large as their records
     noise = [os.urandom(40_000).hex() for _ in range(8)]
@@ -212,7 +212,7 @@ def test_pack_waits_while_uploads_are_behind_and_others_can_ask(store: MemorySto
 
 
 def test_pack_raises_instead_of_waiting_for_ever_when_what_failed_fills_the_memory(store: MemoryStore) -> None:
-    box = S3Box(FailingStore(store, keys="data/*", fail=500), buffer_size=2_000_000)
+    box = S3Box(FailingStore(store, keys="data/*", fail=500), buffer_size=2_000_000, long_values="keep")
     noise = [os.urandom(40_000).hex() for _ in range(8)]
     packed: list[int] = []
     errors = 0
