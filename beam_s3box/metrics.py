@@ -48,7 +48,8 @@ class MemoryMetrics:
 
     def after_fork(self) -> None:
         """Take a new lock."""
-        self._lock = threading.Lock()
+        # its own thread may take it again, if a call that broke off still holds it
+        self._lock = threading.RLock()
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter."""

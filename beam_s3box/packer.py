@@ -89,6 +89,7 @@ class LinePacker:
         self._claimed = False
         self._ended = False
         self._is_moving = False
+        self._is_uploaded = False
 
     def __enter__(self) -> LinePacker:
         return self
@@ -123,34 +124,46 @@ class LinePacker:
     def finish(self) -> Packed:
         """Seal what is left, wait until all of it is in the store, and write the manifests.
 
+        When manifests could not be written, the same call again writes those that are missing.
+
         Raises:
           RunExistsError: another run wrote manifests under this run id.
           StoreError: the store refused or failed, after its retries.
         """
-        with self._whole():
-            self._claim()
-            self._ended = True
-            self._upload(self._cutter.finish())
-            self._shards += self._queue.finish()
-            self._letters.finish()
-            manifests = self._write_manifests()
-            self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
-            return Packed(self._records_in, self._shards, manifests, self._dead_letters)
+        self._check_open()
+        self._claim()
+        if not self._is_uploaded:
+            with self._whole():
+                self._upload(self._cutter.finish())
+                self._shards += self._queue.finish()
+                self._letters.finish()
+                self._is_uploaded = True
+        manifests = self._write_manifests()
+        self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
+        self._ended = True
+        return Packed(self._records_in, self._shards, manifests, self._dead_letters)
 
     def close(self) -> None:
         """Give up what was not finished: it stays unlisted."""
         self._ended = True
         self._queue.abandon()
 
-    @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Mark a step as begun, and take the mark away when it has ended: after one that broke off, nothing is taken."""
+    def _check_open(self) -> None:
         if self._process != os.getpid():
             raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
         if self._is_moving:
             raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Mark a step as begun, and take the mark away when it has ended: after one that broke off, nothing is taken."""
+        self._check_open()
+        if self._is_uploaded:
+            raise ConfigurationError(
+                "this packer has ended and takes nothing more, but finish() again lists all it has"
+            )
         self._is_moving = True
         yield
         self._is_moving = False

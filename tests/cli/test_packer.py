@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import itertools
 import json
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +29,9 @@ from beam_s3box.routing import StreamNaming
 from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore
+from beam_s3box.testing import FailingStore
 from tests.readback import read_back
+from tests.sweeps import Late, hangs_are_found, raises_at
 
 
 class FullStore(MemoryStore):
@@ -196,3 +202,72 @@ def test_without_manifests_a_run_is_claimed_and_finished_too() -> None:
     [info] = store.list("runs/")
     record = RunRecord.parse(info.key, store.get(info.key))
     assert (record.state, record.shards, record.size.records) == ("finished", 3, 10)
+
+
+def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
+    store = FullStore(new_token(16), shards=2)
+    with LinePacker(plan_for(store, records=5), MemoryMetrics()) as packer:
+        with pytest.raises(StoreError, match="SlowDown"):  # noqa: PT012 - it comes with one of the calls
+            for start in range(0, 200, 20):
+                packer.pack(lines(200)[start : start + 20])
+            packer.finish()
+        for call in (lambda: packer.pack(lines(5)), packer.finish):
+            with pytest.raises(ConfigurationError, match="broke off"):
+                call()
+    assert read_back(store).manifests == {}
+
+
+@pytest.mark.parametrize("name", ["pack", "finish", "close"])
+def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
+    ends: collections.Counter[str] = collections.Counter()
+    for point in itertools.count(1):
+        store = memory()
+        packer = LinePacker(plan_for(store, records=3), MemoryMetrics())
+        packer.pack(lines(4))
+        call = {"pack": lambda: packer.pack(lines(12)[4:]), "finish": packer.finish, "close": packer.close}[name]  # noqa: B023
+        expected = {4, 12} if name == "pack" else {4}
+        with hangs_are_found():
+            try:
+                if not raises_at(point, call):
+                    break
+            except Late:
+                pass
+            try:
+                packer.finish()
+                ends["listed"] += 1
+            except ConfigurationError as exc:
+                ends["given up"] += 1
+                # that it broke off when all was listed is an error, too
+                expected = {4} if "has ended" in str(exc) and name == "finish" else {0}
+        numbers = [record["i"] for record in read_back(store).all_records()]
+        assert len(numbers) == len(set(numbers)), "doubled"
+        assert len(numbers) in expected
+    told(f"{name} of the line packer: raised at {point - 1} lines: {dict(ends)}")
+    assert ends["listed"] + ends["given up"] > 0
+
+
+def test_a_forked_process_can_not_use_it() -> None:
+    store = memory()
+    packer = LinePacker(plan_for(store), MemoryMetrics())
+    packer.pack(lines(5))
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            with hangs_are_found(), pytest.raises(ConfigurationError, match="forked"):
+                packer.finish()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert packer.finish().records_in == 5
+
+
+def test_the_run_id_is_claimed_before_the_manifests() -> None:
+    store = FailingStore(memory(), keys="manifests/*")
+    plan = plan_for(store)  # type: ignore[arg-type]
+    with LinePacker(plan, MemoryMetrics()) as packer:
+        packer.pack(lines(5))
+        with pytest.raises(StoreError):
+            packer.finish()
+        assert plan.claim.check_held(store).state == "running"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pathlib
 import re
 import select
 import signal
@@ -71,19 +72,38 @@ def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
     assert (len(found.manifests), found.unlisted, len(found.dead_letters)) == (6, [], 1)
 
 
-def test_the_first_interrupt_seals_what_is_packed(start: Start, store: S3Store) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGHUP], 129),
+        # as `timeout` sends it, to the process and to its group, and systemd
+        ([signal.SIGTERM, signal.SIGTERM, signal.SIGHUP], 143),
+    ],
+    ids=lambda value: "".join(signal.name for signal in value) if isinstance(value, list) else value,
+)
+def test_the_first_signal_seals_what_is_packed(
+    start: Start, store: S3Store, sent: list[signal.Signals], code: int
+) -> None:
     process = start("pack", store.root, *NAMING, "--record_limit=100")
     fed = feed_until_shards_are_there(process, store)
     feed(process, b'{"d":"d0","n":"x","i":-1,"half of a')
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent[0])
+    assert process.stderr is not None
+    notice = process.stderr.readline()
+    for number in sent[1:]:
+        process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    assert process.returncode == code
     read, listed = re.findall(rb"^([\d,]+) records read = ([\d,]+) listed \+ 0 dead letters$", out, re.MULTILINE)[0]
     assert read == listed
     count = int(read.replace(b",", b""))
     assert 1000 <= count <= fed
-    assert [text.partition(b":")[0] for text in err.splitlines()] == [b"interrupted", b"interrupted"]
-    assert b"sealing what is packed" in err
+    assert notice.startswith(b"interrupted by %s: sealing what is packed" % sent[0].name.encode())
+    assert b"at most 30 s" in notice
+    assert err.startswith(b"interrupted: each of the %s records read until then is listed" % read)
+    assert err.endswith(b"it goes on in standard input\n")
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count)), "what was read, and in order"
     assert (len(found.manifests), found.unlisted) == (3, [])
@@ -132,9 +152,60 @@ def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> Non
         seconds = time.monotonic() - begun
         proxy.rule = lambda request: None
     assert (process.returncode, out) == (130, b"")
-    assert err == b"interrupted: what is not listed in a manifest does not count\n"
+    assert err == b"interrupted by SIGINT: what is not listed in a manifest does not count\n"
     assert seconds < 5
     assert read_back(store).manifests == {}
+
+
+def test_a_store_that_hangs_takes_no_longer_than_the_grace_time(start: Start, store: S3Store) -> None:
+    with s3_proxy(store._settings.endpoint_url or "") as proxy:
+        endpoint = {"AWS_ENDPOINT_URL": proxy.endpoint_url}
+        process = start("pack", store.root, *NAMING, "--record_limit=100", "--grace_seconds=0.5", env=endpoint)
+        feed_until_shards_are_there(process, store)
+
+        def hang(request: object) -> None:
+            time.sleep(20)
+
+        proxy.rule = hang
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+        seconds = time.monotonic() - begun
+        proxy.rule = lambda request: None
+    assert (process.returncode, out) == (143, b"")
+    assert b"interrupted by SIGTERM: it did not come to its end in --grace_seconds=0.5; what is not listed" in err
+    assert seconds < 10
+    assert read_back(store).manifests == {}
+
+
+def test_a_hang_up_that_is_ignored_stays_so(start: Start, store: S3Store) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start("pack", store.root, *NAMING)  # as `nohup` starts it
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    feed(process, b"".join(map(line, range(10))))
+    time.sleep(0.5)  # it may hang up at any time
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(b"".join(map(line, range(10, 20))), PATIENCE)
+    assert (process.returncode, err) == (0, b"")
+    assert len(read_back(store).all_records()) == 20
+
+
+def test_where_reading_stopped_is_named(start: Start, store: S3Store, tmp_path: pathlib.Path) -> None:
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(map(line, range(10))))
+    os.mkfifo(tmp_path / "b.jsonl")
+    process = start("pack", store.root, *NAMING, f"--input={tmp_path}/*.jsonl")
+    with (tmp_path / "b.jsonl").open("wb") as pipe:
+        pipe.write(b"".join(map(line, range(10, 13))))
+        pipe.flush()
+        time.sleep(0.5)  # it may come at any time; what was read until then is listed
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143
+    assert b"b.jsonl, file 2 of 3\n" in err
+    assert sorted(record["i"] for record in read_back(store).all_records()) in (list(range(10)), list(range(13)))
 
 
 @pytest.mark.parametrize(
