@@ -15,6 +15,7 @@ from tests.runners import feed as feeds
 from tests.runners import paced as paces
 from tests.runners.engines import cancelled
 from tests.runners.streamed import listed_so_far
+from tests.runners.test_engines import eventually
 from tests.runners.test_streams import fresh_store, s3_arguments
 from tools.flink import cluster as clusters
 from tools.flink.cluster import FlinkCluster
@@ -87,7 +88,7 @@ def test_unbounded_input_is_listed_once(
 def drained(cluster: FlinkCluster, name: str, submitted: feeds.Submitted, store: Store) -> ReadBack:
     """Drain a job, which goes on after the end of its input, and return what it wrote."""
     job = cluster.rest.job_named(name).id
-    assert cluster.rest.completed_checkpoints(job) >= 5
+    assert eventually(lambda: cluster.rest.completed_checkpoints(job) >= 5)
     request = cluster.rest.drain(job)
     cluster.rest.wait_for_state(job, "FINISHED")
     assert cluster.rest.drain_failure(job, request) is None
