@@ -20,7 +20,7 @@ from beam_s3box.stores.s3_settings import S3Settings
 CHECK_KEY = ".beam_s3box-write-check"
 """Key of the object that is written and removed."""
 
-CHECK_RETRY: Final = Retry(max_attempts=3, seconds=2.5)
+CHECK_RETRY: Final = Retry(max_attempts=3, seconds=3.0)
 """One failure is no reason to refuse a run; with the timeouts below, three of them take less than 5 seconds."""
 
 CHECK_CONNECT_SECONDS: Final = 2.0

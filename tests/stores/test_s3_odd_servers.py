@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ObjectChangedError, ObjectExistsError, RunExistsError, StoreError
 from beam_s3box.layout import Layout
 from beam_s3box.sizes import MiB
-from beam_s3box.stores import S3Settings, S3Store
+from beam_s3box.stores import S3Settings, S3Store, s3_check
 from beam_s3box.stores.s3_client import Connection
 from beam_s3box.uploads import put_once
 from tools.s3_faults import Fault, Wire, cut_off, lose_reply, reply, say, watched
@@ -114,6 +115,13 @@ def check_wire(s3_server: Server, request: pytest.FixtureRequest) -> Iterator[Wi
     settings = S3Settings(REGION, s3_server.endpoint_url, connect_timeout=2.0, read_timeout=2.0, **changed)
     with watched(Connection(settings, s3_server.admin).get().client) as wire:
         yield wire
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the checks more time than a busy machine needs; how it is bounded, `test_s3_check` and `Retry`'s tests say."""
+    monkeypatch.setattr(s3_check, "_DEADLINE_SECONDS", 60.0)
+    monkeypatch.setattr(s3_check, "CHECK_RETRY", dataclasses.replace(s3_check.CHECK_RETRY, seconds=60.0))
 
 
 STEPS = [
