@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import queue
@@ -87,8 +88,11 @@ class WriteCheck:
         _write(store)
         try:
             _upload(upload)
-        finally:
-            _remove(store)
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                _remove(store)
+            raise
+        _remove(store)
 
 
 def _find_bucket(requests: Requests) -> None:
@@ -118,6 +122,7 @@ def _write(store: Store) -> None:
             store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain")
         except ObjectExistsError:
             return
+    _remove(store)
     raise StoreError(
         f"PutObject {store.url(CHECK_KEY)} overwrote an object with If-None-Match: this server ignores conditions, so "
         "set conditional_writes=False"

@@ -167,6 +167,14 @@ def test_the_check_names_what_a_server_does_not_know(
     assert list(store.list()) == []
 
 
+def test_the_first_error_of_the_check_is_told(make_s3: MakeS3, check_wire: Wire, s3_server: Server) -> None:
+    check_wire.plan("UploadPart", reply(501, "NotImplemented"))
+    check_wire.plan("DeleteObject", *[reply(400, "Odd")] * 3)
+    store = make_s3()
+    with pytest.raises(StoreError, match=r"UploadPart .* NotImplemented"):
+        store.check_writable()
+
+
 def test_the_check_finds_a_server_that_ignores_conditions(make_s3: MakeS3, check_wire: Wire) -> None:
     check_wire.plan("PutObject", *[say(200, ETag='"e"')] * 3)
     with pytest.raises(StoreError, match="this server ignores conditions, so set conditional_writes=False"):
