@@ -166,6 +166,23 @@ def test_the_check_names_what_a_server_does_not_know(
     assert list(store.list()) == []
 
 
+def test_the_check_believes_an_object_rather_than_an_answer(make_s3: MakeS3, check_wire: Wire) -> None:
+    """Some servers ignore conditions when an upload is completed, and name neither key nor location."""
+
+    def complete(request: Any) -> Any:
+        key = store.root.removeprefix("s3://box/") + "/.beam_s3box-write-check"
+        store.client.put_object(Bucket="box", Key=key, Body=s3_check._IN_PARTS)
+        return say(200, b"<R><ETag>e</ETag></R>")(request)
+
+    store = make_s3()
+    check_wire.plan("CompleteMultipartUpload", *[complete] * 3)
+    store.check_writable()
+    assert list(store.list()) == []
+    check_wire.plan("CompleteMultipartUpload", *[say(200, b"<html>Log in</html>")] * 3)
+    with pytest.raises(StoreError, match=r"CompleteMultipartUpload .* is no answer of S3"):
+        store.check_writable()
+
+
 def test_the_first_error_of_the_check_is_told(make_s3: MakeS3, check_wire: Wire, s3_server: Server) -> None:
     check_wire.plan("UploadPart", reply(501, "NotImplemented"))
     check_wire.plan("DeleteObject", *[reply(400, "Odd")] * 3)
