@@ -24,6 +24,7 @@ from beam_s3box.dead_letters import DeadLetter
 from beam_s3box.manifests import Manifest
 from beam_s3box.shards import ShardFile, Size
 from beam_s3box.stores import Store
+from beam_s3box.transforms.runtime import claim_once
 from pipelines.read_counts import READ, ReadCount, note_of
 from pipelines.run_objects import at_the_end, write_object
 
@@ -192,7 +193,7 @@ class _WriteObject(beam.DoFn):
             # its manifests count one by one; that it has ended is known here first
             total = functools.reduce(Tally.plus, (tally for names, tally in tallies.items() if not _is_of_input(names)))
             size = Size(total.object_bytes, total.raw_bytes, total.records)
-            self._claim.take(self._store)
+            claim_once(self._store, self._claim)
             self._claim.finish(self._store, (), size, total.shards)
         write_object(self._store, summary_key(self._claim), body)
 

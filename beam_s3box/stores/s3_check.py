@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import queue
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from beam_s3box.errors import AccessError, ObjectExistsError, StoreError, TransientStoreError
-from beam_s3box.stores.base import Store
+from beam_s3box.stores.base import Store, holds
 from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_errors import OddAnswerError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
@@ -20,13 +21,15 @@ from beam_s3box.stores.s3_settings import S3Settings
 CHECK_KEY = ".beam_s3box-write-check"
 """Key of the object that is written and removed."""
 
-CHECK_RETRY: Final = Retry(max_attempts=3, seconds=2.5)
+CHECK_RETRY: Final = Retry(max_attempts=3, seconds=3.0)
 """One failure is no reason to refuse a run; with the timeouts below, three of them take less than 5 seconds."""
 
 CHECK_CONNECT_SECONDS: Final = 2.0
 CHECK_READ_SECONDS: Final = 2.0
 
 _BODY = b"written by beam_s3box to see whether it may write here; it can be removed\n"
+
+_IN_PARTS = _BODY + b"in parts\n"
 
 _SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405")
 """Answers that say nothing of the bucket: a writer needs no right to ask where it is."""
@@ -79,16 +82,19 @@ class WriteCheck:
         settings = dataclasses.replace(
             self.settings, connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
         )
-        store, requests, upload = self.open(settings, CHECK_RETRY, _BODY)
+        store, requests, upload = self.open(settings, CHECK_RETRY, _IN_PARTS)
         # first, because some servers create a missing bucket on an administrator's write
         _find_bucket(requests)
         if late.is_set():
             return
         _write(store)
         try:
-            _upload(upload)
-        finally:
-            _remove(store)
+            _upload(store, upload)
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                _remove(store)
+            raise
+        _remove(store)
 
 
 def _find_bucket(requests: Requests) -> None:
@@ -118,16 +124,21 @@ def _write(store: Store) -> None:
             store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain")
         except ObjectExistsError:
             return
+    _remove(store)
     raise StoreError(
         f"PutObject {store.url(CHECK_KEY)} overwrote an object with If-None-Match: this server ignores conditions, so "
         "set conditional_writes=False"
     )
 
 
-def _upload(upload: MultipartUpload) -> None:
-    """Upload in parts, to where the object is in the way."""
+def _upload(store: Store, upload: MultipartUpload) -> None:
+    """Upload other bytes in parts, to where the object is in the way."""
     try:
         upload.try_out()
+    except OddAnswerError:
+        # as a write does, which believes the object where it can't believe the answer
+        if not holds(store, CHECK_KEY, _IN_PARTS, hashlib.sha256(_IN_PARTS).hexdigest()):
+            raise
     except AccessError as exc:
         if "AbortMultipartUpload" not in str(exc):
             raise

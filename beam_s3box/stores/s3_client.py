@@ -51,7 +51,7 @@ class Connected:
         self.client = client
         self.keys = keys
         self.clock = ServerClock()
-        self.clock.rule(client)
+        self.clock.attach(client)
 
 
 class Connection:

@@ -45,7 +45,7 @@ class ServerClock:
         """Date signatures by the server's clock from now on, not by this machine's."""
         self._signs = True
 
-    def rule(self, client: S3Client) -> None:
+    def attach(self, client: S3Client) -> None:
         """Let a client date its signatures by this clock, once `sign_by_server` was called."""
         import botocore.auth
 

@@ -87,6 +87,8 @@ class Requests:
                 return is_transient(error) and not stop(error)
             return seen[rule] < rule.attempts and not stop(error) and self._remedy(rule.remedy, used[0])
 
+        # before the time runs: a client takes a while to make, and what hinders it stays
+        self.connect()
         return self.retry.run(attempt, is_worth)
 
     def connect(self) -> Connected:

@@ -14,6 +14,7 @@ from beam_s3box.manifests import Manifest
 from beam_s3box.shards import NOTHING, ShardFile, Size
 from beam_s3box.transforms.carry import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 
 _Carried: TypeAlias = tuple[bytes, Manifest]
@@ -98,7 +99,7 @@ class _FinishWithManifests(beam.DoFn):
         size = NOTHING
         for manifest in manifests:
             size = size.plus(Size(manifest.object_bytes, manifest.raw_bytes, manifest.records))
-        self._plan.claim.take(self._plan.store)  # by a worker that met no record
+        claim_once(self._plan.store, self._plan.claim)  # for a run without any record
         self._plan.claim.finish(self._plan.store, manifests, size, sum(manifest.shards for manifest in manifests))
         for window, manifest in rows.values():
             last = last_moment(self._plan.windows.decode(window))
@@ -117,7 +118,7 @@ class _FinishWithTotals(beam.DoFn):
 
     def process(self, element: tuple[str, tuple[int, int, int, int]]) -> None:
         *size, shards = element[1]
-        self._plan.claim.take(self._plan.store)
+        claim_once(self._plan.store, self._plan.claim)
         self._plan.claim.finish(self._plan.store, [], Size(*size), shards)
 
 

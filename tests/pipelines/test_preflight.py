@@ -12,6 +12,8 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
 from beam_s3box.layout import Layout
 from beam_s3box.shards import NOTHING
+from beam_s3box.stores.s3_check import CHECK_RETRY
+from pipelines import preflight
 from pipelines.backfill_job import PARSER
 from pipelines.preflight import check_destination, check_given, check_input, check_report
 from pipelines.write_options import Write, write_of
@@ -100,7 +102,11 @@ def test_input_on_s3_with_a_wrong_key_is_refused_at_once(s3_server: Server) -> N
 
 @pytest.mark.parametrize("operation", ["ListObjects", "HeadObject"])
 @pytest.mark.parametrize("fault", [Fault(503, "SlowDown"), Fault(500, "InternalError"), Fault(0, "", after=True)])
-def test_input_on_s3_is_looked_for_three_times(s3_server: Server, operation: str, fault: Fault) -> None:
+def test_input_on_s3_is_looked_for_three_times(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch, operation: str, fault: Fault
+) -> None:
+    # a busy machine may need more time
+    monkeypatch.setattr(preflight, "CHECK_RETRY", dataclasses.replace(CHECK_RETRY, seconds=60.0))
     s3_server.client().put_object(Bucket=s3_server.bucket, Key="preflight/busy.jsonl", Body=b"{}\n")
     options = s3_options(s3_server, s3_server.reader)
     with s3_proxy(s3_server.endpoint_url) as proxy:

@@ -6,6 +6,9 @@ import errno
 import hashlib
 import os
 import pathlib
+import stat
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -37,6 +40,31 @@ def test_a_failed_write_leaves_no_file(
         put(LocalStore(tmp_path), "a/k", replace=replace)
     assert isinstance(caught.value.__cause__, OSError)
     assert list((tmp_path / "a").iterdir()) == []
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_file_is_durable_before_its_name_and_then_the_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    calls: list[str] = []
+    fsync, named = os.fsync, {"link": os.link, "replace": os.replace}
+
+    def sync(handle: int) -> None:
+        calls.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def note(name: str) -> Callable[..., None]:
+        def call(*arguments: Any) -> None:
+            calls.append(name)
+            named[name](*arguments)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", sync)
+    for name in named:
+        monkeypatch.setattr(os, name, note(name))
+    put(LocalStore(tmp_path), "k", replace=replace)
+    assert calls == ["file", "replace" if replace else "link", "folder"]
 
 
 def test_a_lost_race_leaves_only_the_winner(tmp_path: pathlib.Path) -> None:

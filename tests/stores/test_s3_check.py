@@ -18,6 +18,7 @@ from tools.s3_faults import Wire, reply, watched
 from tools.seaweedfs import REGION, Identity, Server
 
 MakeS3 = Callable[..., S3Store]
+pytestmark = pytest.mark.usefixtures("no_hurry")
 
 ALL_IN_ALL = r"check of s3://\S+ failed: no answer within 5 seconds; check the endpoint"
 """What a busy machine may come to say, which takes a second to start with."""
@@ -28,7 +29,7 @@ def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
     began = time.monotonic()
     with pytest.raises(kind, match=message) as caught:
         yield
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     assert "wrong-secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ObjectChangedError, ObjectExistsError, RunExistsError, StoreError
 from beam_s3box.layout import Layout
 from beam_s3box.sizes import MiB
-from beam_s3box.stores import S3Settings, S3Store
+from beam_s3box.stores import S3Settings, S3Store, s3_check
 from beam_s3box.stores.s3_client import Connection
 from beam_s3box.uploads import put_once
 from tools.s3_faults import Fault, Wire, cut_off, lose_reply, reply, say, watched
@@ -116,6 +117,12 @@ def check_wire(s3_server: Server, request: pytest.FixtureRequest) -> Iterator[Wi
         yield wire
 
 
+@pytest.fixture(autouse=True)
+def longer_retries(monkeypatch: pytest.MonkeyPatch, no_hurry: None) -> None:
+    """Let all three attempts be made, however long a busy machine takes for one."""
+    monkeypatch.setattr(s3_check, "CHECK_RETRY", dataclasses.replace(s3_check.CHECK_RETRY, seconds=60.0))
+
+
 STEPS = [
     "GetBucketLocation",
     "PutObject",
@@ -157,6 +164,31 @@ def test_the_check_names_what_a_server_does_not_know(
     with pytest.raises(StoreError, match=rf"{operation} .* needs conditional_writes=False or checksums=False"):
         store.check_writable()
     assert list(store.list()) == []
+
+
+def test_the_check_believes_an_object_rather_than_an_answer(make_s3: MakeS3, check_wire: Wire) -> None:
+    """Some servers ignore conditions when an upload is completed, and name neither key nor location."""
+
+    def complete(request: Any) -> Any:
+        key = store.root.removeprefix("s3://box/") + "/.beam_s3box-write-check"
+        store.client.put_object(Bucket="box", Key=key, Body=s3_check._IN_PARTS)
+        return say(200, b"<R><ETag>e</ETag></R>")(request)
+
+    store = make_s3()
+    check_wire.plan("CompleteMultipartUpload", *[complete] * 3)
+    store.check_writable()
+    assert list(store.list()) == []
+    check_wire.plan("CompleteMultipartUpload", *[say(200, b"<html>Log in</html>")] * 3)
+    with pytest.raises(StoreError, match=r"CompleteMultipartUpload .* is no answer of S3"):
+        store.check_writable()
+
+
+def test_the_first_error_of_the_check_is_told(make_s3: MakeS3, check_wire: Wire, s3_server: Server) -> None:
+    check_wire.plan("UploadPart", reply(501, "NotImplemented"))
+    check_wire.plan("DeleteObject", *[reply(400, "Odd")] * 3)
+    store = make_s3()
+    with pytest.raises(StoreError, match=r"UploadPart .* NotImplemented"):
+        store.check_writable()
 
 
 def test_the_check_finds_a_server_that_ignores_conditions(make_s3: MakeS3, check_wire: Wire) -> None:
