@@ -114,7 +114,7 @@ class _BegunLine:
         self._begin()
 
     def _begin(self) -> None:
-        self._parts: list[bytes] = []
+        self._held = bytearray()  # and no list of parts, which a pipe may make as small as it likes
         self._bytes = 0
         self._is_blank = True
 
@@ -122,15 +122,15 @@ class _BegunLine:
         """Add what follows."""
         self._bytes += len(part)
         if self._bytes <= self._max_bytes:
-            self._parts.append(part)
+            self._held += part
             return
-        self._is_blank = self._is_blank and not any(text.strip() for text in (*self._parts, part))
-        # all that is not blank is skipped: what comes first says where to look
-        self._parts = [b"".join([*self._parts, part[:_HEAD_BYTES]])[:_HEAD_BYTES]]
+        self._is_blank = self._is_blank and not self._held.strip() and not part.strip()
+        self._held += part[:_HEAD_BYTES]
+        del self._held[_HEAD_BYTES:]
 
     def end(self) -> bytes:
         """Return the line, and begin the next one."""
-        line = b"".join(self._parts).removesuffix(b"\r")
+        line = bytes(self._held).removesuffix(b"\r")
         if self._bytes > self._max_bytes:
             line = b"" if self._is_blank else b"%b%d:%b" % (_CUT, self._max_bytes, line)
         self._begin()

@@ -68,11 +68,12 @@ def test_a_line_that_is_too_long_is_a_dead_letter_by_its_size_with_its_first_byt
     ]
 
 
-def test_a_line_without_end_takes_no_more_memory_than_the_limit() -> None:
-    block = b"x" * (256 * KiB)
+@pytest.mark.parametrize(("size", "count"), [(256 * KiB, 400), (3, 400_000)], ids=["blocks", "crumbs"])
+def test_a_line_without_end_takes_no_more_memory_than_the_limit(size: int, count: int) -> None:
+    blocks = (bytes([120]) * size for _ in range(count))
     tracemalloc.start()
     try:
-        lines = [line for batch in split_lines((block for _ in range(400)), max_line_bytes=MiB) for line in batch]
+        lines = [line for batch in split_lines(blocks, max_line_bytes=MiB) for line in batch]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -12,13 +12,12 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
 from beam_s3box.errors import S3BoxError
 
 _STANDARD: Final = (0, 1, 2)
-_OUTPUTS: Final = (1, 2)
 
 
 def printable(text: str) -> str:
@@ -125,35 +124,24 @@ def _write(stream: TextIO, text: str) -> OSError | None:
         text = text.encode(encoding, "backslashreplace").decode(encoding)
     if isinstance(stream, SturdyStream):
         return _write(stream._stream, text) if stream._stream is not None else None
-    return _tried(stream, lambda: stream.write(text))
+    return _tried(lambda: stream.write(text))
 
 
 def _flush(stream: TextIO) -> OSError | None:
     if isinstance(stream, SturdyStream):
         return _flush(stream._stream) if stream._stream is not None else None
-    return _tried(stream, stream.flush)
+    return _tried(stream.flush)
 
 
-def _tried(stream: TextIO, action: Any) -> OSError | None:
-    """Do something with a stream; return the error if it fails, after which the stream takes all and keeps nothing."""
+def _tried(action: Callable[[], object]) -> OSError | None:
+    """Do something with a stream; return the error if it fails, which the stream forgets."""
     try:
         action()
     except OSError as exc:
-        _send_nowhere(stream)
         return exc
     except ValueError as exc:  # it is closed
         return OSError(errno.EBADF, str(exc))
     return None
-
-
-def _send_nowhere(stream: TextIO) -> None:
-    """Let the stream end in the null device: what it still holds would fail again when the process ends."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        descriptor = stream.fileno()
-        if descriptor in _OUTPUTS:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, descriptor)
-            os.close(null)
 
 
 def _fill_closed_descriptors() -> None:

@@ -217,6 +217,19 @@ def test_a_command_ends_the_same_whatever_it_prints_to(tmp_path: pathlib.Path, c
     assert found["streams"][0]["domain"] == "ü€😀\x1b[31m"
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_file_gets_the_number_of_a_closed_output(closed: str) -> None:
+    """Else what is meant for the terminal would be written into it."""
+    code = (
+        "import os, sys\n"
+        "from beam_s3box.cli.console import sturdy_output\n"
+        "with sturdy_output():\n"
+        "    os._exit(os.open(os.devnull, os.O_RDONLY))"
+    )
+    done = subprocess.run(["bash", "-c", f"'{sys.executable}' -c '{code}' {closed}"], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode > 2
+
+
 def test_sql_that_can_not_be_written_is_an_error() -> None:
     command = "-m beam_s3box copy-sql s3://bucket/x.manifest --redshift_table t --columns a --redshift_iam_role default"
     for outputs, code in (("> /dev/full", 1), ("| true", 0), ("> /dev/null", 0)):
