@@ -23,7 +23,6 @@ ROWS = {
     "errors": 0,
     "metrics": 0,
     "sizes": 0,
-    "urls": 0,
     "records": 1,
     "routing": 1,
     "lines": 1,

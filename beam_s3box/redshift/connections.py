@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.credentials import Secret
-from beam_s3box.urls import split_url
+from beam_s3box.stores.urls import split_url
 
 PASSWORD_VARIABLE: Final = "REDSHIFT_PASSWORD"  # noqa: S105 - the name of a variable
 """Environment variable with the password, where the program gives none."""
