@@ -25,7 +25,6 @@ ROWS = {
     "metrics": 0,
     "sizes": 0,
     "threads": 0,
-    "urls": 0,
     "long_values": 1,
     "records": 1,
     "routing": 1,

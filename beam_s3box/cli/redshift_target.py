@@ -15,7 +15,7 @@ from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.redshift import DataApi, RedshiftConnection
 from beam_s3box.redshift.connections import PASSWORD_VARIABLE
 from beam_s3box.redshift.targets import Mode, OnReplaced
-from beam_s3box.urls import split_url
+from beam_s3box.stores.urls import split_url
 
 CONNECTION_TITLE = "Redshift: a driver's connection, or the Data API"
 LOAD_TITLE = "Load"

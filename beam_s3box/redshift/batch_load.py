@@ -199,5 +199,6 @@ def _check_limits(steps: Sequence[Step]) -> None:
         most = copies - (len(steps) - MAX_STATEMENTS + 1) // 2
         raise ConfigurationError(
             f"manifests={copies} make {len(steps)} statements, and the Data API takes {MAX_STATEMENTS} in one "
-            f"transaction: load at most {most} at once, write fewer manifests, or load over a RedshiftConnection"
+            f"transaction: load at most {most} at once, write fewer manifests, or load over a driver's connection "
+            "(RedshiftConnection, --redshift_dsn)"
         )

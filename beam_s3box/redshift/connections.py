@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.credentials import Secret
-from beam_s3box.urls import split_url
+from beam_s3box.stores.urls import split_url
 
 PASSWORD_VARIABLE: Final = "REDSHIFT_PASSWORD"  # noqa: S105 - the name of a variable
 """Environment variable with the password, where the program gives none."""
@@ -106,8 +106,8 @@ class RedshiftConnection:
             import redshift_connector
         except ImportError as exc:
             raise ConfigurationError(
-                "redshift_connector is not installed: pip install 'beam_s3box[redshift]', or give a connection= of "
-                "another driver"
+                "redshift_connector is not installed: pip install 'beam_s3box[redshift]', use the Data API, or give a "
+                "connection of another driver"
             ) from exc
         return redshift_connector.connect(**self._arguments())
 
@@ -134,7 +134,9 @@ class RedshiftConnection:
         found = self.password() if callable(self.password) else self.password
         found = found if found is not None else os.environ.get(PASSWORD_VARIABLE)
         if not found:
-            raise ConfigurationError(f"password= is missing: give one, set {PASSWORD_VARIABLE}, or use iam=True")
+            raise ConfigurationError(
+                f"password= is missing: set {PASSWORD_VARIABLE}, give one, or use IAM (iam=True, ?iam=true in a DSN)"
+            )
         return found.reveal() if isinstance(found, Secret) else found
 
 

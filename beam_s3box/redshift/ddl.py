@@ -73,8 +73,8 @@ def alter_table_sql(table: TableName, existing: Mapping[str, str] | Iterable[Col
     new = [column for column in columns if folded(column.name) not in there]
     if len(there) + len(new) > MAX_COLUMNS:
         raise ConfigurationError(
-            f"{name} would have {len(there) + len(new)} columns; a table has at most {MAX_COLUMNS}: leave keys out of "
-            "wanted, or gather them in one SUPER column"
+            f"{name} would have {len(there) + len(new)} columns; a table has at most {MAX_COLUMNS}: leave keys out "
+            "(exclude=), or gather them in one SUPER column"
         )
     return [f"ALTER TABLE {name} ADD COLUMN {identifier(column.name)} {column.type}" for column in new]
 

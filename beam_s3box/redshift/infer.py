@@ -202,6 +202,8 @@ def columns_of_shards(
     Raises:
       ConfigurationError, RecordError, StoreError: see `infer_columns`.
     """
+    if sample is not None:
+        _check_whole("sample", sample)
     new = functools.partial(Inference, ignore_case=ignore_case, exclude=exclude)
     chosen = list(dict.fromkeys(urls))
     if sample is not None:

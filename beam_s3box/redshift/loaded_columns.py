@@ -37,7 +37,7 @@ def columns_with_defaults(target: Target) -> str:
         "JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid\n"
         "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace\n"
         f"WHERE n.nspname = {literal(target.schema)} AND c.relname = {literal(target.table)}\n"
-        "  AND NOT a.attisdropped AND (a.attnotnull OR d.adsrc LIKE '%identity%')"
+        "  AND NOT a.attisdropped AND (a.attnotnull OR POSITION('identity' IN d.adsrc) > 0)"
     )
 
 

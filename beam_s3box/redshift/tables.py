@@ -106,7 +106,10 @@ def _failure(answer: Answer) -> Failure:
 
 def missing_table(target: Target, failure: Failure) -> LoadError:
     """Return the error for a table that is not there."""
-    return LoadError(f"table={str(target)!r} is not there: create it, as with create_table_sql ({failure.text})")
+    return LoadError(
+        f"table={str(target)!r} is not there: create it, as with create_tables=True or create_table_sql "
+        f"({failure.text})"
+    )
 
 
 def _explain(failure: Failure, target: Target) -> LoadError:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import GiB, MiB
-from beam_s3box.urls import split_url
+from beam_s3box.stores.urls import split_url
 
 MIN_PART_BYTES = 5 * MiB
 """S3 takes no smaller part, but for the last one."""

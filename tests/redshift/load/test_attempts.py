@@ -141,7 +141,10 @@ def test_a_refused_login_is_not_tried_again(setup: Setup) -> None:
 
 
 def test_a_copy_that_fails_tells_file_line_and_column(setup: Setup) -> None:
-    rows = [(f"{FILE}   ", 17, "name      ", "String length exceeds DDL length   "), ("s3://other", 1, "x", "not ours")]
+    rows = [
+        (f"{FILE}   ", 17, "name      ", "String length exceeds DDL length   ", "20  "),
+        ("s3://other", 1, "x", "not ours", ""),
+    ]
 
     def fault(statement: str) -> None:
         if statement.startswith("COPY"):

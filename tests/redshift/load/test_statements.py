@@ -143,7 +143,7 @@ def test_the_catalog_is_asked_like_this() -> None:
         "JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid\n"
         "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace\n"
         "WHERE n.nspname = 'w''b' AND c.relname = 'clicks'\n"
-        "  AND NOT a.attisdropped AND (a.attnotnull OR d.adsrc LIKE '%identity%')"
+        "  AND NOT a.attisdropped AND (a.attnotnull OR POSITION('identity' IN d.adsrc) > 0)"
     )
 
 

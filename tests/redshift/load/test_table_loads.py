@@ -122,7 +122,7 @@ def test_columns_of_what_the_package_itself_writes(tmp_path: Any) -> None:
         box.pack({"Id": 1, "flag": None, "small": 2})
         box.seal()
         url = box.url(box.create_manifests("m", 1)[0])
-    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE})
+    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE, "format": "avro"})
     assert [column.name for column in loads._columns_of([url])] == ["id", "flag", "small"]
 
 

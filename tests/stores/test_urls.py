@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores import S3Settings
-from beam_s3box.urls import UrlParts, split_url
+from beam_s3box.stores.urls import UrlParts, split_url
 
 
 def test_a_url_is_taken_apart() -> None:
