@@ -152,7 +152,9 @@ class LinePacker:
         """Mark a step as begun, and take the mark away when it has ended: after one that broke off, nothing is taken."""
         self._check_open()
         if self._is_uploaded:
-            raise ConfigurationError("this packer has ended and takes nothing more, but finish() again lists all it has")
+            raise ConfigurationError(
+                "this packer has ended and takes nothing more, but finish() again lists all it has"
+            )
         self._is_moving = True
         yield
         self._is_moving = False

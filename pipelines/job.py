@@ -119,7 +119,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with signals_raise(grace_seconds) as asked, _workers(job, log), shown(progress):
+        with signals_raise(grace_seconds, told) as asked, _workers(job, log), shown(progress):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:

@@ -30,9 +30,7 @@ from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan
 
 _LOGGER = logging.getLogger(__name__)
-_NOTICE: Final = (
-    "interrupted by {signal}: sealing what is packed and writing its manifests, in at most {seconds} s; ^C stops at once"
-)
+_NOTICE: Final = "interrupted by {signal}: sealing what is packed and writing its manifests, in at most {seconds} s; ^C stops at once"
 
 
 class _Job(NamedTuple):
