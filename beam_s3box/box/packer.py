@@ -170,8 +170,8 @@ class BoxPacker:
             stripe.renew()
         self._outbox.renew(self._lock)
         self._lost = (
-            f"the box belongs to process {self._process}, which this one was forked from, and its records are published "
-            "there; pack those of this process into box.next_box()"
+            f"the box belongs to process {self._process}, which this one was forked from, and its records are "
+            "published there; pack those of this process into box.next_box()"
         )
 
     def add(self, line: bytes) -> None:

@@ -116,7 +116,6 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
       why: it ends; printed then, and gives the exit code.
       is_told: whether it was printed before.
     """
-
     cancelled = threading.Lock()
     cancelled.acquire()
 
@@ -193,8 +192,7 @@ class Interrupts:
         if self.asked:
             raise Interrupted(
                 self.asked,
-                f"it did not come to its end in --grace_seconds={self._seconds:g}; what is not listed in a manifest does "
-                "not count",
+                f"it did not come to its end in --grace_seconds={self._seconds:g}; {WHAT_COUNTS}",
             )
 
 
@@ -217,8 +215,8 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
 def _main_thread_woken(numbers: frozenset[int]) -> Iterator[None]:
     """Interrupt what the main thread waits in when one of the signals came, whichever thread the system gave it to.
 
-    Python calls handlers in the main thread alone, and Linux may give two signals at once to another one: the main thread
-    would go on to wait, for ever if nothing else wakes it.
+    Python calls handlers in the main thread alone, and Linux may give two signals at once to another one: the main
+    thread would go on to wait, for ever if nothing else wakes it.
     """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -14,8 +14,8 @@ from typing import TextIO
 def output_may_fail() -> Iterator[None]:
     """Print what can be printed until the block ends.
 
-    A character that the terminal does not know is escaped. When the other side is gone, or its disk is full, the rest is
-    dropped. For commands whose product is elsewhere: what only prints must fail with its output.
+    A character that the terminal does not know is escaped. When the other side is gone, or its disk is full, the rest
+    is dropped. For commands whose product is elsewhere: what only prints must fail with its output.
     """
     out, errors = _Forgiving(sys.stdout), _Forgiving(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):

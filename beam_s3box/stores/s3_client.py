@@ -37,7 +37,7 @@ _LOCK = threading.Lock()
 
 
 def _after_fork() -> None:
-    global _LOCK  # noqa: PLW0603 - a thread of the parent's may hold it
+    global _LOCK
     _LOCK = threading.Lock()
 
 
