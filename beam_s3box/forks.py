@@ -1,5 +1,6 @@
-"""What has to be renewed in a forked process, before any lock is taken there: a lock may be held by a thread that only
-the parent has, and waits for ever.
+"""Renews locks, threads and connections in a forked process, before anything else runs there.
+
+A lock may be held by a thread that only the parent has, and whoever takes it in the child would wait for ever.
 """
 
 from __future__ import annotations

@@ -145,12 +145,12 @@ def _told_of_interrupt(job: Job) -> str:
     run_id = job.write.transform.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
         return (
-            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job runs "
-            "on until it is drained or cancelled there"
+            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "
+            "runs on until it is drained or cancelled there"
         )
     return (
-        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not count; "
-        "start it again, as a new run"
+        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not "
+        "count; start it again, as a new run"
     )
 
 

@@ -189,7 +189,7 @@ def test_a_hang_up_that_is_ignored_stays_so(start: Start, store: S3Store) -> Non
     feed(process, b"".join(map(line, range(10))))
     time.sleep(0.5)  # it may hang up at any time
     process.send_signal(signal.SIGHUP)
-    out, err = process.communicate(b"".join(map(line, range(10, 20))), PATIENCE)
+    _, err = process.communicate(b"".join(map(line, range(10, 20))), PATIENCE)
     assert (process.returncode, err) == (0, b"")
     assert len(read_back(store).all_records()) == 20
 
