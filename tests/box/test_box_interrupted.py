@@ -145,6 +145,7 @@ def test_the_error_arrives_as_it_is_and_is_named_when_the_box_is_given_up(error:
     assert any(error.__name__ in text for text in seen)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # where Python collects garbage
 def test_real_signals(told: Callable[[str], None]) -> None:
     def take(number: int, frame: FrameType | None) -> None:
         raise Late
