@@ -157,18 +157,14 @@ def test_real_signals(told: Callable[[str], None]) -> None:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             trial = Trial()
-            try:
-                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.002))
-                # a signal that meets the collection of garbage is lost: Python can't raise there
-                trial.pack(20_000)
-            except Late:
-                pass
-            try:
-                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.002))
-                trial.box.seal()
-            except (Late, BoxSealedError):
-                pass
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            # a signal that meets the collection of garbage is lost: Python can't raise there
+            for call in (lambda: trial.pack(20_000), trial.box.seal):  # noqa: B023 - called at once
+                with contextlib.suppress(Late, BoxSealedError):
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.002))
+                        call()
+                    finally:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
             with hangs_are_found():
                 ends[trial.check()] += 1
             signal.signal(signal.SIGALRM, take)
