@@ -64,8 +64,8 @@ class LinePacker:
 
     *Guarantees*: after `finish`, every line is in exactly one shard or among the dead letters, and every shard in
     exactly one manifest. A failure raises at the next call. After that, after an exception that a signal handler raised
-    within a call, and when a `with` is left before `finish`, it takes nothing more and writes no manifest, and what is in
-    the store stays unlisted.
+    within a call, and when a `with` is left before `finish`, it takes nothing more and writes no manifest, and what is
+    in the store stays unlisted.
 
     Args:
       plan: of the run.
@@ -158,7 +158,7 @@ class LinePacker:
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
-        """Mark a step as begun, and take the mark away when it has ended: after one that broke off, nothing is taken."""
+        """Mark a step as begun until it has ended: after one that broke off, nothing is taken."""
         self._check_open()
         if self._is_uploaded:
             raise ConfigurationError(

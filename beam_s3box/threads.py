@@ -207,7 +207,8 @@ class Threads:
 class Bell:
     """Wakes whoever waits for a change.
 
-    Take a waiter, look whether there is anything to wait for, and only then acquire it: a change in between releases it.
+    Take a waiter, look whether there is anything to wait for, and only then acquire it: a change in between releases
+    it.
     """
 
     def __init__(self) -> None:

@@ -33,8 +33,7 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str
         except KeyboardInterrupt as exc:
             interrupted = interrupted_of(exc)
             say(str(interrupted), error=True)
-    code = exit_code_of(interrupted.number)
     if argv is None:
         # Python waits at its end for threads of Beam's, which may wait for the store
-        end_within(DEFAULT_GRACE_SECONDS, code)
-    return code
+        end_within(DEFAULT_GRACE_SECONDS, interrupted, is_told=True)
+    return exit_code_of(interrupted.number)

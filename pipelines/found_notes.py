@@ -42,6 +42,6 @@ class FoundNotes(NamedTuple):
         except ObjectExistsError:
             # a bundle that is done again, or the job before it went back to a checkpoint
             noted = int(orjson.loads(self.store.get(key))["found_micros"])
-            # the window of a longer time ago may be gone: another file has the path now, or the job stood still for long
+            # the window of a longer time ago may be gone: another file has the path now, or the job stood still
             return noted if found - noted <= OLDEST_ARRIVAL else found
         return found

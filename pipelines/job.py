@@ -121,7 +121,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with signals_raise(grace_seconds) as asked, _workers(job, log), shown(progress):
+        with signals_raise(grace_seconds, told) as asked, _workers(job, log), shown(progress):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -158,12 +158,12 @@ def _told_of_interrupt(job: Job) -> str:
     run_id = job.write.transform.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
         return (
-            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job runs "
-            "on until it is drained or cancelled there"
+            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "
+            "runs on until it is drained or cancelled there"
         )
     return (
-        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not count; "
-        "start it again, as a new run"
+        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not "
+        "count; start it again, as a new run"
     )
 
 

@@ -56,10 +56,10 @@ class S3Box:
             box.pack({"time": now, "value": "x"})
         manifests = box.create_manifests("data_locations", 2)
 
-    An exception that a signal handler raises within a call loses and doubles nothing: the record of that call is packed or
-    it is not, as `stats` says, and the box goes on; or the box is given up, and every later call raises BoxSealedError. A
-    forked process can't use its parent's boxes, and gets that error, too: `next_box()` returns one for it. `seal` and
-    `create_manifests` work at exit as well, and where no thread can be started.
+    An exception that a signal handler raises within a call loses and duplicates nothing: the record of that call is
+    packed or it is not, as `stats` says, and the box goes on; or the box is given up, and every later call raises
+    BoxSealedError. A forked process can't use its parent's boxes, and gets that error, too: `next_box()` returns one
+    for it. `seal` and `create_manifests` work at exit as well, and where no thread can be started.
 
     Leaving the `with` seals. Leaving it by an exception before `seal` was called gives the box up: what is not in the
     store is dropped, no manifest is written then or later, and a note on the exception says what shards exist.

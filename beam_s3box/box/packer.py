@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
+from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.claims import RunClaim
 from beam_s3box.cutter import Cuttings, ShardCutter
 from beam_s3box.errors import BoxSealedError
@@ -78,39 +79,6 @@ class BoxStats(NamedTuple):
     failed: int
 
 
-class _Stripe:
-    """Lines of some threads, guarded by a lock of its own: threads that pack seldom meet at the packer's."""
-
-    __slots__ = ("bytes", "lines", "lock")
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.bytes = 0
-        self.renew()
-
-    def renew(self) -> None:
-        """Take a new lock."""
-        self.lock = threading.RLock()
-
-    def take(self) -> list[bytes]:
-        """Return the lines, and hold none."""
-        with self.lock:
-            lines, self.lines, self.bytes = self.lines, [], 0
-        return lines
-
-    def size(self) -> tuple[int, int]:
-        """Return how many lines there are, and the bytes of their text."""
-        with self.lock:
-            return len(self.lines), sum(map(len, self.lines))
-
-
-class _Stripes(threading.local):
-    """The stripe of each thread: always the same one, so that a thread's lines keep their order."""
-
-    def __init__(self, stripes: Iterator[_Stripe]) -> None:
-        self.mine = next(stripes)
-
-
 class BoxPacker:
     """Packs lines of one stream into shards and uploads them. Safe from many threads.
 
@@ -137,8 +105,8 @@ class BoxPacker:
         self._failed = self._outbox.failed
         self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES
         self._batch_bytes, self._line_cost = _batch(settings.limits)
-        self._all_stripes = [_Stripe() for _ in range(_STRIPES)]
-        self._stripes = _Stripes(itertools.cycle(self._all_stripes))
+        self._all_stripes = [Stripe() for _ in range(_STRIPES)]
+        self._stripes = Stripes(itertools.cycle(self._all_stripes))
         self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)
         self._lines: list[bytes] = []
         self._lines_bytes = 0
@@ -169,8 +137,8 @@ class BoxPacker:
             stripe.renew()
         self._outbox.renew(self._lock)
         self._lost = (
-            f"the box belongs to process {self._process}, which this one was forked from, and its records are published "
-            "there; pack those of this process into box.next_box()"
+            f"the box belongs to process {self._process}, which this one was forked from, and its records are "
+            "published there; pack those of this process into box.next_box()"
         )
 
     def add(self, line: bytes) -> None:
@@ -277,7 +245,7 @@ class BoxPacker:
         if self._lost is not None:
             raise BoxSealedError(self._lost)
 
-    def _gather(self, *stripes: _Stripe) -> None:
+    def _gather(self, *stripes: Stripe) -> None:
         """Bring what waits in stripes together."""
         with self._moving():
             for stripe in stripes:
@@ -300,7 +268,7 @@ class BoxPacker:
         has_room = self._codec.has_room(self._cutter.open_bytes + self._lines_bytes)
         return has_room and not (self._is_full() and self._outbox.shards_on_the_way)
 
-    def _hand_over(self, *stripes: _Stripe) -> None:
+    def _hand_over(self, *stripes: Stripe) -> None:
         """Give the cutter what waits, if it is a batch, when there is memory for more."""
         while True:
             waiter = self._changed.waiter()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import math
 import os
 import select
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Final, TypeAlias
@@ -22,6 +25,14 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHELL_CODE: Final = 128
 """Shells add a signal's number to this for the exit code of what it ended."""
 
+WHAT_COUNTS: Final = "what is not listed in a manifest does not count"
+
+_POKE: Final = signal.SIGURG
+"""Interrupts a wait; it does nothing by default, and nobody here uses it."""
+
+_POKE_SECONDS: Final = (0.0, 0.05, 0.5)
+"""Pauses before each."""
+
 _STDERR = 2
 _Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
@@ -33,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
       number: of the signal.
     """
 
-    def __init__(self, number: int, message: str = "what is not listed in a manifest does not count") -> None:
+    def __init__(self, number: int, message: str = WHAT_COUNTS) -> None:
         super().__init__(message)
         self.number = number
 
@@ -74,13 +85,14 @@ def check_grace(seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def signals_raise(grace_seconds: float | None = None) -> Iterator[list[int]]:
+def signals_raise(grace_seconds: float | None = None, message: str = WHAT_COUNTS) -> Iterator[list[int]]:
     """Raise Interrupted where the first of the signals meets the main thread; yield the numbers of those that came.
 
     Another SIGTERM or SIGHUP changes nothing: `timeout` and systemd send more than one. Each ^C raises.
 
     Args:
       grace_seconds: after which the process ends if the block has not; None for no such limit.
+      message: says what counts.
     """
     asked: list[int] = []
 
@@ -89,19 +101,35 @@ def signals_raise(grace_seconds: float | None = None) -> Iterator[list[int]]:
         if number == signal.SIGINT or is_first:
             asked.append(number)
             if is_first and grace_seconds is not None:
-                undo.callback(end_within(grace_seconds, exit_code_of(number)).cancel)
-            raise Interrupted(number)
+                undo.callback(end_within(grace_seconds, Interrupted(number, message)))
+            raise Interrupted(number, message)
 
     with contextlib.ExitStack() as undo, _handled(_SIGNALS, take):
         yield asked
 
 
-def end_within(seconds: float, code: int) -> threading.Timer:
-    """End the process by force after so many seconds, unless the timer that this returns is cancelled."""
-    timer = threading.Timer(seconds, os._exit, (code,))
-    timer.daemon = True
-    timer.start()
-    return timer
+def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Callable[[], None]:
+    """End the process by force after so many seconds, unless the function that this returns is called.
+
+    Args:
+      seconds: from now.
+      why: it ends; printed then, and gives the exit code.
+      is_told: whether it was printed before.
+    """
+    cancelled = threading.Lock()
+    cancelled.acquire()
+
+    def end() -> None:
+        if cancelled.acquire(timeout=seconds):
+            return
+        with contextlib.suppress(OSError):
+            if not is_told:
+                print(f"{why} (it did not come to its end in {seconds:g} s)", file=sys.stderr, flush=True)
+        os._exit(exit_code_of(why.number))
+
+    # not Thread.start(): this may be the handler of a signal that met the main thread with a lock of `threading`
+    _thread.start_new_thread(end, ())
+    return cancelled.release
 
 
 class Interrupts:
@@ -164,8 +192,7 @@ class Interrupts:
         if self.asked:
             raise Interrupted(
                 self.asked,
-                f"it did not come to its end in --grace_seconds={self._seconds:g}; what is not listed in a manifest does "
-                "not count",
+                f"it did not come to its end in --grace_seconds={self._seconds:g}; {WHAT_COUNTS}",
             )
 
 
@@ -174,10 +201,44 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
     """Handle signals while the block runs, but for those that are ignored."""
     with contextlib.ExitStack() as undo:
         if threading.current_thread() is threading.main_thread():
-            for number in numbers:
+            undo.enter_context(_main_thread_woken(frozenset(numbers)))
+            for number in (*numbers, _POKE):
                 before: Any = signal.getsignal(number)
                 # None: set by code that is not Python's, which can't be put back
                 if before is not signal.SIG_IGN and before is not None:
                     undo.callback(signal.signal, number, before)
-                    signal.signal(number, handler)
+                    signal.signal(number, _no_more if number == _POKE else handler)
         yield
+
+
+@contextlib.contextmanager
+def _main_thread_woken(numbers: frozenset[int]) -> Iterator[None]:
+    """Interrupt what the main thread waits in when one of the signals came, whichever thread the system gave it to.
+
+    Python calls handlers in the main thread alone, and Linux may give two signals at once to another one: the main
+    thread would go on to wait, for ever if nothing else wakes it.
+    """
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    main = threading.main_thread().ident
+
+    def watch() -> None:
+        while came := os.read(woken, 1):
+            if came[0] in numbers and main is not None:
+                for pause in _POKE_SECONDS:  # it may be about to wait
+                    time.sleep(pause)
+                    signal.pthread_kill(main, _POKE)
+        os.close(woken)
+
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        with contextlib.suppress(RuntimeError):  # the system refuses a thread
+            _thread.start_new_thread(watch, ())
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(wake)
+
+
+def _no_more(number: int, frame: FrameType | None) -> None:
+    """Do nothing: that the signal interrupts a wait is enough."""

@@ -30,7 +30,10 @@ from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.packer import LinePacker, Packed, PackPlan
 
 _LOGGER = logging.getLogger(__name__)
-_NOTICE: Final = "interrupted by {signal}: sealing what is packed and writing its manifests, in at most {seconds} s; ^C stops at once"
+_NOTICE: Final = (
+    "interrupted by {signal}: sealing what is packed and writing its manifests, "
+    "in at most {seconds} s; ^C stops at once"
+)
 
 
 class _Job(NamedTuple):
@@ -76,8 +79,8 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
 def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
-        f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; the rest of the input "
-        f"was not read: it goes on in {outcome.stopped_in}"
+        f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
+        f"the rest of the input was not read: it goes on in {outcome.stopped_in}"
     )
 
 

@@ -58,7 +58,7 @@ class Commits:
 
 
 def _places(url: str) -> Iterator[tuple[str, str]]:
-    """Yield root and run id wherever the URL may be that of a run's manifest; a domain may be called `manifests`, too."""
+    """Yield root and run id wherever the URL may be a run's manifest; a domain may be called `manifests`, too."""
     start = url.find(_FOLDER)
     while start >= 0:
         match = _PLACE.fullmatch(url, start + len(_FOLDER))
@@ -77,8 +77,8 @@ def _check(record: RunRecord, url: str, key: str, sha256: str) -> None:
         )
     if record.state == "failed":
         raise LoadError(
-            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again under "
-            "its run_id, or under a new one"
+            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again, under "
+            "its run_id or a new one"
         )
     listed = next((manifest.sha256 for manifest in record.manifests if manifest.key == key), None)
     if listed is None:

@@ -46,6 +46,7 @@ class LocalStore:
         # absolute, because a worker may have another working directory
         self._folder = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
         self._clock = clock
+        _check_text(str(self._folder))
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self._folder)!r})"
@@ -279,3 +280,12 @@ def _translated(operation: str, path: pathlib.Path) -> Iterator[None]:
     except (OSError, ValueError) as exc:
         # ValueError: a name that no file can have, as one with a zero byte
         raise StoreError(f"{operation} {path} failed: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _check_text(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigurationError(
+            f"destination={path!r} is not valid UTF-8, and manifests name shards by it: choose another folder"
+        ) from exc

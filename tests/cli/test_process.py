@@ -78,7 +78,8 @@ def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
         ([signal.SIGINT], 130),
         ([signal.SIGTERM], 143),
         ([signal.SIGHUP], 129),
-        # as `timeout` sends it, to the process and to its group, and systemd
+        # as `timeout` sends it, to the process and to its group, and systemd: the system may give both to any thread
+        ([signal.SIGHUP, signal.SIGTERM], 129),
         ([signal.SIGTERM, signal.SIGTERM, signal.SIGHUP], 143),
     ],
     ids=lambda value: "".join(signal.name for signal in value) if isinstance(value, list) else value,
@@ -89,18 +90,19 @@ def test_the_first_signal_seals_what_is_packed(
     process = start("pack", store.root, *NAMING, "--record_limit=100")
     fed = feed_until_shards_are_there(process, store)
     feed(process, b'{"d":"d0","n":"x","i":-1,"half of a')
-    process.send_signal(sent[0])
+    for number in sent:
+        process.send_signal(number)
     assert process.stderr is not None
     notice = process.stderr.readline()
-    for number in sent[1:]:
-        process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
+    # of two at once, the lower number may come first
+    assert process.returncode in ({code} if len(sent) == 1 else {129, 143})
     read, listed = re.findall(rb"^([\d,]+) records read = ([\d,]+) listed \+ 0 dead letters$", out, re.MULTILINE)[0]
     assert read == listed
     count = int(read.replace(b",", b""))
     assert 1000 <= count <= fed
-    assert notice.startswith(b"interrupted by %s: sealing what is packed" % sent[0].name.encode())
+    name = signal.Signals(process.returncode - 128).name
+    assert notice.startswith(b"interrupted by %s: sealing what is packed" % name.encode())
     assert b"at most 30 s" in notice
     assert err.startswith(b"interrupted: each of the %s records read until then is listed" % read)
     assert err.endswith(b"it goes on in standard input\n")
@@ -187,7 +189,7 @@ def test_a_hang_up_that_is_ignored_stays_so(start: Start, store: S3Store) -> Non
     feed(process, b"".join(map(line, range(10))))
     time.sleep(0.5)  # it may hang up at any time
     process.send_signal(signal.SIGHUP)
-    out, err = process.communicate(b"".join(map(line, range(10, 20))), PATIENCE)
+    _, err = process.communicate(b"".join(map(line, range(10, 20))), PATIENCE)
     assert (process.returncode, err) == (0, b"")
     assert len(read_back(store).all_records()) == 20
 
