@@ -8,9 +8,9 @@ import pathlib
 
 def write_all(handle: int, data: bytes) -> None:
     """Write all of the data, in as many calls as the system needs."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    written = os.write(handle, data)
+    while written < len(data):
+        written += os.write(handle, data[written:])
 
 
 def write_file(path: pathlib.Path, body: bytes) -> None:

@@ -116,6 +116,7 @@ class Journal:
         if not self._holds:
             self._put([line])
             return
+        self._open()
         if self.held_bytes >= HELD_BYTES:
             self._spill()
         self._hold(line)

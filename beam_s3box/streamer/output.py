@@ -13,8 +13,8 @@ from beam_s3box.shards import Segment, Size, total_size
 
 COMPRESSIONS = ("none", "gzip")
 
-_DESCRIPTION_BYTES = 2_048
-"""Room for the description of a file, which holds its names and its URL."""
+_DESCRIPTION_BYTES = 320
+"""What the description of a file takes, about."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def output_bytes(data_bytes: int, records: int, format: Format) -> int:
     """Return what a finished file takes at the most, with its description, of lines that take so many bytes."""
     raw_bytes = data_bytes + records * format.record_overhead + format.frame.shard.raw_bytes
     # what deflate can't compress it may grow by an eighth
-    return raw_bytes * 9 // 8 + _DESCRIPTION_BYTES
+    return (raw_bytes if isinstance(format, PlainText) else raw_bytes * 9 // 8) + _DESCRIPTION_BYTES
 
 
 class Rendered(NamedTuple):

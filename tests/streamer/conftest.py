@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -68,6 +69,12 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
     seen: list[BaseException | None] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_value))
     return seen
+
+
+@pytest.fixture
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no disk take its time; what a test of many lives breaks does not depend on it."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture
