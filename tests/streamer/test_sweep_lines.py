@@ -31,21 +31,21 @@ class Interrupted(BaseException):
 
 
 class Lines:
-    """Counts the lines of the streamer that this thread runs, and does something at one of them."""
+    """Follows the lines of the streamer that this thread runs, and does something at the n-th."""
 
     def __init__(self, at: int, act: Callable[[], None]) -> None:
         self.at = at
         self.act = act
-        self.count = 0
+        self.seen: list[str] = []
         self.where = ""
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(OURS):
             return None
         if event == "line":
-            number, self.count = self.count, self.count + 1
-            if number == self.at:
-                self.where = f"{pathlib.Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+            self.seen.append(f"{pathlib.Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            if len(self.seen) == self.at:
+                self.where = self.seen[-1]
                 self.act()
         return self.trace
 
@@ -57,6 +57,13 @@ class Lines:
             yield
         finally:
             sys.settrace(before)
+
+    def moments(self) -> list[int]:
+        """Return when each line came for the first, the second and the last time."""
+        times: dict[str, list[int]] = {}
+        for number, where in enumerate(self.seen, 1):
+            times.setdefault(where, []).append(number)
+        return sorted({number for numbers in times.values() for number in (*numbers[:2], numbers[-1])})
 
 
 def interrupt() -> None:
@@ -84,8 +91,8 @@ def go_through(call: Callable[[], Any]) -> None:
             call()
 
 
-def interrupted_life(folder: pathlib.Path, durability: str, at: int) -> str:
-    """Live once with an exception at that line; return where it was, "" if there are not so many."""
+def interrupted_life(folder: pathlib.Path, durability: str, at: int) -> Lines:
+    """Live once with an exception at that moment."""
     ledger = Ledger(folder, durability)
     streamer = ledger.make()
     lines = Lines(at, interrupt)
@@ -99,21 +106,22 @@ def interrupted_life(folder: pathlib.Path, durability: str, at: int) -> str:
         assert max(ledger.uploader.uploads.values()) == 1, "uploaded twice"
     except BaseException as exc:
         raise AssertionError(f"line event {at}, {lines.where}: {type(exc).__name__}: {exc}") from exc
-    return lines.where
+    return lines
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)
 def test_an_exception_at_every_line(
     tmp_path: pathlib.Path, no_sync: None, capsys: pytest.CaptureFixture[str], durability: str
 ) -> None:
-    tried, places = 0, set()
     with within_seconds():
-        while where := interrupted_life(tmp_path / f"buffers{tried}", durability, tried):
-            places.add(where)
-            tried += 1
-    assert tried > 500
+        moments = interrupted_life(tmp_path / "buffers", durability, 0).moments()
+        lives = [interrupted_life(tmp_path / f"buffers{moment}", durability, moment) for moment in moments]
+    places = {life.where for life in lives}
+    assert len(places) > 250
     with capsys.disabled():
-        print(f"\nan exception at {tried} moments, in {len(places)} lines, {durability=}: 0 lost, 0 doubled, 0 hung")
+        print(
+            f"\nan exception at {len(lives)} moments, in {len(places)} lines, {durability=}: 0 lost, 0 doubled, 0 hung"
+        )
 
 
 def test_a_signal_at_any_moment(tmp_path: pathlib.Path, no_sync: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +204,7 @@ class Forks:
         return len(calls) - refused
 
 
-def forked_life(folder: pathlib.Path, at: int) -> str:
+def forked_life(folder: pathlib.Path, at: int) -> Lines:
     ledger = Ledger(folder)
     streamer = ledger.make()
     forks = Forks(streamer)
@@ -207,18 +215,16 @@ def forked_life(folder: pathlib.Path, at: int) -> str:
     assert forks.status in (0, None), f"line event {at}, {lines.where}: the child ended with {forks.status}"
     ledger.finish()
     ledger.check(unacknowledged=0)
-    return lines.where
+    return lines
 
 
 def test_a_fork_at_every_line(tmp_path: pathlib.Path, no_sync: None, capsys: pytest.CaptureFixture[str]) -> None:
-    tried = 0
     with within_seconds():
-        # every third: the lines of an append come again and again
-        while forked_life(tmp_path / f"buffers{tried}", 3 * tried):
-            tried += 1
-    assert tried > 150
+        moments = forked_life(tmp_path / "buffers", 0).moments()
+        lives = [forked_life(tmp_path / f"buffers{moment}", moment) for moment in moments]
+    assert len({life.where for life in lives}) > 250
     with capsys.disabled():
-        print(f"\na fork at {tried} moments: 0 lost, 0 doubled, 0 hung, each call refused")
+        print(f"\na fork at {len(lives)} moments: 0 lost, 0 doubled, 0 hung, each call refused")
 
 
 _OPERATIONS = {"open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "os.scandir"}
