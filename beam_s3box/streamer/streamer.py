@@ -225,7 +225,8 @@ class JsonBufferStreamer:
             self._scheduler.stop()
         streams = list(self._open.streams.values())
         left = self._push(streams, OpenStream.close, None, timeout)
-        self._unsealed = left.unsealed or self._unsealed
+        if streams:
+            self._unsealed = left.unsealed
         if not left.in_memory:
             for stream in streams:
                 stream.leave()

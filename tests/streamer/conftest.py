@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from beam_s3box.manifests import Manifests
+from beam_s3box.runs import new_token
+from beam_s3box.stores import MemoryStore
 from beam_s3box.stores.retries import Retry
-from beam_s3box.streamer import BufferFile, JsonBufferStreamer
+from beam_s3box.streamer import BufferFile, JsonBufferStreamer, StoreUploader
 
 
 class Clock:
@@ -80,6 +83,13 @@ def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "buffers"
+
+
+@pytest.fixture
+def stored() -> dict[str, Any]:
+    """Arguments of a streamer that writes manifests to a store in memory."""
+    uploader = StoreUploader(MemoryStore(new_token(12)))
+    return {"uploader": uploader, "format": "json-lines", "compression": "gzip", "manifests": Manifests()}
 
 
 @pytest.fixture
