@@ -18,11 +18,11 @@ buffer and never changes: it alone names the object.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import os
 import pathlib
 import re
+import threading
 from collections.abc import Callable, Iterator
 
 from beam_s3box.errors import RecordsLostError, StreamerError
@@ -31,59 +31,18 @@ from beam_s3box.streamer.buffers import read_lines, read_whole_records
 from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile, report
 from beam_s3box.streamer.files import remove, size_of, sync_folder, write_file
+from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Journal
-from beam_s3box.streamer.output import Output, Rendered, render
+from beam_s3box.streamer.lock import FolderLock
+from beam_s3box.streamer.output import Rendered, render
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streams import Stream
+from beam_s3box.streamer.sealed import Sealed
 
 _STATES = "open|sealed|json|json\\.gz|ready|part|uploaded|listing"
 _NAME = re.compile(
     r"(?P<name>\d{8}T\d{6}Z-[0-9a-f]{8}-[0-9a-f]{12}-\d{5,})"
     rf"\.(?P<state>{_STATES}|((?:{_STATES})\.)?damaged)"
 )
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Sealed:
-    """A buffer that takes no more records, and how far it has come.
-
-    Attributes:
-      name: of the buffer.
-      stream: whose records these are.
-      output: what becomes of it.
-      records: acknowledged in it; None if an earlier process left it, which did not say.
-      size: bytes of the buffer; None likewise.
-      description: of the finished file, once it is complete.
-      ready: whether the description is on the disk.
-      handed_over: whether it was given to be uploaded.
-      uploaded: whether its upload succeeded.
-      kept: whether it waits for a manifest, by its description.
-      done: whether nothing is left to do.
-      lost: how many of its records another program removed.
-    """
-
-    name: str
-    stream: Stream
-    output: Output
-    records: int | None = None
-    size: int | None = None
-    description: Description | None = None
-    ready: bool = False
-    handed_over: bool = False
-    uploaded: bool = False
-    kept: bool = False
-    done: bool = False
-    lost: int = 0
-
-    @property
-    def file_name(self) -> str:
-        """The name of the finished file."""
-        return self.description.file.file_name if self.description else self.name + self.output.make().extension
-
-    @property
-    def file(self) -> BufferFile | None:
-        """The finished file; None if it is not complete."""
-        return self.description.file if self.description else None
 
 
 class Folder:
@@ -102,6 +61,8 @@ class Folder:
         self.run_id = new_run_id()
         self._origin = new_token(12)
         self._numbers = itertools.count()
+        self._guard = threading.Lock()
+        self.lock: FolderLock | None = None
         self.damaged: set[str] = set()
         self.uploaded: dict[str, Description] = {}
 
@@ -120,6 +81,13 @@ class Folder:
                 if (match := _NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
                     yield match["name"], match["state"]
 
+    @synchronized
+    def restore(self) -> None:
+        """Make the folder again if another program removed it, and take it again."""
+        if self.lock is not None and not os.path.isdir(self.path):
+            os.makedirs(self.path, exist_ok=True)
+            self.lock.renew(self.path)
+
     def seal(self, sealed: Sealed, journal: Journal) -> None:
         """Say that a buffer is complete; one that another program removed is written again."""
         source, target = self.place(sealed.name, "open"), self.place(sealed.name, "sealed")
@@ -127,6 +95,7 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.rename(source, target)
         if not journal.is_at(target):
+            self.restore()
             part = self.place(sealed.name, "part")
             journal.copy_to(part)
             os.rename(part, target)

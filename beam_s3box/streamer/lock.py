@@ -39,12 +39,12 @@ class FolderLock:
 
     def _take(self, folder: pathlib.Path) -> None:
         path = folder / "lock"
+        if path.is_symlink():
+            raise _no_file(folder)
         self._handles.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
         file = os.fstat(self._handles[0])
-        if not stat.S_ISREG(file.st_mode) or file.st_nlink != 1:
-            raise ConfigurationError(
-                f"files_path={str(folder)!r} has a {path.name!r} that is a link or no file: remove it"
-            )
+        if not stat.S_ISREG(file.st_mode) or file.st_nlink > 1:
+            raise _no_file(folder)
         self._handles.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
         try:
             for handle in self._handles:
@@ -57,6 +57,11 @@ class FolderLock:
             ) from exc
         os.ftruncate(self._handles[0], 0)
         os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def renew(self, folder: pathlib.Path) -> None:
+        """Take the folder that was made anew in the place of one that another program removed."""
+        self.release()
+        self._take(folder)
 
     def release(self) -> None:
         """Let the next streamer have the folder; twice is harmless."""
@@ -73,6 +78,10 @@ class FolderLock:
             # closed or not, nothing can be done with it any more
             with contextlib.suppress(OSError):
                 os.close(handle)
+
+
+def _no_file(folder: pathlib.Path) -> ConfigurationError:
+    return ConfigurationError(f"files_path={str(folder)!r} has a 'lock' that is a link or no file: remove it")
 
 
 def _drop_all() -> None:

@@ -2,84 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, NamedTuple
 
 from beam_s3box.errors import RecordsLostError, StreamerError
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.events import PendingFile, UploadEvent, as_error, report
-from beam_s3box.streamer.folder import Sealed
 from beam_s3box.streamer.guard import synchronized
+from beam_s3box.streamer.parcels import Counts, Parcel, Waiting
+from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streams import Stream
-
-
-class Counts(NamedTuple):
-    """What was done so far; replaced as a whole, so that it can be read without a lock."""
-
-    files: int = 0
-    records: int = 0
-    size: int = 0
-    failed_attempts: int = 0
-    callback_errors: int = 0
-    lost_records: int = 0
-
-    def plus(self, **more: int) -> Counts:
-        """Return these counts and some more."""
-        return self._replace(**{name: getattr(self, name) + number for name, number in more.items()})
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Parcel:
-    """A sealed file, and how its upload goes.
-
-    Attributes:
-      owner: the thread that is at it now; None if none is. It alone says whether an attempt may begin.
-      ticket: with which it waits for a thread; None if it does not. An older one in the queue is void.
-    """
-
-    sealed: Sealed
-    owner: int | None = None
-    ticket: object | None = None
-    attempts: int = 0
-    due: float = 0.0
-    error: Exception | None = None
-
-    def describe(self) -> PendingFile:
-        error = f"{type(self.error).__name__}: {self.error}" if self.error else ""
-        place: Literal["folder", "lost"] = "lost" if self.sealed.done else "folder"
-        return PendingFile(self.sealed.file_name, *self.sealed.stream, self.attempts, error, place)
-
-
-class _Waiting:
-    """One call that waits until each of these files was tried."""
-
-    def __init__(self, wanted: list[_Parcel]) -> None:
-        self.wanted = wanted
-        self.left: set[_Parcel | None] = set(wanted)
-        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.settle(None)
-
-    def settle(self, parcel: _Parcel | None) -> None:
-        """Wait for a file no longer."""
-        self.left.discard(parcel)
-        if not self.left:
-            self._ended.put(None)
-
-    def end(self) -> None:
-        """Wait for none."""
-        self.left.clear()
-        self._ended.put(None)
-
-    def wait(self, timeout: float | None) -> None:
-        """Return when no file is left, or after so many seconds."""
-        try:
-            self._ended.get(timeout=timeout)
-        except queue.Empty:
-            return
 
 
 class Outbox:
@@ -108,9 +42,9 @@ class Outbox:
         self._max_threads = threads
         self._guard = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._queue: queue.SimpleQueue[tuple[_Parcel, object] | None] = queue.SimpleQueue()
-        self._parcels: dict[str, _Parcel] = {}
-        self._waiting: list[_Waiting] = []
+        self._queue: queue.SimpleQueue[tuple[Parcel, object] | None] = queue.SimpleQueue()
+        self._parcels: dict[str, Parcel] = {}
+        self._waiting: list[Waiting] = []
         self._at_rest: Callable[[], None] | None = None
         self._stopped = False
         self.counts = Counts()
@@ -120,7 +54,7 @@ class Outbox:
         """Upload a file as soon as a thread is free; the same one again changes nothing."""
         sealed.handed_over = True
         if not sealed.done:
-            self._enqueue(self._parcels.setdefault(sealed.name, _Parcel(sealed)))
+            self._enqueue(self._parcels.setdefault(sealed.name, Parcel(sealed)))
 
     def retry_due(self) -> None:
         """Try those again that failed and have waited long enough."""
@@ -157,12 +91,12 @@ class Outbox:
             at_rest()
 
     @synchronized
-    def _expect(self, stream: Stream | None) -> _Waiting:
+    def _expect(self, stream: Stream | None) -> Waiting:
         wanted = [parcel for parcel in self._parcels.values() if stream in (None, parcel.sealed.stream)]
         for parcel in wanted:
             # also one that is said to be queued: whoever took it may have been interrupted
             self._enqueue(parcel, again=True)
-        waiting = _Waiting([] if self._stopped else wanted)
+        waiting = Waiting([] if self._stopped else wanted)
         waiting.wanted = wanted
         self._waiting.append(waiting)
         return waiting
@@ -173,7 +107,7 @@ class Outbox:
             if parcel.due <= now:
                 self._enqueue(parcel)
 
-    def _enqueue(self, parcel: _Parcel, *, again: bool = False) -> None:
+    def _enqueue(self, parcel: Parcel, *, again: bool = False) -> None:
         if parcel.owner is None and (again or parcel.ticket is None):
             ticket = object()
             self._queue.put((parcel, ticket))
@@ -225,7 +159,7 @@ class Outbox:
         self._threads.discard(threading.current_thread())
 
     @synchronized
-    def _claim(self, parcel: _Parcel, ticket: object | None) -> bool:
+    def _claim(self, parcel: Parcel, ticket: object | None) -> bool:
         """Return whether this thread is to try the file now; no other one does until it is settled."""
         if parcel.ticket is not ticket or parcel.owner not in (None, threading.get_ident()):
             return False
@@ -235,7 +169,7 @@ class Outbox:
         parcel.owner = threading.get_ident()
         return True
 
-    def _attempt(self, parcel: _Parcel) -> None:
+    def _attempt(self, parcel: Parcel) -> None:
         raised: BaseException | None = None
         try:
             self._send(parcel.sealed)
@@ -257,7 +191,7 @@ class Outbox:
             raise raised  # type: ignore[misc]
 
     @synchronized
-    def _count(self, parcel: _Parcel, error: Exception | None) -> None:
+    def _count(self, parcel: Parcel, error: Exception | None) -> None:
         file = parcel.sealed.file
         if error:
             self.counts = self.counts.plus(failed_attempts=1)
@@ -266,7 +200,7 @@ class Outbox:
         if not error or isinstance(error, RecordsLostError):
             self.counts = self.counts.plus(lost_records=parcel.sealed.lost)
 
-    def _tell(self, parcel: _Parcel, attempts: int, error: Exception | None) -> None:
+    def _tell(self, parcel: Parcel, attempts: int, error: Exception | None) -> None:
         if self._on_upload is None:
             return
         sealed = parcel.sealed
@@ -281,7 +215,7 @@ class Outbox:
         self.counts = self.counts.plus(callback_errors=1)
 
     @synchronized
-    def _settle(self, parcel: _Parcel, attempts: int, error: Exception | None, due: float) -> Callable[[], None] | None:
+    def _settle(self, parcel: Parcel, attempts: int, error: Exception | None, due: float) -> Callable[[], None] | None:
         """Note how an attempt ended; return what is to be called when the last one has."""
         parcel.attempts = attempts
         parcel.error = error

@@ -14,10 +14,11 @@ from beam_s3box.routing import Refused, Router, StreamNaming
 from beam_s3box.shards import NOTHING, Size
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
-from beam_s3box.streamer.folder import Folder, Sealed
+from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import HELD_BYTES, Durability, Journal
 from beam_s3box.streamer.output import Output, output_bytes
+from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streams import Stream
 
 _ROOM_FOR_NAMES = 32 * 1024
@@ -145,7 +146,7 @@ class OpenStream:
 
     def unsealed(self, error: str) -> PendingFile | None:
         """Return what of this stream is in no sealed file; None if nothing is."""
-        buffers = [buffer for buffer in self._state.buffers if buffer.journal.records]
+        buffers = [one for one in self._state.buffers if one.journal.records and not one.sealed.handed_over]
         if not buffers:
             return None
         held = sum(len(buffer.journal.held_lines) for buffer in buffers)
@@ -173,13 +174,13 @@ class OpenStream:
     @synchronized
     def _seal_before(self, now: float) -> None:
         """Hand over what is buffered if it is too old by now."""
-        buffers, seconds = self._state.buffers, self.limits.seconds
-        if buffers and (buffers[0].full or (seconds is not None and self._is_old(buffers[0], now - seconds))):
+        buffer, seconds = next(iter(self._state.buffers), None), self.limits.seconds
+        if buffer is None or not buffer.journal.records:
+            return
+        is_old = seconds is not None and now - buffer.begun >= seconds
+        # one that another program removed is written again by this, before the process could be killed
+        if buffer.full or is_old or not buffer.journal.is_at(buffer.journal.path):
             self._seal()
-
-    @staticmethod
-    def _is_old(buffer: _Buffer, begun: float) -> bool:
-        return bool(buffer.journal.records) and buffer.begun <= begun
 
     def _sync(self, journal: Journal, end: int) -> None:
         try:
@@ -218,6 +219,10 @@ class OpenStream:
             self._seal()
         if self._closed:
             raise StreamNotOpenError(f"the stream {self.stream} is closed: open it again")
+        try:
+            self._folder.restore()
+        except OSError as exc:
+            raise StreamerError(f"the record was not taken: {self._folder.path}: {exc.strerror}") from exc
         buffer = self._new_buffer()
         self._state = self._state._replace(buffers=(buffer,))
         return buffer

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from beam_s3box.errors import ConfigurationError, StoreError, StreamerClosedError, StreamerError, StreamNotOpenError
+from beam_s3box.errors import ConfigurationError, StreamerClosedError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.manifests import Manifest, Manifests
 from beam_s3box.records import record_rules
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
 from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
-from beam_s3box.streamer.folder import Folder, Sealed
+from beam_s3box.streamer.flushing import push, seal_all
+from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import check_durability
 from beam_s3box.streamer.listings import Listings, check_listable, other_settings
@@ -28,6 +29,7 @@ from beam_s3box.streamer.problems import Remaining
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.recovery import recover
 from beam_s3box.streamer.scheduler import Scheduler
+from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streamer.stream import OpenStream
 from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
 from beam_s3box.streams import Stream
@@ -191,7 +193,7 @@ class JsonBufferStreamer:
           UploadsFailedError: after all were tried; names each stream with a file that is not uploaded.
         """
         self._check_open()
-        self._push(list(self._open.streams.values()), OpenStream.seal, None, timeout).check(self._folder.path)
+        push(self._outbox, list(self._open.streams.values()), OpenStream.seal, None, timeout).check(self._folder.path)
 
     def close(self, domain: str, namespace: str, timeout: float | None = None) -> None:
         """Flush one stream and take no more records for it; it is closed also when the upload fails.
@@ -203,7 +205,7 @@ class JsonBufferStreamer:
         """
         self._check_open()
         stream = self._find(domain, namespace)
-        left = self._push([stream], OpenStream.close, stream.stream, timeout)
+        left = push(self._outbox, [stream], OpenStream.close, stream.stream, timeout)
         if not left.unsealed:
             self._forget([stream])
         left.check(self._folder.path)
@@ -224,7 +226,7 @@ class JsonBufferStreamer:
         if self._scheduler is not None:
             self._scheduler.stop()
         streams = list(self._open.streams.values())
-        left = self._push(streams, OpenStream.close, None, timeout)
+        left = push(self._outbox, streams, OpenStream.close, None, timeout)
         if streams:
             self._unsealed = left.unsealed
         if not left.in_memory:
@@ -249,9 +251,9 @@ class JsonBufferStreamer:
     def run_scheduled(self) -> None:
         """Do once what the scheduler does: seal what is over its time limit, try failed uploads that have waited."""
         self._check_process()
-        failed = self._seal_all(list(self._open.streams.values()), OpenStream.seal_old)
+        failed = seal_all(list(self._open.streams.values()), OpenStream.seal_old)
         self._outbox.retry_due()
-        Remaining(tuple(failed), ()).check(self._folder.path)
+        Remaining(failed, ()).check(self._folder.path)
 
     @property
     def stats(self) -> StreamerStats:
@@ -281,6 +283,7 @@ class JsonBufferStreamer:
             lock = FolderLock(path)
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
+        self._folder.lock = lock
         try:
             self._recover()
         except BaseException as exc:
@@ -350,33 +353,6 @@ class JsonBufferStreamer:
             self._listings.at_rest(self._lock.release)
         else:
             self._lock.release()
-
-    def _push(
-        self, streams: list[OpenStream], seal: Callable[[OpenStream], None], only: Stream | None, timeout: float | None
-    ) -> Remaining:
-        """Seal and upload, and again as long as uploads make room for what a full disk did not take."""
-        self._outbox.refuse_own_threads()
-        end = None if timeout is None else time.monotonic() + timeout
-        uploaded = -1
-        while True:
-            unsealed = self._seal_all(streams, seal)
-            pending = self._outbox.drain(only, None if end is None else max(0.0, end - time.monotonic()))
-            left = Remaining(tuple(unsealed), tuple(pending))
-            before, uploaded = uploaded, self._outbox.counts.files
-            if not left.in_memory or uploaded == before or (end is not None and time.monotonic() >= end):
-                return left
-
-    @staticmethod
-    def _seal_all(streams: list[OpenStream], seal: Callable[[OpenStream], None]) -> list[PendingFile]:
-        """Seal each stream, and return what could not be."""
-        failed = []
-        for stream in streams:
-            try:
-                seal(stream)
-            except (StreamerError, StoreError, OSError) as exc:
-                unsealed = stream.unsealed(f"{type(exc).__name__}: {exc}")
-                failed += [unsealed] if unsealed else []
-        return failed
 
     def _find(self, domain: str, namespace: str) -> OpenStream:
         self._check_open()

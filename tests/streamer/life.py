@@ -12,7 +12,6 @@ import gzip
 import json
 import os
 import pathlib
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -101,7 +100,7 @@ class Ledger:
 @contextlib.contextmanager
 def within_seconds(seconds: float = 10 * SECONDS) -> Iterator[None]:
     """Kill the process with a traceback of all threads if this hangs, as nothing else ends a lock that is never free."""
-    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
         yield
     finally:

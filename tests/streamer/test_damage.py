@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,21 @@ def test_a_buffer_that_was_removed_is_written_again(
     streamer.close("web", "a")
     assert [record["i"] for record in kept.records()] == list(range(6))
     assert (reported, streamer.stats.lost_records, os.listdir(folder)) == ([], 0, ["lock"])
+
+
+@pytest.mark.parametrize("durability", ["memory", "os", "fsync"])
+def test_a_folder_that_was_removed_is_made_again(make: Make, folder: pathlib.Path, kept: Any, durability: str) -> None:
+    streamer = make(durability=durability)
+    fill(streamer, 0, 3)
+    shutil.rmtree(folder)
+    streamer.run_scheduled()
+    with pytest.raises(FolderInUseError):
+        make()
+    streamer.flush()
+    shutil.rmtree(folder)
+    fill(streamer, 3, 3)
+    streamer.flush()
+    assert [record["i"] for record in kept.records()] == list(range(6))
 
 
 @pytest.mark.parametrize("length", [0, 10, 150])
@@ -155,7 +171,6 @@ def test_a_damaged_description_stops_nothing(
     fill(streamer, 1, 2)
     streamer.flush()
     streamer.write_manifests()
-    (folder / f"{NAME}.damaged").read_bytes()
     assert (folder / f"{NAME}.damaged").read_bytes() == text
     if state != "listing":
         assert (folder / f"{NAME}.json.damaged").read_bytes() == b'{"i":0}\n', "a person may want it"

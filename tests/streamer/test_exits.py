@@ -275,7 +275,7 @@ def test_what_is_synced_and_in_which_order(
     make: Make, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any]
 ) -> None:
     steps: list[str] = []
-    reals = {name: getattr(os, name) for name in ("fsync", "rename", "unlink")}
+    reals = {name: getattr(os, name) for name in ("rename", "unlink")}
 
     def state(path: Any) -> str:
         return "folder" if str(path) == str(folder) else str(path).partition(".")[2]
@@ -283,7 +283,12 @@ def test_what_is_synced_and_in_which_order(
     monkeypatch.setattr(
         os, "fsync", lambda handle: steps.append("sync " + state(os.readlink(f"/proc/self/fd/{handle}")))
     )
-    monkeypatch.setattr(os, "rename", lambda a, b: (steps.append(f"{state(a)} to {state(b)}"), reals["rename"](a, b)))
+
+    def rename(source: Any, target: Any) -> None:
+        reals["rename"](source, target)
+        steps.append(f"{state(source)} to {state(target)}")
+
+    monkeypatch.setattr(os, "rename", rename)
 
     def unlink(path: Any) -> None:
         reals["unlink"](path)

@@ -53,12 +53,12 @@ class Faults:
                 raise OSError(self.code, os.strerror(self.code))
             # a disk takes its time for this, and no fault here depends on what it does
             result = None if name == "fsync" else real(*args, **kwargs)
+            if type(first) is int and name == "close":
+                self._handles.discard(first)
             if name == "open":
-                self._handles.add(result)
-            if name == "close":
-                self._handles.discard(args[0])
+                self._handles.add(int(result or 0))
             if fails:
-                if name in ("io.open", "scandir"):
+                if name in ("io.open", "scandir") and result is not None:
                     result.close()
                 raise OSError(self.code, os.strerror(self.code))
             return result
