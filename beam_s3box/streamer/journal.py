@@ -103,9 +103,10 @@ class Journal:
             again._hold(line)
         return again
 
-    def size_with(self, line: bytes) -> int:
-        """Return the bytes of file and held lines once it has this line, too."""
-        return max(self._state.size, len(self._header)) + self.held_bytes + len(line) + 1
+    @property
+    def spills(self) -> bool:
+        """Whether the next line has those written that are held."""
+        return self._holds and self.held_bytes >= HELD_BYTES
 
     def write(self, line: bytes) -> None:
         """Add a record; if this raises, the record is not in the file.
@@ -117,7 +118,7 @@ class Journal:
             self._put([line])
             return
         self._open()
-        if self.held_bytes >= HELD_BYTES:
+        if self.spills:
             self._spill()
         self._hold(line)
 
@@ -195,7 +196,7 @@ class Journal:
         if self._dirty:
             self._mend()
         size, records, _ = self._state
-        data = b"\n".join([*lines, b""])
+        data = b"\n".join(lines) + b"\n"
         if not size:
             data = self._header + data
         self._dirty = True

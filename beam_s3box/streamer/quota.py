@@ -15,8 +15,36 @@ _BLOCKS = 8 * 1024
 """Bytes that a file and its description may take beyond their size, as a disk hands out whole blocks."""
 
 
+class _Sizes:
+    """Sizes by name, and their sum. Whoever is interrupted while it sets one leaves a sum that is made again."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, int] = {}
+        self._total = 0
+        self._exact = True
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        if not self._exact:
+            self._total = sum(self.by_name.values())
+            self._exact = True
+        return self._total
+
+    def set(self, name: str, size: int | None) -> None:
+        """Set a size; None and 0 remove it."""
+        total, before = self.total, self.by_name.get(name, 0)
+        self._exact = False
+        if size:
+            self.by_name[name] = size
+        else:
+            self.by_name.pop(name, None)
+        self._total = total + (size or 0) - before
+        self._exact = True
+
+
 class DiskQuota:
-    """Knows the size of each file and what each buffer still needs; refuses records over a maximum.
+    """Knows the size of each file and what each buffer will need; refuses records over a maximum.
 
     Sizes are set and not added to, so that a step that is repeated, or interrupted and repeated, counts once. What a
     buffer will need until it is finished counts as taken: else a full disk could never be emptied.
@@ -30,72 +58,74 @@ class DiskQuota:
         self._folder = folder
         self._max_bytes = max_bytes
         self._guard = threading.Lock()
-        self._sizes: dict[str, int] = {}
-        self._promised: dict[str, int] = {}
-        self._used = 0
-        self._reserved = 0
-        self._exact = True
+        self._files = _Sizes()
+        self._promised = _Sizes()
+        self._written = _Sizes()
+        self._held = _Sizes()
         self._unchecked = 0
 
     @property
     def used(self) -> int:
-        """Bytes of all files."""
-        return max(0, sum(list(self._sizes.values())))
+        """Bytes of all files but open buffers; without a lock."""
+        return sum(list(self._files.by_name.values()))
 
-    def take(self, name: str, size: int, promised: int, *, from_disk: bool) -> None:
-        """Count what an open buffer is about to be.
+    @synchronized
+    def take(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
+        """Promise an open buffer what it will need until it is finished, its own file included.
 
         Args:
           name: of the buffer.
-          size: of its file.
-          promised: bytes that it needs besides, until it is finished.
+          size: bytes.
+          written: how many of them are on the disk by now.
           from_disk: whether the disk must have that room now.
 
         Raises:
           DiskQuotaError: it does not fit; nothing has changed.
         """
-        self._take(name, f"{name}.open", size, promised, from_disk)
-
-    def set(self, path: pathlib.Path, size: int | None) -> None:
-        """Note the size of a file; None if it is gone."""
-        self._set(self._sizes, path.name, size)
-
-    def promise(self, name: str, size: int | None) -> None:
-        """Note what a buffer still needs; None if it is finished."""
-        self._set(self._promised, name, size)
-
-    def room(self, name: str) -> int:
-        """Return the bytes of the disk that no other buffer needs which has a file already."""
-        promised = [(other, size) for other, size in list(self._promised.items()) if other != name]
-        begun = [size for other, size in promised if {f"{other}.open", f"{other}.sealed"} & self._sizes.keys()]
-        return self._free() - sum(size + _BLOCKS for size in begun)
-
-    @synchronized
-    def _take(self, name: str, file: str, size: int, promised: int, from_disk: bool) -> None:
-        self._recount()
-        more = size + promised - self._sizes.get(file, 0) - self._promised.get(name, 0)
-        total = self._used + self._reserved + more
-        if self._max_bytes is not None and total > self._max_bytes:
+        more = size - self._promised.by_name.get(name, 0) - self._held.by_name.get(name, 0)
+        promised = self._promised.total + self._held.total
+        if self._max_bytes is not None and self._files.total + promised + more > self._max_bytes:
             raise DiskQuotaError(
-                f"the record was not taken: max_disk_bytes={self._max_bytes} is reached ({format_size(self._used)} "
-                f"wait to be uploaded, {format_size(self._reserved)} are needed to finish files); see the stats for "
-                "what fails, or allow more"
+                f"the record was not taken: max_disk_bytes={self._max_bytes} is reached "
+                f"({format_size(self._files.total)} wait to be uploaded, {format_size(promised)} are needed for open "
+                "buffers and to finish files); see the stats for what fails, or allow more"
             )
         if from_disk:
             self._check_disk(max(0, more))
-        self._put(self._sizes, file, size)
-        self._put(self._promised, name, promised)
+        self._held.set(name, None if from_disk else size)
+        self._promised.set(name, size if from_disk else None)
+        self._written.set(name, written if from_disk else None)
+
+    @synchronized
+    def set(self, path: pathlib.Path, size: int | None) -> None:
+        """Note the size of a file; None if it is gone."""
+        self._files.set(path.name, size)
+
+    @synchronized
+    def promise(self, name: str, size: int | None) -> None:
+        """Note what a sealed buffer still needs; None if it is finished."""
+        self._held.set(name, None)
+        self._promised.set(name, size)
+        self._written.set(name, None)
+
+    def room(self, name: str) -> int:
+        """Return the bytes of the disk that no other buffer needs which has begun to fill it."""
+        written = self._written.by_name
+        promised = list(self._promised.by_name.items())
+        others = [size - written.get(other, 0) for other, size in promised if other != name]
+        return self._free() - sum(others) - _BLOCKS * len(others)
 
     def _check_disk(self, more: int) -> None:
         """Ask the disk for its room again when a part of what it had is taken."""
         self._unchecked -= more
         if self._unchecked >= 0:
             return
-        room = self._free() - self._reserved - len(self._promised) * _BLOCKS - more
+        needed = self._promised.total - self._written.total
+        room = self._free() - needed - len(self._promised.by_name) * _BLOCKS - more
         if room < 0:
             raise DiskQuotaError(
                 f"the record was not taken: the disk of {self._folder} is full but for what is needed to finish files "
-                f"({format_size(self._reserved)}); see the stats for what fails, or free some room"
+                f"({format_size(needed)}); see the stats for what fails, or free some room"
             )
         self._unchecked = room // 8
 
@@ -106,28 +136,3 @@ class DiskQuota:
             # only a forecast: the write itself tells what is wrong
             return sys.maxsize
         return disk.f_bavail * disk.f_frsize
-
-    @synchronized
-    def _set(self, sizes: dict[str, int], name: str, size: int | None) -> None:
-        self._recount()
-        self._put(sizes, name, size)
-
-    def _put(self, sizes: dict[str, int], name: str, size: int | None) -> None:
-        # whoever interrupts this leaves sums that the next call makes again
-        self._exact = False
-        more = (size or 0) - sizes.get(name, 0)
-        if size:
-            sizes[name] = size
-        else:
-            sizes.pop(name, None)
-        if sizes is self._sizes:
-            self._used += more
-        else:
-            self._reserved += more
-        self._exact = True
-
-    def _recount(self) -> None:
-        if not self._exact:
-            self._used = sum(self._sizes.values())
-            self._reserved = sum(self._promised.values())
-            self._exact = True

@@ -6,20 +6,23 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from beam_s3box.errors import RecordError, StreamerError, StreamNotOpenError
+from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.packing import Capacity, Move, place
 from beam_s3box.records import RecordRules
 from beam_s3box.routing import Refused, Router, StreamNaming
-from beam_s3box.shards import NOTHING, Size
+from beam_s3box.shards import Size
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
-from beam_s3box.streamer.journal import HELD_BYTES, Durability, Journal
+from beam_s3box.streamer.journal import Durability, Journal
 from beam_s3box.streamer.output import Output, output_bytes
 from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streams import Stream
+
+_GRANTED_BYTES = 16 * 1024
+"""How much a buffer may grow until the quota is asked again."""
 
 _ROOM_FOR_NAMES = 32 * 1024
 """Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
@@ -32,10 +35,12 @@ class _Buffer:
       journal: its file.
       sealed: the same, once it takes no more records.
       begun: when its first record came.
+      granted: bytes of lines that the quota has promised room for.
       full: whether it takes no more records: from here on it is only sealed, however often that fails.
     """
 
     def __init__(self, journal: Journal, sealed: Sealed, begun: float) -> None:
+        self.granted = 0
         self.journal = journal
         self.sealed = sealed
         self.begun = begun
@@ -89,6 +94,8 @@ class OpenStream:
         self._format = output.make()
         self._capacity = Capacity.of(limits, self._format.frame)
         self._room = self._capacity.room.raw_bytes
+        # what a record takes in the finished file beyond its line and the one byte that ends it in the buffer
+        self._separator_bytes = self._format.record_overhead - 1
         self._header = header_of(stream, output)
         self._guard = threading.Lock()
         self._state = _State()
@@ -99,6 +106,11 @@ class OpenStream:
         """How many records it took."""
         buffers, handed_over = self._state
         return handed_over + sum(buffer.journal.records for buffer in buffers)
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of its files that are not sealed."""
+        return sum(one.journal.size for one in self._state.buffers if one.sealed.size is None)
 
     def append(self, record: Any) -> None:
         """Take one record; when this returns, it is as safe as the durability says.
@@ -143,6 +155,7 @@ class OpenStream:
         """Give up what could not be sealed: the next streamer on the folder finds it, as after a crash."""
         for buffer in self._state.buffers:
             buffer.journal.close()
+            self._folder.measure(buffer.journal.path)
 
     def unsealed(self, error: str) -> PendingFile | None:
         """Return what of this stream is in no sealed file; None if nothing is."""
@@ -160,11 +173,18 @@ class OpenStream:
         routed = self._router.route(record)
         if isinstance(routed, Refused):
             raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
-        buffer, error = self._buffer_for(routed[1]), None
-        self._write(buffer, routed[1])
+        line, error = routed[1], None
+        buffer = self._buffer_for(line)
         journal = buffer.journal
+        if not journal.records:
+            # counted from the first record
+            buffer.begun = self._clock()
+        data_bytes = journal.data_bytes + len(line) + 1
+        if data_bytes > buffer.granted or journal.spills:
+            self._grant(buffer, data_bytes, journal.spills)
+        journal.write(line)
         end = journal.size
-        if self._raw_bytes(journal) >= self._room:
+        if data_bytes + journal.records * self._separator_bytes >= self._room:
             try:
                 self._seal()
             except StreamerError as exc:
@@ -202,18 +222,14 @@ class OpenStream:
             return exc
         return None
 
-    def _raw_bytes(self, journal: Journal) -> int:
-        """Return what the records take in the finished file, where a line of the buffer ends with one byte."""
-        return journal.data_bytes + journal.records * (self._format.record_overhead - 1)
-
     def _buffer_for(self, line: bytes) -> _Buffer:
         """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
         held = self._state.buffers[0] if self._state.buffers else None
         if held is not None and not held.full:
             records, size = held.journal.records, len(line) + self._format.record_overhead
-            before = Size(0, self._raw_bytes(held.journal), records) if records else NOTHING
+            raw_bytes = held.journal.data_bytes + records * self._separator_bytes
             # also where the rule would seal the next record alone: a buffer keeps the order of its stream
-            if before.raw_bytes + size < self._room or self._joins(before, size):
+            if raw_bytes + size < self._room or not records or self._joins(Size(0, raw_bytes, records), size):
                 return held
         if held is not None:
             self._seal()
@@ -235,21 +251,20 @@ class OpenStream:
         journal = Journal(self._folder.place(name, "open"), self._header, self._durability).with_held(held)
         return _Buffer(journal, Sealed(name, self.stream, self._output), begun)
 
-    def _write(self, buffer: _Buffer, line: bytes) -> None:
-        journal = buffer.journal
-        if not journal.records:
-            # counted from the first record
-            buffer.begun = self._clock()
-        in_memory = self._durability == "memory" and journal.held_bytes < HELD_BYTES
-        size = journal.size if in_memory else journal.size_with(line)
-        data_bytes, records = journal.data_bytes + len(line) + 1, journal.records + 1
-        needed = output_bytes(data_bytes, records, self._format) + (len(line) + 1 + journal.held_bytes) * in_memory
-        self._folder.quota.take(buffer.sealed.name, size, needed, from_disk=not in_memory)
+    def _grant(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+        """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
         try:
-            journal.write(line)
-        finally:
-            if journal.size != size:
-                self._folder.quota.set(journal.path, journal.size)
+            self._take(buffer, data_bytes + _GRANTED_BYTES, spills)
+        except DiskQuotaError:
+            self._take(buffer, data_bytes, spills)
+
+    def _take(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+        journal = buffer.journal
+        records = (journal.records + 1) * data_bytes // (journal.data_bytes + 1) if journal.records else 1
+        size = len(self._header) + 1 + data_bytes + output_bytes(data_bytes, records, self._format)
+        from_disk = spills or self._durability != "memory"
+        self._folder.quota.take(buffer.sealed.name, size, journal.size, from_disk=from_disk)
+        buffer.granted = data_bytes
 
     def _seal(self) -> None:
         """Hand over all buffers. Each step may be repeated, when a later one failed or was interrupted."""

@@ -269,7 +269,7 @@ class JsonBufferStreamer:
             uploaded_bytes=counts.size,
             failed_attempts=counts.failed_attempts,
             pending=tuple(self._outbox.pending()),
-            disk_bytes=self._folder.quota.used,
+            disk_bytes=self._folder.quota.used + sum(stream.open_bytes for stream in open_streams),
             unlisted_files=len(self._folder.uploaded),
             damaged_files=len(self._folder.damaged),
             callback_errors=counts.callback_errors,
