@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 from beam_s3box.errors import RecordsLostError, StreamerError
 from beam_s3box.stores.retries import Retry
@@ -75,7 +77,11 @@ class Outbox:
 
     def refuse_own_threads(self) -> None:
         """Raise StreamerError if this is called by `on_upload` or an uploader, which would wait for itself."""
-        if threading.current_thread() in self._threads:
+        # asked of the stack: a note that this thread is within an attempt could be left behind by an interruption
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and not (frame.f_code is _ATTEMPT and frame.f_locals["self"] is self):
+            frame = frame.f_back
+        if frame is not None:
             raise StreamerError(
                 "on_upload and uploaders can't flush, close or shut down: that would wait for them; do it on another "
                 "thread"
@@ -148,15 +154,27 @@ class Outbox:
                 if self._claim(*found):
                     self._attempt(found[0])
         finally:
-            self._leave()
+            self._call(self._leave())
 
     @synchronized
     def _join(self) -> None:
         self._threads.add(threading.current_thread())
 
     @synchronized
-    def _leave(self) -> None:
+    def _leave(self) -> Callable[[], None] | None:
+        """Let other threads go on, also with what this one had taken if it ends of an exception."""
         self._threads.discard(threading.current_thread())
+        for parcel in self._parcels.values():
+            if parcel.owner == threading.get_ident():
+                parcel.owner = None
+            if not self._stopped:
+                self._enqueue(parcel, again=True)
+        return self._at_rest if self._is_at_rest() else None
+
+    @staticmethod
+    def _call(function: Callable[[], None] | None) -> None:
+        if function is not None:
+            function()
 
     @synchronized
     def _claim(self, parcel: Parcel, ticket: object | None) -> bool:
@@ -184,8 +202,7 @@ class Outbox:
         finally:
             due = self._clock() + self._retry.pause_seconds(attempts)
             at_rest = self._settle(parcel, attempts, error, due)
-        if at_rest is not None:
-            at_rest()
+        self._call(at_rest)
         if raised is not error and threading.current_thread() not in self._threads:
             # ^C, while a flush does without threads
             raise raised  # type: ignore[misc]
@@ -230,6 +247,9 @@ class Outbox:
             waiting.settle(parcel)
         self._waiting = [waiting for waiting in self._waiting if waiting.left]
         return self._at_rest if self._is_at_rest() else None
+
+
+_ATTEMPT = Outbox._attempt.__code__
 
 
 def _is_before(end: float | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -67,6 +68,21 @@ def test_what_is_no_exception_fails_the_attempt_and_ends_no_thread(
     assert events[0].error.__cause__ is error
     assert [str(one).startswith("on_upload raised") for one in reported] == [True, True]
     assert streamer.stats.callback_errors == 2
+    assert streamer.shut_down(30) == ()
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_a_thread_that_ends_is_replaced(make: Make, kept: Any, restarts: int, reported: list[Any]) -> None:
+    """Whatever ended it, here an exception that another thread sets: what it had taken goes to its successor."""
+    streamer = make(upload_threads=1)
+    for i in range(restarts):
+        fill(streamer, i)
+        streamer.flush(30)
+        (thread,) = streamer._outbox._threads
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+    fill(streamer, restarts)
+    streamer.flush(30)
+    assert sorted(record["i"] for record in kept.records()) == list(range(restarts + 1))
     assert streamer.shut_down(30) == ()
 
 

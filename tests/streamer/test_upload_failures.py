@@ -163,8 +163,13 @@ def test_an_exception_in_on_upload_is_reported_and_stops_nothing(make: Make, kep
     assert streamer.stats.callback_errors == 2
 
 
-def test_on_upload_may_append_and_not_wait(make: Make, kept: Any) -> None:
+@pytest.mark.parametrize("threads", [True, False])
+def test_on_upload_may_append_and_not_wait(
+    make: Make, kept: Any, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
     caught: list[str] = []
+    if not threads:
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("no thread")))
 
     def tell(event: UploadEvent) -> None:
         if len(caught) < 3:
