@@ -269,9 +269,10 @@ def test_the_upload_replaces_nothing(make: Make) -> None:
 
 
 def test_a_running_upload_is_not_queued_again(make: Make, kept: Any, clock: Any) -> None:
-    events: list[Any] = []
-    streamer = make(on_upload=events.append, upload_threads=2)
-    fill(streamer, 0)
+    streamer = make(upload_threads=2)
+    for namespace in "abc":
+        streamer.open("web", namespace)
+    streamer.append("web", "a", {"i": 0})
     kept.gate.clear()
     with pytest.raises(UploadsFailedError, match="not finished in time"):
         streamer.flush(timeout=0)
@@ -279,12 +280,20 @@ def test_a_running_upload_is_not_queued_again(make: Make, kept: Any, clock: Any)
     for _ in range(3):
         clock.now += 1_000
         streamer.run_scheduled()
-    kept.error = OSError("no network")
+    # whatever waits for a thread is taken in its turn, before this
+    streamer.append("web", "b", {"i": 1})
+    with pytest.raises(UploadsFailedError, match="not finished in time"):
+        streamer.flush(timeout=0)
+    assert kept.begun.acquire(timeout=10)
+    assert len(kept.tried) == len(set(kept.tried)) == 2
+    kept.error, kept.failing = OSError("no network"), {"a"}
     kept.gate.set()
-    with pytest.raises(UploadsFailedError):
-        streamer.flush()
-    kept.error = None
-    assert len(kept.tried) == len(events) <= 2
+    pause = threading.Event()
+    while not any(file.attempts for file in streamer.stats.pending):
+        pause.wait(0.001)
+    streamer.append("web", "c", {"i": 2})
+    streamer.close("web", "c")
+    assert len(kept.tried) == 3, "the one that failed waits for its time"
 
 
 def test_what_is_synced_and_in_which_order(
