@@ -62,7 +62,7 @@ class Folder:
         self._origin = new_token(12)
         self._numbers = itertools.count()
         self._guard = threading.Lock()
-        self.lock: FolderLock | None = None
+        self.lock = FolderLock(path)
         self.damaged: set[str] = set()
         self.uploaded: dict[str, Description] = {}
 
@@ -84,9 +84,10 @@ class Folder:
     @synchronized
     def restore(self) -> None:
         """Make the folder again if another program removed it, and take it again."""
-        if self.lock is not None and not os.path.isdir(self.path):
+        if not (self.lock.held and os.path.isdir(self.path)):
             os.makedirs(self.path, exist_ok=True)
-            self.lock.renew(self.path)
+            self.lock.release()
+            self.lock.take()
 
     def seal(self, sealed: Sealed, journal: Journal) -> None:
         """Say that a buffer is complete; one that another program removed is written again."""
@@ -109,8 +110,9 @@ class Folder:
         Raises:
           RecordsLostError: another program removed it; nothing of it is left.
         """
-        if sealed.description is None or not self._is_whole(sealed.description.file):
+        if not sealed.empty and (sealed.description is None or not self._is_whole(sealed.description.file)):
             sealed.description = self._make(sealed)
+            sealed.empty = sealed.description is None
         if sealed.description is not None:
             self._describe(sealed, sealed.description)
         self.drop(self.place(sealed.name, "sealed"))
@@ -145,6 +147,7 @@ class Folder:
 
     def write_whole(self, name: str, state: str, body: bytes) -> None:
         """Write a small file that appears whole, and on the disk, or not at all."""
+        self.restore()
         part = self.place(name, "part")
         self._write(part, body)
         try:
@@ -257,10 +260,8 @@ class Folder:
         if not damaged:
             return
         size = sum(map(len, damaged))
-        state = next(
-            state for state in ("damaged", "sealed.damaged") if size_of(self.place(name, state)) in (None, size)
-        )
-        if size_of(self.place(name, state)) is None:
+        state = "damaged" if size_of(self.place(name, "damaged")) in (None, size) else "sealed.damaged"
+        if size_of(self.place(name, state)) != size:
             self.write_whole(name, state, b"".join(damaged))
             what = f"a crash damaged the buffer {name}: {size} bytes of it are no records"
             self._report_damage(name, f"{what}; see {self.place(name, state)}")

@@ -20,19 +20,30 @@ class FolderLock:
     The folder itself is locked, as programs that tidy up may remove the file `lock`, which names the process.
 
     Args:
-      folder: it exists.
-
-    Raises:
-      FolderInUseError: another streamer holds it; names its process.
-      ConfigurationError: its file `lock` is a link, or no file.
+      folder: where it will be when it is taken.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
         self._handles: list[int] = []
         # before anything is locked: a process that is forked from now on gives its copies back
         _HELD.add(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether it was taken and not released."""
+        return bool(self._handles)
+
+    def take(self) -> None:
+        """Take the folder.
+
+        Raises:
+          FolderInUseError: another streamer holds it; names its process.
+          ConfigurationError: its file `lock` is a link, or no file.
+          OSError: the folder does not exist, or can't be used.
+        """
         try:
-            self._take(folder)
+            self._take(self._folder)
         except BaseException:
             self.drop()
             raise
@@ -57,11 +68,6 @@ class FolderLock:
             ) from exc
         os.ftruncate(self._handles[0], 0)
         os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)
-
-    def renew(self, folder: pathlib.Path) -> None:
-        """Take the folder that was made anew in the place of one that another program removed."""
-        self.release()
-        self._take(folder)
 
     def release(self) -> None:
         """Let the next streamer have the folder; twice is harmless."""

@@ -22,6 +22,7 @@ class Sealed:
       size: bytes of the buffer; None likewise.
       description: of the finished file, once it is complete.
       ready: whether the description is on the disk.
+      empty: whether it was found to hold no record.
       handed_over: whether it was given to be uploaded.
       uploaded: whether its upload succeeded.
       kept: whether it waits for a manifest, by its description.
@@ -36,6 +37,7 @@ class Sealed:
     size: int | None = None
     description: Description | None = None
     ready: bool = False
+    empty: bool = False
     handed_over: bool = False
     uploaded: bool = False
     kept: bool = False

@@ -22,7 +22,6 @@ from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import check_durability
 from beam_s3box.streamer.listings import Listings, check_listable, other_settings
-from beam_s3box.streamer.lock import FolderLock
 from beam_s3box.streamer.outbox import Outbox
 from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.problems import Remaining
@@ -116,8 +115,13 @@ class JsonBufferStreamer:
         self._shut_down = False
         self._unsealed: tuple[PendingFile, ...] = ()
         self._process = os.getpid()
-        self._lock = self._take_folder()
-        self._scheduler = self._start_scheduler(scheduler_interval)
+        self._lock = self._folder.lock
+        try:
+            self._take_folder()
+            self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
+        except BaseException:
+            self._outbox.stop(self._lock.release)
+            raise
 
     def __repr__(self) -> str:
         return f"JsonBufferStreamer(files_path={str(self._folder.path)!r})"
@@ -276,22 +280,14 @@ class JsonBufferStreamer:
             lost_records=counts.lost_records,
         )
 
-    def _take_folder(self) -> FolderLock:
+    def _take_folder(self) -> None:
         path = self._folder.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(path)
+            self._lock.take()
+            self._recover()
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
-        self._folder.lock = lock
-        try:
-            self._recover()
-        except BaseException as exc:
-            self._outbox.stop(lock.release)
-            if not isinstance(exc, OSError):
-                raise
-            raise ConfigurationError(f"files_path={str(path)!r} can't be read: {exc.strerror}") from exc
-        return lock
 
     def _recover(self) -> None:
         """Upload what an earlier process left, and tell what can't be listed."""
@@ -307,13 +303,6 @@ class JsonBufferStreamer:
             report(error)
         for sealed in left.sealed:
             self._outbox.add(sealed)
-
-    def _start_scheduler(self, interval: float) -> Scheduler | None:
-        try:
-            return Scheduler(interval, self.run_scheduled) if interval else None
-        except BaseException:
-            self._outbox.stop(self._let_go)
-            raise
 
     @synchronized
     def _open_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:

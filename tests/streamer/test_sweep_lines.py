@@ -97,10 +97,13 @@ def go_through(call: Callable[[], Any]) -> None:
 def interrupted_life(folder: pathlib.Path, durability: str, at: int) -> Lines:
     """Live once with an exception at that moment."""
     ledger = Ledger(folder, durability)
-    streamer = ledger.make()
     lines = Lines(at, interrupt)
     try:
         with lines.watching():
+            try:
+                streamer = ledger.make()
+            except Interrupted:
+                streamer = ledger.make()
             for call in steps(streamer, ledger).values():
                 go_through(call)
         assert streamer.shut_down(SECONDS) == (), "stuck"
