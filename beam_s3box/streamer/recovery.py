@@ -57,7 +57,7 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
         return
     ready = _read(folder, name, "ready") if "ready" in states else None
     if ready is not None:
-        _drop_buffer(folder, name)
+        # its buffer, if that is still there, is needed until the file was seen to be whole
         stream = Stream(ready.file.domain, ready.file.namespace)
         left.sealed.append(Sealed(name, stream, ready.output, description=ready, ready=True))
         return
@@ -72,11 +72,6 @@ def _read(folder: Folder, name: str, state: str) -> Description | None:
     if description is None:
         folder.set_aside(name, state, f"the description {folder.place(name, state).name} is damaged")
     return description
-
-
-def _drop_buffer(folder: Folder, name: str) -> None:
-    for state in ("open", "sealed"):
-        folder.drop(folder.place(name, state))
 
 
 def _clear_output(folder: Folder, name: str, states: set[str]) -> None:

@@ -198,6 +198,17 @@ def test_a_buffer_whose_description_is_damaged_is_finished_again(
     assert len(reported) == 1
 
 
+@pytest.mark.parametrize("body", [None, b'{"i'])
+def test_a_file_that_is_gone_is_made_again_while_its_buffer_is_there(
+    make: Make, folder: pathlib.Path, kept: Any, body: bytes | None
+) -> None:
+    files = {"sealed": HEADER + b'{"i":0}\n', "ready": json.dumps({**DESCRIPTION, "compression": "none"}).encode()}
+    leave(folder, **files, **({} if body is None else {"json": body}))
+    make().flush()
+    assert kept.bodies == [b'{"i":0}\n']
+    assert os.listdir(folder) == ["lock"]
+
+
 def test_a_buffer_of_what_is_uploaded_is_dropped(
     make: Make, folder: pathlib.Path, kept: Any, reported: list[Any]
 ) -> None:
