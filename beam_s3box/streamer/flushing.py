@@ -36,8 +36,9 @@ def push(
     end = None if timeout is None else time.monotonic() + timeout
     uploaded = -1
     while True:
+        begun = outbox.begun
         unsealed = seal_all(streams, seal)
-        pending = outbox.drain(only, None if end is None else max(0.0, end - time.monotonic()))
+        pending = outbox.drain(only, None if end is None else max(0.0, end - time.monotonic()), begun)
         left = Remaining(unsealed, tuple(pending))
         before, uploaded = uploaded, outbox.counts.files
         if not left.in_memory or uploaded == before or (end is not None and time.monotonic() >= end):

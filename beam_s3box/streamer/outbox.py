@@ -50,6 +50,7 @@ class Outbox:
         self._at_rest: Callable[[], None] | None = None
         self._stopped = False
         self.counts = Counts()
+        self.begun = 0
 
     @synchronized
     def add(self, sealed: Sealed) -> None:
@@ -62,11 +63,17 @@ class Outbox:
         """Try those again that failed and have waited long enough."""
         self._enqueue_due(self._clock())
 
-    def drain(self, stream: Stream | None, timeout: float | None) -> list[PendingFile]:
-        """Try each file that is here now, of one stream or of all; wait; return those that are still here, or lost."""
+    def drain(self, stream: Stream | None, timeout: float | None, since: int) -> list[PendingFile]:
+        """Try each file that is here now; wait; return those that are still here, or lost.
+
+        Args:
+          stream: whose files; None for all.
+          timeout: seconds to wait at the most; None for no limit.
+          since: what `begun` was; a file whose attempt began and failed since then is not tried again.
+        """
         self.refuse_own_threads()
         end = None if timeout is None else time.monotonic() + min(max(timeout, 0), threading.TIMEOUT_MAX)
-        waiting = self._expect(stream)
+        waiting = self._expect(stream, since)
         if not self._threads:
             # the system refuses threads, as at the end of a process
             for parcel in waiting.wanted:
@@ -97,12 +104,13 @@ class Outbox:
             at_rest()
 
     @synchronized
-    def _expect(self, stream: Stream | None) -> Waiting:
+    def _expect(self, stream: Stream | None, since: int) -> Waiting:
         wanted = [parcel for parcel in self._parcels.values() if stream in (None, parcel.sealed.stream)]
-        for parcel in wanted:
+        left = [parcel for parcel in wanted if parcel.owner is not None or parcel.begun <= since]
+        for parcel in left:
             # also one that is said to be queued: whoever took it may have been interrupted
             self._enqueue(parcel, again=True)
-        waiting = Waiting([] if self._stopped else wanted)
+        waiting = Waiting([] if self._stopped else left)
         waiting.wanted = wanted
         self._waiting.append(waiting)
         return waiting
@@ -185,6 +193,8 @@ class Outbox:
         if self._stopped or parcel.sealed.done:
             return False
         parcel.owner = threading.get_ident()
+        self.begun += 1
+        parcel.begun = self.begun
         return True
 
     def _attempt(self, parcel: Parcel) -> None:

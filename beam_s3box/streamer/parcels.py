@@ -31,6 +31,7 @@ class Parcel:
 
     Attributes:
       owner: the thread that is at it now; None if none is. It alone says whether an attempt may begin.
+      begun: number of its last attempt among those of all files.
       ticket: with which it waits for a thread; None if it does not. An older one in the queue is void.
     """
 
@@ -38,6 +39,7 @@ class Parcel:
     owner: int | None = None
     ticket: object | None = None
     attempts: int = 0
+    begun: int = 0
     due: float = 0.0
     error: Exception | None = None
 
