@@ -10,7 +10,8 @@
     ├── StreamerError           the buffer files can't be written or read
     │   ├── StreamNotOpenError  never opened, or closed
     │   ├── StreamerClosedError shut down, or a copy in a forked process
-    │   ├── DiskQuotaError      `max_disk_bytes` is reached: uploads fail, or are slower than appends
+    │   ├── DiskQuotaError      `max_disk_bytes` is reached, or the disk full: uploads fail, or are slower than appends
+    │   ├── RecordsLostError    another program removed a buffer or cut it, before it was uploaded
     │   └── UploadsFailedError  some files are not uploaded; they stay and are tried again
     ├── LoadError               a load into Redshift failed, and nothing of it is in the table
     │   ├── CopyError           COPY refused a file: names file, line, column and reason
@@ -98,7 +99,11 @@ class StreamerClosedError(StreamerError):
 
 
 class DiskQuotaError(StreamerError):
-    """`max_disk_bytes` is reached; the record was not taken."""
+    """`max_disk_bytes` is reached, or the disk is full; the record was not taken."""
+
+
+class RecordsLostError(StreamerError):
+    """Another program removed files of the streamer's folder, or cut them; says how many records are lost."""
 
 
 class UploadsFailedError(StreamerError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from beam_s3box.errors import (
     DiskQuotaError,
     FolderInUseError,
+    RecordsLostError,
     StreamerClosedError,
     StreamerError,
     StreamNotOpenError,
@@ -20,6 +21,7 @@ __all__ = [
     "FolderInUseError",
     "JsonBufferStreamer",
     "PendingFile",
+    "RecordsLostError",
     "S3Uploader",
     "StoreUploader",
     "StreamNotOpenError",

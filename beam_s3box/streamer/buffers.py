@@ -14,6 +14,7 @@ from beam_s3box.streamer.output import Output
 from beam_s3box.streams import Stream
 
 _VERSION = 1
+_BEGINNING = b'{"beam_s3box_buffer":'
 _LONGEST_HEADER = 1 << 20
 
 
@@ -30,17 +31,25 @@ def read_header(path: pathlib.Path) -> tuple[Stream, Output] | None:
         header = orjson.loads(line)
         if header.pop("beam_s3box_buffer") != _VERSION or not line.endswith(b"\n"):
             return None
-        output = Output(header.pop("format"), header.pop("compression"))
+        output = Output(header.pop("format"), header.pop("compression"), header.pop("listed", False))
         output.make()
         return Stream(**header), output
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def has_records(path: pathlib.Path) -> bool:
-    """Return whether a first record may have been acknowledged: the header and it are written at once, both whole."""
+def is_torn_at_first_record(path: pathlib.Path) -> bool:
+    """Return whether a file is the beginning of a first write, or empty: then nothing in it was acknowledged.
+
+    The header and the first record are written at once. Zeros instead are what a machine leaves that lost its power.
+    """
     with path.open("rb") as file:
-        return bool(file.readline().endswith(b"\n") and file.readline().endswith(b"\n"))
+        beginning = file.read(len(_BEGINNING))
+        if not _BEGINNING.startswith(beginning[: len(_BEGINNING)]):
+            return False
+        file.seek(0)
+        lines = (file.readline(), file.readline())
+    return not (lines[0].endswith(b"\n") and lines[1].endswith(b"\n")) and b"\0" not in b"".join(lines)
 
 
 def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
@@ -52,12 +61,19 @@ def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
 
 
 def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield the records as `read_lines` does, of a file that a crash left; what is none is added to `damaged`.
+    """Yield the records as `read_lines` does, of a file that may be damaged; what is no record is added to `damaged`.
 
-    A process that is killed leaves nothing of that kind; a machine that loses power does.
+    A process that is killed leaves nothing of that kind; a machine that loses power does, and a program that cuts the
+    file. Its first line may be a record then.
     """
     router = Router(StreamNaming(*stream), RecordRules(None, forbid_nul=False))
-    for lines in read_lines(path):
-        groups, refused = router.route_lines(lines)
-        damaged += (line.raw + b"\n" for line in refused)
-        yield groups.get(stream, [])
+    with path.open("rb") as file:
+        if not file.readline(_LONGEST_HEADER).startswith(_BEGINNING):
+            file.seek(0)
+        while lines := file.readlines(MAX_SEGMENT_BYTES):
+            if not lines[-1].endswith(b"\n"):
+                # never acknowledged, but for zeros in the place of what was
+                damaged += [line for line in [lines.pop()] if b"\0" in line]
+            groups, refused = router.route_lines([line[:-1] for line in lines])
+            damaged += (line.raw + b"\n" for line in refused)
+            yield groups.get(stream, [])

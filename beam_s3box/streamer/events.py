@@ -5,7 +5,9 @@ from __future__ import annotations
 import pathlib
 import sys
 import threading
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from beam_s3box.errors import StreamerError
 
 
 class BufferFile(NamedTuple):
@@ -56,13 +58,15 @@ class UploadEvent(NamedTuple):
 
 
 class PendingFile(NamedTuple):
-    """A sealed file that is not uploaded yet, or what of a stream could not be sealed.
+    """A sealed file that is not uploaded yet, or what of a stream could not be sealed, or was lost.
 
     Attributes:
-      file_name: of the file; "" for records that could not be sealed.
+      file_name: of the file; "" for records that are in no file.
       domain, namespace: whose records these are.
       attempts: so far, of this streamer.
       error: why the last one failed; "" if none has failed yet.
+      place: where the records are: "folder", where the next streamer finds them; "memory" of this streamer, whose next
+        `flush` or `shut_down` tries again to write them; "lost" if another program removed them.
     """
 
     file_name: str
@@ -70,6 +74,7 @@ class PendingFile(NamedTuple):
     namespace: str
     attempts: int
     error: str
+    place: Literal["folder", "memory", "lost"] = "folder"
 
 
 class StreamerStats(NamedTuple):
@@ -82,9 +87,10 @@ class StreamerStats(NamedTuple):
       failed_attempts: at uploads.
       pending: sealed files that are not uploaded yet.
       disk_bytes: of all buffers and files in its folder.
-      unlisted_files: uploaded and not in a manifest yet; 0 without manifests.
+      unlisted_files: uploaded and not in a manifest yet; those that were left for another uploader included.
       damaged_files: with bytes that were found to be no record after a crash; kept for a person to look at.
       callback_errors: exceptions that `on_upload` raised.
+      lost_records: acknowledged, and removed from the folder by another program before they were uploaded.
     """
 
     open_streams: int
@@ -98,10 +104,24 @@ class StreamerStats(NamedTuple):
     unlisted_files: int
     damaged_files: int
     callback_errors: int
+    lost_records: int = 0
 
 
-def report(error: Exception) -> None:
-    """Hand an exception that has no caller to `threading.excepthook`: to standard error, if no program set it."""
+def as_error(error: BaseException, who: str) -> Exception:
+    """Return an exception that may be handed on; one that would end a thread, as SystemExit, is wrapped."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = StreamerError(f"{who} raised {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def report(error: BaseException) -> None:
+    """Hand an exception that has no caller to `threading.excepthook`: to standard error, if no program set it.
+
+    The hook is a program's own code: it is called while no lock is held.
+    """
+    error = as_error(error, "a function of this program")
     hook = threading.excepthook
     arguments = (type(error), error, error.__traceback__, threading.current_thread())
     try:

@@ -2,72 +2,69 @@
 
     {name}.open      a buffer that is being written
     {name}.sealed    a buffer that is complete
-    {name}.json[.gz] the finished file that is uploaded, complete when {name}.ready is there
+    {name}.json[.gz] the finished file that is uploaded, complete when {name}.ready exists
     {name}.ready     its description; the buffer is removed now
     {name}.uploaded  the same, once it is uploaded, until a manifest lists it
-    {name}.damaged   bytes of a buffer that a crash left and that are no record
+    {name}.damaged   what a crash left that can't be read; {name}.{state}.damaged where there is more than one
     {name}.listing   which files go into manifests that are being written
+    {name}.part      a small file that is being written, before it has its name
     lock             names the process
 
-Every step is one atomic rename or removal, so that a process killed anywhere finds its way from the names alone. The
-name is made with the buffer and never changes: it alone names the object.
+Every step is one atomic rename or removal, so that a process killed anywhere finds its way from the names alone. Each
+method may be called again after it failed or was interrupted at any line, and then goes on. The name is made with the
+buffer and never changes: it alone names the object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import threading
+from collections.abc import Callable, Iterator
 
-import orjson
-
-from beam_s3box.errors import StreamerError
-from beam_s3box.formats import Format
+from beam_s3box.errors import RecordsLostError, StreamerError
 from beam_s3box.runs import new_run_id, new_token
-from beam_s3box.streamer.buffers import has_records, read_header, read_lines, read_whole_records
+from beam_s3box.streamer.buffers import read_lines, read_whole_records
+from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile, report
-from beam_s3box.streamer.journal import sync_folder
-from beam_s3box.streamer.output import Output, Rendered, render
+from beam_s3box.streamer.files import remove, size_of, sync_folder, write_file
+from beam_s3box.streamer.guard import synchronized
+from beam_s3box.streamer.journal import Journal
+from beam_s3box.streamer.lock import FolderLock
+from beam_s3box.streamer.output import Rendered, render
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streams import Stream
+from beam_s3box.streamer.sealed import Sealed
 
+_STATES = "open|sealed|json|json\\.gz|ready|part|uploaded|listing"
 _NAME = re.compile(
     r"(?P<name>\d{8}T\d{6}Z-[0-9a-f]{8}-[0-9a-f]{12}-\d{5,})"
-    r"\.(?P<state>open|sealed|json|json\.gz|ready|part|uploaded|damaged|listing)"
+    rf"\.(?P<state>{_STATES}|((?:{_STATES})\.)?damaged)"
 )
 
 
-class Sealed(NamedTuple):
-    """A buffer that takes no more records.
+class Folder:
+    """Makes, finishes and removes the files of one streamer; different files may be worked on by different threads.
 
-    Attributes:
-      name: of the buffer.
-      file_name: of the finished file.
-      stream: whose records these are.
-      output: what becomes of it; None if the file is finished already.
-      recovered: whether an earlier process left it, so that its end is not known to be whole.
+    Args:
+      path: of the folder.
+      quota: counts its bytes.
+      url_of: says where a file is uploaded to; None where the uploader does not say.
     """
 
-    name: str
-    file_name: str
-    stream: Stream
-    output: Output | None
-    recovered: bool
-
-
-class Folder:
-    """Makes, finishes and removes the files of one streamer; different files may be worked on by different threads."""
-
-    def __init__(self, path: pathlib.Path, quota: DiskQuota) -> None:
+    def __init__(self, path: pathlib.Path, quota: DiskQuota, url_of: Callable[[BufferFile], str | None]) -> None:
         self.path = path
-        self._quota = quota
+        self.quota = quota
+        self._url_of = url_of
         self.run_id = new_run_id()
         self._origin = new_token(12)
         self._numbers = itertools.count()
+        self._guard = threading.Lock()
+        self.lock = FolderLock(path)
         self.damaged: set[str] = set()
+        self.uploaded: dict[str, Description] = {}
 
     def new_name(self) -> str:
         """Return a name that no other file has, here or in any other streamer's folder."""
@@ -77,119 +74,129 @@ class Folder:
         """Return the path of a file."""
         return self.path / f"{name}.{state}"
 
-    def recover(self) -> list[Sealed]:
-        """Tidy up after an earlier process and return what it left to upload, oldest first."""
-        found: dict[str, set[str]] = {}
-        for name, state in self._scan():
-            found.setdefault(name, set()).add(state)
-        left = [self._recover(name, states) for name, states in sorted(found.items())]
-        self.damaged.update(name for name, states in found.items() if "damaged" in states)
-        self._quota.add(sum(self.place(name, state).stat().st_size for name, state in self._scan()))
-        return [sealed for sealed in left if sealed]
+    def scan(self) -> Iterator[tuple[str, str]]:
+        """Yield name and state of each file; links and folders are nobody's."""
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                if (match := _NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                    yield match["name"], match["state"]
 
-    def seal(self, name: str, stream: Stream, output: Output) -> Sealed:
-        """Say that a buffer is complete."""
-        source, target = self.place(name, "open"), self.place(name, "sealed")
-        try:
-            source.rename(target)
-        except OSError as exc:
-            if not target.exists():
-                raise StreamerError(f"rename {source} failed, it can't be uploaded yet: {exc.strerror}") from exc
-        return Sealed(name, name + output.make().extension, stream, output, recovered=False)
+    @synchronized
+    def restore(self) -> None:
+        """Make the folder again if another program removed it, and take it again."""
+        if not (self.lock.held and os.path.isdir(self.path)):
+            os.makedirs(self.path, exist_ok=True)
+            self.lock.release()
+            self.lock.take()
+
+    def seal(self, sealed: Sealed, journal: Journal) -> None:
+        """Say that a buffer is complete; one that another program removed is written again."""
+        source, target = self.place(sealed.name, "open"), self.place(sealed.name, "sealed")
+        # if it is gone: renamed by an earlier call, or removed by another program
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(source, target)
+        if not journal.is_at(target):
+            self.restore()
+            part = self.place(sealed.name, "part")
+            journal.copy_to(part)
+            os.rename(part, target)
+        sealed.records, sealed.size = journal.records, journal.size
+        self.measure(source)
+        self.measure(target)
 
     def finish(self, sealed: Sealed) -> BufferFile | None:
-        """Return the finished file of a buffer, made if it is not there yet; None if the buffer holds no record."""
-        ready = self.place(sealed.name, "ready")
-        if sealed.output is None or ready.exists():
-            return self._read_description(ready)
-        format = sealed.output.make()
-        rendered = self._render(sealed, format)
-        file = None
-        if rendered.records:
-            file = self._write_output(sealed, format, rendered)
-        self._remove(sealed.name, "sealed")
-        return file
+        """Return the finished file of a buffer, made if it is not there yet; None if the buffer holds no record.
 
-    def forget(self, file: BufferFile, *, keep_listed: bool) -> None:
+        Raises:
+          RecordsLostError: another program removed it; nothing of it is left.
+        """
+        if not sealed.empty and (sealed.description is None or not self._is_whole(sealed.description.file)):
+            sealed.description = self._make(sealed)
+            sealed.empty = sealed.description is None
+        if sealed.description is not None:
+            self._describe(sealed, sealed.description)
+        self.drop(self.place(sealed.name, "sealed"))
+        self.quota.promise(sealed.name, None)
+        return sealed.file
+
+    def forget(self, sealed: Sealed) -> None:
         """Remove a file that is uploaded; keep its description if a manifest shall list it."""
-        name = _name_of(file)
-        if keep_listed:
-            self.place(name, "ready").rename(self.place(name, "uploaded"))
-            sync_folder(self.path)
-        else:
-            # first: without it the file is no longer to be uploaded
-            self._remove(name, "ready")
-        self.drop(file.path)
+        name, description = sealed.name, sealed.description
+        if description is None:
+            return
+        ready = self.place(name, "ready")
+        if description.output.listed and not sealed.kept:
+            self._keep(name, description)
+            sealed.kept = True
+        # before the file: without it the file is no longer to be uploaded
+        self.drop(ready)
+        self.drop(description.file.path)
 
-    def unlisted(self) -> list[BufferFile]:
-        """Return the files that are uploaded and in no manifest, oldest first."""
-        names = sorted(name for name, state in self._scan() if state == "uploaded")
-        return [self._read_description(self.place(name, "uploaded")) for name in names]
+    def drop_listed(self, description: Description) -> None:
+        """Remove the description of a file that a listing has now."""
+        name = description.file.file_name.partition(".")[0]
+        self.drop(self.place(name, "uploaded"))
+        self.uploaded.pop(name, None)
 
-    def drop_listed(self, files: Iterable[BufferFile]) -> None:
-        """Remove the descriptions of files that a listing has now; those that are gone already are no error."""
-        for file in files:
-            self._remove(_name_of(file), "uploaded")
-
-    def listings(self) -> list[pathlib.Path]:
-        """Return the manifests that were being written, oldest first."""
-        return sorted(self.place(name, state) for name, state in self._scan() if state == "listing")
+    def drop(self, path: pathlib.Path) -> None:
+        """Remove a file; one that is gone already is no error."""
+        try:
+            remove(path)
+        finally:
+            self.measure(path)
 
     def write_whole(self, name: str, state: str, body: bytes) -> None:
         """Write a small file that appears whole, and on the disk, or not at all."""
+        self.restore()
         part = self.place(name, "part")
         self._write(part, body)
-        part.rename(self.place(name, state))
+        try:
+            os.rename(part, self.place(name, state))
+        finally:
+            self.drop(part)
+            self.measure(self.place(name, state))
         sync_folder(self.path)
 
-    def _scan(self) -> Iterator[tuple[str, str]]:
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                if match := _NAME.fullmatch(entry.name):
-                    yield match["name"], match["state"]
+    def set_aside(self, name: str, state: str, what: str) -> None:
+        """Keep a file that can't be read as `.damaged`, where it is in nobody's way, and report it."""
+        target = self.place(name, "damaged")
+        if os.path.lexists(target):
+            target = self.place(name, f"{state}.damaged")
+        os.rename(self.place(name, state), target)
+        self.measure(self.place(name, state))
+        self.measure(target)
+        self._report_damage(name, f"{what}; see {target}")
 
-    def _recover(self, name: str, states: set[str]) -> Sealed | None:
-        self._unlink(name, "part")
-        if "ready" in states:
-            self._unlink(name, "sealed")
-            file = self._read_description(self.place(name, "ready"))
-            return Sealed(name, file.file_name, Stream(file.domain, file.namespace), output=None, recovered=True)
-        # what is there of a finished file is either not whole or uploaded
-        self._unlink(name, "json")
-        self._unlink(name, "json.gz")
-        return self._recover_buffer(name, states)
+    def measure(self, path: pathlib.Path) -> None:
+        """Count the bytes of a file as they are now."""
+        self.quota.set(path, size_of(path))
 
-    def _recover_buffer(self, name: str, states: set[str]) -> Sealed | None:
-        state = next((state for state in ("open", "sealed") if state in states), None)
-        if state is None:
+    def _keep(self, name: str, description: Description) -> None:
+        uploaded = self.place(name, "uploaded")
+        try:
+            # takes no room, which a full disk would not have
+            os.rename(self.place(name, "ready"), uploaded)
+        except FileNotFoundError:
+            if size_of(uploaded) is None:
+                self.write_whole(name, "uploaded", description.write())
+        sync_folder(self.path)
+        self.measure(self.place(name, "ready"))
+        self.measure(uploaded)
+        self.uploaded[name] = description
+
+    def _is_whole(self, file: BufferFile) -> bool:
+        return size_of(file.path) == file.size
+
+    def _make(self, sealed: Sealed) -> Description | None:
+        """Write the finished file of a buffer, and its description."""
+        rendered = self._render(sealed)
+        # what an attempt left that failed; the description first, so that it never stands beside half a file
+        self.drop(self.place(sealed.name, "ready"))
+        if not rendered.records:
             return None
-        path = self.place(name, state)
-        if not has_records(path):
-            path.unlink()
-            return None
-        header = read_header(path)
-        if header is None:
-            path.rename(self.place(name, "damaged"))
-            self._report_damage(name, "its header can't be read")
-            return None
-        path.rename(self.place(name, "sealed"))
-        stream, output = header
-        return Sealed(name, name + output.make().extension, stream, output, recovered=True)
-
-    def _render(self, sealed: Sealed, format: Format) -> Rendered:
-        path = self.place(sealed.name, "sealed")
-        if not sealed.recovered:
-            return render(format, read_lines(path))
-        damaged: list[bytes] = []
-        rendered = render(format, read_whole_records(path, sealed.stream, damaged))
-        if damaged:
-            self.drop(self.place(sealed.name, "damaged"))
-            self.write_whole(sealed.name, "damaged", b"".join(damaged))
-            self._report_damage(sealed.name, f"{sum(map(len, damaged))} bytes of it are no records")
-        return rendered
-
-    def _write_output(self, sealed: Sealed, format: Format, rendered: Rendered) -> BufferFile:
+        format = sealed.output.make()
         path = self.path / sealed.file_name
+        self.drop(path)
         file = BufferFile(
             sealed.file_name,
             *sealed.stream,
@@ -200,50 +207,74 @@ class Folder:
             content_type=format.content_type,
         )
         self._write(path, rendered.body)
-        self.write_whole(sealed.name, "ready", description_of(file))
-        return file
+        return Description(file, sealed.output, None)
 
-    def _write(self, path: pathlib.Path, body: bytes) -> None:
-        before = path.stat().st_size if path.exists() else 0
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            self._quota.add(-before)
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        self._quota.add(len(body))
+    def _describe(self, sealed: Sealed, description: Description) -> None:
+        """Have the description of a finished file on the disk, with the URL that it is uploaded to."""
+        url = self._url_of(description.file)
+        if not sealed.ready or description.url != url or size_of(self.place(sealed.name, "ready")) is None:
+            sealed.ready = False
+            sealed.description = description._replace(url=url)
+            self.write_whole(sealed.name, "ready", sealed.description.write())
+            sealed.ready = True
 
-    def _read_description(self, path: pathlib.Path) -> BufferFile:
-        return file_of(orjson.loads(path.read_bytes()), self.path)
+    def _render(self, sealed: Sealed) -> Rendered:
+        path = self.place(sealed.name, "sealed")
+        size = size_of(path)
+        if size is None:
+            self._lose(sealed)
+        format = sealed.output.make()
+        if size == sealed.size:
+            rendered = render(format, read_lines(path))
+        else:
+            # left by a crash, or changed by another program
+            damaged: list[bytes] = []
+            rendered = render(format, read_whole_records(path, sealed.stream, damaged))
+            self._keep_damaged(sealed.name, damaged)
+        if sealed.records is not None and rendered.records < sealed.records and not sealed.lost:
+            sealed.lost = sealed.records - rendered.records
+            report(self._loss(sealed, sealed.records, "cut"))
+        return rendered
+
+    def _lose(self, sealed: Sealed) -> None:
+        """Give up a buffer of which nothing is left."""
+        records = sealed.file.records if sealed.file else sealed.records
+        sealed.lost = records or 0
+        self.drop(self.place(sealed.name, "ready"))
+        for state in ("json", "json.gz"):
+            if size_of(self.place(sealed.name, state)) is not None:
+                self.set_aside(sealed.name, state, f"another program cut {sealed.file_name} in {self.path}")
+        self.quota.promise(sealed.name, None)
+        loss = self._loss(sealed, records, "removed")
+        report(loss)
+        raise loss
+
+    def _loss(self, sealed: Sealed, records: int | None, how: str) -> RecordsLostError:
+        return RecordsLostError(
+            f"{sealed.lost} of {'some' if records is None else records} records of {sealed.stream} are lost: another "
+            f"program {how} a file of the buffer {sealed.name} in {self.path} before it was uploaded; keep programs "
+            "that tidy up out of this folder"
+        )
+
+    def _keep_damaged(self, name: str, damaged: list[bytes]) -> None:
+        if not damaged:
+            return
+        size = sum(map(len, damaged))
+        state = "damaged" if size_of(self.place(name, "damaged")) in (None, size) else "sealed.damaged"
+        if size_of(self.place(name, state)) != size:
+            self.write_whole(name, state, b"".join(damaged))
+            what = f"a crash damaged the buffer {name}: {size} bytes of it are no records"
+            self._report_damage(name, f"{what}; see {self.place(name, state)}")
 
     def _report_damage(self, name: str, what: str) -> None:
         self.damaged.add(name)
-        report(StreamerError(f"a crash damaged the buffer {name}: {what}; see {self.place(name, 'damaged')}"))
+        report(StreamerError(what))
 
-    def _remove(self, name: str, state: str) -> None:
-        self.drop(self.place(name, state))
-
-    def drop(self, path: pathlib.Path) -> None:
-        """Remove a file; one that is gone already is no error."""
+    def _write(self, path: pathlib.Path, body: bytes) -> None:
+        """Write a file; what an attempt leaves that fails would keep the room that the next one needs."""
         try:
-            size = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            return
-        self._quota.add(-size)
-
-    def _unlink(self, name: str, state: str) -> None:
-        self.place(name, state).unlink(missing_ok=True)
-
-
-def description_of(file: BufferFile) -> bytes:
-    """Return what is kept of a file beside itself."""
-    return orjson.dumps({**file._asdict(), "path": None})
-
-
-def file_of(description: dict[str, object], folder: pathlib.Path) -> BufferFile:
-    """Return the file that a description is of; the folder may have moved since."""
-    return BufferFile(**{**description, "path": folder / str(description["file_name"])})  # type: ignore[arg-type]
-
-
-def _name_of(file: BufferFile) -> str:
-    return file.file_name.partition(".")[0]
+            write_file(path, body)
+        except BaseException:
+            self.drop(path)
+            raise
+        self.measure(path)

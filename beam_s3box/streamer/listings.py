@@ -2,27 +2,36 @@
 
 First a listing says which files go into which manifests, and that is what counts: it is written whole, then the files'
 own descriptions are removed, then the manifests are written, then the listing is removed. Whoever finds a listing goes
-on from there, to the same manifests under the same keys.
+on from there, to the same manifests under the same keys. A file is listed only where it is, and only if COPY can load
+it: what other settings left is kept for a streamer that has them.
 """
 
 from __future__ import annotations
 
 import itertools
 import pathlib
-from typing import Protocol
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.layout import Layout
 from beam_s3box.manifests import Manifest, Manifests, plan_manifests
 from beam_s3box.publish import write_manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
+from beam_s3box.streamer.descriptions import Description, make_description
 from beam_s3box.streamer.events import BufferFile
-from beam_s3box.streamer.folder import Folder, description_of, file_of
+from beam_s3box.streamer.files import size_of, sync_folder
+from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.output import Output
 from beam_s3box.streams import Stream
+
+LISTED = Output("json-lines", "gzip", listed=True)
+"""What COPY can load: checked by Redshift's rules, and compressed as the manifest's files are."""
 
 
 class ListingUploader(Protocol):
@@ -42,6 +51,28 @@ class ListingUploader(Protocol):
         ...
 
 
+class Listing(NamedTuple):
+    """Which files go into manifests that are being written.
+
+    Attributes:
+      run_id, pane: name the manifests.
+      manifests: how many.
+      files: what they list.
+    """
+
+    run_id: str
+    pane: int
+    manifests: Manifests
+    files: tuple[Description, ...]
+
+    def write(self) -> bytes:
+        """Return the listing as JSON."""
+        values = {
+            "run_id": self.run_id, "pane": self.pane, "per": self.manifests.per, "count": self.manifests.count
+        }  # fmt: skip
+        return orjson.dumps({**values, "files": [orjson.Fragment(file.write()) for file in self.files]})
+
+
 class Listings:
     """Writes the manifests of one streamer; one thread at a time."""
 
@@ -50,45 +81,116 @@ class Listings:
         self._uploader = uploader
         self._folder = folder
         self._panes = itertools.count()
+        self._guard = threading.Lock()
+        self._open: dict[str, Listing] = {}
+        self._written: set[str] = set()
+        self._at_rest: Callable[[], None] | None = None
 
-    def write(self) -> list[Manifest]:
-        """Write manifests of what is uploaded and not listed; first those that an earlier call could not finish."""
+    def recover(self) -> list[Description]:
+        """Find the listings that an earlier process could not finish; return the files of those that this can't."""
+        names = sorted(name for name, state in self._folder.scan() if state == "listing")
+        found = {name: listing for name in names if (listing := self._read(name))}
+        self._open = {name: listing for name, listing in found.items() if all(map(self.can_list, listing.files))}
+        return [file for name, listing in found.items() if name not in self._open for file in listing.files]
+
+    def can_list(self, description: Description) -> bool:
+        """Return whether COPY can load a file, and it is where this uploader brings it."""
+        return description.output == LISTED and description.url == self._uploader.describe(description.file).url
+
+    def write(self, check: Callable[[], None]) -> list[Manifest]:
+        """Write manifests of what is uploaded and not listed; first those that an earlier call could not finish.
+
+        Args:
+          check: raises if the folder is no longer this streamer's.
+        """
+        try:
+            return self._write(check)
+        finally:
+            self._rest()
+
+    def at_rest(self, function: Callable[[], None]) -> None:
+        """Call a function when no manifest is being written, now or later; none must be begun from now on."""
+        self._at_rest = function
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._at_rest is not None and not self._guard.locked():
+            self._at_rest()
+
+    @synchronized
+    def _write(self, check: Callable[[], None]) -> list[Manifest]:
+        check()
         self._note()
-        return [manifest for path in self._folder.listings() for manifest in self._finish(path)]
+        return [manifest for name in sorted(self._open) for manifest in self._finish(name)]
 
     def _note(self) -> None:
         """Fix which files go into the next manifests."""
-        listed = {name for path in self._folder.listings() for name in _names(path)}
-        files = self._folder.unlisted()
-        self._folder.drop_listed(file for file in files if file.file_name in listed)
-        files = [file for file in files if file.file_name not in listed]
-        if not files:
-            return
-        body = {
-            "run_id": self._folder.run_id,
-            "pane": next(self._panes),
-            "per": self._manifests.per,
-            "count": self._manifests.count,
-            "files": [orjson.Fragment(description_of(file)) for file in files],
-        }
-        self._folder.write_whole(self._folder.new_name(), "listing", orjson.dumps(body))
-        self._folder.drop_listed(files)
+        listed = {file.file.file_name for listing in self._open.values() for file in listing.files}
+        uploaded = sorted(self._folder.uploaded.items())
+        files = tuple(file for _, file in uploaded if file.file.file_name not in listed and self.can_list(file))
+        if files:
+            name = self._folder.new_name()
+            self._open[name] = Listing(self._folder.run_id, next(self._panes), self._manifests, files)
 
-    def _finish(self, path: pathlib.Path) -> list[Manifest]:
-        listing = orjson.loads(path.read_bytes())
-        manifests = Manifests(listing["per"], listing["count"])
+    def _finish(self, name: str) -> list[Manifest]:
+        listing, path = self._open[name], self._folder.place(name, "listing")
+        if name not in self._written or size_of(path) is None:
+            self._folder.write_whole(name, "listing", listing.write())
+            self._written.add(name)
+        for description in listing.files:
+            self._folder.drop_listed(description)
         scopes: dict[Stream | None, list[ShardFile]] = {}
-        for description in listing["files"]:
-            file = self._uploader.describe(file_of(description, self._folder.path))
-            scopes.setdefault(manifests.scope(file), []).append(file)
-        layout = self._uploader.layout(listing["run_id"])
+        for description in listing.files:
+            file = self._uploader.describe(description.file)
+            scopes.setdefault(listing.manifests.scope(file), []).append(file)
+        layout = self._uploader.layout(listing.run_id)
         written = [
             write_manifest(self._uploader.store, layout, plan)
             for scope, files in scopes.items()
-            for plan in plan_manifests(scope, "", listing["pane"], files, manifests.count, firing=listing["pane"])
+            for plan in plan_manifests(scope, "", listing.pane, files, listing.manifests.count, firing=listing.pane)
         ]
+        # else a machine that loses power could bring the descriptions back without the listing
+        sync_folder(self._folder.path)
         self._folder.drop(path)
+        self._open.pop(name, None)
+        self._written.discard(name)
         return written
+
+    def _read(self, name: str) -> Listing | None:
+        try:
+            values = orjson.loads(self._folder.place(name, "listing").read_bytes())
+            files = tuple(self._file(description) for description in values["files"])
+            manifests = Manifests(values["per"], values["count"])
+            return Listing(str(values["run_id"]), int(values["pane"]), manifests, files)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._folder.set_aside(name, "listing", f"the listing {name} is damaged")
+            return None
+
+    def _file(self, values: Any) -> Description:
+        return make_description(values, values["file_name"].partition(".")[0], self._folder.path)
+
+
+def other_settings(files: Sequence[tuple[Output, str | None]], folder: pathlib.Path) -> StreamerError | None:
+    """Return the error that tells of files which no manifest of this streamer will list; None if there are none.
+
+    Args:
+      files: what each is, and where it is uploaded to if it is.
+      folder: where they are.
+    """
+    if not files:
+        return None
+    kinds = "; ".join(sorted({_kind(output, url) for output, url in files}))
+    return StreamerError(
+        f"files_path={str(folder)!r} holds {len(files)} files that a streamer with other settings left, and that no "
+        f"manifest of this one will list: {kinds}. What is not uploaded yet will be; what waits for a manifest is kept "
+        "until a streamer with those settings writes it"
+    )
+
+
+def _kind(output: Output, url: str | None) -> str:
+    checked = "for manifests" if output.listed else "not for manifests"
+    where = f", uploaded to {url.rpartition('/')[0]}/" if url else ""
+    return f"format={output.format!r}, compression={output.compression!r}, {checked}{where}"
 
 
 def check_listable(manifests: Manifests, uploader: object, output: Output) -> ListingUploader:
@@ -99,7 +201,7 @@ def check_listable(manifests: Manifests, uploader: object, output: Output) -> Li
     """
     if not isinstance(manifests, Manifests):
         raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, or None for none")
-    if output != Output("json-lines", "gzip"):
+    if output != LISTED:
         raise ConfigurationError(
             f"manifests need format='json-lines' and compression='gzip', not {output.format!r} and "
             f"{output.compression!r}: COPY takes a whole array for one row"
@@ -108,7 +210,3 @@ def check_listable(manifests: Manifests, uploader: object, output: Output) -> Li
     if missing:
         raise ConfigurationError(f"manifests need an uploader that knows its store, as S3Uploader; no {missing[0]!r}")
     return uploader  # type: ignore[return-value]
-
-
-def _names(path: pathlib.Path) -> list[str]:
-    return [file["file_name"] for file in orjson.loads(path.read_bytes())["files"]]

@@ -1,13 +1,15 @@
-"""One streamer a folder: a lock file that dies with its process, however that ends."""
+"""One streamer a folder: a lock that dies with its process, however that ends."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pathlib
+import stat
 import weakref
 
-from beam_s3box.errors import FolderInUseError
+from beam_s3box.errors import ConfigurationError, FolderInUseError
 
 _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 
@@ -15,40 +17,77 @@ _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 class FolderLock:
     """Holds a folder until it is released or the process ends.
 
-    Raises:
-      FolderInUseError: another streamer holds it; names its process.
+    The folder itself is locked, as programs that tidy up may remove the file `lock`, which names the process.
+
+    Args:
+      folder: where it will be when it is taken.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self._handle: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._handles: list[int] = []
+        # before anything is locked: a process that is forked from now on gives its copies back
+        _HELD.add(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether it was taken and not released."""
+        return bool(self._handles)
+
+    def take(self) -> None:
+        """Take the folder.
+
+        Raises:
+          FolderInUseError: another streamer holds it; names its process.
+          ConfigurationError: its file `lock` is a link, or no file.
+          OSError: the folder does not exist, or can't be used.
+        """
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            holder = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            self.drop()
-            raise FolderInUseError(
-                f"files_path={str(path.parent)!r} is in use by the streamer of process {holder}: a folder has one "
-                "streamer at a time; give this one a folder of its own, or shut the other one down"
-            ) from exc
+            self._take(self._folder)
         except BaseException:
             self.drop()
             raise
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, f"{os.getpid()}\n".encode("ascii"), 0)
-        _HELD.add(self)
+
+    def _take(self, folder: pathlib.Path) -> None:
+        path = folder / "lock"
+        if path.is_symlink():
+            raise _no_file(folder)
+        self._handles.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
+        file = os.fstat(self._handles[0])
+        if not stat.S_ISREG(file.st_mode) or file.st_nlink > 1:
+            raise _no_file(folder)
+        self._handles.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        try:
+            for handle in self._handles:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = os.pread(self._handles[0], 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise FolderInUseError(
+                f"files_path={str(folder)!r} is in use by the streamer of process {holder}: a folder has one "
+                "streamer at a time; give this one a folder of its own, or shut the other one down"
+            ) from exc
+        os.ftruncate(self._handles[0], 0)
+        os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
         """Let the next streamer have the folder; twice is harmless."""
-        if self._handle is not None:
+        for handle in self._handles:
             # said aloud: a process that was forked from this one may still share the handle
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-            self.drop()
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
+        self.drop()
 
     def drop(self) -> None:
-        """Close this process's handle; the lock goes with the last one."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Close this process's handles; the lock goes with the last one."""
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            # closed or not, nothing can be done with it any more
+            with contextlib.suppress(OSError):
+                os.close(handle)
+
+
+def _no_file(folder: pathlib.Path) -> ConfigurationError:
+    return ConfigurationError(f"files_path={str(folder)!r} has a 'lock' that is a link or no file: remove it")
 
 
 def _drop_all() -> None:

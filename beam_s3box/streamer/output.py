@@ -13,6 +13,9 @@ from beam_s3box.shards import Segment, Size, total_size
 
 COMPRESSIONS = ("none", "gzip")
 
+_DESCRIPTION_BYTES = 320
+"""What the description of a file takes, about."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PlainText:
@@ -64,10 +67,12 @@ class Output(NamedTuple):
     Attributes:
       format: a name of `beam_s3box.formats.FORMATS`.
       compression: one of `COMPRESSIONS`.
+      listed: whether manifests shall list the file: its records were checked by Redshift's rules then.
     """
 
     format: str
     compression: str
+    listed: bool = False
 
     def make(self) -> Format:
         """Return the format.
@@ -75,12 +80,21 @@ class Output(NamedTuple):
         Raises:
           ConfigurationError: one of the names is not known.
         """
+        if not isinstance(self.listed, bool):
+            raise ConfigurationError(f"listed={self.listed!r} must be true or false")
         if self.compression not in COMPRESSIONS:
             raise ConfigurationError(f"compression={self.compression!r} must be one of {', '.join(COMPRESSIONS)}")
         format = FORMATS.get(self.format)
         if not isinstance(format, JsonText):
             raise ConfigurationError(f"format={self.format!r} can't be streamed: take 'json-array' or 'json-lines'")
         return format if self.compression == "gzip" else PlainText(format)
+
+
+def output_bytes(data_bytes: int, records: int, format: Format) -> int:
+    """Return what a finished file takes at the most, with its description, of lines that take so many bytes."""
+    raw_bytes = data_bytes + records * format.record_overhead + format.frame.shard.raw_bytes
+    # what deflate can't compress it may grow by an eighth
+    return (raw_bytes if isinstance(format, PlainText) else raw_bytes * 9 // 8) + _DESCRIPTION_BYTES
 
 
 class Rendered(NamedTuple):

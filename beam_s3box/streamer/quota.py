@@ -1,40 +1,138 @@
-"""How many bytes a streamer may keep on disk."""
+"""How many bytes a streamer may keep on disk: its own maximum, and what the disk has left."""
 
 from __future__ import annotations
 
+import os
+import pathlib
+import sys
 import threading
 
 from beam_s3box.errors import DiskQuotaError
 from beam_s3box.sizes import format_size
+from beam_s3box.streamer.guard import synchronized
+
+_BLOCKS = 8 * 1024
+"""Bytes that a file and its description may take beyond their size, as a disk hands out whole blocks."""
+
+
+class _Sizes:
+    """Sizes by name, and their sum. Whoever is interrupted while it sets one leaves a sum that is made again."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, int] = {}
+        self._total = 0
+        self._exact = True
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        if not self._exact:
+            self._total = sum(self.by_name.values())
+            self._exact = True
+        return self._total
+
+    def set(self, name: str, size: int | None) -> None:
+        """Set a size; None and 0 remove it."""
+        total, before = self.total, self.by_name.get(name, 0)
+        self._exact = False
+        if size:
+            self.by_name[name] = size
+        else:
+            self.by_name.pop(name, None)
+        self._total = total + (size or 0) - before
+        self._exact = True
 
 
 class DiskQuota:
-    """Counts the bytes of buffers and files; refuses more records over the maximum. Safe from many threads.
+    """Knows the size of each file and what each buffer will need; refuses records over a maximum.
+
+    Sizes are set and not added to, so that a step that is repeated, or interrupted and repeated, counts once. What a
+    buffer will need until it is finished counts as taken: else a full disk could never be emptied.
 
     Args:
-      max_bytes: None for no limit.
+      folder: where the files are.
+      max_bytes: None for no maximum but the disk's.
     """
 
-    def __init__(self, max_bytes: int | None) -> None:
+    def __init__(self, folder: pathlib.Path, max_bytes: int | None) -> None:
+        self._folder = folder
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self.used = 0
+        self._guard = threading.Lock()
+        self._files = _Sizes()
+        self._promised = _Sizes()
+        self._written = _Sizes()
+        self._held = _Sizes()
+        self._unchecked = 0
 
-    def take(self, size: int) -> None:
-        """Count bytes that are about to be written.
+    @property
+    def used(self) -> int:
+        """Bytes of all files but open buffers; without a lock."""
+        return sum(list(self._files.by_name.values()))
+
+    @synchronized
+    def take(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
+        """Promise an open buffer what it will need until it is finished, its own file included.
+
+        Args:
+          name: of the buffer.
+          size: bytes.
+          written: how many of them are on the disk by now.
+          from_disk: whether the disk must have that room now.
 
         Raises:
-          DiskQuotaError: they don't fit.
+          DiskQuotaError: it does not fit; nothing has changed.
         """
-        with self._lock:
-            if self._max_bytes is not None and self.used + size > self._max_bytes:
-                raise DiskQuotaError(
-                    f"the record was not taken: max_disk_bytes={self._max_bytes} is reached "
-                    f"({format_size(self.used)} wait to be uploaded); see the stats for what fails, or allow more"
-                )
-            self.used += size
+        more = size - self._promised.by_name.get(name, 0) - self._held.by_name.get(name, 0)
+        promised = self._promised.total + self._held.total
+        if self._max_bytes is not None and self._files.total + promised + more > self._max_bytes:
+            raise DiskQuotaError(
+                f"the record was not taken: max_disk_bytes={self._max_bytes} is reached "
+                f"({format_size(self._files.total)} wait to be uploaded, {format_size(promised)} are needed for open "
+                "buffers and to finish files); see the stats for what fails, or allow more"
+            )
+        if from_disk:
+            self._check_disk(max(0, more))
+        self._held.set(name, None if from_disk else size)
+        self._promised.set(name, size if from_disk else None)
+        self._written.set(name, written if from_disk else None)
 
-    def add(self, size: int) -> None:
-        """Count bytes that must be written whatever the maximum, or, negative, that are gone."""
-        with self._lock:
-            self.used += size
+    @synchronized
+    def set(self, path: pathlib.Path, size: int | None) -> None:
+        """Note the size of a file; None if it is gone."""
+        self._files.set(path.name, size)
+
+    @synchronized
+    def promise(self, name: str, size: int | None) -> None:
+        """Note what a sealed buffer still needs; None if it is finished."""
+        self._held.set(name, None)
+        self._promised.set(name, size)
+        self._written.set(name, None)
+
+    def room(self, name: str) -> int:
+        """Return the bytes of the disk that no other buffer needs which has begun to fill it."""
+        written = self._written.by_name
+        promised = list(self._promised.by_name.items())
+        others = [size - written.get(other, 0) for other, size in promised if other != name]
+        return self._free() - sum(others) - _BLOCKS * len(others)
+
+    def _check_disk(self, more: int) -> None:
+        """Ask the disk for its room again when a part of what it had is taken."""
+        self._unchecked -= more
+        if self._unchecked >= 0:
+            return
+        needed = self._promised.total - self._written.total
+        room = self._free() - needed - len(self._promised.by_name) * _BLOCKS - more
+        if room < 0:
+            raise DiskQuotaError(
+                f"the record was not taken: the disk of {self._folder} is full but for what is needed to finish files "
+                f"({format_size(needed)}); see the stats for what fails, or free some room"
+            )
+        self._unchecked = room // 8
+
+    def _free(self) -> int:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            # only a forecast: the write itself tells what is wrong
+            return sys.maxsize
+        return disk.f_bavail * disk.f_frsize

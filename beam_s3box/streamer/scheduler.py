@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 
+from beam_s3box.errors import StreamerError
 from beam_s3box.streamer.events import report
+from beam_s3box.streamer.guard import synchronized
 
 
 class Scheduler:
-    """Calls a function every `interval` seconds until it is stopped; an exception is reported and does not end it."""
+    """Calls a function every `interval` seconds until it is stopped; an exception is reported and does not end it.
+
+    Raises:
+      StreamerError: the system refuses another thread.
+    """
 
     def __init__(self, interval: float, function: Callable[[], None]) -> None:
-        self._interval = interval
+        self._interval = min(interval, threading.TIMEOUT_MAX)
         self._function = function
-        self._stopped = threading.Event()
+        self._stops: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # held until the thread has ended
+        self._guard = threading.Lock()
+        self._guard.acquire()
         self._thread = threading.Thread(target=self._run, name="beam_s3box scheduler", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as exc:
+            raise StreamerError(
+                f"the scheduler has no thread: {exc}; allow this process more, or give 0 for none"
+            ) from exc
 
     def stop(self) -> None:
-        """End the thread; a call that runs is waited for, unless it is the one that stops."""
-        self._stopped.set()
+        """End the thread; a call that runs is waited for, unless it is the one that stops. Twice is harmless."""
+        self._stops.put(None)
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._wait()
+
+    @synchronized
+    def _wait(self) -> None:
+        """Do nothing, once the thread has ended."""
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
-            try:
-                self._function()
-            except Exception as exc:  # noqa: BLE001 - the next round may go better, and this one is told
-                report(exc)
+        try:
+            while not self._is_stopped():
+                self._round()
+        finally:
+            self._guard.release()
+
+    def _is_stopped(self) -> bool:
+        try:
+            self._stops.get(timeout=self._interval)
+        except queue.Empty:
+            return False
+        return True
+
+    def _round(self) -> None:
+        try:
+            self._function()
+        except BaseException as exc:  # noqa: BLE001 - the next round may go better, and this one is told
+            report(exc)

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from beam_s3box.errors import RecordError, StreamerError, StreamNotOpenError
+from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.packing import Capacity, Move, place
 from beam_s3box.records import RecordRules
 from beam_s3box.routing import Refused, Router, StreamNaming
-from beam_s3box.shards import NOTHING, Size
+from beam_s3box.shards import Size
 from beam_s3box.streamer.buffers import header_of
-from beam_s3box.streamer.events import report
-from beam_s3box.streamer.folder import Folder, Sealed
+from beam_s3box.streamer.events import PendingFile, report
+from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
-from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.quota import DiskQuota
+from beam_s3box.streamer.output import Output, output_bytes
+from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streams import Stream
+
+_GRANTED_BYTES = 16 * 1024
+"""How much a buffer may grow until the quota is asked again."""
+
+_ROOM_FOR_NAMES = 32 * 1024
+"""Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
+
+
+class _Buffer:
+    """A buffer of one stream, and what becomes of it.
+
+    Attributes:
+      journal: its file.
+      sealed: the same, once it takes no more records.
+      begun: when its first record came.
+      granted: bytes of lines that the quota has promised room for.
+      full: whether it takes no more records: from here on it is only sealed, however often that fails.
+    """
+
+    def __init__(self, journal: Journal, sealed: Sealed, begun: float) -> None:
+        self.granted = 0
+        self.journal = journal
+        self.sealed = sealed
+        self.begun = begun
+        self.full = False
+
+
+class _State(NamedTuple):
+    """The buffers of a stream, of which the first takes records, and how many records went to earlier ones.
+
+    It changes in one step, so that no interruption hands a buffer over twice or loses one.
+    """
+
+    buffers: tuple[_Buffer, ...] = ()
+    handed_over: int = 0
 
 
 class OpenStream:
@@ -29,11 +65,10 @@ class OpenStream:
       limits: of a file; raw bytes and seconds count.
       rules: what else makes a record unfit.
       folder: where the buffers lie.
-      quota: what they may take.
       output: what becomes of them.
       durability: of each record.
       clock: seconds, never going back.
-      sealed: takes the buffers that are complete.
+      hand_over: takes the buffers that are complete; the same one again must change nothing.
     """
 
     def __init__(
@@ -43,39 +78,39 @@ class OpenStream:
         *,
         rules: RecordRules,
         folder: Folder,
-        quota: DiskQuota,
         output: Output,
         durability: Durability,
         clock: Callable[[], float],
-        sealed: Callable[[Sealed], None],
+        hand_over: Callable[[Sealed], None],
     ) -> None:
         self.stream = stream
         self.limits = limits
         self._router = Router(StreamNaming(*stream), rules)
         self._folder = folder
-        self._quota = quota
         self._output = output
         self._durability = durability
         self._clock = clock
-        self._hand_over = sealed
-        format = output.make()
-        self._capacity = Capacity.of(limits, format.frame)
+        self._hand_over = hand_over
+        self._format = output.make()
+        self._capacity = Capacity.of(limits, self._format.frame)
         self._room = self._capacity.room.raw_bytes
-        self._overhead = format.record_overhead
+        # what a record takes in the finished file beyond its line and the one byte that ends it in the buffer
+        self._separator_bytes = self._format.record_overhead - 1
         self._header = header_of(stream, output)
-        self._lock = threading.Lock()
-        self._journal: Journal | None = None
-        self._name = ""
-        self._begun = 0.0
-        self._size = 0
-        self._count = 0
+        self._guard = threading.Lock()
+        self._state = _State()
         self._closed = False
-        self._taken = 0
 
     @property
     def records(self) -> int:
         """How many records it took."""
-        return self._taken
+        buffers, handed_over = self._state
+        return handed_over + sum(buffer.journal.records for buffer in buffers)
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of its files that are not sealed."""
+        return sum(one.journal.size for one in self._state.buffers if one.sealed.size is None)
 
     def append(self, record: Any) -> None:
         """Take one record; when this returns, it is as safe as the durability says.
@@ -84,101 +119,200 @@ class OpenStream:
           RecordError: it is none; nothing has changed.
           StreamNotOpenError, StreamerError: it was not taken.
         """
-        with self._lock:
-            routed = self._router.route(record)
-            if isinstance(routed, Refused):
-                raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
-            journal, end = self._add(routed[1])
-            self._taken += 1
+        journal, end, error = self._append(record)
+        if error is not None:
+            # the record is taken; the next call seals, or raises what is wrong
+            report(error)
         if self._durability == "fsync":
             self._sync(journal, end)
 
+    @synchronized
     def seal(self) -> None:
         """Hand over what is buffered, if anything is."""
-        with self._lock:
-            self._seal()
+        self._seal()
 
     def seal_old(self) -> None:
         """Hand over what is buffered if its first record is as old as the time limit."""
-        seconds = self.limits.seconds
-        with self._lock:
-            if self._count and seconds is not None and self._clock() - self._begun >= seconds:
-                self._seal()
+        self._seal_before(self._clock())
 
+    @synchronized
     def close(self) -> None:
         """Hand over what is buffered and take no more."""
-        with self._lock:
+        self._closed = True
+        self._seal()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more records."""
+        return self._closed
+
+    def reopen(self) -> None:
+        """Take records again, if a call that closed it could not seal what it held."""
+        self._closed = False
+
+    @synchronized
+    def leave(self) -> None:
+        """Give up what could not be sealed: the next streamer on the folder finds it, as after a crash."""
+        for buffer in self._state.buffers:
+            buffer.journal.close()
+            self._folder.measure(buffer.journal.path)
+
+    def unsealed(self, error: str) -> PendingFile | None:
+        """Return what of this stream is in no sealed file; None if nothing is."""
+        buffers = [one for one in self._state.buffers if one.journal.records and not one.sealed.handed_over]
+        if not buffers:
+            return None
+        held = sum(len(buffer.journal.held_lines) for buffer in buffers)
+        if held:
+            return PendingFile("", *self.stream, 0, f"{error} ({held} records)", "memory")
+        return PendingFile(buffers[0].sealed.file_name, *self.stream, 0, error)
+
+    @synchronized
+    def _append(self, record: Any) -> tuple[Journal, int, StreamerError | None]:
+        """Take a record; return the buffer that it went to, the bytes of that to sync, and why it can't be sealed."""
+        routed = self._router.route(record)
+        if isinstance(routed, Refused):
+            raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
+        line, error = routed[1], None
+        buffer = self._buffer_for(line)
+        journal = buffer.journal
+        if not journal.records:
+            # counted from the first record
+            buffer.begun = self._clock()
+        data_bytes = journal.data_bytes + len(line) + 1
+        if data_bytes > buffer.granted or journal.spills:
+            self._grant(buffer, data_bytes, journal.spills)
+        journal.write(line)
+        end = journal.size
+        if data_bytes + journal.records * self._separator_bytes >= self._room:
+            try:
+                self._seal()
+            except StreamerError as exc:
+                error = exc
+        return journal, end, error
+
+    @synchronized
+    def _seal_before(self, now: float) -> None:
+        """Hand over what is buffered if it is too old by now."""
+        buffer, seconds = next(iter(self._state.buffers), None), self.limits.seconds
+        if buffer is None or not buffer.journal.records:
+            return
+        is_old = seconds is not None and now - buffer.begun >= seconds
+        # one that another program removed is written again by this, before the process could be killed
+        if buffer.full or is_old or not buffer.journal.is_at(buffer.journal.path):
             self._seal()
-            self._closed = True
 
     def _sync(self, journal: Journal, end: int) -> None:
         try:
             journal.sync(end)
         except StreamerError:
             # what a disk refused once it may lose in silence the next time: go on in a new file
-            with self._lock:
-                if self._journal is journal:
-                    self._seal_or_report()
+            error = self._give_up(journal)
+            if error is not None:
+                report(error)
             raise
 
-    def _add(self, line: bytes) -> tuple[Journal, int]:
-        """Write a line; return the buffer it went to, and the bytes of that to sync."""
-        journal, size = self._journal, len(line) + self._overhead
-        if journal is None or self._size + size >= self._room:
-            return self._add_at_limit(line, size)
-        self._write(journal, line, size)
-        return journal, journal.size
+    @synchronized
+    def _give_up(self, journal: Journal) -> StreamerError | None:
+        """Take no more records for this buffer; return why it can't be sealed."""
+        try:
+            if any(buffer.journal is journal for buffer in self._state.buffers):
+                self._seal()
+        except StreamerError as exc:
+            return exc
+        return None
 
-    def _add_at_limit(self, line: bytes, size: int) -> tuple[Journal, int]:
-        """Write a line that is the first of a file or may be its last, as the packing rule says."""
+    def _buffer_for(self, line: bytes) -> _Buffer:
+        """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
+        held = self._state.buffers[0] if self._state.buffers else None
+        if held is not None and not held.full:
+            records, size = held.journal.records, len(line) + self._format.record_overhead
+            raw_bytes = held.journal.data_bytes + records * self._separator_bytes
+            # also where the rule would seal the next record alone: a buffer keeps the order of its stream
+            if raw_bytes + size < self._room or not records or self._joins(Size(0, raw_bytes, records), size):
+                return held
+        if held is not None:
+            self._seal()
         if self._closed:
             raise StreamNotOpenError(f"the stream {self.stream} is closed: open it again")
-        held = Size(0, self._size, self._count) if self._journal is not None else NOTHING
-        move, _ = place(held, Size(0, size, 1), self._capacity)
-        if move is not Move.JOIN:
-            # also where the rule would seal the next record alone: a buffer keeps the order of its stream
-            self._seal()
-        journal = self._journal or self._begin()
-        self._write(journal, line, size)
-        end = journal.size
-        if self._capacity.full(Size(0, self._size, self._count)):
-            self._seal_or_report()
-        return journal, end
-
-    def _begin(self) -> Journal:
-        self._name = self._folder.new_name()
-        self._journal = Journal(self._folder.place(self._name, "open"), self._header, self._durability)
-        return self._journal
-
-    def _write(self, journal: Journal, line: bytes, size: int) -> None:
-        taken = len(line) + 1
-        if not self._count:
-            # counted from the first record, the header written with it
-            self._begun = self._clock()
-            taken += len(self._header) + 1
-        self._quota.take(taken)
         try:
-            journal.write(line)
-        except BaseException:
-            self._quota.add(-taken)
-            raise
-        self._size += size
-        self._count += 1
+            self._folder.restore()
+        except OSError as exc:
+            raise StreamerError(f"the record was not taken: {self._folder.path}: {exc.strerror}") from exc
+        buffer = self._new_buffer()
+        self._state = self._state._replace(buffers=(buffer,))
+        return buffer
+
+    def _joins(self, before: Size, size: int) -> bool:
+        return place(before, Size(0, size, 1), self._capacity)[0] is Move.JOIN
+
+    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
+        name = self._folder.new_name()
+        journal = Journal(self._folder.place(name, "open"), self._header, self._durability).with_held(held)
+        return _Buffer(journal, Sealed(name, self.stream, self._output), begun)
+
+    def _grant(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+        """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
+        try:
+            self._take(buffer, data_bytes + _GRANTED_BYTES, spills)
+        except DiskQuotaError:
+            self._take(buffer, data_bytes, spills)
+
+    def _take(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+        journal = buffer.journal
+        records = (journal.records + 1) * data_bytes // (journal.data_bytes + 1) if journal.records else 1
+        size = len(self._header) + 1 + data_bytes + output_bytes(data_bytes, records, self._format)
+        from_disk = spills or self._durability != "memory"
+        self._folder.quota.take(buffer.sealed.name, size, journal.size, from_disk=from_disk)
+        buffer.granted = data_bytes
 
     def _seal(self) -> None:
-        if self._journal is None:
-            return
-        # full from here on: should a step fail, the next record waits until it is done
-        self._size = max(self._size, self._room)
-        self._journal.close()
-        if self._count:
-            self._hand_over(self._folder.seal(self._name, self.stream, self._output))
-        else:
-            self._folder.drop(self._journal.path)
-        self._journal, self._size, self._count = None, 0, 0
+        """Hand over all buffers. Each step may be repeated, when a later one failed or was interrupted."""
+        while self._state.buffers:
+            buffer = self._state.buffers[0]
+            buffer.full = True
+            if self._durability == "memory":
+                buffer = self._fit(buffer)
+            try:
+                self._seal_buffer(buffer)
+            except OSError as exc:
+                raise StreamerError(
+                    f"seal {buffer.journal.path} failed, it can't be uploaded yet: {exc.strerror}"
+                ) from exc
+            buffers, handed_over = self._state
+            self._state = _State(buffers[1:], handed_over + buffer.journal.records)
 
-    def _seal_or_report(self) -> None:
-        try:
-            self._seal()
-        except Exception as exc:  # noqa: BLE001 - the record is taken; the next call seals, or raises what is wrong
-            report(exc)
+    def _seal_buffer(self, buffer: _Buffer) -> None:
+        journal, sealed = buffer.journal, buffer.sealed
+        # once it is handed over its file is no longer this stream's
+        if not sealed.handed_over:
+            journal.complete()
+            if journal.records:
+                self._folder.seal(sealed, journal)
+                self._folder.quota.promise(sealed.name, output_bytes(journal.data_bytes, journal.records, self._format))
+            else:
+                self._folder.drop(journal.path)
+                self._folder.quota.promise(sealed.name, None)
+        if journal.records:
+            self._hand_over(sealed)
+        journal.close()
+
+    def _fit(self, buffer: _Buffer) -> _Buffer:
+        """Leave in a buffer what a full disk has room for, to be written and finished; what is left gets the next."""
+        lines, journal = buffer.journal.held_lines, buffer.journal
+        room = self._folder.quota.room(buffer.sealed.name) - _ROOM_FOR_NAMES
+        if not lines or output_bytes(journal.data_bytes, journal.records, self._format) + journal.held_bytes <= room:
+            return buffer
+        fitting, needed = 0, len(self._header)
+        while fitting < len(lines) and (needed := needed + len(lines[fitting]) + 1) * 5 // 2 < room:
+            fitting += 1
+        if journal.size:
+            # what is written is sealed, and makes room once it is uploaded
+            fitting = 0
+        elif not fitting:
+            raise StreamerError(f"write {journal.path} failed, its records are in memory only: No space left on device")
+        first = _Buffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
+        rest = self._new_buffer(lines[fitting:], buffer.begun)
+        first.full = rest.full = True
+        self._state = self._state._replace(buffers=(first, rest))
+        return first

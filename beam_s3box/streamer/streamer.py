@@ -8,31 +8,40 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from beam_s3box.errors import ConfigurationError, StoreError, StreamerClosedError, StreamerError, StreamNotOpenError
+from beam_s3box.errors import ConfigurationError, StreamerClosedError, StreamNotOpenError
 from beam_s3box.limits import StreamLimits
 from beam_s3box.manifests import Manifest, Manifests
-from beam_s3box.metrics import OBJECT_BYTES, RECORDS_LISTED, SHARDS
 from beam_s3box.records import record_rules
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
-from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
+from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
+from beam_s3box.streamer.flushing import push, seal_all
 from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import check_durability
-from beam_s3box.streamer.listings import Listings, check_listable
-from beam_s3box.streamer.lock import FolderLock
-from beam_s3box.streamer.outbox import CALLBACK_ERRORS, FAILED_ATTEMPTS, Outbox
+from beam_s3box.streamer.listings import Listings, check_listable, other_settings
+from beam_s3box.streamer.outbox import Outbox
 from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.problems import uploads_failed
+from beam_s3box.streamer.problems import Remaining
 from beam_s3box.streamer.quota import DiskQuota
+from beam_s3box.streamer.recovery import recover
 from beam_s3box.streamer.scheduler import Scheduler
+from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streamer.stream import OpenStream
-from beam_s3box.streamer.uploader import AnyUploader, check_answer, upload_function
+from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
 from beam_s3box.streams import Stream
 
 RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
 """Waits between attempts at one file; the uploader's own retries come before the first."""
+
+
+class _Open(NamedTuple):
+    """The open streams, and how many records closed ones took; closing replaces both in one step."""
+
+    streams: dict[tuple[str, str], OpenStream]
+    closed_records: int
 
 
 class JsonBufferStreamer:
@@ -48,7 +57,8 @@ class JsonBufferStreamer:
       uploader: an object with `upload(file)`, such as `S3Uploader`, or a function of the file; see `BufferFile`. It
         raises, or returns False, for failure. After a crash it may get the same `file_name` again.
       files_path: a local folder for the buffers, made if it is not there; one streamer at a time has it.
-      on_upload: told of each attempt, on the thread of the upload. What it raises goes to `threading.excepthook`.
+      on_upload: told of each attempt, on the thread of the upload, which is that of `flush`, `close` or `shut_down`
+        where the system refuses threads. What it raises goes to `threading.excepthook`.
       scheduler_interval: seconds between looks at time limits and failed uploads; 0: none are taken, call
         `run_scheduled` for one.
       format: "json-array" or "json-lines".
@@ -57,8 +67,8 @@ class JsonBufferStreamer:
         refused then.
       durability: what a record survives once `append` returned: "memory": nothing but a shut-down in order; "os": the
         end of the process, however it ends; "fsync": also that of the machine.
-      max_disk_bytes: `append` raises rather than use more; None for no limit. A file that is being finished takes its
-        size in addition, and each finished one about 300 bytes for its description.
+      max_disk_bytes: `append` raises rather than use more; None for what the disk has. A buffer counts about twice
+        until it is finished, which takes that room. What an earlier process left may be more.
       upload_threads: files that are uploaded at the same time.
       clock: seconds, never going back.
       retry: waits between attempts; they never end.
@@ -85,26 +95,33 @@ class JsonBufferStreamer:
         retry: Retry = RETRY,
     ) -> None:
         self._upload = upload_function(uploader)
-        self._output = Output(format, compression)
+        self._output = Output(format, compression, listed=manifests is not None)
         self._output.make()
         self._durability = check_durability(durability)
         check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads)
         self._rules = record_rules(for_redshift=manifests is not None)
-        self._quota = DiskQuota(max_disk_bytes)
-        self._folder = Folder(pathlib.Path(os.path.abspath(files_path)), self._quota)
+        path = pathlib.Path(os.path.abspath(files_path))
+        self._folder = Folder(path, DiskQuota(path, max_disk_bytes), self._url_of)
+        self._describe = uploader.describe if isinstance(uploader, StoreUploader) else None
         self._listings: Listings | None = None
         if manifests is not None:
-            self._listings = Listings(manifests, check_listable(manifests, uploader, self._output), self._folder)
+            listable = check_listable(manifests, uploader, self._output)
+            self._describe = listable.describe
+            self._listings = Listings(manifests, listable, self._folder)
         self._clock = clock
-        self._outbox = Outbox(self._folder.finish, self._deliver, on_upload, clock, retry, upload_threads)
-        self._streams: dict[tuple[str, str], OpenStream] = {}
+        self._outbox = Outbox(self._send, on_upload, clock, retry, upload_threads)
         self._guard = threading.Lock()
-        self._listing_guard = threading.Lock()
-        self._closed_records = 0
+        self._open = _Open({}, 0)
         self._shut_down = False
+        self._unsealed: tuple[PendingFile, ...] = ()
         self._process = os.getpid()
-        self._lock = self._take_folder()
-        self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
+        self._lock = self._folder.lock
+        try:
+            self._take_folder()
+            self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
+        except BaseException:
+            self._outbox.stop(self._lock.release)
+            raise
 
     def __repr__(self) -> str:
         return f"JsonBufferStreamer(files_path={str(self._folder.path)!r})"
@@ -116,9 +133,12 @@ class JsonBufferStreamer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Shut down; raise UploadsFailedError if something remains and no other error is on its way."""
-        remaining = self.shut_down()
-        if remaining and error is None:
-            raise uploads_failed(remaining, str(self._folder.path))
+        if error is not None and self._process != os.getpid():
+            # a forked process that ends: the streamer is not its own
+            return
+        remaining = Remaining((), self.shut_down())
+        if error is None:
+            remaining.check(self._folder.path)
 
     def open(
         self,
@@ -139,18 +159,14 @@ class JsonBufferStreamer:
           ConfigurationError: a name or limit can't work, or the stream is open with other limits.
           StreamerClosedError: the streamer is shut down.
         """
+        self._check_open()
         limits = checked_limits(size_limit, time_limit)
-        stream = Stream(domain, namespace)
-        with self._guard:
-            self._check_open()
-            found = self._streams.get(stream)
-            if found is None:
-                self._streams[stream] = self._make(stream, limits)
-            elif found.limits != limits:
-                raise ConfigurationError(
-                    f"size_limit={size_limit}, time_limit={time_limit}: the stream {stream} is open with "
-                    f"size_limit={found.limits.raw_bytes}, time_limit={found.limits.seconds}; close it first"
-                )
+        found = self._open_stream(Stream(domain, namespace), limits)
+        if found.limits != limits:
+            raise ConfigurationError(
+                f"size_limit={size_limit}, time_limit={time_limit}: the stream {found.stream} is open with "
+                f"size_limit={found.limits.raw_bytes}, time_limit={found.limits.seconds}; close it first"
+            )
 
     def append(self, domain: str, namespace: str, record: Any) -> None:
         """Add a record to an open stream; when this returns, it is as safe as `durability` says.
@@ -163,10 +179,10 @@ class JsonBufferStreamer:
         Raises:
           RecordError: it is none of these.
           StreamNotOpenError, StreamerClosedError: the stream does not take records.
-          DiskQuotaError: `max_disk_bytes` is reached.
+          DiskQuotaError: `max_disk_bytes` is reached, or the disk is full.
           StreamerError: the buffer can't be written.
         """
-        stream = self._streams.get((domain, namespace))
+        stream = self._open.streams.get((domain, namespace))
         if stream is None or self._process != os.getpid():
             stream = self._find(domain, namespace)
         stream.append(record)
@@ -180,13 +196,8 @@ class JsonBufferStreamer:
         Raises:
           UploadsFailedError: after all were tried; names each stream with a file that is not uploaded.
         """
-        self._outbox.refuse_own_threads()
-        with self._guard:
-            self._check_open()
-            streams = list(self._streams.values())
-        left = self._seal_all(streams, OpenStream.seal) + self._outbox.drain(None, timeout)
-        if left:
-            raise uploads_failed(left, str(self._folder.path))
+        self._check_open()
+        push(self._outbox, list(self._open.streams.values()), OpenStream.seal, None, timeout).check(self._folder.path)
 
     def close(self, domain: str, namespace: str, timeout: float | None = None) -> None:
         """Flush one stream and take no more records for it; it is closed also when the upload fails.
@@ -194,35 +205,40 @@ class JsonBufferStreamer:
         Raises:
           StreamNotOpenError: it is not open.
           UploadsFailedError: a file is not uploaded; it stays and is tried again.
+          StreamerError: the buffer can't be written; the stream takes no more records, and `close` may be called again.
         """
-        self._outbox.refuse_own_threads()
+        self._check_open()
         stream = self._find(domain, namespace)
-        stream.close()
-        self._forget([stream])
-        left = self._outbox.drain(stream.stream, timeout)
-        if left:
-            raise uploads_failed(left, str(self._folder.path))
+        left = push(self._outbox, [stream], OpenStream.close, stream.stream, timeout)
+        if not left.unsealed:
+            self._forget([stream])
+        left.check(self._folder.path)
 
     def shut_down(self, timeout: float | None = None) -> tuple[PendingFile, ...]:
         """Take no more records, try to upload everything once, and return what remains for the next streamer.
 
-        Twice is harmless. The folder is free when this returns, or, after a timeout, when the last upload ends.
+        Twice is harmless; after an exception that interrupted it, call it again. The folder is free when this returns,
+        or, after a timeout, when the last upload ends; or, while records are in memory only because the disk is full,
+        when a later call has written them.
 
         Args:
           timeout: seconds to wait for uploads; None for as long as one attempt at each takes.
         """
+        self._check_process()
         self._outbox.refuse_own_threads()
-        with self._guard:
-            self._check_process()
-            self._shut_down = True
-            streams = list(self._streams.values())
+        self._shut_down = True
         if self._scheduler is not None:
             self._scheduler.stop()
-        unsealed = self._seal_all(streams, OpenStream.close)
-        self._forget(streams)
-        left = self._outbox.drain(None, timeout)
-        self._outbox.stop(self._lock.release)
-        return (*unsealed, *left)
+        streams = list(self._open.streams.values())
+        left = push(self._outbox, streams, OpenStream.close, None, timeout)
+        if streams:
+            self._unsealed = left.unsealed
+        if not left.in_memory:
+            for stream in streams:
+                stream.leave()
+            self._forget(streams)
+            self._outbox.stop(self._let_go)
+        return (*self._unsealed, *left.pending)
 
     def write_manifests(self) -> list[Manifest]:
         """Write manifests of the files that are uploaded and in none yet; call `flush` before, to have all in.
@@ -231,102 +247,119 @@ class JsonBufferStreamer:
           ConfigurationError: the streamer was made without `manifests`.
           StoreError: the store failed; the next call goes on with the same manifests.
         """
+        self._check_open()
         if self._listings is None:
             raise ConfigurationError("manifests=None: give manifests=Manifests() to the streamer to have any")
-        with self._listing_guard:
-            self._check_open()
-            return self._listings.write()
+        return self._listings.write(self._check_open)
 
     def run_scheduled(self) -> None:
         """Do once what the scheduler does: seal what is over its time limit, try failed uploads that have waited."""
-        with self._guard:
-            self._check_process()
-            streams = list(self._streams.values())
-        failed = self._seal_all(streams, OpenStream.seal_old)
+        self._check_process()
+        failed = seal_all(list(self._open.streams.values()), OpenStream.seal_old)
         self._outbox.retry_due()
-        if failed:
-            raise uploads_failed(failed, str(self._folder.path))
+        Remaining(failed, ()).check(self._folder.path)
 
     @property
     def stats(self) -> StreamerStats:
-        """What was done so far, and what waits."""
-        with self._guard:
-            streams = list(self._streams.values())
-            records = self._closed_records + sum(stream.records for stream in streams)
-        counts = self._outbox.counts.totals()
+        """What was done so far, and what waits; without a lock or a look at the disk, so it never waits or raises."""
+        streams, closed_records = self._open
+        open_streams = list(streams.values())
+        counts = self._outbox.counts
         return StreamerStats(
-            open_streams=len(streams),
-            records=records,
-            uploaded_files=counts.get(SHARDS, 0),
-            uploaded_records=counts.get(RECORDS_LISTED, 0),
-            uploaded_bytes=counts.get(OBJECT_BYTES, 0),
-            failed_attempts=counts.get(FAILED_ATTEMPTS, 0),
+            open_streams=len(open_streams),
+            records=closed_records + sum(stream.records for stream in open_streams),
+            uploaded_files=counts.files,
+            uploaded_records=counts.records,
+            uploaded_bytes=counts.size,
+            failed_attempts=counts.failed_attempts,
             pending=tuple(self._outbox.pending()),
-            disk_bytes=self._quota.used,
-            unlisted_files=len(self._folder.unlisted()),
+            disk_bytes=self._folder.quota.used + sum(stream.open_bytes for stream in open_streams),
+            unlisted_files=len(self._folder.uploaded),
             damaged_files=len(self._folder.damaged),
-            callback_errors=counts.get(CALLBACK_ERRORS, 0),
+            callback_errors=counts.callback_errors,
+            lost_records=counts.lost_records,
         )
 
-    def _take_folder(self) -> FolderLock:
+    def _take_folder(self) -> None:
         path = self._folder.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(path / "lock")
+            self._lock.take()
+            self._recover()
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
-        try:
-            for sealed in self._folder.recover():
-                self._outbox.add(sealed)
-        except BaseException:
-            self._outbox.stop(lock.release)
-            raise
-        return lock
 
-    def _make(self, stream: Stream, limits: StreamLimits) -> OpenStream:
-        return OpenStream(
-            stream,
-            limits,
-            rules=self._rules,
-            folder=self._folder,
-            quota=self._quota,
-            output=self._output,
-            durability=self._durability,
-            clock=self._clock,
-            sealed=self._outbox.add,
-        )
+    def _recover(self) -> None:
+        """Upload what an earlier process left, and tell what can't be listed."""
+        left = recover(self._folder)
+        self._folder.uploaded.update(left.uploaded)
+        unlistable = [*left.uploaded.values()]
+        if self._listings is not None:
+            unlistable = [file for file in unlistable if not self._listings.can_list(file)] + self._listings.recover()
+        others = [(file.output, file.url) for file in unlistable]
+        others += [(sealed.output, None) for sealed in left.sealed if sealed.output.listed != self._output.listed]
+        error = other_settings(others, self._folder.path)
+        if error is not None:
+            report(error)
+        for sealed in left.sealed:
+            self._outbox.add(sealed)
 
-    def _deliver(self, file: BufferFile) -> None:
-        check_answer(self._upload(file))
-        self._folder.forget(file, keep_listed=self._listings is not None)
+    @synchronized
+    def _open_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:
+        """Return the stream of that name, made with these limits if there is none."""
+        self._check_open()
+        streams = self._open.streams
+        if stream not in streams:
+            streams[stream] = OpenStream(
+                stream,
+                limits,
+                rules=self._rules,
+                folder=self._folder,
+                output=self._output,
+                durability=self._durability,
+                clock=self._clock,
+                hand_over=self._outbox.add,
+            )
+        if streams[stream].limits == limits:
+            streams[stream].reopen()
+        return streams[stream]
 
-    @staticmethod
-    def _seal_all(streams: list[OpenStream], seal: Callable[[OpenStream], None]) -> list[PendingFile]:
-        """Seal each stream, and return what could not be."""
-        failed = []
-        for stream in streams:
-            try:
-                seal(stream)
-            except (StreamerError, StoreError, OSError) as exc:
-                failed.append(PendingFile("", *stream.stream, 0, f"{type(exc).__name__}: {exc}"))
-        return failed
+    def _send(self, sealed: Sealed) -> None:
+        """Bring a buffer to where it belongs; an attempt after one that failed begins with the step that failed."""
+        if not sealed.uploaded:
+            file = self._folder.finish(sealed)
+            if file is not None:
+                check_answer(self._upload(file))
+            sealed.uploaded = True
+        self._folder.forget(sealed)
+
+    def _url_of(self, file: BufferFile) -> str | None:
+        return self._describe(file).url if self._describe else None
+
+    def _let_go(self) -> None:
+        """Give the folder back, when no manifest is being written."""
+        if self._listings is not None:
+            self._listings.at_rest(self._lock.release)
+        else:
+            self._lock.release()
 
     def _find(self, domain: str, namespace: str) -> OpenStream:
-        with self._guard:
-            self._check_open()
-            stream = self._streams.get((domain, namespace))
+        self._check_open()
+        stream = self._open.streams.get((domain, namespace))
         if stream is None:
             raise StreamNotOpenError(
                 f"the stream {Stream(domain, namespace)} is not open: call open({domain!r}, {namespace!r}) first"
             )
         return stream
 
+    @synchronized
     def _forget(self, streams: list[OpenStream]) -> None:
-        with self._guard:
-            for stream in streams:
-                if self._streams.get(stream.stream) is stream:
-                    del self._streams[stream.stream]
-                    self._closed_records += stream.records
+        gone = {
+            stream.stream for stream in streams if stream.closed and self._open.streams.get(stream.stream) is stream
+        }
+        left = {name: stream for name, stream in self._open.streams.items() if name not in gone}
+        records = sum(self._open.streams[name].records for name in gone)
+        self._open = _Open(left, self._open.closed_records + records)
 
     def _check_open(self) -> None:
         self._check_process()

@@ -59,8 +59,11 @@ class StoreUploader:
         Raises:
           ObjectExistsError: another object has its key.
           StoreError: the store refused or failed, after its retries.
+          StreamerError: the file was changed.
         """
         body = file.path.read_bytes()
+        if len(body) != file.size:
+            raise StreamerError(f"{file.path} has {len(body)} bytes, not {file.size}: another program changed it")
         put_once(self.store, self.key(file), body, hashlib.sha256(body).hexdigest(), file.content_type)
 
     def key(self, file: BufferFile) -> str:

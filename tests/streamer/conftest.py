@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from beam_s3box.manifests import Manifests
+from beam_s3box.runs import new_token
+from beam_s3box.stores import MemoryStore
 from beam_s3box.stores.retries import Retry
-from beam_s3box.streamer import BufferFile, JsonBufferStreamer
+from beam_s3box.streamer import BufferFile, JsonBufferStreamer, StoreUploader
 
 
 class Clock:
@@ -71,8 +75,21 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
 
 
 @pytest.fixture
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no disk take its time; what a test of many lives breaks does not depend on it."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "buffers"
+
+
+@pytest.fixture
+def stored() -> dict[str, Any]:
+    """Arguments of a streamer that writes manifests to a store in memory."""
+    uploader = StoreUploader(MemoryStore(new_token(12)))
+    return {"uploader": uploader, "format": "json-lines", "compression": "gzip", "manifests": Manifests()}
 
 
 @pytest.fixture

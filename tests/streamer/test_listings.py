@@ -93,23 +93,20 @@ def test_a_call_that_fails_is_finished_by_the_next(make: Make, store: MemoryStor
 def test_killed_after_the_listing_and_before_its_files_are_forgotten(
     make: Make, store: MemoryStore, folder: pathlib.Path
 ) -> None:
-    streamer = make(StoreUploader(store), manifests=Manifests(), **REDSHIFT)
+    failing = StoreUploader(FailingStore(store, "manifests/*", succeed=0, fail=1, when="before"))
+    streamer = make(failing, manifests=Manifests(), **REDSHIFT)
     fill(streamer, 0)
     before = {path: path.read_bytes() for path in folder.glob("*.uploaded")}
-    streamer.write_manifests()
-    for path, body in before.items():
-        path.write_bytes(body)
-    # as if it had been killed: the listing is there again too
-    streamer._listings._note()  # type: ignore[union-attr]
-    (listing,) = folder.glob("*.listing")
-    text = listing.read_bytes()
-    listing.unlink()
-    for path, body in before.items():
-        path.write_bytes(body)
+    with pytest.raises(TransientStoreError):
+        streamer.write_manifests()
+    assert list(folder.glob("*.listing"))
     streamer.shut_down()
-    again = make(StoreUploader(MemoryStore(new_token(12))), manifests=Manifests(), **REDSHIFT)
-    listing.write_bytes(text)
+    for path, body in before.items():
+        # as if it had been killed before these were removed
+        path.write_bytes(body)
+    again = make(StoreUploader(store), manifests=Manifests(), **REDSHIFT)
     assert sum(manifest.records for manifest in again.write_manifests()) == 40, "once, and not again by themselves"
+    assert listed(store) == list(range(40))
     assert again.write_manifests() == []
     assert os.listdir(folder) == ["lock"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -161,8 +163,13 @@ def test_an_exception_in_on_upload_is_reported_and_stops_nothing(make: Make, kep
     assert streamer.stats.callback_errors == 2
 
 
-def test_on_upload_may_append_and_not_wait(make: Make, kept: Any) -> None:
+@pytest.mark.parametrize("threads", [True, False])
+def test_on_upload_may_append_and_not_wait(
+    make: Make, kept: Any, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
     caught: list[str] = []
+    if not threads:
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("no thread")))
 
     def tell(event: UploadEvent) -> None:
         if len(caught) < 3:
@@ -231,19 +238,26 @@ def test_leaving_a_with_names_what_remains_but_masks_no_error(make: Make, kept: 
 
 
 def test_a_scheduled_look_that_fails_is_reported_and_the_next_comes(
-    make: Make, clock: Any, kept: Any, folder: pathlib.Path, reported: list[Any]
+    make: Make, clock: Any, kept: Any, monkeypatch: pytest.MonkeyPatch, reported: list[Any]
 ) -> None:
     streamer = make(scheduler_interval=0.005)
     streamer.open("web", "a", time_limit=1)
     streamer.append("web", "a", {"i": 0})
-    (buffer,) = folder.glob("*.open")
-    hidden = buffer.rename(folder / "hidden")
+    real, failing = os.rename, threading.Event()
+    failing.set()
+
+    def rename(source: Any, target: Any) -> None:
+        if failing.is_set() and str(source).endswith(".open"):
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
     clock.now += 2
     pause = threading.Event()
     while len(reported) < 2:
         pause.wait(0.001)
-    assert "web/a: 1 files (StreamerError: rename" in str(reported[0])
-    hidden.rename(buffer)
+    assert "web/a: 1 files (StreamerError: seal" in str(reported[0])
+    failing.clear()
     assert kept.begun.acquire(timeout=10)
     streamer.flush()
     assert kept.records() == [{"i": 0}]

@@ -1,0 +1,48 @@
+"""What the streamer asks of the file system, one system call at a time."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of the data, in as many calls as the system needs."""
+    written = os.write(handle, data)
+    while written < len(data):
+        written += os.write(handle, data[written:])
+
+
+def write_file(path: pathlib.Path, body: bytes) -> None:
+    """Write a file, replacing what has its name, and wait until it is on the disk; a link is not followed."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        write_all(handle, body)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def size_of(path: pathlib.Path) -> int | None:
+    """Return the bytes of a file, or None if there is none of that name."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file; one that is gone already is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Make the names in a folder as durable as its files."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,45 @@
+"""Seals streams and waits for their uploads: what `flush`, `close` and `shut_down` have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from beam_s3box.errors import StoreError, StreamerError
+from beam_s3box.streamer.events import PendingFile
+from beam_s3box.streamer.outbox import Outbox
+from beam_s3box.streamer.problems import Remaining
+from beam_s3box.streamer.stream import OpenStream
+from beam_s3box.streams import Stream
+
+
+def seal_all(streams: Sequence[OpenStream], seal: Callable[[OpenStream], None]) -> tuple[PendingFile, ...]:
+    """Seal each stream, and return what could not be."""
+    failed = []
+    for stream in streams:
+        try:
+            seal(stream)
+        except (StreamerError, StoreError, OSError) as exc:
+            failed.append(stream.unsealed(f"{type(exc).__name__}: {exc}"))
+    return tuple(filter(None, failed))
+
+
+def push(
+    outbox: Outbox,
+    streams: Sequence[OpenStream],
+    seal: Callable[[OpenStream], None],
+    only: Stream | None,
+    timeout: float | None,
+) -> Remaining:
+    """Seal and upload, and again as long as uploads make room for what a full disk did not take."""
+    outbox.refuse_own_threads()
+    end = None if timeout is None else time.monotonic() + timeout
+    uploaded = -1
+    while True:
+        begun = outbox.begun
+        unsealed = seal_all(streams, seal)
+        pending = outbox.drain(only, None if end is None else max(0.0, end - time.monotonic()), begun)
+        left = Remaining(unsealed, tuple(pending))
+        before, uploaded = uploaded, outbox.counts.files
+        if not left.in_memory or uploaded == before or (end is not None and time.monotonic() >= end):
+            return left

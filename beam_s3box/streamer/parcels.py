@@ -1,0 +1,78 @@
+"""What the outbox knows of its files, who waits for them, and what was done so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+from typing import Literal, NamedTuple
+
+from beam_s3box.streamer.events import PendingFile
+from beam_s3box.streamer.sealed import Sealed
+
+
+class Counts(NamedTuple):
+    """What was done so far; replaced as a whole, so that it can be read without a lock."""
+
+    files: int = 0
+    records: int = 0
+    size: int = 0
+    failed_attempts: int = 0
+    callback_errors: int = 0
+    lost_records: int = 0
+
+    def plus(self, **more: int) -> Counts:
+        """Return these counts and some more."""
+        return self._replace(**{name: getattr(self, name) + number for name, number in more.items()})
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Parcel:
+    """A sealed file, and how its upload goes.
+
+    Attributes:
+      owner: the thread that is at it now; None if none is. It alone says whether an attempt may begin.
+      begun: number of its last attempt among those of all files.
+      ticket: with which it waits for a thread; None if it does not. An older one in the queue is void.
+    """
+
+    sealed: Sealed
+    owner: int | None = None
+    ticket: object | None = None
+    attempts: int = 0
+    begun: int = 0
+    due: float = 0.0
+    error: Exception | None = None
+
+    def describe(self) -> PendingFile:
+        """Return what a caller is told of it."""
+        error = f"{type(self.error).__name__}: {self.error}" if self.error else ""
+        place: Literal["folder", "lost"] = "lost" if self.sealed.done else "folder"
+        return PendingFile(self.sealed.file_name, *self.sealed.stream, self.attempts, error, place)
+
+
+class Waiting:
+    """One call that waits until each of these files was tried."""
+
+    def __init__(self, wanted: list[Parcel]) -> None:
+        self.wanted = wanted
+        self.left: set[Parcel | None] = set(wanted)
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.settle(None)
+
+    def settle(self, parcel: Parcel | None) -> None:
+        """Wait for a file no longer."""
+        self.left.discard(parcel)
+        if not self.left:
+            self._ended.put(None)
+
+    def end(self) -> None:
+        """Wait for none."""
+        self.left.clear()
+        self._ended.put(None)
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when no file is left, or after so many seconds."""
+        try:
+            self._ended.get(timeout=timeout)
+        except queue.Empty:
+            return

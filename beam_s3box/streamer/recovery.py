@@ -1,0 +1,103 @@
+"""What an earlier process left in a folder: tidied up, read again, and what this streamer can't list is told."""
+
+from __future__ import annotations
+
+import collections
+import os
+from typing import NamedTuple
+
+from beam_s3box.streamer.buffers import is_torn_at_first_record, read_header
+from beam_s3box.streamer.descriptions import Description, read_description
+from beam_s3box.streamer.files import size_of
+from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streams import Stream
+
+
+class Left(NamedTuple):
+    """What an earlier process left.
+
+    Attributes:
+      sealed: to be uploaded, oldest first.
+      uploaded: descriptions of what is uploaded and in no manifest, by name.
+    """
+
+    sealed: list[Sealed]
+    uploaded: dict[str, Description]
+
+
+def recover(folder: Folder) -> Left:
+    """Tidy up after an earlier process and return what it left. Any step that fails may be done again."""
+    found: dict[str, set[str]] = collections.defaultdict(set)
+    for name, state in folder.scan():
+        found[name].add(state)
+    left = Left([], {})
+    for name, states in sorted(found.items()):
+        _recover(folder, name, states, left)
+    for name, state in folder.scan():
+        folder.measure(folder.place(name, state))
+        if state.endswith("damaged"):
+            folder.damaged.add(name)
+    for sealed in left.sealed:
+        if sealed.description is None:
+            size = size_of(folder.place(sealed.name, "sealed")) or 0
+            # a record takes three bytes at the least, and one more in an array
+            folder.quota.promise(sealed.name, size * 3 // 2)
+    return left
+
+
+def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
+    folder.drop(folder.place(name, "part"))
+    uploaded = _read(folder, name, "uploaded") if "uploaded" in states else None
+    if uploaded is not None:
+        # whatever else is there was to be removed next
+        for state in ("ready", "open", "sealed", "json", "json.gz"):
+            folder.drop(folder.place(name, state))
+        left.uploaded[name] = uploaded
+        return
+    ready = _read(folder, name, "ready") if "ready" in states else None
+    if ready is not None:
+        # its buffer, if that is still there, is needed until the file was seen to be whole
+        stream = Stream(ready.file.domain, ready.file.namespace)
+        left.sealed.append(Sealed(name, stream, ready.output, description=ready, ready=True))
+        return
+    _clear_output(folder, name, states)
+    sealed = _recover_buffer(folder, name, states)
+    if sealed is not None:
+        left.sealed.append(sealed)
+
+
+def _read(folder: Folder, name: str, state: str) -> Description | None:
+    description = read_description(folder.place(name, state).read_bytes(), name, folder.path)
+    if description is None:
+        folder.set_aside(name, state, f"the description {folder.place(name, state).name} is damaged")
+    return description
+
+
+def _clear_output(folder: Folder, name: str, states: set[str]) -> None:
+    """Remove a finished file without a description, which is not whole or uploaded; keep one whose own is damaged."""
+    orphaned = states & {"ready", "uploaded"} and not states & {"open", "sealed"}
+    for state in states & {"json", "json.gz"}:
+        if orphaned:
+            folder.set_aside(name, state, f"the description of {folder.place(name, state).name} is damaged")
+        else:
+            folder.drop(folder.place(name, state))
+
+
+def _recover_buffer(folder: Folder, name: str, states: set[str]) -> Sealed | None:
+    state = next((state for state in ("sealed", "open") if state in states), None)
+    if state is None:
+        return None
+    path = folder.place(name, state)
+    if states >= {"open", "sealed"}:
+        folder.set_aside(name, "open", f"another program made {folder.place(name, 'open').name}")
+    if is_torn_at_first_record(path):
+        folder.drop(path)
+        return None
+    header = read_header(path)
+    if header is None:
+        folder.set_aside(name, state, f"a crash damaged the buffer {name}: its header can't be read")
+        return None
+    if state == "open":
+        os.rename(path, folder.place(name, "sealed"))
+    return Sealed(name, *header)
