@@ -212,15 +212,32 @@ def _replace_matching(temporary: pathlib.Path, path: pathlib.Path, etag: str, bo
         os.replace(temporary, path)
 
 
+class _Lock:
+    """A lock on a folder, across processes; it ends with the object, too, where a signal handler broke in."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._handles: list[int] = []
+        self._handles.append(os.open(folder, os.O_RDONLY))
+
+    def take(self) -> None:
+        fcntl.flock(self._handles[0], fcntl.LOCK_EX)
+
+    def end(self) -> None:
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def __del__(self) -> None:
+        self.end()
+
+
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
+    lock = _Lock(folder)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock.take()
         yield
     finally:
-        # closing ends the lock
-        os.close(handle)
+        lock.end()
 
 
 def _etag(status: os.stat_result) -> str:
