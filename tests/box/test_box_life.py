@@ -27,7 +27,7 @@ import atexit, json, os, sys, threading, time
 from beam_s3box import S3Box, S3Settings
 url, endpoint, key, secret, when, used, noise = json.loads(sys.argv[1])
 settings = S3Settings(endpoint_url=endpoint, region="us-east-1", multipart_bytes=5 * 1024**2, part_bytes=5 * 1024**2)
-box = S3Box(url, s3=settings, aws_access_key_id=key, aws_secret_access_key=secret, buffer_size=30_000_000)
+box = S3Box(url, s3=settings, aws_access_key_id=key, aws_secret_access_key=secret, buffer_size=30_000_000, long_values="keep")
 def pack(numbers):
     for i in numbers:
         box.pack({"i": i, "noise": os.urandom(noise).hex()})
