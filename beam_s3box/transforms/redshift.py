@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Unpack, get_args
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import S3Options
 from apache_beam.pvalue import TaggedOutput
@@ -48,8 +49,8 @@ class CopyToRedshiftResult(NamedTuple):
       failures: one LoadFailure for each that did not; empty with on_failure="fail".
     """
 
-    loads: beam.PCollection[LoadResult]
-    failures: beam.PCollection[LoadFailure]
+    loads: PCollection[LoadResult]
+    failures: PCollection[LoadFailure]
 
 
 class CopyToRedshift(beam.PTransform):

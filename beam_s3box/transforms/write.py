@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
 from apache_beam.options.pipeline_options import DirectOptions, S3Options
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
@@ -71,9 +72,9 @@ class WriteToS3BoxResult(NamedTuple):
       dead_letters: one DeadLetter for each record that could not be packed.
     """
 
-    shards: beam.PCollection[ShardFile]
-    manifests: beam.PCollection[Manifest]
-    dead_letters: beam.PCollection[DeadLetter]
+    shards: PCollection[ShardFile]
+    manifests: PCollection[Manifest]
+    dead_letters: PCollection[DeadLetter]
 
 
 class WriteToS3Box(beam.PTransform):
