@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Unpack, get_args
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import S3Options
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows
 
