@@ -66,6 +66,9 @@ _SEAL_WHOLE_ONLY = 2.0
 class WriteToS3BoxResult(NamedTuple):
     """What a write gives back.
 
+    Beam's `|` returns Any. Type checkers know the types below when the variable is annotated:
+    `result: WriteToS3BoxResult = records | WriteToS3Box(...)`.
+
     Attributes:
       shards: one ShardFile for each object, in its window.
       manifests: one Manifest for each manifest; empty without manifests.
