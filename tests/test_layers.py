@@ -104,7 +104,9 @@ def imports_of(path: Path) -> Iterator[Import]:
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (Import(submodule(base, alias.name), where) for alias in node.names)
+            # the package's version is all that it has at hand itself; everything else it fetches
+            names = [alias.name for alias in node.names if (base, alias.name) != (PACKAGE, "__version__")]
+            yield from (Import(submodule(base, name), where) for name in names)
         elif isinstance(node, ast.Call) and is_import_call(node) and isinstance(node.args[0], ast.Constant):
             yield Import(str(node.args[0].value), where)
 
