@@ -161,8 +161,7 @@ class Threads:
             return
         self._starting.append(None)
         try:
-            # not Thread.start(), which waits with a lock in Python code
-            _thread.start_new_thread(self._begin, ())
+            start_thread(self._work, self._name)
         except RuntimeError:
             self._starting.clear()
             if len(self._places) == self._size:
@@ -175,13 +174,6 @@ class Threads:
             except queue.Empty:
                 return
             task.run()
-
-    def _begin(self) -> None:
-        try:
-            # a thread with a name, which `threading` forgets when it ends
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        except RuntimeError:
-            self._work()
 
     def _work(self) -> None:
         try:
@@ -202,6 +194,25 @@ class Threads:
         # a task that came in between saw no place for a thread
         if not self._tasks.empty():
             self._start()
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Call a function on a new thread, which does not keep the process.
+
+    Not by `Thread.start`: that waits with a lock in Python code, and makes a KeyError of what a signal handler raises.
+
+    Raises:
+      RuntimeError: the system refuses.
+    """
+    _thread.start_new_thread(_call_named, (function, name))
+
+
+def _call_named(function: Callable[[], None], name: str) -> None:
+    try:
+        # a thread with a name, which `threading` forgets when it ends
+        threading.Thread(target=function, name=name, daemon=True).start()
+    except RuntimeError:
+        function()
 
 
 class Bell:

@@ -106,6 +106,12 @@ def test_a_run_that_failed_says_so_leaves_no_manifest_and_may_be_begun_again(sto
     assert record(store).state == "finished"
 
 
+def test_a_run_may_fail_by_an_error_whose_text_is_no_unicode(store: MemoryStore) -> None:
+    OURS.take(store)
+    OURS.fail_by(store, OSError("no file \udcff"))  # a name on a disk
+    assert (record(store).state, record(store).error) == ("failed", "OSError: no file \\udcff")
+
+
 def test_what_a_stream_that_failed_listed_counts(store: MemoryStore) -> None:
     STREAM_OURS.take(store)
     listed = manifest(store, 0)

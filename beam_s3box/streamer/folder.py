@@ -224,9 +224,8 @@ class Folder:
         if size is None:
             self._lose(sealed)
         format = sealed.output.make()
-        if size == sealed.size:
-            rendered = render(format, read_lines(path))
-        else:
+        rendered = render(format, read_lines(path)) if size == sealed.size else None
+        if rendered is None or rendered.records != sealed.records:
             # left by a crash, or changed by another program
             damaged: list[bytes] = []
             rendered = render(format, read_whole_records(path, sealed.stream, damaged))
