@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import decimal
 import functools
 import itertools
@@ -22,6 +21,7 @@ from beam_s3box.redshift.seen import Seen
 from beam_s3box.redshift.shard_lines import shard_lines
 from beam_s3box.redshift.sources import FetchBytes, StoreReader, read_manifest
 from beam_s3box.shards import ShardFile
+from beam_s3box.threads import Threads
 
 THREADS: Final = 4
 """Shards read at a time: each is in memory as a whole."""
@@ -218,9 +218,8 @@ def columns_of_shards(
             raise RecordError(f"{url} has a line that is no record: {exc}", exc.reason) from exc
 
     whole = new()
-    with concurrent.futures.ThreadPoolExecutor(threads, "infer") as pool:
-        for part in pool.map(one, chosen):
-            whole.merge(part)
+    for part in Threads(threads, "beam_s3box-infer").map(one, chosen):
+        whole.merge(part)
     return whole.columns()
 
 
