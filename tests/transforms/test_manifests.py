@@ -6,22 +6,15 @@ import threading
 from typing import Any
 
 import pytest
-from apache_beam.transforms.window import FixedWindows, IntervalWindow
+from apache_beam.transforms.window import IntervalWindow
 
-from beam_s3box.claims import RunClaim
-from beam_s3box.formats import JSON_LINES
-from beam_s3box.layout import Layout
-from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.manifests import Manifest, ManifestPlan, plan_manifests
-from beam_s3box.records import record_rules
-from beam_s3box.routing import StreamNaming
 from beam_s3box.runs import new_token
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.manifests import _WriteFirings, _WriteManifest
-from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.windows import Windows
+from tests.transforms.plans import write_plan
 
 WINDOW = IntervalWindow(0, 60)
 
@@ -61,22 +54,6 @@ class Cell:
         self.value = value
 
 
-def write_plan(store: MemoryStore, *, unbounded: bool) -> WritePlan:
-    layout = Layout("run")
-    return WritePlan(
-        store=store,
-        layout=layout,
-        format=JSON_LINES,
-        naming=StreamNaming("d", "n", None, None, None),
-        rules=record_rules(for_redshift=True, max_record_bytes=None),
-        limits_of=LimitsForAll(StreamLimits()),
-        claim=RunClaim(layout, "attempt", bounded=not unbounded),
-        upload_concurrency=4,
-        windows=Windows(FixedWindows(60)),
-        unbounded=unbounded,
-    )
-
-
 def listing(name: str, number: int, pane: int = 0) -> ManifestPlan:
     key = f"data/d/{name}/{number}"
     file = ShardFile("d", name, "w", f"memory://x/{key}", key, number, number, number, "", "records")
@@ -97,7 +74,7 @@ def manifests_of(outputs: Any) -> list[Manifest]:
 def test_firings_of_a_stream_are_numbered_and_written_as_they_come_and_streams_at_a_time() -> None:
     """Were a later one written first, the earlier one would withdraw it, and its records would be listed nowhere."""
     store = Ordered()
-    plan = write_plan(store, unbounded=True)
+    plan = write_plan(store, unbounded=True, upload_concurrency=4)
     step, lineages = begun(_WriteFirings(plan)), {"a": Cell(), "b": Cell()}
     encoded = plan.windows.encode(WINDOW)
     for name, pane in (("a", 2), ("a", 0), ("a", 1), ("b", 0)):  # runners deliver panes in any order
