@@ -12,13 +12,14 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from beam_s3box.errors import S3BoxError
 from beam_s3box.forks import renew_in_children
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 T_co = TypeVar("T_co", covariant=True)
 
 _IDLE_SECONDS: Final = 5.0
@@ -148,6 +149,20 @@ class Threads:
         self._tasks.put(task)
         self._start()
         return task
+
+    def map(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
+        """Yield what the function returns for each item, in order.
+
+        After an error, or when the caller takes no more, calls that have not begun never will.
+        """
+        tasks = [self.submit(function, item) for item in items]
+        tasks.reverse()
+        try:
+            while tasks:
+                yield tasks.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def wake(self) -> None:
         """See to it that tasks which wait are run: a call that broke off may have started no thread for them."""

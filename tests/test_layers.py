@@ -20,8 +20,10 @@ TOP = 7
 """Row of the package's own `__init__`: it hands out names of every row, when they are asked for."""
 
 ROWS = {
+    "checks": 0,
     "errors": 0,
     "forks": 0,
+    "local_files": 0,
     "metrics": 0,
     "sizes": 0,
     "threads": 0,
@@ -29,7 +31,6 @@ ROWS = {
     "records": 1,
     "routing": 1,
     "lines": 1,
-    "local_files": 1,
     "streams": 1,
     "limits": 1,
     "patterns": 1,

@@ -20,6 +20,7 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     StoreError,
 )
+from beam_s3box.local_files import sync_folder
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
 
 _TEMPORARY_PREFIX = ".beam_s3box-"
@@ -96,7 +97,7 @@ class LocalStore:
                     _publish(temporary, path, replace)
                 else:
                     _replace_matching(temporary, path, if_match, body)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return 1
 
     def get(self, key: str) -> bytes:
@@ -250,15 +251,6 @@ def _info(key: str, status: os.stat_result, sha256: str | None) -> ObjectInfo:
 
 def _changed(operation: str, path: pathlib.Path) -> ObjectChangedError:
     return ObjectChangedError(f"{operation} {path} failed: it is another file than expected, or gone")
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Make the new name as durable as the file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _files(folder: pathlib.Path, prefix: str) -> Iterator[tuple[str, pathlib.Path]]:
