@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redshift_connector.error import Error
 
-from tools.redshift import ROLE, RedshiftStandIn
+from redshift_stand_in import ROLE, RedshiftStandIn
 from tools.seaweedfs import Server
 
 _FOLDERS = itertools.count()

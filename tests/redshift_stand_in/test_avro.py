@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from tools.redshift import ROLE
+from redshift_stand_in import ROLE
 
 _AVRO = "FORMAT AS AVRO 'auto'"
 

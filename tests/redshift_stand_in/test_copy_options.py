@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools.redshift.copy_options import CopyCommand, read_copy
-from tools.redshift.errors import RedshiftError
-from tools.redshift.tokens import scan
+from redshift_stand_in.copy_options import CopyCommand, read_copy
+from redshift_stand_in.errors import RedshiftError
+from redshift_stand_in.tokens import scan
 
 _ROLE = "arn:aws:iam::123456789012:role/path/my-role"
 _START = f"COPY s.t (a, \"B\") FROM 's3://b/k' IAM_ROLE '{_ROLE}' "

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tools.redshift import ROLE, RedshiftStandIn
+from redshift_stand_in import ROLE, RedshiftStandIn
 
 
 @pytest.fixture(scope="module")

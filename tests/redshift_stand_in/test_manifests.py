@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from tools.redshift import ROLE
+from redshift_stand_in import ROLE
 
 _ONE = gzip.compress(b'{"a": 1}')
 _MISSING = "Mandatory url is not present in manifest file."

@@ -15,7 +15,7 @@ import pytest
 from redshift_connector.core import Connection
 from redshift_connector.error import Error, InterfaceError
 
-from tools.redshift import ROLE, RedshiftStandIn
+from redshift_stand_in import ROLE, RedshiftStandIn
 
 LOST = (InterfaceError, struct.error)
 """What the driver raises when the connection is lost; the second one where it reads several messages at once."""
