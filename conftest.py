@@ -1,4 +1,4 @@
-"""A real S3 server for the tests that ask for one, which starts once a session; and a way to tell how much a test tried."""
+"""One real S3 server for all tests that ask for it; and a way to tell how much a test tried."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tools.seaweedfs import Server, seaweedfs
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Server]:
+    """Return a server that every folder of tests shares."""
     with seaweedfs() as server:
         yield server
 

@@ -12,13 +12,12 @@ import pytest
 from redshift_connector.error import Error
 
 from redshift_stand_in import ROLE, RedshiftStandIn
-from tools.seaweedfs import Server
 
 _FOLDERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def stand_in(s3_server: Server) -> Iterator[RedshiftStandIn]:
+def stand_in(s3_server: Any) -> Iterator[RedshiftStandIn]:
     reader = s3_server.reader
     with RedshiftStandIn(s3_server.endpoint_url, reader.access_key, reader.secret_key) as redshift:
         yield redshift
@@ -33,7 +32,7 @@ def redshift(stand_in: RedshiftStandIn) -> RedshiftStandIn:
 class Files:
     """A folder on the S3 server."""
 
-    def __init__(self, server: Server, client: Any) -> None:
+    def __init__(self, server: Any, client: Any) -> None:
         self._server = server
         self._client = client
         self._folder = f"stand-in/{next(_FOLDERS)}"
@@ -51,13 +50,13 @@ class Files:
 
 
 @pytest.fixture(scope="session")
-def s3_client(s3_server: Server) -> Any:
+def s3_client(s3_server: Any) -> Any:
     """One client for all tests: making it takes longer than most of them."""
     return s3_server.client()
 
 
 @pytest.fixture
-def files(s3_server: Server, s3_client: Any) -> Files:
+def files(s3_server: Any, s3_client: Any) -> Files:
     return Files(s3_server, s3_client)
 
 
