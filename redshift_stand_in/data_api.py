@@ -15,15 +15,19 @@ _CONTENT = "application/x-amz-json-1.1"
 
 
 class DataApi:
-    """Listens on a free port of this machine.
+    """Listens on a port of this machine.
 
     Args:
       jobs: runs the statements.
+      port: where to listen; 0 for any free port.
+
+    Raises:
+      OSError: another program listens there.
     """
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, port: int = 0) -> None:
         self._jobs = jobs
-        self._httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer))
+        self._httpd = http.server.ThreadingHTTPServer(("127.0.0.1", port), _handler(self._answer))
         self._httpd.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._httpd.server_port}"
         self._thread = threading.Thread(target=self._httpd.serve_forever, name="redshift-data", daemon=True)

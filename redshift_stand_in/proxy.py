@@ -23,7 +23,7 @@ _KEPT = ("application_name", "client_encoding")
 
 
 class Proxy:
-    """Listens on a free port of this machine.
+    """Listens on a port of this machine.
 
     Args:
       server: the real one.
@@ -31,9 +31,15 @@ class Proxy:
       copier: runs COPY.
       faults: the log and the cuts.
       names: those too long for the real server.
+      port: where to listen; 0 for any free port.
+
+    Raises:
+      OSError: another program listens there.
     """
 
-    def __init__(self, server: Postgres, password: str, copier: Copier, faults: Faults, names: LongNames) -> None:
+    def __init__(
+        self, server: Postgres, password: str, copier: Copier, faults: Faults, names: LongNames, port: int = 0
+    ) -> None:
         self._server = server
         self._password = password
         self._copier = copier
@@ -42,7 +48,7 @@ class Proxy:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._open: dict[wire.Stream, threading.Thread] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.host, self.port = self._listener.getsockname()
         self._thread = threading.Thread(target=self._accept, name="redshift-proxy", daemon=True)
         self._thread.start()

@@ -1,4 +1,4 @@
-"""The stand-in as tests and demos use it: one object that starts everything and stops it again."""
+"""The stand-in as tests and demos use it: one context manager that starts everything and stops it again."""
 
 from __future__ import annotations
 
@@ -37,18 +37,26 @@ class RedshiftStandIn:
       s3_endpoint: URL of the S3 server that `s3://` means.
       access_key: of a user who may read there; for loads that name a role.
       secret_key: of the same user.
+      session_token: of the same user, if the keys are temporary.
       region: of the cluster and its buckets.
       roles: ARNs that are attached to the cluster; None for any that is well-formed.
+      port: where drivers connect; 0 for any free port.
+      data_api_port: the port of the Data API; 0 for any free port.
+
+    Raises:
+      ValueError: an argument can't be used; the message names it.
 
     Attributes:
       host: 127.0.0.1.
-      port: a free one.
+      port: the one that was asked for, or from `with` on, the free one that was taken.
       database: the only one.
       user: who owns it.
       password: the user's.
       cluster: its name, for the Data API.
       workgroup: the name of a workgroup that is the same, for the Data API.
       secret_arn: of the user's secret, for the Data API.
+      region: as given.
+      roles: as given.
     """
 
     def __init__(
@@ -57,23 +65,29 @@ class RedshiftStandIn:
         access_key: str,
         secret_key: str,
         *,
+        session_token: str | None = None,
         region: str = "us-east-1",
         roles: frozenset[str] | None = None,
+        port: int = 0,
+        data_api_port: int = 0,
     ) -> None:
+        _check(s3_endpoint, access_key, secret_key)
+        _check_ports(port=port, data_api_port=data_api_port)
         self.database = "dev"
         self.user = "awsuser"
         self.password = "Stand-in-1"
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = port
         self.region = region
         self.cluster = "stand-in"
         self.workgroup = "stand-in-workgroup"
         self.secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:stand-in-AbCdEf"
         self._s3_endpoint = s3_endpoint
-        self._keys = Keys(access_key, secret_key)
+        self._keys = Keys(access_key, secret_key, session_token)
+        self._listen_on = (port, data_api_port)
         self._clients: dict[Keys, Any] = {}
         self._lock = threading.Lock()
-        self._roles = roles
+        self.roles = roles
         self._faults = Faults()
         self._names = LongNames()
         self._stack = contextlib.ExitStack()
@@ -83,11 +97,11 @@ class RedshiftStandIn:
             server = stack.enter_context(postgres(self.database, self.user))
             log = stack.enter_context(contextlib.closing(LoadLog(server.superuser())))
             copier = Copying(self._client, log, self._names, self.region)
-            proxy = Proxy(server, self.password, copier, self._faults, self._names)
+            proxy = Proxy(server, self.password, copier, self._faults, self._names, self._listen_on[0])
             stack.callback(proxy.close)
             self.port = proxy.port
             self._proxy, self._server = proxy, server
-            self._data_api = DataApi(self._jobs())
+            self._data_api = DataApi(self._jobs(), self._listen_on[1])
             stack.callback(self._data_api.close)
             self._stack = stack.pop_all()
         return self
@@ -190,7 +204,7 @@ class RedshiftStandIn:
 
     def _client(self, authorization: Authorization) -> Any:
         """Return a client with the keys of a COPY, the same for the same ones: making one takes longer than a load."""
-        attached = self._roles is None or set(authorization.roles) <= self._roles
+        attached = self.roles is None or set(authorization.roles) <= self.roles
         if authorization.keys is None and not attached:
             roles = ",".join(authorization.roles)
             raise s3_error(f"User arn:aws:redshift is not authorized to assume IAM Role {roles}")
@@ -212,3 +226,19 @@ class RedshiftStandIn:
                 connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}
             ),
         )
+
+
+def _check(s3_endpoint: str, access_key: str, secret_key: str) -> None:
+    if not s3_endpoint.startswith(("http://", "https://")):
+        raise ValueError(
+            f"s3_endpoint={s3_endpoint!r}: COPY needs the URL of an S3 server, such as http://127.0.0.1:5000; "
+            "on the command line it is --s3-endpoint-url, or AWS_ENDPOINT_URL_S3 in the environment"
+        )
+    if not access_key or not secret_key:
+        raise ValueError("access_key= and secret_key= must not be empty: COPY reads S3 with them")
+
+
+def _check_ports(**ports: int) -> None:
+    for name, port in ports.items():
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"{name}={port}: a port is a number from 0 to 65535; 0 takes any free one")
