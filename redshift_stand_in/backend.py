@@ -33,7 +33,7 @@ class Backend:
 
     Args:
       connect: opens the socket.
-      parameters: of the start-up message: user, database and what else the server is to know.
+      parameters: parameters of the start-up message: user, database and what else the server needs to know.
       password: for a server that asks for one in clear text.
     """
 

@@ -21,7 +21,7 @@ class ColumnDefinition:
 
     Attributes:
       name: in quotes.
-      type: of the server.
+      type: the type in the server.
       default: SQL of the expression, or "".
       identity: clause of the server, or "".
       not_null: as declared, or because of a primary key.

@@ -27,7 +27,7 @@ class DataApiError(Exception):
     """A request that is refused.
 
     Args:
-      kind: of the exception, as ValidationException.
+      kind: name of the exception, such as ValidationException.
       message: for people.
     """
 
@@ -42,11 +42,11 @@ class Job:
     """One request to run statements.
 
     Attributes:
-      id: of the job.
+      id: id of the job.
       statements: with their parameters put in.
       request: what was asked for.
       status: SUBMITTED, STARTED, FINISHED, FAILED or ABORTED.
-      answers: of the statements that are done.
+      answers: results of the statements that are done.
     """
 
     id: str
@@ -66,8 +66,8 @@ class Jobs:
       open_session: logs in through the proxy, as any client.
       database: the only one.
       compute: names of the cluster and the workgroup.
-      secret_arn: of the secret with the user's password.
-      user: of the database.
+      secret_arn: ARN of the secret with the user's password.
+      user: user of the database.
     """
 
     def __init__(

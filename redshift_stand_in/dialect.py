@@ -25,7 +25,7 @@ class Statement:
       original: as the client wrote it.
       verb: its first word, in upper case.
       copy: what to load, if it is a COPY.
-      commits: whether it commits the transaction it stands in.
+      commits: whether it commits the transaction in which it runs.
       alone: what to call it in an error, if it can't stand in a transaction that the client began.
     """
 

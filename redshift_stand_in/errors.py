@@ -42,11 +42,11 @@ class RowError(Exception):
     """A row that can't be loaded: one line of stl_load_errors, counted against MAXERROR.
 
     Args:
-      code: of the load error reference.
-      reason: its text.
+      code: code in the load error reference.
+      reason: text of the code.
       column: name of the column, or "" if the whole row is wrong.
-      value: the field as it came.
-      position: in the field.
+      value: the field as it was in the file.
+      position: position in the field.
     """
 
     def __init__(self, code: int, reason: str, column: str = "", value: str = "", position: int = 0) -> None:

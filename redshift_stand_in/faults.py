@@ -1,4 +1,4 @@
-"""What clients sent, and connections that are cut on purpose."""
+"""What clients sent, and connections that are dropped on purpose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Seen(NamedTuple):
 
     Attributes:
       session: number of the session, from 1.
-      number: of the statement in the session, from 1. A cut counts by it.
+      number: number of the statement in the session, from 1; cuts count by it.
       verb: its first word, in upper case.
       sql: as the client sent it.
     """
@@ -30,7 +30,7 @@ class Cut(NamedTuple):
 
     Attributes:
       when: before the statement is executed, or after: executed, and its answer lost.
-      number: of the statement in its session; None for COMMIT, whichever it is.
+      number: number of the statement in its session; None for COMMIT, whatever its number.
     """
 
     when: When

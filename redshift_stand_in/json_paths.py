@@ -21,12 +21,12 @@ def read_json_paths(body: bytes) -> list[Path] | None:
     except ValueError as exc:
         raise s3_error(f"Invalid JSONPaths file: {exc}") from exc
     if not isinstance(document, dict) or len(document) != 1 or end != len(body.decode("utf-8").strip()):
-        raise s3_error("Invalid JSONPaths file: it is no object with a single name")
+        raise s3_error("Invalid JSONPaths file: it must be an object with a single name")
     paths = document.get("jsonpaths")
     if "jsonpaths" not in document:
         return None
     if not isinstance(paths, list) or not all(type(path) is str for path in paths):
-        raise s3_error("Invalid JSONPaths file: jsonpaths is no list of strings")
+        raise s3_error("Invalid JSONPaths file: jsonpaths must be a list of strings")
     return [parse_path(path) for path in paths]
 
 

@@ -30,7 +30,7 @@ class Table(NamedTuple):
     Attributes:
       sql: its name in quotes.
       name: as stored.
-      oid: of the server.
+      oid: object id in the server.
       columns: those that are loaded, in the order of the list.
     """
 
@@ -47,7 +47,7 @@ class Copying:
       clients: makes a boto3 client for what a COPY was authorized with.
       log: where loads and their errors are written, whatever becomes of the transaction.
       names: those too long for the server.
-      region: of the cluster and its bucket.
+      region: region of the cluster and its bucket.
     """
 
     def __init__(self, clients: Callable[[Authorization], Any], log: LoadLog, names: LongNames, region: str) -> None:

@@ -25,7 +25,7 @@ def read_manifest(body: bytes) -> list[Entry]:
     try:
         document = json.loads(body.decode("utf-8"))
     except ValueError as exc:
-        raise _malformed(f"it is no JSON in UTF-8: {exc}") from exc
+        raise _malformed(f"it is not JSON in UTF-8: {exc}") from exc
     entries = document.get("entries") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise _malformed("it has no list of entries")

@@ -38,7 +38,7 @@ class Postgres:
     Args:
       connect: opens a socket to it.
       database: what clients may ask for.
-      user: who owns it, and is no superuser.
+      user: owner of the database, not a superuser.
     """
 
     def __init__(self, connect: Callable[[], socket.socket], database: str, user: str) -> None:

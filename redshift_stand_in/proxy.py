@@ -1,4 +1,4 @@
-"""The door of the stand-in: clients log in as to Redshift, and each gets a session with the real server."""
+"""Where clients connect: they log in as to Redshift, and each gets a session with the real server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Proxy:
     """Listens on a port of this machine.
 
     Args:
-      server: the real one.
-      password: of its user.
+      server: the PostgreSQL behind it.
+      password: password of the server's user.
       copier: runs COPY.
       faults: the log and the cuts.
       names: those too long for the real server.

@@ -31,7 +31,7 @@ class LoadFailed(RedshiftError):
 
     Args:
       failure: what the client gets.
-      copy_id: of the load.
+      copy_id: id of the load.
     """
 
     def __init__(self, failure: RedshiftError, copy_id: int) -> None:
@@ -54,7 +54,7 @@ class Session:
     """A client that has logged in.
 
     Args:
-      number: of the session, for the log.
+      number: number of the session, for the log.
       client: its connection.
       backend: its session with the real server.
       copier: runs COPY.

@@ -22,9 +22,9 @@ class File(NamedTuple):
     """A file of the load.
 
     Attributes:
-      url: where it lies.
+      url: where it is on S3.
       data: its bytes, decompressed.
-      stored: how many bytes S3 has.
+      stored: size on S3 in bytes.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Sources:
     """Reads from S3 as one COPY may.
 
     Args:
-      client: of boto3, with the keys of the load.
+      client: boto3 client with the keys of the load.
     """
 
     def __init__(self, client: Any) -> None:
@@ -121,7 +121,7 @@ def _decompressed(data: bytes, command: CopyCommand, url: str) -> bytes:
     try:
         return _READERS[command.compression](data)
     except (zlib.error, OSError, ValueError, zstandard.ZstdError) as exc:
-        raise s3_error(f"{url} is no {command.compression} file: {exc}") from exc
+        raise s3_error(f"{url} is not a {command.compression} file: {exc}") from exc
 
 
 def _gunzip(data: bytes) -> bytes:

@@ -35,11 +35,11 @@ class RedshiftStandIn:
 
     Args:
       s3_endpoint: URL of the S3 server that `s3://` means.
-      access_key: of a user who may read there; for loads that name a role.
-      secret_key: of the same user.
-      session_token: of the same user, if the keys are temporary.
-      region: of the cluster and its buckets.
-      roles: ARNs that are attached to the cluster; None for any that is well-formed.
+      access_key: access key of a user who may read there; for loads that name a role.
+      secret_key: secret key of the same user.
+      session_token: session token of the same user, if the keys are temporary.
+      region: region of the cluster and its buckets.
+      roles: ARNs of the roles attached to the cluster; None for any ARN that is well-formed.
       port: where drivers connect; 0 for any free port.
       data_api_port: the port of the Data API; 0 for any free port.
 
@@ -48,13 +48,13 @@ class RedshiftStandIn:
 
     Attributes:
       host: 127.0.0.1.
-      port: the one that was asked for, or from `with` on, the free one that was taken.
-      database: the only one.
-      user: who owns it.
-      password: the user's.
-      cluster: its name, for the Data API.
-      workgroup: the name of a workgroup that is the same, for the Data API.
-      secret_arn: of the user's secret, for the Data API.
+      port: port for drivers; the free port that was found, once it runs, if 0 was asked for.
+      database: name of the only database.
+      user: owner of the database.
+      password: password of the user.
+      cluster: name of the cluster, for the Data API.
+      workgroup: name of a workgroup that means the same cluster, for the Data API.
+      secret_arn: ARN of the user's secret, for the Data API.
       region: as given.
       roles: as given.
     """
@@ -119,7 +119,7 @@ class RedshiftStandIn:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `redshift_connector.connect` takes to come here. The stand-in speaks no TLS."""
+        """Arguments of `redshift_connector.connect` for this stand-in, which does not support TLS."""
         return {
             "host": self.host, "port": self.port, "database": self.database, "user": self.user,
             "password": self.password, "ssl": False,
@@ -142,12 +142,12 @@ class RedshiftStandIn:
 
     @property
     def dsn(self) -> str:
-        """The same as a URL, for psycopg and SQLAlchemy."""
+        """The address, user and password as a URL, for psycopg and SQLAlchemy."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
 
     @property
     def seen(self) -> list[Seen]:
-        """Statements that clients had executed, in order."""
+        """Statements that were executed for clients, in order."""
         return self._faults.seen
 
     @property
@@ -157,7 +157,7 @@ class RedshiftStandIn:
 
     @property
     def waiting(self) -> list[Cut]:
-        """Cuts that have not happened yet: empty if every one was reached."""
+        """Cuts that have not happened yet: empty if all of them did."""
         return self._faults.waiting
 
     def cut_before(self, number: int) -> None:

@@ -37,7 +37,7 @@ class Token(NamedTuple):
 
     Attributes:
       kind: word, quoted, string, number, param, dollar or op.
-      text: as it stands in the statement.
+      text: text as it is in the statement.
       start: where it stands.
     """
 

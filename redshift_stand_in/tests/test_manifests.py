@@ -121,7 +121,7 @@ def test_only_the_first_gzip_member_is_read(t: Any, files: Any) -> None:
 @pytest.mark.parametrize("body", [b'{"a": 1}', _ONE[:-9], _ONE[:-8] + b"\0\0\0\0" + _ONE[-4:]])
 def test_files_that_are_no_gzip(t: Any, files: Any, body: bytes) -> None:
     """dg:copy-parameters-file-compression: the word is for all files."""
-    assert "is no GZIP file" in t.refused(copy(files.manifest(files.put("1.gz", body))))["M"]
+    assert "is not a GZIP file" in t.refused(copy(files.manifest(files.put("1.gz", body))))["M"]
 
 
 @pytest.mark.parametrize(
