@@ -78,6 +78,8 @@ class ManifestPlan(NamedTuple):
       files: sorted by URL.
       firing: number of the firing among all those of the stream or run, from 0; None in a bounded run, where a window
         fires once.
+      lineage: digest of this firing and of all before it, which its manifests carry: equal lists that follow on other
+        ones are other texts, so that outdated work never takes them for its own. "" in a bounded run.
     """
 
     stream: Stream | None
@@ -87,6 +89,7 @@ class ManifestPlan(NamedTuple):
     siblings: int
     files: tuple[ShardFile, ...]
     firing: int | None = None
+    lineage: str = ""
 
 
 def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]]:
@@ -148,10 +151,15 @@ def join_plans(pieces: Iterable[ManifestPlan]) -> ManifestPlan:
     return plans[0]._replace(files=tuple(sorted(files, key=lambda file: file.url)))
 
 
-def render_manifest(files: Sequence[ShardFile]) -> bytes:
+def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
     """Return the manifest's text: plain UTF-8 JSON, every entry mandatory.
 
-    Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta` as UNLOAD writes it.
+    Args:
+      files: that it lists.
+      lineage: see `ManifestPlan`.
+
+    Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta`, of an entry and of the
+    whole, as UNLOAD writes it: COPY passes over what it does not know.
     """
     entries = [
         {
@@ -161,4 +169,5 @@ def render_manifest(files: Sequence[ShardFile]) -> bytes:
         }
         for file in files
     ]
-    return orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    whole: dict[str, object] = {"meta": {"lineage": lineage}} if lineage else {}
+    return orjson.dumps({"entries": entries, **whole}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
