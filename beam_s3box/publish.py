@@ -133,7 +133,7 @@ class Publisher:
         """
         manifests = [self.write(plan) for plan in plans]
         if self._is_slow():
-            self._check_lineage(before, manifests)
+            self._check_lineage(before, plans, manifests)
         return manifests
 
     def _retract(self, manifests: Iterable[Manifest]) -> None:
@@ -178,7 +178,7 @@ class Publisher:
 
     def _withdraw(self, plan: ManifestPlan) -> None:
         """Remove what a firing that is written again makes void: later firings, and parts that it no longer has."""
-        folder = self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+        folder = self._folder(plan)
         for info in list(self.store.list(folder)):
             # below the folder of the global window are those of other windows, too
             name = _NAME.fullmatch(info.key.removeprefix(folder))
@@ -186,20 +186,40 @@ class Publisher:
                 self._check_older(info)
                 self._delete(info)
 
-    def _check_lineage(self, before: Lineage, manifests: Sequence[Manifest]) -> None:
+    def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
         """Raise OutdatedWorkError if this firing or the one before was written again since this work began."""
-        written = [(manifest.key, manifest.sha256) for manifest in manifests]
-        for key, sha256 in [(before.key, before.sha256)] * bool(before.firings) + written:
-            info = self._stat(key)
-            if info is None or not self._is(info, sha256):
-                self._retract(manifests)
-                raise OutdatedWorkError(
-                    f"{self.store.url(key)} was written again, or withdrawn, by other work of this run since this "
-                    "worker's began: what this one wrote is withdrawn; the runner does it again"
-                )
+        changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
+        if changed is None and before.firings and not self._stands(before.key, before.sha256):
+            # who loads manifests may remove them, too; where another worker did, it has written an earlier one
+            is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
+            changed = None if is_removed else before.key
+        if changed is not None:
+            self._retract(manifests)
+            raise OutdatedWorkError(
+                f"{self.store.url(changed)} was written again, or withdrawn, by other work of this run since this "
+                "worker's began: what this one wrote is withdrawn; the runner does it again"
+            )
+
+    def _stands(self, key: str, sha256: str) -> bool:
+        info = self._stat(key)
+        return info is not None and self._is(info, sha256)
+
+    def _is_written_since(self, plan: ManifestPlan, own: Sequence[Manifest]) -> bool:
+        """Return whether other work has written a manifest of this stream or run since this work began."""
+        folder, keys = self._folder(plan), {manifest.key for manifest in own}
+        return any(
+            _NAME.fullmatch(info.key.removeprefix(folder)) and info.key not in keys and not self._is_older(info)
+            for info in self.store.list(folder)
+        )
+
+    def _folder(self, plan: ManifestPlan) -> str:
+        return self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+
+    def _is_older(self, info: ObjectInfo) -> bool:
+        return info.modified + self.store.clock_resolution < self.began
 
     def _check_older(self, info: ObjectInfo) -> None:
-        if info.modified + self.store.clock_resolution >= self.began:
+        if not self._is_older(info):
             raise OutdatedWorkError(
                 f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
                 f"worker's began at {self.began:.3f}: it may be outdated and replaces nothing; the runner does it again"

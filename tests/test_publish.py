@@ -433,6 +433,49 @@ def test_a_quick_firing_asks_the_store_for_nothing_but_to_write() -> None:
     assert called == ["put"] * 3
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_manifest_that_its_reader_removed_stops_no_stream(slow: bool) -> None:
+    """Loaded and removed, or expired: the live worker goes on, also with a bundle that takes long."""
+    world = World("stream", 1, False)
+    life = Unbounded(world, [], Lineage())
+    for number in range(3):
+        files = world.shards([number])
+        world.clock.now += ASLEEP
+
+        def wait(name: str, when: str) -> None:
+            world.clock.now += ASLEEP * slow
+
+        world.store.hook = wait
+        life.fire(f"w{number}", files)
+        world.store.hook = lambda name, when: None
+        listed = life.committed(world)
+        assert world.listed(listed) == Counter([number])
+        world.store.delete(*listed)
+
+
+def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next() -> None:
+    """The live one is not as far yet: of the firing before nothing is there, as if somebody had removed it."""
+    world = World("stream", 1, False)
+    life = Unbounded(world, [], Lineage())
+    life.fire("w0", world.shards([0]))
+    checkpoint = life.lineage
+    life.fire("w1", world.shards([1]))
+    life.fire("w2", world.shards([2]))
+    again = Unbounded(world, [], checkpoint)
+
+    def live(name: str, when: str) -> None:
+        world.store.hook = lambda name, when: None
+        world.clock.now += ASLEEP
+        again.fire("w1", world.shards([1, 2]))
+
+    world.store.hook = live
+    with pytest.raises(OutdatedWorkError, match="was written again, or withdrawn, by other work"):
+        life.fire("w3", world.shards([3]))
+    assert world.listed(life.committed(world)) == Counter([0, 1, 2])
+    again.fire("w3", world.shards([3]))
+    assert world.listed(life.committed(world)) == Counter([0, 1, 2, 3])
+
+
 def test_a_create_only_manifest_is_written_once() -> None:
     store = MemoryStore(new_token(12))
     world = World("stream", 1, True)
