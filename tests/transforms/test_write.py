@@ -354,7 +354,9 @@ def test_one_run_id_for_two_writes_of_a_pipeline_is_refused_when_it_is_built(sto
     rows = pipeline | beam.Create(records(10))
     rows | "First" >> WriteToS3Box(store, **BY_FIELD, run_id="nightly")
     rows | "Elsewhere" >> WriteToS3Box(MemoryStore(new_token(12)), **BY_FIELD, run_id="nightly")
-    with pytest.raises(ConfigurationError, match=r"run_id='nightly' names another write to memory://.* in this pipeline"):
+    with pytest.raises(
+        ConfigurationError, match=r"run_id='nightly' names another write to memory://.* in this pipeline"
+    ):
         rows | "Second" >> WriteToS3Box(store, **BY_FIELD, run_id="nightly")
 
 
