@@ -157,7 +157,8 @@ class RunClaim:
             self.fail(store, f"{type(error).__name__}: {error}")
         except S3BoxError as exc:
             error.add_note(
-                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: {exc}"
+                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: "
+                f"{exc}"
             )
 
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:

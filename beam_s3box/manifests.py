@@ -158,8 +158,8 @@ def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
       files: that it lists.
       lineage: see `ManifestPlan`.
 
-    Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta`, of an entry and of the
-    whole, as UNLOAD writes it: COPY passes over what it does not know.
+    Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta`, of an entry and of
+    the whole, as UNLOAD writes it: COPY passes over what it does not know.
     """
     entries = [
         {

@@ -116,7 +116,7 @@ class Publisher:
         if not failures:
             return [manifest for manifest, _ in written]
         try:
-            self._retract(manifest for manifest, is_own in written if is_own and not self._is_slow())
+            self._retract((manifest for manifest, is_own in written if is_own), only_quickly=True)
         except StoreError as exc:
             failures[0].add_note(f"manifests that were written before could not be removed: {exc}")
         raise failures[0]
@@ -136,10 +136,12 @@ class Publisher:
             self._check_lineage(before, plans, manifests)
         return manifests
 
-    def _retract(self, manifests: Iterable[Manifest]) -> None:
+    def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
         """Remove manifests that this bundle wrote, and that nobody has replaced since: the bundle has failed."""
         for manifest in manifests:
             info = self._stat(manifest.key)
+            if only_quickly and self._is_slow():
+                return
             if info is not None and self._is(info, manifest.sha256):
                 with contextlib.suppress(ObjectChangedError):  # it is another worker's by now
                     self.store.delete(info.key, if_match=info.etag)

@@ -277,6 +277,106 @@ def test_an_outdated_worker_that_wakes_at_any_step(bounded: bool, per: str, coun
     assert step > 3
 
 
+@pytest.mark.parametrize("winner", ["first", "second"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_two_live_copies_of_one_bundle_whichever_the_runner_keeps(count: int, moment: str, winner: str) -> None:
+    """As where a runner lets another worker do what is slow: the same lists, and one of the two fails somewhere."""
+    for step, other in itertools.product(range(12), range(12)):
+        world = World("stream", count, True)
+        files = world.shards(*([number] for number in IDS))
+        first, second = (tuple(Bounded(world, files).bundles()) for _ in range(2))
+        calls, done = itertools.count(), []
+
+        def hook(
+            name: str,
+            when: str,
+            world: World = world,
+            second: Any = second,
+            step: int = step,
+            other: int = other,
+            calls: Any = calls,
+            done: Any = done,
+        ) -> None:
+            number = next(calls)
+            if number == step and name != "delete":
+                world.store.hook = lambda name, when: None
+                world.clock.now += ASLEEP
+                until_done(second[0])
+                done.append("second")
+                world.store.hook = hook
+            if number == other and when == moment:
+                raise TransientStoreError("failed on purpose")
+
+        world.store.hook = hook
+        with contextlib.suppress(TransientStoreError):
+            first[0]()
+            done.append("first")
+        world.store.hook = lambda name, when: None
+        write, finish = first if winner == "first" else second
+        if winner not in done:
+            until_done(write)
+        until_done(finish)
+        check(world)
+
+
+class Execution:
+    """A bounded run from its beginning to its end, by one launcher."""
+
+    def __init__(self, world: World, attempt: str) -> None:
+        self.store = world.store
+        self.claim = dataclasses.replace(world.claim, attempt=attempt)
+        self.plans = plan_manifests(STREAM, "", 0, world.shards(*([number] for number in IDS)), world.count)
+
+    def run(self) -> None:
+        try:
+            self.claim.take(self.store)
+            rows = Publisher.begin(self.store, self.claim).write_all(self.plans, OnThisThread())
+            self.claim.finish(self.store, rows, NOTHING, len(IDS))
+        except S3BoxError as exc:
+            self.claim.fail_by(self.store, exc)
+
+
+@pytest.mark.parametrize("fails", [None, "before", "after"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_execution_that_was_taken_over_wakes_at_any_step(count: int, fails: str | None) -> None:
+    """Also where it failed, and its launcher is about to say so."""
+    for failing, step in itertools.product(range(1, 10) if fails else [-1], range(30)):
+        world = World("stream", count, True)
+        old, new = Execution(world, "old"), Execution(world, "new")
+        calls = itertools.count()
+
+        def hook(
+            name: str,
+            when: str,
+            world: World = world,
+            new: Execution = new,
+            step: int = step,
+            failing: int = failing,
+            calls: Any = calls,
+        ) -> None:
+            number = next(calls)
+            if number == step:
+                world.store.hook = lambda name, when: None
+                world.clock.now += ASLEEP
+                new.run()
+                world.store.hook = hook
+            if number == failing and when == fails:
+                raise AccessError("failed on purpose")
+
+        world.store.hook = hook
+        with contextlib.suppress(S3BoxError):
+            old.run()
+        world.store.hook = lambda name, when: None
+        record = RunRecord.parse("", world.store.get("runs/run.json"))
+        if record.state != "finished":
+            assert record.attempt != "new"
+            assert next(calls) <= step or fails
+            continue
+        assert [world.store.stat(row.key).sha256 for row in record.manifests] == [row.sha256 for row in record.manifests]
+        assert world.listed([row.key for row in record.manifests]) == Counter(IDS)
+
+
 def _die() -> None:
     raise Stop
 

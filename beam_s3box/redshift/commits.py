@@ -78,8 +78,8 @@ def _check(record: RunRecord, url: str, key: str, sha256: str) -> None:
         )
     if record.state == "failed":
         raise LoadError(
-            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again under "
-            "its run_id, or a new one"
+            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again "
+            "under its run_id, or a new one"
         )
     listed = record.digests.get(key)
     if listed is None:

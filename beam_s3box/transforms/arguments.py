@@ -76,7 +76,7 @@ _WRITES: weakref.WeakKeyDictionary[beam.Pipeline, set[tuple[str, str]]] = weakre
 
 
 def check_only_write(pipeline: beam.Pipeline, root: str, run_id: str) -> None:
-    """Raise ConfigurationError if another write of the pipeline has this run id: one would take the run from the other."""
+    """Raise ConfigurationError if another write of the pipeline has this run id: each would take it from the other."""
     writes = _WRITES.setdefault(pipeline, set())
     if (root, run_id) in writes:
         raise ConfigurationError(
