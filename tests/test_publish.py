@@ -373,7 +373,9 @@ def test_an_execution_that_was_taken_over_wakes_at_any_step(count: int, fails: s
             assert record.attempt != "new"
             assert next(calls) <= step or fails
             continue
-        assert [world.store.stat(row.key).sha256 for row in record.manifests] == [row.sha256 for row in record.manifests]
+        assert [world.store.stat(row.key).sha256 for row in record.manifests] == [
+            row.sha256 for row in record.manifests
+        ]
         assert world.listed([row.key for row in record.manifests]) == Counter(IDS)
 
 
