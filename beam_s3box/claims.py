@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 import logging
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Final
 
 from beam_s3box.errors import (
@@ -26,6 +26,7 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     RunExistsError,
     S3BoxError,
+    StoreError,
     TransientStoreError,
 )
 from beam_s3box.layout import Layout
@@ -114,8 +115,11 @@ class RunClaim:
                 self._check_current(store, manifests)
             if self._replace(store, done, info):
                 break
-        if record.superseded:
-            self._remove_manifests(store, {manifest.key for manifest in manifests})
+        if record.superseded and record.state == "running":
+            # only what is older than this execution: it may be finished once more by now, with other manifests
+            kept = {manifest.key for manifest in manifests}
+            left = [other for other in self._manifests(store) if other.modified < info.modified]
+            _remove(store, [other for other in left if other.key not in kept])
 
     def fail(self, store: Store, error: str) -> None:
         """Record that the run failed, unless it has finished, or another execution holds it.
@@ -125,6 +129,8 @@ class RunClaim:
         Raises:
           StoreError: the store refused or failed.
         """
+        left: list[ObjectInfo] = []
+        refused: StoreError | None = None
         while True:
             try:
                 record, info = self._read(store)
@@ -132,10 +138,16 @@ class RunClaim:
                 return  # it failed before it began
             if record.attempt != self.attempt or record.state != "running":
                 return
+            try:
+                # before the run may be begun again: the next execution has manifests of its own
+                left = self._manifests(store) if self.bounded else []
+            except StoreError as exc:
+                refused = exc
             if self._replace(store, record.failed(error, time.time()), info):
                 break
-        if self.bounded:
-            self._remove_manifests(store, frozenset())
+        _remove(store, left)
+        if refused is not None:
+            raise refused
 
     def fail_by(self, store: Store, error: BaseException) -> None:
         """Record that the run failed by this error, where that is possible; a note on the error says if it is not."""
@@ -144,7 +156,10 @@ class RunClaim:
         try:
             self.fail(store, f"{type(error).__name__}: {error}")
         except S3BoxError as exc:
-            error.add_note(f"{store.url(self.layout.run)} could not be marked as failed: {exc}")
+            error.add_note(
+                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: "
+                f"{exc}"
+            )
 
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
         """Return whether the run id is ours now; False to look again."""
@@ -214,11 +229,8 @@ class RunClaim:
                 "done again since; this one is outdated, and nothing of it counts"
             )
 
-    def _remove_manifests(self, store: Store, kept: Set[str]) -> None:
-        for info in list(store.list(self.layout.manifests(None, "", None))):
-            if info.key not in kept:
-                with contextlib.suppress(ObjectChangedError):  # another execution's by now
-                    store.delete(info.key, if_match=info.etag)
+    def _manifests(self, store: Store) -> list[ObjectInfo]:
+        return list(store.list(self.layout.manifests(None, "", None)))
 
     def _replace(self, store: Store, record: RunRecord, info: ObjectInfo) -> bool:
         """Return whether the record was written; False if it changed since it was read."""
@@ -239,6 +251,12 @@ class RunClaim:
     def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
         body, info = store.read(self.layout.run)
         return RunRecord.parse(store.url(self.layout.run), body), info
+
+
+def _remove(store: Store, manifests: Sequence[ObjectInfo]) -> None:
+    for info in manifests:
+        with contextlib.suppress(ObjectChangedError):  # another execution's by now
+            store.delete(info.key, if_match=info.etag)
 
 
 def _replaced(store: Store, manifest: Manifest) -> str | None:

@@ -27,6 +27,7 @@ from beam_s3box.errors import (
 from beam_s3box.layout import Layout
 from beam_s3box.manifests import Manifest, ManifestPlan, render_manifest
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.stores.base import holds
 from beam_s3box.threads import Executor
 from beam_s3box.uploads import put_once
 
@@ -48,9 +49,17 @@ class Lineage(NamedTuple):
     key: str = ""
     sha256: str = ""
 
+    def number(self, plans: Iterable[ManifestPlan]) -> list[ManifestPlan]:
+        """Return the plans of the next firing, with its number and its lineage."""
+        made = list(plans)
+        digest = hashlib.sha256(self.sha256.encode())
+        for plan in made:
+            digest.update(render_manifest(plan.files))
+        return [plan._replace(firing=self.firings, lineage=digest.hexdigest()) for plan in made]
+
     def after(self, key: str, plan: ManifestPlan) -> Lineage:
-        """Return the lineage with one more firing, whose first manifest is this plan's, under this key."""
-        return Lineage(self.firings + 1, key, hashlib.sha256(render_manifest(plan.files)).hexdigest())
+        """Return the lineage with one more firing, whose first manifest is this numbered plan's, under this key."""
+        return Lineage(self.firings + 1, key, hashlib.sha256(_text(plan)).hexdigest())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,32 +94,29 @@ class Publisher:
           AccessError: the right to list or to delete is missing, which is needed after a runner went back.
           StoreError: the store refused or failed, after its retries.
         """
-        key, body = self.key(plan), render_manifest(plan.files)
-        sha256 = hashlib.sha256(body).hexdigest()
-        while not self._write_once(plan, key, body, sha256):
-            pass
-        return described(self.store, key, sha256, plan)
+        return self._write(plan)[0]
 
     def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
         """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
 
-        A failure removes those that this call wrote: a runner writes them again with the bundle, and a run that fails
-        for good leaves none behind where one bundle has all of them.
+        A quick failure removes those that this call wrote: a runner writes them again with the bundle, and a run that
+        fails for good leaves none behind where one bundle has all of them. What was there already stays, and so does
+        everything when the bundle is slow: another worker may have the same bundle by then, and count on them.
 
         Raises:
           As `write` does.
         """
-        written: list[Manifest] = []
+        written: list[tuple[Manifest, bool]] = []
         failures: list[Exception] = []
-        for writing in [threads.submit(self.write, plan) for plan in plans]:
+        for writing in [threads.submit(self._write, plan) for plan in plans]:
             try:
                 written.append(writing.result())
             except Exception as exc:  # noqa: BLE001 - raised below, when all have ended
                 failures.append(exc)
         if not failures:
-            return written
+            return [manifest for manifest, _ in written]
         try:
-            self.retract(written)
+            self._retract((manifest for manifest, is_own in written if is_own), only_quickly=True)
         except StoreError as exc:
             failures[0].add_note(f"manifests that were written before could not be removed: {exc}")
         raise failures[0]
@@ -126,41 +132,55 @@ class Publisher:
           As `write` does.
         """
         manifests = [self.write(plan) for plan in plans]
-        if self.store.now() - self.began > _SLOW_SECONDS:
-            self._check_lineage(before, manifests)
+        if self._is_slow():
+            self._check_lineage(before, plans, manifests)
         return manifests
 
-    def retract(self, manifests: Iterable[Manifest]) -> None:
+    def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
         """Remove manifests that this bundle wrote, and that nobody has replaced since: the bundle has failed."""
         for manifest in manifests:
             info = self._stat(manifest.key)
+            if only_quickly and self._is_slow():
+                return
             if info is not None and self._is(info, manifest.sha256):
                 with contextlib.suppress(ObjectChangedError):  # it is another worker's by now
                     self.store.delete(info.key, if_match=info.etag)
 
-    def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool:
-        """Return whether the manifest is written; False to look again."""
+    def _is_slow(self) -> bool:
+        return self.store.now() - self.began > _SLOW_SECONDS
+
+    def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
+        """Write one manifest; return its description, and whether it was written now, and not there already."""
+        key, body = self.key(plan), _text(plan)
+        sha256 = hashlib.sha256(body).hexdigest()
+        while (is_own := self._write_once(plan, key, body, sha256)) is None:
+            pass
+        return described(self.store, key, sha256, plan), is_own
+
+    def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool | None:
+        """Return whether the manifest was written, and not there already; None to look again."""
         try:
-            put_once(self.store, key, body, sha256, _CONTENT_TYPE)
+            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
             return True
         except ObjectExistsError:
-            pass
+            if holds(self.store, key, body, sha256):
+                return False
         self.claim.check_held(self.store)
         info = self._stat(key)
         if info is None:
-            return False  # withdrawn since
+            return None  # withdrawn since
         self._check_older(info)
         # before the replacement, so that a worker that ends in between finds the conflict again
         self._withdraw(plan)
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
         except ObjectChangedError:
-            return False  # by another worker: who is outdated, the times say
+            return None  # by another worker: who is outdated, the times say
         return True
 
     def _withdraw(self, plan: ManifestPlan) -> None:
         """Remove what a firing that is written again makes void: later firings, and parts that it no longer has."""
-        folder = self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+        folder = self._folder(plan)
         for info in list(self.store.list(folder)):
             # below the folder of the global window are those of other windows, too
             name = _NAME.fullmatch(info.key.removeprefix(folder))
@@ -168,20 +188,40 @@ class Publisher:
                 self._check_older(info)
                 self._delete(info)
 
-    def _check_lineage(self, before: Lineage, manifests: Sequence[Manifest]) -> None:
+    def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
         """Raise OutdatedWorkError if this firing or the one before was written again since this work began."""
-        written = [(manifest.key, manifest.sha256) for manifest in manifests]
-        for key, sha256 in [(before.key, before.sha256)] * bool(before.firings) + written:
-            info = self._stat(key)
-            if info is None or not self._is(info, sha256):
-                self.retract(manifests)
-                raise OutdatedWorkError(
-                    f"{self.store.url(key)} was written again, or withdrawn, by other work of this run since this "
-                    "worker's began: what this one wrote is withdrawn; the runner does it again"
-                )
+        changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
+        if changed is None and before.firings and not self._stands(before.key, before.sha256):
+            # who loads manifests may remove them, too; where another worker did, it has written an earlier one
+            is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
+            changed = None if is_removed else before.key
+        if changed is not None:
+            self._retract(manifests)
+            raise OutdatedWorkError(
+                f"{self.store.url(changed)} was written again, or withdrawn, by other work of this run since this "
+                "worker's began: what this one wrote is withdrawn; the runner does it again"
+            )
+
+    def _stands(self, key: str, sha256: str) -> bool:
+        info = self._stat(key)
+        return info is not None and self._is(info, sha256)
+
+    def _is_written_since(self, plan: ManifestPlan, own: Sequence[Manifest]) -> bool:
+        """Return whether other work has written a manifest of this stream or run since this work began."""
+        folder, keys = self._folder(plan), {manifest.key for manifest in own}
+        return any(
+            _NAME.fullmatch(info.key.removeprefix(folder)) and info.key not in keys and not self._is_older(info)
+            for info in self.store.list(folder)
+        )
+
+    def _folder(self, plan: ManifestPlan) -> str:
+        return self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+
+    def _is_older(self, info: ObjectInfo) -> bool:
+        return info.modified + self.store.clock_resolution < self.began
 
     def _check_older(self, info: ObjectInfo) -> None:
-        if info.modified + self.store.clock_resolution >= self.began:
+        if not self._is_older(info):
             raise OutdatedWorkError(
                 f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
                 f"worker's began at {self.began:.3f}: it may be outdated and replaces nothing; the runner does it again"
@@ -218,7 +258,7 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
       RunExistsError: another list is there: an earlier run of the same id wrote it.
       StoreError: the store refused or failed, after its retries.
     """
-    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), render_manifest(plan.files)
+    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), _text(plan)
     sha256 = hashlib.sha256(body).hexdigest()
     try:
         put_once(store, key, body, sha256, _CONTENT_TYPE)
@@ -228,6 +268,10 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
             "new run_id"
         ) from exc
     return described(store, key, sha256, plan)
+
+
+def _text(plan: ManifestPlan) -> bytes:
+    return render_manifest(plan.files, plan.lineage)
 
 
 def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:

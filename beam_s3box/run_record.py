@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -49,6 +50,11 @@ class RunRecord:
     size: Size = NOTHING
     shards: int = 0
     manifests: tuple[Manifest, ...] = ()
+
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """The digests of the manifests that count, by key."""
+        return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
     def finished(self, size: Size, shards: int, manifests: Sequence[Manifest], now: float) -> RunRecord:
         """Return the record of the finished run; `now` is in seconds since the epoch."""

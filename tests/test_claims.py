@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,73 @@ def test_a_run_may_fail_by_an_error_whose_text_is_no_unicode(store: MemoryStore)
     assert (record(store).state, record(store).error) == ("failed", "OSError: no file \\udcff")
 
 
+class Meanwhile(MemoryStore):
+    """Another execution does something after a call to the store; this one has gone to sleep there."""
+
+    def __init__(self, store: MemoryStore, name: str, what: Callable[[], None]) -> None:
+        super().__init__(store.root.removeprefix("memory://"))
+        self._what: list[Callable[[], None]] = [what]
+        self._call = name
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in ("put", "list", "delete") or name != self._call or not self._what:
+            return found
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            result = found(*arguments, **named)
+            result = list(result) if name == "list" else result
+            self._what.pop()()
+            return result
+
+        return call
+
+
+@pytest.mark.parametrize("call", ["put", "list", "delete"])
+def test_a_launcher_that_sleeps_while_it_marks_a_failure_removes_nothing_of_the_next_execution(
+    store: MemoryStore, call: str
+) -> None:
+    OURS.take(store)
+    manifest(store, 0)
+    manifest(store, 1)
+
+    def next_execution() -> None:
+        THEIRS.take(store)
+        store.delete(manifest(store, 1).key)
+        THEIRS.finish(store, [manifest(store, 1), manifest(store, 2)], NOTHING, 2)
+
+    OURS.fail(Meanwhile(store, call, next_execution), "S3 said no")
+    assert record(store).state == "finished"
+    there = {info.key for info in store.list("manifests/")}
+    assert {row.key for row in record(store).manifests} <= there
+
+
+def test_an_outdated_finish_that_wakes_removes_nothing_of_the_live_one(store: MemoryStore) -> None:
+    OURS.take(store)
+    manifest(store, 0)
+    THEIRS.take(store)
+    first = manifest(store, 1)
+
+    def live() -> None:
+        THEIRS.finish(store, [first, manifest(store, 2)], NOTHING, 2)
+
+    THEIRS.finish(Meanwhile(store, "put", live), [first], NOTHING, 1)
+    assert len(record(store).manifests) == 2
+    assert [info.key for info in store.list("manifests/")] == [row.key for row in record(store).manifests]
+
+
+def test_a_failure_is_recorded_without_the_right_to_list(store: MemoryStore) -> None:
+    class NoList(MemoryStore):
+        def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+            raise AccessError("ListObjectsV2: 403")
+
+    OURS.take(store)
+    error = ValueError("why")
+    OURS.fail_by(NoList(store.root.removeprefix("memory://")), error)
+    assert record(store).state == "failed"
+    assert "manifests not removed: ListObjectsV2: 403" in error.__notes__[0]
+
+
 def test_what_a_stream_that_failed_listed_counts(store: MemoryStore) -> None:
     STREAM_OURS.take(store)
     listed = manifest(store, 0)
@@ -203,7 +272,7 @@ def test_a_lost_reply_is_no_other_execution(store: MemoryStore) -> None:
 def test_a_failure_that_can_not_be_recorded_is_a_note_on_the_error() -> None:
     error = ValueError("why")
     OURS.fail_by(WriteOnly(new_token(12)), error)
-    assert "runs/run.json could not be marked as failed: GetObject: 403" in error.__notes__[0]
+    assert "the run could not be marked as failed, or its manifests not removed: GetObject: 403" in error.__notes__[0]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"attempt":1}', b"<html>"])

@@ -79,6 +79,13 @@ def test_the_text_is_what_copy_reads() -> None:
     }
 
 
+def test_what_a_text_follows_on_changes_nothing_that_is_read() -> None:
+    plain, *others = (render_manifest([shard(1)], lineage) for lineage in ("", "0" * 64, "ab" * 32))
+    assert len({plain, *others}) == 3
+    assert [json.loads(text) for text in others] == 2 * [json.loads(plain)]
+    assert [text.removeprefix(plain).translate(None, b" \t") for text in others] == 2 * [b"\n"]
+
+
 def test_nothing_to_list_means_no_manifest() -> None:
     assert plan_manifests(STREAM, "", 0, [], 3) == []
 

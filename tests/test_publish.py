@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections import Counter
@@ -26,7 +27,7 @@ from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.shards import NOTHING, ShardFile
 from beam_s3box.stores import ObjectInfo
-from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.stores.memory import _BUCKETS, MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
 
@@ -48,11 +49,20 @@ class Ticks:
 
 
 class Calls(MemoryStore):
-    """A store that calls a hook before each of its calls, and after it; the hook may raise."""
+    """A store that calls a hook before each of its calls, and after it; the hook may raise.
+
+    Like S3 it gives the same bytes the same ETag, whoever writes them.
+    """
 
     def __init__(self, clock: Ticks) -> None:
         super().__init__(new_token(12), clock)
         self.hook: Callable[[str, str], None] = lambda name, when: None
+
+    def put(self, key: str, body: bytes, **arguments: Any) -> int:
+        attempts = super().put(key, body, **arguments)
+        bucket = _BUCKETS[self._name]
+        bucket[key] = bucket[key]._replace(etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
+        return attempts
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -162,7 +172,7 @@ class Unbounded:
 
     def fire(self, window: str, files: list[ShardFile]) -> None:
         world, before = self.world, self.lineage
-        plans = plan_manifests(world.scope, window, 0, files, world.count, before.firings)
+        plans = before.number(plan_manifests(world.scope, window, 0, files, world.count))
         publisher = Publisher.begin(world.store, world.claim)
         publisher.write_firing(plans, before)
         self.lineage = before.after(publisher.key(plans[0]), plans[0])
@@ -184,14 +194,23 @@ def lives(world: World, shards: str, times: int) -> list[Bounded | Unbounded]:
     old = [[0, 1], [2, 3], [4, 5], [6, 7]]
     if world.bounded:
         first = world.shards(*old)
-        again = [first if shards == "same" else world.shards(*groups_of(shards, old)) for _ in range(times)]
-        return [Bounded(world, files) for files in (first, *again)]
+        lists = [first]
+        for _ in range(times):
+            if shards in ("mixed", "parts"):
+                lists.append(first[:2] + world.shards(*old[2:]))
+            else:
+                lists.append(first if shards == "same" else world.shards(*groups_of(shards, old)))
+        return [Bounded(world, files) for files in lists]
     start = Unbounded(world, [world.shards([0], [1])], Lineage())
     until_done(next(start.bundles()))
     made = [world.shards(*([number] for number in ids)) for ids in old[1:]]
     firings = [made]
     for _ in range(times):
         new = [world.shards(*([number] for number in ids)) for ids in groups_of(shards, old[1:])]
+        if shards == "mixed":  # what a checkpoint held is listed again as it was, behind what was cut anew
+            new[1:] = made[1:]
+        elif shards == "parts":  # the second shard of the first firing came too late for it
+            new = [made[0][:1], world.shards([old[1][1]]), *made[1:]]
         firings.append(made if shards == "same" else new)
     return [Unbounded(world, each, start.lineage) for each in firings]
 
@@ -206,7 +225,8 @@ def check(world: World) -> None:
     assert world.listed(life.committed(world)) == Counter(IDS)
 
 
-MATRIX = list(itertools.product([True, False], ["stream", "run"], [1, 3], ["same", "other", "fewer", "more"]))
+SHARDS = ["same", "other", "fewer", "more", "mixed", "parts"]
+MATRIX = list(itertools.product([True, False], ["stream", "run"], [1, 3], SHARDS))
 matrix = pytest.mark.parametrize(("bounded", "per", "count", "shards"), MATRIX)
 
 
@@ -255,6 +275,108 @@ def test_an_outdated_worker_that_wakes_at_any_step(bounded: bool, per: str, coun
         if not slept:
             break
     assert step > 3
+
+
+@pytest.mark.parametrize("winner", ["first", "second"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_two_live_copies_of_one_bundle_whichever_the_runner_keeps(count: int, moment: str, winner: str) -> None:
+    """As where a runner lets another worker do what is slow: the same lists, and one of the two fails somewhere."""
+    for step, other in itertools.product(range(12), range(12)):
+        world = World("stream", count, True)
+        files = world.shards(*([number] for number in IDS))
+        first, second = (tuple(Bounded(world, files).bundles()) for _ in range(2))
+        calls, done = itertools.count(), []
+
+        def hook(
+            name: str,
+            when: str,
+            world: World = world,
+            second: Any = second,
+            step: int = step,
+            other: int = other,
+            calls: Any = calls,
+            done: Any = done,
+        ) -> None:
+            number = next(calls)
+            if number == step and name != "delete":
+                world.store.hook = lambda name, when: None
+                world.clock.now += ASLEEP
+                until_done(second[0])
+                done.append("second")
+                world.store.hook = hook
+            if number == other and when == moment:
+                raise TransientStoreError("failed on purpose")
+
+        world.store.hook = hook
+        with contextlib.suppress(TransientStoreError):
+            first[0]()
+            done.append("first")
+        world.store.hook = lambda name, when: None
+        write, finish = first if winner == "first" else second
+        if winner not in done:
+            until_done(write)
+        until_done(finish)
+        check(world)
+
+
+class Execution:
+    """A bounded run from its beginning to its end, by one launcher."""
+
+    def __init__(self, world: World, attempt: str) -> None:
+        self.store = world.store
+        self.claim = dataclasses.replace(world.claim, attempt=attempt)
+        self.plans = plan_manifests(STREAM, "", 0, world.shards(*([number] for number in IDS)), world.count)
+
+    def run(self) -> None:
+        try:
+            self.claim.take(self.store)
+            rows = Publisher.begin(self.store, self.claim).write_all(self.plans, OnThisThread())
+            self.claim.finish(self.store, rows, NOTHING, len(IDS))
+        except S3BoxError as exc:
+            self.claim.fail_by(self.store, exc)
+
+
+@pytest.mark.parametrize("fails", [None, "before", "after"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_execution_that_was_taken_over_wakes_at_any_step(count: int, fails: str | None) -> None:
+    """Also where it failed, and its launcher is about to say so."""
+    for failing, step in itertools.product(range(1, 10) if fails else [-1], range(30)):
+        world = World("stream", count, True)
+        old, new = Execution(world, "old"), Execution(world, "new")
+        calls = itertools.count()
+
+        def hook(
+            name: str,
+            when: str,
+            world: World = world,
+            new: Execution = new,
+            step: int = step,
+            failing: int = failing,
+            calls: Any = calls,
+        ) -> None:
+            number = next(calls)
+            if number == step:
+                world.store.hook = lambda name, when: None
+                world.clock.now += ASLEEP
+                new.run()
+                world.store.hook = hook
+            if number == failing and when == fails:
+                raise AccessError("failed on purpose")
+
+        world.store.hook = hook
+        with contextlib.suppress(S3BoxError):
+            old.run()
+        world.store.hook = lambda name, when: None
+        record = RunRecord.parse("", world.store.get("runs/run.json"))
+        if record.state != "finished":
+            assert record.attempt != "new"
+            assert next(calls) <= step or fails
+            continue
+        assert [world.store.stat(row.key).sha256 for row in record.manifests] == [
+            row.sha256 for row in record.manifests
+        ]
+        assert world.listed([row.key for row in record.manifests]) == Counter(IDS)
 
 
 def _die() -> None:
@@ -411,6 +533,49 @@ def test_a_quick_firing_asks_the_store_for_nothing_but_to_write() -> None:
     for number in range(3):
         life.fire("w", world.shards([number]))
     assert called == ["put"] * 3
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_manifest_that_its_reader_removed_stops_no_stream(slow: bool) -> None:
+    """Loaded and removed, or expired: the live worker goes on, also with a bundle that takes long."""
+    world = World("stream", 1, False)
+    life = Unbounded(world, [], Lineage())
+    for number in range(3):
+        files = world.shards([number])
+        world.clock.now += ASLEEP
+
+        def wait(name: str, when: str) -> None:
+            world.clock.now += ASLEEP * slow
+
+        world.store.hook = wait
+        life.fire(f"w{number}", files)
+        world.store.hook = lambda name, when: None
+        listed = life.committed(world)
+        assert world.listed(listed) == Counter([number])
+        world.store.delete(*listed)
+
+
+def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next() -> None:
+    """The live one is not as far yet: of the firing before nothing is there, as if somebody had removed it."""
+    world = World("stream", 1, False)
+    life = Unbounded(world, [], Lineage())
+    life.fire("w0", world.shards([0]))
+    checkpoint = life.lineage
+    life.fire("w1", world.shards([1]))
+    life.fire("w2", world.shards([2]))
+    again = Unbounded(world, [], checkpoint)
+
+    def live(name: str, when: str) -> None:
+        world.store.hook = lambda name, when: None
+        world.clock.now += ASLEEP
+        again.fire("w1", world.shards([1, 2]))
+
+    world.store.hook = live
+    with pytest.raises(OutdatedWorkError, match="was written again, or withdrawn, by other work"):
+        life.fire("w3", world.shards([3]))
+    assert world.listed(life.committed(world)) == Counter([0, 1, 2])
+    again.fire("w3", world.shards([3]))
+    assert world.listed(life.committed(world)) == Counter([0, 1, 2, 3])
 
 
 def test_a_create_only_manifest_is_written_once() -> None:

@@ -125,12 +125,8 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
         try:
             if not is_told:
                 say(f"{why} (it did not come to its end in {seconds:g} s)", error=True)
-<<<<<<< HEAD
-        os._exit(exit_code_of(why.number))
-=======
         finally:
             os._exit(exit_code_of(why.number))
->>>>>>> r-gaps
 
     # not Thread.start(): this may be the handler of a signal that met the main thread with a lock of `threading`
     _thread.start_new_thread(end, ())

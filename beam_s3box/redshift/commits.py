@@ -62,7 +62,8 @@ def _places(url: str) -> Iterator[tuple[str, str]]:
     start = url.find(_FOLDER)
     while start >= 0:
         match = _PLACE.fullmatch(url, start + len(_FOLDER))
-        if match:
+        # a bucket may be called so as well
+        if match and not url[:start].endswith(":/"):
             yield url[:start], match["run_id"]
         start = url.find(_FOLDER, start + 1)
 
@@ -80,7 +81,7 @@ def _check(record: RunRecord, url: str, key: str, sha256: str) -> None:
             f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again "
             "under its run_id, or a new one"
         )
-    listed = next((manifest.sha256 for manifest in record.manifests if manifest.key == key), None)
+    listed = record.digests.get(key)
     if listed is None:
         raise LoadError(f"{url} does not count: it is none of the manifests that run {record.run_id} finished with")
     if listed != sha256:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Final, Literal
+
+import apache_beam as beam
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
@@ -65,3 +68,18 @@ def named_by(constant: str | None, field: str | None, naming: StreamNaming) -> s
     if constant is not None:
         return constant
     return "by key" if naming.is_keyed else "by function"
+
+
+_WRITES: weakref.WeakKeyDictionary[beam.Pipeline, set[tuple[str, str]]] = weakref.WeakKeyDictionary()
+"""Root and run id of each write of the pipelines that are being built."""
+
+
+def check_only_write(pipeline: beam.Pipeline, root: str, run_id: str) -> None:
+    """Raise ConfigurationError if another write of the pipeline has this run id: each would take it from the other."""
+    writes = _WRITES.setdefault(pipeline, set())
+    if (root, run_id) in writes:
+        raise ConfigurationError(
+            f"run_id={run_id!r} names another write to {root} in this pipeline, and one run id is one run: give each "
+            "write its own, or none"
+        )
+    writes.add((root, run_id))

@@ -189,7 +189,7 @@ class _WriteFirings(beam.DoFn):
     ) -> None:
         names, (window, plans) = element
         before = Lineage(*(lineage.read() or ()))
-        numbered = [ManifestPlan._make(plan)._replace(firing=before.firings) for plan in plans]
+        numbered = before.number(map(ManifestPlan._make, plans))
         lineage.write(tuple(before.after(self._publisher.key(numbered[0]), numbered[0])))
         self._firings.setdefault(names, []).append((window, numbered, before))
 

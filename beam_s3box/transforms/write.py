@@ -35,6 +35,7 @@ from beam_s3box.transforms.arguments import (
     OnBadRecord,
     Packing,
     Rests,
+    check_only_write,
     checked_concurrency,
     checked_packing,
     checked_rests,
@@ -117,7 +118,8 @@ class WriteToS3Box(beam.PTransform):
         AvroFormat(schema). A record that does not fit is a dead letter. With manifests, logical types are written as
         text, because COPY knows none; without, they are kept.
       manifests: Manifests, or None for none; `"auto"`: one per stream if COPY can load the format.
-      run_id: names the run in every key; default: a new one that sorts by time, made here.
+      run_id: names the run in every key, and no other write of the pipeline; default: a new one that sorts by time,
+        made here, and again each time that the same object is applied once more.
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
       long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
@@ -181,6 +183,7 @@ class WriteToS3Box(beam.PTransform):
             for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes, long_values=long_values
         )
         self._given_run_id = run_id
+        self._is_applied = False
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
         self._fail_on_bad_record = is_fail(on_bad_record)
         self._s3 = s3
@@ -279,6 +282,10 @@ class WriteToS3Box(beam.PTransform):
         s3 = pipeline.options.view_as(S3Options)
         settings = settings_with_options(self._s3 or S3Settings(), s3)
         store = open_store(self._destination, settings, credentials_of(s3))
+        if self._is_applied and self._given_run_id is None:
+            self.run_id = new_run_id()
+        self._is_applied = True
+        check_only_write(pipeline, store.root, self.run_id)
         layout = Layout.below(store.root, self.run_id, self._key_template)
         return WritePlan(
             store=store,

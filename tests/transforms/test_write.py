@@ -349,6 +349,29 @@ def test_a_run_id_that_finished_is_refused_before_any_work(store: MemoryStore) -
     write(store, records(10), run_id="nightly-2")
 
 
+def test_one_run_id_for_two_writes_of_a_pipeline_is_refused_when_it_is_built(store: MemoryStore) -> None:
+    pipeline = beam.Pipeline(options=options())
+    rows = pipeline | beam.Create(records(10))
+    rows | "First" >> WriteToS3Box(store, **BY_FIELD, run_id="nightly")
+    rows | "Elsewhere" >> WriteToS3Box(MemoryStore(new_token(12)), **BY_FIELD, run_id="nightly")
+    with pytest.raises(
+        ConfigurationError, match=r"run_id='nightly' names another write to memory://.* in this pipeline"
+    ):
+        rows | "Second" >> WriteToS3Box(store, **BY_FIELD, run_id="nightly")
+
+
+def test_one_object_applied_again_is_another_run(store: MemoryStore) -> None:
+    transform = WriteToS3Box(store, **BY_FIELD)
+    for _ in range(2):
+        with beam.Pipeline(options=options()) as pipeline:
+            rows = pipeline | beam.Create(records(10))
+            rows | "First" >> transform
+            rows | "Second" >> transform
+    found = read_back(store)
+    assert len({key.split("/")[1] for key in found.manifests}) == 4
+    assert sorted(record["i"] for record in found.all_records()) == sorted(4 * list(range(10)))
+
+
 def test_names_that_try_to_leave_their_folder(tmp_path: pathlib.Path) -> None:
     names = ["..", ".", "../../etc", "a/b", "a b", "%2F", "é" * 150, "x" * 300, "~", "a\nb", "💥"]
     store = open_store(tmp_path / "box")
