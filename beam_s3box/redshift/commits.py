@@ -47,7 +47,7 @@ class Commits:
         if url not in self._records:
             try:
                 self._records[url] = RunRecord.parse(url, self._fetch(url))
-            except (ObjectNotFoundError, FileNotFoundError):
+            except (ObjectNotFoundError, FileNotFoundError, LookupError):
                 self._records[url] = None
             except AccessError as exc:
                 raise AccessError(

@@ -102,7 +102,7 @@ def kill(statement):
         os.kill(os.getpid(), signal.SIGKILL)
 connection = RedshiftConnection("127.0.0.1", "dev", "awsuser", port=int(port), ssl=False)
 factory = hooked(connection, **{when: kill})
-RedshiftLoader(factory, iam_role=role, fetch=lambda url: text.encode()).load(url, "clicks")
+RedshiftLoader(factory, iam_role=role, fetch={url: text.encode()}.__getitem__).load(url, "clicks")
 """
 
 
