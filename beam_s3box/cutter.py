@@ -23,7 +23,7 @@ Key: TypeAlias = tuple[Stream, str, int]
 """A stream, the name of a window, and a lane; every key has its own shards."""
 
 DEFAULT_BUDGET_BYTES = 128 * MiB
-"""Memory of what waits in one cutter: fits a worker of 1 GB beside Beam and the uploads."""
+"""Memory of what waits in one cutter: fits a worker of 1 GB next to Beam and the uploads."""
 
 _MAX_COMPRESSING_BYTES = 16 * MiB
 """Raw bytes that are being compressed at a time: enough for every thread to be busy."""
@@ -32,7 +32,7 @@ _LINE_COST = 64
 """Bytes that a line takes in memory beside its text."""
 
 _STREAM_COST = 1_024
-"""Bytes that an open stream takes in memory beside its lines and segments; measured: 900 to 1,200."""
+"""Bytes that an open stream takes in memory besides its lines and segments; measured: 900 to 1,200."""
 
 HALF = 0.5
 """A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
@@ -58,7 +58,6 @@ class _Buffer:
     pile: Pile
     lines: list[bytes] = dataclasses.field(default_factory=list)
     raw_bytes: int = 0
-    compressing: int = 0
     planned: Size = NOTHING
     """Raw bytes and records of the shard that is being filled, segments that still compress included."""
 

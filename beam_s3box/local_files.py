@@ -23,7 +23,7 @@ def version_of(file: str | int) -> str:
 
 @contextlib.contextmanager
 def unchanged(path: str, descriptor: int, version: str | None = None) -> Iterator[None]:
-    """See to it that a file stays as it was while the block reads it.
+    """Raise an error if a file changes while the block reads it.
 
     Args:
       path: for the error.

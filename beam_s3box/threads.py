@@ -52,7 +52,7 @@ class Executor(Protocol):
 class Task(Generic[T]):
     """One call of a function, which whoever claims it first makes.
 
-    What is no Exception, such as SystemExit or asyncio.CancelledError, is raised as an S3BoxError: it is an error of
+    What is not an Exception, as SystemExit or asyncio.CancelledError, is raised as an S3BoxError: it is an error of
     this task, and not of the thread that asks for the result.
     """
 
@@ -165,7 +165,7 @@ class Threads:
                 task.cancel()
 
     def wake(self) -> None:
-        """See to it that tasks which wait are run: a call that broke off may have started no thread for them."""
+        """Make sure that waiting tasks are run: an interrupted call may have started no thread for them."""
         self._starting.clear()
         if not self._tasks.empty():
             self._start()
@@ -258,7 +258,7 @@ class Bell:
 
 
 def as_error(error: BaseException) -> BaseException:
-    """Return an error of a task as it is raised elsewhere: what is no Exception ends no thread but the task."""
+    """Return an error of a task as it is raised elsewhere: what is not an Exception ends its task alone."""
     if isinstance(error, Exception | KeyboardInterrupt):
         return error
     wrapped = S3BoxError(f"a task ended with {type(error).__name__}: {error}")

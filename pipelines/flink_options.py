@@ -34,8 +34,8 @@ class FlinkOptions(PipelineOptions):
             "--shutdown_sources_after_idle_ms",
             metavar="MILLISECONDS",
             type=int,
-            help="0 lets a job without checkpoints end by itself when its input has ended; the write keeps sources for "
-            "ever otherwise, because the cluster may take checkpoints",
+            help="0 lets a job without checkpoints end when its input has ended; the write keeps sources forever "
+            "otherwise, because the cluster may take checkpoints",
         )
 
 

@@ -89,7 +89,7 @@ class RoundTracker(RestrictionTracker):
         return RestrictionProgress(completed=done, remaining=1 - done)
 
     def is_bounded(self) -> bool:
-        """Return whether the work ends by itself: looks go on, what one found does not."""
+        """Return whether the work is bounded: looks go on, what one found does not."""
         return isinstance(self._restriction, Round)
 
 
@@ -99,7 +99,7 @@ _LOOKS, _DONE = 0, 1
 
 
 class WatchCoder(Coder):
-    """Encodes the work; a Round without its rest, which a runner keeps by itself."""
+    """Encodes the work; a Round without its rest, which a runner keeps itself."""
 
     def encode(self, value: WatchState | Round) -> bytes:
         """Return the work as bytes."""

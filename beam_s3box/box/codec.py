@@ -60,7 +60,7 @@ class BoxCodec:
         return self._threads.submit(self._run, function, lines, cost)
 
     def wake(self) -> None:
-        """See to it that lines which wait are compressed."""
+        """Make sure that waiting lines are compressed."""
         self._threads.wake()
 
     def _run(self, function: Callable[..., T], lines: Sequence[bytes], cost: int) -> T:

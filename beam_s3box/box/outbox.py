@@ -26,7 +26,7 @@ class Outbox:
 
     Attributes:
       failed: shards whose upload failed, by their sequence, with the error.
-      held_bytes: memory of the shards that are not in the store: their segments, and beside them the object while it is
+      held_bytes: memory of the shards that are not in the store: their segments, and also the object while it is
         uploaded.
     """
 

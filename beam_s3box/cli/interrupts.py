@@ -53,7 +53,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def interrupted_of(error: KeyboardInterrupt) -> Interrupted:
-    """Return the error as ours: what Python raises by itself comes from ^C."""
+    """Return the error as ours: a KeyboardInterrupt that Python itself raises comes from ^C."""
     return error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
 
 
@@ -134,7 +134,7 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
 
 
 class Interrupts:
-    """Takes the signals while the block runs, so that the command can come to a good end.
+    """Takes the signals while the block runs, so that the command can finish in order.
 
     The first is noted, and wakes who waits in `readable`. After it, ^C raises Interrupted, and so does the end of the
     grace time; another SIGTERM or SIGHUP changes nothing, because `timeout` and systemd send more than one. A signal

@@ -8,7 +8,6 @@ from typing import Any, Final, Literal
 
 from beam_s3box.redshift.options import CopyKeywords
 
-CONVERSION_TITLE = "COPY: columns and values"
 INFERENCE_TITLE = "Columns from the shards, for --create_tables"
 
 STATUPDATE: Final[Mapping[str, bool | None]] = {"on": True, "off": False, "default": None}
@@ -59,7 +58,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def copy_options_of(given: argparse.Namespace | Any, mapping: str | None) -> CopyKeywords:
-    """Return the options of COPY that were given, beside its format; a mapping only if there is one."""
+    """Return the options of COPY that were given, except its format; a mapping only if one was given."""
     options = CopyKeywords(
         truncatecolumns=given.truncatecolumns,
         acceptinvchars=given.acceptinvchars or False,

@@ -55,7 +55,7 @@ class Connected:
 
 
 class Connection:
-    """One way to reach S3: its client is made when it is first needed, and anew in each process.
+    """One way to reach S3: its client is made when it is first needed, once in each process.
 
     Connections of the same settings and keys share a client. Safe from many threads, and after a fork.
     """

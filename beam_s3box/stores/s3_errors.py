@@ -146,7 +146,7 @@ _CLASSES = {
     "LoginError": Rule(AccessError, "the login session is missing or has ended: run `aws login`"),
     "TokenRetrievalError": Rule(AccessError, "the token can't be renewed: run `aws sso login`"),
     "NoAuthTokenError": Rule(AccessError, "there is no token: run `aws sso login`"),
-    "CredentialRetrievalError": Rule(AccessError, "the credentials can't be got: see to their source"),
+    "CredentialRetrievalError": Rule(AccessError, "the credentials can't be got: check their source"),
     "RefreshWithMFAUnsupportedError": Rule(AccessError, "keys that need MFA can't be renewed: use a role without"),
     "UnknownCredentialError": Rule(AccessError, "correct the AWS configuration files"),
     "InvalidConfigError": Rule(AccessError, "correct the AWS configuration files"),
@@ -154,10 +154,10 @@ _CLASSES = {
     "ConfigNotFound": Rule(AccessError, "correct the AWS configuration files"),
     "NoRegionError": Rule(StoreError, "no region is set: set region or AWS_REGION"),
     "ParamValidationError": Rule(StoreError),
-    "ConnectTimeoutError": Rule(TransientStoreError, "no connection in time: see to endpoint, proxy and firewall"),
+    "ConnectTimeoutError": Rule(TransientStoreError, "no connection in time: check endpoint, proxy and firewall"),
     "ReadTimeoutError": Rule(TransientStoreError, "no answer in time"),
-    "EndpointConnectionError": Rule(TransientStoreError, "nothing answers there: see to endpoint, proxy and firewall"),
-    "ProxyConnectionError": Rule(TransientStoreError, "the proxy does not answer: see to HTTPS_PROXY"),
+    "EndpointConnectionError": Rule(TransientStoreError, "nothing answers there: check endpoint, proxy and firewall"),
+    "ProxyConnectionError": Rule(TransientStoreError, "the proxy does not answer: check HTTPS_PROXY"),
     "ConnectionError": Rule(TransientStoreError),
     "HTTPClientError": Rule(TransientStoreError),
     "IncompleteReadError": Rule(TransientStoreError),
@@ -251,7 +251,7 @@ def _read_response(exc: Any, operation: str) -> tuple[Rule, str]:
     shown = f"{within}{code} ({status})" if code != str(status) else f"{within}{status}"
     advice = rule.advice if within else _missing_or_denied(rule.advice, operation, status)
     detail = _one_line(str(exc.response.get("Error", {}).get("Message") or ""))
-    return rule, ": ".join(part for part in (shown, advice, detail if _adds(detail, advice) else None) if part)
+    return rule, ": ".join(part for part in (shown, advice, detail if _adds(advice) else None) if part)
 
 
 def _missing_or_denied(advice: str | None, operation: str, status: int) -> str | None:
@@ -260,7 +260,7 @@ def _missing_or_denied(advice: str | None, operation: str, status: int) -> str |
     return advice
 
 
-def _adds(detail: str, advice: str | None) -> bool:
+def _adds(advice: str | None) -> bool:
     """Whether the server's words say more than the advice: as a region or a policy's name do."""
     return advice is None or advice in (_REGION, _DENIED, _HEADERS)
 

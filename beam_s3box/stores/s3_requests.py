@@ -59,7 +59,7 @@ class Requests:
           operation: such as `PutObject`, one of `s3_answers.ANSWERS`.
           key: the object's, in the bucket; None for the bucket itself.
           parameters: all but bucket, key and body.
-          body: returns what is sent, anew for each attempt: one that failed may have read a part of it.
+          body: called for each attempt, and returns what is sent: one that failed may have read a part of it.
           finish: takes the answer; what it raises counts as the request's failure.
           stop: whether to give up after an error that is worth another attempt.
           before: attempts at the same thing that were made elsewhere, which an error counts too.

@@ -61,7 +61,7 @@ def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
 
 
 def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield the records as `read_lines` does, of a file that may be damaged; what is no record is added to `damaged`.
+    """Yield the records as `read_lines` does, of a file that may be damaged; bytes of no record are added to `damaged`.
 
     A process that is killed leaves nothing of that kind; a machine that loses power does, and a program that cuts the
     file. Its first line may be a record then.

@@ -191,7 +191,7 @@ class Folder:
     def _make(self, sealed: Sealed) -> Description | None:
         """Write the finished file of a buffer, and its description."""
         rendered = self._render(sealed)
-        # what an attempt left that failed; the description first, so that it never stands beside half a file
+        # what an attempt left that failed; the description first, so that it never exists next to half a file
         self.drop(self.place(sealed.name, "ready"))
         if not rendered.records:
             return None

@@ -19,7 +19,7 @@ from beam_s3box.transforms.windows import last_moment
 
 _Carried: TypeAlias = tuple[bytes, Manifest]
 _SEED: _Carried = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
-"""Stands in for the manifests of a run that has none, so that it is finished too."""
+"""Takes the place of the manifests of a run that has none, so that it is finished too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest]]
 _TOTALS = tuple[str, tuple[int, int, int, int]]

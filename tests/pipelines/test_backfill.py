@@ -13,6 +13,7 @@ import pytest
 
 from beam_s3box.claims import RunClaim
 from beam_s3box.layout import Layout
+from beam_s3box.runs import new_token
 from beam_s3box.stores import MemoryStore, Store, open_store
 from pipelines.backfill_job import PARSER
 from pipelines.job import Job, _tell
@@ -176,9 +177,10 @@ def test_worker_processes_and_totals_agree(
     backfill: Run, records: str, tmp_path: pathlib.Path, s3_server: Server
 ) -> None:
     report_path = tmp_path / "report.json"
+    prefix = new_token(12)
     ended = backfill(
         f"--input={records}",
-        f"--output=s3://{s3_server.bucket}/processes",
+        f"--output=s3://{s3_server.bucket}/{prefix}",
         *NAMING,
         *on_server(s3_server, s3_server.writer),
         "--direct_running_mode=multi_processing",
@@ -190,8 +192,8 @@ def test_worker_processes_and_totals_agree(
     assert (ended.code, said) == (0, [])
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
-    keys = [entry["Key"] for entry in s3_server.client().list_objects_v2(Bucket=s3_server.bucket)["Contents"]]
-    manifests = [f"s3://{s3_server.bucket}/{key}" for key in keys if key.startswith("processes/manifests/")]
+    listed = s3_server.client().list_objects_v2(Bucket=s3_server.bucket, Prefix=f"{prefix}/manifests/")["Contents"]
+    manifests = [f"s3://{s3_server.bucket}/{entry['Key']}" for entry in listed]
     assert manifests == report["manifests"]
 
 

@@ -140,7 +140,8 @@ def test_a_black_hole(make_s3: MakeS3) -> None:
             caller.setblocking(False)
             caller.connect_ex(server.getsockname())
         with refused(
-            TransientStoreError, "ConnectTimeoutError: no connection in time: see to endpoint, proxy and|" + ALL_IN_ALL
+            TransientStoreError,
+            "ConnectTimeoutError: no connection in time: check endpoint, proxy and|" + ALL_IN_ALL,
         ):
             make_s3(endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}").check_writable()
 

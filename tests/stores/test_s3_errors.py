@@ -108,7 +108,7 @@ def said(code: str, status: int, message: str = "", operation: str = "PutObject"
         (
             aws.EndpointConnectionError(endpoint_url="http://h/", error="Connection refused"),
             TransientStoreError,
-            "EndpointConnectionError: nothing answers there: see to endpoint, proxy and firewall: Could not connect to "
+            "EndpointConnectionError: nothing answers there: check endpoint, proxy and firewall: Could not connect to "
             'the endpoint URL: "http://h/"',
         ),
         (
