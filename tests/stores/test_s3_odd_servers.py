@@ -85,10 +85,11 @@ def test_without_conditions_the_store_looks_first(plain: S3Store) -> None:
 
 
 def test_without_conditions_a_claim_is_still_one(plain: S3Store) -> None:
-    RunClaim(Layout("run"), "one").take(plain)
-    RunClaim(Layout("run"), "one").take(plain)
+    one, two = (RunClaim(Layout("run"), attempt, bounded=False) for attempt in ("one", "two"))
+    one.take(plain)
+    one.take(plain)
     with pytest.raises(RunExistsError):
-        RunClaim(Layout("run"), "two").take(plain)
+        two.take(plain)
 
 
 @pytest.mark.parametrize(("is_unique", "sent"), [(True, ["PutObject"]), (False, ["HeadObject", "PutObject"])])
