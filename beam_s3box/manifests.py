@@ -78,8 +78,8 @@ class ManifestPlan(NamedTuple):
       files: sorted by URL.
       firing: number of the firing among all those of the stream or run, from 0; None in a bounded run, where a window
         fires once.
-      lineage: hexadecimal digest of this firing and of all before it, which the text carries: equal lists that follow on
-        other ones are other texts, so that outdated work never takes them for its own. "" in a bounded run.
+      lineage: hexadecimal digest of this firing and of all before it, which the text carries: equal lists that follow
+        on other ones are other texts, so that outdated work never takes them for its own. "" in a bounded run.
     """
 
     stream: Stream | None

@@ -19,7 +19,15 @@ from typing import Any
 import pytest
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.errors import AccessError, OutdatedWorkError, RunExistsError, S3BoxError, TransientStoreError
+from beam_s3box.errors import (
+    AccessError,
+    ObjectChangedError,
+    ObjectExistsError,
+    OutdatedWorkError,
+    RunExistsError,
+    S3BoxError,
+    TransientStoreError,
+)
 from beam_s3box.layout import Layout
 from beam_s3box.manifests import Manifest, plan_manifests
 from beam_s3box.publish import Lineage, Publisher, write_manifest
@@ -78,6 +86,21 @@ class Calls(MemoryStore):
         return call
 
 
+class LooksFirst(Calls):
+    """A store whose server knows no conditions: it looks, and writes or removes whatever is there by then."""
+
+    conditional_create = conditional_replace = conditional_delete = False
+
+    def put(self, key: str, body: bytes, **arguments: Any) -> int:
+        if_match = arguments.pop("if_match", None)
+        found = _BUCKETS.get(self._name, {}).get(key)
+        if found is not None and not arguments.pop("replace", False):
+            raise ObjectExistsError(f"{key} is there")
+        if if_match is not None and (found is None or found.etag != if_match):
+            raise ObjectChangedError(f"{key} is another")
+        return super().put(key, body, **{**arguments, "replace": True})
+
+
 class OnThisThread(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -98,9 +121,10 @@ class World:
     clock: Ticks = dataclasses.field(default_factory=Ticks)
     held: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
+    kind: type[Calls] = Calls
 
     def __post_init__(self) -> None:
-        self.store = Calls(self.clock)
+        self.store = self.kind(self.clock)
         self.claim = RunClaim(Layout("run"), "attempt", bounded=self.bounded)
         self.claim.take(self.store)
         self.scope = STREAM if self.per == "stream" else None
@@ -237,6 +261,25 @@ def test_done_again_from_the_checkpoint(bounded: bool, per: str, count: int, sha
     for life in lives(world, shards, times):
         live(life)
         check(world)
+
+
+@matrix
+def test_a_store_without_conditions(bounded: bool, per: str, count: int, shards: str) -> None:
+    """Done again, and slept through: but for what happens between its look and its write, all holds."""
+    for step in itertools.count():
+        world = World(per, count, bounded, kind=LooksFirst)
+        first, second = lives(world, shards, 1)
+
+        def sleep(world: World = world, second: Bounded | Unbounded = second) -> None:
+            world.clock.now += ASLEEP
+            live(second)
+
+        slept = _interrupted(world, first, step, sleep)
+        if not slept:
+            live(second)
+        check(world)
+        if not slept:
+            break
 
 
 class Stop(Exception):
