@@ -329,7 +329,8 @@ def test_two_live_copies_of_one_bundle_whichever_the_runner_keeps(count: int, mo
         world = World("stream", count, True)
         files = world.shards(*([number] for number in IDS))
         first, second = (tuple(Bounded(world, files).bundles()) for _ in range(2))
-        calls, done = itertools.count(), []
+        calls = itertools.count()
+        done: list[str] = []
 
         def hook(
             name: str,
