@@ -23,9 +23,40 @@ setuptools.setup(
     name="beam_s3box",
     version=read_version(),
     description="Apache Beam connector: any PCollection to gzip JSON shards on S3, with manifests for Redshift COPY",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords=[
+        "apache-beam",
+        "s3",
+        "redshift",
+        "copy",
+        "manifest",
+        "gzip",
+        "json",
+        "jsonl",
+        "avro",
+        "dataflow",
+        "flink",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",  # files are locked with fcntl
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Database",
+        "Topic :: Software Development :: Libraries :: Python Modules",
+        "Topic :: System :: Archiving :: Compression",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
-    packages=setuptools.find_packages(include=["beam_s3box", "beam_s3box.*", "pipelines", "pipelines.*"]),
+    # Workers of Dataflow and Flink install what --setup_file packs, and load the steps of the jobs from `pipelines`.
+    # It has no __init__.py: a package with one would be found before a folder `pipelines` that a user's project has.
+    packages=[*setuptools.find_packages(include=["beam_s3box", "beam_s3box.*"]), "pipelines"],
     package_data={"beam_s3box": ["py.typed"]},
     entry_points={"console_scripts": ["s3box = beam_s3box.cli.main:main"]},
     # Beam changes its runners with every minor version: a new one is let in when the tests have run with it.
@@ -39,8 +70,8 @@ setuptools.setup(
         "zlib-ng>=0.5",
     ],
     extras_require={
-        "redshift": ["redshift_connector>=2.1"],
-        "snappy": ["cramjam>=2.8"],
+        "redshift": ["redshift_connector>=2.1"],  # Amazon's own driver; the Data API needs only boto3
+        "snappy": ["cramjam>=2.8"],  # what fastavro compresses codec="snappy" with
     },
     zip_safe=False,
 )

@@ -138,3 +138,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'beam_s3box' has no attribute {name!r}")
     return getattr(importlib.import_module(f"beam_s3box.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

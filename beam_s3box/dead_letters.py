@@ -16,13 +16,12 @@ from beam_s3box.formats import JSON_LINES
 from beam_s3box.layout import Layout
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.routing import Refused
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.shards import Segment
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.uploads import put_once
 
-_ORIGIN_CHARACTERS = 12
 _FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
 """Read by people now and then: to be fast counts more than to be small."""
 
@@ -95,7 +94,7 @@ class DeadLetterFiles:
     ) -> None:
         self._store = store
         self._layout = layout
-        self._origin = new_token(_ORIGIN_CHARACTERS) if origin is None else origin
+        self._origin = new_origin() if origin is None else origin
         self._segment_bytes = segment_bytes
         self._file_bytes = file_bytes
         self._sequence = 0

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.checks import check_whole
 
 MAX_LANES: Final = 1_000
 """Every lane has shards of its own: more of them only make small ones."""
@@ -18,11 +18,7 @@ def check_lanes(lanes: int) -> int:
     Raises:
       ConfigurationError: it is no whole number from 1 to `MAX_LANES`.
     """
-    if isinstance(lanes, bool) or not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES:
-        raise ConfigurationError(
-            f"lanes={lanes!r} must be a whole number from 1 to {MAX_LANES}: the workers that pack one stream"
-        )
-    return lanes
+    return check_whole("lanes", lanes, 1, MAX_LANES, ": the workers that pack one stream")
 
 
 def lane_of(line: bytes, lanes: int) -> int:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.patterns import check_pattern, find_by_pattern
 from beam_s3box.sizes import GiB, MiB, parse_size
@@ -41,11 +42,11 @@ class StreamLimits:
     seconds: float | None = 60.0
 
     def __post_init__(self) -> None:
-        _check_whole("object_bytes", self.object_bytes, MIN_BYTES, MAX_OBJECT_BYTES)
+        check_whole("object_bytes", self.object_bytes, MIN_BYTES, MAX_OBJECT_BYTES)
         if self.raw_bytes is not None:
-            _check_whole("raw_bytes", self.raw_bytes, 1, None)
+            check_whole("raw_bytes", self.raw_bytes, 1)
         if self.records is not None:
-            _check_whole("records", self.records, 1, None)
+            check_whole("records", self.records, 1)
         if self.seconds is not None and not (_is_number(self.seconds) and 0 < self.seconds < math.inf):
             raise ConfigurationError(f"seconds={self.seconds!r} must be a number above 0; None means no time limit")
 
@@ -128,12 +129,6 @@ def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
         for name, value in values.items()
     }
     return StreamLimits(**sizes)
-
-
-def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
-        bound = f"from {least} to {most}" if most else f"of at least {least}"
-        raise ConfigurationError(f"{name}={value!r} must be a whole number {bound}")
 
 
 def _is_number(value: object) -> bool:

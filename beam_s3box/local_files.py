@@ -1,9 +1,10 @@
-"""A local file as it was when it was found: one that changes while it is read would give a mixture of old and new."""
+"""Local files: read as they were when they were found, without a mixture of old and new; and names made durable."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import stat
 from collections.abc import Iterator
 
@@ -49,6 +50,15 @@ def changed(path: str) -> ConfigurationError:
         f"input={path!r} has changed since it was found, and what was read of it may be a mixture of old and new: run "
         "again when nothing writes to it"
     )
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Make the names in a folder as durable as its files."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _check(path: str, descriptor: int, version: str, cause: ConfigurationError | None = None) -> None:

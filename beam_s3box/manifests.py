@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import orjson
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.shards import ShardFile
 from beam_s3box.streams import Stream
@@ -32,10 +33,7 @@ class Manifests:
     def __post_init__(self) -> None:
         if self.per not in ("stream", "run"):
             raise ConfigurationError(f"per={self.per!r} must be 'stream' or 'run'")
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
-            raise ConfigurationError(
-                f"count={self.count!r} must be a whole number of at least 1; for no manifests give manifests=None"
-            )
+        check_whole("count", self.count, 1, hint="; for no manifests give manifests=None")
 
     def scope(self, file: ShardFile) -> Stream | None:
         """Return the stream whose manifests list the shard, or None for those of the run."""

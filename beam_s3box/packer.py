@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.cutter import Cuttings, ShardCutter
@@ -23,13 +23,11 @@ from beam_s3box.metrics import Metrics
 from beam_s3box.plan import RunPlan
 from beam_s3box.publish import Publisher
 from beam_s3box.routing import Router
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.shards import ShardFile, size_of
 from beam_s3box.streams import Stream
 from beam_s3box.threads import Threads
 from beam_s3box.uploads import Uploader, UploadQueue
-
-_ORIGIN_CHARACTERS: Final = 12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +77,7 @@ class LinePacker:
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
-        origin = new_token(_ORIGIN_CHARACTERS)
+        origin = new_origin()
         self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
         self._letters = DeadLetterFiles(plan.store, plan.layout)

@@ -65,7 +65,9 @@ class RunRecord:
 
     def failed(self, error: str, now: float) -> RunRecord:
         """Return the record of the failed run; `now` is in seconds since the epoch."""
-        return dataclasses.replace(self, state="failed", ended=moment_text(now), error=error[:_SHOWN_CHARACTERS])
+        # names of files may be no Unicode
+        text = error[:_SHOWN_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
+        return dataclasses.replace(self, state="failed", ended=moment_text(now), error=text)
 
     def render(self) -> bytes:
         """Return the record's text: JSON with one manifest a line."""

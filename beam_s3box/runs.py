@@ -11,6 +11,7 @@ from beam_s3box.errors import ConfigurationError
 MAX_RUN_ID_BYTES = 48
 """Longer ids would push keys past the 256 bytes that Redshift's load tables show."""
 
+_ORIGIN_CHARACTERS = 12
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 
 
@@ -23,6 +24,11 @@ def new_run_id() -> str:
 def new_token(characters: int) -> str:
     """Return that many random hexadecimal characters, at most 32."""
     return uuid.uuid4().hex[:characters]
+
+
+def new_origin() -> str:
+    """Return a new origin: what tells one execution of one piece of work from all others in the keys of its shards."""
+    return new_token(_ORIGIN_CHARACTERS)
 
 
 def check_run_id(run_id: str) -> str:

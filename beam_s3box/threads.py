@@ -12,13 +12,14 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from beam_s3box.errors import S3BoxError
 from beam_s3box.forks import renew_in_children
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 T_co = TypeVar("T_co", covariant=True)
 
 _IDLE_SECONDS: Final = 5.0
@@ -149,6 +150,20 @@ class Threads:
         self._start()
         return task
 
+    def map(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
+        """Yield what the function returns for each item, in order.
+
+        After an error, or when the caller takes no more, calls that have not begun never will.
+        """
+        tasks = [self.submit(function, item) for item in items]
+        tasks.reverse()
+        try:
+            while tasks:
+                yield tasks.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
     def wake(self) -> None:
         """See to it that tasks which wait are run: a call that broke off may have started no thread for them."""
         self._starting.clear()
@@ -161,8 +176,7 @@ class Threads:
             return
         self._starting.append(None)
         try:
-            # not Thread.start(), which waits with a lock in Python code
-            _thread.start_new_thread(self._begin, ())
+            start_thread(self._work, self._name)
         except RuntimeError:
             self._starting.clear()
             if len(self._places) == self._size:
@@ -175,13 +189,6 @@ class Threads:
             except queue.Empty:
                 return
             task.run()
-
-    def _begin(self) -> None:
-        try:
-            # a thread with a name, which `threading` forgets when it ends
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        except RuntimeError:
-            self._work()
 
     def _work(self) -> None:
         try:
@@ -202,6 +209,25 @@ class Threads:
         # a task that came in between saw no place for a thread
         if not self._tasks.empty():
             self._start()
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Call a function on a new thread, which does not keep the process.
+
+    Not by `Thread.start`: that waits with a lock in Python code, and makes a KeyError of what a signal handler raises.
+
+    Raises:
+      RuntimeError: the system refuses.
+    """
+    _thread.start_new_thread(_call_named, (function, name))
+
+
+def _call_named(function: Callable[[], None], name: str) -> None:
+    try:
+        # a thread with a name, which `threading` forgets when it ends
+        threading.Thread(target=function, name=name, daemon=True).start()
+    except RuntimeError:
+        function()
 
 
 class Bell:

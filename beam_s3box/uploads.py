@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import threading
 import time
 from typing import NamedTuple
 
@@ -106,14 +105,13 @@ class ClaimingUploader(Uploader):
         super().__init__(store, format, claim.layout)
         self._claim = claim
         self._is_claimed = False
-        self._lock = threading.Lock()
 
     def upload(self, shard: SealedShard) -> Uploaded:
         """Claim the run id, if that is not done yet, and upload the shard."""
-        with self._lock:
-            if not self._is_claimed:
-                self._claim.take(self._store)
-                self._is_claimed = True
+        if not self._is_claimed:
+            # several threads may do so at once: the first one's claim is that of all
+            self._claim.take(self._store)
+            self._is_claimed = True
         return super().upload(shard)
 
 

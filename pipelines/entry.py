@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 
-from beam_s3box.cli.console import say, sturdy_output
+from beam_s3box.cli.console import say, say_version, sturdy_output
 from beam_s3box.cli.interrupts import (
     DEFAULT_GRACE_SECONDS,
     end_within,
@@ -29,6 +30,9 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], argv: Sequence[str
     with sturdy_output(), tool_logging() as log:
         try:
             with signals_raise():
+                if "--version" in itertools.takewhile("--".__ne__, arguments):
+                    say_version()
+                    return 0
                 return run(arguments, log)
         except KeyboardInterrupt as exc:
             interrupted = interrupted_of(exc)

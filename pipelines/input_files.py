@@ -121,4 +121,4 @@ def _object_reader(path: str, version: str, access: S3Access) -> ObjectReader:
     match = _S3_URL.fullmatch(path)
     if match is None:
         raise ConfigurationError(f"input={path!r} must be s3://bucket/key")
-    return ObjectReader(S3Store(f"s3://{match[1]}", *access), match[1], match[2], version)
+    return ObjectReader(S3Store(f"s3://{match[1]}", *access).requests, match[2], version)

@@ -85,7 +85,8 @@ class OptionParser:
         formatter.start_section("Beam")
         formatter.add_text(
             f"{self._help_of_runner()} --help_beam lists all of Beam's options, --help these. "
-            "Options that only a job server knows, such as some of Flink's, go behind --."
+            "Options that only a job server knows, such as some of Flink's, go behind --. "
+            "--version prints the version of beam_s3box."
         )
         formatter.end_section()
         return formatter.format_help()

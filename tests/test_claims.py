@@ -108,6 +108,12 @@ def test_a_run_that_failed_says_so_leaves_no_manifest_and_may_be_begun_again(sto
     assert record(store).state == "finished"
 
 
+def test_a_run_may_fail_by_an_error_whose_text_is_no_unicode(store: MemoryStore) -> None:
+    OURS.take(store)
+    OURS.fail_by(store, OSError("no file \udcff"))  # a name on a disk
+    assert (record(store).state, record(store).error) == ("failed", "OSError: no file \\udcff")
+
+
 class Meanwhile(MemoryStore):
     """Another execution does something after a call to the store; this one has gone to sleep there."""
 

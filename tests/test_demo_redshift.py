@@ -9,8 +9,8 @@ import pytest
 
 from beam_s3box.cli.redshift_load import LOAD_PARSER
 from pipelines.backfill_job import PARSER
+from redshift_stand_in import ROLE
 from tools import demo_redshift
-from tools.redshift import ROLE
 
 SERVER: Any = SimpleNamespace(user="me", host="127.0.0.1", port=1, database="dev")
 

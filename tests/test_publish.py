@@ -35,7 +35,7 @@ from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.shards import NOTHING, ShardFile
 from beam_s3box.stores import ObjectInfo
-from beam_s3box.stores.memory import _BUCKETS, MemoryStore
+from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
 
@@ -56,6 +56,10 @@ class Ticks:
         return self.now
 
 
+def etag_of(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
 class Calls(MemoryStore):
     """A store that calls a hook before each of its calls, and after it; the hook may raise.
 
@@ -67,10 +71,25 @@ class Calls(MemoryStore):
         self.hook: Callable[[str, str], None] = lambda name, when: None
 
     def put(self, key: str, body: bytes, **arguments: Any) -> int:
-        attempts = super().put(key, body, **arguments)
-        bucket = _BUCKETS[self._name]
-        bucket[key] = bucket[key]._replace(etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
-        return attempts
+        if arguments.get("if_match") is not None:
+            arguments["if_match"] = self._etag_here(key, arguments["if_match"])
+        return super().put(key, body, **arguments)
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        super().delete(key, if_match=if_match if if_match is None else self._etag_here(key, if_match))
+
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        body, info = super().read(key)
+        return body, info._replace(etag=etag_of(body))
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        for info in super().list(prefix):
+            state = self._state(info.key)
+            yield info._replace(etag=etag_of(state.body if state and state.body else b""))
+
+    def _etag_here(self, key: str, etag: str) -> str:
+        state = self._state(key)
+        return state.etag if state and state.body is not None and etag_of(state.body) == etag else "another"
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -93,10 +112,11 @@ class LooksFirst(Calls):
 
     def put(self, key: str, body: bytes, **arguments: Any) -> int:
         if_match = arguments.pop("if_match", None)
-        found = _BUCKETS.get(self._name, {}).get(key)
-        if found is not None and not arguments.pop("replace", False):
+        state = self._state(key)
+        there = None if state is None else state.body
+        if there is not None and not arguments.pop("replace", False):
             raise ObjectExistsError(f"{key} is there")
-        if if_match is not None and (found is None or found.etag != if_match):
+        if if_match is not None and (there is None or etag_of(there) != if_match):
             raise ObjectChangedError(f"{key} is another")
         return super().put(key, body, **{**arguments, "replace": True})
 

@@ -166,3 +166,23 @@ def test_tasks_run_when_the_main_thread_has_ended(used: str, when: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
+
+
+def test_map_keeps_the_order_and_begins_nothing_more_after_an_error() -> None:
+    threads = Threads(1, "one")
+    assert list(threads.map(str, range(50))) == [str(number) for number in range(50)]
+    begun, failed = [], threading.Event()
+
+    def half(number: int) -> float:
+        if number > 1:
+            failed.wait(20)
+        begun.append(number)
+        return 1 / (1 - number)
+
+    halves = threads.map(half, range(100))
+    assert next(halves) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(halves)
+    failed.set()
+    assert threads.submit(lambda: 1).result() == 1, "behind whatever was queued"
+    assert begun in ([0, 1], [0, 1, 2]), "one may have begun before the error was seen"

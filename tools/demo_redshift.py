@@ -1,7 +1,7 @@
 """Show the last mile on this machine: flights to shards and manifests on S3, and from there into a table, exactly once.
 
-`make demo-redshift` runs it. S3 is a real server; Redshift is the stand-in of `tools/redshift`, a real PostgreSQL that
-applies COPY's documented rules, and the client is Amazon's own driver. Exit code 1 says that counts don't agree.
+`make demo-redshift` runs it. S3 is a real server; Redshift is `redshift_stand_in`, a real PostgreSQL that applies
+COPY's documented rules, and the client is Amazon's own driver. Exit code 1 says that counts don't agree.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import subprocess
 import sys
 from typing import TypeAlias
 
+from redshift_stand_in import ROLE, RedshiftStandIn
 from tools import demo, seaweedfs
-from tools.redshift import ROLE, RedshiftStandIn
 
 SOURCE = demo.SOURCE
 TABLE = "public.flights"

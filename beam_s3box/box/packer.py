@@ -31,7 +31,7 @@ from beam_s3box.errors import BoxSealedError
 from beam_s3box.forks import renew_in_children
 from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_INPUT_END
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.shards import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.sizes import KiB, MiB
 from beam_s3box.threads import Bell, Threads
@@ -54,7 +54,6 @@ its size while it is uploaded; what else the promised 64 MB leave is for lines, 
 AGAIN: Final = "pack everything again into box.next_box()"
 """What to do about a box that was given up."""
 
-_ORIGIN_CHARACTERS: Final = 12
 _NO_BUDGET: Final = 1 << 62
 """One stream, whose shards are sealed by their limits: the cutter never has to hand on early."""
 
@@ -96,7 +95,7 @@ class BoxPacker:
         self._overhead = settings.format.record_overhead
         self._codec = BoxCodec(self._changed.ring)
         self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
-        self._origin = new_token(_ORIGIN_CHARACTERS)
+        self._origin = new_origin()
         self._cutter = ShardCutter(
             settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_from=2
         )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.limits import StreamLimits
@@ -43,7 +44,7 @@ class BoxSettings:
     upload_concurrency: int
 
     def __post_init__(self) -> None:
-        _check_whole("upload_concurrency", self.upload_concurrency, 1, 256)
+        check_whole("upload_concurrency", self.upload_concurrency, 1, 256)
 
 
 def box_store(
@@ -108,7 +109,7 @@ def box_limits(buffer_size: int, object_bytes: int | None, records: int | None) 
     Raises:
       ConfigurationError: a limit out of range.
     """
-    _check_whole("buffer_size", buffer_size, 1, None)
+    check_whole("buffer_size", buffer_size, 1)
     limits: dict[str, Any] = {"raw_bytes": buffer_size, "records": records, "seconds": None}
     if object_bytes is not None:
         limits["object_bytes"] = object_bytes
@@ -123,9 +124,3 @@ def box_stream(domain: str, namespace: str) -> Stream:
     """
     StreamNaming(domain, namespace)
     return Stream(domain, namespace)
-
-
-def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
-        bound = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        raise ConfigurationError(f"{name}={value!r} must be a whole number {bound}")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
+from beam_s3box import __version__
 from beam_s3box.errors import S3BoxError
 
 _STANDARD: Final = (0, 1, 2)
@@ -40,6 +41,11 @@ def say(*lines: str, error: bool = False) -> None:
 def say_text(text: str) -> None:
     """Print a text of our own, such as a help or a table, whose line breaks are meant."""
     say(*text.removesuffix("\n").split("\n"))
+
+
+def say_version() -> None:
+    """Print the version of the package, as `--version` asks for it."""
+    say(f"beam_s3box {__version__}")
 
 
 def write_sql(text: str) -> None:

@@ -9,13 +9,13 @@ import math
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Final, TypeAlias
 
+from beam_s3box.cli.console import say
 from beam_s3box.errors import ConfigurationError
 
 DEFAULT_GRACE_SECONDS: Final = 30.0
@@ -122,10 +122,11 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
     def end() -> None:
         if cancelled.acquire(timeout=seconds):
             return
-        with contextlib.suppress(OSError):
+        try:
             if not is_told:
-                print(f"{why} (it did not come to its end in {seconds:g} s)", file=sys.stderr, flush=True)
-        os._exit(exit_code_of(why.number))
+                say(f"{why} (it did not come to its end in {seconds:g} s)", error=True)
+        finally:
+            os._exit(exit_code_of(why.number))
 
     # not Thread.start(): this may be the handler of a signal that met the main thread with a lock of `threading`
     _thread.start_new_thread(end, ())

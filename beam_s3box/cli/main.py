@@ -14,7 +14,7 @@ from typing import Final
 from beam_s3box.cli import pack as cli_pack
 from beam_s3box.cli import redshift_load as cli_redshift_load
 from beam_s3box.cli import redshift_sql as cli_redshift_sql
-from beam_s3box.cli.console import say, say_text, sturdy_output
+from beam_s3box.cli.console import say, say_text, say_version, sturdy_output
 from beam_s3box.cli.interrupts import exit_code_of, interrupted_of, signals_raise
 from beam_s3box.cli.logging import ToolLog, installed
 from beam_s3box.cli.tell import end
@@ -33,7 +33,7 @@ _HELP: Final = "\n".join(
         "",
         *(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items()),
         "",
-        "s3box COMMAND --help lists its options.",
+        "s3box COMMAND --help lists its options, s3box --version prints the version.",
     ]
 )
 
@@ -66,6 +66,9 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
         return COMMANDS[name][0](rest, log)
     if name in ("-h", "--help"):
         say_text(_HELP)
+        return 0
+    if name == "--version":
+        say_version()
         return 0
     return end(2, _explain(name), log)
 

@@ -10,20 +10,21 @@ import orjson
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.columns import Column
 from beam_s3box.redshift.quoting import folded
+from beam_s3box.redshift.types import MAX_VARCHAR_BYTES
 
 _MAGIC: Final = b"Obj\x01"
-_TEXT: Final = "VARCHAR(65535)"
+LONGEST_TEXT: Final = f"VARCHAR({MAX_VARCHAR_BYTES})"
 _TYPES: Final = {
     "boolean": "BOOLEAN",
     "int": "INTEGER",
     "long": "BIGINT",
     "float": "REAL",
     "double": "DOUBLE PRECISION",
-    "string": _TEXT,
-    "enum": _TEXT,
-    "bytes": _TEXT,
-    "fixed": _TEXT,
-    "null": _TEXT,
+    "string": LONGEST_TEXT,
+    "enum": LONGEST_TEXT,
+    "bytes": LONGEST_TEXT,
+    "fixed": LONGEST_TEXT,
+    "null": LONGEST_TEXT,
     "record": "SUPER",
     "array": "SUPER",
     "map": "SUPER",

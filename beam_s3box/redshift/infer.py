@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import decimal
 import functools
 import itertools
@@ -13,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.manifests import Manifest
 from beam_s3box.records import as_mapping, encode_record, explain_refusal
@@ -22,6 +22,7 @@ from beam_s3box.redshift.seen import Seen
 from beam_s3box.redshift.shard_lines import shard_lines
 from beam_s3box.redshift.sources import FetchBytes, StoreReader, read_manifest
 from beam_s3box.shards import ShardFile
+from beam_s3box.threads import Threads
 
 THREADS: Final = 4
 """Shards read at a time: each is in memory as a whole."""
@@ -162,9 +163,9 @@ def infer_columns(
       RecordError: a record that is not one JSON object.
       StoreError: a manifest or shard can't be read.
     """
-    _check_whole("threads", threads)
+    check_whole("threads", threads, 1)
     if sample is not None:
-        _check_whole("sample", sample)
+        check_whole("sample", sample, 1)
     if isinstance(source, str | Manifest):
         source = [source] if isinstance(source, Manifest) else [_ManifestUrl(source)]
     items = iter(source)
@@ -203,7 +204,7 @@ def columns_of_shards(
       ConfigurationError, RecordError, StoreError: see `infer_columns`.
     """
     if sample is not None:
-        _check_whole("sample", sample)
+        check_whole("sample", sample, 1)
     new = functools.partial(Inference, ignore_case=ignore_case, exclude=exclude)
     chosen = list(dict.fromkeys(urls))
     if sample is not None:
@@ -218,9 +219,8 @@ def columns_of_shards(
             raise RecordError(f"{url} has a line that is no record: {exc}", exc.reason) from exc
 
     whole = new()
-    with concurrent.futures.ThreadPoolExecutor(threads, "infer") as pool:
-        for part in pool.map(one, chosen):
-            whole.merge(part)
+    for part in Threads(threads, "beam_s3box-infer").map(one, chosen):
+        whole.merge(part)
     return whole.columns()
 
 
@@ -289,8 +289,3 @@ def _name_of(key: str) -> str:
 def _merged(one: Seen, other: Seen) -> Seen:
     one.merge(other)
     return one
-
-
-def _check_whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name}={value!r} must be a whole number of at least 1")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, format_named
 from beam_s3box.manifests import Manifest
-from beam_s3box.redshift.avro_columns import avro_columns
+from beam_s3box.redshift.avro_columns import LONGEST_TEXT, avro_columns
 from beam_s3box.redshift.columns import Column
 from beam_s3box.redshift.infer import THREADS, columns_of_shards
 from beam_s3box.redshift.sources import AVRO_EXTENSION, FetchBytes, check_format, read_manifests
+from beam_s3box.threads import Threads
 
 
 def columns_of_manifests(
@@ -47,8 +47,8 @@ def columns_of_manifests(
         raise ConfigurationError("manifests list no files: there is nothing to make columns of")
     if not files[0].endswith(AVRO_EXTENSION):
         return columns_of_shards(files, fetch, ignore_case=ignore_case, exclude=exclude, sample=sample)
-    with ThreadPoolExecutor(THREADS, "avro-columns") as threads:
-        return _merged(list(threads.map(lambda url: avro_columns(url, fetch(url)), dict.fromkeys(files))), exclude)
+    threads = Threads(THREADS, "beam_s3box-avro-columns")
+    return _merged(list(threads.map(lambda url: avro_columns(url, fetch(url)), dict.fromkeys(files))), exclude)
 
 
 def _merged(schemas: Sequence[Sequence[Column]], exclude: Collection[str]) -> list[Column]:
@@ -59,5 +59,5 @@ def _merged(schemas: Sequence[Sequence[Column]], exclude: Collection[str]) -> li
         if known.type == column.type or known.sql_type.holds(column.sql_type):
             continue
         wider = column.sql_type.holds(known.sql_type)
-        columns[column.name] = column if wider else Column(column.name, "VARCHAR(65535)", column.key)
+        columns[column.name] = column if wider else Column(column.name, LONGEST_TEXT, column.key)
     return list(columns.values())

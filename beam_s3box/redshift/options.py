@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypedDict
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.quoting import literal
 
@@ -92,7 +93,8 @@ class CopyOptions:
         _check_replacement(self.acceptinvchars)
         _check_choice("compupdate", self.compupdate, (True, False, "preset", None))
         _check_choice("statupdate", self.statupdate, (True, False, None))
-        _check_maxerror(self.maxerror)
+        if self.maxerror is not None:
+            check_whole("maxerror", self.maxerror, 0, MAX_MAXERROR)
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CopyOptions:
@@ -157,13 +159,6 @@ def _check_replacement(value: object) -> None:
         return
     if not isinstance(value, str) or len(value) != 1 or not " " <= value <= "~":
         raise ConfigurationError(f"acceptinvchars={value!r} must be True, False or one printable ASCII character")
-
-
-def _check_maxerror(value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_MAXERROR:
-        raise ConfigurationError(f"maxerror={value!r} must be a whole number from 0 to {MAX_MAXERROR}")
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -24,7 +24,7 @@ _BOOL, _INT, _FLOAT, _DECIMAL, _DATE, _TIMESTAMP, _TIMESTAMPTZ, _TEXT, _NESTED =
 _TEMPORAL = _DATE | _TIMESTAMP | _TIMESTAMPTZ
 _DATE_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)?", re.ASCII)
-_INT16, _INT32, _INT64, _EXACT = 1 << 15, 1 << 31, 1 << 63, 1 << 53
+_INT16, _INT32, _INT64 = 1 << 15, 1 << 31, 1 << 63
 _FIFTEEN_DIGITS = 10**15
 _FLOAT_BYTES = 32
 _DIGITS_A_BIT = math.log10(2)
@@ -117,7 +117,8 @@ class Seen:
         """Return the number type that loses no digit, or a text for numbers that none holds."""
         least, most = self._least, self._most
         if self._kinds & _FLOAT:
-            is_exact = max(-least, most) <= _EXACT and not self._kinds & _DECIMAL
+            # what later loads need is told in digits, too: of 16 a DOUBLE PRECISION has some, and not all
+            is_exact = max(-least, most) < _FIFTEEN_DIGITS and not self._kinds & _DECIMAL
             return SqlType("DOUBLE PRECISION") if is_exact else self._varchar(has_room)
         if not self._kinds & _DECIMAL and max(~least, most) < _INT64:
             return SqlType("BIGINT") if has_room else _smallest_integer(least, most)

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
@@ -17,6 +16,7 @@ from beam_s3box.formats import AVRO, Format
 from beam_s3box.manifests import Manifest
 from beam_s3box.redshift.commits import Commits
 from beam_s3box.stores import Credentials, S3Settings, open_store
+from beam_s3box.threads import Threads
 
 FetchBytes: TypeAlias = Callable[[str], bytes]
 """Returns the bytes behind a URL."""
@@ -126,8 +126,8 @@ def read_manifests(
         records = unknown if counts[url] is None else counts[url]
         return read_manifest(url, fetch, records, written=written[url], commits=commits)
 
-    with ThreadPoolExecutor(min(_READERS, len(counts)), "beam-s3box-manifests") as threads:
-        return [manifest for manifest in threads.map(read, sorted(counts)) if manifest.files]
+    threads = Threads(_READERS, "beam_s3box-manifests")
+    return [manifest for manifest in threads.map(read, sorted(counts)) if manifest.files]
 
 
 def parse_manifest(url: str, body: bytes, records: int | None = None) -> ListedManifest:

@@ -6,8 +6,9 @@ import re
 from typing import Final, NamedTuple
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.long_values import MAX_TEXT_BYTES
 
-MAX_VARCHAR_BYTES: Final = 65_535
+MAX_VARCHAR_BYTES: Final = MAX_TEXT_BYTES
 """The longest VARCHAR, in bytes of UTF-8. Source: "Character types"."""
 
 MAX_DIGITS: Final = 38

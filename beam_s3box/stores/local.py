@@ -20,6 +20,7 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     StoreError,
 )
+from beam_s3box.local_files import sync_folder
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
 
 _TEMPORARY_PREFIX = ".beam_s3box-"
@@ -96,7 +97,7 @@ class LocalStore:
                     _publish(temporary, path, replace)
                 else:
                     _replace_matching(temporary, path, if_match, body)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return 1
 
     def get(self, key: str) -> bytes:
@@ -212,15 +213,32 @@ def _replace_matching(temporary: pathlib.Path, path: pathlib.Path, etag: str, bo
         os.replace(temporary, path)
 
 
+class _Lock:
+    """A lock on a folder, across processes; it ends with the object, too, where a signal handler broke in."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._handles: list[int] = []
+        self._handles.append(os.open(folder, os.O_RDONLY))
+
+    def take(self) -> None:
+        fcntl.flock(self._handles[0], fcntl.LOCK_EX)
+
+    def end(self) -> None:
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def __del__(self) -> None:
+        self.end()
+
+
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
+    lock = _Lock(folder)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock.take()
         yield
     finally:
-        # closing ends the lock
-        os.close(handle)
+        lock.end()
 
 
 def _etag(status: os.stat_result) -> str:
@@ -233,15 +251,6 @@ def _info(key: str, status: os.stat_result, sha256: str | None) -> ObjectInfo:
 
 def _changed(operation: str, path: pathlib.Path) -> ObjectChangedError:
     return ObjectChangedError(f"{operation} {path} failed: it is another file than expected, or gone")
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Make the new name as durable as the file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _files(folder: pathlib.Path, prefix: str) -> Iterator[tuple[str, pathlib.Path]]:

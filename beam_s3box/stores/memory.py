@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,37 +11,23 @@ from typing import NamedTuple
 from beam_s3box.errors import ConfigurationError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
 
-_LOCK = threading.Lock()
 _ETAGS = itertools.count(1)
 
 
-def _renew_lock() -> None:
-    global _LOCK
-    _LOCK = threading.Lock()
-
-
-# another thread may have held it
-os.register_at_fork(after_in_child=_renew_lock)
-
-
 class _Object(NamedTuple):
-    body: bytes
+    """One state of a key; without a body, the key has no object."""
+
+    body: bytes | None
     modified: float
     etag: str
 
-    def info(self, key: str, sha256: str | None = None) -> ObjectInfo:
-        return ObjectInfo(key, len(self.body), sha256, self.modified, self.etag)
-
 
 _BUCKETS: dict[str, dict[str, _Object]] = {}
+"""The first state of each key, by the name of the store."""
 
-
-def _after_fork() -> None:
-    global _LOCK
-    _LOCK = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+_NEXT: dict[str, _Object] = {}
+"""What followed a state, by its ETag. A change is one call of `setdefault`, so no lock is needed that could stay held
+after a fork, or when a signal handler raises; and it happened or it did not."""
 
 
 class MemoryStore:
@@ -99,26 +83,26 @@ class MemoryStore:
     ) -> int:
         """Write an object; see `Store.put`."""
         check_condition(replace, if_match)
-        with _LOCK:
-            bucket = _BUCKETS.setdefault(self._name, {})
-            found = bucket.get(check_key(key))
-            if found is not None and not replace:
+        while True:
+            found = self._state(check_key(key))
+            there = None if found is None else found.body
+            if there is not None and not replace:
                 raise ObjectExistsError(f"{self.url(key)} is already there")
-            if if_match is not None and (found is None or found.etag != if_match):
-                if found is None or found.body != body:
+            if if_match is not None and (found is None or there is None or found.etag != if_match):
+                if there != body:
                     raise self._changed(key)
                 return 1
-            bucket[key] = _Object(bytes(body), self._clock(), f"{next(_ETAGS)}")
-        return 1
+            if self._follow(key, found, bytes(body)):
+                return 1
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
-        return self._find(key).body
+        return self._find(key)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Return an object's bytes and what is known of them."""
-        found = self._find(key)
-        return found.body, found.info(key, hashlib.sha256(found.body).hexdigest())
+        body, found = self._find(key)
+        return body, _info(key, found, hashlib.sha256(body).hexdigest())
 
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object."""
@@ -126,21 +110,22 @@ class MemoryStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, by key."""
-        with _LOCK:
-            bucket = _BUCKETS.get(self._name, {})
-            found = sorted((key, entry) for key, entry in bucket.items() if key.startswith(prefix))
-        for key, entry in found:
-            yield entry.info(key)
+        for key in sorted(key for key in [*_BUCKETS.get(self._name, {})] if key.startswith(prefix)):
+            found = self._state(key)
+            if found is not None and found.body is not None:
+                yield _info(key, found, None)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object, if it is there; see `Store.delete`."""
         check_condition(True, if_match)
-        with _LOCK:
-            bucket = _BUCKETS.get(self._name, {})
-            found = bucket.get(check_key(key))
-            if found is not None and if_match not in (None, found.etag):
+        while True:
+            found = self._state(check_key(key))
+            if found is None or found.body is None:
+                return
+            if if_match not in (None, found.etag):
                 raise self._changed(key)
-            bucket.pop(key, None)
+            if self._follow(key, found, None):
+                return
 
     @property
     def clock_resolution(self) -> float:
@@ -157,9 +142,26 @@ class MemoryStore:
     def _changed(self, key: str) -> ObjectChangedError:
         return ObjectChangedError(f"{self.url(key)} is another object than expected, or gone")
 
-    def _find(self, key: str) -> _Object:
-        with _LOCK:
-            entry = _BUCKETS.get(self._name, {}).get(check_key(key))
-        if entry is None:
+    def _state(self, key: str) -> _Object | None:
+        """Return the last state of a key, None for one that never was."""
+        found = _BUCKETS.get(self._name, {}).get(key)
+        while found is not None and (following := _NEXT.get(found.etag)) is not None:
+            found = following
+        return found
+
+    def _follow(self, key: str, found: _Object | None, body: bytes | None) -> bool:
+        """Return whether this is the next state of the key; False if another one followed first."""
+        state = _Object(body, self._clock(), f"{next(_ETAGS)}")
+        if found is None:
+            return _BUCKETS.setdefault(self._name, {}).setdefault(key, state) is state
+        return _NEXT.setdefault(found.etag, state) is state
+
+    def _find(self, key: str) -> tuple[bytes, _Object]:
+        found = self._state(check_key(key))
+        if found is None or found.body is None:
             raise ObjectNotFoundError(f"{self.url(key)} is not there")
-        return entry
+        return found.body, found
+
+
+def _info(key: str, found: _Object, sha256: str | None) -> ObjectInfo:
+    return ObjectInfo(key, len(found.body or b""), sha256, found.modified, found.etag)

@@ -81,7 +81,12 @@ class S3Store:
     @property
     def client(self) -> S3Client:
         """The boto3 client: made on first use, and shared by the stores of this process with the same settings."""
-        return self._requests().connect().client
+        return self.requests.connect().client
+
+    @property
+    def requests(self) -> Requests:
+        """Sends requests to the bucket: checked, retried, and with errors of ours."""
+        return Requests(self._connection, self._bucket, self._retry)
 
     @property
     def conditional_create(self) -> bool:
@@ -133,21 +138,21 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes, which are checked if this package wrote them."""
-        return self._requests().send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
+        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Return an object's bytes and what is known of them."""
         finish = functools.partial(read_with_info, key)
-        return self._requests().send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def stat(self, key: str) -> ObjectInfo:
         """Return what is known of an object; its checksum only if this package wrote it."""
         finish = functools.partial(looked_up, key)
-        return self._requests().send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with the prefix, in the server's order: on AWS by key."""
-        requests = self._requests()
+        requests = self.requests
         root = self._full_key("")
         position = {"Prefix": root + prefix}
         # not boto3's paginator: it can't go on after a page that failed
@@ -174,7 +179,7 @@ class S3Store:
                 raise _changed(f"DeleteObject {self.url(key)} was not sent", if_match)
             condition = {}
         try:
-            self._requests().send("DeleteObject", self._full_key(key), condition, finish=answer)
+            self.requests.send("DeleteObject", self._full_key(key), condition, finish=answer)
         except ObjectNotFoundError as exc:
             if error_code(exc) != "NoSuchKey":
                 raise
@@ -192,11 +197,11 @@ class S3Store:
 
     def now(self) -> float:
         """Return the time by the server's clock; see `Store.now`. Asks the server if it has not answered yet."""
-        clock = self._requests().connect().clock
+        clock = self.requests.connect().clock
         if clock.now() is None:
             # any answer will do, also that nothing is there or that nobody may look
             with contextlib.suppress(ObjectNotFoundError, AccessError):
-                self._requests().send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
+                self.requests.send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
         told = clock.now()
         if told is None:
             raise StoreError(f"HeadObject {self.root} failed: the server's answers have no Date, which tells the time")
@@ -214,7 +219,7 @@ class S3Store:
         store = S3Store(self.root, settings, self._credentials, retry)
         condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
         parameters = store._parameters(hashlib.sha256(body).hexdigest(), "text/plain")
-        return store, store._requests(), store._upload(CHECK_KEY, body, parameters, condition)
+        return store, store.requests, store._upload(CHECK_KEY, body, parameters, condition)
 
     def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
         parameters = self._parameters(sha256, content_type)
@@ -225,7 +230,7 @@ class S3Store:
                 parameters["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
             full_key = self._full_key(key)
             sent = {**parameters, **condition}
-            return self._requests().send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
+            return self.requests.send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
         except OddAnswerError:
             # the server may have done it, and something on the way have spoiled its answers
             if self._is_there(key, body, sha256):
@@ -246,7 +251,7 @@ class S3Store:
     def _upload(self, key: str, body: bytes, parameters: dict[str, Any], condition: dict[str, str]) -> MultipartUpload:
         settings = self._settings
         return MultipartUpload(
-            self._requests(),
+            self.requests,
             self._full_key(key),
             body,
             parameters,
@@ -292,9 +297,6 @@ class S3Store:
             "Tagging": urllib.parse.urlencode(settings.tags),
         }
         return {name: value for name, value in parameters.items() if value}
-
-    def _requests(self) -> Requests:
-        return Requests(self._connection, self._bucket, self._retry)
 
     def _full_key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

@@ -42,7 +42,8 @@ ANSWERS: Final[Mapping[str, Expected]] = {
     "UploadPart": Expected(("ETag",)),
     "CompleteMultipartUpload": Expected(("ETag",), ("Key", "Location"), body="xml"),
     "AbortMultipartUpload": Expected(statuses=(204, 200)),
-    "GetObject": Expected(_OBJECT, body="object"),
+    # 206, if a part was asked for: `check_fields` knows
+    "GetObject": Expected(_OBJECT, statuses=(200, 206), body="object"),
     "HeadObject": Expected(_OBJECT),
     "ListObjectsV2": Expected(("IsTruncated",), body="ListBucketResult", entries=("Key", "Size", "LastModified")),
     "DeleteObject": Expected(statuses=(204, 200)),
@@ -53,6 +54,7 @@ ANSWERS: Final[Mapping[str, Expected]] = {
 
 _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(?:\w+:)?(\w+)")
 _NOT_MODIFIED = 304
+_PART = 206
 
 
 def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
@@ -88,6 +90,9 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
       OddAnswer: something is missing, or the server tells another checksum than that of the body.
     """
     expected = ANSWERS[operation]
+    if answer["ResponseMetadata"]["HTTPStatusCode"] == _PART and not ("Range" in sent and answer.get("ContentRange")):
+        answer["Body"].close()
+        raise OddAnswer("the status 206, not 200" if "Range" not in sent else "a 206 without ContentRange")
     missing = [name for name in expected.fields if answer.get(name) in (None, "")]
     if expected.either and not any(answer.get(name) for name in expected.either):
         missing.append(" or ".join(expected.either))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 from typing import Any, NamedTuple
 
-from beam_s3box.errors import ObjectExistsError, TransientStoreError
-from beam_s3box.stores.retries import Retry
-from beam_s3box.stores.s3 import S3Store
-from beam_s3box.stores.s3_requests import translated
+from beam_s3box.errors import StoreError
+from beam_s3box.stores.s3_answers import OddAnswer
+from beam_s3box.stores.s3_errors import error_code
+from beam_s3box.stores.s3_requests import Requests, answer
+
+_NOT_IT = ("PreconditionFailed", "412")
+"""Codes for a condition that does not hold; the second where a server tells none."""
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -33,18 +38,15 @@ class ObjectReader:
     """Reads one object from wherever it is asked to; for one thread.
 
     Args:
-      store: knows how to reach the bucket.
-      bucket, key: of the object; the key may be any that S3 allows.
+      requests: to its bucket.
+      key: of the object, any that S3 allows.
       etag: of the version to read; empty for the one that is there at the first request.
-      retry: attempts and waits of each request.
     """
 
-    def __init__(self, store: S3Store, bucket: str, key: str, etag: str = "", retry: Retry | None = None) -> None:
-        self._store = store
-        self._target = {"Bucket": bucket, "Key": key}
-        self._url = f"s3://{bucket}/{key}"
+    def __init__(self, requests: Requests, key: str, etag: str = "") -> None:
+        self._requests = requests
+        self._key = key
         self._etag = etag
-        self._retry = retry or Retry()
         self._size: int | None = None
         self._position = 0
 
@@ -54,7 +56,7 @@ class ObjectReader:
         Raises:
           StoreError: it can't be read.
         """
-        head = self._send("HeadObject", lambda: self._store.client.head_object(**self._target))  # type: ignore[arg-type]
+        head = self._requests.send("HeadObject", self._key, {}, finish=answer)[0]
         return ObjectVersion(head["ETag"], head["ContentLength"])
 
     def seek(self, position: int) -> None:
@@ -70,32 +72,33 @@ class ObjectReader:
         """
         if size <= 0 or (self._size is not None and self._position >= self._size):
             return b""
+        wanted = f"bytes={self._position}-{self._position + size - 1}"
+        condition = {"IfMatch": self._etag} if self._etag else {}
         try:
-            body: bytes = self._send("GetObject", lambda: self._get(size))
-        except ObjectExistsError as exc:  # what our errors make of a condition that does not hold
-            raise ObjectReplacedError(self._url) from exc
+            body, _ = self._requests.send(
+                "GetObject", self._key, {"Range": wanted, **condition}, finish=functools.partial(self._take, size)
+            )
+        except StoreError as exc:
+            if self._etag and error_code(exc) in _NOT_IT:
+                raise ObjectReplacedError(self._requests.url(self._key)) from exc
+            raise
         self._position += len(body)
         return body
 
-    def _get(self, size: int) -> bytes:
-        condition = {"IfMatch": self._etag} if self._etag else {}
-        wanted = f"bytes={self._position}-{self._position + size - 1}"
-        response: Any = self._store.client.get_object(**self._target, Range=wanted, **condition)  # type: ignore[arg-type]
-        etag = response["ETag"]
-        if etag != (self._etag or etag):  # some servers know no conditions
-            raise ObjectReplacedError(self._url)
-        body: bytes = response["Body"].read()
+    def _take(self, size: int, response: Any) -> bytes:
+        with contextlib.closing(response["Body"]) as stream:
+            etag = response["ETag"]
+            if etag != (self._etag or etag):  # some servers know no conditions
+                raise ObjectReplacedError(self._requests.url(self._key))
+            body: bytes = stream.read()
         first, last, total = _range_of(response)
         if (first, last) != (self._position, self._position + len(body) - 1) or len(body) != min(size, total - first):
-            raise TransientStoreError(
-                f"GetObject {self._url} failed: asked for {wanted}, the answer has bytes {first}-{last} of {total} and "
-                f"{len(body)} bytes came"
+            raise OddAnswer(
+                f"{len(body)} bytes, told to be {first}-{last} of {total}, where {size} from {self._position} were "
+                "asked for"
             )
         self._etag, self._size = etag, total
         return body
-
-    def _send(self, operation: str, request: Any) -> Any:
-        return self._retry.run(lambda number: translated(request, operation, self._url, number))[0]
 
 
 def _range_of(response: Any) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import GiB, MiB
 from beam_s3box.stores.urls import split_url
@@ -100,10 +101,10 @@ class S3Settings:
         _check_choice("acl", self.acl, ACLS)
         _check_pattern("storage_class", self.storage_class, _STORAGE_CLASS, "as STANDARD_IA")
         _check_seconds("retry_seconds", self.retry_seconds)
-        _check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
-        _check_whole("concurrency", self.concurrency, 1, 256)
-        _check_whole("part_bytes", self.part_bytes, MIN_PART_BYTES, MAX_PART_BYTES)
-        _check_whole("multipart_bytes", self.multipart_bytes, 1, MAX_PART_BYTES)
+        check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
+        check_whole("concurrency", self.concurrency, 1, 256)
+        check_whole("part_bytes", self.part_bytes, MIN_PART_BYTES, MAX_PART_BYTES)
+        check_whole("multipart_bytes", self.multipart_bytes, 1, MAX_PART_BYTES)
         _check_seconds("connect_timeout", self.connect_timeout)
         _check_seconds("read_timeout", self.read_timeout)
 
@@ -203,11 +204,6 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ConfigurationError(
             f"{name}={value!r} must be one of {', '.join(choices)}, or None for the bucket's default"
         )
-
-
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigurationError(f"{name}={value!r} must be a whole number from {least} to {most}")
 
 
 def _check_seconds(name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.limits import MAX_OBJECT_BYTES, StreamLimits
 
@@ -32,8 +33,7 @@ def check_arguments(
         raise ConfigurationError(f"scheduler_interval={scheduler_interval!r} must be a number of seconds; 0 for none")
     if max_disk_bytes is not None and not (_is_number(max_disk_bytes, int) and max_disk_bytes >= 1):  # type: ignore[operator]
         raise ConfigurationError(f"max_disk_bytes={max_disk_bytes!r} must be a whole number of bytes, or None")
-    if not _is_number(upload_threads, int) or not 1 <= upload_threads <= 256:  # type: ignore[operator]
-        raise ConfigurationError(f"upload_threads={upload_threads!r} must be a whole number from 1 to 256")
+    check_whole("upload_threads", upload_threads, 1, 256)
 
 
 def _is_number(value: object, kind: type) -> bool:

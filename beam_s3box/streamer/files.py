@@ -37,12 +37,3 @@ def remove(path: pathlib.Path) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-
-
-def sync_folder(folder: pathlib.Path) -> None:
-    """Make the names in a folder as durable as its files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

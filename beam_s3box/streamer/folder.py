@@ -26,11 +26,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 from beam_s3box.errors import RecordsLostError, StreamerError
-from beam_s3box.runs import new_run_id, new_token
+from beam_s3box.local_files import sync_folder
+from beam_s3box.runs import new_origin, new_run_id
 from beam_s3box.streamer.buffers import read_lines, read_whole_records
 from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile, report
-from beam_s3box.streamer.files import remove, size_of, sync_folder, write_file
+from beam_s3box.streamer.files import remove, size_of, write_file
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.lock import FolderLock
@@ -59,7 +60,7 @@ class Folder:
         self.quota = quota
         self._url_of = url_of
         self.run_id = new_run_id()
-        self._origin = new_token(12)
+        self._origin = new_origin()
         self._numbers = itertools.count()
         self._guard = threading.Lock()
         self.lock = FolderLock(path)
@@ -224,9 +225,8 @@ class Folder:
         if size is None:
             self._lose(sealed)
         format = sealed.output.make()
-        if size == sealed.size:
-            rendered = render(format, read_lines(path))
-        else:
+        rendered = render(format, read_lines(path)) if size == sealed.size else None
+        if rendered is None or rendered.records != sealed.records:
             # left by a crash, or changed by another program
             damaged: list[bytes] = []
             rendered = render(format, read_whole_records(path, sealed.stream, damaged))

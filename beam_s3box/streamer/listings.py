@@ -18,13 +18,14 @@ import orjson
 
 from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.layout import Layout
+from beam_s3box.local_files import sync_folder
 from beam_s3box.manifests import Manifest, Manifests, plan_manifests
 from beam_s3box.publish import write_manifest
 from beam_s3box.shards import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.streamer.descriptions import Description, make_description
 from beam_s3box.streamer.events import BufferFile
-from beam_s3box.streamer.files import size_of, sync_folder
+from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.output import Output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import sys
 import threading
@@ -16,6 +17,7 @@ from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.parcels import Counts, Parcel, Waiting
 from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streams import Stream
+from beam_s3box.threads import start_thread
 
 
 class Outbox:
@@ -44,6 +46,7 @@ class Outbox:
         self._max_threads = threads
         self._guard = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._starting: set[object] = set()
         self._queue: queue.SimpleQueue[tuple[Parcel, object] | None] = queue.SimpleQueue()
         self._parcels: dict[str, Parcel] = {}
         self._waiting: list[Waiting] = []
@@ -74,7 +77,7 @@ class Outbox:
         self.refuse_own_threads()
         end = None if timeout is None else time.monotonic() + min(max(timeout, 0), threading.TIMEOUT_MAX)
         waiting = self._expect(stream, since)
-        if not self._threads:
+        if not self._threads_soon():
             # the system refuses threads, as at the end of a process
             for parcel in waiting.wanted:
                 if _is_before(end) and self._claim(parcel, parcel.ticket):
@@ -130,15 +133,22 @@ class Outbox:
 
     def _start_threads(self) -> None:
         self._threads = {thread for thread in self._threads if thread.is_alive()}
-        while not self._stopped and len(self._threads) < min(self._max_threads, len(self._parcels)):
-            # a daemon: what a program that ends leaves here is on the disk, and waits for the next streamer
-            thread = threading.Thread(target=self._work, name="beam_s3box upload", daemon=True)
+        while not self._stopped and self._threads_soon() < min(self._max_threads, len(self._parcels)):
+            place = object()
             try:
-                thread.start()
-            except RuntimeError:
+                self._starting.add(place)
+                # what a program that ends leaves here is on the disk, and waits for the next streamer
+                start_thread(functools.partial(self._work, place), "beam_s3box upload")
+            except BaseException as exc:
+                # a thread that did start comes by itself
+                self._starting.discard(place)
+                if type(exc) is not RuntimeError:
+                    raise
                 # the record is taken; the next call tries again, and `drain` does without
                 return
-            self._threads.add(thread)
+
+    def _threads_soon(self) -> int:
+        return len(self._threads) + len(self._starting)
 
     @synchronized
     def _stop(self, at_rest: Callable[[], None]) -> bool:
@@ -146,7 +156,7 @@ class Outbox:
         self._stopped = True
         for waiting in self._waiting:
             waiting.end()
-        for _ in self._threads:
+        for _ in range(self._threads_soon()):
             self._queue.put(None)
         return self._is_at_rest()
 
@@ -155,8 +165,8 @@ class Outbox:
         mine = (None, threading.get_ident())
         return self._stopped and all(parcel.owner in mine for parcel in self._parcels.values())
 
-    def _work(self) -> None:
-        self._join()
+    def _work(self, place: object) -> None:
+        self._join(place)
         try:
             while found := self._queue.get():
                 if self._claim(*found):
@@ -165,8 +175,12 @@ class Outbox:
             self._call(self._leave())
 
     @synchronized
-    def _join(self) -> None:
+    def _join(self, place: object) -> None:
+        self._starting.discard(place)
         self._threads.add(threading.current_thread())
+        if self._stopped:
+            # one that nobody counts may have missed its end
+            self._queue.put(None)
 
     @synchronized
     def _leave(self) -> Callable[[], None] | None:

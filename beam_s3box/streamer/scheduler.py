@@ -9,6 +9,7 @@ from collections.abc import Callable
 from beam_s3box.errors import StreamerError
 from beam_s3box.streamer.events import report
 from beam_s3box.streamer.guard import synchronized
+from beam_s3box.threads import start_thread
 
 
 class Scheduler:
@@ -25,9 +26,9 @@ class Scheduler:
         # held until the thread has ended
         self._guard = threading.Lock()
         self._guard.acquire()
-        self._thread = threading.Thread(target=self._run, name="beam_s3box scheduler", daemon=True)
+        self._thread: threading.Thread | None = None
         try:
-            self._thread.start()
+            start_thread(self._run, "beam_s3box scheduler")
         except RuntimeError as exc:
             raise StreamerError(
                 f"the scheduler has no thread: {exc}; allow this process more, or give 0 for none"
@@ -44,6 +45,7 @@ class Scheduler:
         """Do nothing, once the thread has ended."""
 
     def _run(self) -> None:
+        self._thread = threading.current_thread()
         try:
             while not self._is_stopped():
                 self._round()

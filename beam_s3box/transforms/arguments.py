@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import apache_beam as beam
 
+from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.manifests import Manifests
@@ -43,9 +44,7 @@ def is_fail(on_bad_record: str) -> bool:
 
 def checked_concurrency(value: int) -> int:
     """Return the number of uploads at a time."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_UPLOADS:
-        raise ConfigurationError(f"upload_concurrency={value!r} must be a whole number from 1 to {_MOST_UPLOADS}")
-    return value
+    return check_whole("upload_concurrency", value, 1, _MOST_UPLOADS)
 
 
 def checked_rests(rests: str) -> str:

@@ -16,7 +16,7 @@ from beam_s3box.dead_letters import accept_dead_letters
 from beam_s3box.formats import encoders_of
 from beam_s3box.lanes import by_lane, lane_of
 from beam_s3box.routing import Refused, Router
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, claim_once, codec_threads
 from beam_s3box.transforms.windows import last_moment
@@ -26,7 +26,6 @@ _T = TypeVar("_T")
 SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
 
-_ORIGIN_CHARACTERS = 12
 _COUNT_EVERY = 1_000
 """Records that come one by one are counted together, so that counting costs nothing and progress still shows."""
 
@@ -53,7 +52,7 @@ class EncodeSegments(beam.DoFn):
     def start_bundle(self) -> None:
         """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
         plan = self._plan
-        origin = new_token(_ORIGIN_CHARACTERS)
+        origin = new_origin()
         self._cutter = ShardCutter(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, seal_from=plan.seal_from
         )

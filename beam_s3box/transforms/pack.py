@@ -9,12 +9,10 @@ import apache_beam as beam
 
 from beam_s3box.formats import format_of
 from beam_s3box.packing import BY_INPUT_END, Capacity, Pile
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.shards import SealedShard, Segment
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.plan import WritePlan
-
-_ORIGIN_CHARACTERS = 12
 
 
 class PackShards(beam.PTransform):
@@ -47,7 +45,7 @@ class _CutShards(beam.DoFn):
         (domain, namespace, _), segments = element
         stream, name = Stream(domain, namespace), self._plan.windows.name(window)
         # new for each execution: a second one, or a second firing, never meets the keys of the first
-        origin = new_token(_ORIGIN_CHARACTERS)
+        origin = new_origin()
         pile = Pile(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).frame))
         sequence = 0
         for segment in segments:

@@ -20,7 +20,7 @@ from beam_s3box import metrics
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_of
 from beam_s3box.packing import BY_SECONDS, Capacity
-from beam_s3box.runs import new_token
+from beam_s3box.runs import new_origin
 from beam_s3box.shards import SealedShard, Segment
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import window_each
@@ -37,7 +37,6 @@ their way to it, never meet those of this one.
 """
 
 _SEGMENT = tuple[bytes, int, int, int]
-_ORIGIN_CHARACTERS = 12
 
 _SEGMENTS = BagStateSpec("segments", TupleCoder((BytesCoder(), VarIntCoder(), VarIntCoder(), VarIntCoder())))
 _BUFFER = ReadModifyWriteStateSpec(
@@ -145,7 +144,7 @@ class _PackByState(beam.DoFn):
         key, segment = element[0], Segment(*element[1])
         last, stored = self._last_moment(key), self._read(cell)
         # a window that is known to be over needs no timer, which would fire at once, and nothing to remember
-        state = stored or BufferState.new(new_token(_ORIGIN_CHARACTERS), ended=last <= self._passed)
+        state = stored or BufferState.new(new_origin(), ended=last <= self._passed)
         buffer = self._buffer(key, state, segments)
         if state.ended:
             self._counts.count(metrics.RECORDS_LATE, segment.records)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Unpack, get_args
 import apache_beam as beam
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import S3Options
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows
 
@@ -48,8 +48,8 @@ class CopyToRedshiftResult(NamedTuple):
       failures: one LoadFailure for each that did not; empty with on_failure="fail".
     """
 
-    loads: beam.PCollection[LoadResult]
-    failures: beam.PCollection[LoadFailure]
+    loads: PCollection[LoadResult]
+    failures: PCollection[LoadFailure]
 
 
 class CopyToRedshift(beam.PTransform):

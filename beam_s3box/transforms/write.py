@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, S3Options
+from apache_beam.pvalue import PCollection
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
@@ -66,15 +67,18 @@ _SEAL_WHOLE_ONLY = 2.0
 class WriteToS3BoxResult(NamedTuple):
     """What a write gives back.
 
+    Beam's `|` returns Any. Type checkers know the types below when the variable is annotated:
+    `result: WriteToS3BoxResult = records | WriteToS3Box(...)`.
+
     Attributes:
       shards: one ShardFile for each object, in its window.
       manifests: one Manifest for each manifest; empty without manifests.
       dead_letters: one DeadLetter for each record that could not be packed.
     """
 
-    shards: beam.PCollection[ShardFile]
-    manifests: beam.PCollection[Manifest]
-    dead_letters: beam.PCollection[DeadLetter]
+    shards: PCollection[ShardFile]
+    manifests: PCollection[Manifest]
+    dead_letters: PCollection[DeadLetter]
 
 
 class WriteToS3Box(beam.PTransform):

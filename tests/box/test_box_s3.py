@@ -71,8 +71,9 @@ def test_a_box_on_s3(s3_server: Server, proxy: Proxy, prefix: str, store: Store)
     keys = box.create_manifests("data_locations", 2)
     assert keys == ["data_locations_0.manifest", "data_locations_1.manifest"]
     assert listed(store, keys) == list(range(1_000))
-    assert proxy.operations() == {"PutObject"}, "no list, no look-up of the region"
-    assert proxy.count("PutObject") == len(box.shards) + 2
+    assert proxy.operations() == {"PutObject", "GetObject"}, "no list, no look-up of the region"
+    assert proxy.count("PutObject") == len(box.shards) + 2 + 2, "the run's record begins and ends it"
+    assert proxy.count("GetObject") == 1
     box = box.next_box()
     box.pack({"i": 7})
     assert listed(store, box.create_manifests("next", 2)) == [7]

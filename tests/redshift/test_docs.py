@@ -18,7 +18,7 @@ from beam_s3box.cli.redshift_load import LOAD_PARSER
 from beam_s3box.cli.redshift_sql import COPY_PARSER, CREATE_PARSER
 from beam_s3box.redshift.table_loads import DATA_API_MANIFESTS
 from pipelines import backfill_job, stream_job
-from tools.redshift import ROLE, RedshiftStandIn
+from redshift_stand_in import ROLE, RedshiftStandIn
 from tools.seaweedfs import seaweedfs
 
 ROOT = pathlib.Path(__file__).parents[2]

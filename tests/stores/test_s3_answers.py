@@ -71,7 +71,7 @@ def store(make_s3: MakeS3) -> S3Store:
 def ask(store: S3Store, operation: str) -> object:
     key = None if operation in ("ListObjectsV2", "GetBucketLocation") else "k"
     finish = FINISH.get(operation, answer)
-    return store._requests().send(operation, key, PARAMETERS.get(operation, {}), finish=finish)
+    return store.requests.send(operation, key, PARAMETERS.get(operation, {}), finish=finish)
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -99,6 +99,23 @@ def test_a_buffer_that_was_cut_loses_no_more_and_is_told_once(
     assert streamer.shut_down() == ()
 
 
+def test_a_buffer_that_was_overwritten_in_its_place_lists_no_damaged_line(
+    make: Make, folder: pathlib.Path, kept: Any, reported: list[Any]
+) -> None:
+    streamer = make()
+    fill(streamer, 0, 20)
+    (path,) = folder.glob("*.open")
+    with path.open("r+b") as file:
+        file.seek(path.read_bytes().index(b'{"i":9}'))
+        file.write(b"\0" * 15)
+    with pytest.raises(UploadsFailedError, match="RecordsLostError: 2 records"):
+        streamer.flush()
+    assert [record["i"] for record in kept.records()] == [*range(9), *range(11, 20)]
+    assert streamer.stats.lost_records == 2
+    assert [path.suffix for path in folder.glob("2*")] == [".damaged"]
+    assert len(reported) == 2
+
+
 @pytest.mark.parametrize("state", ["sealed", "json", "cut json", "ready"])
 def test_a_file_that_was_removed_before_its_upload_is_told_and_holds_nothing_up(
     make: Make, folder: pathlib.Path, kept: Any, reported: list[Any], state: str, monkeypatch: pytest.MonkeyPatch

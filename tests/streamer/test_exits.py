@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import ctypes
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,15 +92,15 @@ def test_a_thread_that_ends_is_replaced(make: Make, kept: Any, restarts: int, re
 def test_a_thread_that_does_not_start_stops_nothing(
     make: Make, kept: Any, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
-    real, left = threading.Thread.start, [refusals]
+    real, left = _thread.start_new_thread, [refusals]
 
-    def start(thread: threading.Thread) -> None:
+    def start(function: Any, arguments: Any) -> int:
         if left[0]:
             left[0] -= 1
             raise RuntimeError("can't start new thread")
-        real(thread)
+        return real(function, arguments)
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_thread, "start_new_thread", start)
     streamer = make()
     streamer.open("web", "a", size_limit=10)
     for i in range(5):
@@ -109,11 +111,41 @@ def test_a_thread_that_does_not_start_stops_nothing(
     assert streamer.shut_down(30) == ()
 
 
+def test_what_a_signal_handler_raises_while_a_thread_starts_is_what_the_caller_gets(
+    make: Make, kept: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _thread.start_new_thread
+
+    def start(function: Any, arguments: Any) -> int:
+        started = real(function, arguments)
+        if threading.get_ident() == threading.main_thread().ident:
+            time.sleep(0.05)  # the new thread gets far enough to be known
+            raise TimeLimitError
+        return started
+
+    streamer = make()
+    streamer.open("web", "a")
+    streamer.append("web", "a", {"i": 0})
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", start)
+        patch.setattr(threading, "_start_new_thread", start)
+        with pytest.raises(TimeLimitError):
+            streamer.flush(30)
+    streamer.append("web", "a", {"i": 1})
+    streamer.flush(30)
+    assert sorted(record["i"] for record in kept.records()) == [0, 1]
+    assert streamer.shut_down(30) == ()
+
+
+class TimeLimitError(Exception):
+    pass
+
+
 def test_without_a_scheduler_thread_the_folder_is_free(
     make: Make, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("can't start")))
+        patch.setattr(_thread, "start_new_thread", lambda *_: (_ for _ in ()).throw(RuntimeError("can't start")))
         with pytest.raises(StreamerError, match="the scheduler has no thread: can't start"):
             make(scheduler_interval=5)
     make(scheduler_interval=5)
@@ -237,12 +269,11 @@ def test_no_upload_begins_after_a_shut_down_that_gave_up_waiting(make: Make, kep
     assert kept.begun.acquire(timeout=10)
     assert len(streamer.shut_down(timeout=0.01)) == 2
     kept.gate.set()
-    again = None
-    while again is None:
-        with contextlib.suppress(FolderInUseError):
-            again = make()
-    assert len(kept.tried) <= 2
-    assert streamer.stats.uploaded_files == 1
+    for thread in threading.enumerate():
+        if thread.name == "beam_s3box upload":
+            thread.join(20)
+    assert len(kept.tried) == streamer.stats.uploaded_files == 1
+    again = make()
     again.flush()
     assert [record["i"] for record in kept.records()] == [0, 1]
     assert len(kept.tried) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
@@ -169,7 +170,7 @@ def test_on_upload_may_append_and_not_wait(
 ) -> None:
     caught: list[str] = []
     if not threads:
-        monkeypatch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("no thread")))
+        monkeypatch.setattr(_thread, "start_new_thread", lambda *_: (_ for _ in ()).throw(RuntimeError("no thread")))
 
     def tell(event: UploadEvent) -> None:
         if len(caught) < 3:

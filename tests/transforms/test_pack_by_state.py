@@ -17,20 +17,17 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration, Timestamp
 
-from beam_s3box.claims import RunClaim
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, AvroFormat, Format
-from beam_s3box.layout import Layout
 from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_LATENESS, BY_SECONDS, BY_WINDOW_END
-from beam_s3box.records import record_rules
-from beam_s3box.routing import StreamNaming
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import _KeepOwnWindow
 from beam_s3box.transforms.pack_by_state import Key, _KeyByWindow, _PackByState
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.windows import Windows, last_moment
+from tests.transforms.plans import write_plan
 
 MINUTE = FixedWindows(60)
 NOW = 1_000.0
@@ -98,22 +95,9 @@ class Held:
         return timers == (None, None, None) and not self.cell.writes and not self.segments.values
 
 
-def plan_for(format: Format = JSON_LINES, windowfn: WindowFn = MINUTE, **changes: Any) -> WritePlan:
-    layout = Layout("run")
-    return dataclasses.replace(
-        WritePlan(
-            store=MemoryStore("pack-by-state"),
-            layout=layout,
-            format=format,
-            naming=StreamNaming("d", "n", None, None, None),
-            rules=record_rules(for_redshift=True, max_record_bytes=None),
-            limits_of=LimitsForAll(StreamLimits(seconds=10)),
-            claim=RunClaim(layout, "attempt"),
-            windows=Windows(windowfn),
-            unbounded=True,
-        ),
-        **changes,
-    )
+def plan_for(format: Format = JSON_LINES) -> WritePlan:
+    limits = LimitsForAll(StreamLimits(seconds=10))
+    return write_plan(MemoryStore("pack-by-state"), format=format, limits_of=limits, unbounded=True)
 
 
 def packer(plan: WritePlan, lateness: float = 300) -> _PackByState:

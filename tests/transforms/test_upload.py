@@ -7,26 +7,20 @@ import threading
 from typing import Any
 
 import pytest
-from apache_beam.transforms.window import FixedWindows, IntervalWindow
+from apache_beam.transforms.window import IntervalWindow
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_s3box.claims import RunClaim
 from beam_s3box.errors import TransientStoreError
 from beam_s3box.formats import JSON_LINES
-from beam_s3box.layout import Layout
-from beam_s3box.limits import LimitsForAll, StreamLimits
 from beam_s3box.packing import BY_BUNDLE_END
-from beam_s3box.records import record_rules
-from beam_s3box.routing import StreamNaming
 from beam_s3box.runs import new_token
 from beam_s3box.shards import SealedShard, ShardFile
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
-from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
-from beam_s3box.transforms.windows import Windows
+from tests.transforms.plans import write_plan
 
 WINDOWS = [IntervalWindow(0, 60), IntervalWindow(60, 120)]
 
@@ -49,21 +43,6 @@ def store() -> SlowStore:
     return SlowStore(new_token(12))
 
 
-def plan_for(store: MemoryStore) -> WritePlan:
-    layout = Layout("run")
-    return WritePlan(
-        store=store,
-        layout=layout,
-        format=JSON_LINES,
-        naming=StreamNaming("d", "n", None, None, None),
-        rules=record_rules(for_redshift=True, max_record_bytes=None),
-        limits_of=LimitsForAll(StreamLimits()),
-        claim=RunClaim(layout, "attempt"),
-        upload_concurrency=1,
-        windows=Windows(FixedWindows(60)),
-    )
-
-
 def shard(number: int, window: str = "w") -> SealedShard:
     segments = (JSON_LINES.cut([b'{"i":%d}' % number]),)
     return SealedShard(Stream("d", "n"), window, "origin", number, BY_BUNDLE_END, segments)
@@ -81,7 +60,7 @@ def keys(store: MemoryStore) -> list[int]:
 
 def test_a_bundle_does_not_emit_what_one_that_broke_off_had_queued(store: SlowStore) -> None:
     """Its shards are sealed again by the bundle that does its work again: then they would be listed twice."""
-    step = begun(UploadShards(plan_for(store)))
+    step = begun(UploadShards(write_plan(store, upload_concurrency=1)))
     assert list(step.process(shard(1), WINDOWS[0])) == []
     step.start_bundle()
     assert list(step.process(shard(2, "v"), WINDOWS[1])) == []
@@ -92,14 +71,14 @@ def test_a_bundle_does_not_emit_what_one_that_broke_off_had_queued(store: SlowSt
 
 
 def test_what_a_bundle_that_broke_off_had_not_begun_is_never_uploaded(store: SlowStore) -> None:
-    step = begun(UploadShards(plan_for(store)))
+    step = begun(UploadShards(write_plan(store, upload_concurrency=1)))
     for number in range(3):
         assert list(step.process(shard(number), WINDOWS[0])) == []
     assert store.begun.wait(60)
     step.teardown()
     store.go.set()
     # on the same thread, behind all that was queued before
-    other = begun(UploadShards(plan_for(store)))
+    other = begun(UploadShards(write_plan(store, upload_concurrency=1)))
     list(other.process(shard(9), WINDOWS[0]))
     assert len(list(other.finish_bundle())) == 1
     assert keys(store) == [0, 9]
@@ -107,7 +86,7 @@ def test_what_a_bundle_that_broke_off_had_not_begun_is_never_uploaded(store: Slo
 
 def test_files_are_in_their_windows_at_their_last_moments(store: SlowStore) -> None:
     store.go.set()
-    step = begun(UploadShards(plan_for(store)))
+    step = begun(UploadShards(write_plan(store, upload_concurrency=1)))
     outputs = [*step.process(shard(0, "v"), WINDOWS[0]), *step.process(shard(1), WINDOWS[1]), *step.finish_bundle()]
     assert [(output.value.window, output.windows, output.timestamp) for output in outputs] == [
         (name, (window,), window.max_timestamp()) for name, window in zip(("v", "w"), WINDOWS, strict=True)
@@ -116,7 +95,7 @@ def test_files_are_in_their_windows_at_their_last_moments(store: SlowStore) -> N
 
 def test_keyed_files_carry_their_window_and_time_on(store: SlowStore) -> None:
     store.go.set()
-    step = begun(UploadKeyedShards(plan_for(store)))
+    step = begun(UploadKeyedShards(write_plan(store, upload_concurrency=1)))
     outputs: list[WindowedValue] = [*step.process((b"window", shard(0)), Timestamp(59)), *step.finish_bundle()]
     [output] = outputs
     encoded, file = output.value
@@ -126,7 +105,7 @@ def test_keyed_files_carry_their_window_and_time_on(store: SlowStore) -> None:
 
 def test_an_upload_that_fails_fails_the_bundle_and_not_the_next_one(store: SlowStore) -> None:
     store.go.set()
-    broken = dataclasses.replace(plan_for(store), store=FailingStore(store, succeed=1, fail=1))
+    broken = dataclasses.replace(write_plan(store, upload_concurrency=1), store=FailingStore(store, succeed=1, fail=1))
     step = begun(UploadShards(broken))
     with pytest.raises(TransientStoreError):  # noqa: PT012 - any of these calls may be the one
         for number in range(3):

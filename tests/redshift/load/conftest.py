@@ -24,7 +24,7 @@ from beam_s3box.shards import ShardFile
 from beam_s3box.stores import S3Settings, S3Store
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streams import Stream
-from tools.redshift import ROLE, RedshiftStandIn
+from redshift_stand_in import ROLE, RedshiftStandIn
 from tools.seaweedfs import REGION, Server
 
 Record = Mapping[str, Any]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -23,6 +25,7 @@ from beam_s3box.stores import LocalStore, MemoryStore
 from beam_s3box.streams import Stream
 from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, manifest_text
 
+ROOT = pathlib.Path(__file__).parents[3]
 MANIFEST = Manifest("web", "clicks", "", 0, URL, "", 1, 10, 0, 0)
 
 
@@ -50,6 +53,35 @@ def test_what_is_missing_is_an_error() -> None:
         StoreReader()(f"memory://{new_token(12)}/x.manifest")
     with pytest.raises(ConfigurationError, match="must be the URL of a manifest"):
         StoreReader()("x.manifest")
+
+
+AT_EXIT = """
+import atexit
+from beam_s3box.formats import AvroFormat
+from beam_s3box.redshift.infer import columns_of_shards
+from beam_s3box.redshift.manifest_columns import columns_of_manifests
+from beam_s3box.streams import Stream
+from tests.redshift.load.fakes import manifest_text
+
+schema = {"type": "record", "name": "R", "fields": [{"name": "i", "type": "int"}]}
+format = AvroFormat(schema, for_redshift=True)
+shard = format.join((format.cut([format.encoder(Stream("d", "n"))(b'{"i":1}')]),))
+texts = {"m": manifest_text("a.avro"), "a.avro": shard, "a.json": b'{"i":1}'}
+
+def work():
+    names = [columns_of_shards(["a.json"], texts.__getitem__), columns_of_manifests(["m"], texts.__getitem__)]
+    print([column.name for columns in names for column in columns], flush=True)
+
+atexit.register(work)
+"""
+
+
+def test_manifests_and_shards_are_read_when_the_process_ends() -> None:
+    """`concurrent.futures` takes no tasks by then."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['i', 'i']\n", "")
 
 
 def test_manifests_come_by_url_each_once_without_empty_ones() -> None:

@@ -1,0 +1,5 @@
+"""A Redshift that can be tested: a real PostgreSQL behind a wire proxy; README.md says what it imitates."""
+
+from redshift_stand_in.stand_in import ROLE, RedshiftStandIn
+
+__all__ = ["ROLE", "RedshiftStandIn"]

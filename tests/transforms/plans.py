@@ -1,0 +1,34 @@
+"""The plan of a write, for tests of single steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from apache_beam.transforms.window import FixedWindows
+
+from beam_s3box.claims import RunClaim
+from beam_s3box.formats import JSON_LINES
+from beam_s3box.layout import Layout
+from beam_s3box.limits import LimitsForAll, StreamLimits
+from beam_s3box.records import record_rules
+from beam_s3box.routing import StreamNaming
+from beam_s3box.stores import Store
+from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.windows import Windows
+
+
+def write_plan(store: Store, **changes: Any) -> WritePlan:
+    """A plan for JSON lines of the stream d/n, in windows of a minute, but for what is given."""
+    layout = Layout("run")
+    plan = WritePlan(
+        store=store,
+        layout=layout,
+        format=JSON_LINES,
+        naming=StreamNaming("d", "n", None, None, None),
+        rules=record_rules(for_redshift=True, max_record_bytes=None),
+        limits_of=LimitsForAll(StreamLimits()),
+        claim=RunClaim(layout, "attempt", bounded=not changes.get("unbounded", False)),
+        windows=Windows(FixedWindows(60)),
+    )
+    return dataclasses.replace(plan, **changes)

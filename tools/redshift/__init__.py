@@ -1,5 +1,0 @@
-"""A Redshift that can be tested: a real PostgreSQL behind a wire proxy; README.md says what it imitates."""
-
-from tools.redshift.stand_in import ROLE, RedshiftStandIn
-
-__all__ = ["ROLE", "RedshiftStandIn"]
