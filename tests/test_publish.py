@@ -19,7 +19,15 @@ from typing import Any
 import pytest
 
 from beam_s3box.claims import RunClaim
-from beam_s3box.errors import AccessError, OutdatedWorkError, RunExistsError, S3BoxError, TransientStoreError
+from beam_s3box.errors import (
+    AccessError,
+    ObjectChangedError,
+    ObjectExistsError,
+    OutdatedWorkError,
+    RunExistsError,
+    S3BoxError,
+    TransientStoreError,
+)
 from beam_s3box.layout import Layout
 from beam_s3box.manifests import Manifest, plan_manifests
 from beam_s3box.publish import Lineage, Publisher, write_manifest
@@ -27,7 +35,7 @@ from beam_s3box.run_record import RunRecord
 from beam_s3box.runs import new_token
 from beam_s3box.shards import NOTHING, ShardFile
 from beam_s3box.stores import ObjectInfo
-from beam_s3box.stores.memory import _BUCKETS, MemoryStore
+from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
 
@@ -48,6 +56,10 @@ class Ticks:
         return self.now
 
 
+def etag_of(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
 class Calls(MemoryStore):
     """A store that calls a hook before each of its calls, and after it; the hook may raise.
 
@@ -59,10 +71,25 @@ class Calls(MemoryStore):
         self.hook: Callable[[str, str], None] = lambda name, when: None
 
     def put(self, key: str, body: bytes, **arguments: Any) -> int:
-        attempts = super().put(key, body, **arguments)
-        bucket = _BUCKETS[self._name]
-        bucket[key] = bucket[key]._replace(etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
-        return attempts
+        if arguments.get("if_match") is not None:
+            arguments["if_match"] = self._etag_here(key, arguments["if_match"])
+        return super().put(key, body, **arguments)
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        super().delete(key, if_match=if_match if if_match is None else self._etag_here(key, if_match))
+
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]:
+        body, info = super().read(key)
+        return body, info._replace(etag=etag_of(body))
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        for info in super().list(prefix):
+            state = self._state(info.key)
+            yield info._replace(etag=etag_of(state.body if state and state.body else b""))
+
+    def _etag_here(self, key: str, etag: str) -> str:
+        state = self._state(key)
+        return state.etag if state and state.body is not None and etag_of(state.body) == etag else "another"
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -76,6 +103,22 @@ class Calls(MemoryStore):
             return result
 
         return call
+
+
+class LooksFirst(Calls):
+    """A store whose server knows no conditions: it looks, and writes or removes whatever is there by then."""
+
+    conditional_create = conditional_replace = conditional_delete = False
+
+    def put(self, key: str, body: bytes, **arguments: Any) -> int:
+        if_match = arguments.pop("if_match", None)
+        state = self._state(key)
+        there = None if state is None else state.body
+        if there is not None and not arguments.pop("replace", False):
+            raise ObjectExistsError(f"{key} is there")
+        if if_match is not None and (there is None or etag_of(there) != if_match):
+            raise ObjectChangedError(f"{key} is another")
+        return super().put(key, body, **{**arguments, "replace": True})
 
 
 class OnThisThread(Executor):
@@ -98,9 +141,10 @@ class World:
     clock: Ticks = dataclasses.field(default_factory=Ticks)
     held: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
+    kind: type[Calls] = Calls
 
     def __post_init__(self) -> None:
-        self.store = Calls(self.clock)
+        self.store = self.kind(self.clock)
         self.claim = RunClaim(Layout("run"), "attempt", bounded=self.bounded)
         self.claim.take(self.store)
         self.scope = STREAM if self.per == "stream" else None
@@ -239,6 +283,25 @@ def test_done_again_from_the_checkpoint(bounded: bool, per: str, count: int, sha
         check(world)
 
 
+@matrix
+def test_a_store_without_conditions(bounded: bool, per: str, count: int, shards: str) -> None:
+    """Done again, and slept through: but for what happens between its look and its write, all holds."""
+    for step in itertools.count():
+        world = World(per, count, bounded, kind=LooksFirst)
+        first, second = lives(world, shards, 1)
+
+        def sleep(world: World = world, second: Bounded | Unbounded = second) -> None:
+            world.clock.now += ASLEEP
+            live(second)
+
+        slept = _interrupted(world, first, step, sleep)
+        if not slept:
+            live(second)
+        check(world)
+        if not slept:
+            break
+
+
 class Stop(Exception):
     """What ends a worker."""
 
@@ -287,7 +350,7 @@ def test_two_live_copies_of_one_bundle_whichever_the_runner_keeps(count: int, mo
         files = world.shards(*([number] for number in IDS))
         first, second = (tuple(Bounded(world, files).bundles()) for _ in range(2))
         calls = itertools.count()
-        done: list[Any] = []
+        done: list[str] = []
 
         def hook(
             name: str,
