@@ -106,7 +106,14 @@ class RunClaim:
           StoreError: the store refused or failed.
         """
         while True:
-            record, info = self._read(store)
+            try:
+                record, info = self._read(store)
+            except AccessError:
+                if self.named:
+                    raise
+                # nobody else makes this random id, so nothing of another execution is there
+                self._finish_unread(store, manifests, size, shards)
+                return
             self._check_ours(record, store)
             done = record.finished(size, shards, manifests, time.time())
             if record.state == "finished":
@@ -166,10 +173,12 @@ class RunClaim:
         try:
             body = fresh.render()
             store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
-            return True
+            if not self.named:
+                return True
         except ObjectExistsError:
             pass
         try:
+            # also after the claim, where the user chose the id: a run that can't finish had better not begin
             record, info = self._read(store)
         except ObjectNotFoundError:
             return False
@@ -177,8 +186,8 @@ class RunClaim:
             if not self.named:
                 return True  # nobody else makes this random id: another worker of this run took it
             raise AccessError(
-                f"run_id={self.layout.run_id!r} is taken, and by whom can't be read ({exc}): allow s3:GetObject on "
-                f"{store.url(self.layout.run)}, use a new run_id, or none to get one"
+                f"whose run_id={self.layout.run_id!r} is can't be read ({exc}): allow s3:GetObject on "
+                f"{store.url(self.layout.run)}, or give no run_id to get one that is nobody else's"
             ) from exc
         if record.attempt == self.attempt and record.state != "failed":
             return True
@@ -190,6 +199,12 @@ class RunClaim:
         )
         superseded = (*record.superseded, record.attempt)
         return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
+
+    def _finish_unread(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+        now = time.time()
+        begun = RunRecord(run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(now))
+        body = begun.finished(size, shards, manifests, now).render()
+        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
 
     def _check_free(self, record: RunRecord, store: Store) -> None:
         """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""

@@ -246,19 +246,22 @@ def test_two_that_take_over_at_the_same_time_leave_one(store: MemoryStore) -> No
     assert (record(store).attempt, record(store).superseded) == ("theirs", ("ours", "third"))
 
 
-def test_without_the_right_to_read_an_id_that_is_taken_is_refused() -> None:
+def test_without_the_right_to_read_an_id_that_the_user_chose_is_refused_at_once() -> None:
     store = WriteOnly(new_token(12))
     OURS.check(store)
-    OURS.take(store)
-    with pytest.raises(AccessError, match=r"run_id='run' is taken.*allow s3:GetObject on memory://.*use a new run_id"):
-        THEIRS.take(store)
+    for claim in (OURS, THEIRS):
+        with pytest.raises(AccessError, match=r"whose run_id='run' is can't be read.*allow s3:GetObject on memory://"):
+            claim.take(store)
 
 
-def test_without_the_right_to_read_all_workers_may_begin_under_an_id_that_the_run_made_itself() -> None:
+def test_without_the_right_to_read_a_run_begins_and_finishes_under_an_id_that_it_made_itself() -> None:
     store = WriteOnly(new_token(12))
     random = RunClaim(LAYOUT, "random", named=False)
     random.take(store)
     random.take(store)
+    random.finish(store, [], NOTHING, 3)
+    found = record(MemoryStore(store.root.removeprefix("memory://")))
+    assert (found.state, found.attempt, found.shards) == ("finished", "random", 3)
 
 
 def test_a_lost_reply_is_no_other_execution(store: MemoryStore) -> None:
