@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import threading
 import time
 from typing import NamedTuple
 
@@ -105,13 +106,15 @@ class ClaimingUploader(Uploader):
         super().__init__(store, format, claim.layout)
         self._claim = claim
         self._is_claimed = False
+        # without threads the caller uploads: its own thread may take it again, if a call that broke off still holds it
+        self._lock = threading.RLock()
 
     def upload(self, shard: SealedShard) -> Uploaded:
         """Claim the run id, if that is not done yet, and upload the shard."""
-        if not self._is_claimed:
-            # several threads may do so at once: the first one's claim is that of all
-            self._claim.take(self._store)
-            self._is_claimed = True
+        with self._lock:
+            if not self._is_claimed:
+                self._claim.take(self._store)
+                self._is_claimed = True
         return super().upload(shard)
 
 

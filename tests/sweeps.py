@@ -39,10 +39,17 @@ def raises_at(point: int, call: Callable[[], object], error: type[BaseException]
     def calls(frame: FrameType, event: str, argument: Any) -> Any:
         return lines if frame.f_code.co_filename.startswith(PACKAGE) else None
 
+    def confined() -> Iterator[None]:
+        # one that is raised in the midst of an `except` stays the thread's current exception, and becomes the context of
+        # all later ones; in a generator it goes with it
+        call()
+        yield
+
     before = sys.gettrace()
+    steps = confined()
     sys.settrace(calls)
     try:
-        call()
+        next(steps)
     finally:
         sys.settrace(before)
     return left <= 0

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = """
 import os, sys, threading
 from beam_s3box.stores import Credentials, S3Settings, S3Store, s3_client
-from beam_s3box.stores import MemoryStore, memory
+from beam_s3box.stores import MemoryStore
 
 url, key, secret = sys.argv[1:]
 store = S3Store("s3://box/fork", S3Settings("us-east-1", url), lambda: Credentials(key, secret))
@@ -21,7 +21,7 @@ held = threading.Event()
 
 def hold():
     # as when the fork comes while a client is made, or an object written
-    with s3_client._LOCK, store._connection._lock, memory._LOCK:
+    with s3_client._LOCK, store._connection._lock:
         held.set()
         threading.Event().wait()
 
