@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.backfill_options import FormatOptions
+from pipelines.flink_options import FlinkOptions
 from pipelines.input_options import InputOptions
 from pipelines.job import Job, new_pipeline, run_job, set_up, write_summary
 from pipelines.manifest_options import ManifestOptions
@@ -39,6 +40,7 @@ PARSER = OptionParser(
         ManifestOptions,
         S3WriteOptions,
         RedshiftOptions,
+        FlinkOptions,
         SpeechOptions,
     ),
     DEFAULT_RUNNER,

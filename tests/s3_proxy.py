@@ -11,10 +11,11 @@ import http.server
 import os
 import socket
 import struct
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Request(NamedTuple):
@@ -112,6 +113,13 @@ class Proxy:
         return {request.operation for request in self.requests}
 
 
+class _Listener(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print no traceback for a client that was killed in the midst of a request: another test may watch stderr."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def s3_proxy(server_url: str) -> Iterator[Proxy]:
     """Start a proxy on a free port and stop it at the end."""
@@ -178,7 +186,7 @@ def s3_proxy(server_url: str) -> Iterator[Proxy]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Keep quiet."""
 
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = _Listener(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     proxy = Proxy(f"http://127.0.0.1:{httpd.server_port}")
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)

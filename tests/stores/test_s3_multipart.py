@@ -33,7 +33,9 @@ def store(make_s3: MakeS3) -> S3Store:
 @pytest.fixture(autouse=True)
 def no_upload_is_left(s3_server: Server) -> Iterator[None]:
     yield
-    assert not s3_server.client().list_multipart_uploads(Bucket=s3_server.bucket).get("Uploads")
+    # others may have been left by processes that tests killed
+    left = s3_server.client().list_multipart_uploads(Bucket=s3_server.bucket).get("Uploads", [])
+    assert not [upload for upload in left if upload["Key"].endswith("big")]
 
 
 def put(store: S3Store, body: bytes = BODY, replace: bool = False) -> int:
