@@ -14,7 +14,8 @@ from beam_s3box.stores import Store
 from tests.readback import ReadBack, read_back
 from tests.runners.feed import Feed
 
-_PLACE = re.compile(r"manifests/[^/]+/feed/(?P<stream>[^/]+)/(?P<firing>\d{8})-\d{5}\.manifest")
+_PLACE = re.compile(r"manifests/[^/]+/feed/(?P<stream>[^/]+)/([^/]+/|\d{8}-)\d{5}\.manifest")
+"""Of bounded input with the folder of its window, of unbounded input with the number of the firing."""
 _WINDOW = re.compile(r".*/data/feed/[^/]+/(?P<window>[^/]+)/[^/]+")
 
 
