@@ -23,7 +23,6 @@ from beam_s3box.stores.s3_client import FindCredentials
 from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.transforms.s3_options import credentials_of
-from pipelines.s3_options import reading_settings_of
 
 _S3_URL: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
@@ -66,6 +65,9 @@ class S3Access(NamedTuple):
 
 def s3_access_of(options: PipelineOptions) -> S3Access:
     """Return how a pipeline with these options reaches objects: as Beam does."""
+    # here, where the pipeline is built: a worker that knew our options would parse them, as a runner hands them on
+    from pipelines.s3_options import reading_settings_of
+
     return S3Access(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
 
 

@@ -45,6 +45,9 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--s3_conditional_writes",
         metavar="BOOL",
+        # without a value, too: so Beam hands options that are true to the workers of Dataflow
+        nargs="?",
+        const=True,
         type=_truth,
         default=True,
         help="false for a server that refuses or ignores If-None-Match: claims and manifests are then looked for "
@@ -53,6 +56,9 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--s3_checksums",
         metavar="BOOL",
+        # without a value, too: so Beam hands options that are true to the workers of Dataflow
+        nargs="?",
+        const=True,
         type=_truth,
         default=True,
         help="false for a server that refuses SHA-256 checksums in headers (default: true)",

@@ -15,6 +15,7 @@ from beam_s3box.cli.s3 import add_s3_reaching_arguments, credentials_of, setting
 from beam_s3box.stores import S3Settings
 from pipelines import s3_options
 from pipelines.backfill_job import PARSER
+from pipelines.flink_options import FlinkOptions
 from pipelines.redshift_options import RedshiftOptions
 from tests.cli.conftest import ROOT
 
@@ -23,6 +24,7 @@ OWN_OF_THE_BACKFILL = {
     "--input_format",
     # `s3box load` has them for those who pack without Beam
     *(f"--{action.dest}" for action in actions_of(RedshiftOptions._add_argparse_args)),
+    *(f"--{action.dest}" for action in actions_of(FlinkOptions._add_argparse_args)),
 }
 _OPTION = re.compile(r"^  (--\w+)(.*?)(?=^  \S|^\S|\Z)", re.MULTILINE | re.DOTALL)
 

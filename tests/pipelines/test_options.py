@@ -11,10 +11,12 @@ from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
 from beam_s3box.limits import StreamLimits, limits_by_stream
 from beam_s3box.manifests import Manifests
 from beam_s3box.streams import Stream
+from pipelines import stream_job
 from pipelines.backfill_job import PARSER
 from pipelines.input_options import InputOptions
 from pipelines.manifest_options import manifests_of
 from pipelines.naming_options import naming_of
+from pipelines.options import OptionParser
 from pipelines.s3_options import reading_settings_of, settings_of
 from pipelines.shard_options import limits_of
 from pipelines.write_options import write_of
@@ -268,3 +270,11 @@ def test_the_write_is_what_the_options_say() -> None:
 def test_a_write_that_can_not_work_is_refused(arguments: list[str], part: str) -> None:
     with pytest.raises(ConfigurationError, match=part):
         write_of(PARSER.parse([*arguments, "--domain=b", "--namespace=c"]))
+
+
+@pytest.mark.parametrize("parser", [PARSER, stream_job.PARSER])
+def test_options_reach_workers_that_get_them_as_a_dictionary(parser: OptionParser) -> None:
+    """As those of Dataflow, where true is an option without a value: one that can't be read so fails every worker."""
+    given = parser.parse(["--input=x", "--output=memory://x", "--domain=d", "--namespace=n", "--runner=PrismRunner"])
+    again = PipelineOptions.from_dictionary(given.get_all_options())
+    assert again.get_all_options()["s3_checksums"] is True

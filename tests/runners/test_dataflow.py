@@ -151,13 +151,17 @@ def test_the_backfill_has_neither_state_nor_timers(backfill: Staged) -> None:
     assert {step.windowing.windows for step in steps.values() if step.windowing} == {"GlobalWindows()"}
 
 
-def test_the_stream_has_one_step_with_state(stream: Staged) -> None:
+def test_the_state_of_the_stream(stream: Staged) -> None:
+    """That of the packer, and the number of each stream's firings."""
     steps = stream.template.steps()
-    stateful = {name: step for name, step in steps.items() if step.states or step.timers}
-    assert list(stateful) == [PACK]
-    (pack,) = stateful.values()
-    assert pack.states == {"buffer": "read_modify_write_spec", "segments": "bag_spec"}
-    assert pack.timers == {"age": "PROCESSING_TIME", "end": "EVENT_TIME", "forget": "EVENT_TIME"}
+    stateful = {name: (step.states, step.timers) for name, step in steps.items() if step.states or step.timers}
+    assert stateful == {
+        PACK: (
+            {"buffer": "read_modify_write_spec", "segments": "bag_spec"},
+            {"age": "PROCESSING_TIME", "end": "EVENT_TIME", "forget": "EVENT_TIME"},
+        ),
+        f"{WRITE}/WriteManifests/WriteFirings": ({"lineage": "read_modify_write_spec"}, {}),
+    }
 
 
 def test_windows_of_the_stream(stream: Staged) -> None:
