@@ -1,4 +1,4 @@
-"""Package the connector and its pipelines: for `pip install .`, and for Beam's `--setup_file=./setup.py`."""
+"""Package the connector: for `pip install .`, and for Beam's `--setup_file=./setup.py`."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ setuptools.setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.11",
-    # Workers of Dataflow and Flink install what --setup_file packs, and load the steps of the jobs from `pipelines`.
-    # It has no __init__.py: a package with one would be found before a folder `pipelines` that a user's project has.
-    packages=[*setuptools.find_packages(include=["beam_s3box", "beam_s3box.*"]), "pipelines"],
+    packages=setuptools.find_packages(include=["beam_s3box", "beam_s3box.*"]),
     package_data={"beam_s3box": ["py.typed"]},
     entry_points={"console_scripts": ["s3box = beam_s3box.cli.main:main"]},
     # Beam changes its runners with every minor version: a new one is let in when the tests have run with it.

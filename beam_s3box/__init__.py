@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from beam_s3box.box import S3Box
-    from beam_s3box.dead_letters import DeadLetter
+    from beam_s3box.engine.dead_letters import DeadLetter
+    from beam_s3box.engine.manifests import Manifest, Manifests
     from beam_s3box.errors import (
         BoxSealedError,
         ConfigurationError,
@@ -28,66 +29,65 @@ if TYPE_CHECKING:
         TransientLoadError,
         UploadsFailedError,
     )
-    from beam_s3box.formats.avro import AvroFormat
-    from beam_s3box.formats.avro_inference import avro_schema_of
-    from beam_s3box.limits import StreamLimits
-    from beam_s3box.manifests import Manifest, Manifests
-    from beam_s3box.redshift.connections import RedshiftConnection
-    from beam_s3box.redshift.data_api import DataApi
-    from beam_s3box.redshift.loader import RedshiftLoader
-    from beam_s3box.redshift.plans import LoadResult
-    from beam_s3box.redshift.table_loads import LoadFailure
-    from beam_s3box.shards import ShardFile
+    from beam_s3box.formats.avro.format import AvroFormat
+    from beam_s3box.formats.avro.inference import avro_schema_of
+    from beam_s3box.records.streams import Stream
+    from beam_s3box.redshift.client.connections import RedshiftConnection
+    from beam_s3box.redshift.client.data_api import DataApi
+    from beam_s3box.redshift.load.loader import RedshiftLoader
+    from beam_s3box.redshift.load.plan import LoadResult
+    from beam_s3box.redshift.load.table_loads import LoadFailure
+    from beam_s3box.shards.limits import StreamLimits
+    from beam_s3box.shards.model import ShardFile
     from beam_s3box.sizes import GiB, KiB, MiB
     from beam_s3box.stores.s3_settings import S3Settings
     from beam_s3box.streamer import BufferFile, JsonBufferStreamer, S3Uploader
-    from beam_s3box.streams import Stream
     from beam_s3box.transforms.redshift import CopyToRedshift, CopyToRedshiftResult
     from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AvroFormat": "formats.avro",
+    "AvroFormat": "formats.avro.format",
     "BoxSealedError": "errors",
     "BufferFile": "streamer",
     "ConfigurationError": "errors",
     "CopyError": "errors",
     "CopyToRedshift": "transforms.redshift",
     "CopyToRedshiftResult": "transforms.redshift",
-    "DataApi": "redshift.data_api",
-    "DeadLetter": "dead_letters",
+    "DataApi": "redshift.client.data_api",
+    "DeadLetter": "engine.dead_letters",
     "GiB": "sizes",
     "JsonBufferStreamer": "streamer",
     "KeyValuesError": "errors",
     "KiB": "sizes",
     "LoadError": "errors",
-    "LoadFailure": "redshift.table_loads",
-    "LoadResult": "redshift.plans",
-    "Manifest": "manifests",
+    "LoadFailure": "redshift.load.table_loads",
+    "LoadResult": "redshift.load.plan",
+    "Manifest": "engine.manifests",
     "ManifestReplacedError": "errors",
-    "Manifests": "manifests",
+    "Manifests": "engine.manifests",
     "MiB": "sizes",
     "NotAnObjectError": "errors",
     "RecordError": "errors",
-    "RedshiftConnection": "redshift.connections",
-    "RedshiftLoader": "redshift.loader",
+    "RedshiftConnection": "redshift.client.connections",
+    "RedshiftLoader": "redshift.load.loader",
     "RowCountError": "errors",
     "RunExistsError": "errors",
     "S3Box": "box",
     "S3BoxError": "errors",
     "S3Settings": "stores.s3_settings",
     "S3Uploader": "streamer",
-    "ShardFile": "shards",
+    "ShardFile": "shards.model",
     "StoreError": "errors",
-    "Stream": "streams",
-    "StreamLimits": "limits",
+    "Stream": "records.streams",
+    "StreamLimits": "shards.limits",
     "StreamerError": "errors",
     "TransientLoadError": "errors",
     "UploadsFailedError": "errors",
     "WriteToS3Box": "transforms",
     "WriteToS3BoxResult": "transforms",
-    "avro_schema_of": "formats.avro_inference",
+    "avro_schema_of": "formats.avro.inference",
 }
 
 __all__ = [

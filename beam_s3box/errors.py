@@ -60,7 +60,7 @@ class RecordError(S3BoxError, ValueError):
     """A record that can't be packed.
 
     Attributes:
-      reason: one of the codes in `beam_s3box.records.REASONS`.
+      reason: one of the codes in `beam_s3box.records.encoding.REASONS`.
     """
 
     def __init__(self, message: str = "", reason: str = "not-json") -> None:
@@ -75,7 +75,7 @@ class NotAnObjectError(RecordError):
     """What was to be packed is not one JSON object, nor a value that can be written as one.
 
     Attributes:
-      reason: one of the codes in `beam_s3box.records.REASONS`.
+      reason: one of the codes in `beam_s3box.records.encoding.REASONS`.
     """
 
     def __init__(self, message: str = "", reason: str = "not-an-object") -> None:
@@ -129,7 +129,7 @@ class CopyError(LoadError):
     """COPY refused a file.
 
     Attributes:
-      problems: what Redshift says of the files, each a `beam_s3box.redshift.load_errors.LoadProblem`.
+      problems: what Redshift says of the files, each a `beam_s3box.redshift.load.load_errors.LoadProblem`.
     """
 
     def __init__(self, message: str = "", problems: Sequence[Any] = ()) -> None:

@@ -6,7 +6,7 @@ import collections
 import threading
 from typing import Final, Protocol
 
-from beam_s3box.forks import renew_in_children
+from beam_s3box.system.forks import renew_in_children
 
 NAMESPACE: Final = "beam_s3box"
 """Namespace of all counters in `result.metrics()`."""

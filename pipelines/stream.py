@@ -1,6 +1,6 @@
 r"""Write files of JSON lines to S3 as they appear: gzip JSON shards by stream, and manifests for Redshift's COPY.
 
-    python -m pipelines.stream --input='s3://bucket/landing/*.jsonl' --output=s3://bucket/prefix \
+    s3box stream --input='s3://bucket/landing/*.jsonl' --output=s3://bucket/prefix \
         --domain_field=carrier --namespace_field=origin --timestamp_field=time --window=fixed:300 \
         --runner=FlinkRunner --flink_master=localhost:8081
 
@@ -16,23 +16,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pipelines.entry import run_command
-from pipelines.tool_logging import ToolLog
+from beam_s3box.cli.main import main as s3box
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the streaming job and return its exit code.
+    """Run the job and return its exit code.
 
     Args:
       argv: options without the program's name; default: the command line's.
     """
-    return run_command(_run, argv)
-
-
-def _run(arguments: Sequence[str], log: ToolLog) -> int:
-    from pipelines.stream_job import run
-
-    return run(arguments, log)
+    if argv is None:
+        sys.argv.insert(1, "stream")
+        return s3box()
+    return s3box(["stream", *argv])
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from beam_s3box import Manifests, S3Settings, StreamLimits, WriteToS3Box
-from beam_s3box.runs import new_token
+from beam_s3box.jobs.read.files import ReadRecords
+from beam_s3box.shards.runs import new_token
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store, open_store
-from pipelines.readers import ReadRecords
 from tests.readback import read_back, strict_gunzip
 from tests.s3_proxy import Fault, Proxy, Request, s3_proxy
 from tools.seaweedfs import Server

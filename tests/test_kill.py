@@ -12,8 +12,8 @@ import sys
 import pytest
 
 from beam_s3box import S3Settings
-from beam_s3box.run_record import RunRecord
-from beam_s3box.runs import new_token
+from beam_s3box.engine.run_record import RunRecord
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import open_store
 from tests.readback import read_back
 from tests.s3_proxy import Fault, Request, s3_proxy

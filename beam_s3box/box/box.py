@@ -20,14 +20,14 @@ from beam_s3box.box.settings import (
     box_store,
     box_stream,
 )
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
-from beam_s3box.layout import Layout
-from beam_s3box.long_values import LongValues
-from beam_s3box.records import record_rules
-from beam_s3box.runs import new_run_id, new_token
-from beam_s3box.shards import ShardFile, size_of
+from beam_s3box.records.encoding import record_rules
+from beam_s3box.records.long_values import LongValues
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import ShardFile, size_of
+from beam_s3box.shards.runs import new_run_id, new_token
 from beam_s3box.stores import S3Settings, Store
 
 _ATTEMPT_CHARACTERS: Final = 32

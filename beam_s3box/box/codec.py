@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from beam_s3box.sizes import MiB
-from beam_s3box.threads import Task, Threads
+from beam_s3box.system.threads import Task, Threads
 
 T = TypeVar("T")
 

@@ -6,13 +6,13 @@ import hashlib
 import threading
 from typing import Final
 
+from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests, render_manifest, split_evenly
+from beam_s3box.engine.publish import described
+from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import AccessError, ConfigurationError, ObjectExistsError
-from beam_s3box.manifests import Manifest, Manifests, plan_manifests, render_manifest, split_evenly
-from beam_s3box.publish import described
-from beam_s3box.shards import ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.stores.base import check_key
-from beam_s3box.uploads import put_once
 
 _CONTENT_TYPE: Final = "application/json"
 _RESERVED: Final = ("data", "dead-letters", "runs")

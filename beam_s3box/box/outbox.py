@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 
-from beam_s3box.shards import SealedShard, ShardFile, total_size
-from beam_s3box.threads import Bell, Task, Threads, as_error
-from beam_s3box.uploads import Uploader
+from beam_s3box.engine.uploads import Uploader
+from beam_s3box.shards.model import SealedShard, ShardFile, total_size
+from beam_s3box.system.threads import Bell, Task, Threads, as_error
 
 
 class Outbox:

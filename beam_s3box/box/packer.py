@@ -25,17 +25,17 @@ from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
 from beam_s3box.box.stripes import Stripe, Stripes
-from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import Cuttings, ShardCutter
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
-from beam_s3box.forks import renew_in_children
-from beam_s3box.limits import LimitsForAll, StreamLimits
-from beam_s3box.packing import BY_INPUT_END
-from beam_s3box.runs import new_origin
-from beam_s3box.shards import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
+from beam_s3box.shards.limits import LimitsForAll, StreamLimits
+from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
+from beam_s3box.shards.packing import BY_INPUT_END
+from beam_s3box.shards.runs import new_origin
 from beam_s3box.sizes import KiB, MiB
-from beam_s3box.threads import Bell, Threads
-from beam_s3box.uploads import ClaimingUploader
+from beam_s3box.system.forks import renew_in_children
+from beam_s3box.system.threads import Bell, Threads
 
 _BATCH_BYTES: Final = 64 * KiB
 """Memory of the lines that go to the cutter together: the cost of a batch is nothing beside it."""

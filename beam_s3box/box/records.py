@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from beam_s3box.errors import NotAnObjectError, RecordError
-from beam_s3box.records import (
+from beam_s3box.records.encoding import (
     BACKSLASH,
     JSON_OPTIONS,
     NUL_CHARACTER,
@@ -21,9 +21,9 @@ from beam_s3box.records import (
     encode_record,
     json_default,
 )
-from beam_s3box.routing import Encoders, Refused, Router, StreamNaming
+from beam_s3box.records.routing import Encoders, Refused, Router, StreamNaming
+from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import KiB
-from beam_s3box.streams import Stream
 
 _BATCH_BYTES: Final = 256 * KiB
 """Bytes of the lines that are checked and packed together."""

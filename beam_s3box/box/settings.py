@@ -10,11 +10,11 @@ from typing import Any, Final
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
-from beam_s3box.limits import StreamLimits
-from beam_s3box.records import RecordRules
-from beam_s3box.routing import StreamNaming
+from beam_s3box.records.encoding import RecordRules
+from beam_s3box.records.routing import StreamNaming
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
-from beam_s3box.streams import Stream
 
 DEFAULT_BUFFER_SIZE: Final = 10_000_000
 """Raw bytes of a shard, as the older s3box has it: about 1 MB on S3, the least that Redshift's documents advise."""

@@ -1,4 +1,4 @@
-r"""The command `s3box`, also started as `python -m beam_s3box`: what the package does without Beam.
+r"""The command `s3box`, also started as `python -m beam_s3box`.
 
 cat data/*.jsonl | python -m beam_s3box pack s3://bucket/prefix --domain_field=carrier --namespace_field=origin
 """
@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from beam_s3box.cli import pack as cli_pack
-from beam_s3box.cli import redshift_load as cli_redshift_load
-from beam_s3box.cli import redshift_sql as cli_redshift_sql
-from beam_s3box.cli.console import say, say_text, say_version, sturdy_output
-from beam_s3box.cli.interrupts import exit_code_of, interrupted_of, signals_raise
-from beam_s3box.cli.logging import ToolLog, installed
-from beam_s3box.cli.tell import end
+from beam_s3box.cli.commands import load as cli_redshift_load
+from beam_s3box.cli.commands import pack as cli_pack
+from beam_s3box.cli.commands import sql as cli_redshift_sql
+from beam_s3box.cli.commands.jobs import JOBS, run_job_command
+from beam_s3box.cli.console.interrupts import exit_code_of, interrupted_of, signals_raise
+from beam_s3box.cli.console.logging import ToolLog, installed
+from beam_s3box.cli.console.output import say, say_text, say_version, sturdy_output
+from beam_s3box.cli.console.tell import end
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
     "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
@@ -31,7 +32,10 @@ _HELP: Final = "\n".join(
     [
         "usage: s3box COMMAND [OPTIONS]",
         "",
-        *(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items()),
+        *(
+            f"  {name:<12} {text}"
+            for name, text in {**{name: text for name, (_, text) in COMMANDS.items()}, **JOBS}.items()
+        ),
         "",
         "s3box COMMAND --help lists its options, s3box --version prints the version.",
     ]
@@ -46,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         process, without waiting for threads whose work no longer counts.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in JOBS:
+        return run_job_command(arguments[0], arguments[1:], owns_process=argv is None)
     log = ToolLog("beam_s3box")
     with sturdy_output(), installed(log):
         try:
@@ -74,8 +80,8 @@ def _run(arguments: Sequence[str], log: ToolLog) -> int:
 
 
 def _explain(name: str) -> str:
-    known = ", ".join(COMMANDS)
+    known = ", ".join([*COMMANDS, *JOBS])
     if not name:
         return f"the command is missing: it is one of {known}; see --help"
-    close = difflib.get_close_matches(name, COMMANDS, 1)
+    close = difflib.get_close_matches(name, [*COMMANDS, *JOBS], 1)
     return f"{name!r} is not a command: {f'did you mean {close[0]}?' if close else f'it is one of {known}'}"

@@ -10,9 +10,9 @@ from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, 
 from beam_s3box.formats.json_text import JSON_ARRAY, JSON_LINES, JsonText
 
 if TYPE_CHECKING:
-    from beam_s3box.formats.avro import AvroFormat
-    from beam_s3box.formats.avro_inference import avro_schema_of
-    from beam_s3box.formats.avro_schemas import read_avro_schemas
+    from beam_s3box.formats.avro.format import AvroFormat
+    from beam_s3box.formats.avro.inference import avro_schema_of
+    from beam_s3box.formats.avro.schemas import read_avro_schemas
 
 FORMATS: dict[str, Format] = {format.name: format for format in (JSON_LINES, JSON_ARRAY)}
 """Formats that need nothing beside their name, by the name that users write."""
@@ -23,7 +23,7 @@ AVRO = "avro"
 FORMAT_NAMES = (*FORMATS, AVRO)
 """All names."""
 
-_AVRO_HOMES = {"AvroFormat": "avro", "avro_schema_of": "avro_inference", "read_avro_schemas": "avro_schemas"}
+_AVRO_HOMES = {"AvroFormat": "avro.format", "avro_schema_of": "avro.inference", "read_avro_schemas": "avro.schemas"}
 """Imported when first used: most writes need no fastavro."""
 
 __all__ = [
@@ -66,7 +66,7 @@ def format_named(format: str | Format, *, finds_schema: bool = False) -> Format:
 
 
 def _avro(finds_schema: bool) -> Format:
-    from beam_s3box.formats import avro
+    from beam_s3box.formats.avro import format as avro
 
     if not finds_schema:
         raise ConfigurationError(avro.NO_SCHEMA)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from beam_s3box.packing import Frame
-from beam_s3box.shards import Segment
-from beam_s3box.streams import Stream
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import Segment
+from beam_s3box.shards.packing import Frame
 
 Encoder: TypeAlias = Callable[[bytes], bytes]
 """Turns a line of JSON into what the format packs, or raises RecordError."""

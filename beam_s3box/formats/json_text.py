@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import deflate
-from beam_s3box.packing import Frame
-from beam_s3box.shards import Segment, Size
+from beam_s3box.shards.model import Segment, Size
+from beam_s3box.shards.packing import Frame
 
 _DIGEST_CHARACTERS = 12
 

@@ -8,28 +8,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from beam_s3box.redshift.columns import Column, mapping_of
-from beam_s3box.redshift.copy import copy_sql
-from beam_s3box.redshift.credentials import Secret, mask_sql
-from beam_s3box.redshift.ddl import alter_table_sql, create_table_sql
-from beam_s3box.redshift.infer import Inference, infer_columns
-from beam_s3box.redshift.options import CopyOptions
+from beam_s3box.redshift.schema.infer import Inference, infer_columns
+from beam_s3box.redshift.sql.columns import Column, mapping_of
+from beam_s3box.redshift.sql.copy import copy_sql
+from beam_s3box.redshift.sql.copy_options import CopyOptions
+from beam_s3box.redshift.sql.credentials import Secret, mask_sql
+from beam_s3box.redshift.sql.ddl import alter_table_sql, create_table_sql
 
 if TYPE_CHECKING:
-    from beam_s3box.redshift.connections import RedshiftConnection
-    from beam_s3box.redshift.data_api import DataApi
-    from beam_s3box.redshift.load_errors import LoadProblem
-    from beam_s3box.redshift.loader import RedshiftLoader
-    from beam_s3box.redshift.plans import LoadResult
-    from beam_s3box.redshift.table_loads import LoadFailure
+    from beam_s3box.redshift.client.connections import RedshiftConnection
+    from beam_s3box.redshift.client.data_api import DataApi
+    from beam_s3box.redshift.load.load_errors import LoadProblem
+    from beam_s3box.redshift.load.loader import RedshiftLoader
+    from beam_s3box.redshift.load.plan import LoadResult
+    from beam_s3box.redshift.load.table_loads import LoadFailure
 
 _HOMES = {
-    "DataApi": "data_api",
-    "LoadFailure": "table_loads",
-    "LoadProblem": "load_errors",
-    "LoadResult": "plans",
-    "RedshiftConnection": "connections",
-    "RedshiftLoader": "loader",
+    "DataApi": "client.data_api",
+    "LoadFailure": "load.table_loads",
+    "LoadProblem": "load.load_errors",
+    "LoadResult": "load.plan",
+    "RedshiftConnection": "client.connections",
+    "RedshiftLoader": "load.loader",
 }
 
 __all__ = [

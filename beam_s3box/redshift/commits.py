@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import AccessError, LoadError, ObjectNotFoundError
-from beam_s3box.run_record import RunRecord
 
 _FOLDER: Final = "/manifests/"
 _PLACE = re.compile(r"(?P<run_id>[^/]+)/(?:.*/)?(?:\d{8,}-)?\d{5,}\.manifest", re.ASCII | re.DOTALL)

@@ -20,8 +20,8 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     StoreError,
 )
-from beam_s3box.local_files import sync_folder
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
+from beam_s3box.system.local_files import sync_folder
 
 _TEMPORARY_PREFIX = ".beam_s3box-"
 _TEMPORARY_SUFFIX = ".part"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import orjson
 
-from beam_s3box.packing import MAX_SEGMENT_BYTES
-from beam_s3box.records import RecordRules
-from beam_s3box.routing import Router, StreamNaming
+from beam_s3box.records.encoding import RecordRules
+from beam_s3box.records.routing import Router, StreamNaming
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.packing import MAX_SEGMENT_BYTES
 from beam_s3box.streamer.output import Output
-from beam_s3box.streams import Stream
 
 _VERSION = 1
 _BEGINNING = b'{"beam_s3box_buffer":'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.limits import MAX_OBJECT_BYTES, StreamLimits
+from beam_s3box.shards.limits import MAX_OBJECT_BYTES, StreamLimits
 
 DEFAULT_SIZE_LIMIT = 100_000
 """Bytes of a file before compression."""

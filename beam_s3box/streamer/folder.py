@@ -26,8 +26,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from beam_s3box.errors import RecordsLostError, StreamerError
-from beam_s3box.local_files import sync_folder
-from beam_s3box.runs import new_origin, new_run_id
+from beam_s3box.shards.runs import new_origin, new_run_id
 from beam_s3box.streamer.buffers import read_lines, read_whole_records
 from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile, report
@@ -38,6 +37,7 @@ from beam_s3box.streamer.lock import FolderLock
 from beam_s3box.streamer.output import Rendered, render
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.system.local_files import sync_folder
 
 _STATES = "open|sealed|json|json\\.gz|ready|part|uploaded|listing"
 _NAME = re.compile(

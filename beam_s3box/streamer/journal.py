@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from beam_s3box.errors import ConfigurationError, StreamerError
-from beam_s3box.local_files import sync_folder
 from beam_s3box.sizes import MiB
 from beam_s3box.streamer.files import write_all, write_file
 from beam_s3box.streamer.guard import synchronized
+from beam_s3box.system.local_files import sync_folder
 
 Durability: TypeAlias = Literal["memory", "os", "fsync"]
 

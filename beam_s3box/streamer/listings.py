@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.engine.publish import write_manifest
 from beam_s3box.errors import ConfigurationError, StreamerError
-from beam_s3box.layout import Layout
-from beam_s3box.local_files import sync_folder
-from beam_s3box.manifests import Manifest, Manifests, plan_manifests
-from beam_s3box.publish import write_manifest
-from beam_s3box.shards import ShardFile
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.streamer.descriptions import Description, make_description
 from beam_s3box.streamer.events import BufferFile
@@ -29,7 +29,7 @@ from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.output import Output
-from beam_s3box.streams import Stream
+from beam_s3box.system.local_files import sync_folder
 
 LISTED = Output("json-lines", "gzip", listed=True)
 """What COPY can load: checked by Redshift's rules, and compressed as the manifest's files are."""

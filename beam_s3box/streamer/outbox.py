@@ -11,13 +11,13 @@ from collections.abc import Callable
 from types import FrameType
 
 from beam_s3box.errors import RecordsLostError, StreamerError
+from beam_s3box.records.streams import Stream
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.events import PendingFile, UploadEvent, as_error, report
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.parcels import Counts, Parcel, Waiting
 from beam_s3box.streamer.sealed import Sealed
-from beam_s3box.streams import Stream
-from beam_s3box.threads import start_thread
+from beam_s3box.system.threads import start_thread
 
 
 class Outbox:

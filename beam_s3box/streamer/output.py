@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import FORMATS, Format, JsonText
-from beam_s3box.packing import Frame
-from beam_s3box.shards import Segment, Size, total_size
+from beam_s3box.shards.model import Segment, Size, total_size
+from beam_s3box.shards.packing import Frame
 
 COMPRESSIONS = ("none", "gzip")
 

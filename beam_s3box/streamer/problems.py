@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from beam_s3box.errors import UploadsFailedError
+from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.events import PendingFile
-from beam_s3box.streams import Stream
 
 _ENDS = {
     "folder": "They stay in {folder}",

@@ -6,12 +6,12 @@ import collections
 import os
 from typing import NamedTuple
 
+from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.buffers import is_torn_at_first_record, read_header
 from beam_s3box.streamer.descriptions import Description, read_description
 from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.sealed import Sealed
-from beam_s3box.streams import Stream
 
 
 class Left(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from beam_s3box.errors import StreamerError
 from beam_s3box.streamer.events import report
 from beam_s3box.streamer.guard import synchronized
-from beam_s3box.threads import start_thread
+from beam_s3box.system.threads import start_thread
 
 
 class Scheduler:

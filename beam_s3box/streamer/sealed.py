@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile
 from beam_s3box.streamer.output import Output
-from beam_s3box.streams import Stream
 
 
 @dataclasses.dataclass(slots=True, eq=False)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
-from beam_s3box.limits import StreamLimits
-from beam_s3box.packing import Capacity, Move, place
-from beam_s3box.records import RecordRules
-from beam_s3box.routing import Refused, Router, StreamNaming
-from beam_s3box.shards import Size
+from beam_s3box.records.encoding import RecordRules
+from beam_s3box.records.routing import Refused, Router, StreamNaming
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits
+from beam_s3box.shards.model import Size
+from beam_s3box.shards.packing import Capacity, Move, place
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
@@ -19,7 +20,6 @@ from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
 from beam_s3box.streamer.output import Output, output_bytes
 from beam_s3box.streamer.sealed import Sealed
-from beam_s3box.streams import Stream
 
 _GRANTED_BYTES = 16 * 1024
 """How much a buffer may grow until the quota is asked again."""

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.errors import ConfigurationError, StreamerClosedError, StreamNotOpenError
-from beam_s3box.limits import StreamLimits
-from beam_s3box.manifests import Manifest, Manifests
-from beam_s3box.records import record_rules
+from beam_s3box.records.encoding import record_rules
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
 from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
@@ -31,7 +32,6 @@ from beam_s3box.streamer.scheduler import Scheduler
 from beam_s3box.streamer.sealed import Sealed
 from beam_s3box.streamer.stream import OpenStream
 from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
-from beam_s3box.streams import Stream
 
 RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
 """Waits between attempts at one file; the uploader's own retries come before the first."""

@@ -8,14 +8,14 @@ import os
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import ConfigurationError, StreamerError
-from beam_s3box.layout import Layout
-from beam_s3box.runs import new_run_id
-from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streamer.events import BufferFile
-from beam_s3box.streams import Stream
-from beam_s3box.uploads import put_once
 
 BUCKET_VARIABLE = "S3_UPLOADER_BUCKET"
 """Environment variable that names the bucket, where the program does not."""

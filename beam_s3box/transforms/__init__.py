@@ -8,9 +8,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_s3box.dead_letters import DeadLetter
-from beam_s3box.manifests import Manifest
-from beam_s3box.shards import ShardFile
+from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
 
 __all__ = ["WriteToS3Box", "WriteToS3BoxResult"]

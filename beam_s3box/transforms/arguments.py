@@ -8,10 +8,10 @@ from typing import Final, Literal
 import apache_beam as beam
 
 from beam_s3box.checks import check_whole
+from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
-from beam_s3box.manifests import Manifests
-from beam_s3box.routing import StreamNaming
+from beam_s3box.records.routing import StreamNaming
 
 OnBadRecord = Literal["dead_letter", "fail"]
 Rests = Literal["auto", "pack", "seal"]

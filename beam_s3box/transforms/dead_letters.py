@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 
-from beam_s3box.dead_letters import DeadLetter, DeadLetterFiles
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
 
 

@@ -11,12 +11,12 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.cutter import Cuttings, ShardCutter
-from beam_s3box.dead_letters import accept_dead_letters
+from beam_s3box.engine.dead_letters import accept_dead_letters
+from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
 from beam_s3box.formats import encoders_of
-from beam_s3box.lanes import by_lane, lane_of
-from beam_s3box.routing import Refused, Router
-from beam_s3box.runs import new_origin
+from beam_s3box.records.routing import Refused, Router
+from beam_s3box.shards.lanes import by_lane, lane_of
+from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, claim_once, codec_threads
 from beam_s3box.transforms.windows import last_moment

@@ -10,8 +10,8 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_s3box.manifests import Manifest
-from beam_s3box.shards import NOTHING, ShardFile, Size
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.carry import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import claim_once

@@ -13,10 +13,10 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.manifests import Manifest, ManifestPlan, Manifests, join_plans, plan_manifests, split_plan
-from beam_s3box.publish import Lineage, Publisher
-from beam_s3box.shards import ShardFile
-from beam_s3box.streams import Stream
+from beam_s3box.engine.manifests import Manifest, ManifestPlan, Manifests, join_plans, plan_manifests, split_plan
+from beam_s3box.engine.publish import Lineage, Publisher
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
 from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan

@@ -8,10 +8,10 @@ from typing import Any
 import apache_beam as beam
 
 from beam_s3box.formats import format_of
-from beam_s3box.packing import BY_INPUT_END, Capacity, Pile
-from beam_s3box.runs import new_origin
-from beam_s3box.shards import SealedShard, Segment
-from beam_s3box.streams import Stream
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import SealedShard, Segment
+from beam_s3box.shards.packing import BY_INPUT_END, Capacity, Pile
+from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
 
 

@@ -17,17 +17,17 @@ from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box import metrics
+from beam_s3box.engine.window_buffer import BufferState, WindowBuffer
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import format_of
-from beam_s3box.packing import BY_SECONDS, Capacity
-from beam_s3box.runs import new_origin
-from beam_s3box.shards import SealedShard, Segment
-from beam_s3box.streams import Stream
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import SealedShard, Segment
+from beam_s3box.shards.packing import BY_SECONDS, Capacity
+from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.carry import window_each
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windows import last_moment
-from beam_s3box.window_buffer import BufferState, WindowBuffer
 
 Key: TypeAlias = tuple[str, str, int, bytes, str]
 """Domain, namespace, lane, the window as bytes, and the fingerprint of the format that cut the segment.

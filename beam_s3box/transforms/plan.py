@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from beam_s3box.cutter import HALF
-from beam_s3box.plan import RunPlan
+from beam_s3box.engine.plan import RunPlan
+from beam_s3box.engine.shard_builder import HALF
 from beam_s3box.transforms.windows import Windows
 
 

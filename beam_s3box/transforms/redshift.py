@@ -12,18 +12,18 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows
 
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError
 from beam_s3box.formats import Format
-from beam_s3box.manifests import Manifest
-from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.ledger import LEDGER
-from beam_s3box.redshift.options import CopyKeywords
-from beam_s3box.redshift.plans import LoadResult
-from beam_s3box.redshift.quoting import TableName
-from beam_s3box.redshift.sessions import Connect
-from beam_s3box.redshift.table_loads import RETRY, LoadFailure, MadeTables, TableLoads
-from beam_s3box.redshift.table_names import TableTemplate
-from beam_s3box.redshift.targets import Mode, OnReplaced, Target, merge_of, target_of
+from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.sessions import Connect
+from beam_s3box.redshift.load.ledger import LEDGER
+from beam_s3box.redshift.load.plan import LoadResult
+from beam_s3box.redshift.load.table_loads import RETRY, LoadFailure, MadeTables, TableLoads
+from beam_s3box.redshift.sql.copy_options import CopyKeywords
+from beam_s3box.redshift.sql.quoting import TableName
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of, target_of
 from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
 from beam_s3box.transforms.carry import window_each

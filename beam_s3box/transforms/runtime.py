@@ -8,10 +8,10 @@ import os
 from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
 
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
 from beam_s3box.metrics import NAMESPACE, PROGRESS
 from beam_s3box.stores import Store
-from beam_s3box.threads import Threads
+from beam_s3box.system.threads import Threads
 
 _CLAIMED: set[tuple[str, RunClaim]] = set()
 """Run ids that this process has claimed, each with the root of its store."""

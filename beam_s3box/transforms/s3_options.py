@@ -7,7 +7,7 @@ import dataclasses
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import S3Options
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.s3_settings import Credentials, S3Settings
 
 _TOKEN_CHARACTERS = 32

@@ -10,11 +10,11 @@ from apache_beam.metrics.metric import Lineage
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.engine.uploads import Uploader, UploadQueue
+from beam_s3box.shards.model import SealedShard, ShardFile
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.transforms.windows import last_moment
-from beam_s3box.uploads import Uploader, UploadQueue
 
 _GLOBAL = GlobalWindow()
 

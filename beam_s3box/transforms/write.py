@@ -15,20 +15,20 @@ from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 from apache_beam.typehints import List as BeamList
 
-from beam_s3box.claims import RunClaim
-from beam_s3box.cutter import HALF
-from beam_s3box.dead_letters import DeadLetter
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.manifests import Manifest, Manifests
+from beam_s3box.engine.shard_builder import HALF
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named, settled
-from beam_s3box.lanes import check_lanes
-from beam_s3box.layout import DEFAULT_DATA_KEY, Layout
-from beam_s3box.limits import Limits, StreamLimits, limits_by_stream
-from beam_s3box.long_values import LongValues
-from beam_s3box.manifests import Manifest, Manifests
-from beam_s3box.records import record_rules
-from beam_s3box.routing import StreamFunction, StreamNaming
-from beam_s3box.runs import check_run_id, new_run_id, new_token
-from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.records.encoding import record_rules
+from beam_s3box.records.long_values import LongValues
+from beam_s3box.records.routing import StreamFunction, StreamNaming
+from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
+from beam_s3box.shards.lanes import check_lanes
+from beam_s3box.shards.limits import Limits, StreamLimits, limits_by_stream
+from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.runs import check_run_id, new_run_id, new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.transforms.arguments import (

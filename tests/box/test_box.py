@@ -30,7 +30,7 @@ from beam_s3box.errors import (
     S3BoxError,
 )
 from beam_s3box.formats import JSON_LINES
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore, Store
 from tests.readback import strict_gunzip
 

@@ -17,7 +17,7 @@ import pytest
 
 from beam_s3box.box import S3Box
 from beam_s3box.errors import AccessError, BoxSealedError, ConfigurationError, StoreError, TransientStoreError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore, Store
 from beam_s3box.testing import FailingStore
 

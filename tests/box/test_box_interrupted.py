@@ -18,7 +18,7 @@ import pytest
 
 from beam_s3box.box import S3Box
 from beam_s3box.errors import BoxSealedError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from tests.sweeps import Late, hangs_are_found, raises_at
 

@@ -15,7 +15,7 @@ import pytest
 
 from beam_s3box.box import S3Box
 from beam_s3box.errors import BoxSealedError, S3BoxError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Credentials, MemoryStore, S3Settings, S3Store
 from tests.readback import read_back
 from tools.seaweedfs import REGION, Server

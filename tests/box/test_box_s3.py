@@ -12,7 +12,7 @@ import pytest
 from beam_s3box import S3Settings
 from beam_s3box.box import S3Box
 from beam_s3box.errors import AccessError, ConfigurationError, ObjectNotFoundError, StoreError, TransientStoreError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore, Store, open_store
 from tests.readback import strict_gunzip
 from tests.s3_proxy import Fault, Proxy, s3_proxy

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import pytest
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, S3Store
 from tests.cli.conftest import PATIENCE
 from tests.readback import read_back

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zlib_ng import zlib_ng
 
 from beam_s3box.formats.deflate import HEADER, TRAILER_BYTES, compress, join, store
-from beam_s3box.shards import Segment
+from beam_s3box.shards.model import Segment
 from beam_s3box.sizes import MiB
 
 

@@ -30,10 +30,10 @@ from beam_s3box.formats import (
     format_of,
     settled,
 )
-from beam_s3box.shards import NOTHING, Segment, total_size
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import NOTHING, Segment, total_size
 from beam_s3box.sizes import MiB
 from beam_s3box.stores.base import check_key
-from beam_s3box.streams import Stream
 
 STREAM = Stream("web", "clicks")
 RAW = {"type": "record", "name": "Line", "fields": [{"name": "raw", "type": "bytes"}]}

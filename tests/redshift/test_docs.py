@@ -14,10 +14,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from beam_s3box.cli.redshift_load import LOAD_PARSER
-from beam_s3box.cli.redshift_sql import COPY_PARSER, CREATE_PARSER
-from beam_s3box.redshift.table_loads import DATA_API_MANIFESTS
-from pipelines import backfill_job, stream_job
+from beam_s3box.cli.commands.load import LOAD_PARSER
+from beam_s3box.cli.commands.sql import COPY_PARSER, CREATE_PARSER
+from beam_s3box.jobs import backfill as backfill_job
+from beam_s3box.jobs import stream as stream_job
+from beam_s3box.redshift.load.table_loads import DATA_API_MANIFESTS
 from redshift_stand_in import ROLE, RedshiftStandIn
 from tools.seaweedfs import seaweedfs
 

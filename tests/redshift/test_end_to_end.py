@@ -16,8 +16,8 @@ import pytest
 
 from beam_s3box import AvroFormat, Manifests, StreamLimits, WriteToS3Box, avro_schema_of
 from beam_s3box.redshift import RedshiftConnection, RedshiftLoader
-from beam_s3box.redshift.table_loads import MadeTables, TableLoads
-from beam_s3box.redshift.targets import Target
+from beam_s3box.redshift.load.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.sql.target import Target
 from tests.redshift.load.conftest import Warehouse, redshift, warehouse
 from tests.transforms.test_copy_to_redshift import Into, into
 

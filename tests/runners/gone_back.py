@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from pipelines.stream_job import PARSER, prepare
-from pipelines.tool_logging import tool_logging
+from beam_s3box.jobs.run.logging import tool_logging
+from beam_s3box.jobs.stream import PARSER, prepare
 from tests.runners.engines import run_to_end
 
 

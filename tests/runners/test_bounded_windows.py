@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from beam_s3box.packing import BY_BUNDLE_END, BY_INPUT_END, BY_RAW_BYTES
+from beam_s3box.shards.packing import BY_BUNDLE_END, BY_INPUT_END, BY_RAW_BYTES
 from tests.readback import read_back
 from tests.runners.feed import ROOT, Feed
 from tests.runners.streamed import Streamed, bounds_of, streamed

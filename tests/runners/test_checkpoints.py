@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import ReadBack, read_back
 from tests.runners import feed as feeds

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from beam_s3box import S3Settings
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import open_store
 from tests.readback import read_back
 from tools.dataflow.environment import GOOGLE_SECRETS, gcp_program
@@ -127,7 +127,7 @@ def test_step_names_are_unique(staged: Staged) -> None:
 
 def test_no_step_is_named_after_a_lambda_of_ours(staged: Staged) -> None:
     """Beam's own are left: it has frozen them."""
-    ours = {path.name for folder in ("beam_s3box", "pipelines") for path in (ROOT / folder).rglob("*.py")}
+    ours = {path.name for path in (ROOT / "beam_s3box").rglob("*.py")}
     lambdas = re.findall(r"<lambda at ([^:>]+)", "\n".join(staged.template.step_names()))
     assert ours.isdisjoint(lambdas)
     assert not any("<lambda>" in name for name in staged.template.step_names())
@@ -182,7 +182,7 @@ def test_the_package_is_staged_whole(staged: Staged) -> None:
     assert hashlib.sha256(file.body).hexdigest() == file.sha256
     with tarfile.open(fileobj=io.BytesIO(file.body)) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    ours = [path for folder in ("beam_s3box", "pipelines") for path in (ROOT / folder).rglob("*.py")]
+    ours = list((ROOT / "beam_s3box").rglob("*.py"))
     assert {str(path.relative_to(ROOT)) for path in ours} <= packed
     assert "beam_s3box/py.typed" in packed
     assert not any(name.startswith(("redshift_stand_in", "tests", "tools")) for name in packed)
@@ -194,7 +194,7 @@ def test_a_worker_with_the_package_alone_loads_the_pipeline(staged: Staged, work
     assert loaded.modules[f"{WRITE}/UploadWhole"] == "beam_s3box.transforms.upload"
     # __main__ would be the launcher's: a worker has another one
     packages = {module.partition(".")[0] for module in loaded.modules.values()}
-    assert packages == {"apache_beam", "beam_s3box", "pipelines"}
+    assert packages == {"apache_beam", "beam_s3box"}
 
 
 def test_the_staged_backfill_does_its_job(

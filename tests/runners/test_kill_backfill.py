@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import read_back
 from tests.runners.engines import cancelled

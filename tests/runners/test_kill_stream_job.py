@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import read_back
 from tests.runners.engines import cancelled

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from beam_s3box.errors import ObjectNotFoundError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from tests.runners.feed import Feed, submit
 from tests.runners.streamed import streamed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from beam_s3box import S3Settings
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
 from tests.runners.feed import LATE_SECONDS, WINDOW_SECONDS, Feed, submit
 from tests.runners.streamed import Streamed, bounds_of, streamed

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from beam_s3box import errors
+from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import ObjectNotFoundError, StoreError
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import S3Settings, S3Store
 from beam_s3box.stores.retries import Retry
-from beam_s3box.uploads import put_once
 from tests.s3_misbehaviour import MISBEHAVIOURS
 from tests.s3_proxy import Proxy, Request, s3_proxy
 from tools.seaweedfs import REGION, Server

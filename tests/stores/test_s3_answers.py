@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import StoreError
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_answers import ANSWERS
 from beam_s3box.stores.s3_objects import looked_up, read
 from beam_s3box.stores.s3_requests import answer
-from beam_s3box.uploads import put_once
 from tools.s3_faults import Fault, lose_reply, reply, say, watched
 
 MakeS3 = Callable[..., S3Store]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import ObjectChangedError, ObjectExistsError, RunExistsError, StoreError
-from beam_s3box.layout import Layout
+from beam_s3box.shards.keys import Layout
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import S3Settings, S3Store, s3_check
 from beam_s3box.stores.s3_client import Connection
-from beam_s3box.uploads import put_once
 from tools.s3_faults import Fault, Wire, cut_off, lose_reply, reply, say, watched
 from tools.seaweedfs import REGION, Server
 

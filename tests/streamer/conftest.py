@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from beam_s3box.manifests import Manifests
-from beam_s3box.runs import new_token
+from beam_s3box.engine.manifests import Manifests
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer import BufferFile, JsonBufferStreamer, StoreUploader

@@ -16,9 +16,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import S3BoxError
-from beam_s3box.manifests import Manifests
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore, Store
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer import BufferFile, JsonBufferStreamer, StoreUploader

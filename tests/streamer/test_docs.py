@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from beam_s3box.streamer import S3Uploader, StoreUploader
 

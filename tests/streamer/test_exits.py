@@ -22,9 +22,9 @@ from typing import Any
 
 import pytest
 
+from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import FolderInUseError, ObjectExistsError, TransientStoreError
-from beam_s3box.manifests import Manifests
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from beam_s3box.streamer import (
     JsonBufferStreamer,

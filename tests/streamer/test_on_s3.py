@@ -11,7 +11,7 @@ import pytest
 
 from beam_s3box import Manifests, S3Settings
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.streamer import JsonBufferStreamer, S3Uploader, UploadsFailedError
 from tests.readback import read_back, strict_gunzip

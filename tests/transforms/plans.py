@@ -7,12 +7,12 @@ from typing import Any
 
 from apache_beam.transforms.window import FixedWindows
 
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
 from beam_s3box.formats import JSON_LINES
-from beam_s3box.layout import Layout
-from beam_s3box.limits import LimitsForAll, StreamLimits
-from beam_s3box.records import record_rules
-from beam_s3box.routing import StreamNaming
+from beam_s3box.records.encoding import record_rules
+from beam_s3box.records.routing import StreamNaming
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.limits import LimitsForAll, StreamLimits
 from beam_s3box.stores import Store
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.windows import Windows

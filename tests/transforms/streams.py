@@ -18,10 +18,10 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindow, Timestampe
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box import WriteToS3Box
-from beam_s3box.manifests import Manifest
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.metrics import PROGRESS
-from beam_s3box.runs import new_token
-from beam_s3box.shards import ShardFile
+from beam_s3box.shards.model import ShardFile
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from tests.readback import ReadBack, read_back, strict_gunzip
 

@@ -23,9 +23,9 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ConfigurationError, CopyToRedshift, LoadResult, Manifest, WriteToS3Box
 from beam_s3box.redshift import LoadFailure, RedshiftConnection, Secret
-from beam_s3box.redshift.table_loads import TableLoads
-from beam_s3box.redshift.targets import Target
-from beam_s3box.runs import new_token
+from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.sql.target import Target
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Credentials
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.conftest import Warehouse, clicks, redshift, warehouse
@@ -340,7 +340,7 @@ def test_no_secret_is_in_the_graph(into: Into, monkeypatch: pytest.MonkeyPatch) 
         for secret in (PASSWORD, "secret-for-copy", keys.secret_key):
             assert secret.encode() not in shown
             assert secret not in str(pipeline.to_runner_api())
-    assert b"beam_s3box.redshift.table_loads" in shown
+    assert b"beam_s3box.redshift.load.table_loads" in shown
 
 
 def find_password() -> Secret:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, S3Store
 from tests.readback import read_back
 from tools.seaweedfs import REGION, Server

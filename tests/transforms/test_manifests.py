@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from apache_beam.transforms.window import IntervalWindow
 
-from beam_s3box.manifests import Manifest, ManifestPlan, plan_manifests
-from beam_s3box.runs import new_token
-from beam_s3box.shards import ShardFile
+from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import ShardFile
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.streams import Stream
 from beam_s3box.transforms.manifests import _WriteFirings, _WriteManifest
 from tests.transforms.plans import write_plan
 

@@ -19,10 +19,10 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, AvroFormat, Format
-from beam_s3box.limits import LimitsForAll, StreamLimits
-from beam_s3box.packing import BY_LATENESS, BY_SECONDS, BY_WINDOW_END
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import LimitsForAll, StreamLimits
+from beam_s3box.shards.packing import BY_LATENESS, BY_SECONDS, BY_WINDOW_END
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.streams import Stream
 from beam_s3box.transforms.carry import _KeepOwnWindow
 from beam_s3box.transforms.pack_by_state import Key, _KeyByWindow, _PackByState
 from beam_s3box.transforms.plan import WritePlan

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from apache_beam.pvalue import TaggedOutput
 
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import LoadError
-from beam_s3box.manifests import Manifest
-from beam_s3box.redshift.plans import LoadResult
-from beam_s3box.redshift.table_loads import LoadFailure
-from beam_s3box.redshift.targets import Target
+from beam_s3box.redshift.load.plan import LoadResult
+from beam_s3box.redshift.load.table_loads import LoadFailure
+from beam_s3box.redshift.sql.target import Target
 from beam_s3box.transforms.redshift import _LoadTables
 
 MANIFEST = Manifest("d", "n", "", 0, "s3://box/m", "m", 1, 1, 1, 1)

@@ -10,7 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box import WriteToS3Box
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Credentials, S3Settings, S3Store
 from beam_s3box.transforms import s3_options
 from beam_s3box.transforms.s3_options import CredentialsOfPipeline, credentials_of

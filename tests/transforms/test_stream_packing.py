@@ -12,10 +12,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue, WindowFn
 
 from beam_s3box import StreamLimits, WriteToS3Box
-from beam_s3box.lanes import lane_of
 from beam_s3box.metrics import STATE_READS, STATE_WRITES
-from beam_s3box.packing import BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
-from beam_s3box.runs import new_token
+from beam_s3box.shards.lanes import lane_of
+from beam_s3box.shards.packing import BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from tests.readback import read_back, strict_gunzip
 from tests.transforms.streams import Script, Written, write

@@ -21,8 +21,8 @@ from apache_beam.transforms.window import (
 )
 
 from beam_s3box import Manifests, StreamLimits
-from beam_s3box.packing import BY_LATENESS, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
-from beam_s3box.runs import new_token
+from beam_s3box.shards.packing import BY_LATENESS, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from tests.transforms.streams import END_OF_TIME, Script, Written, write
 

@@ -13,14 +13,14 @@ from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeate
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import RunExistsError, TransientStoreError
-from beam_s3box.layout import Layout
 from beam_s3box.metrics import PROGRESS
-from beam_s3box.run_record import RunRecord
-from beam_s3box.runs import new_token
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
 from tests.readback import ReadBack, read_back
 from tests.transforms.streams import Run, Script, write

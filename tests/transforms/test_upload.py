@@ -13,11 +13,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.errors import TransientStoreError
 from beam_s3box.formats import JSON_LINES
-from beam_s3box.packing import BY_BUNDLE_END
-from beam_s3box.runs import new_token
-from beam_s3box.shards import SealedShard, ShardFile
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.packing import BY_BUNDLE_END
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.streams import Stream
 from beam_s3box.testing import FailingStore
 from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
 from tests.transforms.plans import write_plan

@@ -28,7 +28,7 @@ from beam_s3box import (
     WriteToS3Box,
     WriteToS3BoxResult,
 )
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.transforms.arguments import Packing

@@ -15,10 +15,10 @@ import pytest
 from apache_beam.typehints.row_type import RowTypeConstraint
 
 from beam_s3box import S3Box, WriteToS3Box
+from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.formats import AvroFormat
-from beam_s3box.manifests import Manifests
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 

@@ -22,7 +22,7 @@ import orjson
 from zlib_ng import zlib_ng
 
 from beam_s3box.box import S3Box
-from beam_s3box.runs import new_token
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from tools.bench.data import SAMPLE
 

@@ -58,7 +58,7 @@ def backfill(path: str, bucket: str) -> None:
     """Backfill the file with the job's own reader and transform."""
     import apache_beam as beam
 
-    from pipelines.readers import ReadRecords
+    from beam_s3box.jobs.read.files import ReadRecords
 
     _import_all()
     yield_start()
@@ -145,9 +145,9 @@ def codec_alone(path: str, bucket: str) -> None:
 
 def route_alone(path: str, bucket: str) -> None:
     """Find the stream of each line and check its syntax, on one core."""
-    from beam_s3box.records import RecordRules
-    from beam_s3box.routing import Router, StreamNaming
-    from pipelines.readers import split_lines
+    from beam_s3box.jobs.read.files import split_lines
+    from beam_s3box.records.encoding import RecordRules
+    from beam_s3box.records.routing import Router, StreamNaming
 
     router = Router(StreamNaming(domain_field="carrier", namespace_field="origin"), RecordRules(4_000_000, True))
     with open(path, "rb") as file:
@@ -172,7 +172,7 @@ def read_alone(path: str, bucket: str) -> None:
     """Read the lines through the job's own reader in Beam, and drop them."""
     import apache_beam as beam
 
-    from pipelines.readers import ReadRecords
+    from beam_s3box.jobs.read.files import ReadRecords
 
     class Drop(beam.DoFn):
         @beam.DoFn.yields_elements

@@ -16,10 +16,10 @@ import tempfile
 import time
 from typing import Any
 
+from beam_s3box.records.streams import Stream
 from beam_s3box.streamer import BufferFile, JsonBufferStreamer
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.output import Output
-from beam_s3box.streams import Stream
 from tools.bench.measure import peak_bytes
 
 RECORDS = 300_000

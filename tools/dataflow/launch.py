@@ -1,4 +1,4 @@
-"""Start a job of `pipelines/` on DataflowRunner as its users do, but for a template in the storage emulator."""
+"""Start a job on DataflowRunner as its users do, but for a template in the storage emulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGE = "registry.example/beam-worker:1"
 """Of the workers; nobody asks for it."""
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_SOURCES = ("beam_s3box", "pipelines", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
+_SOURCES = ("beam_s3box", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
 _SECONDS = 180.0
 
 
@@ -54,9 +54,9 @@ class Launcher:
         self._environment = {**clean_variables(), **google, **environment}
 
     def stage(self, job: str, name: str, *arguments: str) -> Launched:
-        """Run `python -m pipelines.{job}` for a template of this name, which is the job's too."""
+        """Run `s3box {job}` for a template of this name, which is the job's too."""
         template = f"gs://{self._storage.bucket}/templates/{name}.json"
-        command = [str(gcp_program("python")), "-m", f"pipelines.{job}", *arguments, *self._options(name, template)]
+        command = [str(gcp_program("python")), "-m", "beam_s3box", job, *arguments, *self._options(name, template)]
         done = subprocess.run(
             command,
             cwd=self._checkout,

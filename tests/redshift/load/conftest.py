@@ -13,17 +13,17 @@ from typing import Any
 import orjson
 import pytest
 
-from beam_s3box.layout import Layout
-from beam_s3box.manifests import Manifest, plan_manifests
-from beam_s3box.publish import write_manifest
-from beam_s3box.redshift.connections import RedshiftConnection
-from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.runs import new_token
-from beam_s3box.shards import ShardFile
+from beam_s3box.engine.manifests import Manifest, plan_manifests
+from beam_s3box.engine.publish import write_manifest
+from beam_s3box.records.streams import Stream
+from beam_s3box.redshift.client.connections import RedshiftConnection
+from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import ShardFile
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, S3Store
 from beam_s3box.stores.retries import Retry
-from beam_s3box.streams import Stream
 from redshift_stand_in import ROLE, RedshiftStandIn
 from tools.seaweedfs import REGION, Server
 

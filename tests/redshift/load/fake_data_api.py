@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.loader import RedshiftLoader
+from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, Connection, Server, manifest_text
 

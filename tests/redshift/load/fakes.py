@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from beam_s3box.redshift.loader import RedshiftLoader
+from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.stores.retries import Retry
 
 ROLE = "arn:aws:iam::123456789012:role/copy"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from beam_s3box.claims import RunClaim
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.manifests import Manifest, plan_manifests
+from beam_s3box.engine.publish import Lineage, Publisher, write_manifest
+from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import AccessError, LoadError, ObjectNotFoundError
-from beam_s3box.layout import Layout
-from beam_s3box.manifests import Manifest, plan_manifests
-from beam_s3box.publish import Lineage, Publisher, write_manifest
+from beam_s3box.records.streams import Stream
 from beam_s3box.redshift.commits import Commits
-from beam_s3box.redshift.sources import StoreReader, read_manifests
-from beam_s3box.run_record import RunRecord
-from beam_s3box.runs import new_token
-from beam_s3box.shards import NOTHING, ShardFile
+from beam_s3box.redshift.manifests import StoreReader, read_manifests
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import NOTHING, ShardFile
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.streams import Stream
 from tests.redshift.load.fakes import FILE, manifest_text
 
 LAYOUT = Layout("run")

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.redshift.connections import RedshiftConnection
-from beam_s3box.redshift.credentials import Secret
-from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.redshift.sessions import Refused, Session
+from beam_s3box.redshift.client.connections import RedshiftConnection
+from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.sessions import Refused, Session
+from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.redshift.sql.credentials import Secret
 from beam_s3box.stores import Credentials
 from tests.redshift.load.fakes import ROLE, Connection, OperationalError, Server, ServerError
 
@@ -103,8 +103,8 @@ def test_the_driver_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_driver_is_imported_when_it_is_used() -> None:
     program = (
-        "import sys\nfrom beam_s3box.redshift.loader import RedshiftLoader\n"
-        "from beam_s3box.redshift.connections import RedshiftConnection\n"
+        "import sys\nfrom beam_s3box.redshift.load.loader import RedshiftLoader\n"
+        "from beam_s3box.redshift.client.connections import RedshiftConnection\n"
         f"RedshiftLoader(RedshiftConnection('h', 'd', 'u'), iam_role={ROLE!r})\n"
         "print([name for name in ('redshift_connector', 'psycopg', 'boto3', 'apache_beam') if name in sys.modules])\n"
         "sys.modules['redshift_connector'] = None\n"

@@ -15,8 +15,8 @@ from beam_s3box.errors import (
     RowCountError,
     TransientLoadError,
 )
-from beam_s3box.redshift.data_api import DataApi
-from beam_s3box.redshift.ddl import create_table_sql
+from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.sql.ddl import create_table_sql
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fake_data_api import DataApiSetup, client_error
 from tests.redshift.load.fakes import FILE, OTHER, URL, ServerError, manifest_text, once

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from beam_s3box.errors import TransientLoadError
-from beam_s3box.redshift.loader import RedshiftLoader
+from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.conftest import Warehouse, clicks, together
 from tests.redshift.load.hooks import hooked
@@ -93,8 +93,8 @@ def test_a_commit_whose_answer_is_lost_is_a_load(warehouse: Warehouse, driver: s
 
 CHILD = """
 import os, signal, sys
-from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.redshift.connections import RedshiftConnection
+from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.redshift.client.connections import RedshiftConnection
 from tests.redshift.load.hooks import hooked
 when, verb, url, role, text, port = sys.argv[1:]
 def kill(statement):

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from beam_s3box.errors import LoadError, TransientLoadError
-from beam_s3box.redshift.failures import Failure, clean
-from beam_s3box.redshift.load_errors import LoadProblem, describe, problems, way_out
-from beam_s3box.redshift.sessions import read_failure
+from beam_s3box.redshift.client.errors import Failure, clean
+from beam_s3box.redshift.client.sessions import read_failure
+from beam_s3box.redshift.load.load_errors import LoadProblem, describe, problems, way_out
 from tests.redshift.load.fakes import CONFLICT, FILE, ServerError
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

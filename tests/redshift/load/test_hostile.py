@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from beam_s3box.errors import CopyError, LoadError, TransientLoadError
-from beam_s3box.redshift.loader import RedshiftLoader
+from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.stores import Credentials
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.conftest import Warehouse, clicks

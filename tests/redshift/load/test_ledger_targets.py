@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.manifests import Manifest
-from beam_s3box.redshift.ledger import LEDGER, LedgerName
-from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.redshift.table_loads import LoadFailure, MadeTables, TableLoads
-from beam_s3box.redshift.table_names import TableTemplate
-from beam_s3box.redshift.targets import Target
+from beam_s3box.redshift.load.ledger import LEDGER, LedgerName
+from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.redshift.load.table_loads import LoadFailure, MadeTables, TableLoads
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.redshift.sql.target import Target
 from beam_s3box.stores.retries import Retry
 from beam_s3box.transforms.redshift import CopyToRedshift
 from tests.redshift.load.conftest import Warehouse, clicks

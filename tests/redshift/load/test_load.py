@@ -16,8 +16,8 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     RowCountError,
 )
-from beam_s3box.redshift.loader import RedshiftLoader
-from beam_s3box.redshift.targets import Mode
+from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.redshift.sql.target import Mode
 from tests.redshift.load.conftest import Warehouse, clicks
 
 Make = Callable[..., RedshiftLoader]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from beam_s3box.errors import LoadError
-from beam_s3box.redshift.batch_load import BatchLoad
-from beam_s3box.redshift.ledger import Entry, Ledger
-from beam_s3box.redshift.load_errors import queries
-from beam_s3box.redshift.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
-from beam_s3box.redshift.plans import Copies, Plan
-from beam_s3box.redshift.sources import ListedManifest
-from beam_s3box.redshift.statements import apply, bad_keys_guard, count_bad_keys, own_name
-from beam_s3box.redshift.targets import Merge, Target
+from beam_s3box.redshift.load.data_api_load import BatchLoad
+from beam_s3box.redshift.load.ledger import Entry, Ledger
+from beam_s3box.redshift.load.load_errors import queries
+from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
+from beam_s3box.redshift.load.plan import Copies, Plan
+from beam_s3box.redshift.load.statements import apply, bad_keys_guard, count_bad_keys, own_name
+from beam_s3box.redshift.manifests import ListedManifest
+from beam_s3box.redshift.sql.target import Merge, Target
 from tests.redshift.load.fakes import ROLE, URL
 
 TARGET = Target("web", "clicks")

@@ -9,15 +9,15 @@ import pytest
 
 from beam_s3box import AvroFormat
 from beam_s3box.box import S3Box
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.formats.avro_blocks import header_of
-from beam_s3box.manifests import Manifest
+from beam_s3box.formats.avro.blocks import header_of
 from beam_s3box.redshift import Column, LoadResult
-from beam_s3box.redshift.avro_columns import avro_columns
-from beam_s3box.redshift.manifest_columns import columns_of_manifests
-from beam_s3box.redshift.table_loads import LoadFailure, MadeTables, TableLoads, make_table
-from beam_s3box.redshift.table_names import TableTemplate
-from beam_s3box.redshift.targets import Target
+from beam_s3box.redshift.load.table_loads import LoadFailure, MadeTables, TableLoads, make_table
+from beam_s3box.redshift.schema.avro_columns import avro_columns
+from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.redshift.sql.target import Target
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, OperationalError, Server, ServerError, manifest_text, once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.redshift.targets import Merge, Target, check_on_replaced, merge_of, target_of
+from beam_s3box.redshift.sql.target import Merge, Target, check_on_replaced, merge_of, target_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import JSON_LINES, AvroFormat
 from beam_s3box.redshift import CopyOptions, copy_sql
-from beam_s3box.redshift.options import FORBIDDEN, MAX_MAXERROR
+from beam_s3box.redshift.sql.copy_options import FORBIDDEN, MAX_MAXERROR
 from beam_s3box.stores import Credentials
 
 URL = "s3://lake/landing/manifests/r1/web/page/0-00000-of-00001.manifest"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift import Secret, copy_sql, mask_sql
-from beam_s3box.redshift.credentials import MASK
+from beam_s3box.redshift.sql.credentials import MASK
 from beam_s3box.stores import Credentials
 
 TEXT = "hunter2-and-more"

@@ -8,7 +8,7 @@ import pytest
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift import Column, alter_table_sql, create_table_sql, infer_columns, mapping_of
-from beam_s3box.redshift.columns import ANYTHING
+from beam_s3box.redshift.sql.columns import ANYTHING
 
 EVERY_TYPE = {
     "id": "bigint",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift import Column, alter_table_sql, copy_sql, create_table_sql
-from beam_s3box.redshift.quoting import MAX_NAME_BYTES, column_list, folded, identifier, literal, qualified
+from beam_s3box.redshift.sql.quoting import MAX_NAME_BYTES, column_list, folded, identifier, literal, qualified
 from tests.redshift.sql.tokens import Token, kinds, texts, tokens
 
 EVIL = st.text(st.sampled_from("'\"\\;-/*()$%:ab,.\n\t é"), min_size=1, max_size=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.redshift.types import parse_type
+from beam_s3box.redshift.sql.types import parse_type
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,138 @@
+"""`pack`: JSON lines in, shards and manifests out, without Beam."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.console.interrupts import Interrupts, check_grace, exit_code_of
+from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.output import say, say_text
+from beam_s3box.cli.console.progress import Progress, shown
+from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.console.tallies import (
+    WHOLE_RUN,
+    Tally,
+    render_summary,
+    sum_tallies,
+    tally_of_manifest,
+    tally_of_shard,
+)
+from beam_s3box.cli.console.tell import end, tell
+from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
+from beam_s3box.cli.options.reporting import check_report
+from beam_s3box.engine.line_packer import LinePacker, Packed, PackPlan
+from beam_s3box.errors import S3BoxError
+from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.records.lines import longest_line
+
+_LOGGER = logging.getLogger(__name__)
+_NOTICE: Final = (
+    "interrupted by {signal}: sealing what is packed and writing its manifests, "
+    "in at most {seconds} s; ^C stops at once"
+)
+
+
+class _Job(NamedTuple):
+    """What is to be done, after all that can be checked before was."""
+
+    plan: PackPlan
+    files: list[str]
+    report: str | None
+    grace_seconds: float
+
+
+class _Outcome(NamedTuple):
+    """What was done; by which signal it was ended, 0 for none, and where reading stopped then."""
+
+    packed: Packed
+    stopped_by: int
+    stopped_in: str
+
+
+def run(arguments: Sequence[str], log: ToolLog) -> int:
+    """Run the command and return its exit code."""
+    text = PACK_PARSER.help_asked(arguments)
+    if text is not None:
+        say_text(text)
+        return 0
+    try:
+        job = _prepare(PACK_PARSER.parse(arguments), log)
+    except S3BoxError as exc:
+        return end(2, PACK_PARSER.as_flags(str(exc)), log)
+    try:
+        outcome = _execute(job)
+    except Exception as exc:  # whatever it is, the pack failed, and one line says so
+        if log.shows_tracebacks:
+            _LOGGER.error("the pack failed", exc_info=True)
+        return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
+    code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
+    if code == 0 and outcome.stopped_by:
+        say(_told_of_stop(outcome, job.plan), error=True)
+        return exit_code_of(outcome.stopped_by)
+    return code
+
+
+def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
+    where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
+    return (
+        f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
+        f"the rest of the input was not read: it goes on in {outcome.stopped_in}"
+    )
+
+
+def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
+    """Return the job.
+
+    Raises:
+      S3BoxError: an option, the input or the destination can't work.
+    """
+    log.set_level(given.log_level)
+    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+    plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
+    check_report(given.report)
+    files = find_local_files(given.input or ())
+    if not files:
+        check_standard_input()
+    plan.store.check_writable()
+    if given.run_id is not None:
+        plan.claim.check(plan.store)
+    return _Job(plan, files, given.report, grace_seconds)
+
+
+def _execute(job: _Job) -> _Outcome:
+    counts = MemoryMetrics()
+    stopped_in = ""
+    with (
+        Interrupts(_NOTICE, job.grace_seconds) as interrupts,
+        LinePacker(job.plan, counts) as packer,
+        shown(Progress(counts.totals), _LOGGER),
+    ):
+        try:
+            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
+                packer.pack(batch)
+        except ReadingStopped as exc:
+            stopped_in = str(exc)
+        return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
+
+
+def _report_of(packed: Packed, plan: PackPlan) -> RunReport:
+    has_manifests = plan.manifests is not None
+    sums = sum_tallies(
+        (
+            *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
+            *map(tally_of_manifest, packed.manifests),
+            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+        )
+    )
+    return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)
+
+
+def _reason_of(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, S3BoxError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,182 @@
+"""`copy-sql` and `create-table`: the statements for a manifest, printed. Nothing is sent to Redshift."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.output import say_text, write_sql
+from beam_s3box.cli.console.tell import end
+from beam_s3box.cli.options.parser import PARAMETERS, CommandParser, Section, actions_of, as_flags
+from beam_s3box.cli.options.redshift_copy import (
+    add_conversion_arguments,
+    add_inference_arguments,
+    copy_options_of,
+    keys,
+    words,
+)
+from beam_s3box.cli.options.redshift_target import add_role_argument
+from beam_s3box.cli.options.s3 import (
+    REACHING_TITLE,
+    add_s3_reaching_arguments,
+    add_s3_writing_arguments,
+    credentials_of,
+    settings_of,
+)
+from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.formats import AVRO, FORMATS
+from beam_s3box.redshift import Column, copy_sql, create_table_sql, mapping_of
+from beam_s3box.redshift.load.ledger import LedgerName
+from beam_s3box.redshift.manifests import StoreReader
+from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
+from beam_s3box.redshift.sql.target import target_of
+
+_OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
+_BY_KEY = (None, "auto", "auto ignorecase")
+"""Mappings with which the keys tell the columns."""
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the manifest and the table."""
+    parser.add_argument("manifest", metavar="MANIFEST", nargs="?", help="its URL, as s3://bucket/prefix/x.manifest")
+    parser.add_argument("--redshift_table", metavar="SCHEMA.TABLE", help="the table")
+
+
+def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of COPY."""
+    add_role_argument(parser)
+    add_conversion_arguments(parser)
+    loadable = [*(name for name, format in FORMATS.items() if format.copy_clause), AVRO]
+    parser.add_argument(
+        "--format", choices=loadable, default=loadable[0], help=f"of the shards (default: {loadable[0]})"
+    )
+    parser.add_argument("--noload", action="store_true", default=False, help="check the files, and load nothing")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of CREATE TABLE."""
+    parser.add_argument("--dist_style", choices=("auto", "even", "all", "key"), help="(default: what Redshift chooses)")
+    parser.add_argument("--dist_key", metavar="COLUMN", help="column that says where a row lies")
+    parser.add_argument("--sort_keys", metavar="COLUMN,COLUMN2", help="columns that rows are sorted by")
+
+
+COPY_PARSER: Final = CommandParser(
+    "s3box copy-sql",
+    "MANIFEST --redshift_table=SCHEMA.TABLE --redshift_iam_role=ARN [OPTIONS]",
+    "Prints the COPY that loads a manifest. Without --columns the shards are read for their keys. With "
+    "--s3_region_name the COPY names the bucket's region. Exit codes: 0 printed; 1 the shards can't be read; 2 an "
+    "option can't work.",
+    (
+        Section("Manifest and table", add_target_arguments),
+        Section("COPY", add_copy_arguments),
+        Section("Columns from the shards", add_inference_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+    ),
+)
+"""The command line of `copy-sql`."""
+
+CREATE_PARSER: Final = CommandParser(
+    "s3box create-table",
+    "MANIFEST --redshift_table=SCHEMA.TABLE [OPTIONS]",
+    "Prints the CREATE TABLE for the records of a manifest, whose shards are read for their keys and types. Exit "
+    "codes: 0 printed; 1 the shards can't be read; 2 an option can't work.",
+    (
+        Section("Manifest and table", add_target_arguments),
+        Section("CREATE TABLE", add_table_arguments),
+        Section("Columns from the shards", add_inference_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+    ),
+)
+"""The command line of `create-table`."""
+
+
+def run_copy_sql(arguments: Sequence[str], log: ToolLog) -> int:
+    """Print the COPY and return the exit code."""
+    return _run(COPY_PARSER, _copy_sql, arguments, log)
+
+
+def run_create_table(arguments: Sequence[str], log: ToolLog) -> int:
+    """Print the CREATE TABLE and return the exit code."""
+    return _run(CREATE_PARSER, _create_table_sql, arguments, log)
+
+
+def _run(
+    parser: CommandParser,
+    statement_of: Callable[[argparse.Namespace], str],
+    arguments: Sequence[str],
+    log: ToolLog,
+) -> int:
+    text = parser.help_asked(arguments)
+    if text is not None:
+        say_text(text)
+        return 0
+    try:
+        given = parser.parse(arguments)
+        log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+        write_sql(f"{statement_of(_checked(given))};")
+    except S3BoxError as exc:
+        code = 2 if isinstance(exc, ConfigurationError) else 1
+        return end(code, as_flags(str(exc), parser.names, _OWN_PARAMETERS), log)
+    return 0
+
+
+def _checked(given: argparse.Namespace) -> argparse.Namespace:
+    if not given.manifest:
+        raise ConfigurationError("the manifest is missing: give its URL, as s3://bucket/prefix/x.manifest")
+    if not given.redshift_table:
+        raise ConfigurationError("--redshift_table is missing: give the table as schema.table")
+    LedgerName().check_target(target_of(given.redshift_table, "public"))
+    return given
+
+
+def _copy_sql(given: argparse.Namespace) -> str:
+    names, mapping = words(given.columns), given.mapping
+    if not names and mapping in _BY_KEY:
+        columns = _columns_of(given, given.format)
+        names, mapping = [column.name for column in columns], _check_mapping(mapping, mapping_of(columns))
+    options = copy_options_of(given, mapping)
+    options["noload"] = given.noload
+    return copy_sql(
+        given.manifest,
+        given.redshift_table,
+        columns=names,
+        iam_role=given.redshift_iam_role,
+        region=given.s3_region_name,
+        format=given.format,
+        **options,
+    )
+
+
+def _create_table_sql(given: argparse.Namespace) -> str:
+    return create_table_sql(
+        given.redshift_table,
+        _columns_of(given),
+        dist_style=given.dist_style,
+        dist_key=given.dist_key,
+        sort_keys=words(given.sort_keys),
+    )
+
+
+def _columns_of(given: argparse.Namespace, format: str | None = None) -> list[Column]:
+    """Return the columns of the shards that the manifest lists."""
+    unasked = {action.dest: action.default for action in actions_of(add_s3_writing_arguments)}
+    settings = settings_of(argparse.Namespace(**unasked, **vars(given)))  # nothing is written here
+    return columns_of_manifests(
+        [given.manifest],
+        StoreReader(settings, credentials_of(given)),
+        sample=given.sample,
+        exclude=keys(given.exclude),
+        ignore_case=given.ignore_case,
+        format=format,
+    )
+
+
+def _check_mapping(given: str | None, needed: str) -> str:
+    if given == "auto" and needed != given:
+        raise ConfigurationError(
+            "--mapping=auto would leave columns empty, without a word: keys have capital letters, and names of columns "
+            "have none; leave --mapping out"
+        )
+    return given or needed

@@ -1,0 +1,34 @@
+"""Options that say how a record names its stream."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.routing import StreamNaming
+
+NAMING_TITLE: Final = "Streams: how a record names its (domain, namespace)"
+
+
+def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--domain", metavar="NAME", help="domain of all records")
+    parser.add_argument("--namespace", metavar="NAME", help="namespace of all records")
+    parser.add_argument("--domain_field", metavar="FIELD", help="field of the record that holds its domain")
+    parser.add_argument("--namespace_field", metavar="FIELD", help="field of the record that holds its namespace")
+
+
+def naming_of(given: argparse.Namespace) -> StreamNaming:
+    """Return how a record names its stream.
+
+    Raises:
+      ConfigurationError: nothing says it, or two options contradict each other.
+    """
+    naming = StreamNaming(given.domain, given.namespace, given.domain_field, given.namespace_field)
+    if naming.is_keyed:
+        raise ConfigurationError(
+            "nothing says how a record names its stream: give --domain or --domain_field, and --namespace or "
+            "--namespace_field"
+        )
+    return naming

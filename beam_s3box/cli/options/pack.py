@@ -1,0 +1,101 @@
+"""The command line of `pack`, and the plan that it describes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from beam_s3box.cli.options.manifests import MANIFESTS_TITLE, add_manifest_arguments, manifests_of
+from beam_s3box.cli.options.naming import NAMING_TITLE, add_naming_arguments, naming_of
+from beam_s3box.cli.options.parser import CommandParser, Section
+from beam_s3box.cli.options.reporting import SPEECH_TITLE, add_speech_arguments
+from beam_s3box.cli.options.s3 import (
+    REACHING_TITLE,
+    WRITING_TITLE,
+    add_s3_reaching_arguments,
+    add_s3_writing_arguments,
+    credentials_of,
+    settings_of,
+)
+from beam_s3box.cli.options.shards import SHARDS_TITLE, add_shard_arguments, format_of, limits_of
+from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.line_packer import PackPlan
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import settled
+from beam_s3box.records.encoding import record_rules
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.limits import limits_by_stream
+from beam_s3box.shards.runs import check_run_id, new_run_id, new_token
+from beam_s3box.stores import open_store
+
+_ATTEMPT_CHARACTERS = 32
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is read."""
+    parser.add_argument(
+        "--input",
+        metavar="GLOB",
+        action="append",
+        help="local files of JSON lines to read, .gz too; may be given several times (default: standard input)",
+    )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the destination, and the options of the write."""
+    parser.add_argument("destination", metavar="DESTINATION", nargs="?", help="s3://bucket/prefix, or a local folder")
+    add_write_arguments(parser)
+
+
+PACK_PARSER: Final = CommandParser(
+    "s3box pack",
+    "DESTINATION [OPTIONS]",
+    "Packs JSON lines from standard input or files into gzip JSON shards by stream, and writes the manifests that "
+    "Redshift's COPY loads. SIGTERM, SIGHUP and the first ^C seal what is packed and write its manifests, another ^C "
+    "stops at once. Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was begun; 130, "
+    "143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
+    (
+        Section("Input", add_input_arguments),
+        Section(OUTPUT_TITLE, add_output_arguments),
+        Section(NAMING_TITLE, add_naming_arguments),
+        Section(SHARDS_TITLE, add_shard_arguments),
+        Section(MANIFESTS_TITLE, add_manifest_arguments),
+        Section(WRITING_TITLE, add_s3_writing_arguments),
+        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        Section(SPEECH_TITLE, add_speech_arguments),
+    ),
+)
+"""The command line; `python -m beam_s3box pack` is the same."""
+
+
+def plan_of(given: argparse.Namespace) -> PackPlan:
+    """Return the plan that the options describe; nothing is connected or read but the files of limits and schemas.
+
+    Raises:
+      ConfigurationError: an option is missing or can't work.
+    """
+    if not given.destination:
+        raise ConfigurationError("the destination is missing: say where to write, as pack s3://bucket/prefix")
+    naming, settings, credentials = naming_of(given), settings_of(given), credentials_of(given)
+    format = format_of(given)
+    manifests = manifests_of(given, format)
+    run_id = new_run_id() if given.run_id is None else check_run_id(given.run_id)
+    store = open_store(given.destination, settings, credentials)
+    layout = Layout.below(store.root, run_id)
+    return PackPlan(
+        store=store,
+        layout=layout,
+        format=settled(format, for_redshift=manifests is not None),
+        naming=naming,
+        rules=record_rules(
+            for_redshift=manifests is not None,
+            max_record_bytes=max_record_bytes_of(given),
+            long_values=given.long_values,
+        ),
+        limits_of=limits_by_stream(limits_of(given)),
+        manifests=manifests,
+        claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=given.run_id is not None),
+        fail_on_bad_record=given.on_bad_record == "fail",
+        upload_concurrency=given.s3_concurrency,
+    )

@@ -1,0 +1,34 @@
+"""Options that say what a command tells, and where its report goes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Final
+
+from beam_s3box.cli.console.interrupts import add_grace_argument
+from beam_s3box.errors import ConfigurationError
+
+SPEECH_TITLE: Final = "Report"
+
+
+def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
+    parser.add_argument(
+        "--log_level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
+    )
+    add_grace_argument(parser)
+
+
+def check_report(path: str | None) -> None:
+    """Raise ConfigurationError if the report can't be written there."""
+    if path is None:
+        return
+    folder = os.path.dirname(path) or "."
+    target = path if os.path.exists(path) else folder
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
+        raise ConfigurationError(f"--report={path!r} can't be written: it must be a file in a folder that is there")

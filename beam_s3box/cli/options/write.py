@@ -1,0 +1,52 @@
+"""Options of the write itself: its name, and what happens to records that can't be packed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final, get_args
+
+from beam_s3box.records.encoding import REDSHIFT_MAX_RECORD_BYTES
+from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongValues
+from beam_s3box.shards.runs import MAX_RUN_ID_BYTES
+from beam_s3box.sizes import parse_size
+
+OUTPUT_TITLE: Final = "Output"
+
+
+def add_write_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options; each command line says in its own way where to write."""
+    parser.add_argument(
+        "--run_id",
+        metavar="ID",
+        help=f"names the run in every key, at most {MAX_RUN_ID_BYTES} characters; an id names one run (default: a "
+        "new one that sorts by time)",
+    )
+    parser.add_argument(
+        "--on_bad_record",
+        choices=("dead_letter", "fail"),
+        default="dead_letter",
+        help="keep a record that can't be packed beside the data, or fail (default: dead_letter)",
+    )
+    parser.add_argument(
+        "--max_record_bytes",
+        metavar="SIZE",
+        help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, "
+        "because COPY takes no more; else no limit)",
+    )
+    parser.add_argument(
+        "--long_values",
+        choices=get_args(LongValues),
+        default="reject",
+        help=f"with manifests, of a text of more than {MAX_TEXT_BYTES} bytes, which Redshift can't store: make its "
+        "record a bad one, cut it at the end of a character, or keep it (default: reject)",
+    )
+
+
+def max_record_bytes_of(given: argparse.Namespace) -> int | None:
+    """Return the largest record, None for the default.
+
+    Raises:
+      ConfigurationError: not a size.
+    """
+    text = given.max_record_bytes
+    return parse_size(text, "max_record_bytes") if text else None

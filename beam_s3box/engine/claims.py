@@ -1,0 +1,287 @@
+"""Who holds a run id, and how far its run is: the states of `runs/{run_id}.json`, the commit of a run.
+
+    (none) --take--> running --finish--> finished
+                        |                   ^
+                        +--fail--> failed   | finish, by the same attempt, where its manifests are the ones in the store
+                        |            |      |
+                        +------------+--take by another attempt (bounded runs only)--> running
+
+Every change is create-only or names the ETag of what it replaces. ARCHITECTURE.md has the whole protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.engine.run_record import RunRecord, moment_text
+from beam_s3box.errors import (
+    AccessError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RunExistsError,
+    S3BoxError,
+    StoreError,
+    TransientStoreError,
+)
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.model import Size
+from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.system.threads import Threads
+
+_LOGGER = logging.getLogger(__name__)
+_CONTENT_TYPE: Final = "application/json"
+_READERS: Final = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class RunClaim:
+    """One execution's claim to its run id.
+
+    Attributes:
+      layout: of the run.
+      attempt: random, made when the pipeline is built: what a runner does again has the same one.
+      bounded: whether the run has an end.
+      named: whether the user chose the run id, so that another execution may have it too.
+    """
+
+    layout: Layout
+    attempt: str
+    bounded: bool = True
+    named: bool = True
+
+    def check(self, store: Store) -> None:
+        """Raise RunExistsError if this execution could not take the run id; writes nothing."""
+        try:
+            record, _ = self._read(store)
+        except (AccessError, ObjectNotFoundError):
+            # without the right to list, S3 answers 403 for a key that does not exist; `take` is certain
+            return
+        self._check_free(record, store)
+
+    def take(self, store: Store) -> None:
+        """Record that this execution writes under the run id from now on; again: harmless.
+
+        A bounded run that another execution began and did not finish is taken over: none of its manifests count. That
+        execution fails when it tries to finish.
+
+        Raises:
+          RunExistsError: the id is that of a finished run, or of one without an end, or this one was superseded.
+          AccessError: the id is taken, and by whom can't be read.
+          StoreError: the store refused or failed.
+        """
+        fresh = RunRecord(
+            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(time.time())
+        )
+        while not self._take_once(store, fresh):
+            pass
+
+    def check_held(self, store: Store) -> RunRecord:
+        """Return the run's record.
+
+        Raises:
+          RunExistsError: another execution has taken the run over.
+          StoreError: it can't be read.
+        """
+        record, _ = self._read(store)
+        self._check_ours(record, store)
+        return record
+
+    def finish(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+        """Commit the run: from now on these manifests count, and no others. Again, with the same: harmless.
+
+        Where the run was finished before with other manifests, by work that a runner did twice, the store decides:
+        these count if they are the ones that are there.
+
+        Raises:
+          RunExistsError: another execution has taken the run over.
+          S3BoxError: other manifests are there, by work that a runner did again since: this work is outdated.
+          StoreError: the store refused or failed.
+        """
+        while True:
+            try:
+                record, info = self._read(store)
+            except AccessError:
+                if self.named:
+                    raise
+                # nobody else makes this random id, so nothing of another execution is there
+                self._finish_unread(store, manifests, size, shards)
+                return
+            self._check_ours(record, store)
+            done = record.finished(size, shards, manifests, time.time())
+            if record.state == "finished":
+                if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
+                    return
+                self._check_current(store, manifests)
+            if self._replace(store, done, info):
+                break
+        if record.superseded and record.state == "running":
+            # only what is older than this execution: it may be finished once more by now, with other manifests
+            kept = {manifest.key for manifest in manifests}
+            left = [other for other in self._manifests(store) if other.modified < info.modified]
+            _remove(store, [other for other in left if other.key not in kept])
+
+    def fail(self, store: Store, error: str) -> None:
+        """Record that the run failed, unless it has finished, or another execution holds it.
+
+        The manifests of a bounded run are removed then: none of them counts, and nobody shall load one by its name.
+
+        Raises:
+          StoreError: the store refused or failed.
+        """
+        left: list[ObjectInfo] = []
+        refused: StoreError | None = None
+        while True:
+            try:
+                record, info = self._read(store)
+            except ObjectNotFoundError:
+                return  # it failed before it began
+            if record.attempt != self.attempt or record.state != "running":
+                return
+            try:
+                # before the run may be begun again: the next execution has manifests of its own
+                left = self._manifests(store) if self.bounded else []
+            except StoreError as exc:
+                refused = exc
+            if self._replace(store, record.failed(error, time.time()), info):
+                break
+        _remove(store, left)
+        if refused is not None:
+            raise refused
+
+    def fail_by(self, store: Store, error: BaseException) -> None:
+        """Record that the run failed by this error, where that is possible; a note on the error says if it is not."""
+        if isinstance(error, TransientStoreError):
+            return  # the store does not answer, and asking it again would only take as long once more
+        try:
+            self.fail(store, f"{type(error).__name__}: {error}")
+        except S3BoxError as exc:
+            error.add_note(
+                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: "
+                f"{exc}"
+            )
+
+    def _take_once(self, store: Store, fresh: RunRecord) -> bool:
+        """Return whether the run id is ours now; False to look again."""
+        try:
+            body = fresh.render()
+            store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
+            if not self.named:
+                return True
+        except ObjectExistsError:
+            pass
+        try:
+            # also after the claim, where the user chose the id: a run that can't finish had better not begin
+            record, info = self._read(store)
+        except ObjectNotFoundError:
+            return False
+        except AccessError as exc:
+            if not self.named:
+                return True  # nobody else makes this random id: another worker of this run took it
+            raise AccessError(
+                f"whose run_id={self.layout.run_id!r} is can't be read ({exc}): allow s3:GetObject on "
+                f"{store.url(self.layout.run)}, or give no run_id to get one that is nobody else's"
+            ) from exc
+        if record.attempt == self.attempt and record.state != "failed":
+            return True
+        self._check_free(record, store)
+        _LOGGER.warning(
+            "run_id=%r was claimed by another execution at %s, which did not finish: this one takes the run over",
+            self.layout.run_id,
+            record.began,
+        )
+        superseded = (*record.superseded, record.attempt)
+        return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
+
+    def _finish_unread(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+        now = time.time()
+        begun = RunRecord(run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(now))
+        body = begun.finished(size, shards, manifests, now).render()
+        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
+
+    def _check_free(self, record: RunRecord, store: Store) -> None:
+        """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""
+        if record.attempt == self.attempt and record.state != "failed":
+            return
+        if record.attempt == self.attempt or self.attempt in record.superseded:
+            raise self._taken_over(store)
+        where = f"below {store.root}"
+        if record.state == "finished":
+            raise RunExistsError(
+                f"run_id={self.layout.run_id!r} already finished a run {where}: a run id names one finished run; use a "
+                "new run_id, or none to get one"
+            )
+        if not (record.bounded and self.bounded):
+            raise RunExistsError(
+                f"run_id={self.layout.run_id!r} already names a run without an end {where}, or this run has none: only "
+                "a bounded run can be begun again under its id; use a new run_id, or none to get one"
+            )
+
+    def _check_ours(self, record: RunRecord, store: Store) -> None:
+        if record.attempt != self.attempt or record.state == "failed":
+            raise self._taken_over(store)
+
+    def _taken_over(self, store: Store) -> RunExistsError:
+        return RunExistsError(
+            f"run_id={self.layout.run_id!r} below {store.root} is no longer this execution's: it was marked as failed, "
+            "or another execution took it over; nothing that this one wrote counts. Use a new run_id, or none"
+        )
+
+    def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
+        threads = Threads(_READERS, "beam_s3box-verify")
+        reading = [threads.submit(_replaced, store, manifest) for manifest in manifests]
+        wrong = [key for key in [task.result() for task in reading] if key]
+        if wrong:
+            raise S3BoxError(
+                f"{store.url(wrong[0])} is not the manifest that this work wrote: the same run was finished by work "
+                "done again since; this one is outdated, and nothing of it counts"
+            )
+
+    def _manifests(self, store: Store) -> list[ObjectInfo]:
+        return list(store.list(self.layout.manifests(None, "", None)))
+
+    def _replace(self, store: Store, record: RunRecord, info: ObjectInfo) -> bool:
+        """Return whether the record was written; False if it changed since it was read."""
+        body = record.render()
+        try:
+            store.put(
+                self.layout.run,
+                body,
+                sha256=_digest(body),
+                content_type=_CONTENT_TYPE,
+                replace=True,
+                if_match=info.etag,
+            )
+        except ObjectChangedError:
+            return False
+        return True
+
+    def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
+        body, info = store.read(self.layout.run)
+        return RunRecord.parse(store.url(self.layout.run), body), info
+
+
+def _remove(store: Store, manifests: Sequence[ObjectInfo]) -> None:
+    for info in manifests:
+        with contextlib.suppress(ObjectChangedError):  # another execution's by now
+            store.delete(info.key, if_match=info.etag)
+
+
+def _replaced(store: Store, manifest: Manifest) -> str | None:
+    """Return the manifest's key if another text is there than its digest says, or none."""
+    try:
+        body = store.get(manifest.key)
+    except ObjectNotFoundError:
+        return manifest.key
+    return None if _digest(body) == manifest.sha256 else manifest.key
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

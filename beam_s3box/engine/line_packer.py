@@ -1,0 +1,198 @@
+"""Packs lines of many streams without Beam: routed, cut, compressed and uploaded as they come, listed at the end.
+
+The rules are those of the Beam transform, and so is the code; what Beam's shuffle does there, gathering the rests of
+all bundles, is not needed here: one packer sees all lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+from beam_s3box import metrics
+from beam_s3box.engine.dead_letters import DeadLetterFiles, accept_dead_letters
+from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.engine.plan import RunPlan
+from beam_s3box.engine.publish import Publisher
+from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.uploads import Uploader, UploadQueue
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import encoders_of
+from beam_s3box.metrics import Metrics
+from beam_s3box.records.routing import Router
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.model import ShardFile, size_of
+from beam_s3box.shards.runs import new_origin
+from beam_s3box.system.threads import Threads
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PackPlan(RunPlan):
+    """Settings of one run of a packer.
+
+    Attributes:
+      manifests: which to write, None for none.
+    """
+
+    manifests: Manifests | None
+
+
+class Packed(NamedTuple):
+    """What a packer did.
+
+    Attributes:
+      records_in: lines taken.
+      shards: in the store.
+      manifests: in the store.
+      dead_letters: records that could not be packed.
+    """
+
+    records_in: int
+    shards: list[ShardFile]
+    manifests: list[Manifest]
+    dead_letters: int
+
+
+class LinePacker:
+    """Packs lines of JSON into shards, and lists them in manifests. For one thread.
+
+    *Guarantees*: after `finish`, every line is in exactly one shard or among the dead letters, and every shard in
+    exactly one manifest. A failure raises at the next call. After that, after an exception that a signal handler raised
+    within a call, and when a `with` is left before `finish`, it takes nothing more and writes no manifest, and what is
+    in the store stays unlisted.
+
+    Args:
+      plan: of the run.
+      counts: takes the figures while it works.
+    """
+
+    def __init__(self, plan: PackPlan, counts: Metrics) -> None:
+        self._plan = plan
+        self._counts = counts
+        self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
+        self._process = os.getpid()
+        self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
+        self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
+        origin = new_origin()
+        self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
+        self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
+        self._letters = DeadLetterFiles(plan.store, plan.layout)
+        self._dead_letters = 0
+        self._records_in = 0
+        self._shards: list[ShardFile] = []
+        self._claimed = False
+        self._ended = False
+        self._is_moving = False
+        self._is_uploaded = False
+
+    def __enter__(self) -> LinePacker:
+        return self
+
+    def __exit__(
+        self, error: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        # an interrupt that ends all at once does not wait for the store
+        if isinstance(value, Exception) and self._claimed:
+            self._plan.claim.fail_by(self._plan.store, value)
+
+    def pack(self, lines: list[bytes]) -> None:
+        """Take lines of JSON without line breaks; waits while too much is on its way to the store.
+
+        Raises:
+          RecordError: a record is unfit, and the plan says that this is an error.
+          StoreError: an upload failed, after its retries.
+        """
+        with self._whole():
+            self._claim()
+            self._records_in += len(lines)
+            self._counts.count(metrics.RECORDS_IN, len(lines))
+            groups, refused = self._router.route_lines(lines)
+            if refused:
+                self._letters.add(accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record))
+                self._dead_letters += len(refused)
+            for stream, group in groups.items():
+                self._cutter.add((stream, "", 0), group)
+            self._upload(self._cutter.take())
+
+    def finish(self) -> Packed:
+        """Seal what is left, wait until all of it is in the store, and write the manifests.
+
+        When manifests could not be written, the same call again writes those that are missing.
+
+        Raises:
+          RunExistsError: another run wrote manifests under this run id.
+          StoreError: the store refused or failed, after its retries.
+        """
+        self._check_open()
+        self._claim()
+        if not self._is_uploaded:
+            with self._whole():
+                self._upload(self._cutter.finish())
+                self._shards += self._queue.finish()
+                self._letters.finish()
+                self._is_uploaded = True
+        manifests = self._write_manifests()
+        self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
+        self._ended = True
+        return Packed(self._records_in, self._shards, manifests, self._dead_letters)
+
+    def close(self) -> None:
+        """Give up what was not finished: it stays unlisted."""
+        self._ended = True
+        self._queue.abandon()
+
+    def _check_open(self) -> None:
+        if self._process != os.getpid():
+            raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
+        if self._is_moving:
+            raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
+        if self._ended:
+            raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Mark a step as begun until it has ended: after one that broke off, nothing is taken."""
+        self._check_open()
+        if self._is_uploaded:
+            raise ConfigurationError(
+                "this packer has ended and takes nothing more, but finish() again lists all it has"
+            )
+        self._is_moving = True
+        yield
+        self._is_moving = False
+
+    def _claim(self) -> None:
+        """Claim the run id before the first shard."""
+        if not self._claimed:
+            self._plan.claim.take(self._plan.store)
+            self._claimed = True
+
+    def _upload(self, cuttings: Cuttings) -> None:
+        """Upload what is sealed; a cutter that seals all hands on no rests."""
+        shards = cuttings.shards
+        shards.reverse()
+        while shards:  # each is let go as it is queued
+            self._shards += self._queue.add(shards.pop())
+
+    def _write_manifests(self) -> list[Manifest]:
+        plan, manifests = self._plan, self._plan.manifests
+        if manifests is None or not self._shards:
+            return []
+        publisher = Publisher.begin(plan.store, plan.claim)
+        scopes: dict[Stream | None, list[ShardFile]] = {}
+        for file in self._shards:
+            scopes.setdefault(manifests.scope(file), []).append(file)
+        planned = [
+            each for stream, files in scopes.items() for each in plan_manifests(stream, "", 0, files, manifests.count)
+        ]
+        return [self._written(manifest) for manifest in publisher.write_all(planned, self._threads)]
+
+    def _written(self, manifest: Manifest) -> Manifest:
+        self._counts.count(metrics.MANIFESTS)
+        self._counts.count(metrics.RECORDS_LISTED, manifest.records)
+        return manifest

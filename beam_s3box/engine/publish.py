@@ -1,0 +1,299 @@
+"""Writes manifests so that work done again replaces what it wrote before, and outdated work replaces nothing.
+
+A manifest is written create-only. One that is there with another list was written before a runner went back: it is
+replaced, and what its firing makes void is withdrawn, each under the ETag that was read. A worker whose own work began
+before the other manifest was written may be the outdated one: it replaces nothing and fails, and a runner does its work
+again. ARCHITECTURE.md has the whole protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.manifests import Manifest, ManifestPlan, render_manifest
+from beam_s3box.engine.uploads import put_once
+from beam_s3box.errors import (
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    OutdatedWorkError,
+    RunExistsError,
+    StoreError,
+)
+from beam_s3box.shards.keys import Layout
+from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.stores.base import holds
+from beam_s3box.system.threads import Executor
+
+_CONTENT_TYPE: Final = "application/json"
+_NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
+_SLOW_SECONDS: Final = 5.0
+"""Work that took longer may have been given to another worker meanwhile, so it looks whether that has gone on."""
+
+
+class Lineage(NamedTuple):
+    """The firings of a stream or run so far, as a runner's state keeps them: it goes back when the runner does.
+
+    Attributes:
+      firings: how many there were.
+      key, sha256: of the first manifest of the last firing; "" before the first.
+    """
+
+    firings: int = 0
+    key: str = ""
+    sha256: str = ""
+
+    def number(self, plans: Iterable[ManifestPlan]) -> list[ManifestPlan]:
+        """Return the plans of the next firing, with its number and its lineage."""
+        made = list(plans)
+        digest = hashlib.sha256(self.sha256.encode())
+        for plan in made:
+            digest.update(render_manifest(plan.files))
+        return [plan._replace(firing=self.firings, lineage=digest.hexdigest()) for plan in made]
+
+    def after(self, key: str, plan: ManifestPlan) -> Lineage:
+        """Return the lineage with one more firing, whose first manifest is this numbered plan's, under this key."""
+        return Lineage(self.firings + 1, key, hashlib.sha256(_text(plan)).hexdigest())
+
+
+@dataclasses.dataclass(frozen=True)
+class Publisher:
+    """Writes the manifests of one bundle of work. Safe from many threads, one firing on one of them.
+
+    Attributes:
+      store: where to.
+      claim: of this execution.
+      began: when the bundle began, by the store's clock.
+    """
+
+    store: Store
+    claim: RunClaim
+    began: float
+
+    @classmethod
+    def begin(cls, store: Store, claim: RunClaim) -> Publisher:
+        """Return the publisher of a bundle that begins now."""
+        return cls(store, claim, store.now())
+
+    def key(self, plan: ManifestPlan) -> str:
+        """Return the key of a manifest."""
+        return self.claim.layout.manifest(plan.stream, plan.window, plan.number, plan.firing)
+
+    def write(self, plan: ManifestPlan) -> Manifest:
+        """Write one manifest and return its description.
+
+        Raises:
+          OutdatedWorkError: another worker wrote it since this work began.
+          RunExistsError: another execution has taken the run over.
+          AccessError: the right to list or to delete is missing, which is needed after a runner went back.
+          StoreError: the store refused or failed, after its retries.
+        """
+        return self._write(plan)[0]
+
+    def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
+        """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
+
+        A quick failure removes those that this call wrote: a runner writes them again with the bundle, and a run that
+        fails for good leaves none behind where one bundle has all of them. What was there already stays, and so does
+        everything when the bundle is slow: another worker may have the same bundle by then, and count on them.
+
+        Raises:
+          As `write` does.
+        """
+        written: list[tuple[Manifest, bool]] = []
+        failures: list[Exception] = []
+        for writing in [threads.submit(self._write, plan) for plan in plans]:
+            try:
+                written.append(writing.result())
+            except Exception as exc:  # noqa: BLE001 - raised below, when all have ended
+                failures.append(exc)
+        if not failures:
+            return [manifest for manifest, _ in written]
+        try:
+            self._retract((manifest for manifest, is_own in written if is_own), only_quickly=True)
+        except StoreError as exc:
+            failures[0].add_note(f"manifests that were written before could not be removed: {exc}")
+        raise failures[0]
+
+    def write_firing(self, plans: Sequence[ManifestPlan], before: Lineage) -> list[Manifest]:
+        """Write the manifests of one firing of an unbounded run, in order, and return their descriptions.
+
+        Args:
+          plans: of the firing.
+          before: the firings of the same stream or run before this one. They must be written by now.
+
+        Raises:
+          As `write` does.
+        """
+        manifests = [self.write(plan) for plan in plans]
+        if self._is_slow():
+            self._check_lineage(before, plans, manifests)
+        return manifests
+
+    def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
+        """Remove manifests that this bundle wrote, and that nobody has replaced since: the bundle has failed."""
+        for manifest in manifests:
+            info = self._stat(manifest.key)
+            if only_quickly and self._is_slow():
+                return
+            if info is not None and self._is(info, manifest.sha256):
+                with contextlib.suppress(ObjectChangedError):  # it is another worker's by now
+                    self.store.delete(info.key, if_match=info.etag)
+
+    def _is_slow(self) -> bool:
+        return self.store.now() - self.began > _SLOW_SECONDS
+
+    def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
+        """Write one manifest; return its description, and whether it was written now, and not there already."""
+        key, body = self.key(plan), _text(plan)
+        sha256 = hashlib.sha256(body).hexdigest()
+        while (is_own := self._write_once(plan, key, body, sha256)) is None:
+            pass
+        return described(self.store, key, sha256, plan), is_own
+
+    def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool | None:
+        """Return whether the manifest was written, and not there already; None to look again."""
+        try:
+            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
+            return True
+        except ObjectExistsError:
+            if holds(self.store, key, body, sha256):
+                return False
+        self.claim.check_held(self.store)
+        info = self._stat(key)
+        if info is None:
+            return None  # withdrawn since
+        self._check_older(info)
+        # before the replacement, so that a worker that ends in between finds the conflict again
+        self._withdraw(plan)
+        try:
+            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
+        except ObjectChangedError:
+            return None  # by another worker: who is outdated, the times say
+        return True
+
+    def _withdraw(self, plan: ManifestPlan) -> None:
+        """Remove what a firing that is written again makes void: later firings, and parts that it no longer has."""
+        folder = self._folder(plan)
+        for info in list(self.store.list(folder)):
+            # below the folder of the global window are those of other windows, too
+            name = _NAME.fullmatch(info.key.removeprefix(folder))
+            if name is not None and _is_void(name, plan):
+                self._check_older(info)
+                self._delete(info)
+
+    def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
+        """Raise OutdatedWorkError if this firing or the one before was written again since this work began."""
+        changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
+        if changed is None and before.firings and not self._stands(before.key, before.sha256):
+            # who loads manifests may remove them, too; where another worker did, it has written an earlier one
+            is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
+            changed = None if is_removed else before.key
+        if changed is not None:
+            self._retract(manifests)
+            raise OutdatedWorkError(
+                f"{self.store.url(changed)} was written again, or withdrawn, by other work of this run since this "
+                "worker's began: what this one wrote is withdrawn; the runner does it again"
+            )
+
+    def _stands(self, key: str, sha256: str) -> bool:
+        info = self._stat(key)
+        return info is not None and self._is(info, sha256)
+
+    def _is_written_since(self, plan: ManifestPlan, own: Sequence[Manifest]) -> bool:
+        """Return whether other work has written a manifest of this stream or run since this work began."""
+        folder, keys = self._folder(plan), {manifest.key for manifest in own}
+        return any(
+            _NAME.fullmatch(info.key.removeprefix(folder)) and info.key not in keys and not self._is_older(info)
+            for info in self.store.list(folder)
+        )
+
+    def _folder(self, plan: ManifestPlan) -> str:
+        return self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
+
+    def _is_older(self, info: ObjectInfo) -> bool:
+        return info.modified + self.store.clock_resolution < self.began
+
+    def _check_older(self, info: ObjectInfo) -> None:
+        if not self._is_older(info):
+            raise OutdatedWorkError(
+                f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
+                f"worker's began at {self.began:.3f}: it may be outdated and replaces nothing; the runner does it again"
+            )
+
+    def _delete(self, info: ObjectInfo) -> None:
+        try:
+            self.store.delete(info.key, if_match=info.etag)
+        except ObjectChangedError as exc:
+            raise OutdatedWorkError(
+                f"{self.store.url(info.key)} was written again by other work of this run: this worker's may be outdated"
+            ) from exc
+
+    def _stat(self, key: str) -> ObjectInfo | None:
+        try:
+            return self.store.stat(key)
+        except ObjectNotFoundError:
+            return None
+
+    def _is(self, info: ObjectInfo, sha256: str) -> bool:
+        if info.sha256 is not None:
+            return info.sha256 == sha256
+        # some servers keep no metadata, and so no checksum of ours
+        try:
+            return hashlib.sha256(self.store.get(info.key)).hexdigest() == sha256
+        except ObjectNotFoundError:
+            return False
+
+
+def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
+    """Write one manifest, create-only, and return its description.
+
+    Raises:
+      RunExistsError: another list is there: an earlier run of the same id wrote it.
+      StoreError: the store refused or failed, after its retries.
+    """
+    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), _text(plan)
+    sha256 = hashlib.sha256(body).hexdigest()
+    try:
+        put_once(store, key, body, sha256, _CONTENT_TYPE)
+    except ObjectExistsError as exc:
+        raise RunExistsError(
+            f"{store.url(key)} exists and lists other shards: run_id={layout.run_id!r} already wrote manifests; use a "
+            "new run_id"
+        ) from exc
+    return described(store, key, sha256, plan)
+
+
+def _text(plan: ManifestPlan) -> bytes:
+    return render_manifest(plan.files, plan.lineage)
+
+
+def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:
+    number = int(name["number"])
+    if plan.firing is None or name["firing"] is None:
+        return plan.firing is None and name["firing"] is None and number >= plan.siblings
+    firing = int(name["firing"])
+    return firing > plan.firing or (firing == plan.firing and number >= plan.siblings)
+
+
+def described(store: Store, key: str, sha256: str, plan: ManifestPlan) -> Manifest:
+    """Return the description of a manifest that is in the store."""
+    return Manifest(
+        domain=plan.stream.domain if plan.stream else None,
+        namespace=plan.stream.namespace if plan.stream else None,
+        window=plan.window,
+        pane=plan.pane,
+        url=store.url(key),
+        key=key,
+        shards=len(plan.files),
+        records=sum(file.records for file in plan.files),
+        raw_bytes=sum(file.raw_bytes for file in plan.files),
+        object_bytes=sum(file.object_bytes for file in plan.files),
+        sha256=sha256,
+    )

@@ -1,0 +1,106 @@
+"""The record of a run, `runs/{run_id}.json`: who claimed the run id, how far the run is, and which manifests count."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import orjson
+
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.shards.model import NOTHING, Size
+
+State = Literal["running", "finished", "failed"]
+
+_STATES: Final = ("running", "finished", "failed")
+_SHOWN_CHARACTERS: Final = 500
+"""Of an error, so that a record stays small."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What the record of a run says.
+
+    Attributes:
+      run_id: the run's name.
+      attempt: the execution that holds the run id, a random token made when the pipeline was built.
+      bounded: whether the run has an end. The manifests of a run without one count as soon as they are written.
+      state: "running", "finished" or "failed".
+      began: when the run id was claimed, in UTC.
+      ended: when the run finished or failed, in UTC; None before.
+      superseded: executions that held the run id before and did not finish.
+      error: why the run failed; None otherwise.
+      size: the records and bytes of the run's shards, once it is finished.
+      shards: how many shards it has, once it is finished.
+      manifests: those that count, once it is finished.
+    """
+
+    run_id: str
+    attempt: str
+    bounded: bool
+    state: State = "running"
+    began: str = ""
+    ended: str | None = None
+    superseded: tuple[str, ...] = ()
+    error: str | None = None
+    size: Size = NOTHING
+    shards: int = 0
+    manifests: tuple[Manifest, ...] = ()
+
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """The digests of the manifests that count, by key."""
+        return {manifest.key: manifest.sha256 for manifest in self.manifests}
+
+    def finished(self, size: Size, shards: int, manifests: Sequence[Manifest], now: float) -> RunRecord:
+        """Return the record of the finished run; `now` is in seconds since the epoch."""
+        rows = tuple(sorted(manifests, key=lambda manifest: manifest.key))
+        return dataclasses.replace(
+            self, state="finished", ended=moment_text(now), size=size, shards=shards, manifests=rows
+        )
+
+    def failed(self, error: str, now: float) -> RunRecord:
+        """Return the record of the failed run; `now` is in seconds since the epoch."""
+        # names of files may be no Unicode
+        text = error[:_SHOWN_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
+        return dataclasses.replace(self, state="failed", ended=moment_text(now), error=text)
+
+    def render(self) -> bytes:
+        """Return the record's text: JSON with one manifest a line."""
+        values = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "manifests"
+        }
+        values["size"] = self.size._asdict()
+        values["manifests"] = [manifest._asdict() for manifest in self.manifests]
+        return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def parse(cls, url: str, body: bytes) -> RunRecord:
+        """Return what a record's text says.
+
+        Raises:
+          ConfigurationError: the text is no record of a run.
+        """
+        try:
+            values: dict[str, Any] = orjson.loads(body)
+            values["superseded"] = tuple(values["superseded"])
+            values["size"] = Size(**values["size"])
+            values["manifests"] = tuple(Manifest(**manifest) for manifest in values["manifests"])
+            record = cls(**values)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise ConfigurationError(
+                f"{url} is not the record of a run ({type(exc).__name__}: {exc}): another program wrote it; use a new "
+                "run_id, or another destination"
+            ) from exc
+        if record.state not in _STATES:
+            raise ConfigurationError(f"{url} has state={record.state!r}, which must be one of {', '.join(_STATES)}")
+        return record
+
+
+def moment_text(seconds: float) -> str:
+    """Return a moment, in seconds since the epoch, as text in UTC: `2026-11-22T10:15:00Z`."""
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,240 @@
+"""Cuts records of many streams into whole shards, as far as they go, and rests.
+
+Lines are gathered by stream, compressed as segments on a few threads, and packed by the packing rule. The caller's
+thread alone touches the state; the threads only compress. Order within a stream is kept.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from beam_s3box.formats import Format, format_of
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits
+from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
+from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, Parcel, Pile
+from beam_s3box.sizes import MiB
+from beam_s3box.system.threads import Executor, Pending
+
+Key: TypeAlias = tuple[Stream, str, int]
+"""A stream, the name of a window, and a lane; every key has its own shards."""
+
+DEFAULT_BUDGET_BYTES = 128 * MiB
+"""Memory of what waits in one cutter: fits a worker of 1 GB next to Beam and the uploads."""
+
+_MAX_COMPRESSING_BYTES = 16 * MiB
+"""Raw bytes that are being compressed at a time: enough for every thread to be busy."""
+
+_LINE_COST = 64
+"""Bytes that a line takes in memory beside its text."""
+
+_STREAM_COST = 1_024
+"""Bytes that an open stream takes in memory besides its lines and segments; measured: 900 to 1,200."""
+
+HALF = 0.5
+"""A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
+
+
+class Cuttings(NamedTuple):
+    """What a cutter gives away: shards to upload, and rests that others may pack further."""
+
+    shards: list[SealedShard]
+    rests: list[tuple[Key, Segment]]
+
+
+_NOTHING_CUT = Cuttings([], [])
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Buffer:
+    """What waits of one stream and window."""
+
+    key: Key
+    format: Format
+    capacity: Capacity
+    pile: Pile
+    lines: list[bytes] = dataclasses.field(default_factory=list)
+    raw_bytes: int = 0
+    planned: Size = NOTHING
+    """Raw bytes and records of the shard that is being filled, segments that still compress included."""
+
+    @property
+    def held_bytes(self) -> int:
+        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.pile.size.object_bytes
+
+    def room(self) -> Size:
+        """What the next segment may take; the last of a shard takes what is left, so that no crumb follows it."""
+        left = self.capacity.room.minus(self.planned)
+        usual = self.capacity.segment_bytes
+        return Size(0, left.raw_bytes if 2 * left.raw_bytes < 3 * usual else usual, left.records)
+
+
+class ShardCutter:
+    """Gathers records by stream and cuts them into shards.
+
+    Args:
+      format: of the shards.
+      limits_of: the limits of a stream.
+      codec: runs the compression.
+      origin: goes into the shards' keys; unique to this cutter.
+      budget: bytes of memory, raw and compressed and the cost of each open stream, before the largest rests are handed
+        on early.
+      seal_from: `finish` makes a shard of a rest that fills at least this much of one, and hands on the others; more
+        than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
+    """
+
+    def __init__(
+        self,
+        format: Format,
+        limits_of: Callable[[Stream], StreamLimits],
+        codec: Executor,
+        origin: str,
+        budget: int = DEFAULT_BUDGET_BYTES,
+        *,
+        seal_from: float = HALF,
+    ) -> None:
+        self._format = format
+        self._limits_of = limits_of
+        self._codec = codec
+        self._origin = origin
+        self._budget = budget
+        self._seal_from = seal_from
+        self._buffers: dict[Key, _Buffer] = {}
+        self._compressing: collections.deque[tuple[_Buffer, Pending[Segment], int]] = collections.deque()
+        self._compressing_bytes = 0
+        self._held_bytes = 0
+        self._sequence = 0
+        self._out = Cuttings([], [])
+
+    def add(self, key: Key, lines: Sequence[bytes]) -> None:
+        """Add records of one stream and window: lines of JSON without line breaks."""
+        buffer = self._buffers.get(key) or self._open(key)
+        raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
+        room = buffer.room()
+        if buffer.raw_bytes + raw_bytes <= room.raw_bytes and len(buffer.lines) + len(lines) <= room.records:
+            buffer.lines += lines
+            buffer.raw_bytes += raw_bytes
+        else:
+            self._add_one_by_one(buffer, lines)
+        self._held_bytes += raw_bytes + _LINE_COST * len(lines)
+        if self._held_bytes > self._budget:
+            self._relieve()
+
+    @property
+    def open_bytes(self) -> int:
+        """Memory of the lines that wait to be compressed."""
+        return sum(buffer.raw_bytes + _LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
+
+    def cut(self) -> None:
+        """Begin to compress all lines."""
+        for buffer in self._buffers.values():
+            self._cut(buffer)
+
+    def take(self) -> Cuttings:
+        """Return what is ready, without waiting."""
+        while self._compressing and self._compressing[0][1].done():
+            self._settle()
+        return self._give()
+
+    def finish(self) -> Cuttings:
+        """Return all that is left; the cutter is empty then."""
+        self.cut()
+        self._settle_all()
+        for buffer in self._buffers.values():
+            if buffer.pile and buffer.pile.fill >= self._seal_from:
+                self._seal(buffer.key, buffer.pile.seal(BY_BUNDLE_END))
+            else:
+                self._hand_on(buffer)
+        self._buffers.clear()
+        self._held_bytes = 0
+        return self._give()
+
+    def _open(self, key: Key) -> _Buffer:
+        format = format_of(self._format, key[0])
+        capacity = Capacity.of(self._limits_of(key[0]), format.frame)
+        buffer = self._buffers[key] = _Buffer(key, format, capacity, Pile(capacity))
+        self._held_bytes += _STREAM_COST
+        return buffer
+
+    def _add_one_by_one(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
+        room = buffer.room()
+        for line in lines:
+            raw_bytes = len(line) + buffer.format.record_overhead
+            if buffer.lines and (buffer.raw_bytes + raw_bytes > room.raw_bytes or len(buffer.lines) >= room.records):
+                self._cut(buffer)
+                room = self._room_for(buffer, raw_bytes)
+            elif not buffer.lines:
+                room = self._room_for(buffer, raw_bytes)
+            buffer.lines.append(line)
+            buffer.raw_bytes += raw_bytes
+
+    @staticmethod
+    def _room_for(buffer: _Buffer, raw_bytes: int) -> Size:
+        """Return the room for the next segment; if its first record does not fit, a new shard begins."""
+        room = buffer.room()
+        if raw_bytes > room.raw_bytes or room.records < 1:
+            buffer.planned = NOTHING
+            room = buffer.room()
+        return room
+
+    def _cut(self, buffer: _Buffer) -> None:
+        """Compress the open lines of a stream as one segment, on another thread."""
+        if not buffer.lines:
+            return
+        lines, raw_bytes = buffer.lines, buffer.raw_bytes
+        self._held_bytes -= raw_bytes + _LINE_COST * len(lines)
+        buffer.lines, buffer.raw_bytes = [], 0
+        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.joint))
+        self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
+        self._compressing_bytes += raw_bytes
+        while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Place the oldest segment that was sent to be compressed."""
+        buffer, future, raw_bytes = self._compressing.popleft()
+        segment = future.result()
+        self._compressing_bytes -= raw_bytes
+        before = buffer.pile.size.object_bytes
+        for parcel in buffer.pile.add(segment):
+            self._seal(buffer.key, parcel)
+            if parcel.reason == BY_OBJECT_BYTES:
+                buffer.planned = buffer.pile.size
+        self._held_bytes += buffer.pile.size.object_bytes - before
+
+    def _settle_all(self) -> None:
+        while self._compressing:
+            self._settle()
+
+    def _seal(self, key: Key, parcel: Parcel) -> None:
+        stream, window, _ = key
+        # one sequence for all streams: a stream that was handed on and comes back never meets a key of its own again
+        shard = SealedShard(stream, window, self._origin, self._sequence, parcel.reason, parcel.segments)
+        self._sequence += 1
+        self._out.shards.append(shard)
+
+    def _hand_on(self, buffer: _Buffer) -> None:
+        self._out.rests.extend((buffer.key, segment) for segment in buffer.pile.take())
+
+    def _relieve(self) -> None:
+        """Compress what is open, then give away the largest streams until half of the budget is free."""
+        self.cut()
+        self._settle_all()
+        for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.pile.size.object_bytes):
+            if self._held_bytes <= self._budget // 2:
+                break
+            self._held_bytes -= buffer.held_bytes
+            if self._seal_from > 0:
+                self._hand_on(buffer)
+            elif buffer.pile:
+                self._seal(buffer.key, buffer.pile.seal(BY_MEMORY))
+            del self._buffers[buffer.key]
+
+    def _give(self) -> Cuttings:
+        if not self._out.shards and not self._out.rests:
+            return _NOTHING_CUT  # asked for after each record, and nearly always the answer
+        given, self._out = self._out, Cuttings([], [])
+        return given

@@ -1,0 +1,150 @@
+"""Options that load what a job writes into Redshift, and the step that all options together describe."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NamedTuple, TypeGuard
+
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+
+from beam_s3box.cli.options import redshift_copy, redshift_target
+from beam_s3box.cli.options.parser import actions_of
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.options.manifests import ManifestOptions
+from beam_s3box.jobs.options.s3 import reading_settings_of
+from beam_s3box.jobs.options.shards import ShardOptions
+from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.totals.loads import WriteLoads
+from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.transforms.redshift import CopyToRedshift
+from beam_s3box.transforms.s3_options import credentials_of
+from beam_s3box.transforms.write import WriteToS3BoxResult
+
+
+class RedshiftOptions(PipelineOptions):
+    """Into which tables what is written is loaded, and how."""
+
+    title = redshift_target.JOB_TITLE
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        redshift_target.add_template_argument(parser)
+        redshift_target.add_role_argument(parser)
+        redshift_target.add_connection_arguments(parser)
+        redshift_target.add_load_arguments(parser)
+        redshift_copy.add_conversion_arguments(parser)
+        redshift_copy.add_inference_arguments(parser)
+
+
+class Redshift(NamedTuple):
+    """What is to be loaded, and where.
+
+    Attributes:
+      copy: the step that loads.
+      loads: the same for the launcher, which checks beforehand, and prints the statements of a dry run.
+      table: names the tables.
+      is_dry_run: whether the launcher prints statements, and nothing is loaded.
+    """
+
+    copy: CopyToRedshift
+    loads: TableLoads
+    table: TableTemplate
+    is_dry_run: bool
+
+
+def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end: bool = True) -> Redshift | None:
+    """Return the loads that the options describe; nothing is connected yet.
+
+    Args:
+      options: of the job.
+      write: what is written.
+      log: shows no password.
+      has_end: whether the job has an end, at which it tells what was loaded; one that has none fails with a load.
+
+    Raises:
+      ConfigurationError: an option that can't work, or options of Redshift without a table.
+    """
+    redshift_target.mask_password(log)
+    given = options.view_as(RedshiftOptions)
+    if not given.redshift_table:
+        _check_unasked(given)
+        return None
+    if given.redshift_dry_run and not has_end:
+        raise ConfigurationError("--redshift_dry_run needs a job that ends: give --stop_after, or leave it out")
+    with redshift_target.named_as_options():
+        table = TableTemplate(given.redshift_table)
+        _check_write(options, write, table)
+        copy = CopyToRedshift(
+            given.redshift_table,
+            connection=redshift_target.connection_of(given),
+            iam_role=given.redshift_iam_role,
+            region=reading_settings_of(options).region,
+            format=options.view_as(ShardOptions).format,
+            mode=given.redshift_mode,
+            keys=redshift_copy.words(given.redshift_keys) or None,
+            order_by=given.redshift_order_by,
+            columns=redshift_copy.words(given.columns) or None,
+            create_tables=given.create_tables,
+            sample=given.sample,
+            exclude=redshift_copy.keys(given.exclude),
+            ignore_case=given.ignore_case,
+            on_replaced=given.redshift_on_replaced,
+            on_failure="failures" if has_end else "fail",
+            **redshift_copy.copy_options_of(given, given.mapping),
+        )
+    loads = copy.loads.reaching(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
+    return Redshift(copy, loads, table, given.redshift_dry_run)
+
+
+def loads_any(redshift: Redshift | None) -> TypeGuard[Redshift]:
+    """Return whether the pipeline loads."""
+    return redshift is not None and not redshift.is_dry_run
+
+
+def check_redshift(redshift: Redshift | None) -> None:
+    """Raise the error that loads would meet, as far as one can know before there are manifests.
+
+    Raises:
+      LoadError: Redshift can't be reached or refuses, or the table is not there.
+    """
+    if not loads_any(redshift):
+        return
+    with redshift_target.named_as_options():
+        redshift.loads.check()
+        if redshift.table.is_constant and redshift.loads.made is None:
+            redshift.loads.loader().columns(redshift.table.target(None, None))
+
+
+def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3BoxResult, *, has_end: bool) -> None:
+    """Add the steps that load the manifests of a write, and that sum up what was loaded where the job has an end."""
+    if not loads_any(redshift):
+        return
+    copied = result.manifests | "CopyToRedshift" >> redshift.copy
+    if has_end:
+        tuple(copied) | "WriteLoads" >> WriteLoads(write.store, write.transform.claim)
+
+
+def _check_unasked(given: RedshiftOptions) -> None:
+    """Raise ConfigurationError for an option that does nothing without a table."""
+    for action in actions_of(RedshiftOptions._add_argparse_args):
+        if getattr(given, action.dest) != action.default:
+            raise ConfigurationError(
+                f"--{action.dest} does nothing without --redshift_table: name the table, as schema.table"
+            )
+
+
+def _check_write(options: PipelineOptions, write: Write, table: TableTemplate) -> None:
+    """Raise ConfigurationError where there is nothing that COPY could load."""
+    if not write.has_manifests:
+        raise ConfigurationError("--redshift_table needs manifests: leave --num_manifests=0 out")
+    if not write.store.root.startswith("s3://"):
+        raise ConfigurationError(
+            f"--redshift_table needs --output=s3://bucket/prefix, not {write.store.root}: COPY reads from S3 only"
+        )
+    if not table.is_constant and options.view_as(ManifestOptions).manifest_scope == "run":
+        raise ConfigurationError(
+            "--redshift_table names a table for each stream, and manifests of --manifest_scope=run list the shards of "
+            "several: leave that out, or name one table"
+        )

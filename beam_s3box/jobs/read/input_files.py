@@ -1,0 +1,126 @@
+"""Opens files of records, local or on S3 or wherever Beam finds them, in the version that was found.
+
+Objects on S3 are not read through Beam's own S3 files: those make a client for each object, which takes longer than to
+read a small one, and mix what an object holds with what replaces it meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, Protocol
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_client import FindCredentials
+from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
+from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.system.local_files import changed, unchanged, version_of
+from beam_s3box.transforms.s3_options import credentials_of
+
+_S3_URL: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
+
+
+class InputFile(Protocol):
+    """An open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many bytes, fewer only at the file's end."""
+        ...
+
+    def seek(self, position: int, /) -> Any:
+        """Read on from there."""
+        ...
+
+
+class FileVersion(NamedTuple):
+    """What a file is now.
+
+    Attributes:
+      name: tells its content from another's; empty where nothing tells.
+      size: bytes.
+    """
+
+    name: str
+    size: int
+
+
+class S3Access(NamedTuple):
+    """How objects are reached; it travels with the steps that read them, and holds no keys.
+
+    Attributes:
+      settings: of S3.
+      credentials: finds the keys where a client is made; None leaves it to boto3.
+    """
+
+    settings: S3Settings
+    credentials: FindCredentials | None
+
+
+def s3_access_of(options: PipelineOptions) -> S3Access:
+    """Return how a pipeline with these options reaches objects: as Beam does."""
+    # here, where the pipeline is built: a worker that knew our options would parse them, as a runner hands them on
+    from beam_s3box.jobs.options.s3 import reading_settings_of
+
+    return S3Access(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
+
+
+def find_version(path: str, size: int, access: S3Access) -> FileVersion:
+    """Return the version of a file that is there now.
+
+    Args:
+      path: of the file.
+      size: bytes when it was found, for file systems that can't tell a version.
+      access: to objects.
+
+    Raises:
+      OSError, StoreError: it can't be read.
+    """
+    if _is_s3(path):
+        found = _object_reader(path, "", access).version()
+        return FileVersion(found.etag, found.size)
+    if FileSystems.get_scheme(path) is None:
+        return FileVersion(version_of(path), os.path.getsize(path))
+    return FileVersion("", size)
+
+
+@contextlib.contextmanager
+def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile]:
+    """Open a file to read it.
+
+    Args:
+      path: of the file.
+      access: to objects.
+      version: its name as `find_version` gave it; empty for the version that is there now.
+
+    Raises:
+      ConfigurationError: it is another version, or became one within the block.
+    """
+    if _is_s3(path):
+        try:
+            yield _object_reader(path, version, access)
+        except ObjectReplacedError as exc:
+            raise changed(path) from exc
+    elif FileSystems.get_scheme(path) is None:
+        with open(path, "rb") as file, unchanged(path, file.fileno(), version or None):
+            yield file
+    else:
+        with FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+
+
+def _is_s3(path: str) -> bool:
+    return bool(FileSystems.get_scheme(path) == "s3")
+
+
+def _object_reader(path: str, version: str, access: S3Access) -> ObjectReader:
+    match = _S3_URL.fullmatch(path)
+    if match is None:
+        raise ConfigurationError(f"input={path!r} must be s3://bucket/key")
+    return ObjectReader(S3Store(f"s3://{match[1]}", *access).requests, match[2], version)

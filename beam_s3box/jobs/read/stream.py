@@ -1,0 +1,150 @@
+"""ReadStream: the lines of files that are found while the job runs, in the windows of their event times."""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.typehints import List as BeamList
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.read.counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
+from beam_s3box.jobs.read.event_times import OLDEST_ARRIVAL, Placer
+from beam_s3box.jobs.read.files import FileRange, ranges_of, read_lines
+from beam_s3box.jobs.read.input_files import S3Access, s3_access_of
+from beam_s3box.jobs.read.watch import FoundFile
+from beam_s3box.metrics import NAMESPACE
+from beam_s3box.records.lines import MAX_UNLIMITED_LINE_BYTES
+from beam_s3box.transforms.windowing import WindowingChoice, window_into
+
+_CHUNKS: Final = "chunks"
+_COUNTS: Final = "counts"
+
+_ON_THE_WAY_SECONDS: Final = 600.0
+"""Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
+uploaded, and so long its window has to wait for it."""
+
+_Part = tuple[str, int, int, str, int, int]
+"""The FileRange; size and arrival of the FoundFile."""
+
+
+class StreamInput(NamedTuple):
+    """What is read.
+
+    Attributes:
+      lines: JSON as bytes, in batches, in their windows.
+      counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
+        for the time their file arrived.
+    """
+
+    lines: beam.PCollection[bytes]
+    counts: beam.PCollection[ReadCount]
+
+
+class ReadStream(beam.PTransform):
+    """Reads lines of JSON, plain or gzip, and puts each in the windows of its time; blank lines are no records.
+
+    Takes a PCollection of FoundFile rows. Lines stay in batches all the way: those of one period are windowed as one
+    element, which only then becomes a batch.
+
+    *Guarantees*: each line of each file is read. A file that can't be read, or has grown since it was found, fails the
+    bundle, and so does one that is replaced or changed while it is read. No line is too late for its window's manifest
+    (see `Placer`).
+
+    Args:
+      timing: when records happened, and which go together.
+      max_line_bytes: of a longer line only the beginning is read, which the write refuses.
+
+    Raises:
+      ConfigurationError: the field or the lateness can't work.
+    """
+
+    def __init__(self, timing: Timing, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
+        super().__init__()
+        self._max_line_bytes = max_line_bytes
+        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
+        self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
+        self._timing = timing
+        Placer(timing)
+
+    def expand(self, files: beam.PCollection) -> StreamInput:
+        """Return the lines and their numbers."""
+        access = s3_access_of(files.pipeline.options)
+        read = beam.ParDo(_ReadChunks(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_CHUNKS)
+        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(access)).with_output_types(_Part)
+        outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadChunks" >> read
+        chunks = outputs[_CHUNKS]
+        windowed = chunks | "IntoWindows" >> window_into(self._windowing.apply_to(chunks))
+        return StreamInput(windowed | "Lines" >> beam.ParDo(_Lines()).with_output_types(bytes), outputs[_COUNTS])
+
+
+class _SplitFoundFile(beam.DoFn):
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
+    def process(self, file: FoundFile) -> Iterator[_Part]:
+        path, size, arrived = file
+        for part in ranges_of(path, size, self._access):
+            yield (*part, size, arrived)
+
+
+class _ReadChunks(beam.DoFn):
+    """Yields lists of lines of one period, stamped with its start, and counts, tagged."""
+
+    def __init__(self, timing: Timing, max_line_bytes: int, access: S3Access) -> None:
+        self._timing = timing
+        self._max_line_bytes = max_line_bytes
+        self._access = access
+
+    def setup(self) -> None:
+        self._placer = Placer(self._timing)
+        self._counters = {name: Metrics.counter(NAMESPACE, name) for name in ARRIVALS}
+
+    def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
+        path, start, stop, version, size, arrived = part
+        counts: collections.Counter[str] = collections.Counter()
+        for lines in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
+            placed = self._placer.place(lines, arrived)
+            for micros, group in placed.groups.items():
+                yield TimestampedValue(group, Timestamp(micros=micros))
+            counts[READ] += len(lines) * self._timing.windows.each_in
+            counts.update({UNTIMED: placed.untimed, AHEAD: placed.ahead, TOO_LATE: placed.too_late})
+        _check_unchanged(path, size)
+        for name, number in counts.items():
+            if number:
+                yield beam.pvalue.TaggedOutput(_COUNTS, (name, number))
+        for name, counter in self._counters.items():
+            counter.inc(counts[name])
+
+
+def _check_unchanged(path: str, size: int) -> None:
+    """Raise ConfigurationError for a local file that has grown since it was found: what came then would be lost."""
+    # one that is gone was read whole all the same
+    if FileSystems.get_scheme(path) is None and os.path.exists(path) and os.path.getsize(path) != size:
+        raise ConfigurationError(
+            f"--input: {path!r} has changed since it was found: move files into the folder when they are whole, or "
+            "give a larger --min_age"
+        )
+
+
+class _Lines(beam.DoFn):
+    @beam.DoFn.yields_batches
+    def process(self, chunk: list[bytes]) -> Iterator[list[bytes]]:
+        yield chunk
+
+    def get_output_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[bytes]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return bytes

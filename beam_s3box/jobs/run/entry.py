@@ -1,0 +1,42 @@
+"""How a job's process begins and ends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from beam_s3box.cli.console.interrupts import (
+    DEFAULT_GRACE_SECONDS,
+    end_within,
+    exit_code_of,
+    interrupted_of,
+    signals_raise,
+)
+from beam_s3box.cli.console.output import say, say_version, sturdy_output
+from beam_s3box.jobs.run.logging import ToolLog, silence_exit, tool_logging
+
+
+def run_command(run: Callable[[Sequence[str], ToolLog], int], arguments: Sequence[str], *, owns_process: bool) -> int:
+    """Run a job and return its exit code.
+
+    Args:
+      run: the job; it imports Beam only when it is called, because Beam logs on import.
+      arguments: options.
+      owns_process: whether the process ends with it.
+    """
+    if owns_process:
+        silence_exit()
+    with sturdy_output(), tool_logging() as log:
+        try:
+            with signals_raise():
+                if "--version" in itertools.takewhile("--".__ne__, arguments):
+                    say_version()
+                    return 0
+                return run(arguments, log)
+        except KeyboardInterrupt as exc:
+            interrupted = interrupted_of(exc)
+            say(str(interrupted), error=True)
+    if owns_process:
+        # Python waits at its end for threads of Beam's, which may wait for the store
+        end_within(DEFAULT_GRACE_SECONDS, interrupted, is_told=True)
+    return exit_code_of(interrupted.number)

@@ -1,0 +1,197 @@
+"""What every job does: reads its command line, prepares, runs to the end or hands over, and tells what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from beam_s3box.cli.console.interrupts import Interrupted, check_grace, signals_raise
+from beam_s3box.cli.console.output import say, say_text
+from beam_s3box.cli.console.tell import end, tell
+from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
+from beam_s3box.jobs.options.parser import OptionParser
+from beam_s3box.jobs.options.redshift import Redshift, loads_any
+from beam_s3box.jobs.options.reporting import SpeechOptions
+from beam_s3box.jobs.options.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
+from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.read.counts import ReadCount
+from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
+from beam_s3box.jobs.run.counters import records_in_of
+from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
+from beam_s3box.jobs.run.load_report import loads_of, tell_loads, with_loads
+from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.progress import Progress, shown
+from beam_s3box.jobs.run.wait import handed_over, run_to_end
+from beam_s3box.jobs.totals.loads import loads_key
+from beam_s3box.jobs.totals.run_objects import is_written
+from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
+from beam_s3box.transforms.write import WriteToS3BoxResult
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """A job that is ready to run.
+
+    Attributes:
+      pipeline: all of its steps.
+      write: what is written, and where.
+      report: path of the report, if one is asked for.
+      is_endless: whether the pipeline has no end of its own, and so no totals.
+      redshift: what is loaded into Redshift, None for nothing.
+    """
+
+    pipeline: beam.Pipeline
+    write: Write
+    report: str | None = None
+    is_endless: bool = False
+    redshift: Redshift | None = None
+
+
+Prepare: TypeAlias = Callable[[PipelineOptions, ToolLog], Job]
+
+
+def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], log: ToolLog) -> int:
+    """Run the job that the arguments describe and return its exit code.
+
+    Args:
+      parser: of its command line.
+      prepare: makes the job, after all that can be checked before its work was.
+      arguments: options.
+      log: the messages.
+    """
+    text = parser.help_asked(arguments)
+    if text is not None:
+        say_text(text)
+        return 0
+    try:
+        job = prepare(parser.parse(arguments), log)
+    except S3BoxError as exc:
+        return end(2, parser.as_flags(str(exc)), log)
+    return _execute(job, parser, log)
+
+
+def set_up(options: PipelineOptions, log: ToolLog) -> None:
+    """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
+    speech = options.view_as(SpeechOptions)
+    log.set_level(speech.log_level)
+    check_grace(speech.grace_seconds)
+    s3 = options.view_as(S3Options)
+    log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
+    check_keys_stay_here(options)
+    FileSystems.set_options(options)
+
+
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """Return a pipeline without steps.
+
+    Raises:
+      ConfigurationError: an option of Beam's that can't work.
+    """
+    try:
+        return beam.Pipeline(runner=runner_of(options), options=options)
+    except ValueError as exc:
+        raise ConfigurationError(" ".join(str(exc).split())) from exc
+
+
+def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollection[ReadCount] | None = None) -> None:
+    """Add the step that sums up what was written, for the report.
+
+    Args:
+      write: what is written.
+      result: of the write.
+      read: counts of what was read; None where the pipeline's counters tell.
+    """
+    summary = WriteSummary(write.store, write.transform.claim, has_manifests=write.has_manifests)
+    (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
+
+
+def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
+    progress = Progress()
+    result = None
+    grace_seconds, told = job.pipeline.options.view_as(SpeechOptions).grace_seconds, _told_of_interrupt(job)
+    asked: list[int] = []
+    try:
+        is_done = _end_of(job)
+        with signals_raise(grace_seconds, told) as asked, _workers(job, log), shown(progress):
+            result = job.pipeline.run()
+            handed = handed_over(result, job.pipeline.options)
+            if handed is not None:
+                say(handed)
+                return 0
+            run_to_end(result, progress, is_done)
+    except KeyboardInterrupt as exc:
+        raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+    except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
+        if asked or was_interrupted(exc):
+            raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+        _mark_failed(job, result, exc, log)
+        if log.shows_tracebacks:
+            _LOGGER.error("the pipeline failed", exc_info=True)
+        return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
+    if job.is_endless:
+        say(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
+        return 0
+    return _tell(job, result, log)
+
+
+def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: ToolLog) -> None:
+    """Say in the run's record that it failed, unless it may still go on elsewhere."""
+    if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
+        return
+    reason = S3BoxError(log.masked(reason_of(error)))
+    job.write.transform.claim.fail_by(job.write.store, reason)
+    for note in getattr(reason, "__notes__", ()):
+        error.add_note(note)
+
+
+def _told_of_interrupt(job: Job) -> str:
+    """Return what counts of a run that was interrupted."""
+    run_id = job.write.transform.run_id
+    if job.pipeline.options.view_as(StandardOptions).streaming:
+        return (
+            f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "
+            "runs on until it is drained or cancelled there"
+        )
+    return (
+        f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not "
+        "count; start it again, as a new run"
+    )
+
+
+def _end_of(job: Job) -> Callable[[], bool] | None:
+    """Return the function that says whether all is written, where a job whose input has ended may stay idle."""
+    # asked before it runs: Beam then forgets the runner's name
+    if job.is_endless or not is_flink(job.pipeline.options):
+        return None
+    store, claim = job.write.store, job.write.transform.claim
+    keys = [summary_key(claim), *([loads_key(claim)] if loads_any(job.redshift) else [])]
+    return lambda: all(is_written(store, key) for key in keys)
+
+
+def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
+    """Return what keeps workers on this machine from talking over the job."""
+    if log.shows_tracebacks:
+        return contextlib.nullcontext()
+    return children_silent() if starts_processes(job.pipeline.options) else tracebacks_unprinted()
+
+
+def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
+    try:
+        summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
+        loads = loads_of(job.redshift, job.write)
+    except StoreError as exc:
+        return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+    report = summary.report if loads is None else with_loads(summary.report, loads)
+    code = tell("pipeline", report, job.write.store, job.report, log)
+    if summary.note:
+        say(summary.note)
+    return max(code, tell_loads(job.redshift, report, loads, log))

@@ -1,0 +1,118 @@
+"""What a job says of its loads when it ends: lines, a part of the report, and the exit code."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from beam_s3box.cli.console.loads import describe_load
+from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.output import say, write_sql
+from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.console.tell import end
+from beam_s3box.cli.options.redshift_target import as_options
+from beam_s3box.errors import S3BoxError
+from beam_s3box.jobs.options.redshift import Redshift, loads_any
+from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.totals.loads import Loads, read_loads
+from beam_s3box.redshift.load.plan import LoadResult
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.redshift.sql.target import Target
+
+_MAX_LINES = 50
+"""Tables that are named on the terminal; the report has all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedReport(RunReport):
+    """A run's report, with what was loaded.
+
+    Attributes:
+      redshift: loads and failures, as objects.
+    """
+
+    redshift: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+
+
+def with_loads(report: RunReport, loads: Loads) -> LoadedReport:
+    """Return the report with what was loaded."""
+    fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
+    rows = {"loads": [load._asdict() for load in loads.done], "failures": [load._asdict() for load in loads.failed]}
+    return LoadedReport(**fields, redshift=rows)
+
+
+def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
+    """Return what a finished pipeline loaded; None for one that loads nothing.
+
+    Raises:
+      StoreError: it can't be read back.
+    """
+    return read_loads(write.store, write.transform.claim) if loads_any(redshift) else None
+
+
+def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
+    """Print what was loaded, or would be, and return the exit code: 0 only if all manifests are in their tables."""
+    if redshift is None:
+        return 0
+    return _print_statements(redshift, report, log) if loads is None else _tell(report, loads, log)
+
+
+def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
+    say(*map(log.masked, _lines(loads)))
+    code = 0
+    for failure in loads.failed[:_MAX_LINES]:
+        code = end(1, f"loading into {failure.table or 'a table'} failed: {as_options(failure.message)}", log)
+    lost = loads.unmentioned(report.manifests)
+    if lost:
+        return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them by s3box load", log)
+    return code
+
+
+def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> int:
+    """Print the statements that would load what a run wrote."""
+    try:
+        for target, manifests in sorted(_by_table(report, redshift.table).items()):
+            for statement in redshift.loads.sql(manifests, target):
+                write_sql(f"\n{log.masked(statement)};")
+    except S3BoxError as exc:
+        return end(1, f"the pipeline finished, but its loads can't be shown: {as_options(str(exc))}", log)
+    return 0
+
+
+def _by_table(report: RunReport, table: TableTemplate) -> dict[Target, list[str]]:
+    found: dict[Target, list[str]] = collections.defaultdict(list)
+    of_streams: set[str] = set()
+    for stream in report.streams:
+        of_streams.update(stream.manifests)
+        if stream.manifests:
+            found[table.target(stream.domain, stream.namespace)] += stream.manifests
+    of_run = [url for url in report.manifests if url not in of_streams]
+    if of_run:
+        found[table.target(None, None)] += of_run
+    return found
+
+
+def _lines(loads: Loads) -> Iterator[str]:
+    tables = [_summed(list(of_table)) for _, of_table in itertools.groupby(loads.done, _table_of)]
+    for load in tables[:_MAX_LINES]:
+        yield describe_load(load)
+    more = tables[_MAX_LINES:]
+    if more:
+        yield f"… and {sum(load.records for load in more):,} rows loaded into {len(more):,} more tables"
+
+
+def _summed(loads: Sequence[LoadResult]) -> LoadResult:
+    """Return all loads into one table as one."""
+    return max(loads, key=lambda load: load.outcome == "loaded")._replace(
+        loaded=tuple(url for load in loads for url in load.loaded),
+        skipped=tuple(url for load in loads for url in load.skipped),
+        records=sum(load.records for load in loads),
+        rejected=sum(load.rejected for load in loads),
+    )
+
+
+def _table_of(load: LoadResult) -> str:
+    return load.table

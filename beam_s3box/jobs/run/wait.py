@@ -1,0 +1,105 @@
+"""Waits for a pipeline, wherever it runs; or says why there is nothing to wait for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
+
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from beam_s3box.jobs.options.runners import is_dataflow
+from beam_s3box.jobs.run.counters import counted
+from beam_s3box.jobs.run.progress import Progress
+
+
+class Patience(NamedTuple):
+    """How long to wait for a runner that may not end, in seconds.
+
+    Attributes:
+      poll: between two looks whether all is written.
+      grace: for it to end by itself then.
+    """
+
+    poll: float
+    grace: float
+
+
+PATIENCE: Final = Patience(poll=2.0, grace=10.0)
+
+
+def template_of(options: PipelineOptions) -> str | None:
+    """Return where the job is to be staged as a template, which others start later, elsewhere; None to run it."""
+    location: str | None = options.view_as(GoogleCloudOptions).template_location
+    # other runners don't know the option, and run the job
+    return location if is_dataflow(options) else None
+
+
+def handed_over(result: PipelineResult, options: PipelineOptions) -> str | None:
+    """Return what to say of a pipeline that was staged or submitted and is not waited for; None to wait for it."""
+    template = template_of(options)
+    if template:
+        # its result has no job, and fails when it is asked for its state
+        return f"template {template}"
+    if options.view_as(TestOptions).dry_run:
+        return "dry run: nothing was submitted"
+    runs_on = options.view_as(StandardOptions).no_wait_until_finish and not PipelineState.is_terminal(result.state)
+    return "submitted: the job runs on, and this process does not wait for it" if runs_on else None
+
+
+def run_to_end(
+    result: PipelineResult, progress: Progress, is_done: Callable[[], bool] | None, patience: Patience = PATIENCE
+) -> None:
+    """Wait until a pipeline has ended well.
+
+    Args:
+      result: of its start.
+      progress: is told where figures come from.
+      is_done: says whether all is written, where a runner may not end by itself then.
+      patience: with such a runner.
+
+    Raises:
+      RuntimeError: it ended otherwise; other runners have errors of their own.
+    """
+    if not PipelineState.is_terminal(result.state):
+        progress.follow(lambda: counted(result))
+    if is_done is None:
+        _check_state(result.wait_until_finish())
+        return
+    ending = _waiting(result)
+    if _ends(ending, is_done, patience):
+        _check_state(ending.result())
+    else:
+        # nothing is buffered any more; that a cancelled job has ended, not every job server says
+        result.cancel()
+
+
+def _check_state(state: str) -> None:
+    if state != PipelineState.DONE:
+        raise RuntimeError(f"it ended in the state {state}")
+
+
+def _waiting(result: PipelineResult) -> Future[Any]:
+    """Wait in a thread of its own, which does not keep the process, for the pipeline to end."""
+    ending: Future[Any] = Future()
+
+    def wait() -> None:
+        try:
+            ending.set_result(result.wait_until_finish())
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the future is asked
+            ending.set_exception(exc)
+
+    threading.Thread(target=wait, name="end-of-pipeline", daemon=True).start()
+    return ending
+
+
+def _ends(ending: Future[Any], is_done: Callable[[], bool], patience: Patience) -> bool:
+    """Return True when a pipeline has ended, False when all is written and it does not end."""
+    ended = threading.Event()
+    ending.add_done_callback(lambda _: ended.set())
+    while not ended.wait(patience.poll):
+        if is_done():
+            return ended.wait(patience.grace)
+    return True

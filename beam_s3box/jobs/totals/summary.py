@@ -1,0 +1,210 @@
+"""WriteSummary: the pipeline itself adds up what it wrote, so that totals are right on every runner.
+
+A launcher sees a remote job's counters, and those of retried bundles may count twice; what stands in the PCollections
+counts once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
+back.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import apache_beam as beam
+import orjson
+from apache_beam.typehints import List as BeamList
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.console.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.jobs.read.counts import READ, ReadCount, note_of
+from beam_s3box.jobs.totals.run_objects import at_the_end, write_object
+from beam_s3box.shards.model import ShardFile, Size
+from beam_s3box.stores import Store
+from beam_s3box.transforms.runtime import claim_once
+
+
+def summary_key(claim: RunClaim) -> str:
+    """Return the key of the summary that an execution of a run writes; no other one reads it."""
+    return claim.layout.of_attempt(claim.attempt, "summary")
+
+
+class Summary(NamedTuple):
+    """What a finished run says of itself.
+
+    Attributes:
+      report: its totals.
+      note: a sentence about its input; empty for none.
+    """
+
+    report: RunReport
+    note: str
+
+
+def read_summary(store: Store, claim: RunClaim, records_in: Callable[[], int]) -> Summary:
+    """Return the summary that a pipeline wrote.
+
+    Args:
+      store: where to.
+      claim: of the execution.
+      records_in: how many records were read, where the pipeline did not count them itself.
+
+    Raises:
+      StoreError: it can't be read.
+    """
+    values = orjson.loads(store.get(summary_key(claim)))
+    counts: Mapping[str, int] | None = values.pop(_READ_COUNTS, None)
+    number = records_in() if counts is None else counts.get(READ, 0)
+    return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}))
+
+
+_TALLIES = tuple[tuple[str, str], Tally]
+_READ_COUNTS: Final = "read"
+_NO_DOMAIN: Final = ""
+"""No stream has an empty name: what is counted of the input stands there."""
+
+
+class WriteSummary(beam.PTransform):
+    """Adds up the result of a write in the global window, and writes the sums when the input has ended.
+
+    Takes a WriteToS3BoxResult as a plain tuple, and behind it, if that is counted, a PCollection of ReadCount.
+
+    Args:
+      store: where to.
+      claim: of the execution.
+      has_manifests: whether manifests list the shards.
+    """
+
+    def __init__(self, store: Store, claim: RunClaim, *, has_manifests: bool) -> None:
+        super().__init__()
+        self._store = store
+        self._claim = claim
+        self._has_manifests = has_manifests
+
+    def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
+        """Return nothing."""
+        shards, manifests, dead_letters, *read = result
+        # one that is always there, so that a run of nothing is summed up too
+        seed = shards.pipeline | "Seed" >> beam.Create([(WHOLE_RUN, Tally())]).with_output_types(_TALLIES)
+        tallies = {
+            "Shards": shards | "TallyShards" >> _each(_TallyShards(self._has_manifests)),
+            "Manifests": manifests | "TallyManifests" >> _each(_TallyManifests()),
+            "DeadLetters": dead_letters | "TallyDeadLetters" >> _each(_TallyDeadLetters()),
+            "Seed": seed,
+        }
+        if read:
+            tallies["Read"] = read[0] | "TallyRead" >> _each(_TallyRead())
+        return (
+            [tally | f"Whole{name}" >> at_the_end() for name, tally in tallies.items()]
+            | "AllTallies" >> beam.Flatten()
+            | "SumByStream" >> beam.CombinePerKey(_SumTallies())
+            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
+            | "Gather" >> beam.GroupByKey()
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim, counts_read=bool(read)))
+        )
+
+
+def _each(tally: beam.DoFn) -> beam.PTransform:
+    return beam.ParDo(tally).with_output_types(_TALLIES)
+
+
+class _TallyShards(beam.DoFn):
+    def __init__(self, has_manifests: bool) -> None:
+        self._has_manifests = has_manifests
+
+    def process(self, file: ShardFile) -> Iterator[tuple[Names, Tally]]:
+        yield tally_of_shard(file, has_manifests=self._has_manifests)
+
+
+class _TallyManifests(beam.DoFn):
+    def process(self, manifest: Manifest) -> Iterator[tuple[Names, Tally]]:
+        yield tally_of_manifest(manifest)
+
+
+class _TallyDeadLetters(beam.DoFn):
+    """Counts dead letters, one sum a bundle and window: there may be as many as records."""
+
+    def start_bundle(self) -> None:
+        self._numbers: collections.Counter[Any] = collections.Counter()
+
+    def process(self, letter: DeadLetter, window: Any = beam.DoFn.WindowParam) -> None:
+        self._numbers[window] += 1
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, letters: list[DeadLetter], window: Any = beam.DoFn.WindowParam) -> None:
+        self._numbers[window] += len(letters)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for window, number in self._numbers.items():
+            yield WindowedValue((WHOLE_RUN, Tally(dead_letters=number)), window.max_timestamp(), (window,))
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        """Return the type of batches; Beam can't read it off an annotation that is text."""
+        return BeamList[input_element_type]
+
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Return the type of elements, for the same reason."""
+        return _TALLIES
+
+
+class _SumTallies(beam.CombineFn):
+    def create_accumulator(self) -> Tally:
+        return Tally()
+
+    def add_input(self, accumulator: Tally, tally: Tally) -> Tally:
+        return accumulator.plus(tally)
+
+    def merge_accumulators(self, accumulators: Iterable[Tally]) -> Tally:
+        total = Tally()
+        for accumulator in accumulators:
+            total = total.plus(accumulator)
+        return total
+
+    def extract_output(self, accumulator: Tally) -> Tally:
+        return accumulator
+
+
+class _TallyRead(beam.DoFn):
+    def process(self, count: ReadCount) -> Iterator[tuple[Names, Tally]]:
+        name, number = count
+        yield (_NO_DOMAIN, name), Tally(records=number)
+
+
+class _KeyAll(beam.DoFn):
+    def process(self, tally: tuple[Names, Tally]) -> Iterator[tuple[str, tuple[Names, Tally]]]:
+        yield "", tally
+
+
+class _WriteObject(beam.DoFn):
+    def __init__(self, store: Store, claim: RunClaim, *, counts_read: bool) -> None:
+        self._store = store
+        self._claim = claim
+        self._counts_read = counts_read
+
+    def process(self, element: tuple[str, Iterable[tuple[Names, Tally]]]) -> None:
+        tallies = {(names[0], names[1]): Tally(*tally) for names, tally in element[1]}
+        body = self._render(tallies)
+        if not self._claim.bounded:
+            # its manifests count one by one; that it has ended is known here first
+            total = functools.reduce(Tally.plus, (tally for names, tally in tallies.items() if not _is_of_input(names)))
+            size = Size(total.object_bytes, total.raw_bytes, total.records)
+            claim_once(self._store, self._claim)
+            self._claim.finish(self._store, (), size, total.shards)
+        write_object(self._store, summary_key(self._claim), body)
+
+    def _render(self, tallies: Mapping[Names, Tally]) -> bytes:
+        """Return the sums as JSON; those of the input, if there are any, under a name of their own."""
+        counts = {names[1]: tally.records for names, tally in tallies.items() if _is_of_input(names)}
+        body = render_summary(
+            self._claim.layout.run_id, ((names, one) for names, one in tallies.items() if not _is_of_input(names))
+        )
+        return orjson.dumps(orjson.loads(body) | {_READ_COUNTS: counts}) if self._counts_read else body
+
+
+def _is_of_input(names: Names) -> bool:
+    return names[0] == _NO_DOMAIN and names != WHOLE_RUN

@@ -1,0 +1,368 @@
+"""What a record is and how it becomes one line of JSON.
+
+A record is a JSON object: a dict, a dataclass, a NamedTuple, a Beam row, or JSON text. Values that Python has and
+JSON has not are written as `encode_record` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import math
+import re
+import sys
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongText, LongValues, check_long_values, cut, long_texts
+
+NOT_JSON: Final = "not-json"
+NOT_AN_OBJECT: Final = "not-an-object"
+INVALID_UTF8: Final = "invalid-utf8"
+LONE_SURROGATE: Final = "lone-surrogate"
+NUL_CHARACTER: Final = "nul-character"
+UNSUPPORTED_VALUE: Final = "unsupported-value"
+MISSING_STREAM: Final = "missing-stream"
+BAD_STREAM: Final = "bad-stream"
+TOO_LARGE: Final = "too-large"
+VALUE_TOO_LONG: Final = "value-too-long"
+SCHEMA_MISMATCH: Final = "schema-mismatch"
+
+REASONS: Final = (
+    NOT_JSON,
+    NOT_AN_OBJECT,
+    INVALID_UTF8,
+    LONE_SURROGATE,
+    NUL_CHARACTER,
+    UNSUPPORTED_VALUE,
+    MISSING_STREAM,
+    BAD_STREAM,
+    TOO_LARGE,
+    VALUE_TOO_LONG,
+    SCHEMA_MISMATCH,
+)
+"""Why a record becomes a dead letter."""
+
+REDSHIFT_MAX_RECORD_BYTES: Final = 4_000_000
+"""COPY takes rows of up to 4 MB and counts `|` twice; its documents leave open whether that is 10**6 or 2**20."""
+
+JSON_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+"""For `orjson.dumps`, with `json_default`: what it would write otherwise than `encode_record` says."""
+
+BACKSLASH: Final = ord("\\")
+"""To look for one byte by its number takes a sixth of the time that it takes by a text."""
+
+_MAX_EXPONENT: Final = 6_176
+"""Of decimal128, the widest decimal that is in use. Source: IEEE 754."""
+
+_LINE_FEED: Final = ord("\n")
+_CARRIAGE_RETURN: Final = ord("\r")
+_NUMPY_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_LINE_BREAKS = re.compile(rb"[\r\n]")
+_TEXT_OR_LINE_BREAK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\r\n]', re.DOTALL)
+_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_UTC = datetime.UTC
+
+
+class RecordRules(NamedTuple):
+    r"""What else makes a record unfit, besides not being a JSON object.
+
+    Attributes:
+      max_bytes: bytes of the line with `|` counted twice; None for no limit.
+      forbid_nul: whether a NUL character (`\u0000`) is refused, which Redshift can't store.
+      long_values: what happens to texts that are longer than Redshift stores, see `beam_s3box.records.long_values`.
+    """
+
+    max_bytes: int | None
+    forbid_nul: bool
+    long_values: LongValues = "keep"
+
+    @property
+    def harmless_bytes(self) -> int:
+        """Bytes up to which a line without a backslash breaks no rule."""
+        most = sys.maxsize if self.max_bytes is None else self.max_bytes // 2
+        return most if self.long_values == "keep" else min(most, MAX_TEXT_BYTES)
+
+    def check(self, line: bytes) -> bytes:
+        """Return a line of valid JSON as it may be stored, or raise RecordError if it breaks a rule."""
+        if self.long_values == "truncate" and len(line) > MAX_TEXT_BYTES:
+            line = _without_long_texts(line)
+        if self.max_bytes is not None and 2 * len(line) > self.max_bytes:
+            size = len(line) + line.count(b"|")
+            if size > self.max_bytes:
+                raise RecordError(
+                    f"{size} bytes ('|' counted twice), more than max_record_bytes={self.max_bytes}", TOO_LARGE
+                )
+        if self.forbid_nul and b"\\u0000" in line and _NUL_ESCAPE.search(line):
+            raise RecordError("has a NUL character (\\u0000), which Redshift can't store", NUL_CHARACTER)
+        if self.long_values == "reject" and len(line) > MAX_TEXT_BYTES:
+            for long in long_texts(line):
+                raise _too_long(long)
+        return line
+
+    def may_break(self, lines: list[bytes], text: bytes) -> bool:
+        """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
+        # few records have a backslash, and looking for one byte is ten times as fast as for six
+        if self.forbid_nul and BACKSLASH in text and b"\\u0000" in text:
+            return True
+        most = self.harmless_bytes
+        return len(text) > most and max(map(len, lines)) > most
+
+
+def record_rules(
+    *, for_redshift: bool, max_record_bytes: int | None = None, long_values: LongValues = "reject"
+) -> RecordRules:
+    """Return what makes a record unfit.
+
+    Args:
+      for_redshift: whether COPY shall load it: then NUL is refused, by default what COPY finds too large, and texts
+        that are too long.
+      max_record_bytes: bytes with `|` counted twice; None for the default, or no limit where COPY is not asked.
+      long_values: whether a record with a text of more than 65,535 bytes is rejected, or the text cut at the end of a
+        character (`"truncate"`), or kept; without effect where COPY is not asked.
+
+    Raises:
+      ConfigurationError: not a number of bytes, or not one of the choices.
+    """
+    check_long_values(long_values)
+    kept: LongValues = long_values if for_redshift else "keep"
+    if max_record_bytes is None:
+        return RecordRules(REDSHIFT_MAX_RECORD_BYTES if for_redshift else None, for_redshift, kept)
+    if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
+        raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
+    return RecordRules(max_record_bytes, for_redshift, kept)
+
+
+def _without_long_texts(line: bytes) -> bytes:
+    found = list(long_texts(line))
+    for long in found:
+        if long.is_key:  # two names that were cut could become one
+            raise _too_long(long)
+    return cut(line, found) if found else line
+
+
+def _too_long(long: LongText) -> RecordError:
+    what = "the name of a field" if long.is_key else f'the text of "{long.name}"' if long.name else "a text"
+    return RecordError(
+        f"{what} has {len(long.text)} bytes, and Redshift stores at most {MAX_TEXT_BYTES}: shorten it, or see "
+        "long_values",
+        VALUE_TOO_LONG,
+    )
+
+
+def as_mapping(value: Any) -> Mapping[str, Any] | None:
+    """Return the fields of a dict, dataclass, NamedTuple or Beam row, or None if the value is none of these."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()  # type: ignore[no-any-return]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    as_dict = getattr(value, "as_dict", None)  # beam.Row, seen without importing Beam
+    return as_dict() if callable(as_dict) and not isinstance(value, type) else None
+
+
+def encode_record(record: Mapping[str, Any]) -> bytes:
+    """Return the record as one line of JSON text, without a line break.
+
+    datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are taken as UTC); date, time: ISO 8601;
+    Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and
+    arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any
+    size.
+
+    Raises:
+      RecordError: a value of another type, or text with a lone surrogate.
+    """
+    try:
+        return orjson.dumps(record, json_default, JSON_OPTIONS)
+    except TypeError as exc:
+        return _encode_slowly(record, exc)
+
+
+def line_of_text(text: str | bytes) -> bytes:
+    """Return JSON text as one line: untouched if it is one already, else with its line breaks as spaces.
+
+    A raw line break can only stand between JSON tokens, so no value changes.
+
+    Raises:
+      RecordError: text that UTF-8 can't express, or a line break within a value, which JSON forbids.
+    """
+    if isinstance(text, str):
+        try:
+            text = text.encode("utf-8")
+        except UnicodeEncodeError as exc:
+            raise RecordError(f"the text has a lone surrogate: {exc}", LONE_SURROGATE) from exc
+    if _LINE_FEED in text or _CARRIAGE_RETURN in text:
+        return _TEXT_OR_LINE_BREAK.sub(_without_line_break, text.rstrip(b"\r\n"))
+    return text
+
+
+def explain_refusal(line: bytes) -> RecordError | None:
+    """Return why a line is not a JSON object that may be stored, or None if it is one."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+    found: list[Any] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(pairs)  # also those that a duplicate hides
+        return {}
+
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=collect)
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
+    except (ValueError, RecursionError) as exc:
+        return RecordError(f"not JSON: {exc}", NOT_JSON)
+    return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
+
+
+def raw_of(record: Any) -> bytes:
+    """Return bytes that preserve a refused record: its own, its JSON text, or as much of its repr as there is."""
+    if isinstance(record, bytes):
+        return record
+    if isinstance(record, str):
+        return record.encode("utf-8", "backslashreplace")
+    with contextlib.suppress(RecordError):  # then that is why it is refused, and its repr tells more
+        fields = as_mapping(record)
+        if fields is not None:
+            return encode_record(fields)
+    try:
+        text = repr(record)
+    except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was
+        text = f"<{type(record).__name__} whose repr raised {type(exc).__name__}>"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _without_line_break(token: re.Match[bytes]) -> bytes:
+    text = token[0]
+    if text[:1] != b'"':
+        return b" "
+    if _LINE_BREAKS.search(text):
+        raise RecordError("not JSON: a line break within a text", NOT_JSON)
+    return text
+
+
+def json_default(value: Any) -> Any:
+    """Return a value that orjson knows, for one that it does not."""
+    if isinstance(value, datetime.datetime):
+        return _utc_text(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return decimal_text(value) if value.is_finite() else None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return value.hex()
+    to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, seen without importing Beam
+    if callable(to_datetime):
+        return _utc_text(to_datetime())
+    fields = as_mapping(value)
+    if fields is not None:
+        return dict(fields)
+    if type(value).__module__ == "numpy":
+        return orjson.Fragment(_numpy_text(value))
+    raise TypeError(f"{type(value).__name__} has no JSON form here: convert it before it is written")
+
+
+def decimal_text(value: decimal.Decimal) -> str:
+    """Return the exact text of a finite Decimal: `0.0000000000` and not `0E-10`, which not every reader knows.
+
+    Exponents beyond those of any database's type stay, as their zeros would fill the memory: `1E+1000000`.
+    """
+    return format(value, "f") if abs(value.as_tuple().exponent) <= _MAX_EXPONENT else str(value)  # type: ignore[arg-type]
+
+
+def _numpy_text(value: Any) -> bytes:
+    """Return the JSON text of a numpy scalar or array."""
+    value = value[()]  # an array without dimensions is its one value
+    if value.shape == () and value != value:
+        return b"null"  # NaN, or NaT, which orjson writes as a date
+    if value.shape and value.dtype.kind == "M":
+        return b"[" + b",".join(map(_numpy_text, value)) + b"]"
+    if value.shape:
+        value = value.astype(value.dtype.newbyteorder("="), order="C")  # the one memory layout that orjson reads
+    return orjson.dumps(value, None, _NUMPY_OPTIONS)
+
+
+def _utc_text(value: datetime.datetime) -> str | None:
+    if value != value:  # pandas' NaT
+        return None
+    to_python = getattr(value, "to_pydatetime", None)  # pandas' Timestamp carries nanoseconds
+    if callable(to_python):
+        value = to_python(warn=False)
+    if value.tzinfo is not None:
+        try:
+            value = value.astimezone(_UTC).replace(tzinfo=None)
+        except OverflowError as exc:
+            raise TypeError(f"{value.isoformat()} has no UTC form: {exc}") from exc
+    return value.isoformat() + "Z"
+
+
+def _encode_slowly(record: Mapping[str, Any], first: TypeError) -> bytes:
+    """Encode what orjson refused: integers over 64 bits, keys that are not text; or say what is wrong."""
+    try:
+        plain = _plain_tree(record)
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise RecordError(f"has a lone surrogate, which UTF-8 can't express: {exc.reason}", LONE_SURROGATE) from exc
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise RecordError(f"can't be written as JSON: {exc or first}", UNSUPPORTED_VALUE) from exc
+
+
+def _plain_tree(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, enum.Enum):
+        return _plain_tree(value.value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        fields = {_key_text(key): _plain_tree(item) for key, item in value.items()}
+        if len(fields) < len(value):
+            raise TypeError("two keys of a mapping have the same text")
+        return fields
+    if isinstance(value, list) or type(value) is tuple:
+        return [_plain_tree(item) for item in value]
+    if type(value).__module__ == "numpy" and not isinstance(value, bytes):
+        return orjson.loads(_numpy_text(value))
+    return _plain_tree(json_default(value))
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, enum.Enum):
+        return _key_text(key.value)
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, bool) or key is None:
+        return json.dumps(key)
+    if isinstance(key, int | float):
+        return str(key)
+    text = str(key) if isinstance(key, uuid.UUID) else json_default(key)
+    if not isinstance(text, str):
+        raise TypeError(f"a key of type {type(key).__name__} has no JSON form")
+    return text
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _json_type(value: object) -> str:
+    names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), "null")

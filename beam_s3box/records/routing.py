@@ -1,0 +1,430 @@
+"""How a record names its stream: by two of its fields, by constants, by a function, or by the key it came with.
+
+Lines of JSON are routed and not parsed: a decoder that knows only the two fields checks the syntax of the whole line
+and skips the rest, several times faster than building a dict. It does not look at the UTF-8 of what it skips, so the
+lines of a batch are checked together; only when that fails are they checked one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import enum
+import functools
+import json
+import math
+import numbers
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+import orjson
+
+from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.records.encoding import (
+    BACKSLASH,
+    BAD_STREAM,
+    INVALID_UTF8,
+    MISSING_STREAM,
+    NOT_AN_OBJECT,
+    NOT_JSON,
+    TOO_LARGE,
+    RecordRules,
+    as_mapping,
+    encode_record,
+    explain_refusal,
+    line_of_text,
+    raw_of,
+)
+from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.streams import Stream
+
+_UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
+"""What the decoder can't have in the name of a field."""
+
+_MALFORMED = "JSON is malformed: "
+"""How the decoder begins what it says of text that is no JSON."""
+
+_KNOWN_STREAMS = 10_000
+"""Streams whose checked names a router remembers."""
+
+StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
+
+Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
+"""Gives what turns a stream's lines into what its format packs; both raise RecordError for what does not fit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamNaming:
+    """How a record names its stream; nothing set means that records come keyed, as `((domain, namespace), record)`.
+
+    Attributes:
+      domain, namespace: constants.
+      domain_field, namespace_field: top-level fields of the record; their text or number is the name.
+      stream: a function from the record, as a mapping, to (domain, namespace).
+    """
+
+    domain: str | None = None
+    namespace: str | None = None
+    domain_field: str | None = None
+    namespace_field: str | None = None
+    stream: StreamFunction | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("domain", "namespace"):
+            self._check_part(part, getattr(self, part), getattr(self, f"{part}_field"))
+        named = [name for name in ("domain", "namespace") if self._is_named(name)]
+        if self.stream is not None and (named or not callable(self.stream)):
+            raise ConfigurationError(
+                "stream must be a function, and then neither domain nor namespace is given beside it"
+            )
+        if len(named) == 1:
+            other = "namespace" if named == ["domain"] else "domain"
+            raise ConfigurationError(
+                f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'"
+            )
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether records come with their stream."""
+        return self.stream is None and not self._is_named("domain")
+
+    def _is_named(self, part: str) -> bool:
+        return getattr(self, part) is not None or getattr(self, f"{part}_field") is not None
+
+    @staticmethod
+    def _check_part(part: str, constant: str | None, field: str | None) -> None:
+        for name, value in ((part, constant), (f"{part}_field", field)):
+            if value is not None and (not isinstance(value, str) or not value):
+                raise ConfigurationError(f"{name}={value!r} must be text that is not empty")
+        if isinstance(field, str) and _UNKNOWABLE.search(field):
+            raise ConfigurationError(
+                f"{part}_field={field!r} must be without quotes, backslashes and control characters"
+            )
+        if constant is not None and field is not None:
+            raise ConfigurationError(f"{part}={constant!r} and {part}_field={field!r} exclude each other: give one")
+        if constant is not None:
+            _check_name(part, constant)
+
+
+class Refused(NamedTuple):
+    """A record that can't be packed.
+
+    Attributes:
+      stream: where it would have gone, if that is known.
+      reason: one of `beam_s3box.records.encoding.REASONS`.
+      detail: what exactly is wrong.
+      raw: the record's own bytes, or its repr if it could not be encoded.
+    """
+
+    stream: Stream | None
+    reason: str
+    detail: str
+    raw: bytes
+
+
+class Router:
+    """Turns what users hand in into lines by stream, and what can't be packed into `Refused`.
+
+    One router serves one thread; it holds no records.
+
+    Args:
+      naming: how a record names its stream.
+      rules: what else makes a record unfit.
+      encoders: turn lines into what the format packs; None where it packs lines.
+    """
+
+    def __init__(self, naming: StreamNaming, rules: RecordRules, encoders: Encoders | None = None) -> None:
+        self._naming = naming
+        self._rules = rules
+        self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
+        self._fields = tuple(dict.fromkeys(filter(None, (naming.domain_field, naming.namespace_field))))
+        self._decode = _decoder(self._fields)
+        self._key_of = _key_reader(self._fields)
+        self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
+        self._texts_only = naming.stream is None and not naming.is_keyed
+
+    def route(self, element: Any) -> tuple[Stream, bytes] | Refused:
+        """Return the stream of one element and what is packed of it, or why it is refused."""
+        routed = self._route(element)
+        if self._encoder_of is None or isinstance(routed, Refused):
+            return routed
+        stream, line = routed
+        try:
+            return stream, self._encoder_of(stream)(line)
+        except RecordError as exc:
+            return Refused(stream, exc.reason, str(exc), raw_of(element))
+
+    def _route(self, element: Any) -> tuple[Stream, bytes] | Refused:
+        """Return the stream and the line of one element, or why it is refused."""
+        stream: Stream | None = None
+        try:
+            if self._naming.is_keyed:
+                stream, element = _split_key(element)
+            if isinstance(element, str | bytes):
+                line = line_of_text(element)
+                stream = self._stream_of_line(line, stream)
+            else:
+                line, stream = self._encode(element, stream)
+            return stream, self._rules.check(line)
+        except RecordError as exc:
+            cut = cut_line_of(element) if isinstance(element, bytes) else None
+            if cut is not None:
+                return Refused(stream, TOO_LARGE, cut.detail, cut.head)
+            return Refused(stream, exc.reason, str(exc), raw_of(element))
+
+    def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+        """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those refused."""
+        groups, refused = self._route_lines(lines)
+        if self._encoder_of is None:
+            return groups, refused
+        encoded = {stream: _encode(stream, group, self._encoder_of, refused) for stream, group in groups.items()}
+        return {stream: rows for stream, rows in encoded.items() if rows}, refused
+
+    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+        """Return the lines by stream, in order, and those refused."""
+        if not self._texts_only or not self._is_clean(lines):
+            return self._route_one_by_one(lines)
+        groups: dict[Any, list[bytes]] = {}
+        odd: dict[Stream, list[bytes]] = {}
+        refused: list[Refused] = []
+        decode, key_of, find = self._decode, self._key_of, groups.get
+        for line in lines:
+            try:
+                key = key_of(decode(line))
+            except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+                why = self._clear_fault(line, exc)
+                if why is not None and not line.startswith(b"\0"):
+                    refused.append(Refused(None, *why, line))
+                else:
+                    self._add(odd, refused, line)
+                continue
+            group = find(key)
+            if group is None:
+                groups[key] = [line]
+            else:
+                group.append(line)
+        if not self._add_named(odd, groups, refused):
+            return self._route_one_by_one(lines)
+        return odd, refused
+
+    def _add_named(
+        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[Refused]
+    ) -> bool:
+        """Add groups under checked names; return False if two are one stream, named by a number and by its text."""
+        for key, lines in groups.items():
+            try:
+                stream = self._stream_of_key(key)
+            except RecordError as exc:
+                refused.extend(Refused(None, exc.reason, str(exc), line) for line in lines)
+                continue
+            if named.setdefault(stream, lines) is not lines:
+                return False
+        return True
+
+    def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+        groups: dict[Stream, list[bytes]] = {}
+        refused: list[Refused] = []
+        for line in lines:
+            self._add(groups, refused, line)
+        return groups, refused
+
+    def _add(self, groups: dict[Stream, list[bytes]], refused: list[Refused], line: bytes) -> None:
+        routed = self._route(line)
+        if isinstance(routed, Refused):
+            refused.append(routed)
+        else:
+            groups.setdefault(routed[0], []).append(routed[1])
+
+    def _is_clean(self, lines: list[bytes]) -> bool:
+        """Return whether all lines are single lines of valid UTF-8 that break no rule, by looking at them together."""
+        text = b"".join(lines)
+        if b"\n" in text or b"\r" in text or self._rules.may_break(lines, text):
+            return False
+        # a separator keeps what is broken at the end of one line from being mended by the next
+        return text.isascii() or _is_utf8(b"\n".join(lines))
+
+    def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
+        """Return the stream of a line, whose syntax and UTF-8 this checks whole."""
+        if not line.isascii() and not _is_utf8(line):
+            raise explain_refusal(line) or RecordError("not valid UTF-8", INVALID_UTF8)
+        try:
+            decoded = self._decode(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+            return self._stream_of_odd_line(line, stream, exc)
+        if stream is not None:
+            return stream
+        if self._naming.stream is not None:
+            return self._stream_of_fields(_parse(line))
+        return self._stream_of_key(self._key_of(decoded))
+
+    def _check_key(self, key: Any) -> Stream:
+        """Return the stream for what the decoder found in the fields that name it."""
+        values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
+        return self._stream_of_fields(values)
+
+    def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
+        """Return the reason and the detail for a line that the decoder refused, None where it takes a closer look.
+
+        An input may be bad altogether, and a closer look takes ten times as long.
+        """
+        if type(exc) is msgspec.DecodeError:
+            # only of a lone surrogate, which is an escape, `explain_refusal` says more
+            return None if BACKSLASH in line else _malformed(str(exc))
+        try:
+            record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
+        except orjson.JSONDecodeError:
+            return None
+        if isinstance(record, dict):
+            for field in self._fields:
+                if record.get(field) is None:
+                    return MISSING_STREAM, _missing(field)
+        return None
+
+    def _stream_of_odd_line(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
+        """Return the stream of a line that the decoder refused (names may be fractions), or raise what is wrong."""
+        why = self._clear_fault(line, exc)
+        if why is not None:
+            reason, detail = why
+            raise RecordError(detail, reason) from exc
+        refusal = explain_refusal(line)
+        if refusal is not None:
+            raise refusal from exc
+        if stream is None and isinstance(exc, msgspec.ValidationError):
+            return self._stream_of_fields(_parse(line))
+        raise RecordError(f"not JSON: {exc}", NOT_JSON) from exc
+
+    def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
+        fields = as_mapping(element)
+        if fields is None:
+            raise RecordError(f"a {type(element).__name__}, not an object", NOT_AN_OBJECT)
+        stream = stream or self._stream_of_fields(fields)
+        return encode_record(fields), stream
+
+    def _stream_of_fields(self, fields: Mapping[str, Any]) -> Stream:
+        naming = self._naming
+        if naming.stream is not None:
+            return _checked_stream(_call(naming.stream, fields))
+        domain = naming.domain or _field_text(fields, naming.domain_field or "")
+        namespace = naming.namespace or _field_text(fields, naming.namespace_field or "")
+        return Stream(domain, namespace)
+
+
+def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[Refused]) -> list[bytes]:
+    """Return the lines of a stream encoded; those that do not fit are added to the refused ones."""
+    rows = []
+    for line in lines:
+        try:
+            rows.append(encoder_of(stream)(line))
+        except RecordError as exc:
+            refused.append(Refused(stream, exc.reason, str(exc), line))
+    return rows
+
+
+def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
+    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all the rest."""
+    members = [(f"field{i}", str | int, msgspec.field(name=name)) for i, name in enumerate(fields)]
+    return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
+
+
+def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
+    """Return the function from what the decoder gives to the values of the fields: a pair, one value, or None."""
+    if not fields:
+        return _no_key
+    return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
+
+
+def _no_key(decoded: Any) -> None:
+    """Return None: constants name the stream."""
+
+
+def _split_key(element: Any) -> tuple[Stream, Any]:
+    match element:
+        case (tuple() as key, record):
+            return _checked_stream(key), record
+    raise RecordError(
+        f"a {type(element).__name__}, not ((domain, namespace), record); give domain_field and namespace_field, or "
+        "domain and namespace, or stream, for records without a key",
+        MISSING_STREAM,
+    )
+
+
+def _checked_stream(names: Any) -> Stream:
+    match names:
+        case (domain, namespace):
+            return Stream(_name_text("domain", domain), _name_text("namespace", namespace))
+    raise RecordError(f"a stream is a pair (domain, namespace), not {names!r}", BAD_STREAM)
+
+
+def _call(function: StreamFunction, fields: Mapping[str, Any]) -> tuple[str, str]:
+    try:
+        return function(fields)
+    except Exception as exc:  # the user's code: what it can't name becomes a dead letter that says why
+        raise RecordError(f"the stream function raised {type(exc).__name__}: {exc}", BAD_STREAM) from exc
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """Return the object that a line holds; orjson would make large integers fractions, and refuse larger ones."""
+    try:
+        return dict(json.loads(line))
+    except (ValueError, RecursionError) as exc:
+        raise RecordError(f"not JSON that can be read: {exc}", NOT_JSON) from exc
+
+
+def _field_text(fields: Mapping[str, Any], field: str) -> str:
+    if field not in fields or fields[field] is None:
+        raise RecordError(_missing(field), MISSING_STREAM)
+    return _name_text(f"field {field!r}", fields[field])
+
+
+@functools.lru_cache(1_000)
+def _malformed(text: str) -> tuple[str, str]:
+    return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
+
+
+def _missing(field: str) -> str:
+    return f"the field {field!r}, which names the stream, is missing or null"
+
+
+def _name_text(what: str, value: Any) -> str:
+    """Return the text of a domain or namespace; numbers become text, and nothing else does."""
+    if isinstance(value, enum.Enum):
+        return _name_text(what, value.value)
+    if isinstance(value, numbers.Number) and not isinstance(value, bool | complex):
+        return _number_text(what, value)
+    if not isinstance(value, str) or not value:
+        shown = "empty" if value == "" else f"of type {type(value).__name__}"
+        raise RecordError(f"the {what} is {shown}; a stream is named by text or a number", BAD_STREAM)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise RecordError(f"the {what} has a lone surrogate", BAD_STREAM) from exc
+    return str(value)
+
+
+def _number_text(what: str, value: Any) -> str:
+    try:
+        finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+        text = str(value)
+    except (OverflowError, ValueError) as exc:  # a fraction or an integer too large for Python to write
+        raise RecordError(f"the {what} is a number that can't be written: {exc}", BAD_STREAM) from exc
+    if not finite:
+        raise RecordError(f"the {what} is {text}, which names no stream", BAD_STREAM)
+    return text
+
+
+def _check_name(part: str, name: str) -> None:
+    try:
+        _name_text(part, name)
+    except RecordError as exc:
+        raise ConfigurationError(f"{part}={name!r} can't name a stream: {exc}") from exc
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,251 @@
+"""The Redshift Data API: statements over HTTPS, without a driver and without a network path to the cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.redshift.client.data_api_errors import translated
+from beam_s3box.redshift.client.errors import clean
+
+MAX_STATEMENTS: Final = 40
+"""Statements of one batch, which is one transaction. Source: `BatchExecuteStatement`."""
+
+MAX_STATEMENT_BYTES: Final = 100_000
+"""Bytes of one statement. Source: "Considerations when calling the Amazon Redshift Data API"."""
+
+_ENDED = ("FINISHED", "FAILED", "ABORTED")
+_SHOWN = 60
+"""Characters of a statement that an error shows: never a key, as the Data API's statements hold none."""
+
+_PAUSE_SECONDS = (0.5, 5.0)
+_SLOWER = 1.5
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+_ATTEMPTS = 5
+
+
+class Part(NamedTuple):
+    """One statement of a batch that has ended.
+
+    Attributes:
+      id: of the statement.
+      status: as the Data API calls it.
+      error: "" if there is none.
+    """
+
+    id: str
+    status: str
+    error: str
+
+
+class Answer(NamedTuple):
+    """A statement or a batch that has ended.
+
+    Attributes:
+      id: of the statement.
+      status: FINISHED, FAILED or ABORTED.
+      error: "" if there is none.
+      created_at: when the Data API took it, by its clock; seconds since the epoch.
+      process: the session's number in Redshift, 0 if there was none.
+      parts: of a batch, one for each statement.
+    """
+
+    id: str
+    status: str
+    error: str
+    created_at: float
+    process: int
+    parts: tuple[Part, ...]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all went well, and a batch is committed."""
+        return self.status == "FINISHED"
+
+    @property
+    def words(self) -> str:
+        """What the Data API says of a statement that did not go well."""
+        return clean(self.error) or f"it ended as {self.status}, and the Data API does not say why"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataApi:
+    """Where a cluster or workgroup is for the Data API, and who asks.
+
+    It holds no secret: boto3 finds the credentials, Redshift the password.
+
+    Attributes:
+      database: in which statements run.
+      workgroup: of Redshift Serverless; or
+      cluster: a provisioned cluster's identifier.
+      secret_arn: of the secret in AWS Secrets Manager with user and password; None for IAM.
+      db_user: whom IAM logs in as, for a cluster without a secret.
+      region: of the cluster; None for what boto3 finds.
+      profile: in the AWS configuration files.
+      endpoint_url: of another server that speaks the Data API; None for AWS.
+      client: makes the boto3 client; None to make one of the above.
+      sleep: waits that many seconds, between two questions whether a statement has ended.
+    """
+
+    database: str
+    workgroup: str | None = None
+    cluster: str | None = None
+    secret_arn: str | None = None
+    db_user: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    client: Callable[[], Any] | None = dataclasses.field(default=None, repr=False)
+    sleep: Callable[[float], None] = dataclasses.field(default=time.sleep, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.database:
+            raise ConfigurationError("database= is missing: name the one in which the tables are")
+        if (self.workgroup is None) == (self.cluster is None):
+            raise ConfigurationError(
+                f"workgroup={self.workgroup!r}, cluster={self.cluster!r}: give the one or the other, as Redshift is "
+                "serverless or provisioned"
+            )
+        if self.db_user is not None and (self.workgroup is not None or self.secret_arn is not None):
+            raise ConfigurationError(
+                f"db_user={self.db_user!r} is for a cluster without secret_arn: a workgroup takes the user from IAM"
+            )
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The arguments of every request that say where and who."""
+        given = {
+            "Database": self.database,
+            "WorkgroupName": self.workgroup,
+            "ClusterIdentifier": self.cluster,
+            "SecretArn": self.secret_arn,
+            "DbUser": self.db_user,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def connect(self) -> Statements:
+        """Return what runs statements."""
+        return Statements(translated(self.client or self._make_client, "CreateClient"), self.address, self.sleep)
+
+    def _make_client(self) -> Any:
+        import boto3
+        import botocore.config
+
+        return boto3.Session(profile_name=self.profile).client(
+            "redshift-data",
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            config=botocore.config.Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                # an answer that is lost is asked for again with the same token, and so is no second statement
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            ),
+        )
+
+
+class Statements:
+    """Runs statements and waits for them."""
+
+    def __init__(self, client: Any, address: dict[str, str], sleep: Callable[[float], None]) -> None:
+        self._client = client
+        self._address = address
+        self._sleep = sleep
+
+    def run(self, sql: str, token: str) -> Answer:
+        """Run one statement, in a transaction of its own.
+
+        Args:
+          sql: the statement.
+          token: the same token again gives the same statement, not another one.
+
+        Raises:
+          ConfigurationError: the statement is longer than the Data API takes.
+          TransientLoadError, LoadError: the Data API can't be reached or refuses; what becomes of the statement stands
+            in the answer.
+        """
+        _check_size(sql)
+        return self._wait("ExecuteStatement", lambda: self._client.execute_statement(**self._request(token), Sql=sql))
+
+    def run_batch(self, sqls: Sequence[str], token: str) -> Answer:
+        """Run several statements as one transaction; see `run`."""
+        for sql in sqls:
+            _check_size(sql)
+        return self._wait(
+            "BatchExecuteStatement",
+            lambda: self._client.batch_execute_statement(**self._request(token), Sqls=list(sqls)),
+        )
+
+    def columns(self, answer: Answer) -> list[str]:
+        """Return the names of the columns of a query that has ended."""
+        page = self._page(answer.id, None)
+        return [str(column.get("label") or column["name"]) for column in page["ColumnMetadata"]]
+
+    def rows(self, answer: Answer, number: int | None = None) -> list[list[Any]]:
+        """Return the rows of a query that has ended.
+
+        Args:
+          answer: of the query, or of a batch.
+          number: of the query in the batch, from 0; None for a query that was alone.
+        """
+        id = answer.id if number is None else answer.parts[number].id
+        rows: list[list[Any]] = []
+        token = None
+        while True:
+            page = self._page(id, token)
+            rows += [[_value(field) for field in record] for record in page["Records"]]
+            token = page.get("NextToken")
+            if not token:
+                return rows
+
+    def _page(self, id: str, token: str | None) -> dict[str, Any]:
+        more = {"NextToken": token} if token else {}
+        page: dict[str, Any] = translated(
+            lambda: self._client.get_statement_result(Id=id, **more), "GetStatementResult"
+        )
+        return page
+
+    def _request(self, token: str) -> dict[str, str]:
+        return {**self._address, "ClientToken": token}
+
+    def _wait(self, operation: str, submit: Callable[[], dict[str, Any]]) -> Answer:
+        number = translated(submit, operation)["Id"]
+        pause, longest = _PAUSE_SECONDS
+        while True:
+            described = translated(lambda: self._client.describe_statement(Id=number), "DescribeStatement")
+            if described["Status"] in _ENDED:
+                return _answer(described)
+            self._sleep(pause)
+            pause = min(longest, pause * _SLOWER)
+
+
+def _check_size(sql: str) -> None:
+    size = len(sql.encode())
+    if size > MAX_STATEMENT_BYTES:
+        raise ConfigurationError(
+            f"the statement {sql[:_SHOWN]!r}… has {size} bytes, and the Data API takes {MAX_STATEMENT_BYTES} in one: "
+            "load fewer columns or manifests at once, columns with shorter names, or over a driver's connection "
+            "(RedshiftConnection, --redshift_dsn)"
+        )
+
+
+def _answer(described: dict[str, Any]) -> Answer:
+    return Answer(
+        id=described["Id"],
+        status=described["Status"],
+        error=described.get("Error", ""),
+        created_at=described["CreatedAt"].timestamp(),
+        process=max(0, described.get("RedshiftPid", 0)),
+        parts=tuple(
+            Part(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
+            for part in described.get("SubStatements", ())
+        ),
+    )
+
+
+def _value(field: dict[str, Any]) -> Any:
+    return None if field.get("isNull") else next(iter(field.values()))

@@ -1,0 +1,204 @@
+"""A load over the Data API: one batch is one transaction, in which nothing can be decided, so its statements check."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import orjson
+
+from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, DataApi
+from beam_s3box.redshift.client.errors import Failure, clean
+from beam_s3box.redshift.load.ledger import Decision, entry
+from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
+from beam_s3box.redshift.load.loaded_columns import LoadedColumns
+from beam_s3box.redshift.load.plan import LoadResult, Plan, copy_error
+from beam_s3box.redshift.load.statements import bad_keys_guard, copy_count_guard, create_stage
+from beam_s3box.redshift.load.table_admin import DataApiTables, missing_table, new_statement_token
+from beam_s3box.redshift.manifests import ListedManifest
+
+_MAX_EARLIER = 100
+"""Batches of the same text within the hours for which the Data API remembers a token."""
+
+
+class Step(NamedTuple):
+    """One statement of a batch.
+
+    Attributes:
+      sql: the statement.
+      does: what a failure of it means.
+      manifest: whose COPY it is, or whose count it checks.
+    """
+
+    sql: str
+    does: Literal["ledger", "copy", "count", "keys", "other"] = "other"
+    manifest: ListedManifest | None = None
+
+
+class BatchLoad:
+    """One load; called, it makes one attempt.
+
+    The ledger is asked first; the batch locks it, and fails if it says anything else by then. Its token is made of its
+    text, so that a process that was killed after it had sent a batch finds the same batch again, and does not send a
+    second one. The token of a batch that ended before this load began gives way to the next.
+    """
+
+    def __init__(self, api: DataApi, plan: Plan) -> None:
+        self._api = api
+        self._plan = plan
+        self._statements = api.connect()
+        self._tables = DataApiTables(self._statements)
+        self._sent: Decision | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a batch was sent that nobody answered."""
+        return self._sent is not None
+
+    @staticmethod
+    def steps(plan: Plan, decision: Decision, columns: LoadedColumns) -> list[Step]:
+        """Return the statements of a load."""
+        return [
+            Step(plan.ledger.lock()),
+            Step(plan.ledger.guard(plan.urls, decision.entries), "ledger"),
+            Step(create_stage(plan.target, columns)),
+            *(step for manifest in decision.load for step in _copy(plan, manifest, columns)),
+            *([Step(bad_keys_guard(plan.target, plan.merge), "keys")] if plan.merge.mode == "upsert" else []),
+            *(Step(statement) for statement in plan.finish(decision, columns)),
+        ]
+
+    def __call__(self, number: int) -> LoadResult:
+        """Load, or find that it is loaded.
+
+        Args:
+          number: of the attempt, from 1.
+
+        Raises:
+          LoadError: see `RedshiftLoader.load`.
+        """
+        plan = self._plan
+        asked = self._ask_ledger()
+        decision = self._decide(asked)
+        if not decision.load:
+            return self._found(decision, number)
+        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target))
+        steps = self.steps(plan, decision, columns)
+        _check_limits(steps)
+        self._sent = decision
+        answer = self._submit(steps, asked.created_at)
+        if answer.is_finished:
+            return plan.result("loaded", decision, self._count(steps, answer), number)
+        error = self._explain(steps, answer)
+        # what was stopped may be committed all the same: the ledger knows, and answers when nothing of it runs any more
+        if self._sent is not None and not self._decide(self._ask_ledger()).load:
+            return self._found(decision, number)
+        raise error
+
+    def _found(self, decision: Decision, number: int) -> LoadResult:
+        if self._sent is not None:
+            rows = sum(manifest.records for manifest in self._sent.load)
+            return self._plan.result("loaded", self._sent, rows, number)
+        return self._plan.result("already-loaded", decision, attempts=number)
+
+    def _decide(self, asked: Answer) -> Decision:
+        return self._plan.decide([entry(row) for row in self._statements.rows(asked)])
+
+    def _ask_ledger(self) -> Answer:
+        ledger = self._plan.ledger
+        answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
+        if not answer.is_finished and _failure(answer.error).is_missing_table:
+            # of two that make it at the same time one may fail: what counts is whether it is there
+            made = self._statements.run(ledger.create(), new_statement_token())
+            answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
+            if not answer.is_finished and not made.is_finished:
+                raise _failure(made.error).error(f"creating the ledger {ledger.name}")
+        if not answer.is_finished:
+            raise _failure(answer.error).error(f"asking the ledger {ledger.name}")
+        return answer
+
+    def _submit(self, steps: Sequence[Step], since: float) -> Answer:
+        for token in itertools.islice(self._tokens(steps), _MAX_EARLIER):
+            answer = self._statements.run_batch([step.sql for step in steps], token)
+            # an older one failed, or its entry was taken out of the ledger since; if it ended just now, the guard of
+            # the next one sees that
+            if answer.created_at >= since:
+                return answer
+        raise LoadError(
+            f"loading into {self._plan.target} was tried {_MAX_EARLIER} times within the hours for which the Data API "
+            "remembers a batch: load over a RedshiftConnection, or wait"
+        )
+
+    def _tokens(self, steps: Sequence[Step]) -> Iterator[str]:
+        text = orjson.dumps([self._api.address, [step.sql for step in steps]], option=orjson.OPT_SORT_KEYS)
+        for number in itertools.count():
+            yield hashlib.sha256(b"%d %s" % (number, text)).hexdigest()
+
+    def _explain(self, steps: Sequence[Step], answer: Answer) -> LoadError:
+        """Return the error for a batch that failed."""
+        failed = next((number for number, part in enumerate(answer.parts) if part.status == "FAILED"), None)
+        if failed is None or answer.status == "ABORTED":
+            # all statements went well, or none was begun, or they were stopped: which is no proof that nothing is
+            # committed, as Redshift may go on with a COPY that it has begun. The ledger says what became of it
+            return TransientLoadError(f"loading into {self._plan.target}: {answer.words}")
+        step, failure = steps[failed], _failure(answer.parts[failed].error or answer.words)
+        if failure.is_transient:
+            return failure.error(f"loading into {self._plan.target}")
+        self._sent = None
+        if step.does == "ledger":
+            return TransientLoadError(f"loading into {self._plan.target}: another load was faster")
+        if step.does == "keys":
+            return self._plan.key_error("some are null, or stand more than once")
+        if step.manifest is not None:
+            if step.does == "count":
+                return self._plan.row_error(step.manifest)
+            found = self._problems(answer, step.manifest)
+            return copy_error(failure, step.manifest, self._plan.target, found)
+        if failure.is_missing_table:
+            return missing_table(self._plan.target, failure)
+        return failure.error(f"loading into {self._plan.target}")
+
+    def _count(self, steps: Sequence[Step], answer: Answer) -> int:
+        """Return the rows that COPY loaded, as the session was asked after each.
+
+        The API's own count of a COPY is not looked at: it may be 0, whatever was loaded.
+        """
+        rows = 0
+        for number, step in enumerate(steps):
+            if step.does == "count" and step.manifest is not None:
+                least, most = self._plan.copies.row_bounds(step.manifest.records)
+                rows += most if least == most else int(self._statements.rows(answer, number)[0][0])
+        return rows
+
+    def _problems(self, answer: Answer, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
+        """Return what the system views say of the batch's session."""
+        for query in queries(answer.process):
+            asked = self._statements.run(query, new_statement_token())
+            if asked.is_finished:
+                return problems(self._statements.rows(asked), manifest.files)
+        return ()
+
+
+def _copy(plan: Plan, manifest: ListedManifest, columns: LoadedColumns) -> tuple[Step, Step]:
+    bounds = plan.copies.row_bounds(manifest.records)
+    return (
+        Step(plan.copy(manifest, columns), "copy", manifest),
+        Step(copy_count_guard(*bounds), "count", manifest),
+    )
+
+
+def _failure(error: str) -> Failure:
+    return Failure(clean(error))
+
+
+def _check_limits(steps: Sequence[Step]) -> None:
+    copies = sum(step.does == "copy" for step in steps)
+    if len(steps) > MAX_STATEMENTS:
+        most = copies - (len(steps) - MAX_STATEMENTS + 1) // 2
+        raise ConfigurationError(
+            f"manifests={copies} make {len(steps)} statements, and the Data API takes {MAX_STATEMENTS} in one "
+            f"transaction: load at most {most} at once, write fewer manifests, or load over a driver's connection "
+            "(RedshiftConnection, --redshift_dsn)"
+        )

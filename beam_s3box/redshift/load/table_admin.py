@@ -1,0 +1,118 @@
+"""What a loader asks and tells of tables beside its loads: their columns, and statements that make or change them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from beam_s3box.errors import LoadError
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, DataApi, Statements
+from beam_s3box.redshift.client.errors import Failure
+from beam_s3box.redshift.client.sessions import Connect, Refused, Session
+from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
+from beam_s3box.redshift.load.statements import no_rows
+from beam_s3box.redshift.sql.target import Target
+
+
+def new_statement_token() -> str:
+    """Return a token for a statement that may be run again."""
+    return uuid.uuid4().hex
+
+
+class SessionTables:
+    """Tables, over DB-API connections."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def columns(self, target: Target) -> list[str]:
+        """Return the names of a table's columns; raises LoadError if it is not there."""
+        with Session(self._connect) as session:
+            return _columns(session, target)
+
+    def loadable(self, target: Target) -> LoadedColumns:
+        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        with Session(self._connect) as session:
+            return loadable_columns(session, target)
+
+    def execute(self, statements: Sequence[str]) -> None:
+        """Run statements in one transaction; raises LoadError if one is refused."""
+        with Session(self._connect) as session:
+            try:
+                for statement in statements:
+                    session.execute(statement)
+                session.commit()
+            except Refused as exc:
+                raise exc.failure.error("running statements") from exc
+
+
+class DataApiTables:
+    """Tables, over the Data API."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    def columns(self, target: Target) -> list[str]:
+        """Return the names of a table's columns; raises LoadError if it is not there."""
+        answer = self._statements.run(no_rows(target), new_statement_token())
+        if not answer.is_finished:
+            raise _explain(_failure(answer), target)
+        return self._statements.columns(answer)
+
+    def loadable(self, target: Target) -> LoadedColumns:
+        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        names = self.columns(target)
+        answer = self._statements.run(columns_with_defaults(target), new_statement_token())
+        if not answer.is_finished:
+            raise _explain(_failure(answer), target)
+        return columns_of_table(target, names, self._statements.rows(answer))
+
+    def execute(self, statements: Sequence[str]) -> None:
+        """Run statements, as many in one transaction as the Data API takes; raises LoadError if one is refused."""
+        for begin in range(0, len(statements), MAX_STATEMENTS):
+            answer = self._statements.run_batch(statements[begin : begin + MAX_STATEMENTS], new_statement_token())
+            if not answer.is_finished:
+                raise _failure(answer).error("running statements")
+
+
+def tables_of(connection: Connect | DataApi) -> SessionTables | DataApiTables:
+    """Return the tables behind a connection."""
+    return DataApiTables(connection.connect()) if isinstance(connection, DataApi) else SessionTables(connection)
+
+
+def loadable_columns(session: Session, target: Target) -> LoadedColumns:
+    """Return the columns that a load fills which names none, in the session's transaction.
+
+    Raises:
+      LoadError: the table is not there, or has none.
+    """
+    names = _columns(session, target)
+    try:
+        return columns_of_table(target, names, session.query(columns_with_defaults(target)))
+    except Refused as exc:
+        raise _explain(exc.failure, target) from exc
+
+
+def _columns(session: Session, target: Target) -> list[str]:
+    try:
+        return session.columns(no_rows(target))
+    except Refused as exc:
+        raise _explain(exc.failure, target) from exc
+
+
+def _failure(answer: Answer) -> Failure:
+    return Failure(answer.words)
+
+
+def missing_table(target: Target, failure: Failure) -> LoadError:
+    """Return the error for a table that is not there."""
+    return LoadError(
+        f"table={str(target)!r} is not there: create it, as with create_tables=True or create_table_sql "
+        f"({failure.text})"
+    )
+
+
+def _explain(failure: Failure, target: Target) -> LoadError:
+    if failure.is_missing_table:
+        return missing_table(target, failure)
+    return failure.error(f"asking for the columns of {target}")

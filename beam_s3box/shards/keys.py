@@ -1,0 +1,176 @@
+"""Where things lie below the destination: every key that this package writes is made here.
+
+    data/{domain}/{namespace}/[{window}/]{run_id}-{origin}-{sequence}-{digest}.json.gz
+    manifests/{run_id}/[{domain}/{namespace}/][{window}/]{i}.manifest             of a bounded run
+    manifests/{run_id}/[{domain}/{namespace}/]{firing}-{i}.manifest               of an unbounded run
+    dead-letters/{run_id}/{origin}-{sequence}-{digest}.json.gz
+    runs/{run_id}.json
+
+Data and manifests never share a prefix, so that a COPY by prefix never reads a manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import string
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.streams import MIN_FOLDER_BYTES, Stream, folder_name
+from beam_s3box.shards.model import SealedShard
+
+MAX_URL_BYTES = 255
+"""Redshift's SYS_LOAD_DETAIL shows 256 characters of a file's URL."""
+
+MAX_FOLDER_BYTES = 96
+"""A longer name is shortened even where the URL had room: people read these."""
+
+DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
+"""Template of a shard's key."""
+
+_REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
+_OWN_FOLDERS = ("manifests", "dead-letters", "runs")
+_DIGEST_CHARACTERS = 12
+_WINDOW = "20261122T101500Z-20261122T101600Z"
+"""A window's name; one of parts of a second is 14 bytes longer."""
+
+_SEQUENCE_FORMAT = re.compile(r"(0?\d{1,2}d?|d)?", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Makes the keys of one run.
+
+    Attributes:
+      run_id: the run's name.
+      folder_bytes: the longest folder name for a domain or namespace.
+      data_key: template of a shard's key.
+    """
+
+    run_id: str
+    folder_bytes: int = MAX_FOLDER_BYTES
+    data_key: str = DEFAULT_DATA_KEY
+
+    def __post_init__(self) -> None:
+        fields = {field for field, _ in _fields_of(self.data_key)}
+        if fields != _REQUIRED_FIELDS:
+            odd = sorted(fields ^ _REQUIRED_FIELDS)
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must use each of {', '.join(sorted(_REQUIRED_FIELDS))} and nothing "
+                f"else; see {{{odd[0]}}}. Without one of them two shards could share a key"
+            )
+        self._check_formats()
+        self._check_folders()
+
+    def _check_formats(self) -> None:
+        for field, form in _fields_of(self.data_key):
+            if form and not (field == "sequence" and _SEQUENCE_FORMAT.fullmatch(form)):
+                raise ConfigurationError(
+                    f"key_template={self.data_key!r} formats {{{field}}} by {form!r}: only {{sequence}} takes "
+                    "one, such as 05d"
+                )
+
+    def _check_folders(self) -> None:
+        components = self.data_key.replace("{window}", "{window}/").split("/")
+        if components.count("{window}") != 1:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must have {{window}} at the beginning of a folder's or file's name, "
+                "without a '/' behind it: it brings its own"
+            )
+        if not all(component.strip(".") for component in components) or ".." in self.data_key:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must be relative, without empty, '.' or '..' folders"
+            )
+        if "{" in components[0] or components[0] in _OWN_FOLDERS:
+            raise ConfigurationError(
+                f"key_template={self.data_key!r} must begin with a folder of its own, not with a field, and not with "
+                f"{', '.join(_OWN_FOLDERS)}"
+            )
+        for component in components:
+            if ("{domain}" in component or "{namespace}" in component) and component.count("{") != 1:
+                raise ConfigurationError(
+                    f"key_template={self.data_key!r} must have {{domain}} and {{namespace}} in a folder each, or two "
+                    "streams could share a key"
+                )
+
+    @classmethod
+    def below(cls, root_url: str, run_id: str, data_key: str = DEFAULT_DATA_KEY) -> Layout:
+        """Return the layout for a destination: folder names as long as keep its URLs within `MAX_URL_BYTES`.
+
+        Raises:
+          ConfigurationError: the bucket and prefix leave no room.
+        """
+        if not root_url.startswith("s3://"):
+            return cls(run_id, data_key=data_key)
+        free = MAX_URL_BYTES - len(root_url.encode("utf-8")) - 1 - cls(run_id, data_key=data_key)._fixed_bytes()
+        if free // 2 < MIN_FOLDER_BYTES:
+            raise ConfigurationError(
+                f"destination={root_url!r} is too long: with more than {MAX_URL_BYTES} bytes the URLs of shards would "
+                f"be cut off in Redshift's load tables; shorten the prefix by {2 * MIN_FOLDER_BYTES - free} bytes"
+            )
+        return cls(run_id, min(MAX_FOLDER_BYTES, free // 2), data_key)
+
+    def _fixed_bytes(self) -> int:
+        """Return the bytes of the longest key beside its domain and namespace: of a shard or of a manifest."""
+        stream = Stream("x", "x")
+        shard = self.shard(SealedShard(stream, _WINDOW, "0123456789ab", 99_999, "", ()), "0" * 64, ".json.gz")
+        return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 0, None))) - 2
+
+    def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
+        """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
+        return self.data_key.format(
+            domain=folder_name(shard.stream.domain, self.folder_bytes),
+            namespace=folder_name(shard.stream.namespace, self.folder_bytes),
+            window=_folder(shard.window),
+            run_id=self.run_id,
+            origin=shard.origin,
+            sequence=shard.sequence,
+            digest=sha256[:_DIGEST_CHARACTERS],
+            extension=extension,
+        )
+
+    def manifest(self, stream: Stream | None, window: str, number: int, firing: int | None) -> str:
+        """Return the key of manifest `number` (from 0) of a firing, for one stream or for the whole run.
+
+        The number of a firing names it whatever its window: one that a runner does again meets the first by its key.
+        """
+        name = f"{number:05d}.manifest"
+        return self.manifests(stream, window, firing) + (name if firing is None else f"{firing:08d}-{name}")
+
+    def manifests(self, stream: Stream | None, window: str, firing: int | None) -> str:
+        """Return the folder of the manifests of a firing, for one stream or for the whole run."""
+        folder = ""
+        if stream is not None:
+            names = (folder_name(name, self.folder_bytes) for name in stream)
+            folder = "/".join(names) + "/"
+        return f"manifests/{self.run_id}/{folder}{_folder(window) if firing is None else ''}"
+
+    def dead_letters(self, origin: str, sequence: int, sha256: str) -> str:
+        """Return the key of a file of dead letters."""
+        return f"dead-letters/{self.run_id}/{origin}-{sequence:05d}-{sha256[:_DIGEST_CHARACTERS]}.json.gz"
+
+    @property
+    def run(self) -> str:
+        """The key of the run's own record, written before its first shard."""
+        return f"runs/{self.run_id}.json"
+
+    def of_attempt(self, attempt: str, name: str) -> str:
+        """Return the key of an object that one execution of the run writes for itself."""
+        return f"runs/{self.run_id}/{attempt}/{name}.json"
+
+
+def _fields_of(template: str) -> list[tuple[str, str]]:
+    """Return the fields of a template, each with its conversion and format."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"key_template={template!r} is not a template: {exc}") from exc
+    return [
+        (field, (f"!{conversion}" if conversion else "") + (form or ""))
+        for _, field, form, conversion in parts
+        if field is not None
+    ]
+
+
+def _folder(window: str) -> str:
+    return f"{window}/" if window else ""

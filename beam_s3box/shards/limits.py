@@ -1,0 +1,135 @@
+"""How large and how old a shard may grow, for one stream or for each its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from beam_s3box.checks import check_whole
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.patterns import check_pattern, find_by_pattern
+from beam_s3box.records.streams import Stream
+from beam_s3box.sizes import GiB, MiB, parse_size
+
+DEFAULT_OBJECT_BYTES = 64 * MiB
+"""Redshift reads one gzip object with one slice; 64 MiB is the middle of what its documents advise (1 MB - 1 GB)."""
+
+MAX_OBJECT_BYTES = 1 * GiB
+"""Redshift's documents advise no more, and a shard is held in memory while it is uploaded."""
+
+MIN_BYTES = 64
+"""Below this the frame of a gzip file alone would not fit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamLimits:
+    """The limits of one shard; whichever is met first seals it.
+
+    A shard never exceeds a limit, except by one record that is larger by itself.
+
+    Attributes:
+      object_bytes: bytes of the object on S3, compressed, its frame included.
+      raw_bytes: bytes before compression; None for no limit.
+      records: number of records; None for no limit.
+      seconds: age of a shard's first record, for unbounded input only; None for no limit.
+    """
+
+    object_bytes: int = DEFAULT_OBJECT_BYTES
+    raw_bytes: int | None = None
+    records: int | None = None
+    seconds: float | None = 60.0
+
+    def __post_init__(self) -> None:
+        check_whole("object_bytes", self.object_bytes, MIN_BYTES, MAX_OBJECT_BYTES)
+        if self.raw_bytes is not None:
+            check_whole("raw_bytes", self.raw_bytes, 1)
+        if self.records is not None:
+            check_whole("records", self.records, 1)
+        if self.seconds is not None and not (_is_number(self.seconds) and 0 < self.seconds < math.inf):
+            raise ConfigurationError(f"seconds={self.seconds!r} must be a number above 0; None means no time limit")
+
+
+Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]
+"""One StreamLimits for all, a mapping from patterns such as `"web/*"`, or a function of the stream."""
+
+
+class LimitsByPattern:
+    """Limits by the first pattern that matches `domain/namespace`; a stream that none matches has the defaults."""
+
+    def __init__(self, limits: Mapping[str, StreamLimits]) -> None:
+        for pattern, value in limits.items():
+            if not isinstance(value, StreamLimits):
+                raise ConfigurationError(f"limits[{pattern!r}]={value!r} must be a StreamLimits")
+            check_pattern(pattern, "limits")
+        self._limits = dict(limits)
+
+    def __call__(self, stream: Stream) -> StreamLimits:
+        """Return the limits of this stream."""
+        return find_by_pattern(self._limits, stream) or StreamLimits()
+
+
+class LimitsForAll:
+    """The same limits for every stream."""
+
+    def __init__(self, limits: StreamLimits) -> None:
+        self._limits = limits
+
+    def __call__(self, stream: Stream) -> StreamLimits:
+        """Return the limits of this stream."""
+        return self._limits
+
+
+class LimitsByFunction:
+    """Limits by a function of the user's, whose answer is checked."""
+
+    def __init__(self, function: Callable[[Stream], StreamLimits]) -> None:
+        self._function = function
+
+    def __call__(self, stream: Stream) -> StreamLimits:
+        """Return the limits of this stream."""
+        limits = self._function(stream)
+        if not isinstance(limits, StreamLimits):
+            raise ConfigurationError(f"limits({stream!r}) returned {limits!r}; it must return a StreamLimits")
+        return limits
+
+
+def limits_by_stream(limits: Limits) -> Callable[[Stream], StreamLimits]:
+    """Return the function from stream to limits that a user's `limits` argument stands for.
+
+    Raises:
+      ConfigurationError: not a StreamLimits, a mapping to them, or a callable.
+    """
+    if isinstance(limits, StreamLimits):
+        return LimitsForAll(limits)
+    if isinstance(limits, Mapping):
+        return LimitsByPattern(limits)
+    if callable(limits):
+        return LimitsByFunction(limits)
+    raise ConfigurationError(
+        f"limits={limits!r} must be a StreamLimits, a mapping such as {{'web/*': StreamLimits(...)}}, or a function"
+    )
+
+
+def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
+    """Return the limits that a JSON object describes; sizes may be numbers or text such as `"64MiB"`.
+
+    Raises:
+      ConfigurationError: not an object, an unknown name, or a value out of range.
+    """
+    names = [field.name for field in dataclasses.fields(StreamLimits)]
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{parameter} must be an object with some of {', '.join(names)}, not {values!r}")
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ConfigurationError(f"{parameter} has {unknown[0]!r}; known are {', '.join(names)}")
+    sizes = {
+        name: parse_size(value, f"{parameter}.{name}") if name.endswith("bytes") and isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return StreamLimits(**sizes)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

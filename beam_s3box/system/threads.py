@@ -1,0 +1,266 @@
+"""Threads that run tasks, and a way to wait for a change; both hold when a signal handler raises, and after a fork.
+
+`concurrent.futures` takes locks in Python code: an exception that a signal handler raises there leaves one held for
+ever, and its threads hang. It also refuses tasks once the main thread has ended, and leaves a forked process a pool
+whose threads are not there. Here the caller's side is single calls into C: such an exception comes before or after.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from beam_s3box.errors import S3BoxError
+from beam_s3box.system.forks import renew_in_children
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+T_co = TypeVar("T_co", covariant=True)
+
+_IDLE_SECONDS: Final = 5.0
+
+
+class Pending(Protocol[T_co]):
+    """What a task will return; a `concurrent.futures.Future` is one, too."""
+
+    def done(self) -> bool:
+        """Return whether it has ended or was cancelled."""
+        ...
+
+    def result(self) -> T_co:
+        """Wait for the end; return what the task returned, or raise what it raised."""
+        ...
+
+    def cancel(self) -> bool:
+        """Return whether the task had not begun, and never will."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs tasks; a `concurrent.futures.Executor` is one, too."""
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any) -> Pending[T]:
+        """Run a function on one of the threads."""
+        ...
+
+
+class Task(Generic[T]):
+    """One call of a function, which whoever claims it first makes.
+
+    What is not an Exception, as SystemExit or asyncio.CancelledError, is raised as an S3BoxError: it is an error of
+    this task, and not of the thread that asks for the result.
+    """
+
+    def __init__(self, function: Callable[..., T], arguments: tuple[Any, ...], wake: Callable[[], None]) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._wake = wake
+        self._process = os.getpid()
+        self._claim = threading.Lock()
+        self._running = threading.Lock()
+        self._running.acquire()
+        self._is_done = False
+        self._error: BaseException | None = None
+        self._value: T
+
+    def run(self) -> None:
+        """Make the call, unless somebody else has begun it."""
+        if not self._claim.acquire(blocking=False):
+            return
+        try:
+            self._value = self._function(*self._arguments)
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the result is asked for
+            self._error = as_error(exc)
+        finally:
+            self._end()
+
+    def cancel(self) -> bool:
+        """Return whether the call had not begun, and never will."""
+        if not self._claim.acquire(blocking=False):
+            return False
+        self._error = S3BoxError("the task was cancelled before it began")
+        self._end()
+        return True
+
+    def done(self) -> bool:
+        """Return whether the call has ended or was cancelled."""
+        return self._is_done
+
+    def wait(self) -> None:
+        """Wait until the call has ended."""
+        if self._is_done:
+            return
+        if self._process != os.getpid():
+            raise S3BoxError(f"the task belongs to process {self._process}, of which this one is a fork")
+        self._wake()
+        with self._running:
+            pass
+
+    def result(self) -> T:
+        """Wait for the end; return what the call returned, or raise what it raised."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _end(self) -> None:
+        # what the call was made with may be large, and the task may wait long to be asked for
+        self._arguments = ()
+        self._is_done = True
+        self._running.release()
+
+
+class Threads:
+    """A few threads that run tasks, oldest first.
+
+    They start when there are tasks, and end when there are none for a while; they don't keep the process. A process
+    that is forked has threads of its own; tasks of before stay the parent's. Where there is no thread and none can be
+    started, because the system refuses or the interpreter is ending, the caller runs the tasks.
+
+    Args:
+      size: threads at a time.
+      name: of the threads.
+      idle_seconds: after which a thread without a task ends.
+    """
+
+    def __init__(self, size: int, name: str, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._size = size
+        self._name = name
+        self._idle_seconds = idle_seconds
+        self.after_fork()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Begin without threads and tasks."""
+        self._tasks: queue.SimpleQueue[Task[Any]] = queue.SimpleQueue()
+        # both are only appended to and popped from, each of which is one step; a thread pops its place itself, so that
+        # an exception in the caller loses none
+        self._places: list[None] = [None] * self._size
+        self._starting: list[None] = []
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
+        """Run a function on one of the threads."""
+        task = Task(function, arguments, self.wake)
+        self._tasks.put(task)
+        self._start()
+        return task
+
+    def map(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
+        """Yield what the function returns for each item, in order.
+
+        After an error, or when the caller takes no more, calls that have not begun never will.
+        """
+        tasks = [self.submit(function, item) for item in items]
+        tasks.reverse()
+        try:
+            while tasks:
+                yield tasks.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def wake(self) -> None:
+        """Make sure that waiting tasks are run: an interrupted call may have started no thread for them."""
+        self._starting.clear()
+        if not self._tasks.empty():
+            self._start()
+
+    def _start(self) -> None:
+        """Start one more thread, if there is a place for it."""
+        if len(self._starting) >= len(self._places):
+            return
+        self._starting.append(None)
+        try:
+            start_thread(self._work, self._name)
+        except RuntimeError:
+            self._starting.clear()
+            if len(self._places) == self._size:
+                self._run_here()
+
+    def _run_here(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get_nowait()
+            except queue.Empty:
+                return
+            task.run()
+
+    def _work(self) -> None:
+        try:
+            place = self._places.pop()
+        except IndexError:
+            return
+        with contextlib.suppress(IndexError):
+            self._starting.pop()
+        try:
+            while True:
+                task = self._tasks.get(timeout=self._idle_seconds)
+                task.run()
+                del task
+        except queue.Empty:
+            pass
+        finally:
+            self._places.append(place)
+        # a task that came in between saw no place for a thread
+        if not self._tasks.empty():
+            self._start()
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Call a function on a new thread, which does not keep the process.
+
+    Not by `Thread.start`: that waits with a lock in Python code, and makes a KeyError of what a signal handler raises.
+
+    Raises:
+      RuntimeError: the system refuses.
+    """
+    _thread.start_new_thread(_call_named, (function, name))
+
+
+def _call_named(function: Callable[[], None], name: str) -> None:
+    try:
+        # a thread with a name, which `threading` forgets when it ends
+        threading.Thread(target=function, name=name, daemon=True).start()
+    except RuntimeError:
+        function()
+
+
+class Bell:
+    """Wakes whoever waits for a change.
+
+    Take a waiter, look whether there is anything to wait for, and only then acquire it: a change in between releases
+    it.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: list[threading.Lock] = []
+
+    def waiter(self) -> threading.Lock:
+        """Return a lock that the next change releases."""
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        return waiter
+
+    def ring(self) -> None:
+        """Tell all who wait."""
+        while self._waiters:
+            try:
+                waiter = self._waiters.pop()
+            except IndexError:
+                return
+            waiter.release()
+
+
+def as_error(error: BaseException) -> BaseException:
+    """Return an error of a task as it is raised elsewhere: what is not an Exception ends its task alone."""
+    if isinstance(error, Exception | KeyboardInterrupt):
+        return error
+    wrapped = S3BoxError(f"a task ended with {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped

@@ -1,0 +1,247 @@
+"""The cutter: nothing lost, limits held, order kept, memory bounded."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits, limits_by_stream
+from beam_s3box.shards.model import Segment
+from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS
+
+STREAM = Stream("web", "clicks")
+KEY = (STREAM, "", 0)
+
+
+@pytest.fixture(scope="module")
+def codec() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def lines_of(segments: tuple[Segment, ...], format: Format = JSON_LINES) -> list[bytes]:
+    text = gzip.decompress(format.join(segments))
+    if format is JSON_ARRAY:
+        text = text.removeprefix(b"[\n").removesuffix(b"\n]\n").replace(b",\n", b"\n")
+    return text.strip(b"\n").split(b"\n")
+
+
+def all_lines(cuttings: Cuttings, format: Format = JSON_LINES) -> list[bytes]:
+    found = [line for shard in cuttings.shards for line in lines_of(shard.segments, format)]
+    return found + [line for _, segment in cuttings.rests for line in lines_of((segment,), format)]
+
+
+def record(number: int, size: int = 30) -> bytes:
+    noise = random.Random(number).randbytes(size).hex()
+    return b'{"id":%d,"noise":"%s"}' % (number, noise.encode())
+
+
+def collect(cutter: ShardCutter, batches: list[list[bytes]]) -> Cuttings:
+    out = Cuttings([], [])
+    for batch in batches:
+        cutter.add(KEY, batch)
+        taken = cutter.take()
+        out.shards.extend(taken.shards)
+        out.rests.extend(taken.rests)
+    taken = cutter.finish()
+    return Cuttings(out.shards + taken.shards, out.rests + taken.rests)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 400), max_size=80),
+    object_bytes=st.integers(64, 3000),
+    raw_bytes=st.none() | st.integers(1, 3000),
+    records=st.none() | st.integers(1, 20),
+    batch=st.integers(1, 30),
+    format=st.sampled_from([JSON_LINES, JSON_ARRAY]),
+)
+@settings(max_examples=150, deadline=None)
+def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
+    codec: ThreadPoolExecutor,
+    sizes: list[int],
+    object_bytes: int,
+    raw_bytes: int | None,
+    records: int | None,
+    batch: int,
+    format: Format,
+) -> None:
+    limits = StreamLimits(object_bytes, raw_bytes, records)
+    lines = [record(number, size) for number, size in enumerate(sizes)]
+    cutter = ShardCutter(format, lambda stream: limits, codec, "origin")
+    cuttings = collect(cutter, [lines[i : i + batch] for i in range(0, len(lines), batch)])
+
+    assert sorted(all_lines(cuttings, format)) == sorted(lines)
+    for shard in cuttings.shards:
+        body = format.join(shard.segments)
+        count = sum(segment.records for segment in shard.segments)
+        if count > 1:
+            assert len(body) <= object_bytes
+            assert raw_bytes is None or len(gzip.decompress(body)) <= raw_bytes
+            assert records is None or count <= records
+        numbers = [lines.index(line) for line in lines_of(shard.segments, format)]
+        assert numbers == sorted(numbers)
+
+
+def test_raw_and_record_limits_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
+    lines = [record(number) for number in range(10_000)]
+    for limits, reason in ((StreamLimits(raw_bytes=100_000), BY_RAW_BYTES), (StreamLimits(records=777), BY_RECORDS)):
+        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        by_limit = [shard for shard in cuttings.shards if shard.reason == reason]
+        assert len(by_limit) > 5
+        for shard in by_limit:
+            raw_bytes = sum(segment.raw_bytes for segment in shard.segments)
+            count = sum(segment.records for segment in shard.segments)
+            assert count == 777 if limits.records else 100_000 - raw_bytes < len(max(lines, key=len)) + 1
+
+
+def test_object_limit_is_filled_well(codec: ThreadPoolExecutor) -> None:
+    lines = [record(number) for number in range(30_000)]
+    limits = StreamLimits(object_bytes=300_000)
+    cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+    sizes = [len(JSON_LINES.join(shard.segments)) for shard in cuttings.shards if shard.reason == BY_OBJECT_BYTES]
+    assert len(sizes) > 2
+    assert all(240_000 <= size <= 300_000 for size in sizes)
+
+
+def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolExecutor) -> None:
+    giant = record(1, 5000)
+    lines = [record(0), giant, record(2)]
+    for limits in (StreamLimits(object_bytes=1000), StreamLimits(raw_bytes=1000)):
+        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        assert [giant] in [lines_of(shard.segments) for shard in cuttings.shards]
+
+
+def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=10)
+    for count, expected in ((5, [BY_BUNDLE_END]), (4, [])):
+        lines = [record(number) for number in range(count)]
+        cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+        assert [shard.reason for shard in cuttings.shards] == expected
+        assert sum(segment.records for _, segment in cuttings.rests) == (0 if expected else count)
+
+
+def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=10)
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
+    cuttings = collect(cutter, [[record(number) for number in range(9)]])
+    assert not cuttings.shards
+    assert len(cuttings.rests) == 1
+
+
+def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=10)
+    cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), [[record(0)]])
+    assert [shard.reason for shard in cuttings.shards] == [BY_BUNDLE_END]
+    assert not cuttings.rests
+    assert collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), []) == Cuttings([], [])
+
+
+def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor) -> None:
+    lines = [record(number) for number in range(5_000)]
+    batches = [lines[i : i + 97] for i in range(0, len(lines), 97)]
+    limits = StreamLimits(object_bytes=20_000)
+    runs = [collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)]
+    assert [JSON_LINES.join(shard.segments) for shard in runs[0].shards] == [
+        JSON_LINES.join(shard.segments) for shard in runs[1].shards
+    ]
+
+
+def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits()
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
+    given_lines, out = [], Cuttings([], [])
+    for number in range(4_000):
+        key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "", 0)
+        line = record(number, 200)
+        given_lines.append(line)
+        cutter.add(key, [line])
+        taken = cutter.take()
+        out.rests.extend(taken.rests)
+        out.shards.extend(taken.shards)
+    handed_on = len(out.rests)
+    taken = cutter.finish()
+    cuttings = Cuttings(out.shards + taken.shards, out.rests + taken.rests)
+    assert handed_on
+    assert out.rests[0][0][0] == Stream("web", "large")
+    assert sorted(all_lines(cuttings)) == sorted(given_lines)
+
+
+def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them(codec: ThreadPoolExecutor) -> None:
+    cutter = ShardCutter(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, seal_from=0)
+    given_lines = [record(number, 200) for number in range(2_000)]
+    cuttings = collect(cutter, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
+    assert not cuttings.rests
+    assert {shard.reason for shard in cuttings.shards} == {BY_MEMORY, BY_BUNDLE_END}
+    assert all_lines(cuttings) == given_lines
+
+
+def test_streams_that_hold_next_to_nothing_cost_memory_too(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits()
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
+    handed_on = 0
+    for number in range(100):
+        cutter.add((Stream("web", str(number)), "", 0), [record(number)])
+        handed_on += len(cutter.take().rests)
+    assert handed_on >= 80
+    assert handed_on + len(cutter.finish().rests) == 100
+
+
+def test_many_small_streams_have_one_shard_each_though_their_records_alternate(codec: ThreadPoolExecutor) -> None:
+    """What counts is the memory they take: sealed by their number, each would come back and be sealed again."""
+    limits = StreamLimits()
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0)
+    for number in range(30_000):
+        cutter.add((Stream("web", str(number % 15_000)), "", 0), [b"{}"])
+    shards, rests = cutter.finish()
+    assert (len(shards), rests) == (15_000, [])
+
+
+def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> None:
+    by_stream = {Stream("a", "x"): StreamLimits(records=1), Stream("b", "x"): StreamLimits(records=3)}
+    cutter = ShardCutter(JSON_LINES, by_stream.__getitem__, codec, "origin")
+    for number in range(6):
+        for stream in by_stream:
+            cutter.add((stream, f"w{number % 2}", 0), [record(number)])
+    shards = cutter.finish().shards
+    sizes = {(shard.stream.domain, shard.window): sum(s.records for s in shard.segments) for shard in shards}
+    assert sizes == {("a", "w0"): 1, ("a", "w1"): 1, ("b", "w0"): 3, ("b", "w1"): 3}
+    assert len({(shard.origin, shard.sequence) for shard in shards}) == len(shards) == 8
+
+
+def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolExecutor) -> None:
+    limits = StreamLimits(records=4)
+    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
+    for number in range(10):
+        cutter.add((STREAM, "w", number % 2), [record(number)])
+    shards, rests = cutter.finish()
+    assert [lines_of(shard.segments) for shard in shards] == [
+        [record(number) for number in numbers] for numbers in ((0, 2, 4, 6), (1, 3, 5, 7))
+    ]
+    assert len({shard.sequence for shard in shards}) == 2
+    assert {key: lines_of((segment,)) for key, segment in rests} == {
+        (STREAM, "w", 0): [record(8)],
+        (STREAM, "w", 1): [record(9)],
+    }
+
+
+def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
+    class Broken:
+        frame = JSON_LINES.frame
+        record_overhead = JSON_LINES.record_overhead
+
+        def cut(self, lines: object) -> Segment:
+            raise MemoryError("no room")
+
+    cutter = ShardCutter(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]
+    cutter.add(KEY, [record(1)])
+    with pytest.raises(MemoryError, match="no room"):
+        cutter.finish()

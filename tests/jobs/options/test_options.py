@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, StandardOptions
+
+from beam_s3box.engine.manifests import Manifests
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
+from beam_s3box.jobs import stream as stream_job
+from beam_s3box.jobs.backfill import PARSER
+from beam_s3box.jobs.options.input import InputOptions
+from beam_s3box.jobs.options.manifests import manifests_of
+from beam_s3box.jobs.options.naming import naming_of
+from beam_s3box.jobs.options.parser import OptionParser
+from beam_s3box.jobs.options.s3 import reading_settings_of, settings_of
+from beam_s3box.jobs.options.shards import limits_of
+from beam_s3box.jobs.options.write import write_of
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits, limits_by_stream
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        PARSER.parse(arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_parse_knows_our_options_and_all_of_beams() -> None:
+    options = PARSER.parse(
+        ["--input=a", "--input", "b", "--runner=FlinkRunner", "--parallelism=3", "--no_wait_until_finish"]
+    )
+    assert options.view_as(InputOptions).input == ["a", "b"]
+    assert options.view_as(StandardOptions).runner == "FlinkRunner"
+    assert options.view_as(FlinkRunnerOptions).parallelism == 3
+
+
+def test_the_runner_is_the_fast_local_one_unless_given() -> None:
+    assert PARSER.parse([]).view_as(StandardOptions).runner == "FnApiRunner"
+
+
+def test_options_of_all_classes_go_together_in_beams_own_parser() -> None:
+    values = PARSER.parse(["--s3_tags=a=b", "--size_limit=1MB"]).get_all_options(drop_default=True)
+    assert values == {"s3_tags": "a=b", "size_limit": "1MB", "runner": "FnApiRunner"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "suggestion"),
+    [
+        ("--objct_size_limit=10MB", "--object_size_limit"),
+        ("--object-size-limit", "--object_size_limit"),
+        ("--direct_num_worker=2", "--direct_num_workers"),
+        ("-input", "--input"),
+        ("--inpu", "--input"),
+    ],
+)
+def test_a_typo_is_refused_with_what_was_meant(argument: str, suggestion: str) -> None:
+    name = argument.partition("=")[0]
+    assert refusal(argument) == f"{name} is not an option: did you mean {suggestion}?"
+
+
+def test_an_option_like_no_other_is_refused_with_where_to_look() -> None:
+    assert "see --help and --help_beam" in refusal("--quux=1")
+
+
+def test_what_a_shell_made_of_a_pattern_is_told() -> None:
+    assert "quote patterns" in refusal("--input", "a.jsonl", "b.jsonl")
+
+
+def test_a_mistyped_secret_is_not_shown() -> None:
+    assert "hunter2" not in refusal("--s3_secret_acces_key=hunter2")
+
+
+@pytest.mark.parametrize(
+    ("argument", "part"),
+    [
+        ("--record_limit=many", "--record_limit: invalid int value: 'many'"),
+        ("--format=xml", "--format: invalid choice: 'xml'"),
+        ("--input", "--input: expected one argument"),
+        ("--experiments", "--experiments: expected one argument"),
+    ],
+)
+def test_a_bad_value_is_told_in_one_line(argument: str, part: str) -> None:
+    assert part in refusal(argument)
+
+
+def test_what_stands_behind_two_dashes_goes_to_the_job_server() -> None:
+    options = PARSER.parse(["--runner=FlinkRunner", "--", "--state_backend=hashmap"])
+    retained = options.get_all_options(drop_default=True, retain_unknown_options=True)
+    assert retained["state_backend"] == "hashmap"
+
+
+def test_parameters_become_options_in_messages() -> None:
+    message = "destination='x' and domain='y': use format='z', or elsewhere=1; 'domain=1', --acl='a'"
+    assert PARSER.as_flags(message) == (
+        "--output='x' and --domain='y': use --format='z', or elsewhere=1; 'domain=1', --acl='a'"
+    )
+
+
+def test_help_is_grouped_and_says_defaults_with_units() -> None:
+    text = PARSER.help_asked(["--output=x", "--help"]) or ""
+    for part in (
+        "Input:",
+        "Output:",
+        "Streams:",
+        "(default: 64MiB)",
+        "(default: FnApiRunner)",
+        "--s3_endpoint_url",
+        "--s3_sse",
+    ):
+        assert part in text
+    assert "--s3_secret_access_key" in text
+    assert "--flink_master" not in text
+
+
+def test_help_beam_lists_beams_options() -> None:
+    text = PARSER.help_asked(["--help_beam"]) or ""
+    assert "FlinkRunnerOptions:" in text
+    assert "--flink_master" in text
+    assert "--object_size_limit" not in text
+
+
+def test_no_help_is_given_where_none_is_asked() -> None:
+    assert PARSER.help_asked(["--input=--help", "--", "--help"]) is None
+
+
+def test_limits_come_from_options() -> None:
+    options = PARSER.parse(["--object_size_limit=10MB", "--size_limit=64MiB", "--record_limit=5"])
+    assert limits_of(options) == StreamLimits(object_bytes=10_000_000, raw_bytes=64 * 2**20, records=5)
+    assert limits_of(PARSER.parse([])) == StreamLimits()
+
+
+def write_limits(tmp_path: pathlib.Path, text: str) -> PipelineOptions:
+    path = tmp_path / "limits.json"
+    path.write_text(text)
+    return PARSER.parse([f"--limits={path}", "--object_size_limit=10MB", "--record_limit=5"])
+
+
+def test_entries_of_a_limits_file_take_from_the_options_what_they_leave_out(tmp_path: pathlib.Path) -> None:
+    entries = {"*": {"records": 7}, "web/*": {"object_bytes": "1MB"}, "web/clicks": {"raw_bytes": 100000}}
+    limits = limits_by_stream(limits_of(write_limits(tmp_path, json.dumps(entries))))
+    assert limits(Stream("web", "clicks")) == StreamLimits(object_bytes=10_000_000, raw_bytes=100_000, records=5)
+    assert limits(Stream("web", "views")) == StreamLimits(object_bytes=1_000_000, records=5)
+    assert limits(Stream("app", "views")) == StreamLimits(object_bytes=10_000_000, records=7)
+
+
+def test_streams_without_an_entry_have_the_limits_of_the_options(tmp_path: pathlib.Path) -> None:
+    limits = limits_by_stream(limits_of(write_limits(tmp_path, '{"web/*": {}}')))
+    assert limits(Stream("app", "views")) == StreamLimits(object_bytes=10_000_000, records=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must hold an object"),
+        ('{"web/*": 3}', "'web/*' must be an object"),
+        ('{"web/*": {"bytes": 3}}', "has 'bytes'"),
+        ('{"web/*": {"object_bytes": 3}}', "'web/*': object_bytes=3 must be"),
+        ('{"web/*": {"raw_bytes": "3X"}}', "is not a size"),
+    ],
+)
+def test_a_bad_limits_file_is_refused(tmp_path: pathlib.Path, text: str, part: str) -> None:
+    options = write_limits(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=r"limits\.json") as caught:
+        limits_of(options)
+    assert part in str(caught.value)
+
+
+def test_a_missing_limits_file_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigurationError, match="can't be read: No such file"):
+        limits_of(PARSER.parse([f"--limits={tmp_path}/none.json"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "format", "expected"),
+    [
+        ([], JSON_LINES, Manifests("stream", 1)),
+        ([], JSON_ARRAY, None),
+        (["--num_manifests=0"], JSON_LINES, None),
+        (["--num_manifests=0"], JSON_ARRAY, None),
+        (["--num_manifests=3", "--manifest_scope=run"], JSON_LINES, Manifests("run", 3)),
+        (["--manifest_scope=run"], JSON_LINES, Manifests("run", 1)),
+    ],
+)
+def test_manifests_by_number_scope_and_format(arguments: list[str], format: Format, expected: Manifests | None) -> None:
+    assert manifests_of(PARSER.parse(arguments), format) == expected
+
+
+@pytest.mark.parametrize(("number", "format"), [(-1, JSON_LINES), (2, JSON_ARRAY)])
+def test_impossible_manifests_are_refused(number: int, format: Format) -> None:
+    with pytest.raises(ConfigurationError, match=f"--num_manifests={number} "):
+        manifests_of(PARSER.parse([f"--num_manifests={number}"]), format)
+
+
+def test_settings_of_s3_come_from_both_kinds_of_options() -> None:
+    settings = settings_of(
+        PARSER.parse(
+            [
+                "--s3_endpoint_url=http://localhost:1",
+                "--s3_region_name=eu-central-1",
+                "--s3_sse=aws:kms",
+                "--s3_sse_kms_key_id=alias/a",
+                "--s3_storage_class=STANDARD_IA",
+                "--s3_tags=team=data,cost=a=b",
+                "--s3_acl=private",
+                "--s3_role_arn=arn:aws:iam::123456789012:role/writer",
+                "--s3_retry_seconds=2.5",
+                "--s3_max_attempts=3",
+                "--s3_conditional_writes=false",
+                "--s3_checksums=false",
+                "--s3_concurrency=4",
+            ]
+        )
+    )
+    assert (settings.endpoint_url, settings.region) == ("http://localhost:1", "eu-central-1")
+    assert (settings.sse, settings.sse_kms_key_id, settings.storage_class) == ("aws:kms", "alias/a", "STANDARD_IA")
+    assert (settings.tags, settings.acl) == ({"team": "data", "cost": "a=b"}, "private")
+    assert settings.role_arn == "arn:aws:iam::123456789012:role/writer"
+    assert (settings.retry_seconds, settings.max_attempts, settings.concurrency) == (2.5, 3, 4)
+    assert (settings.conditional_writes, settings.checksums) == (False, False)
+
+
+def test_a_truth_of_s3_is_true_or_false() -> None:
+    with pytest.raises(ConfigurationError, match="--s3_checksums: 'maybe' must be true or false"):
+        PARSER.parse(["--s3_checksums=maybe"])
+
+
+def test_the_role_is_for_writing_alone() -> None:
+    options = PARSER.parse(["--s3_role_arn=arn:aws:iam::123456789012:role/writer", "--s3_region_name=eu-central-1"])
+    assert reading_settings_of(options).role_arn is None
+    assert reading_settings_of(options).region == "eu-central-1"
+
+
+@pytest.mark.parametrize("tags", ["a", "a=1,,b=2", "=1", "a=1,a=2"])
+def test_bad_tags_are_refused(tags: str) -> None:
+    with pytest.raises(ConfigurationError, match="--s3_tags"):
+        settings_of(PARSER.parse([f"--s3_tags={tags}"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [([], "nothing says how"), (["--domain=a"], "namespace is not"), (["--domain=a", "--domain_field=b"], "exclude")],
+)
+def test_a_stream_without_a_name_is_refused(arguments: list[str], part: str) -> None:
+    with pytest.raises(ConfigurationError, match=part):
+        naming_of(PARSER.parse(arguments))
+
+
+def test_the_write_is_what_the_options_say() -> None:
+    write = write_of(PARSER.parse(["--output=memory://a", "--domain=b", "--namespace=c", "--run_id=r"]))
+    assert (write.store.root, write.transform.run_id) == ("memory://a", "r")
+    assert (write.has_manifests, write.is_named) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "--output is missing"),
+        (["--output=ftp://a"], "destination='ftp://a'"),
+        (["--output=memory://a", "--run_id=a b"], "run_id='a b'"),
+        (["--output=memory://a", "--max_record_bytes=x"], "max_record_bytes='x' is not a size"),
+        (["--output=memory://a", "--s3_concurrency=0"], "concurrency=0"),
+    ],
+)
+def test_a_write_that_can_not_work_is_refused(arguments: list[str], part: str) -> None:
+    with pytest.raises(ConfigurationError, match=part):
+        write_of(PARSER.parse([*arguments, "--domain=b", "--namespace=c"]))
+
+
+@pytest.mark.parametrize("parser", [PARSER, stream_job.PARSER])
+def test_options_reach_workers_that_get_them_as_a_dictionary(parser: OptionParser) -> None:
+    """As those of Dataflow, where true is an option without a value: one that can't be read so fails every worker."""
+    given = parser.parse(["--input=x", "--output=memory://x", "--domain=d", "--namespace=n", "--runner=PrismRunner"])
+    again = PipelineOptions.from_dictionary(given.get_all_options())
+    assert again.get_all_options()["s3_checksums"] is True

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs import backfill as backfill_job
+from beam_s3box.jobs.options.packing import Packing, packing_of
+from beam_s3box.jobs.options.shards import limits_of
+from beam_s3box.jobs.options.watch import Watching, watching_of
+from beam_s3box.jobs.options.window_spec import WindowSpec
+from beam_s3box.jobs.options.windows import Timing, timing_of
+from beam_s3box.jobs.stream import PARSER
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits, limits_by_stream
+
+
+def test_defaults() -> None:
+    options = PARSER.parse([])
+    assert watching_of(options) == Watching(10, 1, None, 86_400)
+    assert timing_of(options) == Timing(WindowSpec(60, 60), None, 0, 0, None)
+    assert packing_of(options) == Packing(60, 1)
+
+
+def test_a_field_for_the_time_makes_windows_wait_unless_the_user_says_how_long() -> None:
+    assert timing_of(PARSER.parse(["--timestamp_field=t"])).delay == 60
+    assert timing_of(PARSER.parse(["--timestamp_field=t", "--watermark_delay=0"])).delay == 0
+    assert timing_of(PARSER.parse(["--watermark_delay=5"])).delay == 5
+
+
+def test_all_that_can_be_given() -> None:
+    options = PARSER.parse(
+        [
+            "--poll_interval=0.5",
+            "--min_age=0",
+            "--stop_after=30",
+            "--forget_after=3600",
+            "--window=sliding:60:20",
+            "--timestamp_field=t",
+            "--watermark_delay=7",
+            "--allowed_lateness=3.5",
+            "--early_every=5",
+            "--time_limit=1.5",
+            "--lanes=4",
+        ]
+    )
+    assert watching_of(options) == Watching(0.5, 0, 30, 3_600)
+    assert timing_of(options) == Timing(WindowSpec(60, 20), "t", 7, 3.5, 5)
+    assert packing_of(options) == Packing(1.5, 4)
+
+
+def test_no_time_limit_is_said_by_0() -> None:
+    assert packing_of(PARSER.parse(["--time_limit=0"])).seconds is None
+
+
+@pytest.mark.parametrize(
+    ("argument", "rule"),
+    [
+        ("--poll_interval=0", "above 0"),
+        ("--poll_interval=nan", "above 0"),
+        ("--stop_after=0", "above 0"),
+        ("--stop_after=inf", "above 0"),
+        ("--forget_after=0", "above 0"),
+        ("--min_age=-1", "of at least 0"),
+        ("--watermark_delay=-1", "of at least 0"),
+        ("--allowed_lateness=-0.1", "of at least 0"),
+        ("--allowed_lateness=inf", "of at least 0"),
+        ("--time_limit=-1", "of at least 0"),
+    ],
+)
+def test_a_number_of_seconds_out_of_range_is_refused(argument: str, rule: str) -> None:
+    options = PARSER.parse([argument])
+    name = argument.partition("=")[0]
+    with pytest.raises(ConfigurationError, match=f"{name}=.* must be a number of seconds {rule}"):
+        tuple(read(options) for read in (watching_of, timing_of, packing_of))
+
+
+def test_an_empty_field_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--timestamp_field=''"):
+        timing_of(PARSER.parse(["--timestamp_field="]))
+
+
+def test_help_says_every_option_and_its_default() -> None:
+    text = PARSER.help_asked(["--help"]) or ""
+    words = " ".join(text.split())
+    for part in (
+        "usage: python -m pipelines.stream",
+        "--poll_interval SECONDS between two looks for new files (default: 10)",
+        "(default: fixed:60)",
+        "(default: 60 with --timestamp_field, else 0)",
+        "0 for no such limit (default: 60)",
+        "--lanes N",
+        "--early_every SECONDS",
+        "--object_size_limit SIZE",
+        "--num_manifests N",
+        "--checkpointing_interval MILLISECONDS",
+        "--runner NAME picks the runner: PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner; required.",
+    ):
+        assert part in words
+    assert text.count("\nInput:") == 1
+    assert "--input_format" not in text
+
+
+def test_a_typo_is_refused_with_what_was_meant() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean --poll_interval"):
+        PARSER.parse(["--poll_intervall=3"])
+
+
+def test_options_of_one_job_are_none_of_the_other() -> None:
+    with pytest.raises(ConfigurationError, match="--stop_after is not an option"):
+        backfill_job.PARSER.parse(["--stop_after=3"])
+    with pytest.raises(ConfigurationError, match="--input_format is not an option"):
+        PARSER.parse(["--input_format=csv"])
+
+
+def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "limits.json"
+    path.write_text(json.dumps({"web/*": {"seconds": 5}, "app/*": {"records": 3}}))
+    limits = limits_of(PARSER.parse([f"--limits={path}"]), 30)
+    by_stream = limits_by_stream(limits)
+    assert by_stream(Stream("web", "a")).seconds == 5
+    assert by_stream(Stream("app", "a")) == StreamLimits(records=3, seconds=30)
+    assert by_stream(Stream("other", "a")).seconds == 30
+    assert limits_of(PARSER.parse([]), None) == StreamLimits(seconds=None)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from beam_s3box.jobs.run.progress import Progress, shown
+from beam_s3box.metrics import PROGRESS
+
+TOTALS = {"records_in": 1234, "raw_bytes": 5_000_000, "shards": 2, "object_bytes": 1_500_000}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_line_tells_records_bytes_shards_and_rate() -> None:
+    clock = Clock()
+    progress = Progress(lambda: TOTALS, clock)
+    clock.now += 10
+    assert progress.line() == "1,234 records · 5.0 MB packed · 2 shards · 1.5 MB on S3 · 500.0 KB/s · 10 s"
+
+
+def test_dead_letters_are_told_when_there_are_some() -> None:
+    assert "1,234 records · 3 dead letters · " in Progress(lambda: {**TOTALS, "dead_letters": 3}).line()
+
+
+def test_without_figures_it_says_that_it_works() -> None:
+    clock = Clock()
+    progress = Progress(lambda: {"records_in": 0}, clock)
+    clock.now += 7.9
+    assert progress.line() == "at work · 7 s"
+
+
+def test_what_was_counted_before_does_not_count() -> None:
+    PROGRESS.count("records_in", 5)
+    progress = Progress()
+    assert progress.line().startswith("at work")
+    PROGRESS.count("records_in", 2)
+    assert progress.line().startswith("2 records")
+
+
+def test_remote_counters_are_asked_for_every_few_seconds_only() -> None:
+    clock, asked = Clock(), list[float]()
+
+    def ask() -> dict[str, int]:
+        asked.append(clock.now)
+        return TOTALS
+
+    progress = Progress(dict, clock)
+    progress.follow(ask)
+    for clock.now in (100.0, 101.0, 104.9, 105.0, 106.0):
+        assert progress.line().startswith("1,234 records")
+    assert asked == [100.0, 105.0]
+
+
+def test_the_larger_of_own_and_remote_counts_is_told() -> None:
+    """Workers may be in this process while the runner tells nothing before the end, or elsewhere."""
+    progress = Progress(lambda: {"records_in": 5, "shards": 1}, Clock())
+    progress.follow(lambda: {"records_in": 3, "shards": 2, "dead_letters": 4})
+    assert progress.line().startswith("5 records · 4 dead letters · 0 B packed · 2 shards")
+
+
+def wait_for(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    deadline = time.monotonic() + 10
+    while text not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_without_a_terminal_lines_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "beam_s3box.jobs.run.progress")
+    with shown(Progress(lambda: TOTALS), log_seconds=0.01):
+        wait_for(caplog, "1,234 records")
+
+
+def test_counters_that_fail_end_the_lines_and_not_the_job(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> dict[str, int]:
+        raise NotImplementedError("no metrics here")
+
+    with shown(Progress(fail), log_seconds=0.01):
+        wait_for(caplog, "no more progress lines")

@@ -1,0 +1,118 @@
+"""The backfill is asked to end by a signal: it ends in time, lists nothing by half, and says what counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from beam_s3box.cli.console.interrupts import Interrupted
+from beam_s3box.jobs.run.entry import run_command
+from beam_s3box.jobs.run.failures import was_interrupted
+from beam_s3box.shards.runs import new_token
+from beam_s3box.stores import S3Settings, S3Store
+from tests.readback import read_back
+from tests.s3_proxy import Fault, Request, s3_proxy
+from tools.seaweedfs import REGION, Server
+
+ROOT = pathlib.Path(__file__).parents[2]
+PATIENCE = 90.0
+
+
+def mind_signals() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "extra"),
+    [(signal.SIGTERM, 143, ()), (signal.SIGHUP, 129, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ("--runner=DirectRunner", "--direct_running_mode=multi_threading"))],
+)  # fmt: skip
+def test_a_signal_ends_the_backfill(
+    s3_server: Server, tmp_path: pathlib.Path, number: signal.Signals, code: int, extra: tuple[str, ...]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"d": f"d{i % 4}", "n": "x", "i": i}) + "\n" for i in range(3_000)))
+    prefix = f"s3://{s3_server.bucket}/{new_token(12)}"
+    with s3_proxy(s3_server.endpoint_url) as proxy:
+        began, goes_on = threading.Event(), threading.Event()
+
+        def hold(request: Request) -> Fault | None:
+            if request.operation == "PutObject" and "/data/" in request.key:
+                began.set()
+                goes_on.wait(PATIENCE)
+            return None
+
+        proxy.rule = hold
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "pipelines.backfill", "--input", str(source), "--output", prefix,
+                "--domain_field=d", "--namespace_field=n", "--size_limit=5000", "--grace_seconds=3", "--run_id=asked",
+                "--s3_endpoint_url", proxy.endpoint_url, "--s3_region_name", REGION, *extra,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "AWS_ACCESS_KEY_ID": s3_server.writer.access_key, "AWS_SECRET_ACCESS_KEY": s3_server.writer.secret_key},
+            preexec_fn=mind_signals,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert began.wait(PATIENCE)
+        begun = time.monotonic()
+        process.send_signal(number)
+        # the system may give both to threads that handle none
+        process.send_signal(number if number != signal.SIGINT else signal.SIGTERM)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+            goes_on.set()
+    assert (process.returncode, out) == (code, b""), err
+    assert err.startswith(
+        b"interrupted by %s: a backfill lists its shards when all input is written" % number.name.encode()
+    )
+    assert b"no manifest of run asked lists does not count; start it again, as a new run" in err
+    assert err.count(b"\n") == 1
+    assert time.monotonic() - begun < PATIENCE / 2
+    store = S3Store(prefix, S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), s3_server.writer)
+    assert read_back(store).manifests == {}
+
+
+def test_what_counts_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(arguments: object, log: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_command(run, [], owns_process=False) == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == "interrupted by SIGTERM: what is not listed in a manifest does not count\n"
+
+
+def test_another_sigterm_does_not_disturb_the_end() -> None:
+    ended = []
+
+    def run(arguments: object, log: object) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(10)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+            ended.append(True)
+        return 0
+
+    assert run_command(run, [], owns_process=False) == 129
+    assert ended
+
+
+@pytest.mark.parametrize("text", ["Traceback\n  File x\nbeam_s3box.cli.interrupts.Interrupted: interrupted by SIGTERM"])
+def test_an_interrupt_is_seen_in_what_a_runner_makes_of_it(text: str) -> None:
+    assert was_interrupted(RuntimeError(text))
+    assert str(Interrupted(signal.SIGHUP, "x")) == "interrupted by SIGHUP: x"
