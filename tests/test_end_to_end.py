@@ -53,7 +53,7 @@ def records(count: int) -> list[dict[str, Any]]:
 
 def write(proxy: Proxy, destination: str, elements: list[Any], **arguments: Any) -> None:
     options = PipelineOptions(["--runner=FnApiRunner", f"--s3_endpoint_url={proxy.endpoint_url}"])
-    arguments = {"s3": QUICK, "limits": StreamLimits(raw_bytes=20_000), **arguments}
+    arguments = {"s3": QUICK, "limits": StreamLimits(max_raw_bytes=20_000), **arguments}
     with beam.Pipeline(options=options) as pipeline:
         made = pipeline | beam.Create(elements) | beam.Map(inflate)
         made | WriteToS3Box(destination, domain_field="d", namespace_field="n", **arguments)
@@ -85,7 +85,7 @@ def test_one_put_a_shard_and_no_list_head_or_copy(proxy: Proxy, prefix: str, sto
 
 
 def test_readers_agree_on_every_shard(proxy: Proxy, prefix: str, store: Store, tmp_path: pathlib.Path) -> None:
-    write(proxy, prefix, records(3_000), limits=StreamLimits(object_bytes=9_000))
+    write(proxy, prefix, records(3_000), limits=StreamLimits(max_object_bytes=9_000))
     for key in read_back(store).shards:
         body = store.get(key)
         assert len(body) <= 9_000
@@ -119,7 +119,7 @@ def test_a_refusal_in_the_middle_fails_and_lists_nothing(
 ) -> None:
     proxy.rule = lambda request: fault if request.operation == "PutObject" and request.number >= 5 else None
     with pytest.raises(Exception, match=message):
-        write(proxy, prefix, records(2_000), limits=StreamLimits(raw_bytes=5_000))
+        write(proxy, prefix, records(2_000), limits=StreamLimits(max_raw_bytes=5_000))
     found = read_back(store)
     assert found.manifests == {}
     assert len(found.shards) == 4, "the first write is the claim"
@@ -188,7 +188,9 @@ def test_two_identical_files_count_twice_and_one_file_named_twice_once(
     options = PipelineOptions(["--runner=FnApiRunner", f"--s3_endpoint_url={proxy.endpoint_url}"])
     with beam.Pipeline(options=options) as pipeline:
         lines = pipeline | ReadRecords([str(tmp_path / "*.jsonl*"), str(tmp_path / "a.jsonl")])
-        lines | WriteToS3Box(prefix, domain_field="d", namespace_field="n", s3=QUICK, limits=StreamLimits(records=100))
+        lines | WriteToS3Box(
+            prefix, domain_field="d", namespace_field="n", s3=QUICK, limits=StreamLimits(max_records=100)
+        )
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == sorted([*range(1_000), *range(1_000)])
     assert len(found.shards) == len({url for urls in found.manifests.values() for url in urls})
@@ -208,7 +210,7 @@ def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
     pipeline = beam.Pipeline(options=options)
     lines = pipeline | ReadRecords([str(path)])
     lines | WriteToS3Box(
-        prefix, domain_field="d", namespace_field="n", s3=QUICK, limits=StreamLimits(object_bytes=200_000)
+        prefix, domain_field="d", namespace_field="n", s3=QUICK, limits=StreamLimits(max_object_bytes=200_000)
     )
     done = pipeline.run()
     done.wait_until_finish()

@@ -36,7 +36,7 @@ def test_killed_at_a_request(
     with s3_proxy(s3_server.endpoint_url) as proxy:
         command = [
             sys.executable, "-m", "pipelines.backfill", "--input", str(source), "--output", prefix,
-            "--domain_field", "d", "--namespace_field", "n", "--size_limit", "5000", "--run_id", "killed",
+            "--domain_field", "d", "--namespace_field", "n", "--max_raw_bytes", "5000", "--run_id", "killed",
             "--s3_endpoint_url", proxy.endpoint_url, "--s3_region_name", "us-east-1",
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -76,7 +76,7 @@ def backfill_command(options: list[str]) -> list[str]:
         f"--domain_field={demo.DOMAIN_FIELD}",
         f"--namespace_field={demo.NAMESPACE_FIELD}",
         "--manifest_scope=run",
-        "--num_manifests=2",
+        "--manifest_count=2",
         f"--run_id={RUN_ID}",
         *options,
     ]

@@ -48,7 +48,7 @@ def stream_command(landing: Path, endpoint_url: str, prism: Path) -> list[str]:
         f"--namespace_field={demo.NAMESPACE_FIELD}",
         f"--window=fixed:{WINDOW_SECONDS}",
         "--poll_interval=1",
-        "--time_limit=5",
+        "--max_seconds=5",
         f"--stop_after={FEED_SECONDS + _MARGIN_SECONDS:g}",
         f"--s3_endpoint_url={endpoint_url}",
         f"--s3_region_name={seaweedfs.REGION}",

@@ -68,8 +68,8 @@ class S3Box:
       destination: `s3://bucket/prefix`, `file:///folder`, a folder's path, `memory://name`, or a Store.
       bucket, prefix: the same for S3 in two parts.
       buffer_size: bytes of a shard before compression.
-      object_bytes: bytes of a shard on S3; default: 64 MiB.
-      records: records of a shard; default: no limit.
+      max_object_bytes: bytes of a shard on S3; default: 64 MiB.
+      max_records: records of a shard; default: no limit.
       aws_access_key_id, aws_secret_access_key, aws_session_token: keys, both or neither; default: what boto3 finds.
       region: of the bucket; default: what boto3 finds.
       endpoint_url: of another server that speaks S3.
@@ -92,8 +92,8 @@ class S3Box:
         bucket: str | None = None,
         prefix: str | None = None,
         buffer_size: int = DEFAULT_BUFFER_SIZE,
-        object_bytes: int | None = None,
-        records: int | None = None,
+        max_object_bytes: int | None = None,
+        max_records: int | None = None,
         aws_access_key_id: str | None = None,
         aws_secret_access_key: str | None = None,
         aws_session_token: str | None = None,
@@ -116,7 +116,7 @@ class S3Box:
                 store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),
                 format=format,
                 stream=stream,
-                limits=box_limits(buffer_size, object_bytes, records),
+                limits=box_limits(buffer_size, max_object_bytes, max_records),
                 rules=record_rules(
                     for_redshift=format.copy_clause is not None,
                     max_record_bytes=max_record_bytes,

@@ -102,7 +102,7 @@ class BoxPacker:
         uploader = ClaimingUploader(settings.store, settings.format, claim)
         self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
         self._failed = self._outbox.failed
-        self._max_shards_bytes = (settings.limits.raw_bytes or 0) + _SHARDS_BYTES
+        self._max_shards_bytes = (settings.limits.max_raw_bytes or 0) + _SHARDS_BYTES
         self._batch_bytes, self._line_cost = _batch(settings.limits)
         self._all_stripes = [Stripe() for _ in range(_STRIPES)]
         self._stripes = Stripes(itertools.cycle(self._all_stripes))
@@ -346,5 +346,5 @@ def _broke_off(why: str) -> str:
 
 def _batch(limits: StreamLimits) -> tuple[int, int]:
     """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
-    batch_bytes = min(_BATCH_BYTES, limits.raw_bytes or _BATCH_BYTES, limits.object_bytes)
-    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.records or batch_bytes)))
+    batch_bytes = min(_BATCH_BYTES, limits.max_raw_bytes or _BATCH_BYTES, limits.max_object_bytes)
+    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.max_records or batch_bytes)))

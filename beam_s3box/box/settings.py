@@ -103,16 +103,16 @@ def box_s3_settings(s3: S3Settings | None, region: str | None, endpoint_url: str
     return dataclasses.replace(s3 or S3Settings(), **given)  # type: ignore[arg-type]
 
 
-def box_limits(buffer_size: int, object_bytes: int | None, records: int | None) -> StreamLimits:
+def box_limits(buffer_size: int, max_object_bytes: int | None, max_records: int | None) -> StreamLimits:
     """Return the limits of a shard.
 
     Raises:
       ConfigurationError: a limit out of range.
     """
     check_whole("buffer_size", buffer_size, 1)
-    limits: dict[str, Any] = {"raw_bytes": buffer_size, "records": records, "seconds": None}
-    if object_bytes is not None:
-        limits["object_bytes"] = object_bytes
+    limits: dict[str, Any] = {"max_raw_bytes": buffer_size, "max_records": max_records, "max_seconds": None}
+    if max_object_bytes is not None:
+        limits["max_object_bytes"] = max_object_bytes
     return StreamLimits(**limits)
 
 

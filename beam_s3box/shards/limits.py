@@ -30,25 +30,31 @@ class StreamLimits:
     A shard never exceeds a limit, except by one record that is larger by itself.
 
     Attributes:
-      object_bytes: bytes of the object on S3, compressed, its frame included.
-      raw_bytes: bytes before compression; None for no limit.
-      records: number of records; None for no limit.
-      seconds: age of a shard's first record, for unbounded input only; None for no limit.
+      max_object_bytes: bytes of the object on S3, compressed, its frame included; given as a number or as text such
+        as `"10MB"` or `"64MiB"`.
+      max_raw_bytes: bytes before compression, given likewise; None for no limit.
+      max_records: number of records; None for no limit.
+      max_seconds: age of a shard's first record, for unbounded input only; None for no limit.
     """
 
-    object_bytes: int = DEFAULT_OBJECT_BYTES
-    raw_bytes: int | None = None
-    records: int | None = None
-    seconds: float | None = 60.0
+    max_object_bytes: int = DEFAULT_OBJECT_BYTES
+    max_raw_bytes: int | None = None
+    max_records: int | None = None
+    max_seconds: float | None = 60.0
 
     def __post_init__(self) -> None:
-        check_whole("object_bytes", self.object_bytes, MIN_BYTES, MAX_OBJECT_BYTES)
-        if self.raw_bytes is not None:
-            check_whole("raw_bytes", self.raw_bytes, 1)
-        if self.records is not None:
-            check_whole("records", self.records, 1)
-        if self.seconds is not None and not (_is_number(self.seconds) and 0 < self.seconds < math.inf):
-            raise ConfigurationError(f"seconds={self.seconds!r} must be a number above 0; None means no time limit")
+        for name in ("max_object_bytes", "max_raw_bytes"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, parse_size(text, name))
+        check_whole("max_object_bytes", self.max_object_bytes, MIN_BYTES, MAX_OBJECT_BYTES)
+        if self.max_raw_bytes is not None:
+            check_whole("max_raw_bytes", self.max_raw_bytes, 1)
+        if self.max_records is not None:
+            check_whole("max_records", self.max_records, 1)
+        if self.max_seconds is not None and not (_is_number(self.max_seconds) and 0 < self.max_seconds < math.inf):
+            raise ConfigurationError(
+                f"max_seconds={self.max_seconds!r} must be a number above 0; None means no time limit"
+            )
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]
@@ -124,11 +130,7 @@ def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise ConfigurationError(f"{parameter} has {unknown[0]!r}; known are {', '.join(names)}")
-    sizes = {
-        name: parse_size(value, f"{parameter}.{name}") if name.endswith("bytes") and isinstance(value, str) else value
-        for name, value in values.items()
-    }
-    return StreamLimits(**sizes)
+    return StreamLimits(**values)
 
 
 def _is_number(value: object) -> bool:

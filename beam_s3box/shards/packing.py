@@ -78,7 +78,7 @@ class Capacity(NamedTuple):
     @classmethod
     def of(cls, limits: StreamLimits, frame: Frame) -> Capacity:
         """Return what the limits leave for records, the format's frame taken off."""
-        whole = Size(limits.object_bytes, limits.raw_bytes or _UNLIMITED, limits.records or _UNLIMITED)
+        whole = Size(limits.max_object_bytes, limits.max_raw_bytes or _UNLIMITED, limits.max_records or _UNLIMITED)
         room = whole.minus(frame.shard)
         return cls(room, frame.joint, _segment_bytes(room.minus(frame.joint)))
 

@@ -18,7 +18,7 @@ def checked_limits(size_limit: int, time_limit: float | None) -> StreamLimits:
     if isinstance(size_limit, bool) or not isinstance(size_limit, int) or not 1 <= size_limit <= MAX_OBJECT_BYTES:
         raise ConfigurationError(f"size_limit={size_limit!r} must be a whole number of bytes from 1 to 1 GiB")
     try:
-        return StreamLimits(MAX_OBJECT_BYTES, raw_bytes=size_limit, seconds=time_limit or None)
+        return StreamLimits(MAX_OBJECT_BYTES, max_raw_bytes=size_limit, max_seconds=time_limit or None)
     except ConfigurationError as exc:
         raise ConfigurationError(f"time_limit={time_limit!r} must be a number of seconds; 0 for no limit") from exc
 

@@ -194,7 +194,7 @@ class OpenStream:
     @synchronized
     def _seal_before(self, now: float) -> None:
         """Hand over what is buffered if it is too old by now."""
-        buffer, seconds = next(iter(self._state.buffers), None), self.limits.seconds
+        buffer, seconds = next(iter(self._state.buffers), None), self.limits.max_seconds
         if buffer is None or not buffer.journal.records:
             return
         is_old = seconds is not None and now - buffer.begun >= seconds

@@ -165,7 +165,7 @@ class JsonBufferStreamer:
         if found.limits != limits:
             raise ConfigurationError(
                 f"size_limit={size_limit}, time_limit={time_limit}: the stream {found.stream} is open with "
-                f"size_limit={found.limits.raw_bytes}, time_limit={found.limits.seconds}; close it first"
+                f"size_limit={found.limits.max_raw_bytes}, time_limit={found.limits.max_seconds}; close it first"
             )
 
     def append(self, domain: str, namespace: str, record: Any) -> None:

@@ -205,7 +205,7 @@ class _PackByState(beam.DoFn):
         cell.clear()
 
     def _start_clock(self, key: Key, age: Any) -> None:
-        seconds = self._plan.limits_of(_stream_of(key)).seconds
+        seconds = self._plan.limits_of(_stream_of(key)).max_seconds
         # bounded input ends by itself, and FnApiRunner waits in vain for a timer of real time
         if seconds is not None and self._plan.unbounded:
             age.set(Timestamp.of(self._clock() + seconds))

@@ -104,7 +104,7 @@ class WriteToS3Box(beam.PTransform):
             "s3://bucket/flights",
             domain_field="carrier",
             namespace_field="origin",
-            limits=StreamLimits(object_bytes=64 * MiB),
+            limits=StreamLimits(max_object_bytes=64 * MiB),
         )
 
     Args:

@@ -113,7 +113,7 @@ def test_every_packed_record_is_in_the_listed_shards_once(
     kept = [
         (how, [row for row in batch if "\0" not in repr(row) and "\\x00" not in repr(row)]) for how, batch in batches
     ]
-    with S3Box(store, buffer_size=buffer_size, records=records, object_bytes=object_bytes) as box:
+    with S3Box(store, buffer_size=buffer_size, max_records=records, max_object_bytes=object_bytes) as box:
         for how, batch in kept:
             lines = [json.dumps(row, ensure_ascii=False).encode("utf-8") for row in batch]
             if how == "many":
@@ -252,7 +252,7 @@ def test_an_empty_box(store: MemoryStore) -> None:
 
 
 def test_no_more_manifests_than_shards_and_all_about_equal(store: MemoryStore) -> None:
-    box = S3Box(store, records=10)
+    box = S3Box(store, max_records=10)
     box.pack_many(rows(95))
     keys = box.create_manifests("folder/m", 4)
     assert keys == [f"folder/m_{i}.manifest" for i in range(4)]
@@ -263,7 +263,7 @@ def test_no_more_manifests_than_shards_and_all_about_equal(store: MemoryStore) -
 
 
 def test_the_same_manifests_again_and_no_others(store: MemoryStore) -> None:
-    box = S3Box(store, records=10)
+    box = S3Box(store, max_records=10)
     box.pack_many(rows(30))
     keys = box.create_manifests("m", 2)
     bodies = [store.get(key) for key in keys]
@@ -316,7 +316,7 @@ def test_an_array_has_no_manifests(store: MemoryStore) -> None:
 
 
 def test_the_next_box_knows_nothing_of_the_last(store: MemoryStore) -> None:
-    box = S3Box(store, records=3, domain="web", namespace="clicks")
+    box = S3Box(store, max_records=3, domain="web", namespace="clicks")
     box.pack_many(rows(5))
     after = box.next_box()
     assert after.stats.records == 0
@@ -379,7 +379,7 @@ def test_threads_that_seal_and_pack_agree_on_what_was_packed(store: MemoryStore)
 
 
 def test_many_threads_that_ask_for_manifests_get_the_same(store: MemoryStore) -> None:
-    box = S3Box(store, records=10)
+    box = S3Box(store, max_records=10)
     box.pack_many(rows(100))
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: box.create_manifests("m", 3), range(8)))
@@ -388,7 +388,7 @@ def test_many_threads_that_ask_for_manifests_get_the_same(store: MemoryStore) ->
 
 
 def test_a_with_left_by_an_exception_publishes_nothing_and_says_what_exists(store: MemoryStore) -> None:
-    with pytest.raises(KeyError) as caught, S3Box(store, records=10) as box:  # noqa: PT012 - the `with` is what is tested
+    with pytest.raises(KeyError) as caught, S3Box(store, max_records=10) as box:  # noqa: PT012 - the `with` is what is tested
         box.pack_many(rows(101))
         raise KeyError("mine")
     [note] = caught.value.__notes__
@@ -428,7 +428,7 @@ class BrokenFormat:
 
 
 def test_a_box_whose_records_broke_off_on_the_way_never_publishes(store: MemoryStore) -> None:
-    box = S3Box(store, records=1, format=BrokenFormat(3))
+    box = S3Box(store, max_records=1, format=BrokenFormat(3))
     with pytest.raises((OverflowError, BoxSealedError)):  # noqa: PT012 - any of these calls may be the one
         for row in rows(1_000):
             box.pack(row)

@@ -69,7 +69,7 @@ class GatedStore:
 
 
 def test_a_failed_upload_raises_at_the_next_pack_and_loses_nothing(store: MemoryStore) -> None:
-    box = S3Box(FailingStore(store, keys="data/*", fail=2), records=5, upload_concurrency=1)
+    box = S3Box(FailingStore(store, keys="data/*", fail=2), max_records=5, upload_concurrency=1)
     packed, error = pack_until_it_fails(box)
     assert isinstance(error, TransientStoreError)
     assert "seal() uploads them again" in error.__notes__[0]
@@ -85,7 +85,7 @@ def test_a_failed_upload_raises_at_the_next_pack_and_loses_nothing(store: Memory
 
 
 def test_packing_goes_on_after_the_error_was_told(store: MemoryStore) -> None:
-    box = S3Box(FailingStore(store, keys="data/*", fail=1), records=5)
+    box = S3Box(FailingStore(store, keys="data/*", fail=1), max_records=5)
     packed, _ = pack_until_it_fails(box)
     more = list(range(1_000, 1_100))
     assert box.pack_many({"i": i} for i in more) == 100
@@ -93,7 +93,7 @@ def test_packing_goes_on_after_the_error_was_told(store: MemoryStore) -> None:
 
 
 def test_a_failed_upload_raises_at_pack_many_with_the_number_packed(store: MemoryStore) -> None:
-    box = S3Box(FailingStore(store, keys="data/*", error=AccessError), records=1)
+    box = S3Box(FailingStore(store, keys="data/*", error=AccessError), max_records=1)
 
     def slowly() -> Iterator[dict[str, int]]:
         for i in range(100_000):
@@ -108,7 +108,7 @@ def test_a_failed_upload_raises_at_pack_many_with_the_number_packed(store: Memor
 
 @pytest.mark.parametrize("call", ["seal", "create_manifests"])
 def test_a_failed_upload_raises_at_seal_and_the_next_one_tries_again(store: MemoryStore, call: str) -> None:
-    box = S3Box(FailingStore(store, keys="data/*", fail=3), records=5)
+    box = S3Box(FailingStore(store, keys="data/*", fail=3), max_records=5)
     assert box.pack_many({"i": i} for i in range(50)) == 50
     with pytest.raises(TransientStoreError) as caught:
         box.seal() if call == "seal" else box.create_manifests("m")
@@ -142,7 +142,7 @@ def test_a_lost_reply_is_no_second_shard(store: MemoryStore) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_manifest_that_fails_is_written_by_the_same_call_again(store: MemoryStore, when: Any) -> None:
     failing = FailingStore(store, keys="m_*", succeed=1, fail=1, when=when)
-    box = S3Box(failing, records=10)
+    box = S3Box(failing, max_records=10)
     box.pack_many({"i": i} for i in range(50))
     with pytest.raises(TransientStoreError):
         box.create_manifests("m", 3)
@@ -243,7 +243,7 @@ def test_leaving_by_an_exception_does_not_wait_for_a_store_that_hangs(
     monkeypatch.setattr("beam_s3box.box.box._LEAVE_SECONDS", 0.2)
     gated = GatedStore(store)
     begun = time.monotonic()
-    with pytest.raises(KeyError), S3Box(gated, records=1, upload_concurrency=2) as box:  # noqa: PT012 - the `with` is what is tested
+    with pytest.raises(KeyError), S3Box(gated, max_records=1, upload_concurrency=2) as box:  # noqa: PT012 - the `with` is what is tested
         box.pack_many({"i": i} for i in range(40))
         raise KeyError("mine")
     assert time.monotonic() - begun < SECONDS / 2
@@ -263,7 +263,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 PACK = """
 import sys
 from beam_s3box.box import S3Box
-box = S3Box(sys.argv[1], records=10)
+box = S3Box(sys.argv[1], max_records=10)
 for i in range(105):
     box.pack({"i": i})
 """
@@ -304,7 +304,7 @@ def packed(box, number):
     else:
         box.pack_many(b"{}" for _ in range(1_000_000))
 
-S3Box(Slow(), records=1).pack({})
+S3Box(Slow(), max_records=1).pack({})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 box = S3Box(Slow(), buffer_size=int(sys.argv[1]))
 threads = [threading.Thread(target=packed, args=(box, number)) for number in range(4)]

@@ -107,7 +107,7 @@ def sealed(box: S3Box) -> int:
 
 @pytest.mark.parametrize("state", [unused, buffered, uploading, locked, sealed])
 def test_forked_in_every_state(state: Callable[[S3Box], int], tmp_path: Path, told: Callable[[str], None]) -> None:
-    box = S3Box(tmp_path, records=100)
+    box = S3Box(tmp_path, max_records=100)
     count = state(box)
     assert in_child(lambda: used_in_child(box)) == 0
     if state is not sealed:
@@ -122,7 +122,7 @@ def test_forked_in_every_state(state: Callable[[S3Box], int], tmp_path: Path, to
 
 def test_forked_while_an_upload_runs(tmp_path: Path) -> None:
     store = Slow(tmp_path)
-    box = S3Box(store, records=5)
+    box = S3Box(store, max_records=5)
     box.pack_many({"i": i} for i in range(20_000))
     store.begun.wait()
 

@@ -33,7 +33,7 @@ class Trial:
 
     def __init__(self) -> None:
         self.store = MemoryStore(new_token(16))
-        self.box = S3Box(self.store, records=5, upload_concurrency=2)
+        self.box = S3Box(self.store, max_records=5, upload_concurrency=2)
         self.acknowledged: list[int] = []
         self.asked = 0
         self.pack(EARLIER)

@@ -67,7 +67,7 @@ def test_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
     store = MemoryStore(new_token(12))
-    box = S3Box(store, records=5)
+    box = S3Box(store, max_records=5)
     box.pack_many({"i": i} for i in range(20_003))
     box.create_manifests("manifests/m", 2)
     assert sorted(record["i"] for record in read_back(store).all_records()) == list(range(20_003))

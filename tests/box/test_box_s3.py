@@ -99,7 +99,7 @@ def test_keys_of_the_environment(
 def test_a_refused_upload_raises_and_a_later_seal_succeeds(
     s3_server: Server, proxy: Proxy, prefix: str, store: Store
 ) -> None:
-    box = open_box(s3_server, proxy, prefix, records=10)
+    box = open_box(s3_server, proxy, prefix, max_records=10)
     proxy.rule = lambda request: Fault(503, "SlowDown") if "/data/" in request.key else None
     box.pack_many({"i": i} for i in range(100))
     with pytest.raises(TransientStoreError, match=r"PutObject s3://.*/data/.*2 attempts.*SlowDown"):
@@ -114,7 +114,7 @@ def test_a_lost_reply_is_no_second_shard(s3_server: Server, proxy: Proxy, prefix
     proxy.rule = lambda request: (
         Fault(0, "", after=True) if proxy.count("PutObject", request.key) == 1 and "PutObject" in request else None
     )
-    with open_box(s3_server, proxy, prefix, records=10) as box:
+    with open_box(s3_server, proxy, prefix, max_records=10) as box:
         box.pack_many({"i": i} for i in range(50))
     assert listed(store, box.create_manifests("m")) == list(range(50))
     assert len(list(store.list("data/"))) == 5
@@ -123,7 +123,7 @@ def test_a_lost_reply_is_no_second_shard(s3_server: Server, proxy: Proxy, prefix
 def test_a_with_left_by_an_exception_leaves_no_manifest(
     s3_server: Server, proxy: Proxy, prefix: str, store: Store
 ) -> None:
-    with pytest.raises(KeyError) as caught, open_box(s3_server, proxy, prefix, records=10) as box:  # noqa: PT012 - the `with` is what is tested
+    with pytest.raises(KeyError) as caught, open_box(s3_server, proxy, prefix, max_records=10) as box:  # noqa: PT012 - the `with` is what is tested
         box.pack_many({"i": i} for i in range(55))
         raise KeyError("mine")
     found = [info.key for info in store.list()]
@@ -183,7 +183,7 @@ def test_no_bucket_or_two_is_an_error(arguments: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"buffer_size": 0}, {"buffer_size": True}, {"buffer_size": "1MB"}, {"object_bytes": 1}, {"records": 0},
+    [{"buffer_size": 0}, {"buffer_size": True}, {"buffer_size": "1MB"}, {"max_object_bytes": 1}, {"max_records": 0},
      {"upload_concurrency": 0}, {"format": "xml"}, {"max_record_bytes": 1}, {"domain": ""}, {"namespace": 5},
      {"region": "Frankfurt !"}, {"endpoint_url": "localhost"}],
 )  # fmt: skip

@@ -63,7 +63,7 @@ def feed_until_shards_are_there(process: subprocess.Popen[bytes], store: S3Store
 
 
 def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
-    process = start("pack", store.root, *NAMING, "--record_limit=100", "--num_manifests=2")
+    process = start("pack", store.root, *NAMING, "--max_records=100", "--manifest_count=2")
     out, err = process.communicate(b"".join(map(line, range(5000))) + b"no record\n", PATIENCE)
     assert (process.returncode, err) == (0, b"")
     assert b"5,001 records read = 5,000 listed + 1 dead letter" in out
@@ -87,7 +87,7 @@ def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
 def test_the_first_signal_seals_what_is_packed(
     start: Start, store: S3Store, sent: list[signal.Signals], code: int
 ) -> None:
-    process = start("pack", store.root, *NAMING, "--record_limit=100")
+    process = start("pack", store.root, *NAMING, "--max_records=100")
     fed = feed_until_shards_are_there(process, store)
     feed(process, b'{"d":"d0","n":"x","i":-1,"half of a')
     for number in sent:
@@ -139,7 +139,7 @@ def test_an_interrupt_before_any_record(start: Start, store: S3Store) -> None:
 
 def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> None:
     with s3_proxy(store._settings.endpoint_url or "") as proxy:
-        process = start("pack", store.root, *NAMING, "--record_limit=100", env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
+        process = start("pack", store.root, *NAMING, "--max_records=100", env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
         feed_until_shards_are_there(process, store)
 
         def hang(request: object) -> None:
@@ -163,7 +163,7 @@ def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> Non
 def test_a_store_that_hangs_takes_no_longer_than_the_grace_time(start: Start, store: S3Store) -> None:
     with s3_proxy(store._settings.endpoint_url or "") as proxy:
         endpoint = {"AWS_ENDPOINT_URL": proxy.endpoint_url}
-        process = start("pack", store.root, *NAMING, "--record_limit=100", "--grace_seconds=0.5", env=endpoint)
+        process = start("pack", store.root, *NAMING, "--max_records=100", "--grace_seconds=0.5", env=endpoint)
         feed_until_shards_are_there(process, store)
 
         def hang(request: object) -> None:

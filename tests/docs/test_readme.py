@@ -93,7 +93,9 @@ def test_every_option_and_name_is_real() -> None:
 
 def test_the_defaults_that_the_readme_names() -> None:
     limits = beam_s3box.StreamLimits()
-    assert limits == beam_s3box.StreamLimits(object_bytes=64 * beam_s3box.MiB, raw_bytes=None, records=None, seconds=60)
+    assert limits == beam_s3box.StreamLimits(
+        max_object_bytes=64 * beam_s3box.MiB, max_raw_bytes=None, max_records=None, max_seconds=60
+    )
     assert beam_s3box.Manifests() == beam_s3box.Manifests(per="stream", count=1)
     defaults = inspect.signature(beam_s3box.WriteToS3Box).parameters
     assert defaults["on_bad_record"].default == "dead_letter"

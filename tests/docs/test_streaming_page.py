@@ -59,8 +59,8 @@ def rows_of(head: str) -> list[list[str]]:
 def test_the_arguments_and_their_defaults() -> None:
     parameters = inspect.signature(WriteToS3Box).parameters
     rows = {row[0].strip("`"): row[-1] for row in rows_of("| argument ")}
-    assert set(rows) - {"limits=StreamLimits(seconds=…)"} <= set(parameters)
-    assert rows["limits=StreamLimits(seconds=…)"] == f"{StreamLimits().seconds:g}"
+    assert set(rows) - {"limits=StreamLimits(max_seconds=…)"} <= set(parameters)
+    assert rows["limits=StreamLimits(max_seconds=…)"] == f"{StreamLimits().max_seconds:g}"
     assert rows["lanes"] == str(parameters["lanes"].default)
     assert rows["packing"] == f'`"{parameters["packing"].default}"`'
     for name in ("windowing", "allowed_lateness", "early_every"):

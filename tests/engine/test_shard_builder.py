@@ -91,21 +91,24 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
         assert numbers == sorted(numbers)
 
 
-def test_raw_and_record_limits_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
+def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(10_000)]
-    for limits, reason in ((StreamLimits(raw_bytes=100_000), BY_RAW_BYTES), (StreamLimits(records=777), BY_RECORDS)):
+    for limits, reason in (
+        (StreamLimits(max_raw_bytes=100_000), BY_RAW_BYTES),
+        (StreamLimits(max_records=777), BY_RECORDS),
+    ):
         cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         by_limit = [shard for shard in cuttings.shards if shard.reason == reason]
         assert len(by_limit) > 5
         for shard in by_limit:
             raw_bytes = sum(segment.raw_bytes for segment in shard.segments)
             count = sum(segment.records for segment in shard.segments)
-            assert count == 777 if limits.records else 100_000 - raw_bytes < len(max(lines, key=len)) + 1
+            assert count == 777 if limits.max_records else 100_000 - raw_bytes < len(max(lines, key=len)) + 1
 
 
 def test_object_limit_is_filled_well(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(30_000)]
-    limits = StreamLimits(object_bytes=300_000)
+    limits = StreamLimits(max_object_bytes=300_000)
     cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
     sizes = [len(JSON_LINES.join(shard.segments)) for shard in cuttings.shards if shard.reason == BY_OBJECT_BYTES]
     assert len(sizes) > 2
@@ -115,13 +118,13 @@ def test_object_limit_is_filled_well(codec: ThreadPoolExecutor) -> None:
 def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolExecutor) -> None:
     giant = record(1, 5000)
     lines = [record(0), giant, record(2)]
-    for limits in (StreamLimits(object_bytes=1000), StreamLimits(raw_bytes=1000)):
+    for limits in (StreamLimits(max_object_bytes=1000), StreamLimits(max_raw_bytes=1000)):
         cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         assert [giant] in [lines_of(shard.segments) for shard in cuttings.shards]
 
 
 def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoolExecutor) -> None:
-    limits = StreamLimits(records=10)
+    limits = StreamLimits(max_records=10)
     for count, expected in ((5, [BY_BUNDLE_END]), (4, [])):
         lines = [record(number) for number in range(count)]
         cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
@@ -130,7 +133,7 @@ def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoo
 
 
 def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
-    limits = StreamLimits(records=10)
+    limits = StreamLimits(max_records=10)
     cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
     cuttings = collect(cutter, [[record(number) for number in range(9)]])
     assert not cuttings.shards
@@ -138,7 +141,7 @@ def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
 
 
 def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
-    limits = StreamLimits(records=10)
+    limits = StreamLimits(max_records=10)
     cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), [[record(0)]])
     assert [shard.reason for shard in cuttings.shards] == [BY_BUNDLE_END]
     assert not cuttings.rests
@@ -148,7 +151,7 @@ def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
 def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(5_000)]
     batches = [lines[i : i + 97] for i in range(0, len(lines), 97)]
-    limits = StreamLimits(object_bytes=20_000)
+    limits = StreamLimits(max_object_bytes=20_000)
     runs = [collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)]
     assert [JSON_LINES.join(shard.segments) for shard in runs[0].shards] == [
         JSON_LINES.join(shard.segments) for shard in runs[1].shards
@@ -206,7 +209,7 @@ def test_many_small_streams_have_one_shard_each_though_their_records_alternate(c
 
 
 def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> None:
-    by_stream = {Stream("a", "x"): StreamLimits(records=1), Stream("b", "x"): StreamLimits(records=3)}
+    by_stream = {Stream("a", "x"): StreamLimits(max_records=1), Stream("b", "x"): StreamLimits(max_records=3)}
     cutter = ShardCutter(JSON_LINES, by_stream.__getitem__, codec, "origin")
     for number in range(6):
         for stream in by_stream:
@@ -218,7 +221,7 @@ def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> Non
 
 
 def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolExecutor) -> None:
-    limits = StreamLimits(records=4)
+    limits = StreamLimits(max_records=4)
     cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
     for number in range(10):
         cutter.add((STREAM, "w", number % 2), [record(number)])

@@ -188,7 +188,7 @@ def test_age_and_end_find_nothing_and_make_nothing() -> None:
 
 
 def test_each_reason() -> None:
-    kept = Kept(StreamLimits(object_bytes=100, records=3), Frame(NOTHING, NOTHING))
+    kept = Kept(StreamLimits(max_object_bytes=100, max_records=3), Frame(NOTHING, NOTHING))
     for number, records in enumerate((1, 1, 1, 1)):
         kept.add(segment(number, Size(10, 1, records)))
     kept.do("age")
@@ -201,7 +201,7 @@ def test_each_reason() -> None:
 
 
 def test_a_shard_begins_with_what_stays_behind_and_not_with_what_passes_by() -> None:
-    kept = Kept(StreamLimits(object_bytes=100), Frame(NOTHING, NOTHING))
+    kept = Kept(StreamLimits(max_object_bytes=100), Frame(NOTHING, NOTHING))
     assert kept.add(segment(0, Size(40, 1, 1)))
     assert not kept.add(segment(1, Size(20, 1, 1)))
     assert not kept.add(segment(2, Size(90, 1, 1))), "it is a shard by itself, and the others still wait"

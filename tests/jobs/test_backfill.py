@@ -76,8 +76,8 @@ def test_limits_and_manifests_over_the_run(backfill: Run, records: str, tmp_path
         "--output=memory://run",
         *NAMING,
         f"--limits={limits}",
-        "--record_limit=10",
-        "--num_manifests=3",
+        "--max_records=10",
+        "--manifest_count=3",
         "--manifest_scope=run",
         f"--report={report_path}",
     )
@@ -89,7 +89,7 @@ def test_limits_and_manifests_over_the_run(backfill: Run, records: str, tmp_path
     assert len(lines_listed(open_store("memory://run"), report["manifests"])) == report["records_listed"] == 60
 
 
-@pytest.mark.parametrize("choice", ["--format=json-array", "--num_manifests=0"])
+@pytest.mark.parametrize("choice", ["--format=json-array", "--manifest_count=0"])
 def test_without_manifests_what_is_in_shards_counts_as_listed(
     backfill: Run, records: str, tmp_path: pathlib.Path, choice: str
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_run_id_is_used_once(backfill: Run, records: str) -> None:
 def test_help_costs_nothing(backfill: Run) -> None:
     ended = backfill("--help")
     assert ended.code == 0
-    assert ended.out.startswith("usage: python -m pipelines.backfill")
+    assert ended.out.startswith("usage: s3box backfill")
 
 
 def test_worker_processes_and_totals_agree(
@@ -211,9 +211,9 @@ def test_from_s3_to_s3_in_a_process_of_its_own(backfill_process: Run, records: s
 
 
 def test_a_typo_ends_the_process_at_once(backfill_process: Run) -> None:
-    ended = backfill_process("--input=x", "--output=memory://x", "--objct_size_limit=10MB")
+    ended = backfill_process("--input=x", "--output=memory://x", "--max_objct_bytes=10MB")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "error: --objct_size_limit is not an option: did you mean --object_size_limit?\n"
+    assert ended.err == "error: --max_objct_bytes is not an option: did you mean --max_object_bytes?\n"
     assert ended.seconds < 10
 
 
@@ -259,8 +259,8 @@ def test_a_destination_that_refuses_is_told_in_one_line(
     ("arguments", "message"),
     [
         (["--input=/none/*.jsonl"], "error: --input='/none/*.jsonl' matches no file"),
-        (["--input=/none/a.jsonl", "--object_size_limit=10XB"], "error: --object_size_limit='10XB' is not a size"),
-        (["--input=/none/a.jsonl", "--object_size_limit=1"], "error: --object_size_limit=1 must be a whole number"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: --max_object_bytes='10XB' is not a size"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
         (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: --input='/none/a.jsonl'"),
         (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: --report='/none/r.json' can't be written"),
     ],

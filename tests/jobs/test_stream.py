@@ -61,7 +61,7 @@ def log() -> Iterator[ToolLog]:
         (["--runner=PrismRunner", "--window=hourly"], "error: --window='hourly' must be fixed:SECONDS"),
         (["--runner=PrismRunner", "--early_every=0"], "error: --early_every=0 must be a whole number of seconds"),
         (["--runner=PrismRunner", "--lanes=0"], "error: --lanes=0 must be a whole number"),
-        (["--runner=PrismRunner", "--object_size_limit=1"], "error: --object_size_limit=1 must be a whole number"),
+        (["--runner=PrismRunner", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
         (["--runner=PrismRunner", "--poll_interval=often"], "error: --poll_interval: invalid float value: 'often'"),
         (
             ["--runner=FlinkRunner", "--checkpointing_interval=9", "--finish_bundle_before_checkpointing=no"],
@@ -88,7 +88,7 @@ def test_no_input_is_refused(stream: Callable[..., Ended]) -> None:
 def test_help_costs_nothing(stream: Callable[..., Ended]) -> None:
     ended = stream("--help")
     assert ended.code == 0
-    assert ended.out.startswith("usage: python -m pipelines.stream")
+    assert ended.out.startswith("usage: s3box stream")
 
 
 def job_of(folder: pathlib.Path, log: ToolLog, *arguments: str) -> Job:

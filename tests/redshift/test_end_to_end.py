@@ -61,7 +61,7 @@ def write(warehouse: Warehouse, **arguments: Any) -> WriteToS3Box:
         domain_field="d",
         namespace_field="n",
         s3=warehouse.settings,
-        limits=StreamLimits(records=7),
+        limits=StreamLimits(max_records=7),
         **arguments,
     )
 

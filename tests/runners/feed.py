@@ -29,9 +29,9 @@ IDLE_AFTER = range(20, 23)
 """Seconds of the feed in which the idle stream has a record each; then never again."""
 
 LIMITS = {
-    "feed/busy": StreamLimits(records=15),
-    "feed/slow": StreamLimits(seconds=1.5),
-    "feed/idle": StreamLimits(seconds=2.0),
+    "feed/busy": StreamLimits(max_records=15),
+    "feed/slow": StreamLimits(max_seconds=1.5),
+    "feed/idle": StreamLimits(max_seconds=2.0),
 }
 
 

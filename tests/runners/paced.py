@@ -63,7 +63,7 @@ def build(paced: Paced, destination: str, arguments: list[str]) -> beam.Pipeline
         destination,
         domain_field="d",
         namespace_field="n",
-        limits=StreamLimits(records=5),
+        limits=StreamLimits(max_records=5),
         manifests=Manifests(count=paced.manifests),
         rests="pack",
     )

@@ -67,7 +67,7 @@ def main(destination: str, calls: str, start: str, *arguments: str) -> None:
         domain="pauses",
         namespace_field="n",
         windowing=FixedWindows(600),
-        limits=StreamLimits(seconds=300),
+        limits=StreamLimits(max_seconds=300),
         clock=PausingClock(pathlib.Path(calls)),
     )
     moments = pipeline | "Rounds" >> PeriodicImpulse(begin, begin + ROUNDS * INTERVAL_SECONDS, INTERVAL_SECONDS)

@@ -31,7 +31,7 @@ def test_every_record_is_in_one_listed_shard(
         f"--output={store.root}",
         "--domain_field=d",
         "--namespace_field=n",
-        "--size_limit=1MB",
+        "--max_raw_bytes=1MB",
         f"--report={report}",
         *s3_arguments(s3_server),
         *engine.options(),

@@ -77,7 +77,7 @@ def test_a_backfill_that_fails_lists_nothing(
     source.write_text("\n".join([*lines, "no record"]))
     command = [
         *(sys.executable, "-m", "pipelines.backfill", f"--input={source}", f"--output={store.root}"),
-        *("--domain_field=d", "--namespace_field=n", "--record_limit=100", "--on_bad_record=fail"),
+        *("--domain_field=d", "--namespace_field=n", "--max_records=100", "--on_bad_record=fail"),
         *s3_arguments(s3_server),
         *options_of(name, request),
     ]

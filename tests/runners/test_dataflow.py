@@ -36,7 +36,7 @@ STREAM_OPTIONS = (
     "--window=fixed:60",
     "--allowed_lateness=30",
     "--early_every=10",
-    "--time_limit=20",
+    "--max_seconds=20",
     "--poll_interval=5",
     "--lanes=2",
 )

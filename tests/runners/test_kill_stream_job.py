@@ -43,7 +43,7 @@ def test_arrival_times_stay_when_the_job_goes_back(
         f"--input={landing}/*.jsonl",
         f"--output={store.root}",
         *("--domain=arrivals", "--namespace_field=n", "--timestamp_field=t", "--watermark_delay=0"),
-        *("--window=fixed:5", "--time_limit=2", "--poll_interval=1", "--min_age=0", f"--job_name={name}"),
+        *("--window=fixed:5", "--max_seconds=2", "--poll_interval=1", "--min_age=0", f"--job_name={name}"),
         *s3_arguments(s3_server),
         *flink_cluster.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS),
     ]

@@ -49,7 +49,7 @@ def main(destination: str, notes: str, *arguments: str) -> None:
             windowing=FixedWindows(WINDOW_SECONDS),
             allowed_lateness=30,
             early_every=1,
-            limits=StreamLimits(raw_bytes=LIMIT, seconds=0.001),
+            limits=StreamLimits(max_raw_bytes=LIMIT, max_seconds=0.001),
         )
     )
     result.shards | "NoteShards" >> beam.ParDo(NoteShards(pathlib.Path(notes)))

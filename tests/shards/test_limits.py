@@ -20,9 +20,9 @@ from beam_s3box.shards.limits import (
 )
 from beam_s3box.sizes import GiB, KiB, MiB
 
-SMALL = StreamLimits(object_bytes=1 * MiB)
-TINY = StreamLimits(object_bytes=64 * KiB)
-LARGE = StreamLimits(object_bytes=512 * MiB)
+SMALL = StreamLimits(max_object_bytes=1 * MiB)
+TINY = StreamLimits(max_object_bytes=64 * KiB)
+LARGE = StreamLimits(max_object_bytes=512 * MiB)
 
 
 def only_small(stream: Stream) -> StreamLimits:
@@ -31,21 +31,26 @@ def only_small(stream: Stream) -> StreamLimits:
 
 def test_defaults() -> None:
     limits = StreamLimits()
-    assert (limits.object_bytes, limits.raw_bytes, limits.records, limits.seconds) == (64 * MiB, None, None, 60.0)
+    assert (limits.max_object_bytes, limits.max_raw_bytes, limits.max_records, limits.max_seconds) == (
+        64 * MiB,
+        None,
+        None,
+        60.0,
+    )
     assert 64 * MiB == DEFAULT_OBJECT_BYTES
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        {"object_bytes": MIN_BYTES},
-        {"object_bytes": MAX_OBJECT_BYTES},
-        {"raw_bytes": 1},
-        {"raw_bytes": 2**60},
-        {"records": 1},
-        {"seconds": 0.001},
-        {"seconds": 1},
-        {"seconds": None},
+        {"max_object_bytes": MIN_BYTES},
+        {"max_object_bytes": MAX_OBJECT_BYTES},
+        {"max_raw_bytes": 1},
+        {"max_raw_bytes": 2**60},
+        {"max_records": 1},
+        {"max_seconds": 0.001},
+        {"max_seconds": 1},
+        {"max_seconds": None},
     ],
 )
 def test_accepts(values: dict[str, Any]) -> None:
@@ -57,28 +62,26 @@ def test_accepts(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("object_bytes", MIN_BYTES - 1, "a whole number from 64 to 1073741824"),
-        ("object_bytes", 1 * GiB + 1, "a whole number from 64 to 1073741824"),
-        ("object_bytes", 0, "from 64"),
-        ("object_bytes", -1, "from 64"),
-        ("object_bytes", 1e6, "a whole number"),
-        ("object_bytes", "10MB", "a whole number"),
-        ("object_bytes", None, "a whole number"),
-        ("object_bytes", True, "a whole number"),
-        ("raw_bytes", 0, "a whole number of at least 1"),
-        ("raw_bytes", -5, "of at least 1"),
-        ("raw_bytes", 1.5, "a whole number"),
-        ("raw_bytes", True, "a whole number"),
-        ("raw_bytes", "1", "a whole number"),
-        ("records", 0, "a whole number of at least 1"),
-        ("records", True, "a whole number"),
-        ("records", 2.0, "a whole number"),
-        ("seconds", 0, "a number above 0; None means no time limit"),
-        ("seconds", -1.5, "a number above 0"),
-        ("seconds", float("nan"), "a number above 0"),
-        ("seconds", float("inf"), "None means no time limit"),
-        ("seconds", True, "a number above 0"),
-        ("seconds", "60", "a number above 0"),
+        ("max_object_bytes", MIN_BYTES - 1, "a whole number from 64 to 1073741824"),
+        ("max_object_bytes", 1 * GiB + 1, "a whole number from 64 to 1073741824"),
+        ("max_object_bytes", 0, "from 64"),
+        ("max_object_bytes", -1, "from 64"),
+        ("max_object_bytes", 1e6, "a whole number"),
+        ("max_object_bytes", None, "a whole number"),
+        ("max_object_bytes", True, "a whole number"),
+        ("max_raw_bytes", 0, "a whole number of at least 1"),
+        ("max_raw_bytes", -5, "of at least 1"),
+        ("max_raw_bytes", 1.5, "a whole number"),
+        ("max_raw_bytes", True, "a whole number"),
+        ("max_records", 0, "a whole number of at least 1"),
+        ("max_records", True, "a whole number"),
+        ("max_records", 2.0, "a whole number"),
+        ("max_seconds", 0, "a number above 0; None means no time limit"),
+        ("max_seconds", -1.5, "a number above 0"),
+        ("max_seconds", float("nan"), "a number above 0"),
+        ("max_seconds", float("inf"), "None means no time limit"),
+        ("max_seconds", True, "a number above 0"),
+        ("max_seconds", "60", "a number above 0"),
     ],
 )
 def test_refusals_name_parameter_value_and_rule(name: str, value: object, rule: str) -> None:
@@ -88,11 +91,18 @@ def test_refusals_name_parameter_value_and_rule(name: str, value: object, rule: 
     assert rule in str(caught.value)
 
 
+def test_sizes_may_be_text() -> None:
+    limits = StreamLimits(max_object_bytes="10MB", max_raw_bytes="64MiB")  # type: ignore[arg-type]
+    assert limits == StreamLimits(10_000_000, 64 * MiB)
+    with pytest.raises(ConfigurationError, match="max_raw_bytes='3X' is not a size"):
+        StreamLimits(max_raw_bytes="3X")  # type: ignore[arg-type]
+
+
 def test_limits_are_values() -> None:
     assert pickle.loads(pickle.dumps(SMALL)) == SMALL
     assert hash(StreamLimits()) == hash(StreamLimits())
     with pytest.raises(dataclasses.FrozenInstanceError):
-        SMALL.records = 3  # type: ignore[misc]
+        SMALL.max_records = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +175,7 @@ def test_odd_patterns_are_refused(pattern: Any) -> None:
     assert repr(pattern) in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [None, 5, {"records": 1}, StreamLimits, "10MB"])
+@pytest.mark.parametrize("value", [None, 5, {"max_records": 1}, StreamLimits, "10MB"])
 def test_a_mapping_to_anything_else_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"limits\['web/\*'\]=.* must be a StreamLimits"):
         limits_by_stream({"web/*": value})
@@ -199,11 +209,11 @@ def test_an_error_of_the_function_is_not_hidden() -> None:
     ("values", "limits"),
     [
         ({}, StreamLimits()),
-        ({"object_bytes": "10MB"}, StreamLimits(object_bytes=10_000_000)),
-        ({"object_bytes": 100_000}, StreamLimits(object_bytes=100_000)),
-        ({"raw_bytes": "64MiB", "records": 10}, StreamLimits(raw_bytes=64 * MiB, records=10)),
-        ({"raw_bytes": None, "seconds": None}, StreamLimits(seconds=None)),
-        ({"seconds": 1.5}, StreamLimits(seconds=1.5)),
+        ({"max_object_bytes": "10MB"}, StreamLimits(max_object_bytes=10_000_000)),
+        ({"max_object_bytes": 100_000}, StreamLimits(max_object_bytes=100_000)),
+        ({"max_raw_bytes": "64MiB", "max_records": 10}, StreamLimits(max_raw_bytes=64 * MiB, max_records=10)),
+        ({"max_raw_bytes": None, "max_seconds": None}, StreamLimits(max_seconds=None)),
+        ({"max_seconds": 1.5}, StreamLimits(max_seconds=1.5)),
     ],
 )
 def test_reads_json(values: dict[str, Any], limits: StreamLimits) -> None:
@@ -213,7 +223,7 @@ def test_reads_json(values: dict[str, Any], limits: StreamLimits) -> None:
 @pytest.mark.parametrize("values", [None, [], "64MiB", 5, [["records", 1]]])
 def test_json_must_be_an_object(values: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match="--limits must be an object with some of object_bytes, raw_bytes, records"
+        ConfigurationError, match="--limits must be an object with some of max_object_bytes, max_raw_bytes, max_records"
     ):
         limits_from_json(values, "--limits")
 
@@ -221,15 +231,15 @@ def test_json_must_be_an_object(values: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bytes": 5}, r"limits has 'bytes'; known are object_bytes, raw_bytes, records, seconds"),
+        ({"bytes": 5}, r"limits has 'bytes'; known are max_object_bytes, max_raw_bytes, max_records, max_seconds"),
         ({"segment_bytes": 5}, r"limits has 'segment_bytes'"),
-        ({"object_bytes": "10XB"}, r"limits\.object_bytes='10XB' is not a size"),
-        ({"raw_bytes": "0"}, r"limits\.raw_bytes='0' must be at least 1 byte"),
-        ({"object_bytes": 5}, r"object_bytes=5 must be a whole number from 64"),
-        ({"object_bytes": "5GB"}, r"object_bytes=5000000000 must be a whole number from 64 to 1073741824"),
-        ({"records": "10"}, r"records='10' must be a whole number"),
-        ({"records": 1.0}, r"records=1\.0 must be a whole number"),
-        ({"seconds": "60"}, r"seconds='60' must be a number above 0"),
+        ({"max_object_bytes": "10XB"}, r"max_object_bytes='10XB' is not a size"),
+        ({"max_raw_bytes": "0"}, r"max_raw_bytes='0' must be at least 1 byte"),
+        ({"max_object_bytes": 5}, r"object_bytes=5 must be a whole number from 64"),
+        ({"max_object_bytes": "5GB"}, r"object_bytes=5000000000 must be a whole number from 64 to 1073741824"),
+        ({"max_records": "10"}, r"records='10' must be a whole number"),
+        ({"max_records": 1.0}, r"records=1\.0 must be a whole number"),
+        ({"max_seconds": "60"}, r"seconds='60' must be a number above 0"),
     ],
 )
 def test_json_refusals_say_why(values: dict[str, Any], message: str) -> None:

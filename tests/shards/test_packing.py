@@ -36,9 +36,9 @@ FORMATS: list[Format] = [JSON_LINES, JSON_ARRAY]
 NO_FRAME = Frame(NOTHING, NOTHING)
 LIMITS = st.builds(
     StreamLimits,
-    object_bytes=st.integers(MIN_BYTES, 400),
-    raw_bytes=st.none() | st.integers(1, 600),
-    records=st.none() | st.integers(1, 12),
+    max_object_bytes=st.integers(MIN_BYTES, 400),
+    max_raw_bytes=st.none() | st.integers(1, 600),
+    max_records=st.none() | st.integers(1, 12),
 )
 FRAMES = st.sampled_from([JSON_LINES.frame, JSON_ARRAY.frame, NO_FRAME, Frame(Size(60, 600, 0), Size(9, 9, 0))])
 
@@ -104,7 +104,7 @@ def test_no_limit_is_exceeded_but_by_one_segment_alone(
 
 @settings(max_examples=300, deadline=None)
 @given(SEGMENTS, LIMITS, FRAMES)
-@example([segment(40, 40, 1), segment(10, 10, 1), segment(40, 40, 1)], StreamLimits(object_bytes=70), NO_FRAME)
+@example([segment(40, 40, 1), segment(10, 10, 1), segment(40, 40, 1)], StreamLimits(max_object_bytes=70), NO_FRAME)
 def test_a_shard_is_sealed_only_when_the_next_segment_did_not_fit(
     segments: list[Segment], limits: StreamLimits, frame: Frame
 ) -> None:
@@ -182,9 +182,9 @@ def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[byt
         assert len(body) == reckoned.object_bytes + joints * format.frame.joint.object_bytes
         assert len(raw) == reckoned.raw_bytes + joints * format.frame.joint.raw_bytes
         if len(parcel.segments) > 1:
-            assert len(body) <= limits.object_bytes
-            assert limits.raw_bytes is None or len(raw) <= limits.raw_bytes
-            assert limits.records is None or reckoned.records <= limits.records
+            assert len(body) <= limits.max_object_bytes
+            assert limits.max_raw_bytes is None or len(raw) <= limits.max_raw_bytes
+            assert limits.max_records is None or reckoned.records <= limits.max_records
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[byt
 def test_the_larger_of_two_that_do_not_fit_is_sealed(
     held: Size, added: Size, expected: tuple[Move, str | None]
 ) -> None:
-    capacity = Capacity.of(StreamLimits(object_bytes=100, raw_bytes=200, records=10), NO_FRAME)
+    capacity = Capacity.of(StreamLimits(max_object_bytes=100, max_raw_bytes=200, max_records=10), NO_FRAME)
     assert place(held, added, capacity) == expected
 
 
 def test_the_limit_itself_is_allowed_and_seals_at_once() -> None:
-    pile = Pile(Capacity.of(StreamLimits(object_bytes=100, records=2), NO_FRAME))
+    pile = Pile(Capacity.of(StreamLimits(max_object_bytes=100, max_records=2), NO_FRAME))
     first, second = segment(50, 1, 1), segment(50, 1, 1)
     assert pile.add(first) == []
     assert pile.add(second) == [Parcel((first, second), BY_OBJECT_BYTES)]
@@ -221,7 +221,7 @@ def test_the_limit_itself_is_allowed_and_seals_at_once() -> None:
 
 
 def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> None:
-    pile = Pile(Capacity.of(StreamLimits(object_bytes=100), NO_FRAME))
+    pile = Pile(Capacity.of(StreamLimits(max_object_bytes=100), NO_FRAME))
     small, huge = segment(10, 1, 1), segment(500, 1, 1)
     assert pile.add(huge) == [Parcel((huge,), BY_OBJECT_BYTES)]
     assert pile.add(small) == []
@@ -234,7 +234,7 @@ def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> No
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 @pytest.mark.parametrize(
-    "limits", [StreamLimits(object_bytes=MIN_BYTES), StreamLimits(raw_bytes=1), StreamLimits(records=1)]
+    "limits", [StreamLimits(max_object_bytes=MIN_BYTES), StreamLimits(max_raw_bytes=1), StreamLimits(max_records=1)]
 )
 def test_the_smallest_limits_make_one_record_a_shard(format: Format, limits: StreamLimits) -> None:
     segments = [format.cut([f'{{"a":{i},"b":"{"x" * 30}{i * 37}"}}'.encode()]) for i in range(5)]
@@ -243,14 +243,16 @@ def test_the_smallest_limits_make_one_record_a_shard(format: Format, limits: Str
 
 
 def test_no_limit_is_no_limit() -> None:
-    capacity = Capacity.of(StreamLimits(object_bytes=MAX_OBJECT_BYTES), JSON_LINES.frame)
+    capacity = Capacity.of(StreamLimits(max_object_bytes=MAX_OBJECT_BYTES), JSON_LINES.frame)
     assert capacity.overflow(Size(1, 2**50, 2**50)) is None
     assert capacity.fill(Size(MAX_OBJECT_BYTES - 20, 1, 1)) == 1.0
 
 
 @pytest.mark.parametrize("over", [0, 1])
 def test_limits_are_exact_to_the_byte_at_the_largest_sizes(over: int) -> None:
-    capacity = Capacity.of(StreamLimits(object_bytes=MAX_OBJECT_BYTES, raw_bytes=2**45, records=2**45), NO_FRAME)
+    capacity = Capacity.of(
+        StreamLimits(max_object_bytes=MAX_OBJECT_BYTES, max_raw_bytes=2**45, max_records=2**45), NO_FRAME
+    )
     for size in (Size(MAX_OBJECT_BYTES + over, 1, 1), Size(1, 2**45 + over, 1), Size(1, 1, 2**45 + over)):
         assert (capacity.overflow(size) is not None) == bool(over)
         assert capacity.full(size) is not None
@@ -266,7 +268,7 @@ def test_reasons_are_all_of_them() -> None:
 
 
 def capacity_of(format: Format, object_bytes: int, raw_bytes: int | None = None) -> Capacity:
-    return Capacity.of(StreamLimits(object_bytes=object_bytes, raw_bytes=raw_bytes), format.frame)
+    return Capacity.of(StreamLimits(max_object_bytes=object_bytes, max_raw_bytes=raw_bytes), format.frame)
 
 
 @settings(max_examples=200, deadline=None)

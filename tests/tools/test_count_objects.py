@@ -32,7 +32,7 @@ def write(destination: str, manifests: Manifests) -> None:
                 domain_field="d",
                 namespace_field="n",
                 windowing=FixedWindows(60),
-                limits=StreamLimits(records=20),
+                limits=StreamLimits(max_records=20),
                 manifests=manifests,
                 run_id="r-1",
             )

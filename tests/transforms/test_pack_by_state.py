@@ -96,7 +96,7 @@ class Held:
 
 
 def plan_for(format: Format = JSON_LINES) -> WritePlan:
-    limits = LimitsForAll(StreamLimits(seconds=10))
+    limits = LimitsForAll(StreamLimits(max_seconds=10))
     return write_plan(MemoryStore("pack-by-state"), format=format, limits_of=limits, unbounded=True)
 
 

@@ -20,8 +20,8 @@ from beam_s3box.stores.memory import MemoryStore
 from tests.readback import read_back, strict_gunzip
 from tests.transforms.streams import Script, Written, write
 
-TEN_SECONDS = StreamLimits(seconds=10)
-NO_TIME = StreamLimits(seconds=None)
+TEN_SECONDS = StreamLimits(max_seconds=10)
+NO_TIME = StreamLimits(max_seconds=None)
 STATE = (STATE_READS, STATE_WRITES)
 
 
@@ -41,8 +41,8 @@ def check_all_listed(written: Written, count: int) -> None:
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (StreamLimits(records=3, seconds=None), BY_RECORDS),
-        (StreamLimits(raw_bytes=3 * 73, seconds=None), BY_RAW_BYTES),
+        (StreamLimits(max_records=3, max_seconds=None), BY_RECORDS),
+        (StreamLimits(max_raw_bytes=3 * 73, max_seconds=None), BY_RAW_BYTES),
     ],
 )
 def test_a_size_limit_is_met_by_segments_of_many_bundles(store: MemoryStore, limits: StreamLimits, reason: str) -> None:
@@ -58,7 +58,7 @@ def test_the_limit_on_s3_bytes_is_kept_by_the_objects(store: MemoryStore) -> Non
     script, source = Script(), random.Random(1)
     for number in range(25):
         script.add(number, at=number, pad=source.randrange(300))
-    written = write(script.watermark(60), store, limits=StreamLimits(object_bytes=300, seconds=None))
+    written = write(script.watermark(60), store, limits=StreamLimits(max_object_bytes=300, max_seconds=None))
     sizes = [len(store.get(key)) for key in written.found.shards]
     assert max(sizes) <= 300
     assert sum(size > 200 for size in sizes) >= len(sizes) - 1, "shards are filled well"
@@ -68,7 +68,7 @@ def test_the_limit_on_s3_bytes_is_kept_by_the_objects(store: MemoryStore) -> Non
 
 def test_a_bundle_that_holds_whole_shards_seals_them_and_state_packs_the_rests(store: MemoryStore) -> None:
     script = Script().add(*range(10), at=1).add(10, 11, at=1).add(12, 13, 14, at=1).watermark(60)
-    written = write(script, store, limits=StreamLimits(records=4, seconds=None))
+    written = write(script, store, limits=StreamLimits(max_records=4, max_seconds=None))
     assert sorted(written.sealed()) == [
         (BY_RECORDS, [0, 1, 2, 3]), (BY_RECORDS, [4, 5, 6, 7]), (BY_RECORDS, [8, 9, 10, 11]), (BY_WINDOW_END, [12, 13, 14]),
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_a_bundle_that_holds_whole_shards_seals_them_and_state_packs_the_rests(s
 
 
 def test_a_record_larger_than_the_limit_is_a_shard_and_the_others_go_on_waiting(store: MemoryStore) -> None:
-    limits = StreamLimits(raw_bytes=200, seconds=10)
+    limits = StreamLimits(max_raw_bytes=200, max_seconds=10)
     script = Script().add(0, at=1).wait(6).add(1, at=1, pad=500).wait(4).watermark(60)
     written = write(script, store, limits=limits)
     assert written.sealed() == [(BY_RAW_BYTES, [1]), (BY_SECONDS, [0])]
@@ -85,9 +85,9 @@ def test_a_record_larger_than_the_limit_is_a_shard_and_the_others_go_on_waiting(
 
 def test_limits_are_per_stream(store: MemoryStore) -> None:
     limits = {
-        "a/*": StreamLimits(records=2, seconds=None),
-        "b/x": StreamLimits(seconds=5),
-        "*": StreamLimits(seconds=20),
+        "a/*": StreamLimits(max_records=2, max_seconds=None),
+        "b/x": StreamLimits(max_seconds=5),
+        "*": StreamLimits(max_seconds=20),
     }
     script = Script()
     for number, stream in enumerate("abcabcabc"):
@@ -105,7 +105,7 @@ def test_windows_of_one_stream_are_packed_apart(store: MemoryStore) -> None:
     for number in range(8):
         script.add(number, at=60 * (number % 2) + number)
     script.watermark(60).watermark(120)
-    written = write(script, store, limits=StreamLimits(records=3, seconds=None))
+    written = write(script, store, limits=StreamLimits(max_records=3, max_seconds=None))
     assert sorted(written.sealed()) == [
         (BY_RECORDS, [0, 2, 4]), (BY_RECORDS, [1, 3, 5]), (BY_WINDOW_END, [6]), (BY_WINDOW_END, [7]),
     ]  # fmt: skip
@@ -141,7 +141,7 @@ def test_the_time_limit_is_exact(store: MemoryStore, seconds: int, expected: str
 
 def test_parts_of_a_second_count(store: MemoryStore) -> None:
     script = Script().add(0, at=1).wait(0.5).add(1, at=1).watermark(60)
-    written = write(script, store, limits=StreamLimits(seconds=0.5))
+    written = write(script, store, limits=StreamLimits(max_seconds=0.5))
     assert written.sealed() == [(BY_SECONDS, [0]), (BY_WINDOW_END, [1])]
 
 
@@ -154,7 +154,7 @@ def test_the_time_limit_never_counts_from_the_last_shard(store: MemoryStore) -> 
 
 
 def test_after_a_seal_by_size_the_time_counts_from_what_stays_behind(store: MemoryStore) -> None:
-    limits = StreamLimits(raw_bytes=150, seconds=10)
+    limits = StreamLimits(max_raw_bytes=150, max_seconds=10)
     script = Script().add(0, at=1, pad=60).wait(6).add(1, at=1, pad=60).wait(4).add(2, at=1).wait(6).watermark(60)
     written = write(script, store, limits=limits)
     assert written.sealed() == [(BY_RAW_BYTES, [0]), (BY_SECONDS, [1, 2])]
@@ -163,7 +163,7 @@ def test_after_a_seal_by_size_the_time_counts_from_what_stays_behind(store: Memo
 
 def test_after_a_seal_that_leaves_nothing_no_timer_fires(store: MemoryStore) -> None:
     """The shard of the next record begins with it, and the clock of the one that is gone does not end it."""
-    limits = StreamLimits(records=2, seconds=10)
+    limits = StreamLimits(max_records=2, max_seconds=10)
     script = Script().add(0, at=1).wait(4).add(1, at=1).wait(4).add(2, at=1).wait(2).wait(7).add(3, at=1)
     written = write(script.wait(20).watermark(60), store, limits=limits)
     assert written.sealed() == [(BY_RECORDS, [0, 1]), (BY_RECORDS, [2, 3])]
@@ -172,7 +172,7 @@ def test_after_a_seal_that_leaves_nothing_no_timer_fires(store: MemoryStore) -> 
 
 def test_after_a_seal_that_leaves_nothing_the_clock_stands_still(store: MemoryStore) -> None:
     """It would find nothing, and cost a round through the state for every shard."""
-    limits = StreamLimits(records=2, seconds=10)
+    limits = StreamLimits(max_records=2, max_seconds=10)
     idle = write(Script().add(0, at=1).add(1, at=1).wait(10).wait(10).watermark(60), store, limits=limits)
     busy = write(Script().add(0, at=1).add(1, at=1).watermark(60), MemoryStore(new_token(12)), limits=limits)
     assert idle.sealed() == busy.sealed() == [(BY_RECORDS, [0, 1])]
@@ -271,7 +271,7 @@ def test_bounded_input_packed_by_state_lists_every_record_once(
     store: MemoryStore, count: int, windowing: WindowFn | None
 ) -> None:
     elements = [{"d": f"d{number % 3}", "n": "x", "i": number, "pad": "z" * 50} for number in range(count)]
-    limits = StreamLimits(raw_bytes=10_000)
+    limits = StreamLimits(max_raw_bytes=10_000)
     counts = write_bounded(store, elements, packing="stateful", limits=limits, windowing=windowing)
     assert counts == dict.fromkeys(range(count), 2 if isinstance(windowing, SlidingWindows) else 1)
     assert all(len(strict_gunzip(store.get(info.key))) <= 10_000 for info in store.list("data/"))

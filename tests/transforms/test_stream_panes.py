@@ -27,8 +27,8 @@ from beam_s3box.stores.memory import MemoryStore
 from tests.transforms.streams import END_OF_TIME, Script, Written, write
 
 FIRST, SECOND = "a/x/19700101T000000Z-19700101T000100Z", "a/x/19700101T000100Z-19700101T000200Z"
-ONE_SECOND = StreamLimits(seconds=1)
-EACH = StreamLimits(records=1)
+ONE_SECOND = StreamLimits(max_seconds=1)
+EACH = StreamLimits(max_records=1)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_shard_sealed_by_time_waits_for_the_end_to_be_listed(store: MemoryStor
 def test_the_watermark_at_the_end_of_time_seals_everything(store: MemoryStore) -> None:
     """A drain. All is listed, too, where the runner leaves the manifests time, which this one does step by step."""
     script = Script().add(0, at=1).add(1, at=61).add(2, at=1, stream="b").add(3, at=100_000)
-    written = write(script, store, limits=StreamLimits(seconds=None))
+    written = write(script, store, limits=StreamLimits(max_seconds=None))
     assert sorted(ids for stream in "ab" for _, ids in written.sealed(stream)) == [[0], [1], [2], [3]]
     assert {reason for stream in "ab" for reason, _ in written.sealed(stream)} == {BY_WINDOW_END}
 
@@ -372,7 +372,7 @@ def test_size_limits_hold_in_every_window(store: MemoryStore) -> None:
     script = Script()
     for number in range(12):
         script.add(number, at=10 * number)
-    written = write(script.watermark(60).watermark(120), store, limits=StreamLimits(records=4, seconds=None))
+    written = write(script.watermark(60).watermark(120), store, limits=StreamLimits(max_records=4, max_seconds=None))
     assert written.sealed() == [
         (BY_RECORDS, [0, 1, 2, 3]), (BY_RECORDS, [6, 7, 8, 9]), (BY_WINDOW_END, [4, 5]), (BY_WINDOW_END, [10, 11]),
     ]  # fmt: skip

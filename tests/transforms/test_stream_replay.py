@@ -25,7 +25,7 @@ from beam_s3box.testing import FailingStore
 from tests.readback import ReadBack, read_back
 from tests.transforms.streams import Run, Script, write
 
-LIMITS = StreamLimits(records=3, seconds=10)
+LIMITS = StreamLimits(max_records=3, max_seconds=10)
 RECORDS = 14
 
 
@@ -134,7 +134,7 @@ def write_twice_each(store: MemoryStore, count: int, **arguments: Any) -> None:
 @pytest.mark.parametrize("packing", ["group", "stateful"])
 @pytest.mark.parametrize("count", [10, 1_000])
 def test_bundles_that_come_twice(store: MemoryStore, packing: str, count: int) -> None:
-    write_twice_each(store, count, packing=packing, limits=StreamLimits(records=20), rests="pack")
+    write_twice_each(store, count, packing=packing, limits=StreamLimits(max_records=20), rests="pack")
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count))
 
@@ -142,7 +142,7 @@ def test_bundles_that_come_twice(store: MemoryStore, packing: str, count: int) -
 @pytest.mark.parametrize("rests", ["seal", "pack"])
 def test_what_the_first_of_two_bundles_sealed_stays_unlisted(store: MemoryStore, rests: str) -> None:
     """Under keys of its own: the attempt is in them."""
-    write_twice_each(store, 400, limits=StreamLimits(records=20), rests=rests)
+    write_twice_each(store, 400, limits=StreamLimits(max_records=20), rests=rests)
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(400))
     listed = {url for urls in found.manifests.values() for url in urls}
@@ -170,7 +170,7 @@ class ChangingLimits:
     records = 2
 
     def __call__(self, stream: Stream) -> StreamLimits:
-        return StreamLimits(records=ChangingLimits.records, seconds=None)
+        return StreamLimits(max_records=ChangingLimits.records, max_seconds=None)
 
 
 def test_a_run_that_goes_back_may_cut_other_shards(store: MemoryStore) -> None:

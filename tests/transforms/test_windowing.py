@@ -246,7 +246,7 @@ def test_what_comes_out_is_in_the_windows_of_the_write() -> None:
 def test_defaults() -> None:
     """As README and docstring say them: nothing of windows is shown, as nothing is changed."""
     shown = {item.key: item.value for item in DisplayData.create_from(WriteToS3Box("memory://x", **BY_FIELD)).items}
-    assert shown["limits"] == ("StreamLimits(object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)")
+    assert shown["limits"] == ("StreamLimits(max_object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_every_record_is_in_exactly_one_listed_shard(
 ) -> None:
     store = open_store(tmp_path / "box")
     expected = records(count, streams)
-    totals = write(store, expected, runner, limits=StreamLimits(raw_bytes=10_000))
+    totals = write(store, expected, runner, limits=StreamLimits(max_raw_bytes=10_000))
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count))
     assert found.unlisted == []
@@ -105,7 +105,7 @@ def test_five_thousand_streams(tmp_path: pathlib.Path, runner: str) -> None:
 
 def test_the_result_lists_what_the_manifests_list(store: MemoryStore) -> None:
     pipeline = beam.Pipeline(options=options())
-    result = pipeline | beam.Create(records(500)) | WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(records=40))
+    result = pipeline | beam.Create(records(500)) | WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(max_records=40))
     assert result.shards.element_type is ShardFile
     assert result.manifests.element_type is Manifest
     assert result.dead_letters.element_type is DeadLetter
@@ -247,7 +247,11 @@ def test_nul_and_size_are_no_matter_without_manifests(store: MemoryStore) -> Non
 
 
 def test_limits_hold_per_stream(store: MemoryStore) -> None:
-    limits = {"d0/*": StreamLimits(records=7), "d1/x": StreamLimits(raw_bytes=900), "*": StreamLimits(object_bytes=400)}
+    limits = {
+        "d0/*": StreamLimits(max_records=7),
+        "d1/x": StreamLimits(max_raw_bytes=900),
+        "*": StreamLimits(max_object_bytes=400),
+    }
     write(store, records(900), limits=limits)
     for key in read_back(store).shards:
         body = store.get(key)
@@ -264,7 +268,7 @@ def test_windows_of_bounded_input_stay_apart(store: MemoryStore) -> None:
     elements = [beam.window.TimestampedValue({"d": "d", "n": "n", "i": i}, i) for i in range(100)]
     with beam.Pipeline(options=options()) as pipeline:
         windowed = pipeline | beam.Create(elements) | beam.WindowInto(beam.window.FixedWindows(10))
-        result = windowed | WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(records=4))
+        result = windowed | WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(max_records=4))
         windows = result.shards | beam.ParDo(WindowStart())
         assert_that(windows, lambda found: check_windows(found))
     found = read_back(store)
@@ -315,7 +319,9 @@ def test_sliding_windows_hold_a_record_once_each(store: MemoryStore) -> None:
 
 
 def test_manifests_per_run(store: MemoryStore) -> None:
-    write(store, records(100), manifests=Manifests(per="run", count=2), limits=StreamLimits(records=10), run_id="r1")
+    write(
+        store, records(100), manifests=Manifests(per="run", count=2), limits=StreamLimits(max_records=10), run_id="r1"
+    )
     found = read_back(store)
     assert sorted(found.manifests) == [
         "manifests/r1/00000.manifest",
@@ -326,7 +332,7 @@ def test_manifests_per_run(store: MemoryStore) -> None:
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (3, 3), (50, 10)])
 def test_as_many_manifests_as_asked_and_no_more_than_shards(store: MemoryStore, count: int, expected: int) -> None:
-    write(store, records(100, 1), manifests=Manifests(count=count), limits=StreamLimits(records=10))
+    write(store, records(100, 1), manifests=Manifests(count=count), limits=StreamLimits(max_records=10))
     found = read_back(store)
     assert len(found.manifests) == expected
     lengths = [len(urls) for urls in found.manifests.values()]
@@ -334,7 +340,7 @@ def test_as_many_manifests_as_asked_and_no_more_than_shards(store: MemoryStore, 
 
 
 def test_json_arrays(store: MemoryStore) -> None:
-    write(store, records(100), format="json-array", limits=StreamLimits(records=30))
+    write(store, records(100), format="json-array", limits=StreamLimits(max_records=30))
     found = [orjson.loads(strict_gunzip(store.get(info.key))) for info in store.list("data/")]
     assert sorted(record["i"] for array in found for record in array) == list(range(100))
     assert not list(store.list("manifests/"))
@@ -387,7 +393,7 @@ def test_names_that_try_to_leave_their_folder(tmp_path: pathlib.Path) -> None:
 
 
 def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
-    transform = WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(records=10), run_id="shown")
+    transform = WriteToS3Box(store, **BY_FIELD, limits=StreamLimits(max_records=10), run_id="shown")
     pipeline = beam.Pipeline(options=options())
     pipeline | beam.Create(records(105, 1)) | transform
     done = pipeline.run()

@@ -223,7 +223,7 @@ def _options() -> Any:
 def _write_ours(bucket: str) -> Any:
     from beam_s3box import StreamLimits, WriteToS3Box
 
-    limits = StreamLimits(raw_bytes=SHARD_BYTES)
+    limits = StreamLimits(max_raw_bytes=SHARD_BYTES)
     return WriteToS3Box(f"s3://{bucket}/ours", domain_field="carrier", namespace_field="origin", limits=limits)
 
 

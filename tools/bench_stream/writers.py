@@ -30,7 +30,7 @@ def write_ours(lines: beam.PCollection, destination: str) -> None:
         destination,
         domain_field="carrier",
         namespace_field="origin",
-        limits=StreamLimits(records=SHARD_RECORDS),
+        limits=StreamLimits(max_records=SHARD_RECORDS),
         packing="stateful",
     )
     result = lines | "Write" >> write

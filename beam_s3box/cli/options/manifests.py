@@ -15,7 +15,7 @@ MANIFESTS_TITLE: Final = "Manifests: the lists of shards that Redshift's COPY lo
 def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--num_manifests",
+        "--manifest_count",
         metavar="N",
         type=int,
         help="manifests per stream or run, never more than shards; 0 for none (default: 1, or none where COPY "
@@ -35,14 +35,14 @@ def manifests_of(given: argparse.Namespace, format: Format) -> Manifests | None:
     Raises:
       ConfigurationError: a number below 0, or manifests for a format that COPY can't load.
     """
-    count = given.num_manifests
+    count = given.manifest_count
     if count is None:
         count = 1 if format.copy_clause else 0
     if count < 0:
-        raise ConfigurationError(f"--num_manifests={count} must be a whole number of at least 0; 0 means none")
+        raise ConfigurationError(f"--manifest_count={count} must be a whole number of at least 0; 0 means none")
     if count and format.copy_clause is None:
         raise ConfigurationError(
-            f"--num_manifests={count} and --format={format.name} exclude each other: COPY can't load rows "
-            "from it; leave --num_manifests out, or use --format=json-lines"
+            f"--manifest_count={count} and --format={format.name} exclude each other: COPY can't load rows "
+            "from it; leave --manifest_count out, or use --format=json-lines"
         )
     return Manifests(given.manifest_scope, count) if count else None

@@ -12,9 +12,6 @@ from typing import Final, NamedTuple, NoReturn
 from beam_s3box.errors import ConfigurationError
 
 PARAMETERS: Final[Mapping[str, str]] = {
-    "object_bytes": "object_size_limit",
-    "raw_bytes": "size_limit",
-    "records": "record_limit",
     "region": "s3_region_name",
     "endpoint_url": "s3_endpoint_url",
     "verify": "s3_verify",
@@ -111,7 +108,7 @@ class CommandParser:
 
 
 def as_flags(message: str, known: Iterable[str], parameters: Mapping[str, str] = PARAMETERS) -> str:
-    """Return a message about parameters as one about options: `--size_limit=` for `raw_bytes=`, `--x` for `x=True`."""
+    """Return a message about parameters as one about options: `--max_records=` for `max_records=`."""
     known = set(known)
 
     def flag(match: re.Match[str]) -> str:

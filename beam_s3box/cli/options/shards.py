@@ -11,7 +11,7 @@ from typing import Any, Final
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, FORMAT_NAMES, Format, format_named
 from beam_s3box.shards.limits import DEFAULT_OBJECT_BYTES, Limits, StreamLimits, limits_from_json
-from beam_s3box.sizes import MiB, parse_size
+from beam_s3box.sizes import MiB
 
 SHARDS_TITLE: Final = "Shards: their format, and when one is full (SIZE: 100000, 10MB, 64MiB)"
 
@@ -23,25 +23,25 @@ def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
         "--avro_schema",
         metavar="FILE",
         help="of the records of --format=avro, as JSON: one schema, or an object of schemas by stream: "
-        '{"domain/*": {"type": "record", ...}}; a record that does not fit is a bad record. --num_manifests=0 keeps '
+        '{"domain/*": {"type": "record", ...}}; a record that does not fit is a bad record. --manifest_count=0 keeps '
         "logical types; with manifests they are written as text, because COPY knows none of them",
     )
     parser.add_argument(
         "--avro_codec", choices=("null", "deflate", "snappy"), help="of the blocks of --format=avro (default: deflate)"
     )
     parser.add_argument(
-        "--object_size_limit",
+        "--max_object_bytes",
         metavar="SIZE",
         help=f"bytes of the object on S3, compressed (default: {DEFAULT_OBJECT_BYTES // MiB}MiB)",
     )
     parser.add_argument(
-        "--size_limit", metavar="SIZE", help="bytes of the records before compression (default: no limit)"
+        "--max_raw_bytes", metavar="SIZE", help="bytes of the records before compression (default: no limit)"
     )
-    parser.add_argument("--record_limit", metavar="N", type=int, help="records of a shard (default: no limit)")
+    parser.add_argument("--max_records", metavar="N", type=int, help="records of a shard (default: no limit)")
     parser.add_argument(
         "--limits",
         metavar="FILE.json",
-        help='limits for some streams: {"domain/*": {"object_bytes": "10MB", "raw_bytes": ..., "records": ...}}; '
+        help='limits for some streams: {"domain/*": {"max_object_bytes": "10MB", "max_records": 1000}}; '
         "an exact name goes before wildcards, of which the first counts, and '*' last; what an entry leaves out, "
         "and streams without an entry, are as the options above say",
     )
@@ -65,26 +65,20 @@ def format_of(given: argparse.Namespace) -> Format:
     return AvroFormat(read_avro_schemas(given.avro_schema), codec=given.avro_codec or "deflate")
 
 
-def limits_of(given: argparse.Namespace, seconds: float | None = StreamLimits.seconds) -> Limits:
+def limits_of(given: argparse.Namespace, max_seconds: float | None = StreamLimits.max_seconds) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
 
     Args:
       given: the options.
-      seconds: age of a shard where the file of limits does not say another one.
+      max_seconds: age of a shard where the file of limits does not say another one.
 
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
-    values: dict[str, Any] = {"raw_bytes": _size("size_limit", given.size_limit), "records": given.record_limit}
-    values["seconds"] = seconds
-    if given.object_size_limit is not None:
-        values["object_bytes"] = _size("object_size_limit", given.object_size_limit)
-    base = StreamLimits(**values)
+    base = StreamLimits(
+        given.max_object_bytes or DEFAULT_OBJECT_BYTES, given.max_raw_bytes, given.max_records, max_seconds
+    )
     return base if given.limits is None else _limits_of_file(given.limits, base)
-
-
-def _size(name: str, text: str | None) -> int | None:
-    return None if text is None else parse_size(text, name)
 
 
 def _limits_of_file(path: str, base: StreamLimits) -> Mapping[str, StreamLimits]:
@@ -113,5 +107,5 @@ def _read_object(path: str) -> dict[str, Any]:
     except ValueError as exc:
         raise ConfigurationError(f"limits={path!r} is not JSON: {exc}") from exc
     if not isinstance(values, dict):
-        raise ConfigurationError(f'limits={path!r} must hold an object, as {{"web/*": {{"object_bytes": "10MB"}}}}')
+        raise ConfigurationError(f'limits={path!r} must hold an object, as {{"web/*": {{"max_object_bytes": "10MB"}}}}')
     return values

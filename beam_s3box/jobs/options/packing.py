@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.jobs.options.seconds import check_seconds
 from beam_s3box.shards.limits import StreamLimits
 
-_SECONDS: Final = StreamLimits.seconds
+_SECONDS: Final = StreamLimits.max_seconds
 
 
 class PackingOptions(PipelineOptions):
@@ -21,7 +21,7 @@ class PackingOptions(PipelineOptions):
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--time_limit",
+            "--max_seconds",
             metavar="SECONDS",
             type=float,
             default=_SECONDS,
@@ -60,5 +60,5 @@ def packing_of(options: PipelineOptions) -> Packing:
       ConfigurationError: an age below 0.
     """
     given = options.view_as(PackingOptions)
-    check_seconds("time_limit", given.time_limit)
-    return Packing(given.time_limit or None, given.lanes)
+    check_seconds("max_seconds", given.max_seconds)
+    return Packing(given.max_seconds or None, given.lanes)

@@ -138,7 +138,7 @@ def _check_unasked(given: RedshiftOptions) -> None:
 def _check_write(options: PipelineOptions, write: Write, table: TableTemplate) -> None:
     """Raise ConfigurationError where there is nothing that COPY could load."""
     if not write.has_manifests:
-        raise ConfigurationError("--redshift_table needs manifests: leave --num_manifests=0 out")
+        raise ConfigurationError("--redshift_table needs manifests: leave --manifest_count=0 out")
     if not write.store.root.startswith("s3://"):
         raise ConfigurationError(
             f"--redshift_table needs --output=s3://bucket/prefix, not {write.store.root}: COPY reads from S3 only"

@@ -30,7 +30,7 @@ def format_of(options: PipelineOptions) -> Format:
     return cli_shards.format_of(options.view_as(ShardOptions))
 
 
-def limits_of(options: PipelineOptions, seconds: float | None = StreamLimits.seconds) -> Limits:
+def limits_of(options: PipelineOptions, seconds: float | None = StreamLimits.max_seconds) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
 
     Args:

@@ -39,7 +39,7 @@ def numbers(store: MemoryStore) -> list[int]:
 def test_standard_input_is_packed_and_told(pack: Run, store: MemoryStore, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "report.json"
     stdin = b"\xef\xbb\xbf" + RECORDS.replace(b"\n", b"\r\n") + b"\n  \nno record"
-    ended = pack(store.root, *NAMING, "--record_limit=5", "--num_manifests=2", f"--report={path}", stdin=stdin)
+    ended = pack(store.root, *NAMING, "--max_records=5", "--manifest_count=2", f"--report={path}", stdin=stdin)
     assert (ended.code, ended.err) == (0, "")
     assert numbers(store) == list(range(60))
     report = json.loads(path.read_text())
@@ -65,7 +65,7 @@ def test_a_local_folder(pack: Run, tmp_path: pathlib.Path) -> None:
     assert len(list((tmp_path / "out" / "manifests").rglob("*.manifest"))) == 4
 
 
-@pytest.mark.parametrize("choice", ["--format=json-array", "--num_manifests=0"])
+@pytest.mark.parametrize("choice", ["--format=json-array", "--manifest_count=0"])
 def test_without_manifests_what_is_in_shards_counts_as_listed(pack: Run, store: MemoryStore, choice: str) -> None:
     ended = pack(store.root, *NAMING, choice, stdin=RECORDS)
     assert ended.code == 0
@@ -113,11 +113,11 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["memory://never", "--objct_size_limit=1MB"], "--objct_size_limit is not an option: did you mean --object_s"),
-        (["memory://never", "--object_size_limit=10XB"], "--object_size_limit='10XB' is not a size"),
-        (["memory://never", "--size_limit=0"], "--size_limit='0' must be at least 1 byte"),
-        (["memory://never", "--record_limit=0"], "--record_limit=0 must be a whole number"),
-        (["memory://never", "--num_manifests=-1"], "--num_manifests=-1 must be a whole number"),
+        (["memory://never", "--max_objct_bytes=1MB"], "--objct_size_limit is not an option: did you mean --max_object_b"),
+        (["memory://never", "--max_object_bytes=10XB"], "--max_object_bytes='10XB' is not a size"),
+        (["memory://never", "--max_raw_bytes=0"], "--max_raw_bytes='0' must be at least 1 byte"),
+        (["memory://never", "--max_records=0"], "--max_records=0 must be a whole number"),
+        (["memory://never", "--manifest_count=-1"], "--manifest_count=-1 must be a whole number"),
         (["memory://never", "--format=xml"], "--format: invalid choice: 'xml'"),
         (["memory://never", "--s3_concurrency=0"], "--s3_concurrency=0 must be a whole number"),
         (["memory://never", "--run_id=a b"], "--run_id='a b' must be"),

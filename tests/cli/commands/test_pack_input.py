@@ -86,7 +86,7 @@ def test_a_line_without_end_is_one_dead_letter_in_bounded_memory(
         ([], [{"d": "a", "t": "short"}], ["value-too-long"]),
         (["--long_values=truncate"], [{"d": "a", "t": "é" * 32_767}, {"d": "a", "t": "short"}], []),
         (["--long_values=keep"], [{"d": "a", "t": "é" * 40_000}, {"d": "a", "t": "short"}], []),
-        (["--num_manifests=0"], [{"d": "a", "t": "é" * 40_000}, {"d": "a", "t": "short"}], []),
+        (["--manifest_count=0"], [{"d": "a", "t": "é" * 40_000}, {"d": "a", "t": "short"}], []),
     ],
 )
 def test_values_that_redshift_can_not_store(

@@ -41,7 +41,7 @@ def test_killed_at_every_request(
 
             proxy.rule = kill
             process = start(
-                "pack", store.root, "--domain_field=d", "--namespace_field=n", "--record_limit=15", "--run_id=killed",
+                "pack", store.root, "--domain_field=d", "--namespace_field=n", "--max_records=15", "--run_id=killed",
                 env={"AWS_ENDPOINT_URL": proxy.endpoint_url},
             )  # fmt: skip
             started.set()

@@ -243,7 +243,7 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
 ) -> None:
     format = AvroFormat({f"{domain}/*": schema for domain, schema in ROUTED.items()})
     router = Router(BY_FIELDS, record_rules(for_redshift=True), encoders_of(format))
-    limits = StreamLimits(object_bytes=object_bytes, records=records)
+    limits = StreamLimits(max_object_bytes=object_bytes, max_records=records)
     cutter = ShardCutter(format, lambda stream: limits, codec, "origin", seal_from=0.0)
     given = [{"a": value, "d": domain, "n": "n"} for domain, value in elements]
     refused: list[Refused] = []
@@ -271,8 +271,8 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
 def whole(format: AvroFormat, shard: SealedShard, limits: StreamLimits) -> bytes:
     body = format_of(format, shard.stream).join(shard.segments)
     records = sum(segment.records for segment in shard.segments)
-    assert len(body) <= limits.object_bytes or records == 1
-    assert records <= (limits.records or records)
+    assert len(body) <= limits.max_object_bytes or records == 1
+    assert records <= (limits.max_records or records)
     return body
 
 

@@ -44,15 +44,15 @@ def test_the_runner_is_the_fast_local_one_unless_given() -> None:
 
 
 def test_options_of_all_classes_go_together_in_beams_own_parser() -> None:
-    values = PARSER.parse(["--s3_tags=a=b", "--size_limit=1MB"]).get_all_options(drop_default=True)
-    assert values == {"s3_tags": "a=b", "size_limit": "1MB", "runner": "FnApiRunner"}
+    values = PARSER.parse(["--s3_tags=a=b", "--max_raw_bytes=1MB"]).get_all_options(drop_default=True)
+    assert values == {"s3_tags": "a=b", "max_raw_bytes": "1MB", "runner": "FnApiRunner"}
 
 
 @pytest.mark.parametrize(
     ("argument", "suggestion"),
     [
-        ("--objct_size_limit=10MB", "--object_size_limit"),
-        ("--object-size-limit", "--object_size_limit"),
+        ("--max_objct_bytes=10MB", "--max_object_bytes"),
+        ("--max-objet-bytes", "--max_object_bytes"),
         ("--direct_num_worker=2", "--direct_num_workers"),
         ("-input", "--input"),
         ("--inpu", "--input"),
@@ -78,7 +78,7 @@ def test_a_mistyped_secret_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("argument", "part"),
     [
-        ("--record_limit=many", "--record_limit: invalid int value: 'many'"),
+        ("--max_records=many", "--max_records: invalid int value: 'many'"),
         ("--format=xml", "--format: invalid choice: 'xml'"),
         ("--input", "--input: expected one argument"),
         ("--experiments", "--experiments: expected one argument"),
@@ -121,7 +121,7 @@ def test_help_beam_lists_beams_options() -> None:
     text = PARSER.help_asked(["--help_beam"]) or ""
     assert "FlinkRunnerOptions:" in text
     assert "--flink_master" in text
-    assert "--object_size_limit" not in text
+    assert "--max_object_bytes" not in text
 
 
 def test_no_help_is_given_where_none_is_asked() -> None:
@@ -129,28 +129,30 @@ def test_no_help_is_given_where_none_is_asked() -> None:
 
 
 def test_limits_come_from_options() -> None:
-    options = PARSER.parse(["--object_size_limit=10MB", "--size_limit=64MiB", "--record_limit=5"])
-    assert limits_of(options) == StreamLimits(object_bytes=10_000_000, raw_bytes=64 * 2**20, records=5)
+    options = PARSER.parse(["--max_object_bytes=10MB", "--max_raw_bytes=64MiB", "--max_records=5"])
+    assert limits_of(options) == StreamLimits(max_object_bytes=10_000_000, max_raw_bytes=64 * 2**20, max_records=5)
     assert limits_of(PARSER.parse([])) == StreamLimits()
 
 
 def write_limits(tmp_path: pathlib.Path, text: str) -> PipelineOptions:
     path = tmp_path / "limits.json"
     path.write_text(text)
-    return PARSER.parse([f"--limits={path}", "--object_size_limit=10MB", "--record_limit=5"])
+    return PARSER.parse([f"--limits={path}", "--max_object_bytes=10MB", "--max_records=5"])
 
 
 def test_entries_of_a_limits_file_take_from_the_options_what_they_leave_out(tmp_path: pathlib.Path) -> None:
-    entries = {"*": {"records": 7}, "web/*": {"object_bytes": "1MB"}, "web/clicks": {"raw_bytes": 100000}}
+    entries = {"*": {"max_records": 7}, "web/*": {"max_object_bytes": "1MB"}, "web/clicks": {"max_raw_bytes": 100000}}
     limits = limits_by_stream(limits_of(write_limits(tmp_path, json.dumps(entries))))
-    assert limits(Stream("web", "clicks")) == StreamLimits(object_bytes=10_000_000, raw_bytes=100_000, records=5)
-    assert limits(Stream("web", "views")) == StreamLimits(object_bytes=1_000_000, records=5)
-    assert limits(Stream("app", "views")) == StreamLimits(object_bytes=10_000_000, records=7)
+    assert limits(Stream("web", "clicks")) == StreamLimits(
+        max_object_bytes=10_000_000, max_raw_bytes=100_000, max_records=5
+    )
+    assert limits(Stream("web", "views")) == StreamLimits(max_object_bytes=1_000_000, max_records=5)
+    assert limits(Stream("app", "views")) == StreamLimits(max_object_bytes=10_000_000, max_records=7)
 
 
 def test_streams_without_an_entry_have_the_limits_of_the_options(tmp_path: pathlib.Path) -> None:
     limits = limits_by_stream(limits_of(write_limits(tmp_path, '{"web/*": {}}')))
-    assert limits(Stream("app", "views")) == StreamLimits(object_bytes=10_000_000, records=5)
+    assert limits(Stream("app", "views")) == StreamLimits(max_object_bytes=10_000_000, max_records=5)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,8 @@ def test_streams_without_an_entry_have_the_limits_of_the_options(tmp_path: pathl
         ("[]", "must hold an object"),
         ('{"web/*": 3}', "'web/*' must be an object"),
         ('{"web/*": {"bytes": 3}}', "has 'bytes'"),
-        ('{"web/*": {"object_bytes": 3}}', "'web/*': object_bytes=3 must be"),
-        ('{"web/*": {"raw_bytes": "3X"}}', "is not a size"),
+        ('{"web/*": {"max_object_bytes": 3}}', "'web/*': max_object_bytes=3 must be"),
+        ('{"web/*": {"max_raw_bytes": "3X"}}', "is not a size"),
     ],
 )
 def test_a_bad_limits_file_is_refused(tmp_path: pathlib.Path, text: str, part: str) -> None:
@@ -181,9 +183,9 @@ def test_a_missing_limits_file_is_refused(tmp_path: pathlib.Path) -> None:
     [
         ([], JSON_LINES, Manifests("stream", 1)),
         ([], JSON_ARRAY, None),
-        (["--num_manifests=0"], JSON_LINES, None),
-        (["--num_manifests=0"], JSON_ARRAY, None),
-        (["--num_manifests=3", "--manifest_scope=run"], JSON_LINES, Manifests("run", 3)),
+        (["--manifest_count=0"], JSON_LINES, None),
+        (["--manifest_count=0"], JSON_ARRAY, None),
+        (["--manifest_count=3", "--manifest_scope=run"], JSON_LINES, Manifests("run", 3)),
         (["--manifest_scope=run"], JSON_LINES, Manifests("run", 1)),
     ],
 )
@@ -193,8 +195,8 @@ def test_manifests_by_number_scope_and_format(arguments: list[str], format: Form
 
 @pytest.mark.parametrize(("number", "format"), [(-1, JSON_LINES), (2, JSON_ARRAY)])
 def test_impossible_manifests_are_refused(number: int, format: Format) -> None:
-    with pytest.raises(ConfigurationError, match=f"--num_manifests={number} "):
-        manifests_of(PARSER.parse([f"--num_manifests={number}"]), format)
+    with pytest.raises(ConfigurationError, match=f"--manifest_count={number} "):
+        manifests_of(PARSER.parse([f"--manifest_count={number}"]), format)
 
 
 def test_settings_of_s3_come_from_both_kinds_of_options() -> None:

@@ -176,7 +176,7 @@ def test_manifests_of_the_run_and_avro(
     [
         (["--redshift_table=t", *TO_S3], "error: give one of --redshift_dsn"),
         (["--redshift_table=t", DSN, "--output=memory://m"], "error: --redshift_table needs --output=s3://"),
-        (["--redshift_table=t", DSN, *TO_S3, "--num_manifests=0"], "error: --redshift_table needs manifests"),
+        (["--redshift_table=t", DSN, *TO_S3, "--manifest_count=0"], "error: --redshift_table needs manifests"),
         (["--redshift_table=t", DSN, *TO_S3, "--format=json-array"], "error: --redshift_table needs manifests"),
         (
             ["--redshift_table={domain}", DSN, *TO_S3, "--manifest_scope=run"],

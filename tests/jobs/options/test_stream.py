@@ -42,7 +42,7 @@ def test_all_that_can_be_given() -> None:
             "--watermark_delay=7",
             "--allowed_lateness=3.5",
             "--early_every=5",
-            "--time_limit=1.5",
+            "--max_seconds=1.5",
             "--lanes=4",
         ]
     )
@@ -52,7 +52,7 @@ def test_all_that_can_be_given() -> None:
 
 
 def test_no_time_limit_is_said_by_0() -> None:
-    assert packing_of(PARSER.parse(["--time_limit=0"])).seconds is None
+    assert packing_of(PARSER.parse(["--max_seconds=0"])).seconds is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_no_time_limit_is_said_by_0() -> None:
         ("--watermark_delay=-1", "of at least 0"),
         ("--allowed_lateness=-0.1", "of at least 0"),
         ("--allowed_lateness=inf", "of at least 0"),
-        ("--time_limit=-1", "of at least 0"),
+        ("--max_seconds=-1", "of at least 0"),
     ],
 )
 def test_a_number_of_seconds_out_of_range_is_refused(argument: str, rule: str) -> None:
@@ -86,15 +86,15 @@ def test_help_says_every_option_and_its_default() -> None:
     text = PARSER.help_asked(["--help"]) or ""
     words = " ".join(text.split())
     for part in (
-        "usage: python -m pipelines.stream",
+        "usage: s3box stream",
         "--poll_interval SECONDS between two looks for new files (default: 10)",
         "(default: fixed:60)",
         "(default: 60 with --timestamp_field, else 0)",
         "0 for no such limit (default: 60)",
         "--lanes N",
         "--early_every SECONDS",
-        "--object_size_limit SIZE",
-        "--num_manifests N",
+        "--max_object_bytes SIZE",
+        "--manifest_count N",
         "--checkpointing_interval MILLISECONDS",
         "--runner NAME picks the runner: PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner; required.",
     ):
@@ -117,10 +117,10 @@ def test_options_of_one_job_are_none_of_the_other() -> None:
 
 def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "limits.json"
-    path.write_text(json.dumps({"web/*": {"seconds": 5}, "app/*": {"records": 3}}))
+    path.write_text(json.dumps({"web/*": {"max_seconds": 5}, "app/*": {"max_records": 3}}))
     limits = limits_of(PARSER.parse([f"--limits={path}"]), 30)
     by_stream = limits_by_stream(limits)
-    assert by_stream(Stream("web", "a")).seconds == 5
-    assert by_stream(Stream("app", "a")) == StreamLimits(records=3, seconds=30)
-    assert by_stream(Stream("other", "a")).seconds == 30
-    assert limits_of(PARSER.parse([]), None) == StreamLimits(seconds=None)
+    assert by_stream(Stream("web", "a")).max_seconds == 5
+    assert by_stream(Stream("app", "a")) == StreamLimits(max_records=3, max_seconds=30)
+    assert by_stream(Stream("other", "a")).max_seconds == 30
+    assert limits_of(PARSER.parse([]), None) == StreamLimits(max_seconds=None)

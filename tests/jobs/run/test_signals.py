@@ -53,7 +53,7 @@ def test_a_signal_ends_the_backfill(
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "pipelines.backfill", "--input", str(source), "--output", prefix,
-                "--domain_field=d", "--namespace_field=n", "--size_limit=5000", "--grace_seconds=3", "--run_id=asked",
+                "--domain_field=d", "--namespace_field=n", "--max_raw_bytes=5000", "--grace_seconds=3", "--run_id=asked",
                 "--s3_endpoint_url", proxy.endpoint_url, "--s3_region_name", REGION, *extra,
             ],
             cwd=ROOT,
