@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from beam_s3box.formats.avro.inference import avro_schema_of
     from beam_s3box.records.streams import Stream
     from beam_s3box.redshift.client.connections import RedshiftConnection
-    from beam_s3box.redshift.client.data_api import DataApi
+    from beam_s3box.redshift.client.data_api import RedshiftDataApi
     from beam_s3box.redshift.load.loader import RedshiftLoader
     from beam_s3box.redshift.load.plan import LoadResult
     from beam_s3box.redshift.load.table_loads import LoadFailure
@@ -55,7 +55,7 @@ _HOMES = {
     "CopyError": "errors",
     "CopyToRedshift": "transforms.redshift",
     "CopyToRedshiftResult": "transforms.redshift",
-    "DataApi": "redshift.client.data_api",
+    "RedshiftDataApi": "redshift.client.data_api",
     "DeadLetter": "engine.dead_letters",
     "GiB": "sizes",
     "JsonBufferStreamer": "streamer",
@@ -98,7 +98,6 @@ __all__ = [
     "CopyError",
     "CopyToRedshift",
     "CopyToRedshiftResult",
-    "DataApi",
     "DeadLetter",
     "GiB",
     "JsonBufferStreamer",
@@ -114,6 +113,7 @@ __all__ = [
     "NotAnObjectError",
     "RecordError",
     "RedshiftConnection",
+    "RedshiftDataApi",
     "RedshiftLoader",
     "RowCountError",
     "RunExistsError",

@@ -141,7 +141,7 @@ def command_of(landing: Path, report: Path, endpoint_url: str, seconds: float) -
         f"--window=fixed:{_WINDOW_SECONDS}",
         f"--watermark_delay={_DELAY_SECONDS}",
         f"--allowed_lateness={_LATENESS_SECONDS}",
-        *("--early_every=10", "--max_seconds=5", "--max_records=5000", "--lanes=2", "--poll_interval=1"),
+        *("--triggering_frequency=10", "--max_seconds=5", "--max_records=5000", "--lanes=2", "--poll_interval=1"),
         f"--stop_after={seconds + _MARGIN_SECONDS:g}",
         f"--report={report}",
         f"--s3_endpoint_url={endpoint_url}",

@@ -38,7 +38,7 @@ class Outbox:
         self._on_the_way: dict[int, SealedShard] = {}
         self._tasks: dict[int, Task[None]] = {}
         self.failed: dict[int, tuple[SealedShard, BaseException]] = {}
-        self._untold: list[int] = []
+        self._unreported: list[int] = []
         self._files: dict[int, ShardFile] = {}
         self.held_bytes = 0
 
@@ -53,9 +53,9 @@ class Outbox:
         return len(self._on_the_way)
 
     @property
-    def has_news(self) -> bool:
+    def has_unreported_failure(self) -> bool:
         """Whether an upload failed and nobody was told."""
-        return bool(self._untold)
+        return bool(self._unreported)
 
     def add(self, shard: SealedShard) -> None:
         """Begin to upload a shard."""
@@ -72,7 +72,7 @@ class Outbox:
 
     def retry_told(self) -> None:
         """Begin once more to upload the shards whose failure was told."""
-        for sequence in [sequence for sequence in self.failed if sequence not in self._untold]:
+        for sequence in [sequence for sequence in self.failed if sequence not in self._unreported]:
             shard, _ = self.failed[sequence]
             self._on_the_way[sequence] = shard
             del self.failed[sequence]
@@ -86,7 +86,7 @@ class Outbox:
             if task is None or task.cancel():
                 del self._on_the_way[sequence]
         self.failed.clear()
-        self._untold.clear()
+        self._unreported.clear()
         self.held_bytes = 0
 
     def forget(self) -> None:
@@ -98,8 +98,8 @@ class Outbox:
         """Raise the first failure that nobody was told of, else the first of all; all count as told then."""
         if not self.failed:
             return
-        shard, error = self.failed[self._untold[0] if self._untold else next(iter(self.failed))]
-        self._untold.clear()
+        shard, error = self.failed[self._unreported[0] if self._unreported else next(iter(self.failed))]
+        self._unreported.clear()
         note = (
             f"{len(self.failed)} shard(s) could not be uploaded and are kept, the first one with "
             f"{total_size(shard.segments).records} records: seal() uploads them again"
@@ -140,7 +140,7 @@ class Outbox:
         elif is_awaited:
             self.held_bytes += size
             self.failed[sequence] = shard, outcome
-            self._untold.append(sequence)
+            self._unreported.append(sequence)
 
 
 def _size(shard: SealedShard) -> int:

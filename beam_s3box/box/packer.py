@@ -26,7 +26,7 @@ from beam_s3box.box.outbox import Outbox
 from beam_s3box.box.settings import BoxSettings
 from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.shards.limits import LimitsForAll, StreamLimits
@@ -96,8 +96,8 @@ class BoxPacker:
         self._codec = BoxCodec(self._changed.ring)
         self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_origin()
-        self._cutter = ShardCutter(
-            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, seal_from=2
+        self._cutter = ShardBuilder(
+            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
         )
         uploader = ClaimingUploader(settings.store, settings.format, claim)
         self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
@@ -235,7 +235,7 @@ class BoxPacker:
         self._check_not_lost()
         if self._is_sealed:
             raise BoxSealedError("the box is sealed and takes no more records: pack into box.next_box()")
-        if self._outbox.has_news or (self._is_full() and not self._outbox.shards_on_the_way):
+        if self._outbox.has_unreported_failure or (self._is_full() and not self._outbox.shards_on_the_way):
             self._outbox.raise_failure()
 
     def _check_not_lost(self) -> None:
@@ -328,7 +328,7 @@ class BoxPacker:
         lines, self._lines, self._lines_bytes = self._lines, [], 0
         self._cutter.add(self._key, lines)
 
-    def _ship(self, cuttings: Cuttings) -> tuple[Segment, ...]:
+    def _ship(self, cuttings: Flushed) -> tuple[Segment, ...]:
         """Upload the shards and return the rest."""
         for shard in cuttings.shards:
             self._ship_one(shard)

@@ -21,7 +21,7 @@ from beam_s3box.records.encoding import (
     encode_record,
     json_default,
 )
-from beam_s3box.records.routing import Encoders, Refused, Router, StreamNaming
+from beam_s3box.records.routing import Encoders, RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import KiB
 
@@ -38,7 +38,7 @@ _OBJECTS_REFUSED: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISM
 class _RouterOfThread(threading.local):
     """A router serves one thread."""
 
-    def __init__(self, naming: StreamNaming, rules: RecordRules, encoders: Encoders | None) -> None:
+    def __init__(self, naming: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
         self.router = Router(naming, rules, encoders)
 
 
@@ -55,7 +55,7 @@ class RecordReader:
         self._rules = rules
         # a shorter line without a backslash breaks no rule, and to ask that first is cheap
         self._harmless_bytes = rules.harmless_bytes
-        self._local = _RouterOfThread(StreamNaming(stream.domain, stream.namespace), rules, encoders)
+        self._local = _RouterOfThread(StreamSelector(stream.domain, stream.namespace), rules, encoders)
         self._packs_lines = encoders is None
 
     def line(self, record: Any) -> bytes:
@@ -78,7 +78,7 @@ class RecordReader:
                 raise _error(exc.reason, str(exc)) from exc
             return line
         routed = self._local.router.route(record)
-        if isinstance(routed, Refused):
+        if isinstance(routed, RejectedRecord):
             raise _error(routed.reason, routed.detail)
         return routed[1]
 
@@ -115,7 +115,7 @@ class RecordReader:
         yield lines
 
     def _check(self, texts: list[bytes], lines: list[bytes]) -> None:
-        """Move the texts to the lines; if one is refused, only those before it."""
+        """Placement the texts to the lines; if one is refused, only those before it."""
         if not texts:
             return
         checked, texts[:] = texts[:], []

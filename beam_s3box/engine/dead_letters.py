@@ -15,7 +15,7 @@ from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import RecordError
 from beam_s3box.formats import JSON_LINES
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
-from beam_s3box.records.routing import Refused
+from beam_s3box.records.routing import RejectedRecord
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import Segment
 from beam_s3box.shards.runs import new_origin
@@ -46,7 +46,7 @@ class DeadLetter(NamedTuple):
     raw: bytes
 
     @classmethod
-    def of(cls, refused: Refused) -> DeadLetter:
+    def of(cls, refused: RejectedRecord) -> DeadLetter:
         """Return the dead letter for a refused record."""
         stream, reason, detail, raw = refused
         domain, namespace = stream or (None, None)
@@ -144,7 +144,7 @@ class DeadLetterFiles:
         self._segments, self._segments_bytes = [], 0
 
 
-def accept_dead_letters(refused: Sequence[Refused], counts: Metrics, *, fail: bool) -> list[DeadLetter]:
+def accept_dead_letters(refused: Sequence[RejectedRecord], counts: Metrics, *, fail: bool) -> list[DeadLetter]:
     """Return refused records as dead letters, counted by their reasons.
 
     Raises:

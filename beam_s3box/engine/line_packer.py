@@ -18,7 +18,7 @@ from beam_s3box.engine.dead_letters import DeadLetterFiles, accept_dead_letters
 from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
-from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
@@ -78,7 +78,7 @@ class LinePacker:
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
         origin = new_origin()
-        self._cutter = ShardCutter(plan.format, plan.limits_of, self._codec, origin, plan.budget, seal_from=0.0)
+        self._cutter = ShardBuilder(plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0)
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
         self._letters = DeadLetterFiles(plan.store, plan.layout)
         self._dead_letters = 0
@@ -172,7 +172,7 @@ class LinePacker:
             self._plan.claim.take(self._plan.store)
             self._claimed = True
 
-    def _upload(self, cuttings: Cuttings) -> None:
+    def _upload(self, cuttings: Flushed) -> None:
         """Upload what is sealed; a cutter that seals all hands on no rests."""
         shards = cuttings.shards
         shards.reverse()

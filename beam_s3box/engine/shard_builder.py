@@ -15,7 +15,7 @@ from beam_s3box.formats import Format, format_of
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
-from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, Parcel, Pile
+from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, OpenShard, SealedSegments
 from beam_s3box.sizes import MiB
 from beam_s3box.system.threads import Executor, Pending
 
@@ -34,18 +34,18 @@ _LINE_COST = 64
 _STREAM_COST = 1_024
 """Bytes that an open stream takes in memory besides its lines and segments; measured: 900 to 1,200."""
 
-HALF = 0.5
+DEFAULT_MIN_FILL = 0.5
 """A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
 
 
-class Cuttings(NamedTuple):
+class Flushed(NamedTuple):
     """What a cutter gives away: shards to upload, and rests that others may pack further."""
 
     shards: list[SealedShard]
     rests: list[tuple[Key, Segment]]
 
 
-_NOTHING_CUT = Cuttings([], [])
+_NOTHING_CUT = Flushed([], [])
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class _Buffer:
     key: Key
     format: Format
     capacity: Capacity
-    pile: Pile
+    pile: OpenShard
     lines: list[bytes] = dataclasses.field(default_factory=list)
     raw_bytes: int = 0
     planned: Size = NOTHING
@@ -72,7 +72,7 @@ class _Buffer:
         return Size(0, left.raw_bytes if 2 * left.raw_bytes < 3 * usual else usual, left.records)
 
 
-class ShardCutter:
+class ShardBuilder:
     """Gathers records by stream and cuts them into shards.
 
     Args:
@@ -82,8 +82,8 @@ class ShardCutter:
       origin: goes into the shards' keys; unique to this cutter.
       budget: bytes of memory, raw and compressed and the cost of each open stream, before the largest rests are handed
         on early.
-      seal_from: `finish` makes a shard of a rest that fills at least this much of one, and hands on the others; more
-        than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
+      min_fill_to_seal: `finish` makes a shard of a rest that fills at least this much of one, and hands on the
+        others; more than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
     """
 
     def __init__(
@@ -94,20 +94,20 @@ class ShardCutter:
         origin: str,
         budget: int = DEFAULT_BUDGET_BYTES,
         *,
-        seal_from: float = HALF,
+        min_fill_to_seal: float = DEFAULT_MIN_FILL,
     ) -> None:
         self._format = format
         self._limits_of = limits_of
         self._codec = codec
         self._origin = origin
         self._budget = budget
-        self._seal_from = seal_from
+        self._seal_from = min_fill_to_seal
         self._buffers: dict[Key, _Buffer] = {}
         self._compressing: collections.deque[tuple[_Buffer, Pending[Segment], int]] = collections.deque()
         self._compressing_bytes = 0
         self._held_bytes = 0
         self._sequence = 0
-        self._out = Cuttings([], [])
+        self._out = Flushed([], [])
 
     def add(self, key: Key, lines: Sequence[bytes]) -> None:
         """Add records of one stream and window: lines of JSON without line breaks."""
@@ -121,7 +121,7 @@ class ShardCutter:
             self._add_one_by_one(buffer, lines)
         self._held_bytes += raw_bytes + _LINE_COST * len(lines)
         if self._held_bytes > self._budget:
-            self._relieve()
+            self._evict_largest()
 
     @property
     def open_bytes(self) -> int:
@@ -133,13 +133,13 @@ class ShardCutter:
         for buffer in self._buffers.values():
             self._cut(buffer)
 
-    def take(self) -> Cuttings:
+    def take(self) -> Flushed:
         """Return what is ready, without waiting."""
         while self._compressing and self._compressing[0][1].done():
             self._settle()
         return self._give()
 
-    def finish(self) -> Cuttings:
+    def finish(self) -> Flushed:
         """Return all that is left; the cutter is empty then."""
         self.cut()
         self._settle_all()
@@ -147,15 +147,15 @@ class ShardCutter:
             if buffer.pile and buffer.pile.fill >= self._seal_from:
                 self._seal(buffer.key, buffer.pile.seal(BY_BUNDLE_END))
             else:
-                self._hand_on(buffer)
+                self._flush_remainder(buffer)
         self._buffers.clear()
         self._held_bytes = 0
         return self._give()
 
     def _open(self, key: Key) -> _Buffer:
         format = format_of(self._format, key[0])
-        capacity = Capacity.of(self._limits_of(key[0]), format.frame)
-        buffer = self._buffers[key] = _Buffer(key, format, capacity, Pile(capacity))
+        capacity = Capacity.of(self._limits_of(key[0]), format.overhead)
+        buffer = self._buffers[key] = _Buffer(key, format, capacity, OpenShard(capacity))
         self._held_bytes += _STREAM_COST
         return buffer
 
@@ -187,7 +187,7 @@ class ShardCutter:
         lines, raw_bytes = buffer.lines, buffer.raw_bytes
         self._held_bytes -= raw_bytes + _LINE_COST * len(lines)
         buffer.lines, buffer.raw_bytes = [], 0
-        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.joint))
+        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.separator))
         self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
         self._compressing_bytes += raw_bytes
         while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
@@ -209,17 +209,17 @@ class ShardCutter:
         while self._compressing:
             self._settle()
 
-    def _seal(self, key: Key, parcel: Parcel) -> None:
+    def _seal(self, key: Key, parcel: SealedSegments) -> None:
         stream, window, _ = key
         # one sequence for all streams: a stream that was handed on and comes back never meets a key of its own again
         shard = SealedShard(stream, window, self._origin, self._sequence, parcel.reason, parcel.segments)
         self._sequence += 1
         self._out.shards.append(shard)
 
-    def _hand_on(self, buffer: _Buffer) -> None:
+    def _flush_remainder(self, buffer: _Buffer) -> None:
         self._out.rests.extend((buffer.key, segment) for segment in buffer.pile.take())
 
-    def _relieve(self) -> None:
+    def _evict_largest(self) -> None:
         """Compress what is open, then give away the largest streams until half of the budget is free."""
         self.cut()
         self._settle_all()
@@ -228,13 +228,13 @@ class ShardCutter:
                 break
             self._held_bytes -= buffer.held_bytes
             if self._seal_from > 0:
-                self._hand_on(buffer)
+                self._flush_remainder(buffer)
             elif buffer.pile:
                 self._seal(buffer.key, buffer.pile.seal(BY_MEMORY))
             del self._buffers[buffer.key]
 
-    def _give(self) -> Cuttings:
+    def _give(self) -> Flushed:
         if not self._out.shards and not self._out.rests:
             return _NOTHING_CUT  # asked for after each record, and nearly always the answer
-        given, self._out = self._out, Cuttings([], [])
+        given, self._out = self._out, Flushed([], [])
         return given

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import SealedShard, Segment, Size
-from beam_s3box.shards.packing import BY_LATENESS, BY_WINDOW_END, Capacity, Held, Parcel, Pile
+from beam_s3box.shards.packing import BY_LATENESS, BY_WINDOW_END, Capacity, OpenShard, SealedSegments, SegmentBuffer
 
 
 class BufferState(NamedTuple):
@@ -46,13 +46,15 @@ class WindowBuffer:
       capacity: of a shard.
     """
 
-    def __init__(self, stream: Stream, window: str, state: BufferState, held: Held, capacity: Capacity) -> None:
+    def __init__(
+        self, stream: Stream, window: str, state: BufferState, held: SegmentBuffer, capacity: Capacity
+    ) -> None:
         self._stream = stream
         self._window = window
         self._origin = state.origin
         self._sequence = state.sequence
         self._ended = state.ended
-        self._pile = Pile(capacity, held, Size(state.object_bytes, state.raw_bytes, state.records))
+        self._pile = OpenShard(capacity, held, Size(state.object_bytes, state.raw_bytes, state.records))
 
     def __bool__(self) -> bool:
         return bool(self._pile)
@@ -68,7 +70,7 @@ class WindowBuffer:
         After the window's end a segment is a shard at once: nothing would ever end the wait for others.
         """
         if self._ended:
-            return [self._sealed(Parcel((segment,), BY_LATENESS))], False
+            return [self._sealed(SealedSegments((segment,), BY_LATENESS))], False
         waited = bool(self._pile)
         parcels = self._pile.add(segment)
         # of several the last is newest; where it holds the segment itself, what waited still waits
@@ -84,7 +86,7 @@ class WindowBuffer:
         self._ended = True
         return self.seal(BY_WINDOW_END)
 
-    def _sealed(self, parcel: Parcel) -> SealedShard:
+    def _sealed(self, parcel: SealedSegments) -> SealedShard:
         sequence = self._sequence
         self._sequence += 1
         return SealedShard(self._stream, self._window, self._origin, sequence, parcel.reason, parcel.segments)

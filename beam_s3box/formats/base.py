@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import Segment
-from beam_s3box.shards.packing import Frame
+from beam_s3box.shards.packing import Overhead
 
 Encoder: TypeAlias = Callable[[bytes], bytes]
 """Turns a line of JSON into what the format packs, or raises RecordError."""
@@ -41,7 +41,7 @@ class Format(Protocol):
         ...
 
     @property
-    def frame(self) -> Frame:
+    def overhead(self) -> Overhead:
         """What the format adds to the records of a shard."""
         ...
 

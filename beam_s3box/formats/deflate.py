@@ -34,7 +34,7 @@ def compress(raw: bytes, records: int, level: int = LEVEL) -> Segment:
 
 
 def store(raw: bytes) -> Segment:
-    """Return up to 65,535 bytes as a segment that is not compressed: the joint between segments."""
+    """Return up to 65,535 bytes as a segment that is not compressed: the separator between segments."""
     if not raw:
         return Segment(b"", 0, 0, 0)
     length = len(raw)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import deflate
 from beam_s3box.shards.model import Segment, Size
-from beam_s3box.shards.packing import Frame
+from beam_s3box.shards.packing import Overhead
 
 _DIGEST_CHARACTERS = 12
 
@@ -24,7 +24,7 @@ class JsonText:
       copy_clause: what COPY needs, None if it can't load rows from such a file.
       between: between two records.
       after: behind the last record of a segment.
-      opening, joint, closing: before, between and behind the segments of a shard.
+      opening, separator, closing: before, between and behind the segments of a shard.
       level: compression level of zlib-ng, 1 (fast) to 9 (small).
     """
 
@@ -33,7 +33,7 @@ class JsonText:
     between: bytes
     after: bytes = b""
     opening: bytes = b""
-    joint: bytes = b""
+    separator: bytes = b""
     closing: bytes = b""
     level: int = deflate.LEVEL
     extension: str = ".json.gz"
@@ -44,16 +44,18 @@ class JsonText:
             raise ConfigurationError(f"level={self.level!r} must be a whole number from 1 (fast) to 9 (small)")
 
     @functools.cached_property
-    def frame(self) -> Frame:
+    def overhead(self) -> Overhead:
         """What the format adds to the records of a shard."""
-        opening, joint, closing = (deflate.store(text).size for text in (self.opening, self.joint, self.closing))
+        opening, separator, closing = (
+            deflate.store(text).size for text in (self.opening, self.separator, self.closing)
+        )
         gzip = Size(len(deflate.HEADER) + deflate.TRAILER_BYTES, 0, 0)
-        return Frame(gzip.plus(opening).plus(closing), joint)
+        return Overhead(gzip.plus(opening).plus(closing), separator)
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """The name, and a digest of what stands around and between records; segments of all levels can be joined."""
-        texts = (self.between, self.after, self.opening, self.joint, self.closing)
+        texts = (self.between, self.after, self.opening, self.separator, self.closing)
         return f"{self.name}-{hashlib.sha256(repr(texts).encode('ascii')).hexdigest()[:_DIGEST_CHARACTERS]}"
 
     @property
@@ -70,11 +72,11 @@ class JsonText:
         return deflate.join(self._with_joints(segments))
 
     def _with_joints(self, segments: Sequence[Segment]) -> Iterator[Segment]:
-        joint = deflate.store(self.joint)
+        separator = deflate.store(self.separator)
         yield deflate.store(self.opening)
         for number, segment in enumerate(segments):
             if number:
-                yield joint
+                yield separator
             yield segment
         yield deflate.store(self.closing)
 
@@ -82,5 +84,7 @@ class JsonText:
 JSON_LINES = JsonText("json-lines", copy_clause="FORMAT AS JSON 'auto' GZIP", between=b"\n", after=b"\n")
 """One record a line, as Redshift's COPY reads it."""
 
-JSON_ARRAY = JsonText("json-array", copy_clause=None, between=b",\n", opening=b"[\n", joint=b",\n", closing=b"\n]\n")
+JSON_ARRAY = JsonText(
+    "json-array", copy_clause=None, between=b",\n", opening=b"[\n", separator=b",\n", closing=b"\n]\n"
+)
 """One array a file; Redshift takes a whole array for one row, so no manifest goes with it."""

@@ -13,7 +13,7 @@ from beam_s3box.jobs.options.manifests import ManifestOptions
 from beam_s3box.jobs.options.naming import NamingOptions
 from beam_s3box.jobs.options.parser import OptionParser
 from beam_s3box.jobs.options.redshift import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
-from beam_s3box.jobs.options.reporting import SpeechOptions
+from beam_s3box.jobs.options.reporting import ReportingOptions
 from beam_s3box.jobs.options.runners import DEFAULT_RUNNER
 from beam_s3box.jobs.options.s3 import S3WriteOptions
 from beam_s3box.jobs.options.shards import ShardOptions
@@ -41,7 +41,7 @@ PARSER = OptionParser(
         S3WriteOptions,
         RedshiftOptions,
         FlinkOptions,
-        SpeechOptions,
+        ReportingOptions,
     ),
     DEFAULT_RUNNER,
 )
@@ -60,7 +60,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     set_up(options, log)
-    report = options.view_as(SpeechOptions).report
+    report = options.view_as(ReportingOptions).report
     patterns, input_format = options.view_as(InputOptions).input, options.view_as(FormatOptions).input_format
     write = write_of(options)
     redshift = redshift_of(options, write, log)

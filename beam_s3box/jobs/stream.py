@@ -13,7 +13,7 @@ from beam_s3box.jobs.options.naming import NamingOptions
 from beam_s3box.jobs.options.packing import PackingOptions, packing_of
 from beam_s3box.jobs.options.parser import OptionParser
 from beam_s3box.jobs.options.redshift import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
-from beam_s3box.jobs.options.reporting import SpeechOptions
+from beam_s3box.jobs.options.reporting import ReportingOptions
 from beam_s3box.jobs.options.runners import check_stream_runner
 from beam_s3box.jobs.options.s3 import S3WriteOptions
 from beam_s3box.jobs.options.shards import ShardOptions
@@ -48,7 +48,7 @@ PARSER = OptionParser(
         S3WriteOptions,
         RedshiftOptions,
         FlinkOptions,
-        SpeechOptions,
+        ReportingOptions,
     ),
     None,
 )
@@ -69,7 +69,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_stream_runner(options)
     options.view_as(StandardOptions).streaming = True
     set_up(options, log)
-    report = options.view_as(SpeechOptions).report
+    report = options.view_as(ReportingOptions).report
     watching, timing = watching_of(options), timing_of(options)
     write = write_of(options, stream=packing_of(options))
     has_end = watching.stop_after is not None

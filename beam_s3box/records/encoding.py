@@ -108,7 +108,7 @@ class RecordRules(NamedTuple):
                 raise _too_long(long)
         return line
 
-    def may_break(self, lines: list[bytes], text: bytes) -> bool:
+    def might_violate(self, lines: list[bytes], text: bytes) -> bool:
         """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
         # few records have a backslash, and looking for one byte is ten times as fast as for six
         if self.forbid_nul and BACKSLASH in text and b"\\u0000" in text:
@@ -187,7 +187,7 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
         return _encode_slowly(record, exc)
 
 
-def line_of_text(text: str | bytes) -> bytes:
+def to_single_line(text: str | bytes) -> bytes:
     """Return JSON text as one line: untouched if it is one already, else with its line breaks as spaces.
 
     A raw line break can only stand between JSON tokens, so no value changes.
@@ -205,7 +205,7 @@ def line_of_text(text: str | bytes) -> bytes:
     return text
 
 
-def explain_refusal(line: bytes) -> RecordError | None:
+def diagnose(line: bytes) -> RecordError | None:
     """Return why a line is not a JSON object that may be stored, or None if it is one."""
     try:
         text = line.decode("utf-8")
@@ -227,7 +227,7 @@ def explain_refusal(line: bytes) -> RecordError | None:
     return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
 
 
-def raw_of(record: Any) -> bytes:
+def original_bytes(record: Any) -> bytes:
     """Return bytes that preserve a refused record: its own, its JSON text, or as much of its repr as there is."""
     if isinstance(record, bytes):
         return record

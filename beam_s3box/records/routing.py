@@ -33,10 +33,10 @@ from beam_s3box.records.encoding import (
     TOO_LARGE,
     RecordRules,
     as_mapping,
+    diagnose,
     encode_record,
-    explain_refusal,
-    line_of_text,
-    raw_of,
+    original_bytes,
+    to_single_line,
 )
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.streams import Stream
@@ -57,7 +57,7 @@ Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
 
 
 @dataclasses.dataclass(frozen=True)
-class StreamNaming:
+class StreamSelector:
     """How a record names its stream; nothing set means that records come keyed, as `((domain, namespace), record)`.
 
     Attributes:
@@ -109,7 +109,7 @@ class StreamNaming:
             _check_name(part, constant)
 
 
-class Refused(NamedTuple):
+class RejectedRecord(NamedTuple):
     """A record that can't be packed.
 
     Attributes:
@@ -126,7 +126,7 @@ class Refused(NamedTuple):
 
 
 class Router:
-    """Turns what users hand in into lines by stream, and what can't be packed into `Refused`.
+    """Turns what users hand in into lines by stream, and what can't be packed into `RejectedRecord`.
 
     One router serves one thread; it holds no records.
 
@@ -136,7 +136,7 @@ class Router:
       encoders: turn lines into what the format packs; None where it packs lines.
     """
 
-    def __init__(self, naming: StreamNaming, rules: RecordRules, encoders: Encoders | None = None) -> None:
+    def __init__(self, naming: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._naming = naming
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
@@ -146,25 +146,25 @@ class Router:
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
         self._texts_only = naming.stream is None and not naming.is_keyed
 
-    def route(self, element: Any) -> tuple[Stream, bytes] | Refused:
+    def route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
         """Return the stream of one element and what is packed of it, or why it is refused."""
         routed = self._route(element)
-        if self._encoder_of is None or isinstance(routed, Refused):
+        if self._encoder_of is None or isinstance(routed, RejectedRecord):
             return routed
         stream, line = routed
         try:
             return stream, self._encoder_of(stream)(line)
         except RecordError as exc:
-            return Refused(stream, exc.reason, str(exc), raw_of(element))
+            return RejectedRecord(stream, exc.reason, str(exc), original_bytes(element))
 
-    def _route(self, element: Any) -> tuple[Stream, bytes] | Refused:
+    def _route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
         """Return the stream and the line of one element, or why it is refused."""
         stream: Stream | None = None
         try:
             if self._naming.is_keyed:
                 stream, element = _split_key(element)
             if isinstance(element, str | bytes):
-                line = line_of_text(element)
+                line = to_single_line(element)
                 stream = self._stream_of_line(line, stream)
             else:
                 line, stream = self._encode(element, stream)
@@ -172,10 +172,10 @@ class Router:
         except RecordError as exc:
             cut = cut_line_of(element) if isinstance(element, bytes) else None
             if cut is not None:
-                return Refused(stream, TOO_LARGE, cut.detail, cut.head)
-            return Refused(stream, exc.reason, str(exc), raw_of(element))
+                return RejectedRecord(stream, TOO_LARGE, cut.detail, cut.head)
+            return RejectedRecord(stream, exc.reason, str(exc), original_bytes(element))
 
-    def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+    def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those refused."""
         groups, refused = self._route_lines(lines)
         if self._encoder_of is None:
@@ -183,13 +183,13 @@ class Router:
         encoded = {stream: _encode(stream, group, self._encoder_of, refused) for stream, group in groups.items()}
         return {stream: rows for stream, rows in encoded.items() if rows}, refused
 
-    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and those refused."""
         if not self._texts_only or not self._is_clean(lines):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         odd: dict[Stream, list[bytes]] = {}
-        refused: list[Refused] = []
+        refused: list[RejectedRecord] = []
         decode, key_of, find = self._decode, self._key_of, groups.get
         for line in lines:
             try:
@@ -197,7 +197,7 @@ class Router:
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
                 why = self._clear_fault(line, exc)
                 if why is not None and not line.startswith(b"\0"):
-                    refused.append(Refused(None, *why, line))
+                    refused.append(RejectedRecord(None, *why, line))
                 else:
                     self._add(odd, refused, line)
                 continue
@@ -211,29 +211,29 @@ class Router:
         return odd, refused
 
     def _add_named(
-        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[Refused]
+        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[RejectedRecord]
     ) -> bool:
         """Add groups under checked names; return False if two are one stream, named by a number and by its text."""
         for key, lines in groups.items():
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                refused.extend(Refused(None, exc.reason, str(exc), line) for line in lines)
+                refused.extend(RejectedRecord(None, exc.reason, str(exc), line) for line in lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
         return True
 
-    def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[Refused]]:
+    def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         groups: dict[Stream, list[bytes]] = {}
-        refused: list[Refused] = []
+        refused: list[RejectedRecord] = []
         for line in lines:
             self._add(groups, refused, line)
         return groups, refused
 
-    def _add(self, groups: dict[Stream, list[bytes]], refused: list[Refused], line: bytes) -> None:
+    def _add(self, groups: dict[Stream, list[bytes]], refused: list[RejectedRecord], line: bytes) -> None:
         routed = self._route(line)
-        if isinstance(routed, Refused):
+        if isinstance(routed, RejectedRecord):
             refused.append(routed)
         else:
             groups.setdefault(routed[0], []).append(routed[1])
@@ -241,7 +241,7 @@ class Router:
     def _is_clean(self, lines: list[bytes]) -> bool:
         """Return whether all lines are single lines of valid UTF-8 that break no rule, by looking at them together."""
         text = b"".join(lines)
-        if b"\n" in text or b"\r" in text or self._rules.may_break(lines, text):
+        if b"\n" in text or b"\r" in text or self._rules.might_violate(lines, text):
             return False
         # a separator keeps what is broken at the end of one line from being mended by the next
         return text.isascii() or _is_utf8(b"\n".join(lines))
@@ -249,11 +249,11 @@ class Router:
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
         """Return the stream of a line, whose syntax and UTF-8 this checks whole."""
         if not line.isascii() and not _is_utf8(line):
-            raise explain_refusal(line) or RecordError("not valid UTF-8", INVALID_UTF8)
+            raise diagnose(line) or RecordError("not valid UTF-8", INVALID_UTF8)
         try:
             decoded = self._decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-            return self._stream_of_odd_line(line, stream, exc)
+            return self._route_slowly(line, stream, exc)
         if stream is not None:
             return stream
         if self._naming.stream is not None:
@@ -271,7 +271,7 @@ class Router:
         An input may be bad altogether, and a closer look takes ten times as long.
         """
         if type(exc) is msgspec.DecodeError:
-            # only of a lone surrogate, which is an escape, `explain_refusal` says more
+            # only of a lone surrogate, which is an escape, `diagnose` says more
             return None if BACKSLASH in line else _malformed(str(exc))
         try:
             record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
@@ -283,13 +283,13 @@ class Router:
                     return MISSING_STREAM, _missing(field)
         return None
 
-    def _stream_of_odd_line(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
+    def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
         """Return the stream of a line that the decoder refused (names may be fractions), or raise what is wrong."""
         why = self._clear_fault(line, exc)
         if why is not None:
             reason, detail = why
             raise RecordError(detail, reason) from exc
-        refusal = explain_refusal(line)
+        refusal = diagnose(line)
         if refusal is not None:
             raise refusal from exc
         if stream is None and isinstance(exc, msgspec.ValidationError):
@@ -312,14 +312,14 @@ class Router:
         return Stream(domain, namespace)
 
 
-def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[Refused]) -> list[bytes]:
+def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[RejectedRecord]) -> list[bytes]:
     """Return the lines of a stream encoded; those that do not fit are added to the refused ones."""
     rows = []
     for line in lines:
         try:
             rows.append(encoder_of(stream)(line))
         except RecordError as exc:
-            refused.append(Refused(stream, exc.reason, str(exc), line))
+            refused.append(RejectedRecord(stream, exc.reason, str(exc), line))
     return rows
 
 

@@ -17,14 +17,14 @@ from beam_s3box.redshift.sql.ddl import alter_table_sql, create_table_sql
 
 if TYPE_CHECKING:
     from beam_s3box.redshift.client.connections import RedshiftConnection
-    from beam_s3box.redshift.client.data_api import DataApi
+    from beam_s3box.redshift.client.data_api import RedshiftDataApi
     from beam_s3box.redshift.load.load_errors import LoadProblem
     from beam_s3box.redshift.load.loader import RedshiftLoader
     from beam_s3box.redshift.load.plan import LoadResult
     from beam_s3box.redshift.load.table_loads import LoadFailure
 
 _HOMES = {
-    "DataApi": "client.data_api",
+    "RedshiftDataApi": "client.data_api",
     "LoadFailure": "load.table_loads",
     "LoadProblem": "load.load_errors",
     "LoadResult": "load.plan",
@@ -35,12 +35,12 @@ _HOMES = {
 __all__ = [
     "Column",
     "CopyOptions",
-    "DataApi",
     "Inference",
     "LoadFailure",
     "LoadProblem",
     "LoadResult",
     "RedshiftConnection",
+    "RedshiftDataApi",
     "RedshiftLoader",
     "Secret",
     "alter_table_sql",

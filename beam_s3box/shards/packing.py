@@ -49,16 +49,16 @@ _SEGMENTS_A_SHARD: Final = 4
 _UNLIMITED: Final = 1 << 62
 
 
-class Frame(NamedTuple):
+class Overhead(NamedTuple):
     """What a format adds to the records of a shard.
 
     Attributes:
       shard: once a shard: header, opening, closing, trailer.
-      joint: once a segment, at the most.
+      separator: once a segment, at the most.
     """
 
     shard: Size
-    joint: Size
+    separator: Size
 
 
 class Capacity(NamedTuple):
@@ -66,25 +66,25 @@ class Capacity(NamedTuple):
 
     Attributes:
       room: what the limits leave for segments.
-      joint: what each segment takes beside its own size.
+      separator: what each segment takes beside its own size.
       segment_bytes: raw bytes at which a segment is cut, at the most half as much again: few enough to fill a shard
         well and never to exceed it, enough to compress well.
     """
 
     room: Size
-    joint: Size
+    separator: Size
     segment_bytes: int
 
     @classmethod
-    def of(cls, limits: StreamLimits, frame: Frame) -> Capacity:
+    def of(cls, limits: StreamLimits, frame: Overhead) -> Capacity:
         """Return what the limits leave for records, the format's frame taken off."""
         whole = Size(limits.max_object_bytes, limits.max_raw_bytes or _UNLIMITED, limits.max_records or _UNLIMITED)
         room = whole.minus(frame.shard)
-        return cls(room, frame.joint, _segment_bytes(room.minus(frame.joint)))
+        return cls(room, frame.separator, _segment_bytes(room.minus(frame.separator)))
 
     def cost(self, segment: Segment) -> Size:
-        """Return what the segment takes in a shard, its joint included."""
-        return segment.size.plus(self.joint)
+        """Return what the segment takes in a shard, its separator included."""
+        return segment.size.plus(self.separator)
 
     def overflow(self, size: Size) -> str | None:
         """Return the limit that the size exceeds most, or None if it fits."""
@@ -99,7 +99,7 @@ class Capacity(NamedTuple):
         return max(_shares(size, self.room))
 
 
-class Move(enum.Enum):
+class Placement(enum.Enum):
     """What to do with the next segment."""
 
     JOIN = "join"
@@ -112,24 +112,24 @@ class Move(enum.Enum):
     """Make the next segment a shard by itself and go on holding."""
 
 
-def place(held: Size, added: Size, capacity: Capacity) -> tuple[Move, str | None]:
+def place(held: Size, added: Size, capacity: Capacity) -> tuple[Placement, str | None]:
     """Return where the next segment goes, and the limit that made it so."""
     overflow = capacity.overflow(held.plus(added))
     if held == NOTHING or overflow is None:
-        return Move.JOIN, None
+        return Placement.JOIN, None
     if capacity.fill(held) >= capacity.fill(added):
-        return Move.SEAL_HELD, overflow
-    return Move.SEAL_NEXT, overflow
+        return Placement.SEAL_HELD, overflow
+    return Placement.SEAL_NEXT, overflow
 
 
-class Parcel(NamedTuple):
+class SealedSegments(NamedTuple):
     """Segments that make one shard, and the rule that sealed it."""
 
     segments: tuple[Segment, ...]
     reason: str
 
 
-class Held(Protocol):
+class SegmentBuffer(Protocol):
     """Where the segments of a pile lie: in memory, or in a runner's state."""
 
     def append(self, segment: Segment) -> None:
@@ -157,7 +157,7 @@ class HeldInMemory:
         return segments
 
 
-class Pile:
+class OpenShard:
     """Segments of one stream that wait to become a shard, with their size.
 
     Args:
@@ -166,7 +166,7 @@ class Pile:
       size: of what lies there already.
     """
 
-    def __init__(self, capacity: Capacity, held: Held | None = None, size: Size = NOTHING) -> None:
+    def __init__(self, capacity: Capacity, held: SegmentBuffer | None = None, size: Size = NOTHING) -> None:
         self._capacity = capacity
         self._held = held if held is not None else HeldInMemory()
         self.size = size
@@ -179,21 +179,21 @@ class Pile:
         """How full a shard of these segments would be."""
         return self._capacity.fill(self.size)
 
-    def add(self, segment: Segment) -> list[Parcel]:
+    def add(self, segment: Segment) -> list[SealedSegments]:
         """Place the next segment; return the shards that this sealed."""
         added = self._capacity.cost(segment)
         move, reason = place(self.size, added, self._capacity)
-        if move is Move.SEAL_NEXT:
-            return [Parcel((segment,), str(reason))]
-        sealed = [self.seal(str(reason))] if move is Move.SEAL_HELD else []
+        if move is Placement.SEAL_NEXT:
+            return [SealedSegments((segment,), str(reason))]
+        sealed = [self.seal(str(reason))] if move is Placement.SEAL_HELD else []
         self._held.append(segment)
         self.size = self.size.plus(added)
         met = self._capacity.full(self.size)
         return [*sealed, self.seal(met)] if met else sealed
 
-    def seal(self, reason: str) -> Parcel:
+    def seal(self, reason: str) -> SealedSegments:
         """Return what is held as one shard and hold nothing."""
-        return Parcel(self.take(), reason)
+        return SealedSegments(self.take(), reason)
 
     def take(self) -> tuple[Segment, ...]:
         """Return the segments that are held and hold nothing."""

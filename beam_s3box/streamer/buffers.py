@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import Router, StreamNaming
+from beam_s3box.records.routing import Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.packing import MAX_SEGMENT_BYTES
 from beam_s3box.streamer.output import Output
@@ -66,7 +66,7 @@ def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes])
     A process that is killed leaves nothing of that kind; a machine that loses power does, and a program that cuts the
     file. Its first line may be a record then.
     """
-    router = Router(StreamNaming(*stream), RecordRules(None, forbid_nul=False))
+    router = Router(StreamSelector(*stream), RecordRules(None, forbid_nul=False))
     with path.open("rb") as file:
         if not file.readline(_LONGEST_HEADER).startswith(_BEGINNING):
             file.seek(0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import FORMATS, Format, JsonText
 from beam_s3box.shards.model import Segment, Size, total_size
-from beam_s3box.shards.packing import Frame
+from beam_s3box.shards.packing import Overhead
 
 COMPRESSIONS = ("none", "gzip")
 
@@ -36,10 +36,10 @@ class PlainText:
         return self.text.name
 
     @property
-    def frame(self) -> Frame:
+    def overhead(self) -> Overhead:
         """What the format adds to the records of a file."""
-        around, joint = len(self.text.opening) + len(self.text.closing), len(self.text.joint)
-        return Frame(Size(around, around, 0), Size(joint, joint, 0))
+        around, separator = len(self.text.opening) + len(self.text.closing), len(self.text.separator)
+        return Overhead(Size(around, around, 0), Size(separator, separator, 0))
 
     @property
     def fingerprint(self) -> str:
@@ -58,7 +58,7 @@ class PlainText:
 
     def join(self, segments: Sequence[Segment]) -> bytes:
         """Return the segments as one file."""
-        return b"".join([self.text.opening, self.text.joint.join(s.data for s in segments), self.text.closing])
+        return b"".join([self.text.opening, self.text.separator.join(s.data for s in segments), self.text.closing])
 
 
 class Output(NamedTuple):
@@ -92,7 +92,7 @@ class Output(NamedTuple):
 
 def output_bytes(data_bytes: int, records: int, format: Format) -> int:
     """Return what a finished file takes at the most, with its description, of lines that take so many bytes."""
-    raw_bytes = data_bytes + records * format.record_overhead + format.frame.shard.raw_bytes
+    raw_bytes = data_bytes + records * format.record_overhead + format.overhead.shard.raw_bytes
     # what deflate can't compress it may grow by an eighth
     return (raw_bytes if isinstance(format, PlainText) else raw_bytes * 9 // 8) + _DESCRIPTION_BYTES
 
@@ -108,6 +108,6 @@ class Rendered(NamedTuple):
 def render(format: Format, batches: Iterable[Sequence[bytes]]) -> Rendered:
     """Return the file of these records, compressed batch by batch."""
     segments = [format.cut(lines) for lines in batches if lines]
-    size, frame = total_size(segments), format.frame
-    raw_bytes = size.raw_bytes + frame.shard.raw_bytes + max(0, len(segments) - 1) * frame.joint.raw_bytes
+    size, frame = total_size(segments), format.overhead
+    raw_bytes = size.raw_bytes + frame.shard.raw_bytes + max(0, len(segments) - 1) * frame.separator.raw_bytes
     return Rendered(format.join(segments), size.records, raw_bytes)

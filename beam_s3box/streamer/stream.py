@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import Refused, Router, StreamNaming
+from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import Size
-from beam_s3box.shards.packing import Capacity, Move, place
+from beam_s3box.shards.packing import Capacity, Placement, place
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
@@ -85,14 +85,14 @@ class OpenStream:
     ) -> None:
         self.stream = stream
         self.limits = limits
-        self._router = Router(StreamNaming(*stream), rules)
+        self._router = Router(StreamSelector(*stream), rules)
         self._folder = folder
         self._output = output
         self._durability = durability
         self._clock = clock
         self._hand_over = hand_over
         self._format = output.make()
-        self._capacity = Capacity.of(limits, self._format.frame)
+        self._capacity = Capacity.of(limits, self._format.overhead)
         self._room = self._capacity.room.raw_bytes
         # what a record takes in the finished file beyond its line and the one byte that ends it in the buffer
         self._separator_bytes = self._format.record_overhead - 1
@@ -171,7 +171,7 @@ class OpenStream:
     def _append(self, record: Any) -> tuple[Journal, int, StreamerError | None]:
         """Take a record; return the buffer that it went to, the bytes of that to sync, and why it can't be sealed."""
         routed = self._router.route(record)
-        if isinstance(routed, Refused):
+        if isinstance(routed, RejectedRecord):
             raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
         line, error = routed[1], None
         buffer = self._buffer_for(line)
@@ -244,7 +244,7 @@ class OpenStream:
         return buffer
 
     def _joins(self, before: Size, size: int) -> bool:
-        return place(before, Size(0, size, 1), self._capacity)[0] is Move.JOIN
+        return place(before, Size(0, size, 1), self._capacity)[0] is Placement.JOIN
 
     def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
         name = self._folder.new_name()

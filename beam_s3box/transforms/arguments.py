@@ -11,7 +11,7 @@ from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
-from beam_s3box.records.routing import StreamNaming
+from beam_s3box.records.routing import StreamSelector
 
 OnBadRecord = Literal["dead_letter", "fail"]
 Rests = Literal["auto", "pack", "seal"]
@@ -35,7 +35,7 @@ def manifests_for(format: Format, manifests: Manifests | Literal["auto"] | None)
     return manifests
 
 
-def is_fail(on_bad_record: str) -> bool:
+def fails_on_bad_record(on_bad_record: str) -> bool:
     """Return whether a bad record fails the pipeline."""
     if on_bad_record not in ("dead_letter", "fail"):
         raise ConfigurationError(f"on_bad_record={on_bad_record!r} must be 'dead_letter' or 'fail'")
@@ -61,7 +61,7 @@ def checked_packing(packing: str) -> str:
     return packing
 
 
-def named_by(constant: str | None, field: str | None, naming: StreamNaming) -> str:
+def named_by(constant: str | None, field: str | None, naming: StreamSelector) -> str:
     """Return how one half of a stream's name is found, for people."""
     if field is not None:
         return f"field {field}"

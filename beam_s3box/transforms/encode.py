@@ -12,9 +12,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import accept_dead_letters
-from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
-from beam_s3box.records.routing import Refused, Router
+from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
@@ -53,8 +53,8 @@ class EncodeSegments(beam.DoFn):
         """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
         plan = self._plan
         origin = new_origin()
-        self._cutter = ShardCutter(
-            plan.format, plan.limits_of, codec_threads(), origin, plan.budget, seal_from=plan.seal_from
+        self._cutter = ShardBuilder(
+            plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._records_in = 0
@@ -81,18 +81,18 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
 
-    def _add(self, element: Any, window: str) -> list[Refused]:
+    def _add(self, element: Any, window: str) -> list[RejectedRecord]:
         self._records_in += 1
         if self._records_in >= _COUNT_EVERY:
             self._count_records()
         routed = self._router.route(element)
-        if isinstance(routed, Refused):
+        if isinstance(routed, RejectedRecord):
             return [routed]
         stream, line = routed
         self._cutter.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
         return []
 
-    def _add_batch(self, batch: list[Any], window: str) -> list[Refused]:
+    def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
         if set(map(type, batch)) != {bytes}:
             return [refused for element in batch for refused in self._add(element, window)]
         self._counts.count(metrics.RECORDS_IN, len(batch))
@@ -102,20 +102,20 @@ class EncodeSegments(beam.DoFn):
                 self._cutter.add((stream, window, lane), some)
         return refused
 
-    def _outputs(self, refused: list[Refused]) -> Iterator[Any] | None:
+    def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
         cuttings = self._cutter.take()
         if not refused and not cuttings.shards and not cuttings.rests:
             return None
         return self._emit_all(refused, cuttings)
 
-    def _emit_all(self, refused: list[Refused], cuttings: Cuttings) -> Iterator[Any]:
+    def _emit_all(self, refused: list[RejectedRecord], cuttings: Flushed) -> Iterator[Any]:
         if refused:
             letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
         yield from self._emit(cuttings)
 
-    def _emit(self, cuttings: Cuttings) -> Iterator[Any]:
+    def _emit(self, cuttings: Flushed) -> Iterator[Any]:
         for shard in _drained(cuttings.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
         for (stream, window, lane), segment in _drained(cuttings.rests):

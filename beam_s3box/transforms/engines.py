@@ -49,7 +49,7 @@ class _FlinkOptions(DebugOptions):
         parser.add_argument(f"--{_IDLE_SOURCES}", type=int)
 
 
-def make_safe(records: beam.PCollection[Any], *, stateful: bool) -> None:
+def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> None:
     """Keep the pipeline's runner from losing records of this input, by its options or by an error.
 
     On Flink a checkpoint within a bundle forgets what the bundle holds, with any input and any way of packing. Whether

@@ -12,8 +12,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
-from beam_s3box.transforms.carry import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.rewindow import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 

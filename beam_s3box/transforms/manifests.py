@@ -17,9 +17,9 @@ from beam_s3box.engine.manifests import Manifest, ManifestPlan, Manifests, join_
 from beam_s3box.engine.publish import Lineage, Publisher
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
-from beam_s3box.transforms.carry import LeaveWindows, ReturnToWindows
 from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.rewindow import ReifyWindow, ReturnToWindows
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.transforms.windows import Windows, last_moment
 
@@ -71,7 +71,7 @@ class WriteManifests(beam.PTransform):
         return (
             grouped
             | "PlanFiring" >> plan_firing
-            | "LeaveWindows" >> LeaveWindows(plan.windows)
+            | "ReifyWindow" >> ReifyWindow(plan.windows)
             | "KeyFirings" >> beam.ParDo(_KeyFirings()).with_output_types(_CARRIED)
             | "WriteFirings" >> write
             | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, Manifest)

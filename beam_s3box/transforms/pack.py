@@ -10,7 +10,7 @@ import apache_beam as beam
 from beam_s3box.formats import format_of
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import SealedShard, Segment
-from beam_s3box.shards.packing import BY_INPUT_END, Capacity, Pile
+from beam_s3box.shards.packing import BY_INPUT_END, Capacity, OpenShard
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
 
@@ -46,7 +46,7 @@ class _CutShards(beam.DoFn):
         stream, name = Stream(domain, namespace), self._plan.windows.name(window)
         # new for each execution: a second one, or a second firing, never meets the keys of the first
         origin = new_origin()
-        pile = Pile(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).frame))
+        pile = OpenShard(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).overhead))
         sequence = 0
         for segment in segments:
             for parcel in pile.add(Segment(*segment)):

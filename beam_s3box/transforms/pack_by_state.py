@@ -24,8 +24,8 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import SealedShard, Segment
 from beam_s3box.shards.packing import BY_SECONDS, Capacity
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.transforms.carry import window_each
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.rewindow import into_global_window
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windows import last_moment
 
@@ -79,7 +79,7 @@ class PackByState(beam.PTransform):
         return (
             rests
             | "KeyByWindow" >> beam.ParDo(_KeyByWindow(self._plan)).with_output_types(tuple[Key, _SEGMENT])
-            | "WindowGlobally" >> window_each()
+            | "WindowGlobally" >> into_global_window()
             | "Pack" >> beam.ParDo(pack).with_output_types(tuple[bytes, SealedShard])
         )
 
@@ -225,7 +225,7 @@ class _PackByState(beam.DoFn):
                 f"{format.fingerprint}, which can't be in one shard with them: a job that runs keeps its format and "
                 "schemas; go back to the pipeline that it was, drain it, and begin the new one as a job of its own"
             )
-        capacity = Capacity.of(plan.limits_of(stream), format.frame)
+        capacity = Capacity.of(plan.limits_of(stream), format.overhead)
         return WindowBuffer(stream, window, state, _HeldInState(segments, self._counts), capacity)
 
     def _read(self, cell: Any) -> BufferState | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from beam_s3box.engine.plan import RunPlan
-from beam_s3box.engine.shard_builder import HALF
+from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL
 from beam_s3box.transforms.windows import Windows
 
 
@@ -16,12 +16,12 @@ class WritePlan(RunPlan):
     Attributes:
       windows: of the write.
       lanes: keys that the records of one stream are spread over.
-      seal_from: a bundle seals what fills at least this much of a shard, and sends on the rest.
+      min_fill_to_seal: a bundle seals what fills at least this much of a shard, and sends on the rest.
       unbounded: whether the input is: then shards have a time limit, and a runner may go back and write the manifests
         of a firing again.
     """
 
     windows: Windows
     lanes: int = 1
-    seal_from: float = HALF
+    min_fill_to_seal: float = DEFAULT_MIN_FILL
     unbounded: bool = False

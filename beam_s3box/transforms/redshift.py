@@ -15,18 +15,18 @@ from apache_beam.transforms.window import GlobalWindows
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError
 from beam_s3box.formats import Format
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Connect
 from beam_s3box.redshift.load.ledger import LEDGER
 from beam_s3box.redshift.load.plan import LoadResult
-from beam_s3box.redshift.load.table_loads import RETRY, LoadFailure, MadeTables, TableLoads
+from beam_s3box.redshift.load.table_loads import RETRY, LoadFailure, TableCreation, TableLoads
 from beam_s3box.redshift.sql.copy_options import CopyKeywords
 from beam_s3box.redshift.sql.quoting import TableName
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of, target_of
 from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
-from beam_s3box.transforms.carry import window_each
+from beam_s3box.transforms.rewindow import into_global_window
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 
@@ -68,7 +68,7 @@ class CopyToRedshift(beam.PTransform):
         result = records | WriteToS3Box("s3://bucket/flights", domain_field="carrier", namespace_field="origin")
         loaded = result.manifests | CopyToRedshift(
             "flights.{domain}_{namespace}",
-            connection=DataApi("dev", workgroup="analytics"),
+            connection=RedshiftDataApi("dev", workgroup="analytics"),
             iam_role="arn:aws:iam::123456789012:role/redshift-copy",
             create_tables=True,
         )
@@ -76,8 +76,8 @@ class CopyToRedshift(beam.PTransform):
     Args:
       table: `"table"`, `"schema.table"`, one in which `{domain}` and `{namespace}` stand for a stream's names, or a
         function from the Manifest to a table's name.
-      connection: a `RedshiftConnection` without a password of its own, a `DataApi`, or a function that returns a new
-        DB-API connection. It is pickled with the pipeline, and called on the workers.
+      connection: a `RedshiftConnection` without a password of its own, a `RedshiftDataApi`, or a function that returns
+        a new DB-API connection. It is pickled with the pipeline, and called on the workers.
       iam_role: that reads S3 for COPY; see `copy_sql`.
       credentials: in its place, a function that finds keys on the worker.
       region: of the bucket, where it is not the cluster's.
@@ -111,7 +111,7 @@ class CopyToRedshift(beam.PTransform):
         self,
         table: TableName | Callable[[Manifest], TableName],
         *,
-        connection: Connect | DataApi,
+        connection: Connect | RedshiftDataApi,
         iam_role: str | Sequence[str] | None = None,
         credentials: Callable[[], Credentials] | None = None,
         region: str | None = None,
@@ -144,7 +144,7 @@ class CopyToRedshift(beam.PTransform):
             keys=merge.keys,
             order_by=merge.order_by,
             columns=None if columns is None else tuple(columns),
-            made=MadeTables(sample, exclude, ignore_case) if create_tables else None,
+            made=TableCreation(sample, exclude, ignore_case) if create_tables else None,
             retry=retry,
             settings={
                 "iam_role": iam_role,
@@ -169,7 +169,7 @@ class CopyToRedshift(beam.PTransform):
         loads = self.loads.reaching(settings_with_options(self._s3 or S3Settings(), s3), credentials_of(s3))
         named = (
             manifests
-            | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else window_each())
+            | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else into_global_window())
             | "NameTables" >> _tagged(_NameTables(self.table, self._schema, fails=self._fails), _KEYED)
         )
         loaded = (

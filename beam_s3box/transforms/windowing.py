@@ -32,27 +32,32 @@ class WindowingChoice:
     Args:
       windowing: a WindowInto, used as it is, or a window function.
       allowed_lateness: seconds after a window's end for which late records get manifests of their own.
-      early_every: seconds between manifests of a window that has not ended.
+      triggering_frequency: seconds between manifests of a window that has not ended.
 
     Raises:
       ConfigurationError: an argument of another kind, out of range, or said twice.
     """
 
     def __init__(
-        self, windowing: beam.WindowInto | WindowFn | None, allowed_lateness: float | None, early_every: int | None
+        self,
+        windowing: beam.WindowInto | WindowFn | None,
+        allowed_lateness: float | None,
+        triggering_frequency: int | None,
     ) -> None:
         if windowing is not None and not isinstance(windowing, beam.WindowInto | WindowFn):
             raise ConfigurationError(
                 f"windowing={windowing!r} must be a window function such as FixedWindows(60), or a WindowInto"
             )
-        if isinstance(windowing, beam.WindowInto) and (allowed_lateness is not None or early_every is not None):
+        if isinstance(windowing, beam.WindowInto) and (
+            allowed_lateness is not None or triggering_frequency is not None
+        ):
             raise ConfigurationError(
                 "windowing is a WindowInto, which has a trigger and a lateness of its own: say allowed_lateness and "
-                "early_every there, or give windowing=FixedWindows(60) and the like"
+                "triggering_frequency there, or give windowing=FixedWindows(60) and the like"
             )
         self._windowing = windowing
         self._lateness = _checked_lateness(allowed_lateness)
-        self._early_every = _checked_early(early_every)
+        self._early_every = _checked_early(triggering_frequency)
 
     def apply_to(self, records: beam.PCollection[Any]) -> Windowing:
         """Return the windowing of the write.
@@ -105,7 +110,7 @@ def _checked_lateness(seconds: float | None) -> float | None:
 def _checked_early(seconds: int | None) -> int | None:
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1):
         # Beam can't translate fractions of a second in a trigger
-        raise ConfigurationError(f"early_every={seconds!r} must be a whole number of seconds of at least 1")
+        raise ConfigurationError(f"triggering_frequency={seconds!r} must be a whole number of seconds of at least 1")
     return seconds
 
 
@@ -138,8 +143,8 @@ def _check_unbounded(windowing: Windowing) -> None:
     if isinstance(windowing.windowfn, GlobalWindows) and _waits_for_the_end(windowing.triggerfn):
         raise ConfigurationError(
             "the input is unbounded and in the global window, whose end never comes, so no manifest would ever be "
-            "written: give windowing=FixedWindows(60) for manifests by the minute, or early_every=60 for manifests of "
-            "the global window"
+            "written: give windowing=FixedWindows(60) for manifests by the minute, or triggering_frequency=60 for "
+            "manifests of the global window"
         )
     reason = windowing.triggerfn.may_lose_data(windowing)
     if reason != DataLossReason.NO_POTENTIAL_LOSS:

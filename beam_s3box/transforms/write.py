@@ -18,12 +18,12 @@ from apache_beam.typehints import List as BeamList
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letters import DeadLetter
 from beam_s3box.engine.manifests import Manifest, Manifests
-from beam_s3box.engine.shard_builder import HALF
+from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named, settled
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.records.routing import StreamFunction, StreamNaming
+from beam_s3box.records.routing import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.shards.lanes import check_lanes
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_by_stream
@@ -39,20 +39,20 @@ from beam_s3box.transforms.arguments import (
     checked_concurrency,
     checked_packing,
     checked_rests,
-    is_fail,
+    fails_on_bad_record,
     manifests_for,
     named_by,
 )
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
-from beam_s3box.transforms.carry import FireOnce, ReturnToWindows
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
-from beam_s3box.transforms.engines import make_safe
+from beam_s3box.transforms.engines import configure_or_reject
 from beam_s3box.transforms.finish import FinishRunOfShards
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.rewindow import FireOnce, ReturnToWindows
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
@@ -96,7 +96,7 @@ class WriteToS3Box(beam.PTransform):
     *Windows*: a shard never spans two windows, and each window has manifests of its own: one for every firing that has
     shards, named by the number of the pane. Records later than the allowed lateness are in shards that the runner lets
     no manifest list; `shards` has them. Merging windows (sessions) are refused. Unbounded input needs windows, or
-    `early_every`.
+    `triggering_frequency`.
 
     *Example*:
 
@@ -130,8 +130,8 @@ class WriteToS3Box(beam.PTransform):
         memory bounded there; `"auto"`: `"seal"` on FnApiRunner with one worker, which makes one bundle of all input.
       windowing: a window function, or a WindowInto with a trigger of its own; default: the input's windows.
       allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they come.
-      early_every: whole seconds between manifests of a window that has not ended; default: none before its end. The
-        lateness is then at least a minute more than this.
+      triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
+        end. The lateness is then at least a minute more than this.
       lanes: keys that the records of one stream are spread over, by their content, where one worker can't pack them.
       packing: `"group"`: the rests of all bundles are grouped, then cut; `"stateful"`: they are collected by state and
         timers, which carry the time limit; `"auto"`: the first for bounded input, the second for unbounded.
@@ -163,7 +163,7 @@ class WriteToS3Box(beam.PTransform):
         rests: Rests = "auto",
         windowing: beam.WindowInto | WindowFn | None = None,
         allowed_lateness: float | None = None,
-        early_every: int | None = None,
+        triggering_frequency: int | None = None,
         lanes: int = 1,
         packing: Packing = "auto",
         upload_concurrency: int = 8,
@@ -172,7 +172,7 @@ class WriteToS3Box(beam.PTransform):
     ) -> None:
         super().__init__()
         self._destination = destination
-        self._naming = StreamNaming(domain, namespace, domain_field, namespace_field, stream)
+        self._naming = StreamSelector(domain, namespace, domain_field, namespace_field, stream)
         self._limits = limits if limits is not None else StreamLimits()
         self._limits_of = limits_by_stream(self._limits)
         given = format_named(format, finds_schema=True)
@@ -185,10 +185,10 @@ class WriteToS3Box(beam.PTransform):
         self._given_run_id = run_id
         self._is_applied = False
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
-        self._fail_on_bad_record = is_fail(on_bad_record)
+        self._fail_on_bad_record = fails_on_bad_record(on_bad_record)
         self._s3 = s3
         self._rests = checked_rests(rests)
-        self._windowing = WindowingChoice(windowing, allowed_lateness, early_every)
+        self._windowing = WindowingChoice(windowing, allowed_lateness, triggering_frequency)
         self._lanes = check_lanes(lanes)
         self._packing = checked_packing(packing)
         self._clock = clock
@@ -205,7 +205,7 @@ class WriteToS3Box(beam.PTransform):
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records."""
         is_stateful = self._is_stateful(records)
-        make_safe(records, stateful=is_stateful)
+        configure_or_reject(records, stateful=is_stateful)
         format = self._format_for(records)
         windowing = self._windowing.apply_to(records)
         if self._windowing.changes():
@@ -299,7 +299,7 @@ class WriteToS3Box(beam.PTransform):
             upload_concurrency=self._upload_concurrency,
             windows=Windows(windowing.windowfn),
             lanes=self._lanes,
-            seal_from=_SEAL_WHOLE_ONLY if stateful else self._seal_from(pipeline),
+            min_fill_to_seal=_SEAL_WHOLE_ONLY if stateful else self._seal_from(pipeline),
             unbounded=not bounded,
         )
 
@@ -309,7 +309,11 @@ class WriteToS3Box(beam.PTransform):
         return self.claim
 
     def _seal_from(self, pipeline: beam.Pipeline) -> float:
-        return 0.0 if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline)) else HALF
+        return (
+            0.0
+            if self._rests == "seal" or (self._rests == "auto" and _makes_one_bundle(pipeline))
+            else DEFAULT_MIN_FILL
+        )
 
     def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
         if self._manifests is not None:

@@ -63,7 +63,7 @@ def test_the_arguments_and_their_defaults() -> None:
     assert rows["limits=StreamLimits(max_seconds=…)"] == f"{StreamLimits().max_seconds:g}"
     assert rows["lanes"] == str(parameters["lanes"].default)
     assert rows["packing"] == f'`"{parameters["packing"].default}"`'
-    for name in ("windowing", "allowed_lateness", "early_every"):
+    for name in ("windowing", "allowed_lateness", "triggering_frequency"):
         assert parameters[name].default is None
     assert rows["allowed_lateness"] == "0"
     assert WindowingChoice(None, None, 5)._kept() == 5 + 60

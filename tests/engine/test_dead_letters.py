@@ -14,7 +14,7 @@ import pytest
 from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles, accept_dead_letters
 from beam_s3box.errors import RecordError, StoreError
 from beam_s3box.metrics import MemoryMetrics
-from beam_s3box.records.routing import Refused
+from beam_s3box.records.routing import RejectedRecord
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
@@ -23,11 +23,11 @@ from beam_s3box.stores.memory import MemoryStore
 
 
 def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:
-    text = DeadLetter.of(Refused(Stream("a", "b"), "not-json", "why", "{é".encode()))
+    text = DeadLetter.of(RejectedRecord(Stream("a", "b"), "not-json", "why", "{é".encode()))
     assert json.loads(text.line()) == {
         "domain": "a", "namespace": "b", "reason": "not-json", "detail": "why", "raw": "{é",
     }  # fmt: skip
-    other = DeadLetter.of(Refused(None, "invalid-utf8", "why \udcff", b"\xff\x00"))
+    other = DeadLetter.of(RejectedRecord(None, "invalid-utf8", "why \udcff", b"\xff\x00"))
     assert json.loads(other.line()) == {
         "domain": None, "namespace": None, "reason": "invalid-utf8", "detail": "why \\udcff", "raw_hex": "ff00",
     }  # fmt: skip
@@ -98,7 +98,9 @@ class FailingOnce(MemoryStore):
 @pytest.mark.parametrize("fail", [False, True])
 def test_all_are_counted_by_reason_or_the_first_fails_the_run(fail: bool) -> None:
     counts = MemoryMetrics()
-    refused = [Refused(None, reason, f"detail {reason}", b"raw") for reason in ("not-json", "too-large", "not-json")]
+    refused = [
+        RejectedRecord(None, reason, f"detail {reason}", b"raw") for reason in ("not-json", "too-large", "not-json")
+    ]
     if fail:
         with pytest.raises(RecordError, match=r"not-json: detail not-json; the record begins b'raw'\. on_bad_record="):
             accept_dead_letters(refused, counts, fail=True)

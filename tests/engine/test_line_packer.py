@@ -24,7 +24,7 @@ from beam_s3box.errors import ConfigurationError, RecordError, RunExistsError, S
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.encoding import record_rules
-from beam_s3box.records.routing import StreamNaming
+from beam_s3box.records.routing import StreamSelector
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
 from beam_s3box.shards.runs import new_token
@@ -55,7 +55,7 @@ def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> PackPlan
         store=store,
         layout=layout,
         format=JSON_LINES,
-        naming=StreamNaming(domain_field="d", namespace_field="n"),
+        naming=StreamSelector(domain_field="d", namespace_field="n"),
         rules=record_rules(for_redshift=True),
         limits_of=limits_by_stream(StreamLimits(**limits)),
         manifests=Manifests(),

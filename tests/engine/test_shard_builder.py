@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_s3box.engine.shard_builder import Cuttings, ShardCutter
+from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
@@ -35,7 +35,7 @@ def lines_of(segments: tuple[Segment, ...], format: Format = JSON_LINES) -> list
     return text.strip(b"\n").split(b"\n")
 
 
-def all_lines(cuttings: Cuttings, format: Format = JSON_LINES) -> list[bytes]:
+def all_lines(cuttings: Flushed, format: Format = JSON_LINES) -> list[bytes]:
     found = [line for shard in cuttings.shards for line in lines_of(shard.segments, format)]
     return found + [line for _, segment in cuttings.rests for line in lines_of((segment,), format)]
 
@@ -45,15 +45,15 @@ def record(number: int, size: int = 30) -> bytes:
     return b'{"id":%d,"noise":"%s"}' % (number, noise.encode())
 
 
-def collect(cutter: ShardCutter, batches: list[list[bytes]]) -> Cuttings:
-    out = Cuttings([], [])
+def collect(cutter: ShardBuilder, batches: list[list[bytes]]) -> Flushed:
+    out = Flushed([], [])
     for batch in batches:
         cutter.add(KEY, batch)
         taken = cutter.take()
         out.shards.extend(taken.shards)
         out.rests.extend(taken.rests)
     taken = cutter.finish()
-    return Cuttings(out.shards + taken.shards, out.rests + taken.rests)
+    return Flushed(out.shards + taken.shards, out.rests + taken.rests)
 
 
 @given(
@@ -76,7 +76,7 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
 ) -> None:
     limits = StreamLimits(object_bytes, raw_bytes, records)
     lines = [record(number, size) for number, size in enumerate(sizes)]
-    cutter = ShardCutter(format, lambda stream: limits, codec, "origin")
+    cutter = ShardBuilder(format, lambda stream: limits, codec, "origin")
     cuttings = collect(cutter, [lines[i : i + batch] for i in range(0, len(lines), batch)])
 
     assert sorted(all_lines(cuttings, format)) == sorted(lines)
@@ -97,7 +97,7 @@ def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExe
         (StreamLimits(max_raw_bytes=100_000), BY_RAW_BYTES),
         (StreamLimits(max_records=777), BY_RECORDS),
     ):
-        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        cuttings = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         by_limit = [shard for shard in cuttings.shards if shard.reason == reason]
         assert len(by_limit) > 5
         for shard in by_limit:
@@ -109,7 +109,7 @@ def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExe
 def test_object_limit_is_filled_well(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(30_000)]
     limits = StreamLimits(max_object_bytes=300_000)
-    cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+    cuttings = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
     sizes = [len(JSON_LINES.join(shard.segments)) for shard in cuttings.shards if shard.reason == BY_OBJECT_BYTES]
     assert len(sizes) > 2
     assert all(240_000 <= size <= 300_000 for size in sizes)
@@ -119,7 +119,7 @@ def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolEx
     giant = record(1, 5000)
     lines = [record(0), giant, record(2)]
     for limits in (StreamLimits(max_object_bytes=1000), StreamLimits(max_raw_bytes=1000)):
-        cuttings = collect(ShardCutter(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        cuttings = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
         assert [giant] in [lines_of(shard.segments) for shard in cuttings.shards]
 
 
@@ -127,14 +127,14 @@ def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoo
     limits = StreamLimits(max_records=10)
     for count, expected in ((5, [BY_BUNDLE_END]), (4, [])):
         lines = [record(number) for number in range(count)]
-        cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+        cuttings = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
         assert [shard.reason for shard in cuttings.shards] == expected
         assert sum(segment.records for _, segment in cuttings.rests) == (0 if expected else count)
 
 
 def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
+    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
     cuttings = collect(cutter, [[record(number) for number in range(9)]])
     assert not cuttings.shards
     assert len(cuttings.rests) == 1
@@ -142,17 +142,21 @@ def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
 
 def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
-    cuttings = collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), [[record(0)]])
+    cuttings = collect(
+        ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0), [[record(0)]]
+    )
     assert [shard.reason for shard in cuttings.shards] == [BY_BUNDLE_END]
     assert not cuttings.rests
-    assert collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0), []) == Cuttings([], [])
+    assert collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0), []) == Flushed(
+        [], []
+    )
 
 
 def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(5_000)]
     batches = [lines[i : i + 97] for i in range(0, len(lines), 97)]
     limits = StreamLimits(max_object_bytes=20_000)
-    runs = [collect(ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)]
+    runs = [collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), batches) for _ in range(2)]
     assert [JSON_LINES.join(shard.segments) for shard in runs[0].shards] == [
         JSON_LINES.join(shard.segments) for shard in runs[1].shards
     ]
@@ -160,8 +164,8 @@ def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor
 
 def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
-    given_lines, out = [], Cuttings([], [])
+    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
+    given_lines, out = [], Flushed([], [])
     for number in range(4_000):
         key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "", 0)
         line = record(number, 200)
@@ -172,14 +176,14 @@ def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(co
         out.shards.extend(taken.shards)
     handed_on = len(out.rests)
     taken = cutter.finish()
-    cuttings = Cuttings(out.shards + taken.shards, out.rests + taken.rests)
+    cuttings = Flushed(out.shards + taken.shards, out.rests + taken.rests)
     assert handed_on
     assert out.rests[0][0][0] == Stream("web", "large")
     assert sorted(all_lines(cuttings)) == sorted(given_lines)
 
 
 def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them(codec: ThreadPoolExecutor) -> None:
-    cutter = ShardCutter(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, seal_from=0)
+    cutter = ShardBuilder(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, min_fill_to_seal=0)
     given_lines = [record(number, 200) for number in range(2_000)]
     cuttings = collect(cutter, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
     assert not cuttings.rests
@@ -189,7 +193,7 @@ def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them
 
 def test_streams_that_hold_next_to_nothing_cost_memory_too(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
+    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
     handed_on = 0
     for number in range(100):
         cutter.add((Stream("web", str(number)), "", 0), [record(number)])
@@ -201,7 +205,7 @@ def test_streams_that_hold_next_to_nothing_cost_memory_too(codec: ThreadPoolExec
 def test_many_small_streams_have_one_shard_each_though_their_records_alternate(codec: ThreadPoolExecutor) -> None:
     """What counts is the memory they take: sealed by their number, each would come back and be sealed again."""
     limits = StreamLimits()
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=0)
+    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0)
     for number in range(30_000):
         cutter.add((Stream("web", str(number % 15_000)), "", 0), [b"{}"])
     shards, rests = cutter.finish()
@@ -210,7 +214,7 @@ def test_many_small_streams_have_one_shard_each_though_their_records_alternate(c
 
 def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> None:
     by_stream = {Stream("a", "x"): StreamLimits(max_records=1), Stream("b", "x"): StreamLimits(max_records=3)}
-    cutter = ShardCutter(JSON_LINES, by_stream.__getitem__, codec, "origin")
+    cutter = ShardBuilder(JSON_LINES, by_stream.__getitem__, codec, "origin")
     for number in range(6):
         for stream in by_stream:
             cutter.add((stream, f"w{number % 2}", 0), [record(number)])
@@ -222,7 +226,7 @@ def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> Non
 
 def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=4)
-    cutter = ShardCutter(JSON_LINES, lambda stream: limits, codec, "origin", seal_from=2)
+    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
     for number in range(10):
         cutter.add((STREAM, "w", number % 2), [record(number)])
     shards, rests = cutter.finish()
@@ -238,13 +242,13 @@ def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolE
 
 def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
     class Broken:
-        frame = JSON_LINES.frame
+        frame = JSON_LINES.overhead
         record_overhead = JSON_LINES.record_overhead
 
         def cut(self, lines: object) -> Segment:
             raise MemoryError("no room")
 
-    cutter = ShardCutter(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]
+    cutter = ShardBuilder(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]
     cutter.add(KEY, [record(1)])
     with pytest.raises(MemoryError, match="no room"):
         cutter.finish()

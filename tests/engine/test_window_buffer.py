@@ -19,13 +19,13 @@ from beam_s3box.shards.packing import (
     BY_SECONDS,
     BY_WINDOW_END,
     Capacity,
-    Frame,
     HeldInMemory,
-    Pile,
+    OpenShard,
+    Overhead,
 )
 
 STREAM = Stream("web", "clicks")
-FRAME = Frame(Size(30, 2, 0), Size(9, 1, 0))
+FRAME = Overhead(Size(30, 2, 0), Size(9, 1, 0))
 LIMITS = st.builds(
     StreamLimits,
     object_bytes=st.integers(MIN_BYTES, 400),
@@ -53,7 +53,7 @@ class HeldElsewhere:
 class Kept:
     """A buffer that is made anew for each event, from nothing but its state and its segments."""
 
-    def __init__(self, limits: StreamLimits, frame: Frame = FRAME) -> None:
+    def __init__(self, limits: StreamLimits, frame: Overhead = FRAME) -> None:
         self.state = BufferState.new("origin")
         self.held = HeldElsewhere()
         self.capacity = Capacity.of(limits, frame)
@@ -168,8 +168,8 @@ def test_after_the_end_a_segment_is_a_shard_at_once(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(SIZES, max_size=40), LIMITS)
 def test_state_and_memory_give_the_same_shards(sizes: list[Size], limits: StreamLimits) -> None:
-    """One packing rule: what a Pile in memory makes of segments, the buffer makes of them one event at a time."""
-    pile = Pile(Capacity.of(limits, FRAME), HeldInMemory())
+    """One packing rule: what a OpenShard in memory makes of segments, the buffer makes of them one event at a time."""
+    pile = OpenShard(Capacity.of(limits, FRAME), HeldInMemory())
     parcels = [parcel for number, size in enumerate(sizes) for parcel in pile.add(segment(number, size))]
     if pile:
         parcels.append(pile.seal(BY_WINDOW_END))
@@ -188,7 +188,7 @@ def test_age_and_end_find_nothing_and_make_nothing() -> None:
 
 
 def test_each_reason() -> None:
-    kept = Kept(StreamLimits(max_object_bytes=100, max_records=3), Frame(NOTHING, NOTHING))
+    kept = Kept(StreamLimits(max_object_bytes=100, max_records=3), Overhead(NOTHING, NOTHING))
     for number, records in enumerate((1, 1, 1, 1)):
         kept.add(segment(number, Size(10, 1, records)))
     kept.do("age")
@@ -201,7 +201,7 @@ def test_each_reason() -> None:
 
 
 def test_a_shard_begins_with_what_stays_behind_and_not_with_what_passes_by() -> None:
-    kept = Kept(StreamLimits(max_object_bytes=100), Frame(NOTHING, NOTHING))
+    kept = Kept(StreamLimits(max_object_bytes=100), Overhead(NOTHING, NOTHING))
     assert kept.add(segment(0, Size(40, 1, 1)))
     assert not kept.add(segment(1, Size(20, 1, 1)))
     assert not kept.add(segment(2, Size(90, 1, 1))), "it is a shard by itself, and the others still wait"

@@ -116,12 +116,12 @@ def test_a_shard_is_one_member_with_all_lines_in_order(format: Format, parts: li
 def test_sizes_are_known_before_joining(format: Format, parts: list[list[bytes]]) -> None:
     segments = [cut(format, lines) for lines in parts]
     body = format.join(segments)
-    frame, joints = format.frame, len(parts) - 1
+    frame, joints = format.overhead, len(parts) - 1
     total = total_size(segments).plus(frame.shard)
-    assert len(body) == total.object_bytes + joints * frame.joint.object_bytes
-    assert len(read(format, body)) == total.raw_bytes + joints * frame.joint.raw_bytes
+    assert len(body) == total.object_bytes + joints * frame.separator.object_bytes
+    assert len(read(format, body)) == total.raw_bytes + joints * frame.separator.raw_bytes
     assert total.records == sum(map(len, parts))
-    assert frame.shard.records == frame.joint.records == 0
+    assert frame.shard.records == frame.separator.records == 0
 
 
 @settings(max_examples=50, deadline=None)
@@ -149,7 +149,7 @@ def test_equal_records_give_equal_bytes(format: Format, parts: list[list[bytes]]
     again: Format = pickle.loads(pickle.dumps(format))
     assert again.join([cut(again, [bytes(bytearray(line)) for line in lines]) for lines in parts]) == first
     assert again == format
-    assert again.frame == format.frame
+    assert again.overhead == format.overhead
 
 
 @settings(max_examples=50, deadline=None)
@@ -188,8 +188,8 @@ def test_large_segments(format: Format, tmp_path: Path) -> None:
     segments = [cut(format, lines) for lines in (good, bad, worst, [b"x" * MiB], good)]
     body = format.join(segments)
     assert read(format, body) == expected_text(format, [*good, *bad, *worst, b"x" * MiB, *good])
-    total = total_size(segments).plus(format.frame.shard)
-    assert len(body) == total.object_bytes + 4 * format.frame.joint.object_bytes
+    total = total_size(segments).plus(format.overhead.shard)
+    assert len(body) == total.object_bytes + 4 * format.overhead.separator.object_bytes
     if format in TEXTS:
         gzip_test(body, tmp_path)
 
@@ -224,8 +224,8 @@ def test_names_itself(format: Format) -> None:
     assert check_key(f"a{format.extension}")
     assert format.content_type.count("/") == 1
     assert "gzip" not in format.content_type.split("/")[0]
-    assert format.frame.shard.object_bytes > 0
-    assert format.frame.joint.plus(NOTHING) == format.frame.joint
+    assert format.overhead.shard.object_bytes > 0
+    assert format.overhead.separator.plus(NOTHING) == format.overhead.separator
 
 
 def test_only_lines_can_be_loaded_by_copy() -> None:

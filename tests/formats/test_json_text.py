@@ -83,10 +83,10 @@ def test_defaults() -> None:
 
 
 def test_frames_are_these() -> None:
-    assert JSON_LINES.frame.shard == (20, 0, 0)
-    assert JSON_LINES.frame.joint == (0, 0, 0)
-    assert JSON_ARRAY.frame.shard == (20 + 5 + 2 + 5 + 3, 5, 0)
-    assert JSON_ARRAY.frame.joint == (5 + 2, 2, 0)
+    assert JSON_LINES.overhead.shard == (20, 0, 0)
+    assert JSON_LINES.overhead.separator == (0, 0, 0)
+    assert JSON_ARRAY.overhead.shard == (20 + 5 + 2 + 5 + 3, 5, 0)
+    assert JSON_ARRAY.overhead.separator == (5 + 2, 2, 0)
 
 
 def test_a_format_is_a_value() -> None:

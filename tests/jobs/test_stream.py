@@ -59,7 +59,10 @@ def log() -> Iterator[ToolLog]:
             "error: --input='a/b.csv' names csv files, and this job reads JSON",
         ),
         (["--runner=PrismRunner", "--window=hourly"], "error: --window='hourly' must be fixed:SECONDS"),
-        (["--runner=PrismRunner", "--early_every=0"], "error: --early_every=0 must be a whole number of seconds"),
+        (
+            ["--runner=PrismRunner", "--triggering_frequency=0"],
+            "error: --triggering_frequency=0 must be a whole number of seconds",
+        ),
         (["--runner=PrismRunner", "--lanes=0"], "error: --lanes=0 must be a whole number"),
         (["--runner=PrismRunner", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
         (["--runner=PrismRunner", "--poll_interval=often"], "error: --poll_interval: invalid float value: 'often'"),

@@ -33,10 +33,10 @@ from beam_s3box.records.encoding import (
     UNSUPPORTED_VALUE,
     RecordRules,
     as_mapping,
+    diagnose,
     encode_record,
-    explain_refusal,
-    line_of_text,
-    raw_of,
+    original_bytes,
+    to_single_line,
 )
 
 BIG = 10**30
@@ -402,19 +402,19 @@ def test_as_mapping(value: Any, fields: dict[str, Any] | None) -> None:
     ],
 )
 def test_one_line_is_untouched(text: bytes) -> None:
-    assert line_of_text(text) is text
+    assert to_single_line(text) is text
 
 
 def test_text_becomes_its_utf8() -> None:
-    assert line_of_text('{"a":"ä💧"}') == '{"a":"ä💧"}'.encode()
+    assert to_single_line('{"a":"ä💧"}') == '{"a":"ä💧"}'.encode()
     with pytest.raises(RecordError, match="lone surrogate") as caught:
-        line_of_text('{"a":"\ud800"}')
+        to_single_line('{"a":"\ud800"}')
     assert caught.value.reason == LONE_SURROGATE
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\n\n"])
 def test_the_end_of_the_line_goes(end: bytes) -> None:
-    assert line_of_text(b'{"a":1}' + end) == b'{"a":1}'
+    assert to_single_line(b'{"a":1}' + end) == b'{"a":1}'
 
 
 @settings(max_examples=100, deadline=None)
@@ -423,11 +423,11 @@ def test_printed_prettily_becomes_one_line_with_the_same_values(
     record: dict[str, Any], indent: int | str, end: str, before: str, after: str
 ) -> None:
     pretty = before + json.dumps(record, indent=indent).replace("\n", end) + after
-    line = line_of_text(pretty)
+    line = to_single_line(pretty)
     assert b"\n" not in line
     assert b"\r" not in line
     assert json.loads(line) == record
-    assert line_of_text(pretty.encode()) == line
+    assert to_single_line(pretty.encode()) == line
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
@@ -443,7 +443,7 @@ def test_a_line_break_within_a_text_is_not_made_valid(end: str) -> None:
 
 def refusal_of(text: str) -> RecordError | None:
     try:
-        return explain_refusal(line_of_text(text))
+        return diagnose(to_single_line(text))
     except RecordError as exc:
         return exc
 
@@ -476,7 +476,7 @@ def refusal_of(text: str) -> RecordError | None:
     ],
 )
 def test_explains_refusals(line: bytes, reason: str | None) -> None:
-    refusal = explain_refusal(line)
+    refusal = diagnose(line)
     assert (refusal.reason if refusal else None) == reason
     assert refusal is None or str(refusal)
 
@@ -493,7 +493,7 @@ def test_explains_refusals(line: bytes, reason: str | None) -> None:
     ],
 )
 def test_a_refusal_names_the_json_type(line: bytes, shown: str) -> None:
-    assert f"a JSON {shown}, not an object" in str(explain_refusal(line))
+    assert f"a JSON {shown}, not an object" in str(diagnose(line))
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,7 @@ def test_a_refusal_names_the_json_type(line: bytes, shown: str) -> None:
     ],
 )
 def test_raw_of_keeps_what_could_be_read(record: Any, raw: bytes) -> None:
-    assert raw_of(record) == raw
+    assert original_bytes(record) == raw
 
 
 class Unprintable:
@@ -520,7 +520,7 @@ class Unprintable:
 )
 def test_raw_of_never_crashes(make: Callable[[], Any]) -> None:
     """It is asked for what could not be encoded; a repr that fails must not take the bundle with it."""
-    assert raw_of(make())
+    assert original_bytes(make())
 
 
 def test_the_size_rule_counts_bars_twice() -> None:
@@ -567,7 +567,7 @@ def test_the_quick_look_at_a_batch_is_never_wrongly_no(lines: list[bytes], most:
             rules.check(line)
         except RecordError:
             broken = True
-    assert rules.may_break(lines, b"".join(lines)) or not broken
+    assert rules.might_violate(lines, b"".join(lines)) or not broken
 
 
 def test_reasons_are_all_of_them() -> None:

@@ -21,7 +21,7 @@ from beam_s3box.records.lines import (
     longest_line,
     split_lines,
 )
-from beam_s3box.records.routing import Router, StreamNaming
+from beam_s3box.records.routing import Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import KiB, MiB
 
@@ -64,7 +64,7 @@ def test_a_line_that_is_too_long_is_a_dead_letter_by_its_size_with_its_first_byt
     most = 20_000
     long = b'{"d":"a","text":"' + "é".encode() * most + b'"}'
     text = b'{"d":1}\n' + long + b'\r\n{"d":2}'
-    router = Router(StreamNaming(domain_field="d", namespace="n"), record_rules(for_redshift=True))
+    router = Router(StreamSelector(domain_field="d", namespace="n"), record_rules(for_redshift=True))
     groups, refused = router.route_lines(lines_of(text, size, most))
     if size > len(text):
         assert refused == []  # nothing is saved by cutting what has been read

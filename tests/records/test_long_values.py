@@ -14,7 +14,7 @@ from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.formats import AvroFormat, encoders_of
 from beam_s3box.records.encoding import VALUE_TOO_LONG, RecordRules, record_rules
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, cut, long_texts
-from beam_s3box.records.routing import Refused, Router, StreamNaming
+from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.stores import MemoryStore
 
@@ -24,7 +24,7 @@ WEB = Stream("web", "clicks")
 
 
 def router(long_values: Any = "reject", **options: Any) -> Router:
-    return Router(StreamNaming(*WEB), record_rules(for_redshift=True, long_values=long_values), **options)
+    return Router(StreamSelector(*WEB), record_rules(for_redshift=True, long_values=long_values), **options)
 
 
 def texts_of(value: Any) -> list[str]:
@@ -79,7 +79,7 @@ def test_every_long_text_is_found_and_no_other(
 @pytest.mark.parametrize("make", [dict, json.dumps, lambda record: json.dumps(record).encode()])
 def test_a_long_text_is_rejected_with_its_size_and_name(record: Any, make: Any) -> None:
     routed = router().route(make(record))
-    assert isinstance(routed, Refused)
+    assert isinstance(routed, RejectedRecord)
     assert (routed.stream, routed.reason) == (WEB, VALUE_TOO_LONG)
     assert "6553" in routed.detail
     assert "65535: shorten it, or see long_values" in routed.detail
@@ -109,7 +109,7 @@ def test_truncate_cuts_at_the_end_of_a_character_and_touches_nothing_else() -> N
 
 def test_a_field_whose_name_is_too_long_is_not_cut_because_two_could_become_one() -> None:
     routed = router("truncate").route({LONG + "1": 1, LONG + "2": 2})
-    assert isinstance(routed, Refused)
+    assert isinstance(routed, RejectedRecord)
     assert routed.reason == VALUE_TOO_LONG
 
 
@@ -129,7 +129,7 @@ def test_rows_of_avro_obey_the_same_limit() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": ["null", "string"]}]}
     encoders = encoders_of(AvroFormat(schema, for_redshift=True))
     rejected = router(encoders=encoders).route({"a": LONG})
-    assert isinstance(rejected, Refused)
+    assert isinstance(rejected, RejectedRecord)
     assert rejected.reason == VALUE_TOO_LONG
     assert router("truncate", encoders=encoders).route({"a": LONG}) == router(encoders=encoders).route({"a": FITS})
 

@@ -16,7 +16,7 @@ import pytest
 
 from beam_s3box import AvroFormat, Manifests, StreamLimits, WriteToS3Box, avro_schema_of
 from beam_s3box.redshift import RedshiftConnection, RedshiftLoader
-from beam_s3box.redshift.load.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
 from beam_s3box.redshift.sql.target import Target
 from tests.redshift.load.conftest import Warehouse, redshift, warehouse
 from tests.transforms.test_copy_to_redshift import Into, into
@@ -208,7 +208,7 @@ def test_no_secret_is_in_a_log_an_error_a_repr_or_a_pickle(
     connect = RedshiftConnection(server.host, "dev", server.user, port=server.port, ssl=False)
     loads = TableLoads(
         connection=connect,
-        made=MadeTables(),
+        made=TableCreation(),
         settings={"credentials": warehouse.keys, "s3": warehouse.settings, "s3_credentials": warehouse.keys},
     )
     outcomes = [

@@ -14,7 +14,7 @@ from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.publish import write_manifest
 from beam_s3box.errors import ConfigurationError, LoadError, ObjectNotFoundError
 from beam_s3box.records.streams import Stream
-from beam_s3box.redshift.load.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
 from beam_s3box.redshift.manifests import StoreReader, parse_manifest, read_manifests
 from beam_s3box.redshift.schema.infer import infer_columns
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
@@ -163,7 +163,7 @@ def test_no_column_is_found_in_a_file_that_a_manifest_on_s3_must_not_list(tmp_pa
     def fetch(url: str) -> bytes:
         return body if url == URL else StoreReader()(url)
 
-    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE, "fetch": fetch})
+    loads = TableLoads(connection=print, made=TableCreation(), settings={"iam_role": ROLE, "fetch": fetch})
     for work in (
         lambda: infer_columns(URL, fetch=fetch),
         lambda: columns_of_manifests([URL], fetch),

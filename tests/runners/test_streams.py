@@ -129,7 +129,7 @@ def test_manifests_on_time_do_not_wait_for_late_records(run: Streamed) -> None:
 
 @pytest.mark.parametrize("name", ["prism", "flink_local"])
 def test_early_firings(name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path) -> None:
-    run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, EARLY_SECONDS, early_every=1)
+    run = run_feed(name, request.getfixturevalue(name), s3_server, tmp_path, EARLY_SECONDS, triggering_frequency=1)
     assert sorted(record["i"] for record in run.found.all_records()) == list(range(10 * EARLY_SECONDS))
     assert run.found.unlisted == []
     # no record of this stream is late: a window has one firing, at its end, or more because of early ones

@@ -48,7 +48,7 @@ def main(destination: str, notes: str, *arguments: str) -> None:
             namespace_field="n",
             windowing=FixedWindows(WINDOW_SECONDS),
             allowed_lateness=30,
-            early_every=1,
+            triggering_frequency=1,
             limits=StreamLimits(max_raw_bytes=LIMIT, max_seconds=0.001),
         )
     )

@@ -23,24 +23,26 @@ from beam_s3box.shards.packing import (
     MAX_SEGMENT_BYTES,
     REASONS,
     Capacity,
-    Frame,
     HeldInMemory,
-    Move,
-    Parcel,
-    Pile,
+    OpenShard,
+    Overhead,
+    Placement,
+    SealedSegments,
     place,
 )
 from beam_s3box.sizes import KiB, MiB
 
 FORMATS: list[Format] = [JSON_LINES, JSON_ARRAY]
-NO_FRAME = Frame(NOTHING, NOTHING)
+NO_FRAME = Overhead(NOTHING, NOTHING)
 LIMITS = st.builds(
     StreamLimits,
     max_object_bytes=st.integers(MIN_BYTES, 400),
     max_raw_bytes=st.none() | st.integers(1, 600),
     max_records=st.none() | st.integers(1, 12),
 )
-FRAMES = st.sampled_from([JSON_LINES.frame, JSON_ARRAY.frame, NO_FRAME, Frame(Size(60, 600, 0), Size(9, 9, 0))])
+FRAMES = st.sampled_from(
+    [JSON_LINES.overhead, JSON_ARRAY.overhead, NO_FRAME, Overhead(Size(60, 600, 0), Size(9, 9, 0))]
+)
 
 
 def segment(object_bytes: int, raw_bytes: int, records: int) -> Segment:
@@ -58,8 +60,8 @@ REAL_SEGMENTS = st.lists(
 )
 
 
-def pack(segments: list[Segment], capacity: Capacity) -> list[Parcel]:
-    pile = Pile(capacity)
+def pack(segments: list[Segment], capacity: Capacity) -> list[SealedSegments]:
+    pile = OpenShard(capacity)
     parcels = [parcel for one in segments for parcel in pile.add(one)]
     return [*parcels, pile.seal(BY_INPUT_END)] if pile else parcels
 
@@ -82,7 +84,7 @@ def fits(size: Size, room: Size) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(SEGMENTS, LIMITS, FRAMES)
 def test_no_segment_is_lost_or_doubled_and_order_is_kept_within_a_shard(
-    segments: list[Segment], limits: StreamLimits, frame: Frame
+    segments: list[Segment], limits: StreamLimits, frame: Overhead
 ) -> None:
     places = {id(one): place for place, one in enumerate(segments)}
     assert len(places) == len(segments)
@@ -94,7 +96,7 @@ def test_no_segment_is_lost_or_doubled_and_order_is_kept_within_a_shard(
 @settings(max_examples=300, deadline=None)
 @given(SEGMENTS, LIMITS, FRAMES)
 def test_no_limit_is_exceeded_but_by_one_segment_alone(
-    segments: list[Segment], limits: StreamLimits, frame: Frame
+    segments: list[Segment], limits: StreamLimits, frame: Overhead
 ) -> None:
     capacity = Capacity.of(limits, frame)
     for parcel in pack(segments, capacity):
@@ -106,11 +108,11 @@ def test_no_limit_is_exceeded_but_by_one_segment_alone(
 @given(SEGMENTS, LIMITS, FRAMES)
 @example([segment(40, 40, 1), segment(10, 10, 1), segment(40, 40, 1)], StreamLimits(max_object_bytes=70), NO_FRAME)
 def test_a_shard_is_sealed_only_when_the_next_segment_did_not_fit(
-    segments: list[Segment], limits: StreamLimits, frame: Frame
+    segments: list[Segment], limits: StreamLimits, frame: Overhead
 ) -> None:
     """Two shards that were sealed one for the other never fit one shard, and the reason names a limit they exceed."""
     capacity = Capacity.of(limits, frame)
-    pile, held_number = Pile(capacity), 0
+    pile, held_number = OpenShard(capacity), 0
     for one in segments:
         held = pile.size
         parcels = pile.add(one)
@@ -127,10 +129,10 @@ def test_a_shard_is_sealed_only_when_the_next_segment_did_not_fit(
 
 @settings(max_examples=300, deadline=None)
 @given(SEGMENTS, LIMITS, FRAMES)
-def test_what_is_held_is_counted_and_never_full(segments: list[Segment], limits: StreamLimits, frame: Frame) -> None:
+def test_what_is_held_is_counted_and_never_full(segments: list[Segment], limits: StreamLimits, frame: Overhead) -> None:
     capacity = Capacity.of(limits, frame)
     held: list[Segment] = []
-    pile = Pile(capacity)
+    pile = OpenShard(capacity)
     for one in segments:
         sealed = [segment for parcel in pile.add(one) for segment in parcel.segments]
         held = [segment for segment in [*held, one] if not any(segment is other for other in sealed)]
@@ -143,15 +145,17 @@ def test_what_is_held_is_counted_and_never_full(segments: list[Segment], limits:
 
 @settings(max_examples=300, deadline=None)
 @given(SEGMENTS, LIMITS, FRAMES)
-def test_a_pile_goes_on_from_what_lies_elsewhere(segments: list[Segment], limits: StreamLimits, frame: Frame) -> None:
+def test_a_pile_goes_on_from_what_lies_elsewhere(
+    segments: list[Segment], limits: StreamLimits, frame: Overhead
+) -> None:
     """Made anew for each segment, from its size and the place of its segments alone, it seals the same shards."""
     capacity = Capacity.of(limits, frame)
     held, size, parcels = HeldInMemory(), NOTHING, []
     for one in segments:
-        pile = Pile(capacity, held, size)
+        pile = OpenShard(capacity, held, size)
         parcels += pile.add(one)
         size = pile.size
-    if rest := Pile(capacity, held, size):
+    if rest := OpenShard(capacity, held, size):
         parcels.append(rest.seal(BY_INPUT_END))
     assert parcels == pack(segments, capacity)
 
@@ -161,7 +165,7 @@ def test_a_pile_goes_on_from_what_lies_elsewhere(segments: list[Segment], limits
 def test_every_two_neighbours_sealed_by_size_exceed_a_limit_together(
     segments: list[Segment], limits: StreamLimits
 ) -> None:
-    """Held and next are sealed one after the other, so at least half of all room is used."""
+    """SegmentBuffer and next are sealed one after the other, so at least half of all room is used."""
     capacity = Capacity.of(limits, NO_FRAME)
     parcels = pack(segments, capacity)
     full = [parcel for parcel in parcels if parcel.reason != BY_INPUT_END]
@@ -174,13 +178,13 @@ def test_every_two_neighbours_sealed_by_size_exceed_a_limit_together(
 def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[bytes]], limits: StreamLimits) -> None:
     """Not only as reckoned: joined, on S3."""
     segments = [format.cut(part) for part in lines]
-    for parcel in pack(segments, Capacity.of(limits, format.frame)):
+    for parcel in pack(segments, Capacity.of(limits, format.overhead)):
         body = format.join(parcel.segments)
         raw = gzip.decompress(body)
-        reckoned = total_size(parcel.segments).plus(format.frame.shard)
+        reckoned = total_size(parcel.segments).plus(format.overhead.shard)
         joints = len(parcel.segments) - 1
-        assert len(body) == reckoned.object_bytes + joints * format.frame.joint.object_bytes
-        assert len(raw) == reckoned.raw_bytes + joints * format.frame.joint.raw_bytes
+        assert len(body) == reckoned.object_bytes + joints * format.overhead.separator.object_bytes
+        assert len(raw) == reckoned.raw_bytes + joints * format.overhead.separator.raw_bytes
         if len(parcel.segments) > 1:
             assert len(body) <= limits.max_object_bytes
             assert limits.max_raw_bytes is None or len(raw) <= limits.max_raw_bytes
@@ -190,42 +194,42 @@ def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[byt
 @pytest.mark.parametrize(
     ("held", "added", "expected"),
     [
-        (NOTHING, Size(10, 10, 1), (Move.JOIN, None)),
-        (NOTHING, Size(1000, 10, 1), (Move.JOIN, None)),
-        (Size(60, 0, 1), Size(40, 0, 1), (Move.JOIN, None)),
-        (Size(60, 0, 1), Size(41, 0, 1), (Move.SEAL_HELD, BY_OBJECT_BYTES)),
-        (Size(41, 0, 1), Size(60, 0, 1), (Move.SEAL_NEXT, BY_OBJECT_BYTES)),
-        (Size(60, 0, 1), Size(60, 0, 1), (Move.SEAL_HELD, BY_OBJECT_BYTES)),
-        (Size(10, 190, 1), Size(10, 11, 1), (Move.SEAL_HELD, BY_RAW_BYTES)),
-        (Size(10, 10, 10), Size(10, 10, 1), (Move.SEAL_HELD, BY_RECORDS)),
-        (Size(10, 10, 1), Size(10, 10, 10), (Move.SEAL_NEXT, BY_RECORDS)),
-        (Size(60, 10, 1), Size(50, 10, 10), (Move.SEAL_NEXT, BY_OBJECT_BYTES)),
+        (NOTHING, Size(10, 10, 1), (Placement.JOIN, None)),
+        (NOTHING, Size(1000, 10, 1), (Placement.JOIN, None)),
+        (Size(60, 0, 1), Size(40, 0, 1), (Placement.JOIN, None)),
+        (Size(60, 0, 1), Size(41, 0, 1), (Placement.SEAL_HELD, BY_OBJECT_BYTES)),
+        (Size(41, 0, 1), Size(60, 0, 1), (Placement.SEAL_NEXT, BY_OBJECT_BYTES)),
+        (Size(60, 0, 1), Size(60, 0, 1), (Placement.SEAL_HELD, BY_OBJECT_BYTES)),
+        (Size(10, 190, 1), Size(10, 11, 1), (Placement.SEAL_HELD, BY_RAW_BYTES)),
+        (Size(10, 10, 10), Size(10, 10, 1), (Placement.SEAL_HELD, BY_RECORDS)),
+        (Size(10, 10, 1), Size(10, 10, 10), (Placement.SEAL_NEXT, BY_RECORDS)),
+        (Size(60, 10, 1), Size(50, 10, 10), (Placement.SEAL_NEXT, BY_OBJECT_BYTES)),
     ],
 )
 def test_the_larger_of_two_that_do_not_fit_is_sealed(
-    held: Size, added: Size, expected: tuple[Move, str | None]
+    held: Size, added: Size, expected: tuple[Placement, str | None]
 ) -> None:
     capacity = Capacity.of(StreamLimits(max_object_bytes=100, max_raw_bytes=200, max_records=10), NO_FRAME)
     assert place(held, added, capacity) == expected
 
 
 def test_the_limit_itself_is_allowed_and_seals_at_once() -> None:
-    pile = Pile(Capacity.of(StreamLimits(max_object_bytes=100, max_records=2), NO_FRAME))
+    pile = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100, max_records=2), NO_FRAME))
     first, second = segment(50, 1, 1), segment(50, 1, 1)
     assert pile.add(first) == []
-    assert pile.add(second) == [Parcel((first, second), BY_OBJECT_BYTES)]
+    assert pile.add(second) == [SealedSegments((first, second), BY_OBJECT_BYTES)]
     assert not pile
     assert pile.size == NOTHING
     assert pile.add(first) == []
-    assert pile.add(segment(1, 1, 1)) == [Parcel((first, segment(1, 1, 1)), BY_RECORDS)]
+    assert pile.add(segment(1, 1, 1)) == [SealedSegments((first, segment(1, 1, 1)), BY_RECORDS)]
 
 
 def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> None:
-    pile = Pile(Capacity.of(StreamLimits(max_object_bytes=100), NO_FRAME))
+    pile = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100), NO_FRAME))
     small, huge = segment(10, 1, 1), segment(500, 1, 1)
-    assert pile.add(huge) == [Parcel((huge,), BY_OBJECT_BYTES)]
+    assert pile.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
     assert pile.add(small) == []
-    assert pile.add(huge) == [Parcel((huge,), BY_OBJECT_BYTES)]
+    assert pile.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
     assert pile.take() == (small,)
     assert not pile
     assert pile.take() == ()
@@ -238,12 +242,12 @@ def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> No
 )
 def test_the_smallest_limits_make_one_record_a_shard(format: Format, limits: StreamLimits) -> None:
     segments = [format.cut([f'{{"a":{i},"b":"{"x" * 30}{i * 37}"}}'.encode()]) for i in range(5)]
-    parcels = pack(segments, Capacity.of(limits, format.frame))
+    parcels = pack(segments, Capacity.of(limits, format.overhead))
     assert sorted(parcel.segments for parcel in parcels) == sorted((one,) for one in segments)
 
 
 def test_no_limit_is_no_limit() -> None:
-    capacity = Capacity.of(StreamLimits(max_object_bytes=MAX_OBJECT_BYTES), JSON_LINES.frame)
+    capacity = Capacity.of(StreamLimits(max_object_bytes=MAX_OBJECT_BYTES), JSON_LINES.overhead)
     assert capacity.overflow(Size(1, 2**50, 2**50)) is None
     assert capacity.fill(Size(MAX_OBJECT_BYTES - 20, 1, 1)) == 1.0
 
@@ -268,7 +272,7 @@ def test_reasons_are_all_of_them() -> None:
 
 
 def capacity_of(format: Format, object_bytes: int, raw_bytes: int | None = None) -> Capacity:
-    return Capacity.of(StreamLimits(max_object_bytes=object_bytes, max_raw_bytes=raw_bytes), format.frame)
+    return Capacity.of(StreamLimits(max_object_bytes=object_bytes, max_raw_bytes=raw_bytes), format.overhead)
 
 
 @settings(max_examples=200, deadline=None)

@@ -23,9 +23,9 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import LimitsForAll, StreamLimits
 from beam_s3box.shards.packing import BY_LATENESS, BY_SECONDS, BY_WINDOW_END
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.transforms.carry import _KeepOwnWindow
 from beam_s3box.transforms.pack_by_state import Key, _KeyByWindow, _PackByState
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.rewindow import _KeepOwnWindow
 from beam_s3box.transforms.windows import Windows, last_moment
 from tests.transforms.plans import write_plan
 

@@ -186,7 +186,7 @@ def test_early_firings_list_what_is_new(store: MemoryStore) -> None:
     script = Script()
     for number in range(3):
         script.add(number, at=1).wait(10)
-    written = write(script.add(3, at=1).watermark(60), store, limits=ONE_SECOND, early_every=5)
+    written = write(script.add(3, at=1).watermark(60), store, limits=ONE_SECOND, triggering_frequency=5)
     assert [ids for _, ids in written.panes()] == [[0], [1], [2], [3]]
     assert [pane for pane, _ in written.panes()] == sorted({pane for pane, _ in written.panes()})
     assert written.found.unlisted == []
@@ -196,13 +196,13 @@ def test_early_firings_list_what_is_new(store: MemoryStore) -> None:
 def test_a_firing_without_shards_writes_nothing(store: MemoryStore) -> None:
     """An early one listed all there was; the one at the end of the window finds nothing, nor does another window's."""
     script = Script().add(0, at=1).wait(1).wait(5).wait(60).watermark(60).watermark(120).watermark(180)
-    written = write(script, store, limits=ONE_SECOND, early_every=5)
+    written = write(script, store, limits=ONE_SECOND, triggering_frequency=5)
     assert written.panes() == [(0, [0])]
     assert written.counts["manifests"] == 1
 
 
 def test_a_stream_without_records_writes_nothing(store: MemoryStore) -> None:
-    written = write(Script().watermark(60).wait(60).watermark(120), store, early_every=5)
+    written = write(Script().watermark(60).wait(60).watermark(120), store, triggering_frequency=5)
     assert (written.shards, written.manifests, written.found.shards) == ([], [], [])
     assert list(store.list()) == []
 
@@ -225,7 +225,7 @@ def test_a_trigger_of_ones_own(store: MemoryStore) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_as_many_manifests_a_firing_as_asked(store: MemoryStore, count: int) -> None:
     script = Script().add(0, at=1).add(1, at=1).add(2, at=1).wait(5).add(3, at=1).watermark(60)
-    written = write(script, store, limits=EACH, early_every=5, manifests=Manifests(count=count))
+    written = write(script, store, limits=EACH, triggering_frequency=5, manifests=Manifests(count=count))
     first = min(count, 3)
     assert sorted(written.listed()) == sorted(
         [f"{FIRST}/{manifest(0, number)}" for number in range(first)] + [f"{FIRST}/{manifest(1)}"]
@@ -237,7 +237,7 @@ def test_one_manifest_a_firing_over_all_streams(store: MemoryStore) -> None:
     """The one at the window's end lists all that no earlier one listed."""
     script = Script().add(0, at=1, stream="a").add(1, at=1, stream="b").wait(5)
     script.add(2, at=1, stream="b").add(3, at=1, stream="c").watermark(60).add(4, at=1, stream="a").watermark(90)
-    written = write(script, store, limits=EACH, early_every=5, manifests=Manifests(per="run"))
+    written = write(script, store, limits=EACH, triggering_frequency=5, manifests=Manifests(per="run"))
     window = FIRST.removeprefix("a/x/")
     assert written.listed() == {
         f"{window}/{manifest(0)}": [0, 1],
@@ -346,7 +346,7 @@ def test_windows_of_ones_own_class_that_end_together_stay_apart(store: MemorySto
 def test_the_global_window_with_early_firings_and_a_drain(store: MemoryStore, windowing: WindowFn | None) -> None:
     script = Script().add(0, at=1).wait(1).wait(10).add(1, at=2).add(2, at=100_000).wait(1).wait(10)
     script.add(3, at=3).watermark(END_OF_TIME)
-    written = write(script, store, limits=ONE_SECOND, windowing=windowing, early_every=10)
+    written = write(script, store, limits=ONE_SECOND, windowing=windowing, triggering_frequency=10)
     assert written.sealed() == [(BY_SECONDS, [0]), (BY_SECONDS, [1, 2]), (BY_WINDOW_END, [3])]
     assert [ids for _, ids in written.panes()] == [[0], [1, 2], [3]]
     assert all("/a/x/" in key and key.count("/") == 4 for key in written.found.manifests)

@@ -194,7 +194,7 @@ def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, 
         streams.add(number, at=1).wait(5)
     manifests = Manifests(per=per, count=count)
     run = Run(
-        streams.watermark(60), store, limits=ChangingLimits(), early_every=5, manifests=manifests, run_id="again"
+        streams.watermark(60), store, limits=ChangingLimits(), triggering_frequency=5, manifests=manifests, run_id="again"
     )  # fmt: skip
     ChangingLimits.records = 1
     first = run.run()

@@ -52,9 +52,9 @@ def chosen(
     records: beam.PCollection,
     windowing: Any = None,
     allowed_lateness: float | None = None,
-    early_every: int | None = None,
+    triggering_frequency: int | None = None,
 ) -> Windowing:
-    return WindowingChoice(windowing, allowed_lateness, early_every).apply_to(records)
+    return WindowingChoice(windowing, allowed_lateness, triggering_frequency).apply_to(records)
 
 
 def facts(windowing: Windowing) -> tuple[WindowFn, str, Any, float]:
@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
     "the global window": (
         unbounded,
         None,
-        r"unbounded and in the global window.*windowing=FixedWindows\(60\).*or early_every=60",
+        r"unbounded and in the global window.*windowing=FixedWindows\(60\).*or triggering_frequency=60",
     ),
     "the global window, said": (unbounded, into(GlobalWindows()), r"unbounded and in the global window"),
     "the global window, by its function": (unbounded, GlobalWindows(), "unbounded and in the global window"),
@@ -198,20 +198,20 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
         ({"windowing": FixedWindows}, "must be a window function"),
         (
             {"windowing": into(), "allowed_lateness": 5},
-            r"windowing is a WindowInto.*say allowed_lateness and early_every",
+            r"windowing is a WindowInto.*say allowed_lateness and triggering_frequency",
         ),
-        ({"windowing": into(), "early_every": 5}, r"windowing is a WindowInto"),
+        ({"windowing": into(), "triggering_frequency": 5}, r"windowing is a WindowInto"),
         ({"windowing": into(), "allowed_lateness": 0}, r"windowing is a WindowInto"),
         ({"allowed_lateness": -1}, "allowed_lateness=-1 must be a number of seconds of at least 0"),
         ({"allowed_lateness": float("nan")}, "allowed_lateness=nan"),
         ({"allowed_lateness": float("inf")}, "allowed_lateness=inf"),
         ({"allowed_lateness": True}, "allowed_lateness=True"),
         ({"allowed_lateness": "20"}, "allowed_lateness='20'"),
-        ({"early_every": 0}, "early_every=0 must be a whole number of seconds of at least 1"),
-        ({"early_every": 1.5}, r"early_every=1\.5 must be a whole number"),
-        ({"early_every": 5.0}, r"early_every=5\.0"),
-        ({"early_every": True}, "early_every=True"),
-        ({"early_every": "5"}, "early_every='5'"),
+        ({"triggering_frequency": 0}, "triggering_frequency=0 must be a whole number of seconds of at least 1"),
+        ({"triggering_frequency": 1.5}, r"triggering_frequency=1\.5 must be a whole number"),
+        ({"triggering_frequency": 5.0}, r"triggering_frequency=5\.0"),
+        ({"triggering_frequency": True}, "triggering_frequency=True"),
+        ({"triggering_frequency": "5"}, "triggering_frequency='5'"),
         ({"lanes": 0}, "lanes=0 must be a whole number from 1 to 1000"),
         ({"lanes": 1_001}, "lanes=1001"),
         ({"packing": "timer"}, "packing='timer' must be 'auto', 'group' or 'stateful'"),
@@ -225,7 +225,7 @@ def test_what_can_not_work_is_refused_when_the_write_is_made(arguments: dict[str
 
 @pytest.mark.parametrize("arguments", [{"windowing": GlobalWindows()}, {"allowed_lateness": 10}])
 def test_the_global_window_without_early_firings_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=r"unbounded and in the global window.*early_every=60"):
+    with pytest.raises(ConfigurationError, match=r"unbounded and in the global window.*triggering_frequency=60"):
         unbounded() | WriteToS3Box("memory://refused", **BY_FIELD, **arguments)
 
 

@@ -147,9 +147,9 @@ def route_alone(path: str, bucket: str) -> None:
     """Find the stream of each line and check its syntax, on one core."""
     from beam_s3box.jobs.read.files import split_lines
     from beam_s3box.records.encoding import RecordRules
-    from beam_s3box.records.routing import Router, StreamNaming
+    from beam_s3box.records.routing import Router, StreamSelector
 
-    router = Router(StreamNaming(domain_field="carrier", namespace_field="origin"), RecordRules(4_000_000, True))
+    router = Router(StreamSelector(domain_field="carrier", namespace_field="origin"), RecordRules(4_000_000, True))
     with open(path, "rb") as file:
         batches = list(split_lines(iter(lambda: file.read(1 << 19), b"")))
     yield_start()

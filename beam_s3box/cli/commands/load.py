@@ -23,7 +23,7 @@ from beam_s3box.cli.options.s3 import (
     settings_of,
 )
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.redshift.load.table_loads import MadeTables, TableLoads
+from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
 from beam_s3box.redshift.manifests import StoreReader
 from beam_s3box.redshift.sql.table_names import TableTemplate
 
@@ -97,7 +97,7 @@ def _loads_of(given: argparse.Namespace) -> TableLoads:
         keys=tuple(words(given.redshift_keys)),
         order_by=given.redshift_order_by,
         columns=tuple(words(given.columns)) or None,
-        made=MadeTables(given.sample, keys(given.exclude), given.ignore_case) if given.create_tables else None,
+        made=TableCreation(given.sample, keys(given.exclude), given.ignore_case) if given.create_tables else None,
         settings={
             "iam_role": given.redshift_iam_role,
             "region": given.s3_region_name,

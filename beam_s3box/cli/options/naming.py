@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.records.routing import StreamNaming
+from beam_s3box.records.routing import StreamSelector
 
 NAMING_TITLE: Final = "Streams: how a record names its (domain, namespace)"
 
@@ -19,13 +19,13 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace_field", metavar="FIELD", help="field of the record that holds its namespace")
 
 
-def naming_of(given: argparse.Namespace) -> StreamNaming:
+def naming_of(given: argparse.Namespace) -> StreamSelector:
     """Return how a record names its stream.
 
     Raises:
       ConfigurationError: nothing says it, or two options contradict each other.
     """
-    naming = StreamNaming(given.domain, given.namespace, given.domain_field, given.namespace_field)
+    naming = StreamSelector(given.domain, given.namespace, given.domain_field, given.namespace_field)
     if naming.is_keyed:
         raise ConfigurationError(
             "nothing says how a record names its stream: give --domain or --domain_field, and --namespace or "

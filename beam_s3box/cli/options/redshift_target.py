@@ -12,7 +12,7 @@ from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.options.parser import PARAMETERS, actions_of, as_flags, option_names
 from beam_s3box.cli.options.redshift_copy import add_conversion_arguments, add_inference_arguments
 from beam_s3box.errors import ConfigurationError, LoadError
-from beam_s3box.redshift import DataApi, RedshiftConnection
+from beam_s3box.redshift import RedshiftConnection, RedshiftDataApi
 from beam_s3box.redshift.client.connections import PASSWORD_VARIABLE
 from beam_s3box.redshift.sql.target import Mode, OnReplaced
 from beam_s3box.stores.urls import split_url
@@ -101,7 +101,7 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connection_of(given: argparse.Namespace | Any) -> Callable[[], Any] | DataApi:
+def connection_of(given: argparse.Namespace | Any) -> Callable[[], Any] | RedshiftDataApi:
     """Return the connection that the options describe; nothing is connected yet.
 
     A dry run does without, where it has no table's columns to ask for.
@@ -122,7 +122,7 @@ def connection_of(given: argparse.Namespace | Any) -> Callable[[], Any] | DataAp
         return RedshiftConnection.from_dsn(given.redshift_dsn)
     if not given.redshift_database:
         raise ConfigurationError("--redshift_database is missing: the Data API has to know the database")
-    return DataApi(
+    return RedshiftDataApi(
         given.redshift_database,
         workgroup=given.redshift_workgroup,
         cluster=given.redshift_cluster,

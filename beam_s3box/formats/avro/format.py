@@ -23,7 +23,7 @@ from beam_s3box.formats.avro.values import UnfitError, has_decimals
 from beam_s3box.records.encoding import REDSHIFT_MAX_RECORD_BYTES, SCHEMA_MISMATCH, TOO_LARGE
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import Segment, Size
-from beam_s3box.shards.packing import Frame
+from beam_s3box.shards.packing import Overhead
 
 Codec = Literal["null", "deflate", "snappy"]
 UnknownFields = Literal["refuse", "drop"]
@@ -91,9 +91,9 @@ class AvroFormat:
         return None if self.for_redshift is False else "FORMAT AS AVRO 'auto'"
 
     @property
-    def frame(self) -> Frame:
+    def overhead(self) -> Overhead:
         """What the format adds to the records of a shard: its header, and a sync marker behind each segment."""
-        return Frame(Size(len(self._shard.header) + MARKER_BYTES, 0, 0), Size(MARKER_BYTES, 0, 0))
+        return Overhead(Size(len(self._shard.header) + MARKER_BYTES, 0, 0), Size(MARKER_BYTES, 0, 0))
 
     @property
     def fingerprint(self) -> str:

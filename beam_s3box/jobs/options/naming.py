@@ -7,7 +7,7 @@ import argparse
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options import naming as cli_naming
-from beam_s3box.records.routing import StreamNaming
+from beam_s3box.records.routing import StreamSelector
 
 
 class NamingOptions(PipelineOptions):
@@ -20,7 +20,7 @@ class NamingOptions(PipelineOptions):
         cli_naming.add_naming_arguments(parser)
 
 
-def naming_of(options: PipelineOptions) -> StreamNaming:
+def naming_of(options: PipelineOptions) -> StreamSelector:
     """Return how a record names its stream.
 
     Raises:

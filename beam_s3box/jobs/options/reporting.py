@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.cli.options import reporting as cli_speech
 
 
-class SpeechOptions(PipelineOptions):
+class ReportingOptions(PipelineOptions):
     """What the job says while it runs and when it ends."""
 
     title = cli_speech.SPEECH_TITLE

@@ -51,7 +51,7 @@ class WindowOptions(PipelineOptions):
             "their file arrived (default: 0)",
         )
         parser.add_argument(
-            "--early_every",
+            "--triggering_frequency",
             metavar="SECONDS",
             type=int,
             help="also list what a window has so far that often, whole seconds (default: only at its end)",
@@ -66,14 +66,14 @@ class Timing(NamedTuple):
       field: holds a record's time; None for the time its file arrived.
       delay: seconds that windows wait for records.
       lateness: seconds beyond that.
-      early_every: seconds between early manifests; None for none.
+      triggering_frequency: seconds between early manifests; None for none.
     """
 
     windows: WindowSpec
     field: str | None
     delay: float
     lateness: float
-    early_every: int | None
+    triggering_frequency: int | None
 
 
 def timing_of(options: PipelineOptions) -> Timing:
@@ -90,4 +90,4 @@ def timing_of(options: PipelineOptions) -> Timing:
         delay = _WATERMARK_DELAY if field is not None else 0.0
     check_seconds("watermark_delay", delay)
     check_seconds("allowed_lateness", given.allowed_lateness)
-    return Timing(parse_windows(given.window), field, delay, given.allowed_lateness, given.early_every)
+    return Timing(parse_windows(given.window), field, delay, given.allowed_lateness, given.triggering_frequency)

@@ -72,7 +72,7 @@ class ReadStream(beam.PTransform):
         super().__init__()
         self._max_line_bytes = max_line_bytes
         kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
-        self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.early_every)
+        self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.triggering_frequency)
         self._timing = timing
         Placer(timing)
 

@@ -19,7 +19,7 @@ from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.jobs.options.parser import OptionParser
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
-from beam_s3box.jobs.options.reporting import SpeechOptions
+from beam_s3box.jobs.options.reporting import ReportingOptions
 from beam_s3box.jobs.options.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
@@ -81,7 +81,7 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
 
 def set_up(options: PipelineOptions, log: ToolLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
-    speech = options.view_as(SpeechOptions)
+    speech = options.view_as(ReportingOptions)
     log.set_level(speech.log_level)
     check_grace(speech.grace_seconds)
     s3 = options.view_as(S3Options)
@@ -117,7 +117,7 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
 def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
     progress = Progress()
     result = None
-    grace_seconds, told = job.pipeline.options.view_as(SpeechOptions).grace_seconds, _told_of_interrupt(job)
+    grace_seconds, told = job.pipeline.options.view_as(ReportingOptions).grace_seconds, _told_of_interrupt(job)
     asked: list[int] = []
     try:
         is_done = _end_of(job)

@@ -73,7 +73,7 @@ class Answer(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class DataApi:
+class RedshiftDataApi:
     """Where a cluster or workgroup is for the Data API, and who asks.
 
     It holds no secret: boto3 finds the credentials, Redshift the password.

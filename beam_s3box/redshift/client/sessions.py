@@ -16,7 +16,7 @@ Connect: TypeAlias = Callable[[], Any]
 """Returns a new DB-API connection, with autocommit off, as `redshift_connector.connect` and `psycopg.connect` do."""
 
 
-class Refused(Exception):
+class StatementRejected(Exception):
     """The server refused a statement; the session is still there. It never leaves this package."""
 
     def __init__(self, failure: Failure) -> None:
@@ -59,7 +59,7 @@ class Session:
         """Run a statement.
 
         Raises:
-          Refused: the server refused it.
+          StatementRejected: the server refused it.
           TransientLoadError: the connection is lost, or another attempt at the whole transaction may help.
         """
         self._run(sql, lambda cursor: None)
@@ -117,7 +117,7 @@ class Session:
         # behind the handler: an error that quotes a secret would else be the context of ours
         if not failure.sqlstate:
             raise TransientLoadError(f"{tried}: the connection is lost: {failure.text}") from cause
-        raise (failure.error(tried) if failure.is_transient else Refused(failure)) from cause
+        raise (failure.error(tried) if failure.is_transient else StatementRejected(failure)) from cause
 
     def _read(self, exc: Exception) -> tuple[Failure, Exception | None]:
         """Return what an error says, and the error itself if it may stand in a traceback."""

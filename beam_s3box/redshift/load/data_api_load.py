@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, DataApi
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi
 from beam_s3box.redshift.client.errors import Failure, clean
 from beam_s3box.redshift.load.ledger import Decision, entry
 from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
@@ -46,7 +46,7 @@ class BatchLoad:
     second one. The token of a batch that ended before this load began gives way to the next.
     """
 
-    def __init__(self, api: DataApi, plan: Plan) -> None:
+    def __init__(self, api: RedshiftDataApi, plan: Plan) -> None:
         self._api = api
         self._plan = plan
         self._statements = api.connect()

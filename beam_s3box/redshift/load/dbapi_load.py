@@ -6,7 +6,7 @@ import contextlib
 from typing import NamedTuple
 
 from beam_s3box.errors import TransientLoadError
-from beam_s3box.redshift.client.sessions import Connect, Refused, Session
+from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejected
 from beam_s3box.redshift.load.ledger import Decision, Entry, entry
 from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
@@ -55,7 +55,7 @@ class SessionLoad:
         with Session(self._connect, self._plan.copies.secrets) as session:
             try:
                 return self._run(session, number)
-            except Refused as exc:
+            except StatementRejected as exc:
                 raise exc.failure.error(f"loading into {self._plan.target}") from exc
 
     def _run(self, session: Session, number: int) -> LoadResult:
@@ -80,7 +80,7 @@ class SessionLoad:
     def _look_up(self, session: Session) -> list[Entry]:
         try:
             session.execute(self._plan.ledger.lock())
-        except Refused as exc:
+        except StatementRejected as exc:
             if not exc.failure.is_missing_table:
                 raise
             self._create_ledger(session)
@@ -92,7 +92,7 @@ class SessionLoad:
         try:
             session.execute(self._plan.ledger.create())
             session.commit()
-        except Refused as exc:
+        except StatementRejected as exc:
             session.rollback()
             if exc.failure.sqlstate not in _ANOTHER_MADE_IT:
                 raise exc.failure.error(f"creating the ledger {self._plan.ledger.name}") from exc
@@ -102,7 +102,7 @@ class SessionLoad:
         columns = plan.check_columns(plan.columns or loadable_columns(session, plan.target))
         try:
             session.execute(create_stage(plan.target, columns))
-        except Refused as exc:
+        except StatementRejected as exc:
             if not exc.failure.is_missing_table:
                 raise
             raise missing_table(plan.target, exc.failure) from exc
@@ -111,7 +111,7 @@ class SessionLoad:
     def _copy(self, session: Session, manifest: ListedManifest, columns: LoadedColumns) -> int:
         try:
             session.execute(self._plan.copy(manifest, columns))
-        except Refused as exc:
+        except StatementRejected as exc:
             found = self._problems(session, manifest)
             raise copy_error(exc.failure, manifest, self._plan.target, found) from exc
         rows = int(session.query(LAST_COPY_COUNT)[0][0])
@@ -122,7 +122,7 @@ class SessionLoad:
         """Return what the system views say; a view that can't be read leaves the error as it is."""
         for query in queries(None):
             # a refused query ends its transaction, and so did the COPY
-            with contextlib.suppress(Refused, TransientLoadError):
+            with contextlib.suppress(StatementRejected, TransientLoadError):
                 session.rollback()
                 return problems(session.query(query), manifest.files)
         return ()

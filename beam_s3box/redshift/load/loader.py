@@ -10,7 +10,7 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
 from beam_s3box.formats import Format, format_named
 from beam_s3box.redshift.client.connections import RedshiftConnection
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Connect
 from beam_s3box.redshift.load.data_api_load import BatchLoad
 from beam_s3box.redshift.load.dbapi_load import SessionLoad
@@ -50,11 +50,11 @@ class RedshiftLoader:
     The loader holds settings only, and is pickled with a pipeline; keys and passwords are not.
 
     Args:
-      connection: a `RedshiftConnection`, a `DataApi`, or a function that returns a new DB-API connection with
+      connection: a `RedshiftConnection`, a `RedshiftDataApi`, or a function that returns a new DB-API connection with
         autocommit off, such as `functools.partial(psycopg.connect, …)`.
       iam_role: that reads S3 for COPY; see `copy_sql`.
-      credentials: keys in its place, or a function that finds them where the load runs; not for a `DataApi`, which
-        keeps its statements.
+      credentials: keys in its place, or a function that finds them where the load runs; not for a `RedshiftDataApi`,
+        which keeps its statements.
       region: of the bucket, where it is not the cluster's.
       format: of the shards.
       schema: of tables that name none.
@@ -74,7 +74,7 @@ class RedshiftLoader:
 
     def __init__(
         self,
-        connection: Connect | DataApi,
+        connection: Connect | RedshiftDataApi,
         *,
         iam_role: str | Sequence[str] | None = None,
         credentials: Credentials | Callable[[], Credentials] | None = None,
@@ -102,7 +102,7 @@ class RedshiftLoader:
 
     def __repr__(self) -> str:
         # a function of the user's may show its arguments, and so a password
-        ours = isinstance(self._connection, RedshiftConnection | DataApi)
+        ours = isinstance(self._connection, RedshiftConnection | RedshiftDataApi)
         return f"RedshiftLoader({repr(self._connection) if ours else type(self._connection).__name__})"
 
     def load(
@@ -240,7 +240,7 @@ class RedshiftLoader:
         return dataclasses.replace(self._copies, credentials=self._credentials()) if self._credentials else self._copies
 
     def _attempt(self, plan: Plan) -> _Attempt:
-        if isinstance(self._connection, DataApi):
+        if isinstance(self._connection, RedshiftDataApi):
             return BatchLoad(self._connection, plan)
         return SessionLoad(self._connection, plan)
 
@@ -261,15 +261,15 @@ def _give_up(error: LoadError, attempts: int, is_in_doubt: bool) -> str:
     return f"{error} ({attempts} attempts); {doubt}load again, what is there by then is not loaded twice"
 
 
-def _check_connection(connection: Connect | DataApi, credentials: object) -> Connect | DataApi:
-    if isinstance(connection, DataApi):
+def _check_connection(connection: Connect | RedshiftDataApi, credentials: object) -> Connect | RedshiftDataApi:
+    if isinstance(connection, RedshiftDataApi):
         if credentials is not None:
             raise ConfigurationError(
                 "credentials= would stand in the history of statements that the Data API keeps: use iam_role="
             )
     elif not callable(connection):
         raise ConfigurationError(
-            f"connection={type(connection).__name__} must be a RedshiftConnection, a DataApi, or a function that "
-            "returns a new DB-API connection"
+            f"connection={type(connection).__name__} must be a RedshiftConnection, a RedshiftDataApi, or a function "
+            "that returns a new DB-API connection"
         )
     return connection

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Sequence
 
 from beam_s3box.errors import LoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, DataApi, Statements
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi, Statements
 from beam_s3box.redshift.client.errors import Failure
-from beam_s3box.redshift.client.sessions import Connect, Refused, Session
+from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejected
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
 from beam_s3box.redshift.load.statements import no_rows
 from beam_s3box.redshift.sql.target import Target
@@ -42,7 +42,7 @@ class SessionTables:
                 for statement in statements:
                     session.execute(statement)
                 session.commit()
-            except Refused as exc:
+            except StatementRejected as exc:
                 raise exc.failure.error("running statements") from exc
 
 
@@ -75,9 +75,9 @@ class DataApiTables:
                 raise _failure(answer).error("running statements")
 
 
-def tables_of(connection: Connect | DataApi) -> SessionTables | DataApiTables:
+def tables_of(connection: Connect | RedshiftDataApi) -> SessionTables | DataApiTables:
     """Return the tables behind a connection."""
-    return DataApiTables(connection.connect()) if isinstance(connection, DataApi) else SessionTables(connection)
+    return DataApiTables(connection.connect()) if isinstance(connection, RedshiftDataApi) else SessionTables(connection)
 
 
 def loadable_columns(session: Session, target: Target) -> LoadedColumns:
@@ -89,14 +89,14 @@ def loadable_columns(session: Session, target: Target) -> LoadedColumns:
     names = _columns(session, target)
     try:
         return columns_of_table(target, names, session.query(columns_with_defaults(target)))
-    except Refused as exc:
+    except StatementRejected as exc:
         raise _explain(exc.failure, target) from exc
 
 
 def _columns(session: Session, target: Target) -> list[str]:
     try:
         return session.columns(no_rows(target))
-    except Refused as exc:
+    except StatementRejected as exc:
         raise _explain(exc.failure, target) from exc
 
 

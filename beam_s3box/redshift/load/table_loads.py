@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, TransientLoadError
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Connect
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.redshift.load.plan import LoadResult
@@ -49,7 +49,7 @@ class LoadFailure(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class MadeTables:
+class TableCreation:
     """How tables are made of what manifests list.
 
     Attributes:
@@ -78,12 +78,12 @@ class TableLoads:
       ConfigurationError: an argument that can't work. Nothing is connected yet.
     """
 
-    connection: Connect | DataApi
+    connection: Connect | RedshiftDataApi
     mode: Mode = "append"
     keys: tuple[str, ...] = ()
     order_by: str | None = None
     columns: tuple[str, ...] | None = None
-    made: MadeTables | None = None
+    made: TableCreation | None = None
     retry: Retry = RETRY
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -173,13 +173,13 @@ class TableLoads:
 
     def _parts(self, manifests: Sequence[Manifest | str]) -> Iterator[Sequence[Manifest | str]]:
         size = len(manifests)
-        if isinstance(self.connection, DataApi) and self.mode != "truncate":
+        if isinstance(self.connection, RedshiftDataApi) and self.mode != "truncate":
             size = DATA_API_MANIFESTS
         for begin in range(0, len(manifests), size or 1):
             yield manifests[begin : begin + size]
 
     def _columns_of(self, manifests: Iterable[Manifest | str]) -> list[Column]:
-        made = self.made or MadeTables()
+        made = self.made or TableCreation()
         fetch = self.settings.get("fetch") or StoreReader(self.settings.get("s3"), self.settings.get("s3_credentials"))
         return columns_of_manifests(
             manifests,
@@ -209,15 +209,15 @@ def make_table(loader: RedshiftLoader, table: Target, columns: Sequence[Column])
       LoadError: Redshift refuses.
     """
     try:
-        _bring_up(loader, table, columns)
+        _create_or_extend(loader, table, columns)
     except TransientLoadError:
         raise
     except LoadError:
         # another session may have made the same at the same time: then nothing is left to do
-        _bring_up(loader, table, columns)
+        _create_or_extend(loader, table, columns)
 
 
-def _bring_up(loader: RedshiftLoader, table: Target, columns: Sequence[Column]) -> None:
+def _create_or_extend(loader: RedshiftLoader, table: Target, columns: Sequence[Column]) -> None:
     loader.execute(create_table_sql(table, columns))
     there = [Column(name, "SUPER") for name in loader.columns(table)]
     known = {folded(column.name) for column in there}

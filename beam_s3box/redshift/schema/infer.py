@@ -15,7 +15,7 @@ import msgspec
 from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
-from beam_s3box.records.encoding import as_mapping, encode_record, explain_refusal
+from beam_s3box.records.encoding import as_mapping, diagnose, encode_record
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, read_manifest
 from beam_s3box.redshift.schema.key_profile import Seen
 from beam_s3box.redshift.schema.shard_lines import shard_lines
@@ -264,7 +264,7 @@ def _parse(line: bytes) -> Mapping[str, Any]:
     try:
         return _OBJECT.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        refusal = explain_refusal(line)
+        refusal = diagnose(line)
         if refusal is not None:
             raise refusal from exc
     return json.loads(line, parse_float=_exact_float)  # type: ignore[no-any-return]

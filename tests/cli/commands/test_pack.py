@@ -113,7 +113,10 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["memory://never", "--max_objct_bytes=1MB"], "--objct_size_limit is not an option: did you mean --max_object_b"),
+        (
+            ["memory://never", "--max_objct_bytes=1MB"],
+            "--objct_size_limit is not an option: did you mean --max_object_b",
+        ),
         (["memory://never", "--max_object_bytes=10XB"], "--max_object_bytes='10XB' is not a size"),
         (["memory://never", "--max_raw_bytes=0"], "--max_raw_bytes='0' must be at least 1 byte"),
         (["memory://never", "--max_records=0"], "--max_records=0 must be a whole number"),

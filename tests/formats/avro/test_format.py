@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_s3box.engine.shard_builder import ShardCutter
+from beam_s3box.engine.shard_builder import ShardBuilder
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.formats import (
     JSON_LINES,
@@ -32,7 +32,7 @@ from beam_s3box.formats import (
 )
 from beam_s3box.formats.avro.blocks import BLOCK_BYTES
 from beam_s3box.records.encoding import SCHEMA_MISMATCH, record_rules
-from beam_s3box.records.routing import Refused, Router, StreamNaming
+from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import SealedShard
@@ -41,7 +41,7 @@ from tests.formats.avro.avro_samples import STREAM, encode, line, read, read_ind
 USERS = record_of("long", name="string")
 CLICKS = record_of("string")
 STAMPS = record_of({"type": "long", "logicalType": "timestamp-millis"})
-BY_FIELDS = StreamNaming(domain_field="d", namespace_field="n")
+BY_FIELDS = StreamSelector(domain_field="d", namespace_field="n")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_schemas_by_stream() -> None:
         AvroFormat(lambda stream: None).encoder(STREAM)
     with pytest.raises(ConfigurationError, match=r"schema\(Stream\(.*\)\) must be the schema of a record"):
         AvroFormat(lambda stream: "5").encoder(STREAM)
-    for use in (lambda: format.frame, lambda: format.cut([b""]), lambda: format.join([])):
+    for use in (lambda: format.overhead, lambda: format.cut([b""]), lambda: format.join([])):
         with pytest.raises(ConfigurationError, match="needs a schema here"):
             use()
 
@@ -244,14 +244,14 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
     format = AvroFormat({f"{domain}/*": schema for domain, schema in ROUTED.items()})
     router = Router(BY_FIELDS, record_rules(for_redshift=True), encoders_of(format))
     limits = StreamLimits(max_object_bytes=object_bytes, max_records=records)
-    cutter = ShardCutter(format, lambda stream: limits, codec, "origin", seal_from=0.0)
+    cutter = ShardBuilder(format, lambda stream: limits, codec, "origin", min_fill_to_seal=0.0)
     given = [{"a": value, "d": domain, "n": "n"} for domain, value in elements]
-    refused: list[Refused] = []
+    refused: list[RejectedRecord] = []
     groups: dict[Stream, list[bytes]] = {}
     if one_by_one:
         for record in given:
             routed = router.route(record)
-            if isinstance(routed, Refused):
+            if isinstance(routed, RejectedRecord):
                 refused.append(routed)
             else:
                 groups.setdefault(routed[0], []).append(routed[1])
@@ -280,7 +280,7 @@ def test_a_refused_record_keeps_its_own_bytes() -> None:
     router = Router(BY_FIELDS, record_rules(for_redshift=False), encoders_of(AvroFormat(ROUTED["web"])))
     odd = b'{"a": "x",  "d":"web","n":"n"}'
     for refused in (router.route(odd), router.route_lines([odd])[1][0]):
-        assert refused == Refused(
+        assert refused == RejectedRecord(
             Stream("web", "n"), SCHEMA_MISMATCH, "does not fit the schema: a: a string, not an integer (long)", odd
         )
     assert router.route_lines([odd])[0] == {}, "no stream without a record"

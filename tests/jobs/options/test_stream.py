@@ -41,7 +41,7 @@ def test_all_that_can_be_given() -> None:
             "--timestamp_field=t",
             "--watermark_delay=7",
             "--allowed_lateness=3.5",
-            "--early_every=5",
+            "--triggering_frequency=5",
             "--max_seconds=1.5",
             "--lanes=4",
         ]
@@ -92,7 +92,7 @@ def test_help_says_every_option_and_its_default() -> None:
         "(default: 60 with --timestamp_field, else 0)",
         "0 for no such limit (default: 60)",
         "--lanes N",
-        "--early_every SECONDS",
+        "--triggering_frequency SECONDS",
         "--max_object_bytes SIZE",
         "--manifest_count N",
         "--checkpointing_interval MILLISECONDS",

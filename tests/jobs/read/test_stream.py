@@ -138,8 +138,8 @@ def fails(file: FoundFile, part: str) -> None:
 
 
 def test_a_bad_early_interval_is_refused_before_there_is_a_pipeline() -> None:
-    with pytest.raises(ConfigurationError, match="early_every=0 must be a whole number"):
-        ReadStream(timing()._replace(early_every=0))
+    with pytest.raises(ConfigurationError, match="triggering_frequency=0 must be a whole number"):
+        ReadStream(timing()._replace(triggering_frequency=0))
 
 
 def test_unbounded_lines_have_the_trigger_and_the_lateness_of_the_options() -> None:
@@ -157,7 +157,7 @@ def test_windows_are_kept_for_files_that_are_found_again_long_after_they_arrived
     """Beyond the lateness: an hour for the file, ten minutes for its records on the way."""
     files = beam.Pipeline() | beam.Create([("a", 1, 1)]).with_output_types(FoundFile)
     files.is_bounded = False
-    stream: StreamInput = files | ReadStream(timing(lateness=lateness)._replace(early_every=5))
+    stream: StreamInput = files | ReadStream(timing(lateness=lateness)._replace(triggering_frequency=5))
     windowing = stream.lines.windowing
     assert windowing.allowed_lateness.micros == (lateness + 4_200) * MICROS
     assert repr(windowing.triggerfn) == "AfterWatermark(early=AfterProcessingTime(delay=5), late=AfterCount(1))"

@@ -17,7 +17,7 @@ from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.publish import write_manifest
 from beam_s3box.records.streams import Stream
 from beam_s3box.redshift.client.connections import RedshiftConnection
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import ShardFile
@@ -59,10 +59,10 @@ class Warehouse:
         defaults = {"iam_role": self.role, "s3": self.settings, "s3_credentials": self.keys, "retry": retry}
         return RedshiftLoader(connection or self.connection, **{**defaults, **settings})
 
-    def data_api(self, **changes: Any) -> DataApi:
+    def data_api(self, **changes: Any) -> RedshiftDataApi:
         """Return a connection to the stand-in's Data API, through boto3."""
         client = self.redshift.data_api(**changes)
-        return DataApi(
+        return RedshiftDataApi(
             "dev",
             workgroup=self.redshift.workgroup,
             client=lambda: client,

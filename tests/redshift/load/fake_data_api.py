@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, Connection, Server, manifest_text
@@ -149,7 +149,7 @@ class DataApiSetup:
         self.texts = {URL: manifest_text(FILE), OTHER: manifest_text(FILE + "2")}
         self.pauses: list[float] = []
         self.polls: list[float] = []
-        self.api = DataApi("dev", workgroup="w", client=lambda: self.client, sleep=self.polls.append)
+        self.api = RedshiftDataApi("dev", workgroup="w", client=lambda: self.client, sleep=self.polls.append)
         retry = Retry(4, 1.0, 30.0, sleep=self.pauses.append, random=lambda: 1.0)
         self.loader = RedshiftLoader(
             self.api, **{"iam_role": ROLE, "fetch": self.texts.__getitem__, "retry": retry, **arguments}

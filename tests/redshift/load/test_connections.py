@@ -14,8 +14,8 @@ import pytest
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
 from beam_s3box.redshift.client.connections import RedshiftConnection
-from beam_s3box.redshift.client.data_api import DataApi
-from beam_s3box.redshift.client.sessions import Refused, Session
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
+from beam_s3box.redshift.client.sessions import Session, StatementRejected
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.redshift.sql.credentials import Secret
 from beam_s3box.stores import Credentials
@@ -130,8 +130,8 @@ def test_a_loader_is_pickled_without_secrets_or_not_at_all() -> None:
     assert (
         repr(pickle.loads(pickle.dumps(plain))) == repr(plain) == "RedshiftLoader(RedshiftConnection(me@host:5439/dev))"
     )
-    found = RedshiftLoader(DataApi("dev", workgroup="w"), iam_role=ROLE, region="eu-central-1")
-    assert pickle.loads(pickle.dumps(found))._connection == DataApi("dev", workgroup="w")
+    found = RedshiftLoader(RedshiftDataApi("dev", workgroup="w"), iam_role=ROLE, region="eu-central-1")
+    assert pickle.loads(pickle.dumps(found))._connection == RedshiftDataApi("dev", workgroup="w")
     for holds in (RedshiftLoader(GIVEN, iam_role=ROLE), RedshiftLoader(print, credentials=Credentials("AKIA", "s"))):
         with pytest.raises(ConfigurationError, match="can't travel with a pipeline"):
             pickle.dumps(holds)
@@ -156,7 +156,7 @@ def test_keys_may_be_found_where_the_load_runs() -> None:
     ("arguments", "message"),
     [
         ({"connection": "redshift://me:hunter2@host/db"}, "connection=str must be"),
-        ({"connection": DataApi("dev", "w"), "credentials": Credentials("AKIA", "s")}, "history of statements"),
+        ({"connection": RedshiftDataApi("dev", "w"), "credentials": Credentials("AKIA", "s")}, "history of statements"),
         ({"iam_role": None}, "iam_role= is missing"),
         ({"iam_role": "x"}, "must be 'default' or ARNs"),
         ({"noload": True}, "noload=True loads nothing"),
@@ -204,7 +204,7 @@ def test_no_error_of_a_session_carries_one_that_quotes_a_secret(step: str) -> No
         execute = commit = rollback = fail  # type: ignore[assignment]
 
     session = Session(lambda: Broken(Server()), ["hunter2"])
-    with pytest.raises((Refused, LoadError)) as caught:
+    with pytest.raises((StatementRejected, LoadError)) as caught:
         session.execute("COPY t") if step == "execute" else getattr(session, step)()
     assert "(masked)" in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)

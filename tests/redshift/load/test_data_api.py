@@ -15,7 +15,7 @@ from beam_s3box.errors import (
     RowCountError,
     TransientLoadError,
 )
-from beam_s3box.redshift.client.data_api import DataApi
+from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.sql.ddl import create_table_sql
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.fake_data_api import DataApiSetup, client_error
@@ -214,16 +214,16 @@ def test_what_the_api_refuses_says_what_to_do(
 )
 def test_an_address_that_can_not_work_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        DataApi(**{"database": "dev", **arguments})
+        RedshiftDataApi(**{"database": "dev", **arguments})
 
 
 def test_every_request_says_where_and_who() -> None:
-    assert DataApi("dev", cluster="c", db_user="me").address == {
+    assert RedshiftDataApi("dev", cluster="c", db_user="me").address == {
         "Database": "dev",
         "ClusterIdentifier": "c",
         "DbUser": "me",
     }
-    assert DataApi("dev", workgroup="w", secret_arn="arn").address == {
+    assert RedshiftDataApi("dev", workgroup="w", secret_arn="arn").address == {
         "Database": "dev",
         "WorkgroupName": "w",
         "SecretArn": "arn",
@@ -297,7 +297,7 @@ def test_batches_of_another_address_have_another_token() -> None:
     ]
     for address in addresses:
         setup = DataApiSetup()
-        api = DataApi(**{"database": "dev", **address}, client=lambda client=setup.client: client)  # type: ignore[arg-type, misc]
+        api = RedshiftDataApi(**{"database": "dev", **address}, client=lambda client=setup.client: client)  # type: ignore[arg-type, misc]
         setup.loader._connection = api
         setup.loader.load(URL, "clicks")
         tokens += setup.client.batch_tokens

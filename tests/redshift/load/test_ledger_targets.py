@@ -12,7 +12,7 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.load.ledger import LEDGER, LedgerName
 from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.redshift.load.table_loads import LoadFailure, MadeTables, TableLoads
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Target
 from beam_s3box.stores.retries import Retry
@@ -74,7 +74,7 @@ def test_nothing_is_asked_or_made_for_a_table_that_is_a_ledger(table: Any) -> No
     server = Server()
     loader = RedshiftLoader(server.connect, iam_role=ROLE, fetch=_unread)
     target = TableTemplate(table).target(None, None)
-    loads = TableLoads(connection=server.connect, made=MadeTables(), settings={"iam_role": ROLE, "fetch": _unread})
+    loads = TableLoads(connection=server.connect, made=TableCreation(), settings={"iam_role": ROLE, "fetch": _unread})
     works: list[Callable[[], object]] = [
         lambda: loader.load(URL, table),
         lambda: loader.load(URL, table, "truncate"),
@@ -94,7 +94,7 @@ def test_nothing_is_asked_or_made_for_a_table_that_is_a_ledger(table: Any) -> No
 def test_a_stream_that_is_named_as_a_ledger_is_refused(template: str) -> None:
     names = (LEDGER, "x") if template.endswith("{domain}") else ("Beam", "S3Box_Loads")
     server = Server()
-    loads = TableLoads(connection=server.connect, made=MadeTables(), settings={"iam_role": ROLE, "fetch": _unread})
+    loads = TableLoads(connection=server.connect, made=TableCreation(), settings={"iam_role": ROLE, "fetch": _unread})
     manifest = Manifest(*names, "", 0, URL, "", 1, 10, 0, 0)
     [failure] = loads.outcomes([manifest], TableTemplate(template).target(*names))
     assert isinstance(failure, LoadFailure)
@@ -109,7 +109,7 @@ def test_records_of_a_stream_can_not_write_or_empty_the_ledger(warehouse: Wareho
     settings = {"iam_role": ROLE, "s3": warehouse.settings, "s3_credentials": warehouse.keys}
     honest, victim = warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(3))
     loads = functools.partial(
-        TableLoads, connection=warehouse.connection, made=MadeTables(), retry=Retry(2, 0.0, 0.0), settings=settings
+        TableLoads, connection=warehouse.connection, made=TableCreation(), retry=Retry(2, 0.0, 0.0), settings=settings
     )
     loads().load([honest], template.target("web", "clicks"))
     line = {"table_schema": "public", "table_name": "web_clicks", "manifest_url": victim.url, "records": 1}

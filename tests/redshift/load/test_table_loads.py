@@ -13,7 +13,7 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
 from beam_s3box.formats.avro.blocks import header_of
 from beam_s3box.redshift import Column, LoadResult
-from beam_s3box.redshift.load.table_loads import LoadFailure, MadeTables, TableLoads, make_table
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads, make_table
 from beam_s3box.redshift.schema.avro_columns import avro_columns
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.table_names import TableTemplate
@@ -122,7 +122,7 @@ def test_columns_of_what_the_package_itself_writes(tmp_path: Any) -> None:
         box.pack({"Id": 1, "flag": None, "small": 2})
         box.seal()
         url = box.url(box.create_manifests("m", 1)[0])
-    loads = TableLoads(connection=print, made=MadeTables(), settings={"iam_role": ROLE, "format": "avro"})
+    loads = TableLoads(connection=print, made=TableCreation(), settings={"iam_role": ROLE, "format": "avro"})
     assert [column.name for column in loads._columns_of([url])] == ["id", "flag", "small"]
 
 

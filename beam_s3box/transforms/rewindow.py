@@ -15,7 +15,7 @@ from beam_s3box.transforms.windowing import window_into
 from beam_s3box.transforms.windows import Windows, restoring
 
 
-def window_each() -> beam.WindowInto:
+def into_global_window() -> beam.WindowInto:
     """Return the step into the global window where no element waits for another, and none is ever too late."""
     return beam.WindowInto(
         GlobalWindows(),
@@ -26,7 +26,7 @@ def window_each() -> beam.WindowInto:
     )
 
 
-class LeaveWindows(beam.PTransform):
+class ReifyWindow(beam.PTransform):
     """Turns each element into `(encoded window, element)` in the global window; it keeps its time."""
 
     def __init__(self, windows: Windows) -> None:
@@ -36,7 +36,7 @@ class LeaveWindows(beam.PTransform):
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
         """Return the pairs."""
         note = beam.ParDo(NoteWindow(self._windows)).with_output_types(tuple[bytes, elements.element_type])
-        return elements | "NoteWindow" >> note | "WindowGlobally" >> window_each()
+        return elements | "NoteWindow" >> note | "WindowGlobally" >> into_global_window()
 
 
 class ReturnToWindows(beam.PTransform):
@@ -75,7 +75,7 @@ class FireOnce(beam.PTransform):
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
         """Return the elements."""
         element_type = elements.element_type
-        pairs = elements | "LeaveWindows" >> LeaveWindows(self._windows)
+        pairs = elements | "ReifyWindow" >> ReifyWindow(self._windows)
         return pairs | "ReturnToWindows" >> ReturnToWindows(self._windows, self._windowing, element_type)
 
 
