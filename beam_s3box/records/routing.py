@@ -39,6 +39,7 @@ from beam_s3box.records.encoding import (
     to_single_line,
 )
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.streams import Stream
 
 _UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
@@ -160,6 +161,8 @@ class Router:
     def _route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
         """Return the stream and the line of one element, or why it is refused."""
         stream: Stream | None = None
+        if isinstance(element, RejectedRow):
+            return RejectedRecord(stream, element.reason, element.detail, element.raw)
         try:
             if self._selector.is_keyed:
                 stream, element = _split_key(element)

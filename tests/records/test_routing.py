@@ -33,6 +33,7 @@ from beam_s3box.records.encoding import (
     UNSUPPORTED_VALUE,
     RecordRules,
 )
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 
@@ -741,3 +742,11 @@ def test_namings_that_can_not_work(values: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         StreamSelector(**values)
     assert says in str(caught.value)
+
+
+def test_a_row_that_its_reader_rejected_is_refused_with_the_reader_s_reason() -> None:
+    router = Router(StreamSelector(domain="d", namespace="n"), STRICT)
+    row = RejectedRow("csv-row-length", "2 values, and 3 columns", "a.csv", 7, b"1,2")
+    refused = router.route(row)
+    assert isinstance(refused, RejectedRecord)
+    assert (refused.reason, refused.detail, refused.raw) == (row.reason, row.detail, row.raw)
