@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import LINE_COST, MiB
 from beam_s3box.system.threads import Task, Threads
 
 T = TypeVar("T")
@@ -16,9 +16,6 @@ _THREADS: Final = 4
 
 _MAX_BYTES: Final = 24 * MiB
 """Memory of the lines that are being compressed; where lines are short, most of it is not their text."""
-
-_LINE_COST: Final = 64
-"""Bytes that a line takes in memory beside its text."""
 
 
 class BoxCodec:
@@ -53,7 +50,7 @@ class BoxCodec:
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
         """Run a function from lines to their segment."""
         [lines] = arguments
-        cost = sum(map(len, lines)) + _LINE_COST * len(lines)
+        cost = sum(map(len, lines)) + LINE_COST * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost

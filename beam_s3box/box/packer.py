@@ -33,7 +33,7 @@ from beam_s3box.shards.limits import LimitsForAll, StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.shards.packing import BY_INPUT_END
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.sizes import KiB, MiB
+from beam_s3box.sizes import LINE_COST, KiB, MiB
 from beam_s3box.system.forks import renew_in_children
 from beam_s3box.system.threads import Bell, Threads
 
@@ -43,9 +43,6 @@ _BATCH_BYTES: Final = 64 * KiB
 _STRIPES: Final = 16
 _STRIPE_BYTES: Final = 64 * KiB
 """Memory of the lines that wait in one stripe."""
-
-_LINE_COST: Final = 64
-"""Bytes that a line takes in memory beside its text."""
 
 _SHARDS_BYTES: Final = 16 * MiB
 """Memory for shards on their way, beyond one buffer, before callers wait. A shard as large as the buffer takes twice
@@ -349,4 +346,4 @@ def _broke_off(why: str) -> str:
 def _batch(limits: StreamLimits) -> tuple[int, int]:
     """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
     batch_bytes = min(_BATCH_BYTES, limits.max_raw_bytes or _BATCH_BYTES, limits.max_object_bytes)
-    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.max_records or batch_bytes)))
+    return batch_bytes, max(LINE_COST, -(-batch_bytes // (limits.max_records or batch_bytes)))
