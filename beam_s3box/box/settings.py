@@ -11,7 +11,7 @@ from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store

@@ -9,7 +9,7 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.formats import Format
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits

@@ -11,7 +11,7 @@ from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 OnBadRecord = Literal["dead_letter", "fail"]
 Rests = Literal["auto", "pack", "seal"]

@@ -23,7 +23,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named, resolved_for
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.records.routing import StreamFunction, StreamSelector
+from beam_s3box.records.selector import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.shards.lanes import check_lanes
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_by_stream
