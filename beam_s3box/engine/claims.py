@@ -164,7 +164,7 @@ class RunClaim:
             self.fail(store, f"{type(error).__name__}: {error}")
         except S3BoxError as exc:
             error.add_note(
-                f"{store.url(self.layout.run)}: could not mark the run as failed, or not remove its manifests: {exc}"
+                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: {exc}"
             )
 
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
@@ -192,7 +192,7 @@ class RunClaim:
             return True
         self._check_free(record, store)
         _LOGGER.warning(
-            "run_id=%r was claimed by another execution at %s, which did not finish: this execution takes the run over",
+            "run_id=%r was claimed by another execution at %s, which did not finish: this one takes the run over",
             self.layout.run_id,
             record.began,
         )
@@ -214,11 +214,11 @@ class RunClaim:
         where = f"below {store.root}"
         if record.state == "finished":
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} names a finished run {where}: use a new run_id, or omit it to get one"
+                f"run_id={self.layout.run_id!r} already finished a run {where}: use a new run_id, or omit it to get one"
             )
         if not (record.bounded and self.bounded):
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} names an unbounded run {where}, or this run is unbounded: only a "
+                f"run_id={self.layout.run_id!r} already names an unbounded run {where}, or this run is unbounded: only a "
                 "bounded run can be started again under its id; use a new run_id, or omit it to get one"
             )
 
