@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from types import TracebackType
@@ -13,24 +14,20 @@ from beam_s3box.box.records import RecordReader
 from beam_s3box.box.settings import (
     DEFAULT_BUFFER_SIZE,
     DEFAULT_UPLOAD_CONCURRENCY,
-    BoxSettings,
     box_credentials,
     box_limits,
     box_s3_settings,
     box_store,
-    box_stream,
 )
-from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
-from beam_s3box.records.encoding import record_rules
+from beam_s3box.formats import Format, encoders_of, format_named, format_of
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.shards.keys import Layout
+from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
-from beam_s3box.shards.runs import new_run_id, new_token
 from beam_s3box.stores import S3Settings, Store
 
-_ATTEMPT_CHARACTERS: Final = 32
 _LEAVE_SECONDS: Final = 5.0
 """How long a `with` that an exception leaves waits for uploads that run, to say what shards exist."""
 
@@ -108,26 +105,19 @@ class S3Box:
         upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
     ) -> None:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
-        named = format_named(format)
-        stream = box_stream(domain, namespace)
-        format = format_of(settled(named, for_redshift=named.copy_clause is not None), stream)
-        self._open(
-            BoxSettings(
-                store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),
-                format=format,
-                stream=stream,
-                limits=box_limits(buffer_size, max_object_bytes, max_records),
-                rules=record_rules(
-                    for_redshift=format.copy_clause is not None,
-                    max_record_bytes=max_record_bytes,
-                    long_values=long_values,
-                ),
-                upload_concurrency=upload_concurrency,
-            )
+        spec = WriteSpec(
+            selector=StreamSelector(domain, namespace),
+            format=format_named(format),
+            limits=box_limits(buffer_size, max_object_bytes, max_records),
+            max_record_bytes=max_record_bytes,
+            long_values=long_values,
+            upload_concurrency=upload_concurrency,
         )
+        settings = box_s3_settings(s3, region, endpoint_url)
+        self._open(spec, box_store(destination, bucket, prefix, settings, credentials), Stream(domain, namespace))
 
     def __repr__(self) -> str:
-        return f"S3Box({self._settings.store.root!r}, run_id={self.run_id!r})"
+        return f"S3Box({self._plan.store.root!r}, run_id={self.run_id!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +145,7 @@ class S3Box:
 
     def url(self, key: str) -> str:
         """Return the URL of a key, such as `create_manifests` returns: what COPY takes."""
-        return self._settings.store.url(key)
+        return self._plan.store.url(key)
 
     def pack(self, record: Any) -> None:
         """Pack one record; wait while uploads are behind.
@@ -199,9 +189,9 @@ class S3Box:
           StoreError: an upload failed after its retries; its shard is kept for the next call.
         """
         files = self._packer.seal()
-        if files and self._settings.format.copy_clause is None:
+        if files and self._plan.manifests is None:
             # without manifests this is all of it
-            self._claim.finish(self._settings.store, (), size_of(files), len(files))
+            self._plan.claim.finish(self._plan.store, (), size_of(files), len(files))
 
     def create_manifests(self, key: str, count: int = 1) -> list[str]:
         """Seal, share the shards out evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
@@ -220,31 +210,31 @@ class S3Box:
         """
         check_manifest_key(key)
         check_manifest_count(count)
-        if self._settings.format.copy_clause is None:
+        if self._plan.manifests is None:
             raise ConfigurationError(
-                f"format={self._settings.format.name!r} has no manifests: COPY can't load rows from it; use "
+                f"format={self._plan.format.name!r} has no manifests: COPY can't load rows from it; use "
                 "format='json-lines', or seal() alone"
             )
         files = self._packer.seal()
         manifests = self._manifests.write(files, key, count)
         if manifests:
-            self._claim.finish(self._settings.store, manifests, size_of(files), len(files))
+            self._plan.claim.finish(self._plan.store, manifests, size_of(files), len(files))
         return [manifest.key for manifest in manifests]
 
     def next_box(self) -> S3Box:
         """Return a fresh box with the same settings; this one stays as it is."""
         box = S3Box.__new__(S3Box)
-        box._open(self._settings)
+        box._open(self._spec, self._plan.store, self._stream)
         return box
 
-    def _open(self, settings: BoxSettings) -> None:
-        self.run_id = new_run_id()
-        self._settings = settings
-        self._reader = RecordReader(settings.stream, settings.rules, encoders_of(settings.format))
-        layout = Layout.below(settings.store.root, self.run_id)
-        self._claim = RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=False)
-        self._packer = BoxPacker(settings, self._claim)
-        self._manifests = ManifestWriter(settings.store)
+    def _open(self, spec: WriteSpec, store: Store, stream: Stream) -> None:
+        self._spec, self._stream = spec, stream
+        plan = spec.plan(store)
+        self._plan = plan = dataclasses.replace(plan, format=format_of(plan.format, stream))
+        self.run_id = plan.layout.run_id
+        self._reader = RecordReader(plan.selector, plan.rules, encoders_of(plan.format))
+        self._packer = BoxPacker(plan, stream)
+        self._manifests = ManifestWriter(store)
         # looked up once: `pack` is called for every record
         self._line, self._add = self._reader.line, self._packer.add
 

@@ -23,13 +23,13 @@ from typing import Final, NamedTuple
 
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.outbox import Outbox
-from beam_s3box.box.settings import BoxSettings
 from beam_s3box.box.stripes import Stripe, Stripes
-from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
-from beam_s3box.shards.limits import LimitsForAll, StreamLimits
+from beam_s3box.records.streams import Stream
+from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.shards.packing import BY_INPUT_END
 from beam_s3box.shards.runs import new_origin
@@ -82,28 +82,28 @@ class BoxPacker:
     """Packs lines of one stream into shards and uploads them. Safe from many threads.
 
     Args:
-      settings: of the box.
-      claim: to the run id, which goes into the shards' keys; unique to this packer.
+      plan: the plan of the run, which no other packer has.
+      stream: the stream of all lines.
     """
 
-    def __init__(self, settings: BoxSettings, claim: RunClaim) -> None:
+    def __init__(self, plan: RunPlan, stream: Stream) -> None:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._changed = Bell()
-        self._limits = settings.limits
-        self._key = (settings.stream, "", 0)
-        self._overhead = settings.format.record_overhead
+        limits = plan.limits_of(stream)
+        self._key = (stream, "", 0)
+        self._overhead = plan.format.record_overhead
         self._codec = BoxCodec(self._changed.ring)
-        self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
+        self._threads = Threads(plan.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_origin()
         self._cutter = ShardBuilder(
-            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
+            plan.format, plan.limits_of, self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
         )
-        uploader = ClaimingUploader(settings.store, settings.format, claim)
+        uploader = ClaimingUploader(plan.store, plan.format, plan.claim)
         self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
         self._failed = self._outbox.failed
-        self._max_shards_bytes = (settings.limits.max_raw_bytes or 0) + _SHARDS_BYTES
-        self._batch_bytes, self._line_cost = _batch(settings.limits)
+        self._max_shards_bytes = (limits.max_raw_bytes or 0) + _SHARDS_BYTES
+        self._batch_bytes, self._line_cost = _batch(limits)
         self._all_stripes = [Stripe() for _ in range(_STRIPES)]
         self._stripes = Stripes(itertools.cycle(self._all_stripes))
         self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)

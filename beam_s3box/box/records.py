@@ -22,7 +22,6 @@ from beam_s3box.records.encoding import (
     json_default,
 )
 from beam_s3box.records.routing import Encoders, RejectedRecord, Router, StreamSelector
-from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import KiB
 
 _BATCH_BYTES: Final = 256 * KiB
@@ -38,24 +37,24 @@ _OBJECTS_REFUSED: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISM
 class _RouterOfThread(threading.local):
     """A router serves one thread."""
 
-    def __init__(self, naming: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
-        self.router = Router(naming, rules, encoders)
+    def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
+        self.router = Router(selector, rules, encoders)
 
 
 class RecordReader:
     """Turns records into lines of JSON, one thread beside the other.
 
     Args:
-      stream: whose records these are.
+      selector: names the stream of the records.
       rules: what else makes a record unfit.
       encoders: turn lines into what the format packs; None where it packs lines.
     """
 
-    def __init__(self, stream: Stream, rules: RecordRules, encoders: Encoders | None = None) -> None:
+    def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._rules = rules
         # a shorter line without a backslash breaks no rule, and to ask that first is cheap
         self._harmless_bytes = rules.harmless_bytes
-        self._local = _RouterOfThread(StreamSelector(stream.domain, stream.namespace), rules, encoders)
+        self._local = _RouterOfThread(selector, rules, encoders)
         self._packs_lines = encoders is None
 
     def line(self, record: Any) -> bytes:
@@ -115,7 +114,7 @@ class RecordReader:
         yield lines
 
     def _check(self, texts: list[bytes], lines: list[bytes]) -> None:
-        """Placement the texts to the lines; if one is refused, only those before it."""
+        """Move the texts to the lines; if one is refused, only those before it."""
         if not texts:
             return
         checked, texts[:] = texts[:], []

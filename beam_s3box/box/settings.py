@@ -1,4 +1,4 @@
-"""The settings of a box: what `S3Box(...)` was given, checked, and shared with the boxes after it."""
+"""The arguments that `S3Box(...)` alone takes, turned into what every write takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from typing import Any, Final
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format
-from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import StreamSelector
-from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 
@@ -21,30 +17,6 @@ DEFAULT_BUFFER_SIZE: Final = 10_000_000
 
 DEFAULT_UPLOAD_CONCURRENCY: Final = 4
 """Uploads at a time: one stream, packed by Python, never fills more."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BoxSettings:
-    """What all boxes of one destination share.
-
-    Attributes:
-      store: where objects go.
-      format: of shards.
-      stream: names the folder of shards.
-      limits: of a shard.
-      rules: what makes a record unfit.
-      upload_concurrency: uploads at a time.
-    """
-
-    store: Store
-    format: Format
-    stream: Stream
-    limits: StreamLimits
-    rules: RecordRules
-    upload_concurrency: int
-
-    def __post_init__(self) -> None:
-        check_whole("upload_concurrency", self.upload_concurrency, 1, 256)
 
 
 def box_store(
@@ -114,13 +86,3 @@ def box_limits(buffer_size: int, max_object_bytes: int | None, max_records: int 
     if max_object_bytes is not None:
         limits["max_object_bytes"] = max_object_bytes
     return StreamLimits(**limits)
-
-
-def box_stream(domain: str, namespace: str) -> Stream:
-    """Return the stream.
-
-    Raises:
-      ConfigurationError: a name that can't be one.
-    """
-    StreamSelector(domain, namespace)
-    return Stream(domain, namespace)

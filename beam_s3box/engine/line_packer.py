@@ -7,7 +7,6 @@ all bundles, is not needed here: one packer sees all lines.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import DeadLetterFiles, accept_dead_letters
-from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
@@ -28,17 +27,6 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.system.threads import Threads
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PackPlan(RunPlan):
-    """Settings of one run of a packer.
-
-    Attributes:
-      manifests: which to write, None for none.
-    """
-
-    manifests: Manifests | None
 
 
 class Packed(NamedTuple):
@@ -70,10 +58,10 @@ class LinePacker:
       counts: takes the figures while it works.
     """
 
-    def __init__(self, plan: PackPlan, counts: Metrics) -> None:
+    def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
+        self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")

@@ -15,6 +15,7 @@ from beam_s3box.engine.dead_letters import accept_dead_letters
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
@@ -46,7 +47,7 @@ class EncodeSegments(beam.DoFn):
     def setup(self) -> None:
         """Claim the run id before the first shard, and prepare what lives as long as the worker."""
         claim_once(self._plan.store, self._plan.claim)
-        self._router = Router(self._plan.naming, self._plan.rules, encoders_of(self._plan.format))
+        self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
@@ -58,6 +59,7 @@ class EncodeSegments(beam.DoFn):
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._records_in = 0
+        self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
         """Take one element; outputs come when a shard is whole."""
@@ -89,7 +91,7 @@ class EncodeSegments(beam.DoFn):
         if isinstance(routed, RejectedRecord):
             return [routed]
         stream, line = routed
-        self._cutter.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
+        self._cutter.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
@@ -98,9 +100,15 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(batch))
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
-            for lane, some in by_lane(lines, self._plan.lanes):
+            for lane, some in by_lane(lines, self._lanes_of(stream)):
                 self._cutter.add((stream, window, lane), some)
         return refused
+
+    def _lanes_of(self, stream: Stream) -> int:
+        lanes = self._lanes.get(stream)
+        if lanes is None:
+            lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
+        return lanes
 
     def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
