@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from beam_s3box.box.codec import BoxCodec
-from beam_s3box.box.outbox import Outbox
+from beam_s3box.box.in_flight import Outbox
 from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from beam_s3box.errors import StoreError, StreamerError
 from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.events import PendingFile
-from beam_s3box.streamer.outbox import Outbox
-from beam_s3box.streamer.problems import Remaining
+from beam_s3box.streamer.in_flight import Outbox
+from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.stream import OpenStream
 
 

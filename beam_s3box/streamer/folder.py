@@ -36,7 +36,7 @@ from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.lock import FolderLock
 from beam_s3box.streamer.output import Rendered, render
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import Sealed
 from beam_s3box.system.local_files import sync_folder
 
 _STATES = "open|sealed|json|json\\.gz|ready|part|uploaded|listing"

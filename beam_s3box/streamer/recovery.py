@@ -11,7 +11,7 @@ from beam_s3box.streamer.buffers import is_torn_at_first_record, read_header
 from beam_s3box.streamer.descriptions import Description, read_description
 from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import Sealed
 
 
 class Left(NamedTuple):

@@ -19,7 +19,7 @@ from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
 from beam_s3box.streamer.output import Output, output_bytes
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import Sealed
 
 _GRANTED_BYTES = 16 * 1024
 """How much a buffer may grow until the quota is asked again."""

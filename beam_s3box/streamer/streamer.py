@@ -21,15 +21,15 @@ from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, U
 from beam_s3box.streamer.flushing import push, seal_all
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
+from beam_s3box.streamer.in_flight import Outbox
 from beam_s3box.streamer.journal import check_durability
-from beam_s3box.streamer.listings import Listings, check_listable, other_settings
-from beam_s3box.streamer.outbox import Outbox
+from beam_s3box.streamer.manifest_journal import Listings, check_listable, other_settings
 from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.problems import Remaining
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.recovery import recover
+from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.scheduler import Scheduler
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import Sealed
 from beam_s3box.streamer.stream import OpenStream
 from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
 

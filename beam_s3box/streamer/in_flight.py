@@ -15,8 +15,8 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.events import PendingFile, UploadEvent, as_error, report
 from beam_s3box.streamer.guard import synchronized
-from beam_s3box.streamer.parcels import Counts, Parcel, Waiting
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.pending_uploads import Counts, Parcel, Waiting
+from beam_s3box.streamer.sealed_buffer import Sealed
 from beam_s3box.system.threads import start_thread
 
 

@@ -7,7 +7,7 @@ import queue
 from typing import Literal, NamedTuple
 
 from beam_s3box.streamer.events import PendingFile
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import Sealed
 
 
 class Counts(NamedTuple):
