@@ -130,8 +130,8 @@ class S3Box:
             return
         if not self._packer.is_sealed:
             reason = f"the box was given up when {type(error).__name__} left its 'with'; {AGAIN}"
-            self._packer.give_up(reason, _LEAVE_SECONDS)
-        error.add_note(self._what_exists())
+            self._packer.abort(reason, _LEAVE_SECONDS)
+        error.add_note(self._describe_stored())
 
     @property
     def stats(self) -> BoxStats:
@@ -238,7 +238,7 @@ class S3Box:
         # looked up once: `pack` is called for every record
         self._line, self._add = self._reader.line, self._packer.add
 
-    def _what_exists(self) -> str:
+    def _describe_stored(self) -> str:
         """Return what a failed box left in the store."""
         urls = [file.url for file in self._packer.files]
         more = f" and {len(urls) - _SHARDS_SHOWN} more" if len(urls) > _SHARDS_SHOWN else ""

@@ -17,7 +17,7 @@ _THREADS: Final = 4
 _MAX_BYTES: Final = 24 * MiB
 """Memory of the lines that are being compressed; where lines are short, most of it is not their text."""
 
-_LINE_COST: Final = 64
+_LINE_OVERHEAD: Final = 64
 """Bytes that a line takes in memory beside its text."""
 
 
@@ -53,7 +53,7 @@ class BoxCodec:
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
         """Run a function from lines to their segment."""
         [lines] = arguments
-        cost = sum(map(len, lines)) + _LINE_COST * len(lines)
+        cost = sum(map(len, lines)) + _LINE_OVERHEAD * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost

@@ -13,7 +13,7 @@ from beam_s3box.shards.model import SealedShard, ShardFile, total_size
 from beam_s3box.system.threads import Bell, Task, Threads, as_error
 
 
-class Outbox:
+class InFlightUploads:
     """Uploads shards beside the caller and forgets one when it is in the store, not before.
 
     Every method is called with the lock held; the threads take it when an upload ends, and ring the bell.
@@ -21,7 +21,7 @@ class Outbox:
     Args:
       uploader: writes a shard.
       threads: run the uploads.
-      lock: guards the outbox; a thread that holds it may take it again.
+      lock: guards the uploads in flight; a thread that holds it may take it again.
       changed: rung when an upload ended.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outbox:
         self._threads = threads
         self._lock = lock
         self._changed = changed
-        self._on_the_way: dict[int, SealedShard] = {}
+        self._in_flight: dict[int, SealedShard] = {}
         self._tasks: dict[int, Task[None]] = {}
         self.failed: dict[int, tuple[SealedShard, BaseException]] = {}
         self._unreported: list[int] = []
@@ -48,9 +48,9 @@ class Outbox:
         return list(self._files.values())
 
     @property
-    def shards_on_the_way(self) -> int:
+    def shards_in_flight(self) -> int:
         """Shards whose upload waits or runs."""
-        return len(self._on_the_way)
+        return len(self._in_flight)
 
     @property
     def has_unreported_failure(self) -> bool:
@@ -59,39 +59,39 @@ class Outbox:
 
     def add(self, shard: SealedShard) -> None:
         """Begin to upload a shard."""
-        self._on_the_way[shard.sequence] = shard
+        self._in_flight[shard.sequence] = shard
         self.held_bytes += 2 * _size(shard)
         self._begin(shard)
 
     def begin_all(self) -> None:
         """Begin the uploads that a call which broke off has not begun."""
-        if len(self._tasks) < len(self._on_the_way):
-            for sequence, shard in list(self._on_the_way.items()):
+        if len(self._tasks) < len(self._in_flight):
+            for sequence, shard in list(self._in_flight.items()):
                 if sequence not in self._tasks:
                     self._begin(shard)
 
-    def retry_told(self) -> None:
+    def retry_reported(self) -> None:
         """Begin once more to upload the shards whose failure was told."""
         for sequence in [sequence for sequence in self.failed if sequence not in self._unreported]:
             shard, _ = self.failed[sequence]
-            self._on_the_way[sequence] = shard
+            self._in_flight[sequence] = shard
             del self.failed[sequence]
             self.held_bytes += _size(shard)
             self._begin(shard)
 
     def cancel(self) -> None:
         """Forget what waits, and what failed."""
-        for sequence in list(self._on_the_way):
+        for sequence in list(self._in_flight):
             task = self._tasks.get(sequence)
             if task is None or task.cancel():
-                del self._on_the_way[sequence]
+                del self._in_flight[sequence]
         self.failed.clear()
         self._unreported.clear()
         self.held_bytes = 0
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Forget what is on its way, too."""
-        self._on_the_way.clear()
+        self._in_flight.clear()
         self.cancel()
 
     def raise_failure(self) -> None:
@@ -111,11 +111,11 @@ class Outbox:
     def renew(self, lock: threading.RLock) -> None:
         """Take a new lock, and forget what only the parent process uploads."""
         self._lock = lock
-        self.forget()
+        self.discard()
 
     def _begin(self, shard: SealedShard) -> None:
         task = self._threads.submit(self._upload, shard)
-        if shard.sequence in self._on_the_way:  # without threads it has ended by now
+        if shard.sequence in self._in_flight:  # without threads it has ended by now
             self._tasks[shard.sequence] = task
 
     def _upload(self, shard: SealedShard) -> None:
@@ -126,12 +126,12 @@ class Outbox:
         except BaseException as exc:  # noqa: BLE001 - kept with its shard, and raised by the caller's next call
             outcome = as_error(exc)
         with self._lock:
-            self._settle(shard, outcome)
+            self._complete(shard, outcome)
         self._changed.ring()
 
-    def _settle(self, shard: SealedShard, outcome: ShardFile | BaseException) -> None:
+    def _complete(self, shard: SealedShard, outcome: ShardFile | BaseException) -> None:
         sequence, size = shard.sequence, _size(shard)
-        is_awaited = self._on_the_way.pop(sequence, None) is not None
+        is_awaited = self._in_flight.pop(sequence, None) is not None
         self._tasks.pop(sequence, None)
         if is_awaited:
             self.held_bytes -= 2 * size

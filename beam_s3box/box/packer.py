@@ -2,8 +2,8 @@
 
 Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
 eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
-lock; when there are enough, they go to the cutter as one batch, and what it seals to the outbox. The packer's lock is
-free while a caller waits, and is always taken before a stripe's.
+lock; when there are enough, they go to the builder as one batch, and the shards that it seals are uploaded. The
+packer's lock is free while a caller waits, and is always taken before a stripe's.
 
 A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the list of all
 holds it. A step that moves lines or segments on is marked before it begins, and the mark is removed when it has ended:
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from beam_s3box.box.codec import BoxCodec
-from beam_s3box.box.in_flight import Outbox
+from beam_s3box.box.in_flight import InFlightUploads
 from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
@@ -44,7 +44,7 @@ _STRIPES: Final = 16
 _STRIPE_BYTES: Final = 64 * KiB
 """Memory of the lines that wait in one stripe."""
 
-_LINE_COST: Final = 64
+_LINE_OVERHEAD: Final = 64
 """Bytes that a line takes in memory beside its text."""
 
 _SHARDS_BYTES: Final = 16 * MiB
@@ -100,10 +100,10 @@ class BoxPacker:
             plan.format, plan.limits_of, self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
         )
         uploader = ClaimingUploader(plan.store, plan.format, plan.claim)
-        self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
-        self._failed = self._outbox.failed
+        self._uploads = InFlightUploads(uploader, self._threads, self._lock, self._changed)
+        self._failed = self._uploads.failed
         self._max_shards_bytes = (limits.max_raw_bytes or 0) + _SHARDS_BYTES
-        self._batch_bytes, self._line_cost = _batch(limits)
+        self._batch_bytes, self._line_overhead = _batch(limits)
         self._all_stripes = [Stripe() for _ in range(_STRIPES)]
         self._stripes = Stripes(itertools.cycle(self._all_stripes))
         self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)
@@ -114,15 +114,15 @@ class BoxPacker:
         self._sealed_shards = 0
         self._is_sealed = False
         self._is_cut = False
-        self._is_moving = False
-        self._lost: str | None = None
+        self._in_step = False
+        self._abort_reason: str | None = None
         renew_in_children(self)
 
     @property
     def files(self) -> list[ShardFile]:
         """The shards in the store."""
         with self._alone:
-            return self._outbox.files
+            return self._uploads.files
 
     @property
     def is_sealed(self) -> bool:
@@ -134,8 +134,8 @@ class BoxPacker:
         self._lock = threading.RLock()
         for stripe in self._all_stripes:
             stripe.renew()
-        self._outbox.renew(self._lock)
-        self._lost = (
+        self._uploads.renew(self._lock)
+        self._abort_reason = (
             f"the box belongs to process {self._process}, which this one was forked from, and its records are "
             "published there; pack those of this process into box.next_box()"
         )
@@ -150,10 +150,10 @@ class BoxPacker:
         stripe = self._stripes.mine
         with stripe.lock:
             # asked under the stripe's lock: `seal` sets its mark first and empties the stripes then
-            is_odd = self._failed or self._is_sealed or self._lost
+            is_odd = self._failed or self._is_sealed or self._abort_reason
             if not is_odd:
                 stripe.lines.append(line)
-                stripe.bytes = size = stripe.bytes + len(line) + self._line_cost
+                stripe.bytes = size = stripe.bytes + len(line) + self._line_overhead
         if is_odd:
             self.add_many([line])
         elif size >= self._stripe_bytes:
@@ -165,7 +165,7 @@ class BoxPacker:
             self._check_open()
             self._gather(self._stripes.mine)
             self._lines += lines
-            self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
+            self._lines_bytes += sum(map(len, lines)) + self._line_overhead * len(lines)
         self._hand_over()
 
     def seal(self) -> list[ShardFile]:
@@ -176,34 +176,34 @@ class BoxPacker:
           StoreError: an upload failed; its shard is kept for the next call.
         """
         with self._alone:
-            self._check_not_lost()
+            self._check_not_aborted()
             self._is_sealed = True
             # a box whose manifests may have begun takes no step that could give it up
             if not self._is_cut:
                 self._gather(*self._all_stripes)
-                with self._moving():
-                    self._feed()
+                with self._poison_on_error():
+                    self._flush_lines()
                     self._cutter.cut()
-            self._outbox.retry_told()
+            self._uploads.retry_reported()
         self._wait(lambda: self._codec.is_idle)
         with self._alone:
-            self._check_not_lost()
-            self._cut_rest()
-        self._wait(lambda: not self._outbox.shards_on_the_way)
+            self._check_not_aborted()
+            self._seal_remainder()
+        self._wait(lambda: not self._uploads.shards_in_flight)
         with self._alone:
-            self._outbox.raise_failure()
-            return self._outbox.files
+            self._uploads.raise_failure()
+            return self._uploads.files
 
-    def give_up(self, reason: str, seconds: float) -> None:
+    def abort(self, reason: str, seconds: float) -> None:
         """Drop what is not in the store; uploads that run have so many seconds to end."""
         deadline = time.monotonic() + seconds
         with self._alone:
-            self._lost = self._lost or reason
+            self._abort_reason = self._abort_reason or reason
             self._lines, self._lines_bytes = [], 0
-            self._outbox.cancel()
+            self._uploads.cancel()
         self._changed.ring()
         waiter = self._changed.waiter()
-        while self._outbox.shards_on_the_way and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while self._uploads.shards_in_flight and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
             waiter = self._changed.waiter()
 
     def stats(self) -> BoxStats:
@@ -213,14 +213,14 @@ class BoxPacker:
             for stripe in self._all_stripes:
                 count, text_bytes = stripe.size()
                 size = size.plus(Size(0, text_bytes + self._overhead * count, count))
-            files = self._outbox.files
+            files = self._uploads.files
             return BoxStats(
                 records=size.records,
                 raw_bytes=size.raw_bytes,
                 object_bytes=sum(file.object_bytes for file in files),
                 shards=len(files),
                 pending=size.records - sum(file.records for file in files),
-                failed=len(self._outbox.failed),
+                failed=len(self._uploads.failed),
             )
 
     @property
@@ -232,25 +232,25 @@ class BoxPacker:
         return self._lock
 
     def _check_open(self) -> None:
-        self._check_not_lost()
+        self._check_not_aborted()
         if self._is_sealed:
             raise BoxSealedError("the box is sealed and takes no more records: pack into box.next_box()")
-        if self._outbox.has_unreported_failure or (self._is_full() and not self._outbox.shards_on_the_way):
-            self._outbox.raise_failure()
+        if self._uploads.has_unreported_failure or (self._is_full() and not self._uploads.shards_in_flight):
+            self._uploads.raise_failure()
 
-    def _check_not_lost(self) -> None:
-        if self._is_moving and self._lost is None:
-            self._lost = _broke_off("an exception")
-        if self._lost is not None:
-            raise BoxSealedError(self._lost)
+    def _check_not_aborted(self) -> None:
+        if self._in_step and self._abort_reason is None:
+            self._abort_reason = _broke_off("an exception")
+        if self._abort_reason is not None:
+            raise BoxSealedError(self._abort_reason)
 
     def _gather(self, *stripes: Stripe) -> None:
         """Bring what waits in stripes together."""
-        with self._moving():
+        with self._poison_on_error():
             for stripe in stripes:
                 lines = stripe.take()
                 self._lines += lines
-                self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
+                self._lines_bytes += sum(map(len, lines)) + self._line_overhead * len(lines)
 
     def _waiting(self) -> Size:
         """Return the size of the lines that wait for the cutter."""
@@ -260,28 +260,28 @@ class BoxPacker:
     def _is_full(self) -> bool:
         # the shard that is being filled counts twice: when it is uploaded, segments and object are both there
         filling = self._codec.cut_bytes - self._sealed_bytes
-        return self._outbox.held_bytes + 2 * filling > self._max_shards_bytes
+        return self._uploads.held_bytes + 2 * filling > self._max_shards_bytes
 
     def _has_memory(self) -> bool:
         """Return whether the cutter may take more: there is memory, or nothing is on its way that would free some."""
         has_room = self._codec.has_room(self._cutter.open_bytes + self._lines_bytes)
-        return has_room and not (self._is_full() and self._outbox.shards_on_the_way)
+        return has_room and not (self._is_full() and self._uploads.shards_in_flight)
 
     def _hand_over(self, *stripes: Stripe) -> None:
         """Give the cutter what waits, if it is a batch, when there is memory for more."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
-                self._check_not_lost()
+                self._check_not_aborted()
                 self._gather(*stripes)
                 if self._lines_bytes < self._batch_bytes:
                     return
                 if self._has_memory():
-                    with self._moving():
-                        self._feed()
-                        self._ship(self._cutter.take())
+                    with self._poison_on_error():
+                        self._flush_lines()
+                        self._enqueue(self._cutter.take())
                     return
-                self._outbox.begin_all()
+                self._uploads.begin_all()
             self._sleep(waiter)
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
@@ -289,8 +289,8 @@ class BoxPacker:
         while True:
             waiter = self._changed.waiter()
             with self._alone:
-                self._check_not_lost()
-                self._outbox.begin_all()
+                self._check_not_aborted()
+                self._uploads.begin_all()
                 if is_over():
                     return
             self._sleep(waiter)
@@ -300,44 +300,44 @@ class BoxPacker:
         self._threads.wake()
         waiter.acquire()
 
-    def _cut_rest(self) -> None:
+    def _seal_remainder(self) -> None:
         """Make shards of all that is left."""
         if self._is_cut:
             return
-        with self._moving():
-            rests = self._ship(self._cutter.finish())
+        with self._poison_on_error():
+            rests = self._enqueue(self._cutter.finish())
             if rests:
-                self._ship_one(SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, rests))
+                self._enqueue_one(SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, rests))
             self._is_cut = True
 
     @contextlib.contextmanager
-    def _moving(self) -> Iterator[None]:
+    def _poison_on_error(self) -> Iterator[None]:
         """Mark a step on the way of the records: when it breaks off, nothing of them may be published."""
-        self._is_moving = True
+        self._in_step = True
         try:
             yield
         except BaseException as exc:
-            self._lost = _broke_off(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
+            self._abort_reason = _broke_off(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
             raise
-        self._is_moving = False
+        self._in_step = False
 
-    def _feed(self) -> None:
+    def _flush_lines(self) -> None:
         if not self._lines:
             return
         self._handed_over = self._handed_over.plus(self._waiting())
         lines, self._lines, self._lines_bytes = self._lines, [], 0
         self._cutter.add(self._key, lines)
 
-    def _ship(self, cuttings: Flushed) -> tuple[Segment, ...]:
+    def _enqueue(self, cuttings: Flushed) -> tuple[Segment, ...]:
         """Upload the shards and return the rest."""
         for shard in cuttings.shards:
-            self._ship_one(shard)
+            self._enqueue_one(shard)
         return tuple(segment for _, segment in cuttings.rests)
 
-    def _ship_one(self, shard: SealedShard) -> None:
+    def _enqueue_one(self, shard: SealedShard) -> None:
         self._sealed_shards += 1
         self._sealed_bytes += total_size(shard.segments).object_bytes
-        self._outbox.add(shard)
+        self._uploads.add(shard)
 
 
 def _broke_off(why: str) -> str:
@@ -347,4 +347,4 @@ def _broke_off(why: str) -> str:
 def _batch(limits: StreamLimits) -> tuple[int, int]:
     """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
     batch_bytes = min(_BATCH_BYTES, limits.max_raw_bytes or _BATCH_BYTES, limits.max_object_bytes)
-    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.max_records or batch_bytes)))
+    return batch_bytes, max(_LINE_OVERHEAD, -(-batch_bytes // (limits.max_records or batch_bytes)))

@@ -74,7 +74,7 @@ class LinePacker:
         self._shards: list[ShardFile] = []
         self._claimed = False
         self._ended = False
-        self._is_moving = False
+        self._in_step = False
         self._is_uploaded = False
 
     def __enter__(self) -> LinePacker:
@@ -95,7 +95,7 @@ class LinePacker:
           RecordError: a record is unfit, and the plan says that this is an error.
           StoreError: an upload failed, after its retries.
         """
-        with self._whole():
+        with self._poison_on_error():
             self._claim()
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
@@ -119,7 +119,7 @@ class LinePacker:
         self._check_open()
         self._claim()
         if not self._is_uploaded:
-            with self._whole():
+            with self._poison_on_error():
                 self._upload(self._cutter.finish())
                 self._shards += self._queue.finish()
                 self._letters.finish()
@@ -137,22 +137,22 @@ class LinePacker:
     def _check_open(self) -> None:
         if self._process != os.getpid():
             raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
-        if self._is_moving:
+        if self._in_step:
             raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
+    def _poison_on_error(self) -> Iterator[None]:
         """Mark a step as begun until it has ended: after one that broke off, nothing is taken."""
         self._check_open()
         if self._is_uploaded:
             raise ConfigurationError(
                 "this packer has ended and takes nothing more, but finish() again lists all it has"
             )
-        self._is_moving = True
+        self._in_step = True
         yield
-        self._is_moving = False
+        self._in_step = False
 
     def _claim(self) -> None:
         """Claim the run id before the first shard."""

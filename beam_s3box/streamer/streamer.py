@@ -18,20 +18,20 @@ from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
 from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
-from beam_s3box.streamer.flushing import push, seal_all
+from beam_s3box.streamer.flushing import flush_streams, seal_all
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
-from beam_s3box.streamer.in_flight import Outbox
+from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.journal import check_durability
-from beam_s3box.streamer.manifest_journal import Listings, check_listable, other_settings
+from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable, other_settings
 from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.recovery import recover
 from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.scheduler import Scheduler
-from beam_s3box.streamer.sealed_buffer import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.streamer.stream import OpenStream
-from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
+from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_return_value, upload_function
 
 RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
 """Waits between attempts at one file; the uploader's own retries come before the first."""
@@ -103,13 +103,13 @@ class JsonBufferStreamer:
         path = pathlib.Path(os.path.abspath(files_path))
         self._folder = Folder(path, DiskQuota(path, max_disk_bytes), self._url_of)
         self._describe = uploader.describe if isinstance(uploader, StoreUploader) else None
-        self._listings: Listings | None = None
+        self._manifests: ManifestJournal | None = None
         if manifests is not None:
             listable = check_listable(manifests, uploader, self._output)
             self._describe = listable.describe
-            self._listings = Listings(manifests, listable, self._folder)
+            self._manifests = ManifestJournal(manifests, listable, self._folder)
         self._clock = clock
-        self._outbox = Outbox(self._send, on_upload, clock, retry, upload_threads)
+        self._uploads = InFlightUploads(self._upload_buffer, on_upload, clock, retry, upload_threads)
         self._guard = threading.Lock()
         self._open = _Open({}, 0)
         self._shut_down = False
@@ -117,10 +117,10 @@ class JsonBufferStreamer:
         self._process = os.getpid()
         self._lock = self._folder.lock
         try:
-            self._take_folder()
+            self._lock_folder()
             self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
         except BaseException:
-            self._outbox.stop(self._lock.release)
+            self._uploads.stop(self._lock.release)
             raise
 
     def __repr__(self) -> str:
@@ -197,7 +197,8 @@ class JsonBufferStreamer:
           UploadsFailedError: after all were tried; names each stream with a file that is not uploaded.
         """
         self._check_open()
-        push(self._outbox, list(self._open.streams.values()), OpenStream.seal, None, timeout).check(self._folder.path)
+        streams = list(self._open.streams.values())
+        flush_streams(self._uploads, streams, OpenStream.seal, None, timeout).check(self._folder.path)
 
     def close(self, domain: str, namespace: str, timeout: float | None = None) -> None:
         """Flush one stream and take no more records for it; it is closed also when the upload fails.
@@ -209,9 +210,9 @@ class JsonBufferStreamer:
         """
         self._check_open()
         stream = self._find(domain, namespace)
-        left = push(self._outbox, [stream], OpenStream.close, stream.stream, timeout)
+        left = flush_streams(self._uploads, [stream], OpenStream.close, stream.stream, timeout)
         if not left.unsealed:
-            self._forget([stream])
+            self._remove_streams([stream])
         left.check(self._folder.path)
 
     def shut_down(self, timeout: float | None = None) -> tuple[PendingFile, ...]:
@@ -225,19 +226,19 @@ class JsonBufferStreamer:
           timeout: seconds to wait for uploads; None for as long as one attempt at each takes.
         """
         self._check_process()
-        self._outbox.refuse_own_threads()
+        self._uploads.refuse_own_threads()
         self._shut_down = True
         if self._scheduler is not None:
             self._scheduler.stop()
         streams = list(self._open.streams.values())
-        left = push(self._outbox, streams, OpenStream.close, None, timeout)
+        left = flush_streams(self._uploads, streams, OpenStream.close, None, timeout)
         if streams:
             self._unsealed = left.unsealed
         if not left.in_memory:
             for stream in streams:
-                stream.leave()
-            self._forget(streams)
-            self._outbox.stop(self._let_go)
+                stream.abandon()
+            self._remove_streams(streams)
+            self._uploads.stop(self._release_folder)
         return (*self._unsealed, *left.pending)
 
     def write_manifests(self) -> list[Manifest]:
@@ -248,15 +249,15 @@ class JsonBufferStreamer:
           StoreError: the store failed; the next call goes on with the same manifests.
         """
         self._check_open()
-        if self._listings is None:
+        if self._manifests is None:
             raise ConfigurationError("manifests=None: give manifests=Manifests() to the streamer to have any")
-        return self._listings.write(self._check_open)
+        return self._manifests.write(self._check_open)
 
     def run_scheduled(self) -> None:
         """Do once what the scheduler does: seal what is over its time limit, try failed uploads that have waited."""
         self._check_process()
         failed = seal_all(list(self._open.streams.values()), OpenStream.seal_old)
-        self._outbox.retry_due()
+        self._uploads.retry_due()
         Remaining(failed, ()).check(self._folder.path)
 
     @property
@@ -264,7 +265,7 @@ class JsonBufferStreamer:
         """What was done so far, and what waits; without a lock or a look at the disk, so it never waits or raises."""
         streams, closed_records = self._open
         open_streams = list(streams.values())
-        counts = self._outbox.counts
+        counts = self._uploads.counts
         return StreamerStats(
             open_streams=len(open_streams),
             records=closed_records + sum(stream.records for stream in open_streams),
@@ -272,7 +273,7 @@ class JsonBufferStreamer:
             uploaded_records=counts.records,
             uploaded_bytes=counts.size,
             failed_attempts=counts.failed_attempts,
-            pending=tuple(self._outbox.pending()),
+            pending=tuple(self._uploads.pending()),
             disk_bytes=self._folder.quota.used + sum(stream.open_bytes for stream in open_streams),
             unlisted_files=len(self._folder.uploaded),
             damaged_files=len(self._folder.damaged),
@@ -280,11 +281,11 @@ class JsonBufferStreamer:
             lost_records=counts.lost_records,
         )
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         path = self._folder.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock.take()
+            self._lock.acquire()
             self._recover()
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
@@ -294,15 +295,15 @@ class JsonBufferStreamer:
         left = recover(self._folder)
         self._folder.uploaded.update(left.uploaded)
         unlistable = [*left.uploaded.values()]
-        if self._listings is not None:
-            unlistable = [file for file in unlistable if not self._listings.can_list(file)] + self._listings.recover()
+        if self._manifests is not None:
+            unlistable = [file for file in unlistable if not self._manifests.can_list(file)] + self._manifests.recover()
         others = [(file.output, file.url) for file in unlistable]
         others += [(sealed.output, None) for sealed in left.sealed if sealed.output.listed != self._output.listed]
         error = other_settings(others, self._folder.path)
         if error is not None:
             report(error)
         for sealed in left.sealed:
-            self._outbox.add(sealed)
+            self._uploads.add(sealed)
 
     @synchronized
     def _open_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:
@@ -318,28 +319,28 @@ class JsonBufferStreamer:
                 output=self._output,
                 durability=self._durability,
                 clock=self._clock,
-                hand_over=self._outbox.add,
+                hand_over=self._uploads.add,
             )
         if streams[stream].limits == limits:
             streams[stream].reopen()
         return streams[stream]
 
-    def _send(self, sealed: Sealed) -> None:
+    def _upload_buffer(self, sealed: SealedBuffer) -> None:
         """Bring a buffer to where it belongs; an attempt after one that failed begins with the step that failed."""
         if not sealed.uploaded:
             file = self._folder.finish(sealed)
             if file is not None:
-                check_answer(self._upload(file))
+                check_return_value(self._upload(file))
             sealed.uploaded = True
-        self._folder.forget(sealed)
+        self._folder.mark_uploaded(sealed)
 
     def _url_of(self, file: BufferFile) -> str | None:
         return self._describe(file).url if self._describe else None
 
-    def _let_go(self) -> None:
+    def _release_folder(self) -> None:
         """Give the folder back, when no manifest is being written."""
-        if self._listings is not None:
-            self._listings.at_rest(self._lock.release)
+        if self._manifests is not None:
+            self._manifests.when_idle(self._lock.release)
         else:
             self._lock.release()
 
@@ -353,7 +354,7 @@ class JsonBufferStreamer:
         return stream
 
     @synchronized
-    def _forget(self, streams: list[OpenStream]) -> None:
+    def _remove_streams(self, streams: list[OpenStream]) -> None:
         gone = {
             stream.stream for stream in streams if stream.closed and self._open.streams.get(stream.stream) is stream
         }

@@ -39,7 +39,7 @@ from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.result import WriteToS3BoxResult
-from beam_s3box.transforms.rewindow import FireOnce, ReturnToWindows
+from beam_s3box.transforms.rewindow import FireOnce, RestoreWindows
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 from beam_s3box.transforms.tuning import Tuning
 from beam_s3box.transforms.upload import UploadKeyedShards, UploadShards
@@ -236,7 +236,7 @@ class WriteToS3Box(beam.PTransform):
             remainders
             | "PackShards" >> PackByState(plan, windowing.allowed_lateness, self._tuning.clock)
             | "UploadPacked" >> upload
-            | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, ShardFile)
+            | "RestoreWindows" >> RestoreWindows(plan.windows, windowing, ShardFile)
         )
 
 

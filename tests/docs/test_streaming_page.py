@@ -68,7 +68,7 @@ def test_the_arguments_and_their_defaults() -> None:
     for name in ("windowing", "allowed_lateness", "triggering_frequency"):
         assert parameters[name].default is None
     assert rows["allowed_lateness"] == "0"
-    assert WindowingChoice(None, None, 5)._kept() == 5 + 60
+    assert WindowingChoice(None, None, 5)._lateness_seconds() == 5 + 60
 
 
 def test_every_reason_to_seal_is_named() -> None:
