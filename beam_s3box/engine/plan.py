@@ -12,7 +12,7 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format, settled
+from beam_s3box.formats import Format, resolved_for
 from beam_s3box.records.encoding import RecordRules, record_rules
 from beam_s3box.records.long_values import LongValues
 from beam_s3box.records.routing import StreamSelector
@@ -130,7 +130,7 @@ class WriteSpec:
     @functools.cached_property
     def resolved_format(self) -> Format:
         """The format, with its types as COPY reads them if there are manifests."""
-        return settled(self.format, for_redshift=self.resolved_manifests is not None)
+        return resolved_for(self.format, copy=self.resolved_manifests is not None)
 
     @functools.cached_property
     def rules(self) -> RecordRules:

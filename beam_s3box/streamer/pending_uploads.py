@@ -7,6 +7,7 @@ import queue
 from typing import Literal, NamedTuple
 
 from beam_s3box.streamer.events import PendingFile
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 
 class UploadCounts(NamedTuple):
