@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from beam_s3box.box.aborts import AGAIN
 from beam_s3box.box.manifests import ManifestWriter, check_manifest_count, check_manifest_key
-from beam_s3box.box.packer import AGAIN, BoxPacker, BoxStats
+from beam_s3box.box.packer import BoxPacker
 from beam_s3box.box.records import RecordReader
 from beam_s3box.box.settings import (
     DEFAULT_BUFFER_SIZE,
@@ -19,6 +20,7 @@ from beam_s3box.box.settings import (
     box_s3_settings,
     box_store,
 )
+from beam_s3box.box.stats import BoxStats
 from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of
@@ -129,7 +131,7 @@ class S3Box:
             self.seal()
             return
         if not self._packer.is_sealed:
-            reason = f"the box was given up when {type(error).__name__} left its 'with'; {AGAIN}"
+            reason = f"the box was aborted when {type(error).__name__} left its 'with'; {AGAIN}"
             self._packer.abort(reason, _LEAVE_SECONDS)
         error.add_note(self._describe_stored())
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from beam_s3box.box.memory import LINE_OVERHEAD
 from beam_s3box.sizes import MiB
 from beam_s3box.system.threads import Task, Threads
 
@@ -16,9 +17,6 @@ _THREADS: Final = 4
 
 _MAX_BYTES: Final = 24 * MiB
 """Memory of the lines that are being compressed; where lines are short, most of it is not their text."""
-
-_LINE_OVERHEAD: Final = 64
-"""Bytes that a line takes in memory beside its text."""
 
 
 class BoxCodec:
@@ -53,7 +51,7 @@ class BoxCodec:
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
         """Run a function from lines to their segment."""
         [lines] = arguments
-        cost = sum(map(len, lines)) + _LINE_OVERHEAD * len(lines)
+        cost = sum(map(len, lines)) + LINE_OVERHEAD * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost

@@ -19,63 +19,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
 
+from beam_s3box.box.aborts import forked, interrupted
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.in_flight import InFlightUploads
+from beam_s3box.box.memory import NO_BUDGET, SHARDS_BYTES, STRIPE_BYTES, STRIPES, batch_limits
+from beam_s3box.box.stats import BoxStats
 from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.records.streams import Stream
-from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.shards.packing import BY_INPUT_END
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.sizes import KiB, MiB
 from beam_s3box.system.forks import renew_in_children
 from beam_s3box.system.threads import Bell, Threads
-
-_BATCH_BYTES: Final = 64 * KiB
-"""Memory of the lines that go to the builder together: the cost of a batch is nothing beside it."""
-
-_STRIPES: Final = 16
-_STRIPE_BYTES: Final = 64 * KiB
-"""Memory of the lines that wait in one stripe."""
-
-_LINE_OVERHEAD: Final = 64
-"""Bytes that a line takes in memory beside its text."""
-
-_SHARDS_BYTES: Final = 16 * MiB
-"""Memory for shards on their way, beyond one buffer, before callers wait. A shard as large as the buffer takes twice
-its size while it is uploaded; what else the promised 64 MB leave is for lines, boto3 and what malloc keeps."""
-
-AGAIN: Final = "pack everything again into box.next_box()"
-"""What to do about a box that was given up."""
-
-_NO_BUDGET: Final = 1 << 62
-"""One stream, whose shards are sealed by their limits: the builder never has to hand on early."""
-
-
-class BoxStats(NamedTuple):
-    """What a box has done so far.
-
-    Attributes:
-      records: packed.
-      raw_bytes: of these, before compression, with what parts them in a shard.
-      object_bytes: of the shards in the store.
-      shards: in the store.
-      pending: records that are not in the store yet: buffered, on their way, or kept after a failed upload.
-      failed: shards whose upload failed, kept for the next `seal()`.
-    """
-
-    records: int
-    raw_bytes: int
-    object_bytes: int
-    shards: int
-    pending: int
-    failed: int
 
 
 class BoxPacker:
@@ -97,16 +57,16 @@ class BoxPacker:
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_origin()
         self._builder = ShardBuilder(
-            plan.format, plan.limits_of, self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
+            plan.format, plan.limits_of, self._codec, self._origin, NO_BUDGET, min_fill_to_seal=2
         )
         uploader = ClaimingUploader(plan.store, plan.format, plan.claim)
         self._uploads = InFlightUploads(uploader, self._threads, self._lock, self._changed)
         self._failed = self._uploads.failed
-        self._max_shards_bytes = (limits.max_raw_bytes or 0) + _SHARDS_BYTES
-        self._batch_bytes, self._line_overhead = _batch(limits)
-        self._all_stripes = [Stripe() for _ in range(_STRIPES)]
+        self._max_shards_bytes = (limits.max_raw_bytes or 0) + SHARDS_BYTES
+        self._batch_bytes, self._line_overhead = batch_limits(limits)
+        self._all_stripes = [Stripe() for _ in range(STRIPES)]
         self._stripes = Stripes(itertools.cycle(self._all_stripes))
-        self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)
+        self._stripe_bytes = min(STRIPE_BYTES, self._batch_bytes)
         self._lines: list[bytes] = []
         self._lines_bytes = 0
         self._handed_over = NOTHING
@@ -135,10 +95,7 @@ class BoxPacker:
         for stripe in self._all_stripes:
             stripe.renew()
         self._uploads.renew(self._lock)
-        self._abort_reason = (
-            f"the box belongs to process {self._process}, which this one was forked from, and its records are "
-            "published there; pack those of this process into box.next_box()"
-        )
+        self._abort_reason = forked(self._process)
 
     def add(self, line: bytes) -> None:
         """Take one line; wait if the shards before it fill the memory.
@@ -240,7 +197,7 @@ class BoxPacker:
 
     def _check_not_aborted(self) -> None:
         if self._in_step and self._abort_reason is None:
-            self._abort_reason = _broke_off("an exception")
+            self._abort_reason = interrupted("an exception")
         if self._abort_reason is not None:
             raise BoxSealedError(self._abort_reason)
 
@@ -319,7 +276,7 @@ class BoxPacker:
         try:
             yield
         except BaseException as exc:
-            self._abort_reason = _broke_off(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
+            self._abort_reason = interrupted(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
             raise
         self._in_step = False
 
@@ -340,13 +297,3 @@ class BoxPacker:
         self._sealed_shards += 1
         self._sealed_bytes += total_size(shard.segments).object_bytes
         self._uploads.add(shard)
-
-
-def _broke_off(why: str) -> str:
-    return f"the box was given up because {why} broke off a step on the way of its records; {AGAIN}"
-
-
-def _batch(limits: StreamLimits) -> tuple[int, int]:
-    """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
-    batch_bytes = min(_BATCH_BYTES, limits.max_raw_bytes or _BATCH_BYTES, limits.max_object_bytes)
-    return batch_bytes, max(_LINE_OVERHEAD, -(-batch_bytes // (limits.max_records or batch_bytes)))

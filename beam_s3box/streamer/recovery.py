@@ -9,8 +9,11 @@ from typing import NamedTuple
 from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.buffers import is_torn_at_first_record, read_header
 from beam_s3box.streamer.descriptions import Description, read_description
+from beam_s3box.streamer.events import report
 from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.manifest_journal import ManifestJournal, other_settings
+from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 
@@ -24,6 +27,27 @@ class Left(NamedTuple):
 
     sealed: list[SealedBuffer]
     uploaded: dict[str, Description]
+
+
+def recover_files(folder: Folder, manifests: ManifestJournal | None, output: Output) -> list[SealedBuffer]:
+    """Return the files that an earlier process left to be uploaded; report those that no manifest will list.
+
+    Args:
+      folder: the folder, which is locked.
+      manifests: writes the manifests, None for none.
+      output: what this streamer writes.
+    """
+    left = recover(folder)
+    folder.uploaded.update(left.uploaded)
+    unlistable = [*left.uploaded.values()]
+    if manifests is not None:
+        unlistable = [file for file in unlistable if not manifests.can_list(file)] + manifests.recover()
+    others = [(file.output, file.url) for file in unlistable]
+    others += [(sealed.output, None) for sealed in left.sealed if sealed.output.listed != output.listed]
+    error = other_settings(others, folder.path)
+    if error is not None:
+        report(error)
+    return left.sealed
 
 
 def recover(folder: Folder) -> Left:

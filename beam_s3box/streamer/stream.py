@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.records.encoding import RecordRules
@@ -18,6 +18,7 @@ from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
+from beam_s3box.streamer.open_buffer import OpenBuffer, StreamState
 from beam_s3box.streamer.output import Output, output_bytes
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
@@ -26,35 +27,6 @@ _GRANTED_BYTES = 16 * 1024
 
 _ROOM_FOR_NAMES = 32 * 1024
 """Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
-
-
-class _Buffer:
-    """A buffer of one stream, and what becomes of it.
-
-    Attributes:
-      journal: its file.
-      sealed: the same, once it takes no more records.
-      begun: when its first record came.
-      granted: bytes of lines that the quota has promised room for.
-      full: whether it takes no more records: from here on it is only sealed, however often that fails.
-    """
-
-    def __init__(self, journal: Journal, sealed: SealedBuffer, begun: float) -> None:
-        self.granted = 0
-        self.journal = journal
-        self.sealed = sealed
-        self.begun = begun
-        self.full = False
-
-
-class _State(NamedTuple):
-    """The buffers of a stream, of which the first takes records, and how many records went to earlier ones.
-
-    It changes in one step, so that no interruption hands a buffer over twice or loses one.
-    """
-
-    buffers: tuple[_Buffer, ...] = ()
-    handed_over: int = 0
 
 
 class OpenStream:
@@ -98,7 +70,7 @@ class OpenStream:
         self._separator_bytes = self._format.record_overhead - 1
         self._header = header_of(stream, output)
         self._guard = threading.Lock()
-        self._state = _State()
+        self._state = StreamState()
         self._closed = False
 
     @property
@@ -222,7 +194,7 @@ class OpenStream:
             return exc
         return None
 
-    def _buffer_for(self, line: bytes) -> _Buffer:
+    def _buffer_for(self, line: bytes) -> OpenBuffer:
         """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
         held = self._state.buffers[0] if self._state.buffers else None
         if held is not None and not held.full:
@@ -246,19 +218,19 @@ class OpenStream:
     def _fits(self, before: Size, size: int) -> bool:
         return decide(before, Size(0, size, 1), self._capacity)[0] is Placement.APPEND
 
-    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
+    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> OpenBuffer:
         name = self._folder.new_name()
         journal = Journal(self._folder.path_of(name, "open"), self._header, self._durability).with_held(held)
-        return _Buffer(journal, SealedBuffer(name, self.stream, self._output), begun)
+        return OpenBuffer(journal, SealedBuffer(name, self.stream, self._output), begun)
 
-    def _reserve_some(self, buffer: _Buffer, data_bytes: int, must_flush: bool) -> None:
+    def _reserve_some(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
         """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
         try:
             self._reserve(buffer, data_bytes + _GRANTED_BYTES, must_flush)
         except DiskQuotaError:
             self._reserve(buffer, data_bytes, must_flush)
 
-    def _reserve(self, buffer: _Buffer, data_bytes: int, must_flush: bool) -> None:
+    def _reserve(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
         journal = buffer.journal
         records = (journal.records + 1) * data_bytes // (journal.data_bytes + 1) if journal.records else 1
         size = len(self._header) + 1 + data_bytes + output_bytes(data_bytes, records, self._format)
@@ -280,9 +252,9 @@ class OpenStream:
                     f"seal {buffer.journal.path} failed, it can't be uploaded yet: {exc.strerror}"
                 ) from exc
             buffers, handed_over = self._state
-            self._state = _State(buffers[1:], handed_over + buffer.journal.records)
+            self._state = StreamState(buffers[1:], handed_over + buffer.journal.records)
 
-    def _seal_buffer(self, buffer: _Buffer) -> None:
+    def _seal_buffer(self, buffer: OpenBuffer) -> None:
         journal, sealed = buffer.journal, buffer.sealed
         # once it is handed over its file is no longer this stream's
         if not sealed.handed_over:
@@ -299,7 +271,7 @@ class OpenStream:
             self._hand_over(sealed)
         journal.close()
 
-    def _split_to_fit(self, buffer: _Buffer) -> _Buffer:
+    def _split_to_fit(self, buffer: OpenBuffer) -> OpenBuffer:
         """Leave in a buffer what a full disk has room for, to be written and finished; what is left gets the next."""
         lines, journal = buffer.journal.held_lines, buffer.journal
         room = self._folder.quota.room(buffer.sealed.name) - _ROOM_FOR_NAMES
@@ -313,7 +285,7 @@ class OpenStream:
             fitting = 0
         elif not fitting:
             raise StreamerError(f"write {journal.path} failed, its records are in memory only: No space left on device")
-        first = _Buffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
+        first = OpenBuffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
         rest = self._new_buffer(lines[fitting:], buffer.begun)
         first.full = rest.full = True
         self._state = self._state._replace(buffers=(first, rest))

@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import os
 import pathlib
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from beam_s3box.engine.manifests import Manifest, Manifests
-from beam_s3box.errors import ConfigurationError, StreamerClosedError, StreamNotOpenError
+from beam_s3box.errors import ConfigurationError, StreamerClosedError
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
-from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
+from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
 from beam_s3box.streamer.flushing import flush_streams, seal_all
 from beam_s3box.streamer.folder import Folder
-from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.journal import check_durability
-from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable, other_settings
+from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable
+from beam_s3box.streamer.open_streams import OpenStreams
 from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streamer.recovery import recover
+from beam_s3box.streamer.recovery import recover_files
 from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.scheduler import Scheduler
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
+from beam_s3box.streamer.stats import stats_of
 from beam_s3box.streamer.stream import OpenStream
 from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_return_value, upload_function
 
 RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
 """Waits between attempts at one file; the uploader's own retries come before the first."""
-
-
-class _Open(NamedTuple):
-    """The open streams, and how many records closed ones took; closing replaces both in one step."""
-
-    streams: dict[tuple[str, str], OpenStream]
-    closed_records: int
 
 
 class JsonBufferStreamer:
@@ -110,8 +103,7 @@ class JsonBufferStreamer:
             self._manifests = ManifestJournal(manifests, listable, self._folder)
         self._clock = clock
         self._uploads = InFlightUploads(self._upload_buffer, on_upload, clock, retry, upload_threads)
-        self._guard = threading.Lock()
-        self._open = _Open({}, 0)
+        self._streams = OpenStreams(self._new_stream, self._check_open)
         self._shut_down = False
         self._unsealed: tuple[PendingFile, ...] = ()
         self._process = os.getpid()
@@ -161,7 +153,7 @@ class JsonBufferStreamer:
         """
         self._check_open()
         limits = checked_limits(size_limit, time_limit)
-        found = self._open_stream(Stream(domain, namespace), limits)
+        found = self._streams.open(Stream(domain, namespace), limits)
         if found.limits != limits:
             raise ConfigurationError(
                 f"size_limit={size_limit}, time_limit={time_limit}: the stream {found.stream} is open with "
@@ -182,7 +174,7 @@ class JsonBufferStreamer:
           DiskQuotaError: `max_disk_bytes` is reached, or the disk is full.
           StreamerError: the buffer can't be written.
         """
-        stream = self._open.streams.get((domain, namespace))
+        stream = self._streams.get(domain, namespace)
         if stream is None or self._process != os.getpid():
             stream = self._find(domain, namespace)
         stream.append(record)
@@ -197,7 +189,7 @@ class JsonBufferStreamer:
           UploadsFailedError: after all were tried; names each stream with a file that is not uploaded.
         """
         self._check_open()
-        streams = list(self._open.streams.values())
+        streams = self._streams.all()
         flush_streams(self._uploads, streams, OpenStream.seal, None, timeout).check(self._folder.path)
 
     def close(self, domain: str, namespace: str, timeout: float | None = None) -> None:
@@ -212,7 +204,7 @@ class JsonBufferStreamer:
         stream = self._find(domain, namespace)
         left = flush_streams(self._uploads, [stream], OpenStream.close, stream.stream, timeout)
         if not left.unsealed:
-            self._remove_streams([stream])
+            self._streams.remove([stream])
         left.check(self._folder.path)
 
     def shut_down(self, timeout: float | None = None) -> tuple[PendingFile, ...]:
@@ -230,14 +222,14 @@ class JsonBufferStreamer:
         self._shut_down = True
         if self._scheduler is not None:
             self._scheduler.stop()
-        streams = list(self._open.streams.values())
+        streams = self._streams.all()
         left = flush_streams(self._uploads, streams, OpenStream.close, None, timeout)
         if streams:
             self._unsealed = left.unsealed
         if not left.in_memory:
             for stream in streams:
                 stream.abandon()
-            self._remove_streams(streams)
+            self._streams.remove(streams)
             self._uploads.stop(self._release_folder)
         return (*self._unsealed, *left.pending)
 
@@ -256,74 +248,36 @@ class JsonBufferStreamer:
     def run_scheduled(self) -> None:
         """Do once what the scheduler does: seal what is over its time limit, try failed uploads that have waited."""
         self._check_process()
-        failed = seal_all(list(self._open.streams.values()), OpenStream.seal_old)
+        failed = seal_all(self._streams.all(), OpenStream.seal_old)
         self._uploads.retry_due()
         Remaining(failed, ()).check(self._folder.path)
 
     @property
     def stats(self) -> StreamerStats:
         """What was done so far, and what waits; without a lock or a look at the disk, so it never waits or raises."""
-        streams, closed_records = self._open
-        open_streams = list(streams.values())
-        counts = self._uploads.counts
-        return StreamerStats(
-            open_streams=len(open_streams),
-            records=closed_records + sum(stream.records for stream in open_streams),
-            uploaded_files=counts.files,
-            uploaded_records=counts.records,
-            uploaded_bytes=counts.size,
-            failed_attempts=counts.failed_attempts,
-            pending=tuple(self._uploads.pending()),
-            disk_bytes=self._folder.quota.used + sum(stream.open_bytes for stream in open_streams),
-            unlisted_files=len(self._folder.uploaded),
-            damaged_files=len(self._folder.damaged),
-            callback_errors=counts.callback_errors,
-            lost_records=counts.lost_records,
-        )
+        return stats_of(self._streams, self._uploads, self._folder)
 
     def _lock_folder(self) -> None:
         path = self._folder.path
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self._recover()
+            for sealed in recover_files(self._folder, self._manifests, self._output):
+                self._uploads.add(sealed)
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
 
-    def _recover(self) -> None:
-        """Upload what an earlier process left, and tell what can't be listed."""
-        left = recover(self._folder)
-        self._folder.uploaded.update(left.uploaded)
-        unlistable = [*left.uploaded.values()]
-        if self._manifests is not None:
-            unlistable = [file for file in unlistable if not self._manifests.can_list(file)] + self._manifests.recover()
-        others = [(file.output, file.url) for file in unlistable]
-        others += [(sealed.output, None) for sealed in left.sealed if sealed.output.listed != self._output.listed]
-        error = other_settings(others, self._folder.path)
-        if error is not None:
-            report(error)
-        for sealed in left.sealed:
-            self._uploads.add(sealed)
-
-    @synchronized
-    def _open_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:
-        """Return the stream of that name, made with these limits if there is none."""
-        self._check_open()
-        streams = self._open.streams
-        if stream not in streams:
-            streams[stream] = OpenStream(
-                stream,
-                limits,
-                rules=self._rules,
-                folder=self._folder,
-                output=self._output,
-                durability=self._durability,
-                clock=self._clock,
-                hand_over=self._uploads.add,
-            )
-        if streams[stream].limits == limits:
-            streams[stream].reopen()
-        return streams[stream]
+    def _new_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:
+        return OpenStream(
+            stream,
+            limits,
+            rules=self._rules,
+            folder=self._folder,
+            output=self._output,
+            durability=self._durability,
+            clock=self._clock,
+            hand_over=self._uploads.add,
+        )
 
     def _upload_buffer(self, sealed: SealedBuffer) -> None:
         """Bring a buffer to where it belongs; an attempt after one that failed begins with the step that failed."""
@@ -346,21 +300,7 @@ class JsonBufferStreamer:
 
     def _find(self, domain: str, namespace: str) -> OpenStream:
         self._check_open()
-        stream = self._open.streams.get((domain, namespace))
-        if stream is None:
-            raise StreamNotOpenError(
-                f"the stream {Stream(domain, namespace)} is not open: call open({domain!r}, {namespace!r}) first"
-            )
-        return stream
-
-    @synchronized
-    def _remove_streams(self, streams: list[OpenStream]) -> None:
-        gone = {
-            stream.stream for stream in streams if stream.closed and self._open.streams.get(stream.stream) is stream
-        }
-        left = {name: stream for name, stream in self._open.streams.items() if name not in gone}
-        records = sum(self._open.streams[name].records for name in gone)
-        self._open = _Open(left, self._open.closed_records + records)
+        return self._streams.find(domain, namespace)
 
     def _check_open(self) -> None:
         self._check_process()
