@@ -228,7 +228,8 @@ class WriteToS3Box(beam.PTransform):
     def _begin(self, pipeline: beam.Pipeline, run: RunPlan) -> None:
         check_only_write(pipeline, run.store.root, run.layout.run_id)
         self.claim, self._shown_run_id = run.claim, run.layout.run_id
-        _LOGGER.info("run_id=%r names this write to %s", run.layout.run_id, run.store.root)
+        if self._spec.run_id is None:  # one that was given is known
+            _LOGGER.info("run_id=%r names this write to %s", run.layout.run_id, run.store.root)
 
     def _pack_by_state(self, remainders: beam.PCollection, plan: WritePlan, windowing: Windowing) -> beam.PCollection:
         upload = beam.ParDo(UploadKeyedShards(plan)).with_output_types(tuple[bytes, ShardFile])
