@@ -1,14 +1,14 @@
-"""The moving part of a box: lines in, shards in the store out, many threads before it and few behind.
+"""The moving part of a box: takes lines from many threads, and uploads shards on few.
 
 Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
-eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
-lock; when there are enough, they go to the builder as one batch, and the shards that it seals are uploaded. The
+eight threads were three times as slow as one. A full stripe is moved to one common list, under the packer's lock; when
+that list is long enough, it goes to the builder as one batch, and the shards that it seals are uploaded. The
 packer's lock is free while a caller waits, and is always taken before a stripe's.
 
-A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the list of all
-holds it. A step that moves lines or segments on is marked before it begins, and the mark is removed when it has ended:
-whoever finds it later knows that the step broke off, and the box is given up. Such steps wait for nothing, and all
-else may break off and be done again: waiting, marking the seal, uploading.
+A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the common list
+holds it. A step that moves lines or segments is marked before it begins, and the mark is removed when it has ended: a
+call that finds the mark later knows that the step was interrupted, and aborts the box. Such steps wait for nothing.
+Everything else may be interrupted and repeated: waiting, marking the seal, uploading.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class BoxPacker:
         return self._is_sealed
 
     def after_fork(self) -> None:
-        """Give up in a forked process: the records are the parent's, and so are the threads that hold the locks."""
+        """Abort the box in a forked process: the records are the parent's, and so are the threads that hold the locks."""
         self._lock = threading.RLock()
         for stripe in self._all_stripes:
             stripe.renew()
@@ -101,17 +101,17 @@ class BoxPacker:
         """Take one line; wait if the shards before it fill the memory.
 
         Raises:
-          BoxSealedError: sealed or given up; the line is not taken.
-          StoreError: an upload failed, and nobody was told; the line is not taken.
+          BoxSealedError: the box is sealed or aborted; the line is not taken.
+          StoreError: an upload failed, which no call has raised yet; the line is not taken.
         """
         stripe = self._stripes.mine
         with stripe.lock:
-            # asked under the stripe's lock: `seal` sets its mark first and empties the stripes then
-            is_odd = self._failed or self._is_sealed or self._abort_reason
-            if not is_odd:
+            # checked under the stripe's lock: `seal` first sets its mark and then empties the stripes
+            is_closed = self._failed or self._is_sealed or self._abort_reason
+            if not is_closed:
                 stripe.lines.append(line)
                 stripe.bytes = size = stripe.bytes + len(line) + self._line_overhead
-        if is_odd:
+        if is_closed:
             self.add_many([line])
         elif size >= self._stripe_bytes:
             self._hand_over(stripe)
@@ -126,16 +126,16 @@ class BoxPacker:
         self._hand_over()
 
     def seal(self) -> list[ShardFile]:
-        """Upload all that is left, once more what failed, and return the shards; no line is taken from now on.
+        """Upload everything that is left, retry what failed, and return the shards; no line is taken from now on.
 
         Raises:
-          BoxSealedError: given up.
+          BoxSealedError: the box is aborted.
           StoreError: an upload failed; its shard is kept for the next call.
         """
         with self._alone:
             self._check_not_aborted()
             self._is_sealed = True
-            # a box whose manifests may have begun takes no step that could give it up
+            # once manifests may have been written, no step that could abort the box is taken
             if not self._is_cut:
                 self._gather(*self._all_stripes)
                 with self._poison_on_error():
@@ -152,7 +152,7 @@ class BoxPacker:
             return self._uploads.files
 
     def abort(self, reason: str, seconds: float) -> None:
-        """Drop what is not in the store; uploads that run have so many seconds to end."""
+        """Drop what is not in the store; uploads that are running have this many seconds to end."""
         deadline = time.monotonic() + seconds
         with self._alone:
             self._abort_reason = self._abort_reason or reason
@@ -164,7 +164,7 @@ class BoxPacker:
             waiter = self._changed.waiter()
 
     def stats(self) -> BoxStats:
-        """Return what was done so far."""
+        """Return what the box has done so far."""
         with self._alone:
             size = self._handed_over.plus(self._waiting())
             for stripe in self._all_stripes:
@@ -182,7 +182,7 @@ class BoxPacker:
 
     @property
     def _alone(self) -> threading.RLock:
-        """The lock, to be held in a `with`; this thread lets go of it first, if a call that broke off has not."""
+        """The lock, to be held in a `with`; this thread releases it first, if an interrupted call of its own has not."""
         with contextlib.suppress(RuntimeError):
             while True:
                 self._lock.release()
@@ -202,7 +202,7 @@ class BoxPacker:
             raise BoxSealedError(self._abort_reason)
 
     def _gather(self, *stripes: Stripe) -> None:
-        """Bring what waits in stripes together."""
+        """Move the lines of the stripes to the common list."""
         with self._poison_on_error():
             for stripe in stripes:
                 lines = stripe.take()
@@ -215,17 +215,17 @@ class BoxPacker:
         return Size(0, sum(map(len, self._lines)) + self._overhead * count, count)
 
     def _is_full(self) -> bool:
-        # the shard that is being filled counts twice: when it is uploaded, segments and object are both there
+        # the shard that is being filled counts twice: while it is uploaded, segments and object are both in memory
         filling = self._codec.cut_bytes - self._sealed_bytes
         return self._uploads.held_bytes + 2 * filling > self._max_shards_bytes
 
     def _has_memory(self) -> bool:
-        """Return whether the builder may take more: there is memory, or nothing is on its way that would free some."""
+        """Return whether the builder may take more: there is memory, or no upload is in flight that would free some."""
         has_room = self._codec.has_room(self._builder.open_bytes + self._lines_bytes)
         return has_room and not (self._is_full() and self._uploads.shards_in_flight)
 
     def _hand_over(self, *stripes: Stripe) -> None:
-        """Give the builder what waits, if it is a batch, when there is memory for more."""
+        """Give the waiting lines to the builder, if they are a batch, as soon as there is memory for them."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
@@ -242,7 +242,7 @@ class BoxPacker:
             self._sleep(waiter)
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
-        """Wait until that is so."""
+        """Wait until this is true."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
@@ -258,7 +258,7 @@ class BoxPacker:
         waiter.acquire()
 
     def _seal_remainder(self) -> None:
-        """Make shards of all that is left."""
+        """Make shards of everything that is left."""
         if self._is_cut:
             return
         with self._poison_on_error():
@@ -271,7 +271,7 @@ class BoxPacker:
 
     @contextlib.contextmanager
     def _poison_on_error(self) -> Iterator[None]:
-        """Mark a step on the way of the records: when it breaks off, nothing of them may be published."""
+        """Mark a step that moves records: when it is interrupted, none of them may be published."""
         self._in_step = True
         try:
             yield
@@ -288,7 +288,7 @@ class BoxPacker:
         self._builder.add(self._key, lines)
 
     def _enqueue(self, flushed: Flushed) -> tuple[Segment, ...]:
-        """Upload the shards and return the rest."""
+        """Upload the shards and return the remainder."""
         for shard in flushed.shards:
             self._enqueue_one(shard)
         return tuple(segment for _, segment in flushed.remainders)
