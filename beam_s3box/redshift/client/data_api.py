@@ -28,7 +28,7 @@ _READ_SECONDS = 60
 _ATTEMPTS = 5
 
 
-class Part(NamedTuple):
+class SubStatement(NamedTuple):
     """One statement of a batch that has ended.
 
     Attributes:
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     error: str
 
 
-class Answer(NamedTuple):
+class StatementResult(NamedTuple):
     """A statement or a batch that has ended.
 
     Attributes:
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
     error: str
     created_at: float
     process: int
-    parts: tuple[Part, ...]
+    parts: tuple[SubStatement, ...]
 
     @property
     def is_finished(self) -> bool:
@@ -156,7 +156,7 @@ class Statements:
         self._address = address
         self._sleep = sleep
 
-    def run(self, sql: str, token: str) -> Answer:
+    def run(self, sql: str, token: str) -> StatementResult:
         """Run one statement, in a transaction of its own.
 
         Args:
@@ -171,7 +171,7 @@ class Statements:
         _check_size(sql)
         return self._wait("ExecuteStatement", lambda: self._client.execute_statement(**self._request(token), Sql=sql))
 
-    def run_batch(self, sqls: Sequence[str], token: str) -> Answer:
+    def run_batch(self, sqls: Sequence[str], token: str) -> StatementResult:
         """Run several statements as one transaction; see `run`."""
         for sql in sqls:
             _check_size(sql)
@@ -180,12 +180,12 @@ class Statements:
             lambda: self._client.batch_execute_statement(**self._request(token), Sqls=list(sqls)),
         )
 
-    def columns(self, answer: Answer) -> list[str]:
+    def columns(self, answer: StatementResult) -> list[str]:
         """Return the names of the columns of a query that has ended."""
         page = self._page(answer.id, None)
         return [str(column.get("label") or column["name"]) for column in page["ColumnMetadata"]]
 
-    def rows(self, answer: Answer, number: int | None = None) -> list[list[Any]]:
+    def rows(self, answer: StatementResult, number: int | None = None) -> list[list[Any]]:
         """Return the rows of a query that has ended.
 
         Args:
@@ -212,13 +212,13 @@ class Statements:
     def _request(self, token: str) -> dict[str, str]:
         return {**self._address, "ClientToken": token}
 
-    def _wait(self, operation: str, submit: Callable[[], dict[str, Any]]) -> Answer:
+    def _wait(self, operation: str, submit: Callable[[], dict[str, Any]]) -> StatementResult:
         number = translated(submit, operation)["Id"]
         pause, longest = _PAUSE_SECONDS
         while True:
             described = translated(lambda: self._client.describe_statement(Id=number), "DescribeStatement")
             if described["Status"] in _ENDED:
-                return _answer(described)
+                return _result_of(described)
             self._sleep(pause)
             pause = min(longest, pause * _SLOWER)
 
@@ -233,15 +233,15 @@ def _check_size(sql: str) -> None:
         )
 
 
-def _answer(described: dict[str, Any]) -> Answer:
-    return Answer(
+def _result_of(described: dict[str, Any]) -> StatementResult:
+    return StatementResult(
         id=described["Id"],
         status=described["Status"],
         error=described.get("Error", ""),
         created_at=described["CreatedAt"].timestamp(),
         process=max(0, described.get("RedshiftPid", 0)),
         parts=tuple(
-            Part(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
+            SubStatement(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
             for part in described.get("SubStatements", ())
         ),
     )

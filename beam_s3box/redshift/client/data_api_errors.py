@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from beam_s3box.errors import LoadError, TransientLoadError
+from beam_s3box.errors import LoadError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.errors import clean
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _TRANSIENT_CODES: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-_TRANSIENT_CLASSES: Final = frozenset({"HTTPClientError", "ConnectionError"})
+_NETWORK_CLASSES: Final = frozenset({"HTTPClientError", "ConnectionError"})
 _ADVICE: Final = {
     "AccessDeniedException": "allow redshift-data:* for these credentials, and redshift:GetClusterCredentials, "
     "redshift-serverless:GetCredentials or the secret",
@@ -57,8 +57,8 @@ def translated(call: Callable[[], T], operation: str) -> T:
         raise kind(_sentence(operation, code, str(error.get("Message") or ""))) from exc
     except BotoCoreError as exc:
         names = [base.__name__ for base in type(exc).__mro__]
-        kind = LoadError if _TRANSIENT_CLASSES.isdisjoint(names) else TransientLoadError
-        raise kind(_sentence(operation, names[0], str(exc))) from exc
+        is_unreachable = not _NETWORK_CLASSES.isdisjoint(names)
+        raise (UnreachableError if is_unreachable else LoadError)(_sentence(operation, names[0], str(exc))) from exc
 
 
 def _sentence(operation: str, code: str, text: str) -> str:

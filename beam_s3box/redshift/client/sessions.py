@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from beam_s3box.errors import ConfigurationError, S3BoxError, TransientLoadError
+from beam_s3box.errors import ConfigurationError, S3BoxError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.errors import Failure, clean
 from beam_s3box.redshift.sql.credentials import MASK
 
@@ -95,7 +95,7 @@ class Session:
             failure, cause = self._read(exc)
             is_transient = failure.is_transient or (not failure.sqlstate and _is_of_the_network(exc))
         error = failure.error("connecting to Redshift")
-        raise (TransientLoadError(str(error)) if is_transient else error) from cause
+        raise (UnreachableError(str(error)) if is_transient else error) from cause
 
     def _run(self, sql: str, read: Callable[[Any], T]) -> T:
         def work() -> T:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, RedshiftDataApi, StatementResult
 from beam_s3box.redshift.client.errors import Failure, clean
 from beam_s3box.redshift.load.ledger import Decision, entry
 from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
@@ -29,12 +29,12 @@ class Step(NamedTuple):
 
     Attributes:
       sql: the statement.
-      does: what a failure of it means.
+      role: tells what a failure of it means.
       manifest: whose COPY it is, or whose count it checks.
     """
 
     sql: str
-    does: Literal["ledger", "copy", "count", "keys", "other"] = "other"
+    role: Literal["ledger", "copy", "count", "keys", "other"] = "other"
     manifest: ListedManifest | None = None
 
 
@@ -103,10 +103,10 @@ class BatchLoad:
             return self._plan.result("loaded", self._sent, rows, number)
         return self._plan.result("already-loaded", decision, attempts=number)
 
-    def _decide(self, asked: Answer) -> Decision:
+    def _decide(self, asked: StatementResult) -> Decision:
         return self._plan.decide([entry(row) for row in self._statements.rows(asked)])
 
-    def _ask_ledger(self) -> Answer:
+    def _ask_ledger(self) -> StatementResult:
         ledger = self._plan.ledger
         answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
         if not answer.is_finished and _failure(answer.error).is_missing_table:
@@ -119,7 +119,7 @@ class BatchLoad:
             raise _failure(answer.error).error(f"asking the ledger {ledger.name}")
         return answer
 
-    def _submit(self, steps: Sequence[Step], since: float) -> Answer:
+    def _submit(self, steps: Sequence[Step], since: float) -> StatementResult:
         for token in itertools.islice(self._tokens(steps), _MAX_EARLIER):
             answer = self._statements.run_batch([step.sql for step in steps], token)
             # an older one failed, or its entry was taken out of the ledger since; if it ended just now, the guard of
@@ -136,7 +136,7 @@ class BatchLoad:
         for number in itertools.count():
             yield hashlib.sha256(b"%d %s" % (number, text)).hexdigest()
 
-    def _explain(self, steps: Sequence[Step], answer: Answer) -> LoadError:
+    def _explain(self, steps: Sequence[Step], answer: StatementResult) -> LoadError:
         """Return the error for a batch that failed."""
         failed = next((number for number, part in enumerate(answer.parts) if part.status == "FAILED"), None)
         if failed is None or answer.status == "ABORTED":
@@ -147,12 +147,12 @@ class BatchLoad:
         if failure.is_transient:
             return failure.error(f"loading into {self._plan.target}")
         self._sent = None
-        if step.does == "ledger":
+        if step.role == "ledger":
             return TransientLoadError(f"loading into {self._plan.target}: another load was faster")
-        if step.does == "keys":
+        if step.role == "keys":
             return self._plan.key_error("some are null, or stand more than once")
         if step.manifest is not None:
-            if step.does == "count":
+            if step.role == "count":
                 return self._plan.row_error(step.manifest)
             found = self._problems(answer, step.manifest)
             return copy_error(failure, step.manifest, self._plan.target, found)
@@ -160,19 +160,19 @@ class BatchLoad:
             return missing_table(self._plan.target, failure)
         return failure.error(f"loading into {self._plan.target}")
 
-    def _count(self, steps: Sequence[Step], answer: Answer) -> int:
+    def _count(self, steps: Sequence[Step], answer: StatementResult) -> int:
         """Return the rows that COPY loaded, as the session was asked after each.
 
         The API's own count of a COPY is not looked at: it may be 0, whatever was loaded.
         """
         rows = 0
         for number, step in enumerate(steps):
-            if step.does == "count" and step.manifest is not None:
-                least, most = self._plan.copies.row_bounds(step.manifest.records)
+            if step.role == "count" and step.manifest is not None:
+                least, most = self._plan.copy_settings.row_bounds(step.manifest.records)
                 rows += most if least == most else int(self._statements.rows(answer, number)[0][0])
         return rows
 
-    def _problems(self, answer: Answer, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
+    def _problems(self, answer: StatementResult, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
         """Return what the system views say of the batch's session."""
         for query in queries(answer.process):
             asked = self._statements.run(query, new_statement_token())
@@ -182,7 +182,7 @@ class BatchLoad:
 
 
 def _copy(plan: Plan, manifest: ListedManifest, columns: LoadedColumns) -> tuple[Step, Step]:
-    bounds = plan.copies.row_bounds(manifest.records)
+    bounds = plan.copy_settings.row_bounds(manifest.records)
     return (
         Step(plan.copy(manifest, columns), "copy", manifest),
         Step(copy_count_guard(*bounds), "count", manifest),
@@ -194,7 +194,7 @@ def _failure(error: str) -> Failure:
 
 
 def _check_limits(steps: Sequence[Step]) -> None:
-    copies = sum(step.does == "copy" for step in steps)
+    copies = sum(step.role == "copy" for step in steps)
     if len(steps) > MAX_STATEMENTS:
         most = copies - (len(steps) - MAX_STATEMENTS + 1) // 2
         raise ConfigurationError(

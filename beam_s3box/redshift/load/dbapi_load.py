@@ -52,7 +52,7 @@ class SessionLoad:
         Raises:
           LoadError: see `RedshiftLoader.load`.
         """
-        with Session(self._connect, self._plan.copies.secrets) as session:
+        with Session(self._connect, self._plan.copy_settings.secrets) as session:
             try:
                 return self._run(session, number)
             except StatementRejected as exc:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from beam_s3box.errors import ConfigurationError, ManifestReplacedError
 from beam_s3box.redshift.manifests import ListedManifest
 from beam_s3box.redshift.sql.quoting import literal, table_parts
-from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, target_of
+from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, target_of, target_parts
 
 LEDGER: Final = "beam_s3box_loads"
 """Name of the ledger, in the schema of the tables it speaks of."""
@@ -41,7 +41,7 @@ class LedgerName:
     template: str = LEDGER
 
     def __post_init__(self) -> None:
-        target_of(self._parts("t"), "s", "ledger")
+        target_parts(self.template, "ledger")
         if self._parts("{table}") == ("{table}",):
             raise ConfigurationError(f"ledger={self.template!r} is the table itself: write as '{{table}}_loads'")
 
@@ -174,7 +174,7 @@ class Ledger(NamedTuple):
         With "truncate" all of the manifests or none: the table is to hold what they list together.
 
         Raises:
-          ManifestReplacedError: a manifest was loaded with other shards, and `on_replaced` is "refuse".
+          ManifestReplacedError: a manifest was loaded with other shards, and `on_replaced` is "error".
         """
         known = {entry.url: entry for entry in entries}
         load, skip = [], []

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, Unpack
 
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
+from beam_s3box.errors import TransientLoadError
 from beam_s3box.formats import Format, format_named
-from beam_s3box.redshift.client.connections import RedshiftConnection
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Connect
 from beam_s3box.redshift.load.data_api_load import BatchLoad
 from beam_s3box.redshift.load.dbapi_load import SessionLoad
 from beam_s3box.redshift.load.ledger import LEDGER, Decision, Ledger, LedgerName
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
-from beam_s3box.redshift.load.plan import Copies, LoadResult, Plan, copy_keywords
+from beam_s3box.redshift.load.plan import LoadResult, Plan
+from beam_s3box.redshift.load.settings import RETRY, LoadSettings
 from beam_s3box.redshift.load.table_admin import DataApiTables, SessionTables, tables_of
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, check_format, read_manifests
-from beam_s3box.redshift.sql.copy_options import CopyKeywords
+from beam_s3box.redshift.sql.copy import CopySettings
+from beam_s3box.redshift.sql.copy_options import CopyKeywords, CopyOptions
 from beam_s3box.redshift.sql.credentials import mask_sql
 from beam_s3box.redshift.sql.quoting import TableName
-from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, check_on_replaced, merge_of, target_of
+from beam_s3box.redshift.sql.target import Merge, Mode, OnReplaced, Target, check_on_replaced, merge_of, target_of
 from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
-
-_ANY_KEYS = Credentials("key", "secret")
-"""In the place of keys that are found later, so that all the rest is checked at once."""
-
-_RETRY = Retry(max_attempts=6, base_seconds=1.0, cap_seconds=30.0)
 
 
 class _Attempt(Protocol):
@@ -82,28 +77,32 @@ class RedshiftLoader:
         format: str | Format = "json-lines",
         schema: str = "public",
         ledger: str = LEDGER,
-        on_replaced: OnReplaced = "refuse",
+        on_replaced: OnReplaced = "error",
         s3: S3Settings | None = None,
         s3_credentials: Callable[[], Credentials | None] | None = None,
         fetch: FetchBytes | None = None,
-        retry: Retry = _RETRY,
+        retry: Retry = RETRY,
         **options: Unpack[CopyKeywords],
     ) -> None:
-        self._connection = _check_connection(connection, credentials)
-        self._credentials = credentials if callable(credentials) else None
-        keys = _ANY_KEYS if callable(credentials) else credentials
-        self._copies = Copies(iam_role, keys, region, format, copy_keywords(options))
-        self._schema = schema
-        self._ledger = LedgerName(ledger)
-        self._on_replaced = check_on_replaced(on_replaced, "upsert")
-        self._fetch = fetch or StoreReader(s3, s3_credentials)
-        self._retry = retry
-        target_of("table", schema, "schema")
+        self.settings = LoadSettings(
+            connection=connection,
+            copy=CopySettings(iam_role, credentials, region, format, CopyOptions.of(options)),
+            schema=schema,
+            ledger=LedgerName(ledger),
+            on_replaced=on_replaced,
+            fetch=fetch or StoreReader(s3, s3_credentials),
+            retry=retry,
+        )
+
+    @classmethod
+    def of(cls, settings: LoadSettings) -> RedshiftLoader:
+        """Return the loader with these settings."""
+        loader = cls.__new__(cls)
+        loader.settings = settings
+        return loader
 
     def __repr__(self) -> str:
-        # a function of the user's may show its arguments, and so a password
-        ours = isinstance(self._connection, RedshiftConnection | RedshiftDataApi)
-        return f"RedshiftLoader({repr(self._connection) if ours else type(self._connection).__name__})"
+        return repr(self.settings).replace("LoadSettings", "RedshiftLoader", 1)
 
     def load(
         self,
@@ -157,10 +156,7 @@ class RedshiftLoader:
 
         Args, errors: as `load`.
         """
-        plan = self._plan(manifests, table, mode, keys, order_by, columns)
-        if not plan.manifests:
-            return plan.result("nothing-to-load", Decision((), (), ()))
-        return self._repeat(self._attempt(plan))
+        return self.run(self.plan(manifests, table, merge_of(mode, keys, order_by), columns))
 
     def sql(
         self,
@@ -179,7 +175,47 @@ class RedshiftLoader:
 
         Args, errors: as `load`.
         """
-        plan = self._plan(manifests, table, mode, keys, order_by, columns)
+        return self.statements(self.plan(manifests, table, merge_of(mode, keys, order_by), columns))
+
+    def plan(
+        self, manifests: Iterable[Manifest | str], table: TableName, merge: Merge, columns: Sequence[str] | None = None
+    ) -> Plan:
+        """Check a load and read its manifests; Redshift is not asked.
+
+        Raises:
+          ConfigurationError: an argument that can't work.
+          LoadError: an invalid manifest, or one that does not count.
+          StoreError: a manifest can't be read.
+        """
+        settings, target = self.settings, self.target(table)
+        check_on_replaced(settings.on_replaced, merge.mode)
+        if columns is not None:
+            merge.check_columns(columns)
+        listed = tuple(read_manifests(manifests, settings.fetch))
+        check_format(format_named(settings.copy.format, finds_schema=True), listed)
+        return Plan(
+            target,
+            Ledger(settings.ledger.of(target), target),
+            listed,
+            merge,
+            settings.copy.with_keys(),
+            None if columns is None else LoadedColumns(tuple(columns)),
+            settings.on_replaced,
+        )
+
+    def run(self, plan: Plan) -> LoadResult:
+        """Carry out a load; see `load_all`."""
+        if not plan.manifests:
+            return plan.result("nothing-to-load", Decision((), (), ()))
+        attempt = self._attempt(plan)
+        try:
+            result, _ = self.settings.retry.run(attempt, errors=TransientLoadError)
+        except TransientLoadError as exc:
+            raise type(exc)(_explain_retries(exc, self.settings.retry, attempt.is_in_doubt)) from exc
+        return result
+
+    def statements(self, plan: Plan) -> list[str]:
+        """Return the statements of a load; see `sql`."""
         if not plan.manifests:
             return []
         found = plan.columns or self._tables.loadable(plan.target)
@@ -192,7 +228,7 @@ class RedshiftLoader:
         Raises:
           ConfigurationError: no name of a table, or that of a ledger.
         """
-        return self._ledger.check_target(target_of(table, self._schema))
+        return self.settings.ledger.check_target(target_of(table, self.settings.schema))
 
     def columns(self, table: TableName) -> list[str]:
         """Return the names of a table's columns; raises LoadError if it is not there."""
@@ -208,68 +244,13 @@ class RedshiftLoader:
 
     @property
     def _tables(self) -> SessionTables | DataApiTables:
-        return tables_of(self._connection)
-
-    def _plan(
-        self,
-        manifests: Iterable[Manifest | str],
-        table: TableName,
-        mode: Mode,
-        keys: str | Sequence[str] | None,
-        order_by: str | None,
-        columns: Sequence[str] | None,
-    ) -> Plan:
-        merge = merge_of(mode, keys, order_by)
-        target = self.target(table)
-        on_replaced = check_on_replaced(self._on_replaced, mode)
-        if columns is not None:
-            merge.check_columns(columns)
-        listed = tuple(read_manifests(manifests, self._fetch))
-        check_format(format_named(self._copies.format, finds_schema=True), listed)
-        return Plan(
-            target,
-            Ledger(self._ledger.of(target), target),
-            listed,
-            merge,
-            self._find_keys(),
-            None if columns is None else LoadedColumns(tuple(columns)),
-            on_replaced,
-        )
-
-    def _find_keys(self) -> Copies:
-        return dataclasses.replace(self._copies, credentials=self._credentials()) if self._credentials else self._copies
+        return tables_of(self.settings.connection)
 
     def _attempt(self, plan: Plan) -> _Attempt:
-        if isinstance(self._connection, RedshiftDataApi):
-            return BatchLoad(self._connection, plan)
-        return SessionLoad(self._connection, plan)
-
-    def _repeat(self, attempt: _Attempt) -> LoadResult:
-        number = 1
-        while True:
-            try:
-                return attempt(number)
-            except TransientLoadError as exc:
-                if number >= self._retry.max_attempts:
-                    raise TransientLoadError(_give_up(exc, number, attempt.is_in_doubt)) from exc
-            self._retry.sleep(self._retry.pause_seconds(number))
-            number += 1
+        connection = self.settings.connection
+        return BatchLoad(connection, plan) if isinstance(connection, RedshiftDataApi) else SessionLoad(connection, plan)
 
 
-def _give_up(error: LoadError, attempts: int, is_in_doubt: bool) -> str:
+def _explain_retries(error: TransientLoadError, retry: Retry, is_in_doubt: bool) -> str:
     doubt = "it is not known whether it was committed; " if is_in_doubt else ""
-    return f"{error} ({attempts} attempts); {doubt}load again, what is there by then is not loaded twice"
-
-
-def _check_connection(connection: Connect | RedshiftDataApi, credentials: object) -> Connect | RedshiftDataApi:
-    if isinstance(connection, RedshiftDataApi):
-        if credentials is not None:
-            raise ConfigurationError(
-                "credentials= would stand in the history of statements that the Data API keeps: use iam_role="
-            )
-    elif not callable(connection):
-        raise ConfigurationError(
-            f"connection={type(connection).__name__} must be a RedshiftConnection, a RedshiftDataApi, or a function "
-            "that returns a new DB-API connection"
-        )
-    return connection
+    return f"{error} ({retry.max_attempts} attempts); {doubt}load again: what is loaded by then is not loaded twice"

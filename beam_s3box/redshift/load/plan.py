@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
-from beam_s3box.errors import ConfigurationError, CopyError, KeyValuesError, RowCountError
-from beam_s3box.formats import Format
+from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
 from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger
 from beam_s3box.redshift.load.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
 from beam_s3box.redshift.manifests import ListedManifest
-from beam_s3box.redshift.sql.copy import copy_sql
-from beam_s3box.redshift.sql.copy_options import CopyKeywords, CopyOptions
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, OnReplaced, Target
-from beam_s3box.stores import Credentials
 
 Outcome: TypeAlias = Literal["loaded", "already-loaded", "nothing-to-load"]
 
@@ -47,54 +44,6 @@ class LoadResult(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Copies:
-    """How the COPYs of a load are written; see `copy_sql`.
-
-    Attributes:
-      iam_role, credentials, region, format, options: see `copy_sql`.
-    """
-
-    iam_role: str | Sequence[str] | None = None
-    credentials: Credentials | None = None
-    region: str | None = None
-    format: str | Format = "json-lines"
-    options: CopyKeywords = dataclasses.field(default_factory=CopyKeywords, hash=False)
-
-    def __post_init__(self) -> None:
-        if CopyOptions.of(self.options).noload:
-            raise ConfigurationError("noload=True loads nothing: use copy_sql(…, noload=True) to check files")
-        # anything that can't work shows here, and not at the first load
-        self.sql("s3://bucket/x.manifest", "x", ["x"])
-
-    def sql(self, url: str, table: str, columns: Sequence[str]) -> str:
-        """Return the COPY of a manifest into a temporary table."""
-        return copy_sql(
-            url,
-            (table,),
-            columns=columns,
-            iam_role=self.iam_role,
-            credentials=self.credentials,
-            region=self.region,
-            format=self.format,
-            **self.options,
-        )
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The texts in the statements that nothing may show."""
-        keys = self.credentials
-        if keys is None:
-            return ()
-        return tuple(key for key in (keys.secret_key, keys.token, keys.access_key) if key)
-
-    def row_bounds(self, records: int) -> tuple[int, int]:
-        """Return the least and the most rows that a COPY of so many records may load."""
-        # COPY fails as soon as the rows in error are as many as MAXERROR
-        tolerated = max(0, (self.options.get("maxerror") or 0) - 1)
-        return max(0, records - tolerated), records
-
-
-@dataclasses.dataclass(frozen=True)
 class Plan:
     """All that a load needs to know.
 
@@ -103,7 +52,7 @@ class Plan:
       ledger: that speaks of it.
       manifests: to be loaded, by URL.
       merge: how rows come into the table.
-      copies: how the COPYs are written.
+      copy_settings: what all COPYs of the load have in common, with the keys, if any.
       columns: that are loaded; None for all that the table has and that can be loaded.
       on_replaced: what is done with a manifest that was loaded with other shards.
     """
@@ -112,9 +61,9 @@ class Plan:
     ledger: Ledger
     manifests: tuple[ListedManifest, ...]
     merge: Merge
-    copies: Copies
+    copy_settings: CopySettings
     columns: LoadedColumns | None = None
-    on_replaced: OnReplaced = "refuse"
+    on_replaced: OnReplaced = "error"
 
     @property
     def urls(self) -> list[str]:
@@ -127,7 +76,7 @@ class Plan:
 
     def copy(self, manifest: ListedManifest, columns: LoadedColumns) -> str:
         """Return the COPY of a manifest."""
-        return self.copies.sql(manifest.url, stage_of(self.target), columns.names)
+        return self.copy_settings.sql(manifest.url, (stage_of(self.target),), columns.names)
 
     def finish(self, decision: Decision, columns: LoadedColumns) -> Iterator[str]:
         """Yield the statements between the checks and the commit."""
@@ -144,7 +93,7 @@ class Plan:
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:
         """Raise RowCountError if COPY loaded more or fewer rows than it may."""
-        least, most = self.copies.row_bounds(manifest.records)
+        least, most = self.copy_settings.row_bounds(manifest.records)
         if not least <= rows <= most:
             raise self.row_error(manifest, rows)
 
@@ -178,13 +127,6 @@ class Plan:
             rejected=sum(manifest.records for manifest in loaded) - rows,
             attempts=attempts,
         )
-
-
-def copy_keywords(options: Mapping[str, Any]) -> CopyKeywords:
-    """Return options of COPY by name, unchecked."""
-    keywords = CopyKeywords()
-    keywords.update(options)  # type: ignore[typeddict-item]
-    return keywords
 
 
 def copy_error(failure: Failure, manifest: ListedManifest, target: Target, found: Sequence[LoadProblem]) -> CopyError:

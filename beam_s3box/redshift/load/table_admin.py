@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from beam_s3box.errors import LoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi, Statements
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, RedshiftDataApi, StatementResult, Statements
 from beam_s3box.redshift.client.errors import Failure
 from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejected
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
@@ -100,7 +100,7 @@ def _columns(session: Session, target: Target) -> list[str]:
         raise _explain(exc.failure, target) from exc
 
 
-def _failure(answer: Answer) -> Failure:
+def _failure(answer: StatementResult) -> Failure:
     return Failure(answer.words)
 
 

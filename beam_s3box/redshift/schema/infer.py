@@ -17,7 +17,7 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.records.encoding import as_mapping, diagnose, encode_record
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, read_manifest
-from beam_s3box.redshift.schema.key_profile import Seen
+from beam_s3box.redshift.schema.key_profile import KeyProfile
 from beam_s3box.redshift.schema.shard_lines import shard_lines
 from beam_s3box.redshift.sql.columns import MAX_COLUMNS, Column, as_columns
 from beam_s3box.redshift.sql.quoting import MAX_NAME_BYTES, folded
@@ -45,11 +45,10 @@ class Inference:
     """
 
     def __init__(self, *, ignore_case: bool = False, exclude: Collection[str] = ()) -> None:
-        if isinstance(exclude, str):
-            raise ConfigurationError(f"exclude={exclude!r} must be a collection of keys, not one text")
+        check_exclude(exclude)
         self._ignore_case = ignore_case
         self._exclude = frozenset(exclude)
-        self._keys: dict[str, Seen] = {}
+        self._keys: dict[str, KeyProfile] = {}
         self._capitals: set[str] = set()
         self._clash: tuple[str, str] | None = None
 
@@ -91,10 +90,10 @@ class Inference:
             raise ConfigurationError("records has no key at all: there is nothing to make columns of")
         return as_columns([self._column(name, keys) for name, keys in groups.items()], "records")
 
-    def _begin(self, key: str) -> Seen:
+    def _begin(self, key: str) -> KeyProfile:
         if folded(key) != key:
             self._capitals.add(key)
-        seen = self._keys[key] = Seen()
+        seen = self._keys[key] = KeyProfile()
         # a name may have several spellings, but not as many as there are keys where data is used as keys
         if len(self._keys) > MAX_COLUMNS and len({folded(name) for name in self._keys}) > MAX_COLUMNS:
             raise ConfigurationError(
@@ -127,9 +126,15 @@ class Inference:
                 )
 
     def _column(self, name: str, keys: list[str]) -> Column:
-        seen = functools.reduce(_merged, (self._keys[key] for key in keys), Seen())
+        seen = functools.reduce(_merged, (self._keys[key] for key in keys), KeyProfile())
         # one with a capital, if there is one: it tells that COPY must ignore the case
-        return Column(name, seen.type, min(keys), seen.needs)
+        return Column(name, seen.type, min(keys), seen.min_type)
+
+
+def check_exclude(exclude: Collection[str]) -> None:
+    """Raise ConfigurationError for one text, whose characters would be the keys."""
+    if isinstance(exclude, str):
+        raise ConfigurationError(f"exclude={exclude!r} must be a collection of keys, not one text")
 
 
 def infer_columns(
@@ -286,6 +291,6 @@ def _name_of(key: str) -> str:
     return name
 
 
-def _merged(one: Seen, other: Seen) -> Seen:
+def _merged(one: KeyProfile, other: KeyProfile) -> KeyProfile:
     one.merge(other)
     return one

@@ -30,7 +30,7 @@ _FLOAT_BYTES = 32
 _DIGITS_A_BIT = math.log10(2)
 
 
-class Seen:
+class KeyProfile:
     """What was seen of one key. It grows by `add` and `merge`; the order of both does not matter."""
 
     __slots__ = ("_bytes", "_digits", "_kinds", "_least", "_most", "_scale")
@@ -65,7 +65,7 @@ class Seen:
         else:
             self.add(msgspec.json.decode(encode_record({"value": value}))["value"])
 
-    def merge(self, other: Seen) -> None:
+    def merge(self, other: KeyProfile) -> None:
         """Take in all that another one saw."""
         self._kinds |= other._kinds
         self._least, self._most = min(self._least, other._least), max(self._most, other._most)
@@ -78,7 +78,7 @@ class Seen:
         return str(self._type(has_room=True))
 
     @property
-    def needs(self) -> str:
+    def min_type(self) -> str:
         """The smallest type that holds what was seen."""
         return str(self._type(has_room=False)) if self._kinds else ANYTHING
 

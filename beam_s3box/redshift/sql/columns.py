@@ -22,21 +22,21 @@ class Column:
       name: as Redshift keeps it.
       type: of Redshift, in any spelling; `SqlType.__str__` is what is kept.
       key: of the records; "" for the column's name.
-      needs: the smallest type that holds what was seen, where the column was inferred: `type` has room to grow. ""
+      min_type: the smallest type that holds what was seen, where the column was inferred: `type` has room to grow. ""
         for the type itself; `ANYTHING` where only nulls were seen.
     """
 
     name: str
     type: str
     key: str = ""
-    needs: str = ""
+    min_type: str = ""
 
     def __post_init__(self) -> None:
         identifier(self.name, "column")
         object.__setattr__(self, "type", str(parse_type(self.type, f"type of the column {self.name!r}")))
         object.__setattr__(self, "key", self.key or self.name)
-        if self.needs not in ("", ANYTHING):
-            object.__setattr__(self, "needs", str(parse_type(self.needs, "needs")))
+        if self.min_type not in ("", ANYTHING):
+            object.__setattr__(self, "needs", str(parse_type(self.min_type, "min_type")))
 
     @property
     def sql_type(self) -> SqlType:
@@ -45,11 +45,11 @@ class Column:
 
     def fits(self, type: SqlType) -> bool:
         """Return whether what was seen of this column can be loaded into one of that type, and loses nothing."""
-        return self.needs == ANYTHING or type.holds(parse_type(self.needs or self.type))
+        return self.min_type == ANYTHING or type.holds(parse_type(self.min_type or self.type))
 
 
 ANYTHING: Final = "ANYTHING"
-"""What a column needs of which only nulls were seen."""
+"""`min_type` of a column of which only nulls were seen."""
 
 Columns: TypeAlias = Sequence[Column] | Mapping[str, str]
 """Columns, or types by name."""

@@ -51,6 +51,10 @@ class CopyKeywords(TypedDict, total=False):
     noload: bool
 
 
+ANY_CASE: Final = CopyKeywords(mapping="auto ignorecase")
+"""What jobs and commands use: with `"auto"` COPY leaves columns empty, without a word, if keys have capital letters."""
+
+
 @dataclasses.dataclass(frozen=True)
 class CopyOptions:
     """The options of a COPY.

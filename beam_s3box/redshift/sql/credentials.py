@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from beam_s3box.errors import ConfigurationError
@@ -61,23 +61,31 @@ class Secret:
         )
 
 
-def access_clause(iam_role: str | Sequence[str] | None, credentials: Credentials | None) -> str:
-    """Return the part of a COPY that says who reads S3.
+def check_access(
+    iam_role: str | Sequence[str] | None, credentials: Credentials | Callable[[], Credentials] | None
+) -> None:
+    """Check who reads S3.
 
     Raises:
-      ConfigurationError: neither or both are given, or a role that is none. No key is shown.
+      ConfigurationError: neither or both are given, or an invalid role. No key is shown.
     """
     if iam_role is not None and credentials is not None:
-        raise ConfigurationError("iam_role and credentials exclude each other: leave the credentials out")
+        raise ConfigurationError("iam_role= and credentials= are mutually exclusive: leave the credentials out")
     if iam_role is not None:
-        return f"IAM_ROLE {_roles(iam_role)}"
-    if credentials is None:
+        _roles(iam_role)
+    elif credentials is None:
         raise ConfigurationError(
             "iam_role= is missing: give the ARN of a role that may read the bucket, 'default' for the cluster's own "
             "role, or credentials"
         )
-    if not isinstance(credentials, Credentials):
-        raise ConfigurationError("credentials must be Credentials(access_key, secret_key, token)")
+    elif not isinstance(credentials, Credentials) and not callable(credentials):
+        raise ConfigurationError("credentials= must be Credentials(access_key, secret_key, token)")
+
+
+def access_clause(iam_role: str | Sequence[str] | None, credentials: Credentials | None) -> str:
+    """Return the part of a COPY that says who reads S3; the arguments have passed `check_access`."""
+    if credentials is None:
+        return f"IAM_ROLE {_roles(iam_role)}"
     keys = [("ACCESS_KEY_ID", credentials.access_key), ("SECRET_ACCESS_KEY", credentials.secret_key)]
     if credentials.token is not None:
         keys.append(("SESSION_TOKEN", credentials.token))
@@ -92,14 +100,14 @@ def mask_sql(text: str) -> str:
     return _KEY.sub(rf"\1'{MASK}'", text)
 
 
-def _roles(iam_role: str | Sequence[str]) -> str:
+def _roles(iam_role: str | Sequence[str] | None) -> str:
     if iam_role == _DEFAULT_ROLE:
         return _DEFAULT_ROLE
-    roles = iam_role.split(",") if isinstance(iam_role, str) else list(iam_role)
+    roles = iam_role.split(",") if isinstance(iam_role, str) else list(iam_role or ())
     for role in roles or [""]:
         if not isinstance(role, str) or not _ROLE.fullmatch(role):
             raise ConfigurationError(
-                f"iam_role={iam_role!r} must be 'default' or ARNs as arn:aws:iam::123456789012:role/name, several "
-                f"parted by commas without blanks; see {role!r}"
+                f"iam_role={iam_role!r} must be 'default' or ARNs such as arn:aws:iam::123456789012:role/name, several "
+                f"separated by commas without spaces; check {role!r}"
             )
     return literal(",".join(roles))

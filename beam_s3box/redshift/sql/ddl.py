@@ -115,7 +115,7 @@ def _holds(there: str, column: Column) -> bool:
 
 
 def _explain_changes(table: str, there: Mapping[str, str], changed: list[Column]) -> str:
-    each = _some(f"{one.name!r} is {there[folded(one.name)]} and needs {one.needs or one.type}" for one in changed)
+    each = _some(f"{one.name!r} is {there[folded(one.name)]} and needs {one.min_type or one.type}" for one in changed)
     return f"wanted does not fit {table}: {each}. {_way_out(table, there[folded(changed[0].name)], changed[0])}"
 
 

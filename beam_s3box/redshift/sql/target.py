@@ -10,7 +10,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.sql.quoting import TableName, folded, identifier, qualified, table_parts
 
 Mode: TypeAlias = Literal["append", "truncate", "upsert"]
-OnReplaced: TypeAlias = Literal["refuse", "skip", "reload"]
+OnReplaced: TypeAlias = Literal["error", "skip", "reload"]
 
 MODES: Final = get_args(Mode)
 ON_REPLACED: Final = get_args(OnReplaced)
@@ -47,15 +47,23 @@ def target_of(table: TableName, schema: str, parameter: str = "table") -> Target
     Raises:
       ConfigurationError: no name of a table, or one in another database.
     """
+    return Target(*(folded(part) for part in ((schema, *target_parts(table, parameter))[-2:])))
+
+
+def target_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
+    """Return the name of a table, or of a template for names, as schema and table, or the table alone.
+
+    Raises:
+      ConfigurationError: an invalid table name, or one in another database.
+    """
     parts = table_parts(table, parameter)
     if len(parts) > 2:
         raise ConfigurationError(
             f"{parameter}={table!r} names a database: a load goes into the connection's own; write 'schema.table'"
         )
-    target = Target(*(folded(part) for part in ((schema, *parts)[-2:])))
-    identifier(target.schema, parameter)
-    identifier(target.table, parameter)
-    return target
+    for part in parts:
+        identifier(part, parameter)
+    return parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,17 +110,16 @@ def merge_of(mode: Mode, keys: Sequence[str] | None, order_by: str | None) -> Me
     return Merge(mode, (keys,) if isinstance(keys, str) else tuple(keys or ()), order_by)
 
 
-def check_on_replaced(on_replaced: OnReplaced, mode: Mode) -> OnReplaced:
-    """Return the choice.
+def check_on_replaced(on_replaced: OnReplaced, mode: Mode | None = None) -> None:
+    """Check the choice, and whether it works with the mode.
 
     Raises:
-      ConfigurationError: none of the choices, or one that would load rows twice.
+      ConfigurationError: an unknown choice, or one that would load rows twice.
     """
     if on_replaced not in ON_REPLACED:
         raise ConfigurationError(f"on_replaced={on_replaced!r} must be one of {', '.join(ON_REPLACED)}")
     if on_replaced == "reload" and mode == "append":
         raise ConfigurationError(
-            "on_replaced='reload' with mode='append' would keep the rows of the earlier load beside the new ones: use "
-            "mode='upsert' with keys, or 'refuse'"
+            "on_replaced='reload' with mode='append' would keep the rows of the earlier load next to the new ones: use "
+            "mode='upsert' with keys=, or on_replaced='error'"
         )
-    return on_replaced
