@@ -1,4 +1,4 @@
-"""The one place where errors of boto3's Data API client become ours."""
+"""Translates the errors of boto3's Data API client; nothing else does."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ _NETWORK_CLASSES: Final = frozenset({"HTTPClientError", "ConnectionError"})
 _ADVICE: Final = {
     "AccessDeniedException": "allow redshift-data:* for these credentials, and redshift:GetClusterCredentials, "
     "redshift-serverless:GetCredentials or the secret",
-    "ResourceNotFoundException": "correct cluster, workgroup or secret_arn, and the region",
-    "ValidationException": "correct what it names, such as cluster, workgroup, database or secret_arn",
+    "ResourceNotFoundException": "correct cluster, workgroup, secret_arn or region (--redshift_cluster and so on)",
+    "ValidationException": "correct what it names, such as cluster, workgroup, database or secret_arn "
+    "(--redshift_cluster and so on)",
     "ExpiredTokenException": "get new credentials",
     "UnrecognizedClientException": "correct the credentials",
     "NoCredentialsError": "set credentials in the environment, a profile or a role",
-    "NoRegionError": "set region= or AWS_REGION",
+    "NoRegionError": "set region= (--redshift_region) or AWS_REGION",
 }
 
 
@@ -43,7 +44,7 @@ def translated(call: Callable[[], T], operation: str) -> T:
 
     Raises:
       TransientLoadError: another attempt may help.
-      LoadError: it will not.
+      LoadError: another attempt does not help.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

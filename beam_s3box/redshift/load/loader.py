@@ -37,31 +37,34 @@ class _Attempt(Protocol):
 class RedshiftLoader:
     """Loads manifests into tables.
 
-    Guarantees: a manifest is loaded into a table once, however often this is called, by however many at the same time,
-    and wherever a connection broke. A load is one transaction: readers see all of it or nothing, and the table is never
-    seen empty. What COPY loaded is counted and compared with the manifest. A table `beam_s3box_loads` beside the target
-    keeps what is loaded; loads of tables that share a ledger wait for each other.
+    Guarantees: a manifest is loaded into a table once, however often this is called, also by several processes at the
+    same time, and wherever a connection broke. A load is one transaction: readers see all of it or nothing, and never
+    an empty table. The rows that COPY loaded are counted and compared with the manifest. A table `beam_s3box_loads`
+    next to the target, the ledger, records what is loaded; loads of tables that share a ledger wait for each other.
 
-    The loader holds settings only, and is pickled with a pipeline; keys and passwords are not.
+    The loader contains only settings, and can be pickled with a pipeline; keys and passwords can't.
 
     Args:
       connection: a `RedshiftConnection`, a `RedshiftDataApi`, or a function that returns a new DB-API connection with
         autocommit off, such as `functools.partial(psycopg.connect, …)`.
-      iam_role: that reads S3 for COPY; see `copy_sql`.
-      credentials: keys in its place, or a function that finds them where the load runs; not for a `RedshiftDataApi`,
-        which keeps its statements.
-      region: of the bucket, where it is not the cluster's.
+      iam_role: the role that reads S3 for COPY; see `copy_sql`.
+      credentials: keys instead of a role, or a function that finds them where the load runs; not for a
+        `RedshiftDataApi`, which keeps its statements.
+      region: of the bucket, if it is not the cluster's.
       format: of the shards.
-      schema: of tables that name none.
-      ledger: the ledger's name; without a schema it lies in the table's. `"{table}"` in it stands for the table, so
-        that loads of different tables don't wait for each other.
-      on_replaced: what is done with a manifest that was loaded and has been written anew since, with other shards, as
-        an unbounded run does after a rollback: "refuse" it with an error, "skip" it, or "reload" it, which puts the
-        right rows in place with the modes "truncate" and "upsert".
+      schema: of tables whose names have none.
+      ledger: the ledger's name; without a schema it is in the table's. `"{table}"` in it is replaced by the table's
+        name, so that loads of different tables don't wait for each other.
+      on_replaced: what to do with a manifest that was loaded and has been written again since, with other shards, as
+        an unbounded run does after a rollback: "error" raises, "skip" leaves the table as it is, "reload" loads it
+        again, which replaces the rows with the modes "truncate" and "upsert".
       s3, s3_credentials: how to reach S3 for the manifests themselves.
-      fetch: reads a manifest; None for its store.
+      fetch: reads a manifest; None for a `StoreReader`.
       retry: attempts at a whole transaction, and the waits between them.
       options: of COPY; see `copy_sql`.
+
+    Attributes:
+      settings: all of these.
 
     Raises:
       ConfigurationError: an argument that can't work. Nothing is connected yet.
@@ -114,26 +117,26 @@ class RedshiftLoader:
         order_by: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> LoadResult:
-        """Load a manifest into a table, if it is not there yet.
+        """Load a manifest into a table, unless it is loaded already.
 
         Args:
           manifest: as a run returns it, or its URL.
           table: `"table"`, `"schema.table"` or `("schema", "table")`; names are taken in lower case.
-          mode: "append"; "truncate" replaces all that is in the table; "upsert" replaces the rows with the same keys.
-          keys: for "upsert": the columns that name a row.
-          order_by: for "upsert": the column that says which of several rows is newer, also than the table's own.
-          columns: that are loaded; None for all of the table but `IDENTITY` columns. A column that a record does not
-            have becomes NULL; its default if it is NOT NULL and `columns` is None. The others get their defaults.
+          mode: "append"; "truncate" replaces all rows of the table; "upsert" replaces the rows with the same keys.
+          keys: for "upsert": the columns that identify a row.
+          order_by: for "upsert": the column that tells which of several rows is newer, including the table's own.
+          columns: to load; None for all columns of the table except `IDENTITY` columns. A column that is missing in a
+            record becomes NULL, or its default if it is NOT NULL and `columns` is None. All others get their defaults.
 
         Raises:
           ConfigurationError: an argument that can't work.
-          CopyError: COPY refused a file; it says which, where and why.
+          CopyError: COPY rejected a file: names file, line, column and reason.
           RowCountError: COPY loaded another number of rows than the manifest lists.
-          KeyValuesError: keys are null, or stand more than once and `order_by` is not given.
+          KeyValuesError: keys are null, or not unique without `order_by`.
           ManifestReplacedError: the manifest was loaded with other shards; see `on_replaced`.
-          TransientLoadError: Redshift can't be reached, or others were in the way at each attempt. Load again: if it is
-            there by then, nothing more happens.
-          LoadError: Redshift refuses.
+          TransientLoadError: Redshift can't be reached, or there was a conflict at each attempt. Load again: a manifest
+            that is loaded by then is not loaded twice.
+          LoadError: Redshift rejects a statement.
           StoreError: the manifest can't be read.
         """
         return self.load_all([manifest], table, mode, keys, order_by=order_by, columns=columns)
@@ -150,9 +153,9 @@ class RedshiftLoader:
     ) -> LoadResult:
         """Load several manifests in one transaction: all of them or none.
 
-        Those that are there already are left out; with mode "truncate" all are loaded again if one is new, as the table
-        is to hold them together. No manifests, or only such that list nothing, is the outcome "nothing-to-load", and
-        touches no table.
+        Manifests that are loaded already are skipped; with mode "truncate" all are loaded again if one is new, as the
+        table is to have the rows of all of them. If there are no manifests, or all are empty, the outcome is
+        "nothing-to-load", and no table is touched.
 
         Args, errors: as `load`.
         """
@@ -170,8 +173,8 @@ class RedshiftLoader:
     ) -> list[str]:
         """Return the statements of such a load, with secrets masked, and load nothing.
 
-        Redshift is asked for the table's columns where `columns` is None, and for nothing else. The statements are
-        those for an empty ledger, in the form that checks itself.
+        Redshift is only asked for the table's columns, if `columns` is None. The statements are those for an empty
+        ledger, as a Data API batch has them.
 
         Args, errors: as `load`.
         """
@@ -223,22 +226,22 @@ class RedshiftLoader:
         return ["BEGIN", *(mask_sql(step.sql) for step in steps), "COMMIT"]
 
     def target(self, table: TableName) -> Target:
-        """Return the table that a name means, before anything is asked of Redshift or created there.
+        """Return the table with this name; Redshift is not asked.
 
         Raises:
-          ConfigurationError: no name of a table, or that of a ledger.
+          ConfigurationError: an invalid table name, or that of a ledger.
         """
         return self.settings.ledger.check_target(target_of(table, self.settings.schema))
 
     def columns(self, table: TableName) -> list[str]:
-        """Return the names of a table's columns; raises LoadError if it is not there."""
+        """Return the names of a table's columns; raises LoadError if it does not exist."""
         return self._tables.columns(self.target(table))
 
     def execute(self, *statements: str) -> None:
         """Run statements in a transaction of their own, such as those of `create_table_sql`.
 
         Raises:
-          LoadError: Redshift refuses.
+          LoadError: Redshift rejects one.
         """
         self._tables.execute(statements)
 

@@ -1,4 +1,4 @@
-"""One load, decided before Redshift is asked: which manifests, into which table, how; and what came of it."""
+"""One load, decided before Redshift is asked: which manifests, into which table and how; and its result."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Outcome: TypeAlias = Literal["loaded", "already-loaded", "nothing-to-load"]
 
 
 class LoadResult(NamedTuple):
-    """What became of a load.
+    """The result of a load.
 
     Attributes:
-      outcome: "loaded"; "already-loaded" if the ledger knew all manifests; "nothing-to-load" if none lists a file.
+      outcome: "loaded"; "already-loaded" if all manifests are in the ledger; "nothing-to-load" if none lists a file.
       table: with its schema.
-      mode: how it was loaded.
-      loaded: URLs of the manifests whose rows this load brought.
-      skipped: URLs of those that were loaded before.
-      records: rows that COPY read.
-      rejected: rows that it left out, as `maxerror` allows.
-      attempts: how often it was tried, 1 if nothing went wrong.
+      mode: of the load.
+      loaded: URLs of the manifests that this load loaded.
+      skipped: URLs of the manifests that were loaded before.
+      records: rows that COPY loaded.
+      rejected: rows that COPY skipped, as `maxerror` allows.
+      attempts: number of attempts, 1 if nothing failed.
     """
 
     outcome: Outcome
@@ -45,16 +45,16 @@ class LoadResult(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that a load needs to know.
+    """A load that is ready to run.
 
     Attributes:
       target: the table.
-      ledger: that speaks of it.
-      manifests: to be loaded, by URL.
+      ledger: of the table.
+      manifests: to load, by URL.
       merge: how rows come into the table.
       copy_settings: what all COPYs of the load have in common, with the keys, if any.
-      columns: that are loaded; None for all that the table has and that can be loaded.
-      on_replaced: what is done with a manifest that was loaded with other shards.
+      columns: to load; None for all of the table that can be loaded.
+      on_replaced: what to do with a manifest that was loaded with other shards.
     """
 
     target: Target
@@ -71,7 +71,7 @@ class Plan:
         return [manifest.url for manifest in self.manifests]
 
     def decide(self, entries: Sequence[Entry]) -> Decision:
-        """Return what is to be loaded, by what the ledger says; see `Ledger.decide`."""
+        """Return what to load, given the entries of the ledger; see `Ledger.decide`."""
         return self.ledger.decide(self.manifests, entries, self.merge.mode, self.on_replaced)
 
     def copy(self, manifest: ListedManifest, columns: LoadedColumns) -> str:
@@ -92,30 +92,30 @@ class Plan:
         return columns
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:
-        """Raise RowCountError if COPY loaded more or fewer rows than it may."""
+        """Raise RowCountError if COPY loaded more or fewer rows than allowed."""
         least, most = self.copy_settings.row_bounds(manifest.records)
         if not least <= rows <= most:
             raise self.row_error(manifest, rows)
 
     def row_error(self, manifest: ListedManifest, rows: int | None = None) -> RowCountError:
-        """Return the error for a COPY that loaded more or fewer rows than it may; None where nobody says how many."""
+        """Return the error for a COPY that loaded more or fewer rows than allowed; `rows` is None if it is unknown."""
         loaded = "another number of" if rows is None else rows
         return RowCountError(
-            f"COPY loaded {loaded} rows of {manifest.url}, which lists {manifest.records}; nothing of it is in "
-            f"{self.target}. Files were changed or cut after the manifest was written, or its counts are not of rows: "
-            "write the data again under a new run id"
+            f"COPY loaded {loaded} rows of {manifest.url}, which lists {manifest.records}; none of them is in "
+            f"{self.target}. Files were changed or truncated after the manifest was written, or its counts are not "
+            "numbers of rows: write the data again under a new run id"
         )
 
-    def key_error(self, what: str) -> KeyValuesError:
-        """Return the error for keys that can't name rows."""
+    def key_error(self, reason: str) -> KeyValuesError:
+        """Return the error for keys that don't identify rows."""
         return KeyValuesError(
-            f"keys={list(self.merge.keys)!r} can't name the rows for {self.target}: {what}. Nothing of the load is in "
-            "the table. Give order_by= with the column that says which is the newest, or keys that stand once and are "
-            "never null"
+            f"keys={list(self.merge.keys)!r} don't identify the rows for {self.target}: {reason}. Nothing of the load "
+            "is in the table. Give order_by (--redshift_order_by) with the column that tells which row is the newest, "
+            "or keys that are unique and never null"
         )
 
     def result(self, outcome: Outcome, decision: Decision, rows: int = 0, attempts: int = 1) -> LoadResult:
-        """Return what the caller gets."""
+        """Return the result for the caller."""
         loaded = decision.load if outcome == "loaded" else ()
         return LoadResult(
             outcome,
@@ -130,10 +130,10 @@ class Plan:
 
 
 def copy_error(failure: Failure, manifest: ListedManifest, target: Target, found: Sequence[LoadProblem]) -> CopyError:
-    """Return the error for a COPY that was refused: where, why, and what to do."""
+    """Return the error for a COPY that was rejected: where, why, and what to do."""
     begin = f"{failure.error(f'COPY of {manifest.url} into {target}')}. Nothing of the load is in the table. "
     if not found:
-        return CopyError(f"{begin}Redshift's views of load errors say nothing more of its files")
+        return CopyError(f"{begin}Redshift's views of load errors have no details about its files")
     return CopyError(
         f"{begin}{describe(found)}. What to do: {way_out(found)}",
         found,

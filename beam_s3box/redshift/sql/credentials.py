@@ -1,4 +1,4 @@
-"""Who reads S3 for a COPY: roles before keys; and secrets that show themselves nowhere."""
+"""The role or the keys that read S3 for a COPY, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from beam_s3box.redshift.sql.quoting import literal
 from beam_s3box.stores.s3_settings import Credentials
 
 MASK: Final = "(masked)"
-"""What stands where a secret stood."""
+"""The text that replaces a secret."""
 
 _DEFAULT_ROLE = "default"
 _ROLE = re.compile(r"arn:aws(-[a-z]+)*:iam::\d{12}:role/([\x21-\x2b\x2d-\x7e]+/)?[\w+=.@-]{1,64}", re.ASCII)
 _WORDS = r"\b(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|CREDENTIALS)\s+(?:AS\s+)?"
-# also without its end, as servers quote statements cut off; and never over the next key: a name or an apostrophe before
-# it can seem to begin a text, while keys themselves have no white space
+# also without the closing quote, as servers truncate statements; and never beyond the next key: a name or an apostrophe
+# before it can look like the begin of a text, while keys have no white space
 _KEY = re.compile(rf"({_WORDS})'(?:(?!{_WORDS}')(?:[^'\\]|''|\\.?))*+'?", re.IGNORECASE | re.DOTALL)
 
 
 class Secret:
-    """A text that is never shown and never pickled: a password, or an address with one in it.
+    """A text that is never shown and never pickled: a password, or an address that contains one.
 
-    `str`, `repr` and every format of it give a mask; only `reveal()` gives the text. Pickling it fails, because what is
-    pickled here is a pipeline, and that lies about in the runner's files: workers find their secrets themselves.
+    `str`, `repr` and every format of it return a mask; only `reveal()` returns the text. Pickling it fails, because
+    pickled pipelines are kept in the runner's files: workers find their secrets themselves.
     """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str) or not text:
-            raise ConfigurationError("a secret must be text, and not empty")
+            raise ConfigurationError("a secret must be a text, and not empty")
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text, for the one call that needs it."""
+        """Return the text, for the call that needs it."""
         return self._text
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError(
-            "a secret can't travel with a pipeline: give the name of a secret in AWS Secrets Manager, an IAM "
+            "a secret can't be pickled with a pipeline: give the name of a secret in AWS Secrets Manager, an IAM "
             "connection, or a function that finds the secret on the worker"
         )
 
@@ -93,9 +93,9 @@ def access_clause(iam_role: str | Sequence[str] | None, credentials: Credentials
 
 
 def mask_sql(text: str) -> str:
-    """Return a statement, or a server's words about one, with every key in it masked: for errors and dry runs.
+    """Return a statement, or a server's message about one, with all keys masked: for errors and dry runs.
 
-    A name or a value that reads like a key is masked too: better too much than too little.
+    A name or a value that looks like a key is masked too: rather too much than too little.
     """
     return _KEY.sub(rf"\1'{MASK}'", text)
 

@@ -1,4 +1,4 @@
-"""Which table a manifest goes into: one for all, or one for each stream by a template."""
+"""The table of a manifest: one for all, or one for each stream by a template."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _BRACED: Final = re.compile(r"\{[^{}]*\}|[{}]")
 
 @dataclasses.dataclass(frozen=True)
 class TableTemplate:
-    """A table's name, in which `{domain}` and `{namespace}` stand for the names of a stream.
+    """A table's name, in which `{domain}` and `{namespace}` are replaced by the names of a stream.
 
-    A dot in the name of a stream is part of the table's name, and parts no schema from it. Streams whose names come to
-    the same table share it: Redshift takes names in lower case.
+    A dot in the name of a stream is part of the table's name, and does not separate a schema. Streams whose names
+    result in the same table share it: Redshift folds names to lower case.
 
     Attributes:
       table: see `quoting.TableName`.
-      schema: of a table that names none.
+      schema: of a table whose name has none.
 
     Raises:
-      ConfigurationError: no name of a table, or one with other fields.
+      ConfigurationError: an invalid table name, or one with other fields.
     """
 
     table: TableName

@@ -1,4 +1,4 @@
-"""Which table a load goes into, how, and what stands fixed before anything is asked of Redshift."""
+"""The table of a load and how rows come into it, checked before Redshift is asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Target(NamedTuple):
     """A table, with its schema: names as Redshift keeps them, in lower case.
 
     Attributes:
-      schema: never left to the search path, which another session may have set otherwise.
+      schema: of the table; it is never left to the search path, which differs between sessions.
       table: its name.
     """
 
@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """Return the name as it stands in a statement."""
+        """The name as it is written in a statement."""
         return qualified(self)
 
     def __str__(self) -> str:
@@ -41,11 +41,11 @@ def target_of(table: TableName, schema: str, parameter: str = "table") -> Target
 
     Args:
       table: see `quoting.TableName`.
-      schema: of a table that names none.
-      parameter: how the error names it.
+      schema: of a table whose name has none.
+      parameter: that the error names.
 
     Raises:
-      ConfigurationError: no name of a table, or one in another database.
+      ConfigurationError: an invalid table name, or one in another database.
     """
     return Target(*(folded(part) for part in ((schema, *target_parts(table, parameter))[-2:])))
 
@@ -71,11 +71,11 @@ class Merge:
     """How rows come into the table.
 
     Attributes:
-      mode: "append" adds them; "truncate" puts them in the place of all that is there; "upsert" puts each in the place
-        of the row with the same keys, and adds those whose keys are new.
-      keys: columns that name a row; for "upsert" only.
-      order_by: for "upsert": the column that says which of several rows with the same keys is the newest, among the
-        records and beside the table; None if keys stand once.
+      mode: "append" adds them; "truncate" replaces all rows of the table; "upsert" replaces the rows with the same
+        keys, and adds those with new keys.
+      keys: columns that identify a row; for "upsert" only.
+      order_by: for "upsert": the column that tells which of several rows with the same keys is the newest, among the
+        records and the rows of the table; None if keys are unique.
     """
 
     mode: Mode = "append"
@@ -86,7 +86,7 @@ class Merge:
         if self.mode not in MODES:
             raise ConfigurationError(f"mode={self.mode!r} must be one of {', '.join(MODES)}")
         if self.mode == "upsert" and not self.keys:
-            raise ConfigurationError("keys= is missing: mode='upsert' needs the columns that name a row")
+            raise ConfigurationError("keys= is missing: mode='upsert' needs the columns that identify a row")
         if self.mode != "upsert" and (self.keys or self.order_by is not None):
             raise ConfigurationError(
                 f"keys={list(self.keys)!r}, order_by={self.order_by!r} are for mode='upsert', not mode={self.mode!r}"
@@ -95,13 +95,13 @@ class Merge:
             identifier(name, "keys or order_by")
 
     def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise ConfigurationError if a key, or the column that orders, is not loaded."""
+        """Raise ConfigurationError if a key, or `order_by`, is not among the loaded columns."""
         loaded = {folded(column) for column in columns}
         for parameter, names in (("keys", self.keys), ("order_by", (self.order_by,) if self.order_by else ())):
             for name in names:
                 if folded(name) not in loaded:
                     raise ConfigurationError(
-                        f"{parameter} has {name!r}, which is not loaded; the columns are {', '.join(columns)}"
+                        f"{parameter}= has {name!r}, which is not loaded; the columns are {', '.join(columns)}"
                     )
 
 
