@@ -54,7 +54,7 @@ class S3Box:
 
         with S3Box("s3://bucket/prefix") as box:
             box.pack({"time": now, "value": "x"})
-        manifests = box.create_manifests("data_locations", 2)
+        manifests = box.create_manifests(count=2)
 
     An exception that a signal handler raises within a call loses and duplicates nothing: the record of that call is
     packed or it is not, as `stats` says, and the box goes on; or the box is given up, and every later call raises
@@ -203,22 +203,23 @@ class S3Box:
             # without manifests this is all of it
             self._claim.finish(self._settings.store, (), size_of(files), len(files))
 
-    def create_manifests(self, key: str, count: int = 1) -> list[str]:
+    def create_manifests(self, key: str | None = None, count: int = 1) -> list[str]:
         """Seal, share the shards out evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
 
         The same call again returns the same keys. Other arguments are refused then, as their manifests would list the
         shards a second time.
 
         Args:
-          key: relative to the box.
+          key: relative to the destination; default: `manifests/{run_id}`, which no other box uses.
           count: how many; never more than there are shards, none for a box without records.
 
         Raises:
           ConfigurationError: a key or number that can't work, or other ones than before.
-          ObjectExistsError: another box wrote manifests of this key.
+          ObjectExistsError: another box wrote manifests of this key; the shards are safe, and a call with another key
+            lists them.
           BoxSealedError, StoreError: see `seal`; the same call again does what is left.
         """
-        check_manifest_key(key)
+        key = f"manifests/{self.run_id}" if key is None else check_manifest_key(key)
         check_manifest_count(count)
         if self._settings.format.copy_clause is None:
             raise ConfigurationError(
