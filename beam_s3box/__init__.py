@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from beam_s3box.stores.s3_settings import S3Settings
     from beam_s3box.streamer import BufferFile, JsonBufferStreamer, S3Uploader
     from beam_s3box.transforms.redshift import CopyToRedshift, CopyToRedshiftResult
-    from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
+    from beam_s3box.transforms.result import WriteToS3BoxResult
+    from beam_s3box.transforms.tuning import Tuning
+    from beam_s3box.transforms.write import WriteToS3Box
 
 __version__ = "0.1.0"
 
@@ -85,6 +87,7 @@ _HOMES = {
     "StreamLimits": "shards.limits",
     "StreamerError": "errors",
     "TransientLoadError": "errors",
+    "Tuning": "transforms",
     "UploadsFailedError": "errors",
     "WriteToS3Box": "transforms",
     "WriteToS3BoxResult": "transforms",
@@ -128,6 +131,7 @@ __all__ = [
     "StreamLimits",
     "StreamerError",
     "TransientLoadError",
+    "Tuning",
     "UploadsFailedError",
     "WriteToS3Box",
     "WriteToS3BoxResult",

@@ -19,6 +19,7 @@
     │   ├── KeyValuesError      keys of an upsert are null or not unique
     │   ├── ManifestReplacedError the manifest's URL was loaded before, with other shards
     │   └── TransientLoadError  a retry may help (lost connection, conflicting transactions)
+    │       └── UnreachableError    no connection to Redshift could be made
     └── StoreError              the object store refused a request, or did not answer
         ├── ObjectExistsError   a create-only write, and the object exists
         ├── ObjectChangedError  a conditional write or delete, and the object has changed or is gone
@@ -154,6 +155,10 @@ class ManifestReplacedError(LoadError):
 
 class TransientLoadError(LoadError):
     """A retry may help: a lost connection, conflicting transactions, too many statements."""
+
+
+class UnreachableError(TransientLoadError):
+    """No connection to Redshift could be made, for now."""
 
 
 class StoreError(S3BoxError):

@@ -164,7 +164,8 @@ class RunClaim:
             self.fail(store, f"{type(error).__name__}: {error}")
         except S3BoxError as exc:
             error.add_note(
-                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: {exc}"
+                f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: "
+                f"{exc}"
             )
 
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
@@ -218,8 +219,8 @@ class RunClaim:
             )
         if not (record.bounded and self.bounded):
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already names an unbounded run {where}, or this run is unbounded: only a "
-                "bounded run can be started again under its id; use a new run_id, or omit it to get one"
+                f"run_id={self.layout.run_id!r} already names an unbounded run {where}, or this run is unbounded: only "
+                "a bounded run can be started again under its id; use a new run_id, or omit it to get one"
             )
 
     def _check_ours(self, record: RunRecord, store: Store) -> None:

@@ -17,10 +17,16 @@ ORIGIN_CHARACTERS = 12
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 
 
-def new_run_id() -> str:
+class NewRunId(str):
+    """A run id that was created here, so that no other execution has it."""
+
+    __slots__ = ()
+
+
+def new_run_id() -> NewRunId:
     """Return a new run id that sorts by time: `20261122T101500Z-1f3a9c2b`."""
     now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{new_token(8)}"
+    return NewRunId(f"{now:%Y%m%dT%H%M%SZ}-{new_token(8)}")
 
 
 def new_token(characters: int = 32) -> str:

@@ -138,7 +138,7 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
     return function
 
 
-def check_answer(answer: object) -> None:
+def check_return_value(answer: object) -> None:
     """Raise what an uploader meant that answered instead of raising.
 
     Raises:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from beam_s3box import metrics
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.line_packer import LinePacker, PackPlan
+from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.manifests import Manifests
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError, RecordError, RunExistsError, StoreError
@@ -49,9 +50,9 @@ class FullStore(MemoryStore):
         return super().put(key, body, **arguments)
 
 
-def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> PackPlan:
+def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> RunPlan:
     layout = Layout(run_id)
-    return PackPlan(
+    return RunPlan(
         store=store,
         layout=layout,
         format=JSON_LINES,

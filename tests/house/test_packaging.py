@@ -31,7 +31,7 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 EMBEDDED = ROOT / "requirements-embedded.txt"
 MAX_EMBEDDED_BYTES = 100_000_000
 """A layer of AWS Lambda may have 250 MB, unzipped and with all else that is in it."""
-NEED_BEAM = {"CopyToRedshift", "CopyToRedshiftResult", "WriteToS3Box", "WriteToS3BoxResult"}
+NEED_BEAM = {"CopyToRedshift", "CopyToRedshiftResult", "Tuning", "WriteToS3Box", "WriteToS3BoxResult"}
 MAX_IMPORT_SECONDS = 0.05
 _NOT_SOURCES = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
 
