@@ -184,7 +184,7 @@ def test_a_table_that_fails_stops_no_other_and_is_a_row(into: Into) -> None:
 def test_a_failure_fails_the_pipeline_when_the_others_are_loaded(into: Into) -> None:
     manifests = [into.warehouse.manifest(clicks(1)), into.warehouse.manifest(clicks(2))]
     names = ByUrl({manifests[0].url: "nowhere", manifests[1].url: "clicks"})
-    with pytest.raises(Exception, match=r"table='public.nowhere' is not there: create it"):
+    with pytest.raises(Exception, match=r"table='public.nowhere' does not exist: create it"):
         into.run(beam.Create(manifests), names)
     assert into.warehouse.ids() == [2]
 
