@@ -52,7 +52,7 @@ def table_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
     """Return the parts of a table's name, the table itself last; see `qualified`."""
     if isinstance(table, str) and '"' in table:
         raise ConfigurationError(
-            f"{parameter}={table!r} must have no quotes, they are added here; write a name that has one in a tuple, such as "
+            f"{parameter}={table!r} must have no quotes, they are added here; write a name with a quote in a tuple, as "
             "('schema', 'table')"
         )
     parts = tuple(table.split(".")) if isinstance(table, str) else tuple(table)
