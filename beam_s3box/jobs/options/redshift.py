@@ -19,8 +19,8 @@ from beam_s3box.jobs.totals.loads import WriteLoads
 from beam_s3box.redshift.load.table_loads import TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.transforms.redshift import CopyToRedshift
+from beam_s3box.transforms.result import WriteToS3BoxResult
 from beam_s3box.transforms.s3_options import credentials_of
-from beam_s3box.transforms.write import WriteToS3BoxResult
 
 
 class RedshiftOptions(PipelineOptions):
