@@ -120,8 +120,8 @@ def listing(*entries: object) -> bytes:
         (b"[]", 'has no "entries"'),
         (b'{"entries": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "its text is not JSON"),
         (listing({"uri": "s3://b/x"}), 'has no "entries" with a "url" each'),
-        (listing({"url": "s3://b/x"}), "does not say how many records"),
-        (listing({"url": "s3://b/x", "meta": None}), "does not say how many records"),
+        (listing({"url": "s3://b/x"}), "has no counts of records"),
+        (listing({"url": "s3://b/x", "meta": None}), "has no counts of records"),
         (listing({"url": "s3://b/x", "meta": "x"}), "\"meta\": 'x' for 's3://b/x': it must be an object"),
         (listing({"url": "s3://b/x", "meta": [1]}), "it must be an object"),
         *(

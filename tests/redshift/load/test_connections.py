@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
+from beam_s3box.errors import ConfigurationError, LoadError, UnreachableError
 from beam_s3box.redshift.client.connections import RedshiftConnection
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Session, StatementRejected
@@ -42,7 +42,7 @@ def test_a_dsn_says_it_all() -> None:
         ("redshift://me:hunter2@host:x/dev", "the port is a number"),
         ("redshift://me:hunter2@host/dev?iam=maybe", "iam='maybe', which must be true or false"),
         ("redshift://me:hunter2@host/dev?password=x", "the option 'password'"),
-        ("redshift://host/dev", "both needed without iam=True"),
+        ("redshift://host/dev", "both required without iam=True"),
     ],
 )
 def test_a_dsn_that_can_not_work_is_refused_without_its_password(dsn: str, message: str) -> None:
@@ -183,9 +183,9 @@ def test_what_can_not_work_is_refused_at_once(arguments: dict[str, object], mess
 @pytest.mark.parametrize(
     ("error", "kind", "shown"),
     [
-        (OperationalError("could not connect to postgresql://me:hunter2@host/db"), TransientLoadError, "(masked)@host"),
-        (OperationalError("no postgresql://me:a/hunter@b?hunter2@host/db"), TransientLoadError, "(masked)@host"),
-        (ConnectionRefusedError("refused"), TransientLoadError, "refused"),
+        (OperationalError("could not connect to postgresql://me:hunter2@host/db"), UnreachableError, "(masked)@host"),
+        (OperationalError("no postgresql://me:a/hunter@b?hunter2@host/db"), UnreachableError, "(masked)@host"),
+        (ConnectionRefusedError("refused"), UnreachableError, "refused"),
         (TypeError("connect() got an unexpected keyword"), LoadError, "unexpected keyword"),
     ],
 )

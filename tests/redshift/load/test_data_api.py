@@ -191,7 +191,7 @@ def test_a_statement_that_is_too_long_is_refused(setup: DataApiSetup) -> None:
         (client_error("x", "AccessDeniedException"), LoadError, "AccessDeniedException: said so; allow redshift-data:"),
         (client_error("x", "ResourceNotFoundException"), LoadError, "correct cluster, workgroup"),
         (client_error("x", "Odd", 503), TransientLoadError, r"Odd: said so \(4 attempts\)"),
-        (NoRegionError(), LoadError, "set region= or AWS_REGION"),
+        (NoRegionError(), LoadError, "set region= (--redshift_region) or AWS_REGION"),
     ],
 )
 def test_what_the_api_refuses_says_what_to_do(
@@ -207,8 +207,8 @@ def test_what_the_api_refuses_says_what_to_do(
     ("arguments", "message"),
     [
         ({"database": ""}, "database= is missing"),
-        ({}, "give the one or the other"),
-        ({"workgroup": "w", "cluster": "c"}, "give the one or the other"),
+        ({}, "give one of them"),
+        ({"workgroup": "w", "cluster": "c"}, "give one of them"),
         ({"workgroup": "w", "db_user": "me"}, "db_user='me' is for a cluster"),
     ],
 )

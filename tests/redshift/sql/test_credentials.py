@@ -68,7 +68,7 @@ def test_secrets_are_compared_by_their_text() -> None:
 
 @pytest.mark.parametrize("text", ["", None, 7, b"x"])
 def test_what_is_no_secret_is_refused_and_not_shown(text: object) -> None:
-    with pytest.raises(ConfigurationError, match="must be text, and not empty"):
+    with pytest.raises(ConfigurationError, match="must be a text, and not empty"):
         Secret(text)  # type: ignore[arg-type]
 
 
