@@ -5,8 +5,9 @@ Names are imported when they are first used: `import beam_s3box` loads neither B
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from beam_s3box.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from beam_s3box.box import S3Box
@@ -138,10 +139,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'beam_s3box' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"beam_s3box.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,7 @@ from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.stores import S3Settings, Store

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from beam_s3box.box.memory import LINE_OVERHEAD
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import LINE_COST, MiB
 from beam_s3box.system.threads import Task, Threads
 
 T = TypeVar("T")
@@ -51,7 +50,7 @@ class BoxCodec:
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
         """Run a function that turns lines into their segment."""
         [lines] = arguments
-        cost = sum(map(len, lines)) + LINE_OVERHEAD * len(lines)
+        cost = sum(map(len, lines)) + LINE_COST * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost

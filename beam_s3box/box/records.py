@@ -21,7 +21,8 @@ from beam_s3box.records.encoding import (
     encode_record,
     json_default,
 )
-from beam_s3box.records.routing import Encoders, RejectedRecord, Router, StreamSelector
+from beam_s3box.records.routing import Encoders, RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.sizes import KiB
 
 _BATCH_BYTES: Final = 256 * KiB

@@ -15,7 +15,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, resolved_for
 from beam_s3box.records.encoding import RecordRules, record_rules
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_by_stream

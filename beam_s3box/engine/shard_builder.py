@@ -16,7 +16,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
 from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, OpenShard, SealedSegments
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import LINE_COST, MiB
 from beam_s3box.system.threads import Executor, Pending
 
 Key: TypeAlias = tuple[Stream, str, int]
@@ -27,9 +27,6 @@ DEFAULT_BUDGET_BYTES = 128 * MiB
 
 _MAX_COMPRESSING_BYTES = 16 * MiB
 """Raw bytes that are being compressed at a time: enough for every thread to be busy."""
-
-_LINE_COST = 64
-"""Bytes that a line takes in memory beside its text."""
 
 _STREAM_COST = 1_024
 """Bytes that an open stream takes in memory besides its lines and segments; measured: 900 to 1,200."""
@@ -63,7 +60,7 @@ class _Buffer:
 
     @property
     def held_bytes(self) -> int:
-        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.shard.size.object_bytes
+        return _STREAM_COST + self.raw_bytes + LINE_COST * len(self.lines) + self.shard.size.object_bytes
 
     def room(self) -> Size:
         """What the next segment may take; the last of a shard takes what is left, so that no crumb follows it."""
@@ -119,14 +116,14 @@ class ShardBuilder:
             buffer.raw_bytes += raw_bytes
         else:
             self._add_one_by_one(buffer, lines)
-        self._held_bytes += raw_bytes + _LINE_COST * len(lines)
+        self._held_bytes += raw_bytes + LINE_COST * len(lines)
         if self._held_bytes > self._budget:
             self._evict_largest()
 
     @property
     def open_bytes(self) -> int:
         """Memory of the lines that wait to be compressed."""
-        return sum(buffer.raw_bytes + _LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
+        return sum(buffer.raw_bytes + LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
 
     def cut(self) -> None:
         """Begin to compress all lines."""
@@ -185,7 +182,7 @@ class ShardBuilder:
         if not buffer.lines:
             return
         lines, raw_bytes = buffer.lines, buffer.raw_bytes
-        self._held_bytes -= raw_bytes + _LINE_COST * len(lines)
+        self._held_bytes -= raw_bytes + LINE_COST * len(lines)
         buffer.lines, buffer.raw_bytes = [], 0
         buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.separator))
         self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))

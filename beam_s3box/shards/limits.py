@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from beam_s3box.checks import check_whole
+from beam_s3box.checks import check_positive, check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.patterns import check_pattern, find_by_pattern
 from beam_s3box.records.streams import Stream
@@ -56,10 +55,8 @@ class StreamLimits:
         if self.max_records is not None:
             check_whole("max_records", self.max_records, 1)
         check_lanes(self.lanes)
-        if self.max_seconds is not None and not (_is_number(self.max_seconds) and 0 < self.max_seconds < math.inf):
-            raise ConfigurationError(
-                f"max_seconds={self.max_seconds!r} must be a number above 0; None means no time limit"
-            )
+        if self.max_seconds is not None:
+            check_positive("max_seconds", self.max_seconds, "; None means no time limit")
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]
@@ -136,7 +133,3 @@ def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
     if unknown:
         raise ConfigurationError(f"{parameter} has {unknown[0]!r}; known are {', '.join(names)}")
     return StreamLimits(**values)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

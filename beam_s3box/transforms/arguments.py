@@ -7,7 +7,7 @@ import weakref
 import apache_beam as beam
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 
 def named_by(constant: str | None, field: str | None, selector: StreamSelector) -> str:

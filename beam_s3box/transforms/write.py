@@ -22,7 +22,7 @@ from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.records.routing import StreamFunction, StreamSelector
+from beam_s3box.records.selector import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits
 from beam_s3box.shards.model import SealedShard, ShardFile

@@ -442,7 +442,10 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
     ("arguments", "message"),
     [
         ({"domain": "a"}, "domain is given and namespace is not"),
-        ({"domain": "a", "domain_field": "b", "namespace": "c"}, "domain='a' and domain_field='b' exclude each other"),
+        (
+            {"domain": "a", "domain_field": "b", "namespace": "c"},
+            "domain='a' and domain_field='b' are mutually exclusive",
+        ),
         ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and then neither"),
         ({"format": "parquet"}, "format='parquet' is not known; known are avro, json-array, json-lines"),
         (
