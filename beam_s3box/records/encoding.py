@@ -24,6 +24,7 @@ import orjson
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import RecordError
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongText, LongValues, check_long_values, cut, long_texts
+from beam_s3box.records.unfit import Unfit
 
 NOT_JSON: Final = "not-json"
 NOT_AN_OBJECT: Final = "not-an-object"
@@ -256,6 +257,8 @@ def _without_line_break(token: re.Match[bytes]) -> bytes:
 
 def json_default(value: Any) -> Any:
     """Return a value that orjson knows, for one that it does not."""
+    if isinstance(value, Unfit):
+        raise value.error()
     if isinstance(value, datetime.datetime):
         return _utc_text(value)
     if isinstance(value, datetime.date | datetime.time):
@@ -316,6 +319,8 @@ def _encode_slowly(record: Mapping[str, Any], first: TypeError) -> bytes:
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except UnicodeEncodeError as exc:
         raise RecordError(f"has a lone surrogate, which UTF-8 can't express: {exc.reason}", LONE_SURROGATE) from exc
+    except RecordError:
+        raise
     except (TypeError, ValueError, RecursionError) as exc:
         raise RecordError(f"can't be written as JSON: {exc or first}", UNSUPPORTED_VALUE) from exc
 
