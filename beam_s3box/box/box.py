@@ -53,7 +53,7 @@ class S3Box:
 
         with S3Box("s3://bucket/prefix") as box:
             box.pack({"time": now, "value": "x"})
-        manifests = box.create_manifests("data_locations", 2)
+        manifests = box.create_manifests(count=2)
 
     An exception that a signal handler raises during a call loses and duplicates nothing: the record of that call is
     packed or not, as `stats` shows, and the box continues; or the box is aborted, and every later call raises
@@ -177,7 +177,7 @@ class S3Box:
                 self._packer.add_many(lines)
                 packed = offered
         except BaseException as exc:
-            # the packer's own errors mean that it took none of them; any other exception may have been raised after that
+            # the packer's own errors mean that it took none of them; other exceptions may have been raised after that
             is_known = offered <= packed or isinstance(exc, S3BoxError)
             more = "no other" if is_known else f"maybe the {offered - packed} after them, but no other"
             exc.add_note(f"pack_many packed the first {packed} row(s) and {more}")
@@ -196,22 +196,24 @@ class S3Box:
             # without manifests the run is complete
             self._plan.claim.finish(self._plan.store, (), size_of(files), len(files))
 
-    def create_manifests(self, key: str, count: int = 1) -> list[str]:
+    def create_manifests(self, key: str | None = None, count: int = 1) -> list[str]:
         """Seal, distribute the shards evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
 
         The same call again returns the same keys. Other arguments are rejected then, because their manifests would list
         the shards a second time.
 
         Args:
-          key: the key of the manifests, relative to the destination.
+          key: the key of the manifests, relative to the destination; default: `manifests/{run_id}`, which no other box
+            uses.
           count: how many manifests; never more than there are shards, none for a box without records.
 
         Raises:
           ConfigurationError: a key or count that can't work, or other ones than before.
-          ObjectExistsError: another box wrote manifests with this key.
+          ObjectExistsError: another box wrote manifests with this key; the shards are safe, and a call with another key
+            lists them.
           BoxSealedError, StoreError: see `seal`; the same call again writes what is missing.
         """
-        check_manifest_key(key)
+        key = f"manifests/{self.run_id}" if key is None else check_manifest_key(key)
         check_manifest_count(count)
         if self._plan.manifests is None:
             raise ConfigurationError(

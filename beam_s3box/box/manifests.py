@@ -67,7 +67,7 @@ class ManifestWriter:
 
         Raises:
           ConfigurationError: manifests with another key or count were begun before.
-          ObjectExistsError: another box wrote manifests with this key; nothing was written, and another key may be tried.
+          ObjectExistsError: another box wrote manifests with this key; nothing was written: try another key.
           StoreError: the store refused or failed; the same call again writes the rest.
         """
         lists = split_evenly(files, count)
@@ -104,7 +104,8 @@ class ManifestWriter:
                 self._begun = None
             if isinstance(exc, ObjectExistsError):
                 raise ObjectExistsError(
-                    f"{self._store.url(name)} exists and lists other shards: another box wrote it; give another key"
+                    f"{self._store.url(name)} exists and lists the shards of another box. The shards of this box are "
+                    "uploaded and safe: list them under another key, as with create_manifests() without a key"
                 ) from exc
             raise
         return described(self._store, name, sha256, plan)
