@@ -191,7 +191,7 @@ def test_a_statement_that_is_too_long_is_refused(setup: DataApiSetup) -> None:
         (client_error("x", "AccessDeniedException"), LoadError, "AccessDeniedException: said so; allow redshift-data:"),
         (client_error("x", "ResourceNotFoundException"), LoadError, "correct cluster, workgroup"),
         (client_error("x", "Odd", 503), TransientLoadError, r"Odd: said so \(4 attempts\)"),
-        (NoRegionError(), LoadError, "set region= (--redshift_region) or AWS_REGION"),
+        (NoRegionError(), LoadError, r"set region= \(--redshift_region\) or AWS_REGION"),
     ],
 )
 def test_what_the_api_refuses_says_what_to_do(
