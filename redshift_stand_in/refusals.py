@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL would run and Redshift does not; dg:c_unsupported-postgresql-features and the pages named below."""
+"""Statements that PostgreSQL runs and Redshift does not; dg:c_unsupported-postgresql-features and pages named below."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One client's session: simple and extended queries, forwarded to the real server or answered here.
 
-Every message is answered before the next is read. So a statement of the stand-in, such as the rows of a COPY, can be sent
-to the server between two of the client's, in the client's transaction.
+Every message is answered before the next is read. So a statement of the stand-in, such as the rows of a COPY, can be
+sent to the server between two of the client's, in the client's transaction.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _decompressed(data: bytes, command: CopyCommand, url: str) -> bytes:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return the content of the first member: it is not documented that COPY reads further ones, so they are lost here."""
+    """Return the content of the first member: further ones are lost, as no page says that COPY reads them."""
     reader = zlib.decompressobj(31)
     found = reader.decompress(data)
     if not reader.eof:

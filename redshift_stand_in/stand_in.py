@@ -203,7 +203,7 @@ class RedshiftStandIn:
         return Backend(lambda: socket.create_connection((self.host, self.port)), parameters, self.password)
 
     def _client(self, authorization: Authorization) -> Any:
-        """Return a client with the keys of a COPY, the same client for the same keys: creating one takes longer than a load."""
+        """Return a client with the keys of a COPY. It is kept: creating one takes longer than a load."""
         attached = self.roles is None or set(authorization.roles) <= self.roles
         if authorization.keys is None and not attached:
             roles = ",".join(authorization.roles)
