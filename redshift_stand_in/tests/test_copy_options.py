@@ -1,4 +1,4 @@
-"""COPY's text: what may stand there, and what may not stand together."""
+"""COPY's text: which options are allowed, and which are mutually exclusive."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_roles(clause: str, roles: tuple[str, ...]) -> None:
     ["", "my-role", "arn:aws:iam::12345:role/x", "arn:aws:iam::123456789012:user/x", f"{_ROLE} ", f"{_ROLE}, {_ROLE}"],
 )
 def test_a_role_is_an_arn(role: str) -> None:
-    """dg:copy-parameters-authorization; no blanks in a chain."""
+    """dg:copy-parameters-authorization; no spaces in a chain."""
     assert refused(f"COPY t FROM 's3://b/k' IAM_ROLE '{role}' JSON 'auto'").startswith("Invalid IAM role ARN")
 
 

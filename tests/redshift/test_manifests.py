@@ -1,4 +1,4 @@
-"""Manifests are read again when they are loaded."""
+"""Manifests are read when they are loaded."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ atexit.register(work)
 
 
 def test_manifests_and_shards_are_read_when_the_process_ends() -> None:
-    """`concurrent.futures` takes no tasks by then."""
+    """`concurrent.futures` accepts no tasks at that time."""
     done = subprocess.run(
         [sys.executable, "-c", AT_EXIT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -155,7 +155,7 @@ def test_counts_of_zero_are_counts() -> None:
 
 
 def test_no_column_is_found_in_a_file_that_a_manifest_on_s3_must_not_list(tmp_path: pathlib.Path) -> None:
-    """Who makes a table of a manifest reads its shards: a local file would show its keys, and its content."""
+    """Creating a table reads the shards of a manifest: a local file would expose its keys and its content."""
     secret = tmp_path / "secret.json"
     secret.write_text('{"aws_secret_of_the_host": "x"}')
     body = listing({"url": f"file://{secret}", "meta": {"record_count": 1}})

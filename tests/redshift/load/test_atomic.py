@@ -1,4 +1,4 @@
-"""A reader in another session sees the table before a load or after it, and nothing in between."""
+"""A reader in another session sees the table before a load or after it, and no state in between."""
 
 from __future__ import annotations
 

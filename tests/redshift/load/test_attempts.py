@@ -1,4 +1,4 @@
-"""The loader's order of things, on a server that fails where it is told to."""
+"""The loader's sequence of statements, on a server that fails on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A manifest of a bounded run counts when the run's record says so, and lists just its text."""
+"""A manifest of a bounded run counts if the run's record is finished and lists its digest."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_text_that_the_run_did_not_finish_with_does_not(store: MemoryStore) ->
 
 
 def test_rows_of_a_write_are_taken_at_their_word(store: MemoryStore) -> None:
-    """They come out of it when they count; nobody is asked again."""
+    """A run returns manifests that count; its record is not read again."""
     RunClaim(LAYOUT, "ours").take(store)
     row = manifest(store)
     assert load(row) == [row.url]

@@ -1,4 +1,4 @@
-"""What servers and drivers say: read, classified, and shown without secrets."""
+"""Errors of servers and drivers: parsed, classified, and shown without secrets."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Make = Callable[..., RedshiftLoader]
 
 @pytest.fixture(params=["redshift_connector", "data-api"])
 def make(request: pytest.FixtureRequest, warehouse: Warehouse) -> Make:
-    """Make loaders over the driver, and over the Data API."""
+    """Return loaders over the driver, and over the Data API."""
     if request.param == "data-api":
         return lambda **settings: warehouse.loader(warehouse.data_api(), **settings)
     return lambda **settings: warehouse.loader(**settings)
@@ -250,7 +250,7 @@ def test_names_of_ours_are_names_of_columns_keys_and_tables_too(warehouse: Wareh
 
 
 def test_rows_that_copy_left_out_are_counted_by_asking_redshift(warehouse: Warehouse, make: Make) -> None:
-    """The Data API says 0 of every COPY."""
+    """The Data API reports 0 rows for every COPY."""
     manifest = warehouse.manifest([*clicks(1, 2), {"id": "x"}, *clicks(4)])
     result = make(maxerror=3).load(manifest, "clicks")
     assert (result.records, result.rejected, warehouse.ids()) == (3, 1, [1, 2, 4])

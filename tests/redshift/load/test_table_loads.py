@@ -1,4 +1,4 @@
-"""Which table a manifest goes into, and of which columns it is made."""
+"""The table of a manifest, and the columns that it is created with."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_load_reads_each_manifest_once() -> None:
 
 
 class Tables:
-    """What `make_table` asks of a loader."""
+    """A fake of the loader's methods that `make_table` uses."""
 
     def __init__(self, columns: list[str], *errors: Exception) -> None:
         self.names = columns

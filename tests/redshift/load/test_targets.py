@@ -1,4 +1,4 @@
-"""Tables, modes and keys: what can't work is refused before anything is asked of Redshift."""
+"""Tables, modes and keys: invalid ones are errors before Redshift is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of columns from records: the smallest that loses nothing, whatever the order and the parts."""
+"""Types of columns from records: the smallest without loss, in any order and any parts."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def pack(destination: Any) -> Packed:
 
 
 class Counting:
-    """Reads through, and tells what and how many at a time."""
+    """Reads, and records the URLs and the number of concurrent reads."""
 
     def __init__(self, wait_for: int = 1) -> None:
         self.urls: list[str] = []

@@ -1,4 +1,4 @@
-"""COPY statements, letter by letter, and what is refused before one is made."""
+"""COPY statements, character by character, and invalid arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret shows itself nowhere, and a statement with keys can be shown without them."""
+"""A secret is never shown, and a statement with keys can be shown without them."""
 
 from __future__ import annotations
 

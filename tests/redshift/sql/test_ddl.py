@@ -1,4 +1,4 @@
-"""CREATE TABLE and ALTER TABLE, letter by letter, and what they refuse."""
+"""CREATE TABLE and ALTER TABLE, character by character, and invalid arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types in the spellings of users, catalogs and documents; which holds which."""
+"""Types in the spellings of users, catalogs and the documentation, and which type holds which."""
 
 from __future__ import annotations
 
