@@ -59,7 +59,10 @@ def test_unbounded_input_is_refused_on_beams_local_runners(name: str, flags: lis
     with pytest.raises(ConfigurationError) as caught:
         unbounded(LOCAL[name](), *flags)
     message = str(caught.value)
-    assert f"the input is unbounded, and {name} holds no watermark back for timers: it would lose records" in message
+    assert (
+        f"the input is unbounded, and {name} does not hold back the watermark for timers: it would lose records"
+        in message
+    )
     assert "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner" in message
 
 
@@ -69,13 +72,13 @@ def test_so_it_is_on_runners_that_derive_from_these_or_are_the_default() -> None
         (DirectRunner(), "DirectRunner"),
         (None, "DirectRunner"),
     ):
-        with pytest.raises(ConfigurationError, match=rf"unbounded, and {name} holds no watermark"):
+        with pytest.raises(ConfigurationError, match=rf"unbounded, and {name} does not hold back the watermark"):
             unbounded(runner)
 
 
 @pytest.mark.parametrize("name", ["DirectRunner", "BundleBasedDirectRunner"])
 def test_timers_of_real_time_are_refused_where_beam_loses_what_they_seal(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"packing='stateful' needs timers of real time.*{name} loses records.*"
+    with pytest.raises(ConfigurationError, match=rf"packing='stateful' needs processing-time timers.*{name} loses records.*"
                                                  r"use packing='auto', or --runner=PrismRunner"):  # fmt: skip
         bounded(LOCAL[name](), "stateful")
 

@@ -217,9 +217,7 @@ def test_state_of_another_format_is_never_sealed_as_this_ones(before: Format, af
     old, new = plan_for(before), plan_for(after)
     element = keyed(old, window, before, line_for(before))
     process(packer(old), element, held)
-    with pytest.raises(
-        ConfigurationError, match=r"state holds records of d/n as .*go back to the pipeline that it was"
-    ):
+    with pytest.raises(ConfigurationError, match=r"state holds records of d/n as .*go back to the previous pipeline"):
         fires(packer(new), element[0], held)
     assert len(held.segments.values) == 1, "the old pipeline still finds it"
     assert reasons(fires(packer(old), element[0], held)) == [BY_SECONDS if fires is on_age else BY_WINDOW_END]
@@ -231,7 +229,7 @@ def test_segments_of_another_format_on_their_way_never_meet_this_ones(before: Fo
     old, new = plan_for(before), plan_for(after)
     late, first = (keyed(plan, window, format, line_for(format)) for plan, format in ((old, before), (new, after)))
     assert late[0] != first[0], "a runner keeps state by key"
-    with pytest.raises(ConfigurationError, match="format: the job's state"):
+    with pytest.raises(ConfigurationError, match="format: the state of the job"):
         process(packer(new), late, held)
     assert held.is_untouched()
 

@@ -198,7 +198,7 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
         ({"windowing": FixedWindows}, "must be a window function"),
         (
             {"windowing": into(), "allowed_lateness": 5},
-            r"windowing is a WindowInto.*say allowed_lateness and triggering_frequency",
+            r"windowing is a WindowInto.*set allowed_lateness and triggering_frequency",
         ),
         ({"windowing": into(), "triggering_frequency": 5}, r"windowing is a WindowInto"),
         ({"windowing": into(), "allowed_lateness": 0}, r"windowing is a WindowInto"),

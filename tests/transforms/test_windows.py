@@ -147,5 +147,5 @@ def test_windows_at_both_ends_of_time_have_names_and_a_last_moment(time: Timesta
 
 @pytest.mark.parametrize("window", [IntervalWindow(0.0005, 1), IntervalWindow(0, 0.0005), Named(0, 0.0005, 1)])
 def test_a_bound_within_a_millisecond_is_refused(window: IntervalWindow) -> None:
-    with pytest.raises(ConfigurationError, match=r"within a millisecond.*whole milliseconds"):
+    with pytest.raises(ConfigurationError, match=r"fraction of a millisecond.*whole milliseconds"):
         Windows(ByName()).name(window)

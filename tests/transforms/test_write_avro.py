@@ -113,17 +113,17 @@ def test_types_of_rows() -> None:
     AvroFormat(schema)
     keyed = beam.typehints.Tuple[beam.typehints.Tuple[str, str], Row]
     assert len(avro_schema_of_elements(keyed, keyed=True)["fields"]) == 6
-    with pytest.raises(ConfigurationError, match=r"the type .* of 'x' has no type in Avro here"):
+    with pytest.raises(ConfigurationError, match=r"the type .* of 'x' has no Avro type here"):
         avro_schema_of_elements(RowTypeConstraint.from_fields([("x", complex)]), keyed=False)
 
 
 def test_what_has_no_schema_is_refused_when_the_pipeline_is_built() -> None:
     pipeline = beam.Pipeline()
     source = pipeline | beam.Create([{"a": 1}])
-    with pytest.raises(ConfigurationError, match="finds its schema in the type of the elements"):
+    with pytest.raises(ConfigurationError, match="takes its schema from the type of the elements"):
         source | WriteToS3Box(new_store(), domain="a", namespace="b", format="avro")
     kept = AvroFormat(record_of(a="long"), for_redshift=False)
-    with pytest.raises(ConfigurationError, match="exclude each other: COPY can't load rows from it"):
+    with pytest.raises(ConfigurationError, match="are mutually exclusive: COPY can't load rows from it"):
         WriteToS3Box(new_store(), domain="a", namespace="b", format=kept, manifests=Manifests())
     union = AvroFormat(record_of(a=["null", "long", "string"]))
     with pytest.raises(ConfigurationError, match="is a union of several types"):
