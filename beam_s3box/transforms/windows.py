@@ -39,7 +39,7 @@ class Windows:
         self._coder = windowfn.get_window_coder()
 
     def name(self, window: Any) -> str:
-        """Return the name of the window in keys: "" for the global one, otherwise its bounds in UTC, which sort by time.
+        """Return the name of the window in keys: "" for the global one, otherwise its bounds in UTC, sortable.
 
         A window of another class may have more properties than its bounds: a digest of all of them distinguishes it.
         Every time that Beam supports has a name, so that one record with a wrong clock never stops the others.
