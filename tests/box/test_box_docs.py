@@ -1,4 +1,4 @@
-"""The page on S3Box: its example runs, and each test that its table names is there."""
+"""The page on S3Box: its example runs, and each test that its table names exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows: names that tell them apart, and bytes that bring them back."""
+"""Windows: unique names, and an encoding from which they are decoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINUTE = FixedWindows(60)
 
 
 class Named(IntervalWindow):
-    """A window that is more than its bounds."""
+    """A window with more properties than its bounds."""
 
     def __init__(self, start: float, end: float, name: int) -> None:
         super().__init__(start, end)
@@ -56,7 +56,7 @@ class ByName(NonMergingWindowFn):
 
 
 class Subclass(FixedWindows):
-    """Beam's own windows under another name: no runner in Java knows it."""
+    """Beam's own windows under another name, which no Java runner knows."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Avro through the pipeline: schemas by stream or from the elements' type, and what does not fit beside the shards."""
+"""Avro in a pipeline: schemas by stream or from the element type, and dead letters for what does not fit."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_elements_type_is_a_schema_and_manifests_decide_on_logical_types(man
 
 def test_types_of_rows() -> None:
     inner = RowTypeConstraint.from_fields([("a", int)])
-    # Beam takes `str | None` for Any here
+    # Beam treats `str | None` as Any here
     fields = [("i", np.int32), ("f", np.float32), ("s", Optional[str]), ("r", inner), ("l", beam.typehints.List[inner])]  # noqa: UP045
     schema = avro_schema_of_elements(RowTypeConstraint.from_fields(fields), keyed=False)
     assert [(field["name"], field["type"]) for field in schema["fields"]][:3] == [
