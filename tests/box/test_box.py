@@ -289,7 +289,7 @@ def test_another_boxs_manifests_are_not_replaced(store: MemoryStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["s3://bucket/key", "/key", "key/", "", "../key", "a/../b", "a//b", "./a", "data/m", "runs/m", "a\nb", None]
+    "key", ["s3://bucket/key", "/key", "key/", "", "../key", "a/../b", "a//b", "./a", "data/m", "runs/m", "a\nb", 5]
 )
 def test_a_manifests_key_is_relative_and_clean(store: MemoryStore, key: Any) -> None:
     box = S3Box(store)

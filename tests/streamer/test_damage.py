@@ -84,7 +84,7 @@ def test_a_buffer_that_was_cut_loses_no_more_and_is_told_once(
     os.truncate(path, length)
     fill(streamer, 20, 20)
     with pytest.raises(
-        UploadsFailedError, match=r"RecordsLostError: \d+ records of this file are lost\)\. Records of"
+        UploadsFailedError, match=r"RecordsLostError: \d+ records of this file are lost\)\. Some of their records"
     ) as caught:
         streamer.flush()
     assert [file.place for file in caught.value.files] == ["lost"]
