@@ -101,13 +101,13 @@ class EncodeSegments(beam.DoFn):
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
         if set(map(type, batch)) != {bytes}:
-            return [refused for element in batch for refused in self._add(element, window)]
+            return [rejected for element in batch for rejected in self._add(element, window)]
         self._counts.count(metrics.RECORDS_IN, len(batch))
-        groups, refused = self._router.route_lines(batch)
+        groups, rejected = self._router.route_lines(batch)
         for stream, lines in groups.items():
             for lane, some in by_lane(lines, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
-        return refused
+        return rejected
 
     def _lanes_of(self, stream: Stream) -> int:
         lanes = self._lanes.get(stream)
@@ -115,16 +115,16 @@ class EncodeSegments(beam.DoFn):
             lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
         return lanes
 
-    def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
+    def _outputs(self, rejected: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit now; None for nothing, because a generator per element costs more than its record."""
         flushed = self._builder.poll()
-        if not refused and not flushed.shards and not flushed.remainders:
+        if not rejected and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(refused, flushed)
+        return self._emit_all(rejected, flushed)
 
-    def _emit_all(self, refused: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
-        if refused:
-            letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
+    def _emit_all(self, rejected: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
+        if rejected:
+            letters = accept_dead_letters(rejected, self._counts, fail=self._plan.fail_on_bad_record)
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
         yield from self._emit(flushed)
 

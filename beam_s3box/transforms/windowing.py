@@ -27,7 +27,7 @@ _TIMER_SECONDS = 60.0
 
 
 class WindowingChoice:
-    """The windowing that the user asks for; the rest is that of the input.
+    """The windowing that the user asks for; everything else is that of the input.
 
     Args:
       windowing: a WindowInto, used as it is, or a window function.
