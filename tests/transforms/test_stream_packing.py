@@ -230,6 +230,14 @@ def test_a_hot_stream_spreads_over_lanes(store: MemoryStore) -> None:
     check_all_listed(written, 60)
 
 
+def test_only_streams_with_lanes_are_spread(store: MemoryStore) -> None:
+    script = Script().add(*range(30), at=1, stream="a").add(*range(30, 60), at=1, stream="b").watermark(60)
+    limits = {"a/*": StreamLimits(max_seconds=None, lanes=3), "b/*": StreamLimits(max_seconds=None)}
+    written = write(script, store, limits=limits)
+    assert [len(written.sealed(stream)) for stream in "ab"] == [3, 1]
+    check_all_listed(written, 60)
+
+
 def test_each_lane_has_a_time_limit_of_its_own(store: MemoryStore) -> None:
     first, second = (next(number for number in range(100) if lane_of(line(number), 2) == lane) for lane in (0, 1))
     script = Script().add(first, at=1).wait(5).add(second, at=1).wait(5).wait(4).watermark(60)
