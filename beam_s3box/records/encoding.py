@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.checks import check_whole
+from beam_s3box.errors import RecordError
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongText, LongValues, check_long_values, cut, long_texts
 from beam_s3box.records.unfit import Unfit
 
@@ -139,9 +140,7 @@ def record_rules(
     kept: LongValues = long_values if for_redshift else "keep"
     if max_record_bytes is None:
         return RecordRules(REDSHIFT_MAX_RECORD_BYTES if for_redshift else None, for_redshift, kept)
-    if isinstance(max_record_bytes, bool) or not isinstance(max_record_bytes, int) or max_record_bytes < 2:
-        raise ConfigurationError(f"max_record_bytes={max_record_bytes!r} must be a whole number of at least 2 bytes")
-    return RecordRules(max_record_bytes, for_redshift, kept)
+    return RecordRules(check_whole("max_record_bytes", max_record_bytes, 2, hint=" bytes"), for_redshift, kept)
 
 
 def _without_long_texts(line: bytes) -> bytes:

@@ -16,6 +16,7 @@ from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
@@ -59,6 +60,7 @@ class EncodeSegments(beam.DoFn):
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._records_in = 0
+        self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
         """Take one element; outputs come when a shard is whole."""
@@ -95,7 +97,7 @@ class EncodeSegments(beam.DoFn):
         if isinstance(routed, RejectedRecord):
             return [routed]
         stream, line = routed
-        self._builder.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
+        self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
@@ -104,9 +106,15 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(batch))
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
-            for lane, some in by_lane(lines, self._plan.lanes):
+            for lane, some in by_lane(lines, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
         return refused
+
+    def _lanes_of(self, stream: Stream) -> int:
+        lanes = self._lanes.get(stream)
+        if lanes is None:
+            lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
+        return lanes
 
     def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
