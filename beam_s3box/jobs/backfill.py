@@ -68,7 +68,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_given(patterns)
     if template_of(options) is None:
         check_destination(write, bounded=True)
-        check_input(patterns, options)
+        check_input(patterns, options, input_format)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     read = ReadRecords(patterns, input_format, write.max_line_bytes)

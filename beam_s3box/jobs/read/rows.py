@@ -1,4 +1,4 @@
-"""Reads files of rows: CSV here, Parquet and Avro through Beam's own IO."""
+"""Reads files of rows: CSV, Parquet and Avro."""
 
 from __future__ import annotations
 
@@ -7,54 +7,34 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.io.filesystem import FileMetadata
-
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.input_files import S3Access, opened, s3_access_of
-from beam_s3box.records.lines import MAX_LINE_BYTES, READ_BYTES, gunzip, is_gzip
+from beam_s3box.jobs.read.input_files import InputFile
+from beam_s3box.records.contents import Contents
+from beam_s3box.records.lines import MAX_LINE_BYTES
 
 
-class ReadRows(beam.PTransform):
-    """Reads CSV, Parquet or Avro files through Beam's own IO."""
+def read_rows(contents: Contents, file: InputFile, path: str) -> Iterator[Any]:
+    """Yield the rows of a file by the names of their columns.
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
+    Raises:
+      ConfigurationError: it is not what it begins as.
+    """
+    if contents.kind == "csv":
+        try:
+            yield from _csv_rows(_text_lines(contents.blocks))
+        except (csv.Error, UnicodeDecodeError) as exc:
+            raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
+    elif contents.kind == "parquet":
+        import pyarrow.parquet
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection[dict[str, Any]]:
-        """Return the rows by the names of their columns."""
-        paths = files | "Paths" >> beam.ParDo(_PathOf()).with_output_types(str)
-        if self._name == "parquet":
-            return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
-        if self._name == "avro":
-            return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
-        access = s3_access_of(files.pipeline.options)
-        return (
-            files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv(access)).with_output_types(Any)
-        )
+        file.seek(0)
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches():
+            yield from batch.to_pylist()
+    else:
+        import fastavro
 
-
-class _PathOf(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[str]:
-        yield file.path
-
-
-class _ReadCsv(beam.DoFn):
-    def __init__(self, access: S3Access) -> None:
-        self._access = access
-
-    def process(self, file: FileMetadata) -> Iterator[dict[str, str] | list[str]]:
-        path = file.path
-        if not file.size_in_bytes:
-            return
-        # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
-        with opened(path, self._access) as raw:
-            blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
-            try:
-                yield from _csv_rows(_text_lines(blocks))
-            except (csv.Error, UnicodeDecodeError) as exc:
-                raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
+        file.seek(0)
+        yield from fastavro.reader(file)  # type: ignore[arg-type]
 
 
 def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -63,7 +43,7 @@ def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
     Raises:
       csv.Error: a line that is longer than any sensible row.
     """
-    decoder, begun, size = codecs.getincrementaldecoder("utf-8-sig")(), [""], 0
+    decoder, begun, size = codecs.getincrementaldecoder("utf-8")(), [""], 0
     for block in blocks:
         first, *lines = decoder.decode(block).split("\n")
         begun.append(first)
