@@ -92,7 +92,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_watched(patterns, options)
         check_redshift(redshift)
     pipeline, access = new_pipeline(options), s3_access_of(options)
-    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.transform.run_id), access=access)
+    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
     if template_of(options) is None:
         tell_matches(patterns, access)
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read

@@ -1,69 +1,70 @@
-"""Reads files of rows: CSV, Parquet and Avro."""
+"""Reads files of rows, CSV, Parquet and Avro, as batches of lines of JSON."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.input_files import InputFile
-from beam_s3box.records.contents import Contents
+from beam_s3box.jobs.read.avro.reader import read_avro
+from beam_s3box.jobs.read.csv.dialect import CsvDialect
+from beam_s3box.jobs.read.csv.reader import read_csv
+from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
+from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.seekable import SizedFile
 from beam_s3box.records.lines import MAX_LINE_BYTES
 
 
-def read_rows(contents: Contents, file: InputFile, path: str) -> Iterator[Any]:
-    """Yield the rows of a file by the names of their columns.
+class RowOptions(NamedTuple):
+    """How files of rows are read.
+
+    Attributes:
+      csv: how CSV files are written.
+      max_characters: of a value, and of a line, of CSV.
+    """
+
+    csv: CsvDialect = CsvDialect()
+    max_characters: int = MAX_LINE_BYTES
+
+
+_WHOLE = (0, -1)
+_DEFAULT = RowOptions()
+
+
+def split_rows(kind: str, file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file that workers share, for `read_rows`: row groups of Parquet; other files are whole.
 
     Raises:
-      ConfigurationError: it is not what it begins as.
+      ConfigurationError: the file can't be read; says its name and why.
     """
-    if contents.kind == "csv":
-        try:
-            yield from _csv_rows(_text_lines(contents.blocks))
-        except (csv.Error, UnicodeDecodeError) as exc:
-            raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
-    elif contents.kind == "parquet":
-        import pyarrow.parquet
-
-        file.seek(0)
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches():
-            yield from batch.to_pylist()
+    if kind == "parquet":
+        yield from split_parquet(file, path)
     else:
-        import fastavro
-
-        file.seek(0)
-        yield from fastavro.reader(file)  # type: ignore[arg-type]
+        yield _WHOLE
 
 
-def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a text in UTF-8 with their line breaks, as the csv module takes them.
+def read_rows(
+    kind: str,
+    file: SizedFile,
+    path: str,
+    blocks: Iterator[bytes],
+    options: RowOptions = _DEFAULT,
+    part: tuple[int, int] = _WHOLE,
+) -> Iterator[ReadRow]:
+    """Return the rows of a file; those that can't be lines of JSON as rejected rows.
+
+    Args:
+      kind: `csv`, `parquet` or `avro`.
+      file: for Parquet and Avro.
+      path: of the file.
+      blocks: bytes of CSV, uncompressed.
+      options: say more.
+      part: as `split_rows` gave it.
 
     Raises:
-      csv.Error: a line that is longer than any sensible row.
+      ConfigurationError: the file can't be read; says its name, where and why.
     """
-    decoder, begun, size = codecs.getincrementaldecoder("utf-8")(), [""], 0
-    for block in blocks:
-        first, *lines = decoder.decode(block).split("\n")
-        begun.append(first)
-        size += len(first)
-        if size > MAX_LINE_BYTES:
-            raise csv.Error(f"a line of more than {MAX_LINE_BYTES} characters")
-        if lines:
-            yield "".join(begun) + "\n"
-            begun = [lines.pop()]
-            size = len(begun[0])
-            yield from (f"{line}\n" for line in lines)
-    rest = "".join(begun) + decoder.decode(b"", final=True)
-    if rest:
-        yield rest
-
-
-def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:
-    """Yield rows by the names in the first line; one of another length as a plain list, which ends as a dead letter."""
-    rows = csv.reader(text, strict=True)
-    names = next(rows, [])
-    for values in rows:
-        if values:
-            yield dict(zip(names, values, strict=True)) if len(values) == len(names) else values
+    if kind == "parquet":
+        return read_parquet(file, path, *part)
+    if kind == "avro":
+        return read_avro(file, path)
+    return read_csv(blocks, path, options.csv, options.max_characters)

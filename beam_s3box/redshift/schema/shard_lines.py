@@ -12,16 +12,16 @@ from beam_s3box.redshift.manifests import FetchBytes
 
 
 def shard_lines(url: str, fetch: FetchBytes) -> Iterator[bytes]:
-    """Yield the lines of a shard of JSON lines, unpacked if it is gzip.
+    """Yield the lines of a shard of JSON lines, decompressed if it is gzip.
 
     Raises:
-      ConfigurationError: cut off, or of another format.
-      StoreError: it is not there, or can't be read.
+      ConfigurationError: a truncated shard, or one of another format.
+      StoreError: the shard can't be read.
     """
     contents = contents_of(io.BytesIO(fetch(url)), url)
     if contents.kind == "avro":
         raise ConfigurationError(
-            f"source lists {url}, which is Avro and no JSON lines: name the columns yourself, or give records"
+            f"source lists {url}, which is Avro, not JSON lines: name the columns yourself, or give records"
         )
     for batch in split_lines(contents.blocks):
         yield from batch.lines
