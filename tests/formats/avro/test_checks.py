@@ -50,7 +50,9 @@ def test_what_no_reader_takes_is_refused(schema: Any, message: str) -> None:
 @pytest.mark.parametrize(("kind", "default"), BAD_DEFAULTS, ids=repr)
 def test_a_default_that_does_not_fit_is_refused(kind: Any, default: Any) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind, "default": default}]}
-    with pytest.raises(ConfigurationError, match=r"schema: x: the default does not fit|schema is not a valid Avro schema"):
+    with pytest.raises(
+        ConfigurationError, match=r"schema: x: the default does not fit|schema is not a valid Avro schema"
+    ):
         AvroFormat(schema)
 
 
