@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
-from beam_s3box.cli.console.interrupts import Interrupts, check_grace, exit_code_of
+from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
 from beam_s3box.cli.console.logging import ToolLog
-from beam_s3box.cli.console.output import say, say_text
+from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.console.summary import fail_with, print_summary
 from beam_s3box.cli.console.tallies import (
     WHOLE_RUN,
     Tally,
@@ -21,7 +22,6 @@ from beam_s3box.cli.console.tallies import (
     tally_of_manifest,
     tally_of_shard,
 )
-from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_report
 from beam_s3box.engine.line_packer import LinePacker, Packed, PackPlan
@@ -55,28 +55,24 @@ class _Outcome(NamedTuple):
 
 def run(arguments: Sequence[str], log: ToolLog) -> int:
     """Run the command and return its exit code."""
-    text = PACK_PARSER.help_asked(arguments)
-    if text is not None:
-        say_text(text)
-        return 0
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
     except S3BoxError as exc:
-        return end(2, PACK_PARSER.as_flags(str(exc)), log)
+        return fail_with(2, str(exc), log)
     try:
         outcome = _execute(job)
     except Exception as exc:  # whatever it is, the pack failed, and one line says so
         if log.shows_tracebacks:
             _LOGGER.error("the pack failed", exc_info=True)
-        return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
-    code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
+        return fail_with(1, f"the pack failed: {_reason_of(exc)}", log)
+    code = print_summary("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
     if code == 0 and outcome.stopped_by:
-        say(_told_of_stop(outcome, job.plan), error=True)
+        say(_describe_stop(outcome, job.plan), error=True)
         return exit_code_of(outcome.stopped_by)
     return code
 
 
-def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
+def _describe_stop(outcome: _Outcome, plan: PackPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
@@ -92,7 +88,7 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     """
     log.set_level(given.log_level)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
-    plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
+    plan = plan_of(given)
     check_report(given.report)
     files = find_local_files(given.input or ())
     if not files:
@@ -100,7 +96,7 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, given.report, grace_seconds)
+    return _Job(plan, files, given.report, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:

@@ -1,4 +1,4 @@
-"""Options that say what a command tells, and where its report goes."""
+"""Options that say what a command prints, and where its report goes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import os
 from typing import Final
 
-from beam_s3box.cli.console.interrupts import add_grace_argument
+from beam_s3box.cli.console.interrupts import DEFAULT_GRACE_SECONDS
+from beam_s3box.cli.options.parser import Section
+from beam_s3box.cli.options.values import seconds
 from beam_s3box.errors import ConfigurationError
 
-SPEECH_TITLE: Final = "Report"
 
-
-def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
+def add_reporting_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
     parser.add_argument(
@@ -21,7 +21,16 @@ def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
         default="warning",
         help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
     )
-    add_grace_argument(parser)
+    parser.add_argument(
+        "--grace_seconds",
+        metavar="SECONDS",
+        type=seconds(positive=True),
+        default=DEFAULT_GRACE_SECONDS,
+        help="time to come to an end after SIGTERM, SIGHUP or the first ^C (default: %(default)g)",
+    )
+
+
+REPORTING: Final = Section("Report", add_reporting_arguments)
 
 
 def check_report(path: str | None) -> None:

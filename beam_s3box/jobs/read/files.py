@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 
+from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
 from beam_s3box.jobs.read.rows import ReadRows
@@ -30,7 +31,6 @@ from beam_s3box.records.lines import format_of as format_of
 from beam_s3box.records.lines import split_lines as split_lines
 from beam_s3box.sizes import KiB, MiB
 
-INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
 """What can be read; `auto` goes by the file's extension."""
 
 _SPLIT_BYTES = 8 * MiB

@@ -15,8 +15,7 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS
-from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.options.windows import MICROS, Timing
 from beam_s3box.jobs.read.counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from beam_s3box.jobs.read.event_times import OLDEST_ARRIVAL, Placer
 from beam_s3box.jobs.read.files import FileRange, ranges_of, read_lines

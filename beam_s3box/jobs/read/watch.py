@@ -20,8 +20,8 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from beam_s3box.jobs.options.watch import Watching
-from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.stream import Watching
+from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.event_times import arrival_of
 from beam_s3box.jobs.read.file_memory import FileMemory
 from beam_s3box.jobs.read.found_notes import FoundNotes

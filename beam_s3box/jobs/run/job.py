@@ -13,13 +13,12 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_s3box.cli.console.interrupts import Interrupted, check_grace, signals_raise
+from beam_s3box.cli.console.interrupts import Interrupted, signals_raise
 from beam_s3box.cli.console.output import say, say_text
-from beam_s3box.cli.console.tell import end, tell
+from beam_s3box.cli.console.summary import fail_with, print_summary
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
-from beam_s3box.jobs.options.parser import OptionParser
+from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
-from beam_s3box.jobs.options.reporting import ReportingOptions
 from beam_s3box.jobs.options.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
@@ -75,15 +74,13 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
     try:
         job = prepare(parser.parse(arguments), log)
     except S3BoxError as exc:
-        return end(2, parser.as_flags(str(exc)), log)
-    return _execute(job, parser, log)
+        return fail_with(2, str(exc), log)
+    return _execute(job, log)
 
 
 def set_up(options: PipelineOptions, log: ToolLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
-    speech = options.view_as(ReportingOptions)
-    log.set_level(speech.log_level)
-    check_grace(speech.grace_seconds)
+    log.set_level(given_of(options).log_level)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
     check_keys_stay_here(options)
@@ -114,14 +111,14 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
-def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
+def _execute(job: Job, log: ToolLog) -> int:
     progress = Progress()
     result = None
-    grace_seconds, told = job.pipeline.options.view_as(ReportingOptions).grace_seconds, _told_of_interrupt(job)
+    grace_seconds, message = given_of(job.pipeline.options).grace_seconds, _describe_interrupt(job)
     asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with signals_raise(grace_seconds, told) as asked, _workers(job, log), shown(progress):
+        with signals_raise(grace_seconds, message) as asked, _workers(job, log), shown(progress):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -129,18 +126,18 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
                 return 0
             run_to_end(result, progress, is_done)
     except KeyboardInterrupt as exc:
-        raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+        raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
-            raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+            raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
         _mark_failed(job, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
-        return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
+        return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
     if job.is_endless:
         say(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
         return 0
-    return _tell(job, result, log)
+    return _report_end(job, result, log)
 
 
 def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: ToolLog) -> None:
@@ -153,7 +150,7 @@ def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log:
         error.add_note(note)
 
 
-def _told_of_interrupt(job: Job) -> str:
+def _describe_interrupt(job: Job) -> str:
     """Return what counts of a run that was interrupted."""
     run_id = job.write.transform.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
@@ -184,14 +181,14 @@ def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
     return children_silent() if starts_processes(job.pipeline.options) else tracebacks_unprinted()
 
 
-def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
+def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
     try:
         summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
         loads = loads_of(job.redshift, job.write)
     except StoreError as exc:
-        return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+        return fail_with(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     report = summary.report if loads is None else with_loads(summary.report, loads)
-    code = tell("pipeline", report, job.write.store, job.report, log)
+    code = print_summary("pipeline", report, job.write.store, job.report, log)
     if summary.note:
         say(summary.note)
     return max(code, tell_loads(job.redshift, report, loads, log))

@@ -21,8 +21,8 @@ from beam_s3box.cli.console.logging import ToolLog, installed
 from beam_s3box.cli.console.output import SturdyStream, printable, say, say_text, sturdy_output, write_sql
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport, StreamTotals
+from beam_s3box.cli.console.summary import fail_with, print_summary
 from beam_s3box.cli.console.table import render_table
-from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.errors import S3BoxError
 from beam_s3box.stores import LocalStore, MemoryStore
 from tests.cli.conftest import ROOT
@@ -68,7 +68,7 @@ def test_a_finished_run_is_told_clean_and_its_report_is_exact(
 ) -> None:
     path = tmp_path / "report.json"
     store = LocalStore(tmp_path / "a\x1b[31m\nb")
-    assert tell("pack", report(dead_letters=1, records_in=3), store, str(path), ToolLog("test")) == 1
+    assert print_summary("pack", report(dead_letters=1, records_in=3), store, str(path), ToolLog("test")) == 1
     out, err = capsys.readouterr()
     assert is_clean(out)
     assert is_clean(err)
@@ -82,12 +82,15 @@ def test_a_finished_run_is_told_clean_and_its_report_is_exact(
 )
 def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """More listed than read is a fault as well as less."""
-    assert tell("pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), None, ToolLog("t")) == code
-    assert ("missing or doubled" in capsys.readouterr().err) == bool(code)
+    assert (
+        print_summary("pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), None, ToolLog("t"))
+        == code
+    )
+    assert ("missing or duplicated" in capsys.readouterr().err) == bool(code)
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert end(1, f"COPY said {HOSTILE}", ToolLog("test")) == 1
+    assert fail_with(1, f"COPY said {HOSTILE}", ToolLog("test")) == 1
     assert capsys.readouterr().err == f"error: COPY said {SHOWN}\n"
 
 
@@ -156,8 +159,8 @@ class Broken(io.StringIO):
 def test_what_can_not_be_printed_changes_no_outcome(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(sys, "stdout", Broken(error))
     monkeypatch.setattr(sys, "stderr", Broken(error))
-    assert tell("pack", report(), MemoryStore("x"), None, ToolLog("test")) == 0
-    assert end(2, "bad", ToolLog("test")) == 2
+    assert print_summary("pack", report(), MemoryStore("x"), None, ToolLog("test")) == 0
+    assert fail_with(2, "bad", ToolLog("test")) == 2
     with sturdy_output():
         print("a library's words")
         say("ours")
@@ -188,7 +191,7 @@ LINES = '{"d":"ü€😀\\u001b[31m","n":1}\n'.encode() * 10
 REPORTED = " --report report.json"
 AS_ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 PACK = "-m beam_s3box pack out --domain_field d --namespace n"
-FILL = "-m pipelines.backfill --output out --domain_field d --namespace n --input in.jsonl"
+FILL = "-m pipelines.backfill --destination out --domain_field d --namespace n --input in.jsonl"
 
 
 @pytest.mark.parametrize("command", [PACK, FILL], ids=["pack", "backfill"])

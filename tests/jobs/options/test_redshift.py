@@ -36,7 +36,7 @@ __all__ = ["redshift", "warehouse"]
 
 NAMING = ("--domain_field=d", "--namespace_field=n")
 DSN = "--redshift_dsn=redshift://me@127.0.0.1:1/dev?ssl=false"
-TO_S3 = ("--output=s3://box/p", "--redshift_iam_role=default")
+TO_S3 = ("--destination=s3://box/p", "--redshift_iam_role=default")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def into(
 def options_of(warehouse: Warehouse) -> list[str]:
     server, settings = warehouse.redshift, warehouse.settings
     return [
-        f"--output={warehouse.store.root}/{new_token(6)}",
+        f"--destination={warehouse.store.root}/{new_token(6)}",
         f"--s3_endpoint_url={settings.endpoint_url}",
         f"--s3_region_name={settings.region}",
         f"--redshift_iam_role={warehouse.role}",
@@ -175,7 +175,7 @@ def test_manifests_of_the_run_and_avro(
     ("arguments", "message"),
     [
         (["--redshift_table=t", *TO_S3], "error: give one of --redshift_dsn"),
-        (["--redshift_table=t", DSN, "--output=memory://m"], "error: --redshift_table needs --output=s3://"),
+        (["--redshift_table=t", DSN, "--destination=memory://m"], "error: --redshift_table needs --destination=s3://"),
         (["--redshift_table=t", DSN, *TO_S3, "--manifest_count=0"], "error: --redshift_table needs manifests"),
         (["--redshift_table=t", DSN, *TO_S3, "--format=json-array"], "error: --redshift_table needs manifests"),
         (
@@ -189,7 +189,7 @@ def test_manifests_of_the_run_and_avro(
         (["--maxerror=3", *TO_S3[:1]], "error: --maxerror does nothing without --redshift_table"),
         (["--redshift_table=t", DSN, *TO_S3, "--maxerror=-1"], "error: --maxerror=-1 must be"),
         (["--redshift_table={x}", DSN, *TO_S3], "error: --redshift_table='{x}' has '{x}'"),
-        (["--redshift_table=t", DSN, "--output=s3://box/p"], "error: --redshift_iam_role= is missing"),
+        (["--redshift_table=t", DSN, "--destination=s3://box/p"], "error: --redshift_iam_role= is missing"),
         (["--redshift_keys=a", *TO_S3[:1]], "error: --redshift_keys does nothing without --redshift_table"),
         (["--redshift_table=t", DSN, *TO_S3, "--redshift_mode=upsert"], "error: --redshift_keys= is missing"),
         (

@@ -22,7 +22,7 @@ from tools.seaweedfs import REGION, Identity, Server
 
 
 def write_to(url: str, *arguments: str) -> Write:
-    return write_of(PARSER.parse([f"--output={url}", "--domain=d", "--namespace=n", *arguments]))
+    return write_of(PARSER.parse([f"--destination={url}", "--domain=d", "--namespace=n", *arguments]))
 
 
 def s3_options(server: Server, identity: Identity) -> PipelineOptions:

@@ -9,10 +9,11 @@ from apache_beam.metrics.monitoring_infos import int64_user_counter
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 
+from beam_s3box.cli.console.report import RunReport, StreamTotals
+from beam_s3box.cli.console.table import balance_line, render_table
 from beam_s3box.cli.console.tallies import Tally, render_summary
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.jobs.run.counters import RunReport, StreamTotals, counted, records_in_of
-from beam_s3box.jobs.run.table import balance_line, render_table
+from beam_s3box.jobs.run.counters import counted, records_in_of
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
 
