@@ -19,6 +19,7 @@
     │   ├── KeyValuesError      keys of an upsert that are null, or stand there more than once
     │   ├── ManifestReplacedError the manifest's URL was loaded with other shards
     │   └── TransientLoadError  worth another attempt (connection lost, transactions in conflict)
+    │       └── UnreachableError    no connection to Redshift could be made
     └── StoreError              the object store said no, or nothing
         ├── ObjectExistsError   a create-only write met an object that is already there
         ├── ObjectChangedError  a fenced write or delete met another object than it was for, or none
@@ -154,6 +155,10 @@ class ManifestReplacedError(LoadError):
 
 class TransientLoadError(LoadError):
     """A failure worth another attempt: a lost connection, transactions in conflict, too many statements."""
+
+
+class UnreachableError(TransientLoadError):
+    """No connection to Redshift could be made, for now."""
 
 
 class StoreError(S3BoxError):

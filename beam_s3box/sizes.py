@@ -16,6 +16,9 @@ MiB = 1024 * KiB
 GiB = 1024 * MiB
 """Bytes in a gibibyte."""
 
+LINE_COST = 64
+"""Bytes that a line takes in memory besides its text."""
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": KiB, "MIB": MiB, "GIB": GiB}
 _SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*", re.ASCII)
 

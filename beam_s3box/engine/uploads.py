@@ -76,15 +76,17 @@ class Uploader:
         begun = time.monotonic()
         body = format_of(self._format, shard.stream).join(shard.segments)
         sha256 = hashlib.sha256(body).hexdigest()
-        key = self._layout.shard(shard, sha256, self._format.extension)
+        key = self._layout.shard(
+            shard.stream, shard.window, shard.origin, shard.sequence, sha256, self._format.extension
+        )
         attempts = put_once(self._store, key, body, sha256, self._format.content_type, is_unique=True)
         file = self._describe(shard, key, len(body), sha256)
         return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
 
     def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
         size = total_size(shard.segments)
-        frame = format_of(self._format, shard.stream).overhead
-        raw_bytes = size.raw_bytes + frame.shard.raw_bytes + (len(shard.segments) - 1) * frame.separator.raw_bytes
+        overhead = format_of(self._format, shard.stream).overhead
+        raw_bytes = size.raw_bytes + overhead.shard.raw_bytes + (len(shard.segments) - 1) * overhead.separator.raw_bytes
         return ShardFile(
             domain=shard.stream.domain,
             namespace=shard.stream.namespace,

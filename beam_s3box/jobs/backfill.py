@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
+from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.files import ReadRecords
+from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_report
@@ -33,7 +35,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     """
     set_up(options, log)
     given = given_of(options)
-    patterns, input_format = given.input, given.input_format
+    patterns = given.input
     write = write_of(options)
     redshift = redshift_of(options, write, log)
     check_report(given.report)
@@ -43,7 +45,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_input(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    read = ReadRecords(patterns, input_format, write.max_line_bytes)
+    rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
+    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)

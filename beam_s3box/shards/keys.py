@@ -17,7 +17,7 @@ import string
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.streams import MIN_FOLDER_BYTES, Stream, folder_name
-from beam_s3box.shards.model import SealedShard
+from beam_s3box.shards.runs import ORIGIN_CHARACTERS
 
 MAX_URL_BYTES = 255
 """Redshift's SYS_LOAD_DETAIL shows 256 characters of a file's URL."""
@@ -113,19 +113,28 @@ class Layout:
     def _fixed_bytes(self) -> int:
         """Return the bytes of the longest key beside its domain and namespace: of a shard or of a manifest."""
         stream = Stream("x", "x")
-        shard = self.shard(SealedShard(stream, _WINDOW, "0123456789ab", 99_999, "", ()), "0" * 64, ".json.gz")
+        shard = self.shard(stream, _WINDOW, "0" * ORIGIN_CHARACTERS, 99_999, "0" * _DIGEST_CHARACTERS, ".json.gz")
         return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 0, None))) - 2
 
-    def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
-        """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
+    def shard(self, stream: Stream, window: str, origin: str, sequence: int, digest: str, extension: str) -> str:
+        """Return the key of a shard. Two shards never share a key; the same bytes sealed again by one origin do.
+
+        Args:
+          stream: the stream of its records.
+          window: the window's name in keys, "" for the global window.
+          origin: the random token of the execution that sealed it.
+          sequence: its number within the origin.
+          digest: the SHA-256 of its bytes, hexadecimal.
+          extension: the extension of the format.
+        """
         return self.data_key.format(
-            domain=folder_name(shard.stream.domain, self.folder_bytes),
-            namespace=folder_name(shard.stream.namespace, self.folder_bytes),
-            window=_folder(shard.window),
+            domain=folder_name(stream.domain, self.folder_bytes),
+            namespace=folder_name(stream.namespace, self.folder_bytes),
+            window=_folder(window),
             run_id=self.run_id,
-            origin=shard.origin,
-            sequence=shard.sequence,
-            digest=sha256[:_DIGEST_CHARACTERS],
+            origin=origin,
+            sequence=sequence,
+            digest=digest[:_DIGEST_CHARACTERS],
             extension=extension,
         )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from beam_s3box.checks import check_whole
+from beam_s3box.checks import check_positive, check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.patterns import check_pattern, find_by_pattern
 from beam_s3box.records.streams import Stream
+from beam_s3box.shards.lanes import check_lanes
 from beam_s3box.sizes import GiB, MiB, parse_size
 
 DEFAULT_OBJECT_BYTES = 64 * MiB
@@ -35,12 +35,15 @@ class StreamLimits:
       max_raw_bytes: bytes before compression, given likewise; None for no limit.
       max_records: number of records; None for no limit.
       max_seconds: age of a shard's first record, for unbounded input only; None for no limit.
+      lanes: keys that a pipeline spreads the records of the stream over, by their content, where one worker can't pack
+        them; each has shards of its own.
     """
 
     max_object_bytes: int = DEFAULT_OBJECT_BYTES
     max_raw_bytes: int | None = None
     max_records: int | None = None
     max_seconds: float | None = 60.0
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         for name in ("max_object_bytes", "max_raw_bytes"):
@@ -51,10 +54,9 @@ class StreamLimits:
             check_whole("max_raw_bytes", self.max_raw_bytes, 1)
         if self.max_records is not None:
             check_whole("max_records", self.max_records, 1)
-        if self.max_seconds is not None and not (_is_number(self.max_seconds) and 0 < self.max_seconds < math.inf):
-            raise ConfigurationError(
-                f"max_seconds={self.max_seconds!r} must be a number above 0; None means no time limit"
-            )
+        check_lanes(self.lanes)
+        if self.max_seconds is not None:
+            check_positive("max_seconds", self.max_seconds, "; None means no time limit")
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]
@@ -131,7 +133,3 @@ def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
     if unknown:
         raise ConfigurationError(f"{parameter} has {unknown[0]!r}; known are {', '.join(names)}")
     return StreamLimits(**values)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import orjson
 
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import Router, StreamSelector
+from beam_s3box.records.routing import Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.packing import MAX_SEGMENT_BYTES
 from beam_s3box.streamer.output import Output

@@ -105,7 +105,7 @@ class Journal:
         return again
 
     @property
-    def spills(self) -> bool:
+    def must_flush(self) -> bool:
         """Whether the next line has those written that are held."""
         return self._holds and self.held_bytes >= HELD_BYTES
 
@@ -119,8 +119,8 @@ class Journal:
             self._put([line])
             return
         self._open()
-        if self.spills:
-            self._spill()
+        if self.must_flush:
+            self._flush()
         self._hold(line)
 
     @synchronized
@@ -139,8 +139,8 @@ class Journal:
         """Write what is held back, and have it synced."""
         if self._handle is None and not self.records:
             return
-        self._spill()
-        self._mend()
+        self._flush()
+        self._truncate_torn_write()
         if self._syncs:
             self._sync_all()
 
@@ -187,7 +187,7 @@ class Journal:
     def _hold(self, line: bytes) -> None:
         self._state.held.append(_Held(line, self.held_bytes + len(line) + 1))
 
-    def _spill(self) -> None:
+    def _flush(self) -> None:
         if self._state.held:
             self._put(self.held_lines)
 
@@ -195,7 +195,7 @@ class Journal:
         """Write lines, which are then no longer held."""
         handle = self._open()
         if self._dirty:
-            self._mend()
+            self._truncate_torn_write()
         size, records, _ = self._state
         data = b"\n".join(lines) + b"\n"
         if not size:
@@ -204,12 +204,12 @@ class Journal:
         try:
             write_all(handle, data)
         except OSError as exc:
-            self._mend()
+            self._truncate_torn_write()
             raise StreamerError(f"write {self.path} failed, the record was not taken: {exc.strerror}") from exc
         self._state = _State(size + len(data), records + len(lines), [])
         self._dirty = False
 
-    def _mend(self) -> None:
+    def _truncate_torn_write(self) -> None:
         """Cut off what a write left that failed, or that a signal interrupted."""
         if self._dirty and self._handle is not None:
             try:

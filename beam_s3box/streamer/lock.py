@@ -34,7 +34,7 @@ class FolderLock:
         """Whether it was taken and not released."""
         return bool(self._handles)
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the folder.
 
         Raises:
@@ -43,12 +43,12 @@ class FolderLock:
           OSError: the folder does not exist, or can't be used.
         """
         try:
-            self._take(self._folder)
+            self._acquire(self._folder)
         except BaseException:
-            self.drop()
+            self.close()
             raise
 
-    def _take(self, folder: pathlib.Path) -> None:
+    def _acquire(self, folder: pathlib.Path) -> None:
         path = folder / "lock"
         if path.is_symlink():
             raise _no_file(folder)
@@ -75,9 +75,9 @@ class FolderLock:
             # said aloud: a process that was forked from this one may still share the handle
             with contextlib.suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_UN)
-        self.drop()
+        self.close()
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Close this process's handles; the lock goes with the last one."""
         handles, self._handles = self._handles, []
         for handle in handles:
@@ -90,10 +90,10 @@ def _no_file(folder: pathlib.Path) -> ConfigurationError:
     return ConfigurationError(f"files_path={str(folder)!r} has a 'lock' that is a link or no file: remove it")
 
 
-def _drop_all() -> None:
+def _close_all() -> None:
     # a forked child would keep the folder locked after its parent is gone
     for lock in list(_HELD):
-        lock.drop()
+        lock.close()
 
 
-os.register_at_fork(after_in_child=_drop_all)
+os.register_at_fork(after_in_child=_close_all)

@@ -59,7 +59,7 @@ class DiskQuota:
         self._max_bytes = max_bytes
         self._guard = threading.Lock()
         self._files = _Sizes()
-        self._promised = _Sizes()
+        self._reserved = _Sizes()
         self._written = _Sizes()
         self._held = _Sizes()
         self._unchecked = 0
@@ -70,7 +70,7 @@ class DiskQuota:
         return sum(list(self._files.by_name.values()))
 
     @synchronized
-    def take(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
+    def reserve(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
         """Promise an open buffer what it will need until it is finished, its own file included.
 
         Args:
@@ -82,18 +82,18 @@ class DiskQuota:
         Raises:
           DiskQuotaError: it does not fit; nothing has changed.
         """
-        more = size - self._promised.by_name.get(name, 0) - self._held.by_name.get(name, 0)
-        promised = self._promised.total + self._held.total
-        if self._max_bytes is not None and self._files.total + promised + more > self._max_bytes:
+        more = size - self._reserved.by_name.get(name, 0) - self._held.by_name.get(name, 0)
+        reserved = self._reserved.total + self._held.total
+        if self._max_bytes is not None and self._files.total + reserved + more > self._max_bytes:
             raise DiskQuotaError(
                 f"the record was not taken: max_disk_bytes={self._max_bytes} is reached "
-                f"({format_size(self._files.total)} wait to be uploaded, {format_size(promised)} are needed for open "
+                f"({format_size(self._files.total)} wait to be uploaded, {format_size(reserved)} are needed for open "
                 "buffers and to finish files); see the stats for what fails, or allow more"
             )
         if from_disk:
             self._check_disk(max(0, more))
         self._held.set(name, None if from_disk else size)
-        self._promised.set(name, size if from_disk else None)
+        self._reserved.set(name, size if from_disk else None)
         self._written.set(name, written if from_disk else None)
 
     @synchronized
@@ -102,17 +102,17 @@ class DiskQuota:
         self._files.set(path.name, size)
 
     @synchronized
-    def promise(self, name: str, size: int | None) -> None:
+    def set_reserved(self, name: str, size: int | None) -> None:
         """Note what a sealed buffer still needs; None if it is finished."""
         self._held.set(name, None)
-        self._promised.set(name, size)
+        self._reserved.set(name, size)
         self._written.set(name, None)
 
     def room(self, name: str) -> int:
         """Return the bytes of the disk that no other buffer needs which has begun to fill it."""
         written = self._written.by_name
-        promised = list(self._promised.by_name.items())
-        others = [size - written.get(other, 0) for other, size in promised if other != name]
+        reserved = list(self._reserved.by_name.items())
+        others = [size - written.get(other, 0) for other, size in reserved if other != name]
         return self._free() - sum(others) - _BLOCKS * len(others)
 
     def _check_disk(self, more: int) -> None:
@@ -120,8 +120,8 @@ class DiskQuota:
         self._unchecked -= more
         if self._unchecked >= 0:
             return
-        needed = self._promised.total - self._written.total
-        room = self._free() - needed - len(self._promised.by_name) * _BLOCKS - more
+        needed = self._reserved.total - self._written.total
+        room = self._free() - needed - len(self._reserved.by_name) * _BLOCKS - more
         if room < 0:
             raise DiskQuotaError(
                 f"the record was not taken: the disk of {self._folder} is full but for what is needed to finish files "

@@ -4,57 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
+from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import Size
-from beam_s3box.shards.packing import Capacity, Placement, place
+from beam_s3box.shards.packing import Capacity, Placement, decide
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
+from beam_s3box.streamer.open_buffer import OpenBuffer, StreamState
 from beam_s3box.streamer.output import Output, output_bytes
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 _GRANTED_BYTES = 16 * 1024
 """How much a buffer may grow until the quota is asked again."""
 
 _ROOM_FOR_NAMES = 32 * 1024
 """Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
-
-
-class _Buffer:
-    """A buffer of one stream, and what becomes of it.
-
-    Attributes:
-      journal: its file.
-      sealed: the same, once it takes no more records.
-      begun: when its first record came.
-      granted: bytes of lines that the quota has promised room for.
-      full: whether it takes no more records: from here on it is only sealed, however often that fails.
-    """
-
-    def __init__(self, journal: Journal, sealed: Sealed, begun: float) -> None:
-        self.granted = 0
-        self.journal = journal
-        self.sealed = sealed
-        self.begun = begun
-        self.full = False
-
-
-class _State(NamedTuple):
-    """The buffers of a stream, of which the first takes records, and how many records went to earlier ones.
-
-    It changes in one step, so that no interruption hands a buffer over twice or loses one.
-    """
-
-    buffers: tuple[_Buffer, ...] = ()
-    handed_over: int = 0
 
 
 class OpenStream:
@@ -81,7 +54,7 @@ class OpenStream:
         output: Output,
         durability: Durability,
         clock: Callable[[], float],
-        hand_over: Callable[[Sealed], None],
+        hand_over: Callable[[SealedBuffer], None],
     ) -> None:
         self.stream = stream
         self.limits = limits
@@ -98,7 +71,7 @@ class OpenStream:
         self._separator_bytes = self._format.record_overhead - 1
         self._header = header_of(stream, output)
         self._guard = threading.Lock()
-        self._state = _State()
+        self._state = StreamState()
         self._closed = False
 
     @property
@@ -133,7 +106,7 @@ class OpenStream:
 
     def seal_old(self) -> None:
         """Hand over what is buffered if its first record is as old as the time limit."""
-        self._seal_before(self._clock())
+        self._seal_if_old(self._clock())
 
     @synchronized
     def close(self) -> None:
@@ -151,7 +124,7 @@ class OpenStream:
         self._closed = False
 
     @synchronized
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Give up what could not be sealed: the next streamer on the folder finds it, as after a crash."""
         for buffer in self._state.buffers:
             buffer.journal.close()
@@ -180,8 +153,8 @@ class OpenStream:
             # counted from the first record
             buffer.begun = self._clock()
         data_bytes = journal.data_bytes + len(line) + 1
-        if data_bytes > buffer.granted or journal.spills:
-            self._grant(buffer, data_bytes, journal.spills)
+        if data_bytes > buffer.granted or journal.must_flush:
+            self._reserve_some(buffer, data_bytes, journal.must_flush)
         journal.write(line)
         end = journal.size
         if data_bytes + journal.records * self._separator_bytes >= self._room:
@@ -192,7 +165,7 @@ class OpenStream:
         return journal, end, error
 
     @synchronized
-    def _seal_before(self, now: float) -> None:
+    def _seal_if_old(self, now: float) -> None:
         """Hand over what is buffered if it is too old by now."""
         buffer, seconds = next(iter(self._state.buffers), None), self.limits.max_seconds
         if buffer is None or not buffer.journal.records:
@@ -207,13 +180,13 @@ class OpenStream:
             journal.sync(end)
         except StreamerError:
             # what a disk refused once it may lose in silence the next time: go on in a new file
-            error = self._give_up(journal)
+            error = self._stop_buffer(journal)
             if error is not None:
                 report(error)
             raise
 
     @synchronized
-    def _give_up(self, journal: Journal) -> StreamerError | None:
+    def _stop_buffer(self, journal: Journal) -> StreamerError | None:
         """Take no more records for this buffer; return why it can't be sealed."""
         try:
             if any(buffer.journal is journal for buffer in self._state.buffers):
@@ -222,14 +195,14 @@ class OpenStream:
             return exc
         return None
 
-    def _buffer_for(self, line: bytes) -> _Buffer:
+    def _buffer_for(self, line: bytes) -> OpenBuffer:
         """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
         held = self._state.buffers[0] if self._state.buffers else None
         if held is not None and not held.full:
             records, size = held.journal.records, len(line) + self._format.record_overhead
             raw_bytes = held.journal.data_bytes + records * self._separator_bytes
             # also where the rule would seal the next record alone: a buffer keeps the order of its stream
-            if raw_bytes + size < self._room or not records or self._joins(Size(0, raw_bytes, records), size):
+            if raw_bytes + size < self._room or not records or self._fits(Size(0, raw_bytes, records), size):
                 return held
         if held is not None:
             self._seal()
@@ -243,27 +216,27 @@ class OpenStream:
         self._state = self._state._replace(buffers=(buffer,))
         return buffer
 
-    def _joins(self, before: Size, size: int) -> bool:
-        return place(before, Size(0, size, 1), self._capacity)[0] is Placement.JOIN
+    def _fits(self, before: Size, size: int) -> bool:
+        return decide(before, Size(0, size, 1), self._capacity)[0] is Placement.APPEND
 
-    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
+    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> OpenBuffer:
         name = self._folder.new_name()
-        journal = Journal(self._folder.place(name, "open"), self._header, self._durability).with_held(held)
-        return _Buffer(journal, Sealed(name, self.stream, self._output), begun)
+        journal = Journal(self._folder.path_of(name, "open"), self._header, self._durability).with_held(held)
+        return OpenBuffer(journal, SealedBuffer(name, self.stream, self._output), begun)
 
-    def _grant(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+    def _reserve_some(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
         """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
         try:
-            self._take(buffer, data_bytes + _GRANTED_BYTES, spills)
+            self._reserve(buffer, data_bytes + _GRANTED_BYTES, must_flush)
         except DiskQuotaError:
-            self._take(buffer, data_bytes, spills)
+            self._reserve(buffer, data_bytes, must_flush)
 
-    def _take(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+    def _reserve(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
         journal = buffer.journal
         records = (journal.records + 1) * data_bytes // (journal.data_bytes + 1) if journal.records else 1
         size = len(self._header) + 1 + data_bytes + output_bytes(data_bytes, records, self._format)
-        from_disk = spills or self._durability != "memory"
-        self._folder.quota.take(buffer.sealed.name, size, journal.size, from_disk=from_disk)
+        from_disk = must_flush or self._durability != "memory"
+        self._folder.quota.reserve(buffer.sealed.name, size, journal.size, from_disk=from_disk)
         buffer.granted = data_bytes
 
     def _seal(self) -> None:
@@ -272,7 +245,7 @@ class OpenStream:
             buffer = self._state.buffers[0]
             buffer.full = True
             if self._durability == "memory":
-                buffer = self._fit(buffer)
+                buffer = self._split_to_fit(buffer)
             try:
                 self._seal_buffer(buffer)
             except OSError as exc:
@@ -280,24 +253,26 @@ class OpenStream:
                     f"seal {buffer.journal.path} failed, it can't be uploaded yet: {exc.strerror}"
                 ) from exc
             buffers, handed_over = self._state
-            self._state = _State(buffers[1:], handed_over + buffer.journal.records)
+            self._state = StreamState(buffers[1:], handed_over + buffer.journal.records)
 
-    def _seal_buffer(self, buffer: _Buffer) -> None:
+    def _seal_buffer(self, buffer: OpenBuffer) -> None:
         journal, sealed = buffer.journal, buffer.sealed
         # once it is handed over its file is no longer this stream's
         if not sealed.handed_over:
             journal.complete()
             if journal.records:
                 self._folder.seal(sealed, journal)
-                self._folder.quota.promise(sealed.name, output_bytes(journal.data_bytes, journal.records, self._format))
+                self._folder.quota.set_reserved(
+                    sealed.name, output_bytes(journal.data_bytes, journal.records, self._format)
+                )
             else:
                 self._folder.drop(journal.path)
-                self._folder.quota.promise(sealed.name, None)
+                self._folder.quota.set_reserved(sealed.name, None)
         if journal.records:
             self._hand_over(sealed)
         journal.close()
 
-    def _fit(self, buffer: _Buffer) -> _Buffer:
+    def _split_to_fit(self, buffer: OpenBuffer) -> OpenBuffer:
         """Leave in a buffer what a full disk has room for, to be written and finished; what is left gets the next."""
         lines, journal = buffer.journal.held_lines, buffer.journal
         room = self._folder.quota.room(buffer.sealed.name) - _ROOM_FOR_NAMES
@@ -311,7 +286,7 @@ class OpenStream:
             fitting = 0
         elif not fitting:
             raise StreamerError(f"write {journal.path} failed, its records are in memory only: No space left on device")
-        first = _Buffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
+        first = OpenBuffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
         rest = self._new_buffer(lines[fitting:], buffer.begun)
         first.full = rest.full = True
         self._state = self._state._replace(buffers=(first, rest))

@@ -12,7 +12,7 @@ from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streamer.events import BufferFile
@@ -71,9 +71,8 @@ class StoreUploader:
         name, dot, extension = file.file_name.partition(".")
         run_id, origin, sequence = name.rsplit("-", 2)
         stream = Stream(file.domain, file.namespace)
-        shard = SealedShard(stream, "", origin, int(sequence), SEALED_BY, ())
         digest = hashlib.sha256(file.file_name.encode("utf-8")).hexdigest()
-        return self.layout(run_id).shard(shard, digest, dot + extension)
+        return self.layout(run_id).shard(stream, "", origin, int(sequence), digest, dot + extension)
 
     def layout(self, run_id: str) -> Layout:
         """Return the layout of the keys that a streamer of that run id makes."""
@@ -139,7 +138,7 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
     return function
 
 
-def check_answer(answer: object) -> None:
+def check_return_value(answer: object) -> None:
     """Raise what an uploader meant that answered instead of raising.
 
     Raises:

@@ -132,7 +132,7 @@ def test_a_bad_record_fails_the_run_where_that_is_asked_for(
     ended = backfill(f"--input={records}", f"--destination={tmp_path}/out", *NAMING, "--on_bad_record=fail")
     assert ended.code == 1
     assert ended.err.startswith("error: the pipeline failed: not-json: ")
-    assert "--on_bad_record='dead_letter'" in ended.err
+    assert "on_bad_record='dead_letter'" in ended.err
     assert ended.err.count("\n") == 1
     assert not (tmp_path / "out" / "manifests").exists()
 
@@ -164,7 +164,7 @@ def test_a_run_id_is_used_once(backfill: Run, records: str) -> None:
     assert backfill(*arguments).code == 0
     ended = backfill(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("error: --run_id='once' already finished a run below memory://twice")
+    assert ended.err.startswith("error: run_id='once' already finished a run below memory://twice")
 
 
 def test_help_costs_nothing(backfill: Run) -> None:
@@ -258,10 +258,10 @@ def test_a_destination_that_refuses_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--input=/none/*.jsonl"], "error: --input='/none/*.jsonl' matches no file"),
-        (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: --max_object_bytes='10XB' is not a size"),
-        (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
-        (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: --input='/none/a.jsonl'"),
+        (["--input=/none/*.jsonl"], "error: input='/none/*.jsonl' matches no file"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: max_object_bytes='10XB' is not a size"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
+        (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: input='/none/a.jsonl'"),
         (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: --report='/none/r.json' can't be written"),
     ],
 )

@@ -60,11 +60,14 @@ def log() -> Iterator[ToolLog]:
         (["--runner=PrismRunner", "--window=hourly"], "error: --window='hourly' must be fixed:SECONDS"),
         (
             ["--runner=PrismRunner", "--triggering_frequency=0"],
-            "error: --triggering_frequency=0 must be a whole number of seconds",
+            "error: --triggering_frequency: '0' must be a number of seconds above 0",
         ),
-        (["--runner=PrismRunner", "--lanes=0"], "error: --lanes=0 must be a whole number"),
-        (["--runner=PrismRunner", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
-        (["--runner=PrismRunner", "--poll_interval=often"], "error: --poll_interval: invalid float value: 'often'"),
+        (["--runner=PrismRunner", "--lanes=0"], "error: lanes=0 must be a whole number"),
+        (["--runner=PrismRunner", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
+        (
+            ["--runner=PrismRunner", "--poll_interval=often"],
+            "error: --poll_interval: 'often' must be a number of seconds",
+        ),
         (
             ["--runner=FlinkRunner", "--checkpointing_interval=9", "--finish_bundle_before_checkpointing=no"],
             "error: --finish_bundle_before_checkpointing: 'no' must be true or false",
@@ -171,7 +174,7 @@ def run_on_files(log: ToolLog, files: list[FoundFile], *arguments: str) -> int:
     read = created | "ReadStream" >> ReadStream(timing_of(options))
     result = read.lines | "WriteToS3Box" >> write.transform
     write_summary(write, result, read.counts)
-    return _execute(Job(pipeline, write, options.get_all_options()["report"]), PARSER, log)
+    return _execute(Job(pipeline, write, options.get_all_options()["report"]), log)
 
 
 def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:

@@ -6,6 +6,7 @@ import argparse
 from typing import Final
 
 from beam_s3box.cli.options import redshift_copy, redshift_target
+from beam_s3box.cli.options.csv import add_csv_arguments
 from beam_s3box.cli.options.manifests import MANIFESTS
 from beam_s3box.cli.options.naming import NAMING
 from beam_s3box.cli.options.parser import CommandParser, Section
@@ -44,14 +45,15 @@ def add_input_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says what the files hold."""
+def add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the files hold."""
     parser.add_argument(
         "--input_format",
         choices=INPUT_FORMATS,
         default="auto",
         help="of the files (default: auto, by extension, else jsonl)",
     )
+    add_csv_arguments(parser)
 
 
 def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,7 +184,7 @@ def add_flink_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 INPUT: Final = Section("Input", add_input_argument)
-INPUT_FORMAT: Final = Section(INPUT.title, add_format_argument)
+INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
 WINDOWS: Final = Section(
     "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_window_arguments

@@ -7,7 +7,7 @@ from typing import Final
 
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,32 +8,12 @@ import itertools
 import operator
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Final, NamedTuple, NoReturn
 
 from beam_s3box.cli.options.config import add_config_argument, expand_config
 from beam_s3box.errors import ConfigurationError
 
-PARAMETERS: Final[Mapping[str, str]] = {
-    "region": "s3_region_name",
-    "endpoint_url": "s3_endpoint_url",
-    "verify": "s3_verify",
-    "sse": "s3_sse",
-    "sse_kms_key_id": "s3_sse_kms_key_id",
-    "storage_class": "s3_storage_class",
-    "tags": "s3_tags",
-    "acl": "s3_acl",
-    "role_arn": "s3_role_arn",
-    "retry_seconds": "s3_retry_seconds",
-    "max_attempts": "s3_max_attempts",
-    "conditional_writes": "s3_conditional_writes",
-    "checksums": "s3_checksums",
-    "concurrency": "s3_concurrency",
-    "upload_concurrency": "s3_concurrency",
-}
-"""Options that are not named as the parameters they set."""
-
-_NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=(True\b)?")
 _SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
 _MAX_WIDTH = 110
 _OTHERS_LIKENESS = 0.8
@@ -171,19 +151,6 @@ def _underscored(argument: str, known: Set[str]) -> str:
     with_underscores = f"--{name[2:].replace('-', '_')}"
     is_meant = name.startswith("--") and name not in known and with_underscores in known
     return f"{with_underscores}{equals}{value}" if is_meant else argument
-
-
-def as_flags(message: str, known: Iterable[str], parameters: Mapping[str, str] = PARAMETERS) -> str:
-    """Return a message about parameters as one about options: `--max_records=` for `max_records=`."""
-    known = set(known)
-
-    def flag(match: re.Match[str]) -> str:
-        name = f"--{parameters.get(match[1], match[1])}"
-        if name not in known and match[1] not in parameters:
-            return match[0]
-        return name if match[2] else f"{name}="
-
-    return _NAMED.sub(flag, message)
 
 
 def explain_unknown(argument: str, own: Sequence[str], others: Sequence[str] = (), hint: str = "see --help") -> str:

@@ -15,8 +15,10 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.stream import BOUNDED, Packing
 from beam_s3box.records.lines import longest_line
+from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of
+from beam_s3box.transforms.tuning import Tuning
 from beam_s3box.transforms.write import WriteToS3Box
 
 
@@ -26,6 +28,7 @@ class Write(NamedTuple):
     Attributes:
       transform: writes the records.
       store: the destination, as the launcher sees it.
+      run_id: the id of the run.
       has_manifests: whether manifests are written.
       is_named: whether the user gave the run its id.
       max_line_bytes: of a line that is read whole.
@@ -33,6 +36,7 @@ class Write(NamedTuple):
 
     transform: WriteToS3Box
     store: Store
+    run_id: str
     has_manifests: bool
     is_named: bool
     max_line_bytes: int
@@ -52,6 +56,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
     if not given.destination:
         raise ConfigurationError("--destination is missing: say where to write, as --destination=s3://bucket/prefix")
     naming, settings, format = naming_of(given), settings_of(given), format_of(given)
+    run_id = given.run_id or new_run_id()
     manifests = manifests_of(given, format)
     transform = WriteToS3Box(
         given.destination,
@@ -59,17 +64,16 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         namespace=naming.namespace,
         domain_field=naming.domain_field,
         namespace_field=naming.namespace_field,
-        limits=limits_of(given, stream.seconds),
+        limits=limits_of(given, stream.seconds, stream.lanes),
         format=format,
         manifests=manifests,
-        run_id=given.run_id,
+        run_id=run_id,
         on_bad_record=given.on_bad_record,
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,
-        upload_concurrency=given.s3_concurrency,
-        lanes=stream.lanes,
+        tuning=Tuning(upload_concurrency=given.s3_concurrency),
     )
     store = open_store(given.destination, settings, credentials_of(options.view_as(S3Options)))
     max_line_bytes = longest_line(transform.max_record_bytes)
-    return Write(transform, store, manifests is not None, given.run_id is not None, max_line_bytes)
+    return Write(transform, store, run_id, manifests is not None, given.run_id is not None, max_line_bytes)

@@ -32,7 +32,7 @@ from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
-from beam_s3box.transforms.write import WriteToS3BoxResult
+from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def _execute(job: Job, log: ToolLog) -> int:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
     if job.is_endless:
-        say(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
+        say(f"run {job.write.run_id} to {job.write.store.root} ended")
         return 0
     return _report_end(job, result, log)
 
@@ -152,7 +152,7 @@ def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log:
 
 def _describe_interrupt(job: Job) -> str:
     """Return what counts of a run that was interrupted."""
-    run_id = job.write.transform.run_id
+    run_id = job.write.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
         return (
             f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "

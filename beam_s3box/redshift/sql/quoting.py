@@ -1,4 +1,4 @@
-"""Names and values as parts of a statement: nothing that is quoted here can end its quotes."""
+"""Quoting of names and values in statements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from beam_s3box.errors import ConfigurationError
 
 MAX_NAME_BYTES: Final = 127
-"""Redshift cuts a longer name off, with a mere notice. Source: "Names and identifiers" of its developer guide."""
+"""Redshift truncates longer names, with only a notice. Source: "Names and identifiers" of its developer guide."""
 
 TableName: TypeAlias = str | Sequence[str]
 """`"table"`, `"schema.table"`, or `("schema", "table")` for names that hold a dot."""
@@ -18,7 +18,7 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def identifier(name: str, parameter: str = "name") -> str:
-    """Return a name in double quotes, so that reserved words and odd characters are names too.
+    """Return a name in double quotes, so that reserved words and special characters are allowed.
 
     Args:
       name: of a column, a table or a schema.

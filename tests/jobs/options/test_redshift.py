@@ -223,7 +223,7 @@ def test_a_redshift_that_is_not_there_ends_before_any_work(into: Callable[..., E
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--redshift_mode=truncate"], "mode='truncate' and unbounded input exclude each other"),
+        (["--redshift_mode=truncate"], "mode='truncate' and unbounded input are mutually exclusive"),
         (["--redshift_dry_run"], "--redshift_dry_run needs a job that ends"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the outbox knows of its files, who waits for them, and what was done so far."""
+"""The state of each upload, the calls that wait for uploads, and what was done so far."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import queue
 from typing import Literal, NamedTuple
 
 from beam_s3box.streamer.events import PendingFile
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 
-class Counts(NamedTuple):
+class UploadCounts(NamedTuple):
     """What was done so far; replaced as a whole, so that it can be read without a lock."""
 
     files: int = 0
@@ -20,13 +20,13 @@ class Counts(NamedTuple):
     callback_errors: int = 0
     lost_records: int = 0
 
-    def plus(self, **more: int) -> Counts:
+    def plus(self, **more: int) -> UploadCounts:
         """Return these counts and some more."""
         return self._replace(**{name: getattr(self, name) + number for name, number in more.items()})
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class Parcel:
+class PendingUpload:
     """A sealed file, and how its upload goes.
 
     Attributes:
@@ -35,7 +35,7 @@ class Parcel:
       ticket: with which it waits for a thread; None if it does not. An older one in the queue is void.
     """
 
-    sealed: Sealed
+    sealed: SealedBuffer
     owner: int | None = None
     ticket: object | None = None
     attempts: int = 0
@@ -50,18 +50,18 @@ class Parcel:
         return PendingFile(self.sealed.file_name, *self.sealed.stream, self.attempts, error, place)
 
 
-class Waiting:
+class Waiter:
     """One call that waits until each of these files was tried."""
 
-    def __init__(self, wanted: list[Parcel]) -> None:
+    def __init__(self, wanted: list[PendingUpload]) -> None:
         self.wanted = wanted
-        self.left: set[Parcel | None] = set(wanted)
+        self.left: set[PendingUpload | None] = set(wanted)
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.settle(None)
+        self.complete(None)
 
-    def settle(self, parcel: Parcel | None) -> None:
+    def complete(self, upload: PendingUpload | None) -> None:
         """Wait for a file no longer."""
-        self.left.discard(parcel)
+        self.left.discard(upload)
         if not self.left:
             self._ended.put(None)
 

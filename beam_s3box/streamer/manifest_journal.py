@@ -74,7 +74,7 @@ class Listing(NamedTuple):
         return orjson.dumps({**values, "files": [orjson.Fragment(file.write()) for file in self.files]})
 
 
-class Listings:
+class ManifestJournal:
     """Writes the manifests of one streamer; one thread at a time."""
 
     def __init__(self, manifests: Manifests, uploader: ListingUploader, folder: Folder) -> None:
@@ -85,7 +85,7 @@ class Listings:
         self._guard = threading.Lock()
         self._open: dict[str, Listing] = {}
         self._written: set[str] = set()
-        self._at_rest: Callable[[], None] | None = None
+        self._when_idle: Callable[[], None] | None = None
 
     def recover(self) -> list[Description]:
         """Find the listings that an earlier process could not finish; return the files of those that this can't."""
@@ -107,24 +107,24 @@ class Listings:
         try:
             return self._write(check)
         finally:
-            self._rest()
+            self._call_when_idle()
 
-    def at_rest(self, function: Callable[[], None]) -> None:
+    def when_idle(self, function: Callable[[], None]) -> None:
         """Call a function when no manifest is being written, now or later; none must be begun from now on."""
-        self._at_rest = function
-        self._rest()
+        self._when_idle = function
+        self._call_when_idle()
 
-    def _rest(self) -> None:
-        if self._at_rest is not None and not self._guard.locked():
-            self._at_rest()
+    def _call_when_idle(self) -> None:
+        if self._when_idle is not None and not self._guard.locked():
+            self._when_idle()
 
     @synchronized
     def _write(self, check: Callable[[], None]) -> list[Manifest]:
         check()
-        self._note()
+        self._choose_files()
         return [manifest for name in sorted(self._open) for manifest in self._finish(name)]
 
-    def _note(self) -> None:
+    def _choose_files(self) -> None:
         """Fix which files go into the next manifests."""
         listed = {file.file.file_name for listing in self._open.values() for file in listing.files}
         uploaded = sorted(self._folder.uploaded.items())
@@ -134,9 +134,9 @@ class Listings:
             self._open[name] = Listing(self._folder.run_id, next(self._panes), self._manifests, files)
 
     def _finish(self, name: str) -> list[Manifest]:
-        listing, path = self._open[name], self._folder.place(name, "listing")
+        listing, path = self._open[name], self._folder.path_of(name, "listing")
         if name not in self._written or size_of(path) is None:
-            self._folder.write_whole(name, "listing", listing.write())
+            self._folder.write_atomic(name, "listing", listing.write())
             self._written.add(name)
         for description in listing.files:
             self._folder.drop_listed(description)
@@ -159,7 +159,7 @@ class Listings:
 
     def _read(self, name: str) -> Listing | None:
         try:
-            values = orjson.loads(self._folder.place(name, "listing").read_bytes())
+            values = orjson.loads(self._folder.path_of(name, "listing").read_bytes())
             files = tuple(self._file(description) for description in values["files"])
             manifests = Manifests(values["per"], values["count"])
             return Listing(str(values["run_id"]), int(values["pane"]), manifests, files)

@@ -15,12 +15,12 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer.events import PendingFile, UploadEvent, as_error, report
 from beam_s3box.streamer.guard import synchronized
-from beam_s3box.streamer.parcels import Counts, Parcel, Waiting
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.pending_uploads import PendingUpload, UploadCounts, Waiter
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.system.threads import start_thread
 
 
-class Outbox:
+class InFlightUploads:
     """Uploads sealed files. Any call may be interrupted by an exception, and repeated.
 
     Args:
@@ -33,13 +33,13 @@ class Outbox:
 
     def __init__(
         self,
-        send: Callable[[Sealed], None],
+        send: Callable[[SealedBuffer], None],
         on_upload: Callable[[UploadEvent], object] | None,
         clock: Callable[[], float],
         retry: Retry,
         threads: int,
     ) -> None:
-        self._send = send
+        self._upload_buffer = send
         self._on_upload = on_upload
         self._clock = clock
         self._retry = retry
@@ -47,20 +47,20 @@ class Outbox:
         self._guard = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._starting: set[object] = set()
-        self._queue: queue.SimpleQueue[tuple[Parcel, object] | None] = queue.SimpleQueue()
-        self._parcels: dict[str, Parcel] = {}
-        self._waiting: list[Waiting] = []
-        self._at_rest: Callable[[], None] | None = None
+        self._queue: queue.SimpleQueue[tuple[PendingUpload, object] | None] = queue.SimpleQueue()
+        self._pending: dict[str, PendingUpload] = {}
+        self._waiting: list[Waiter] = []
+        self._when_idle: Callable[[], None] | None = None
         self._stopped = False
-        self.counts = Counts()
+        self.counts = UploadCounts()
         self.begun = 0
 
     @synchronized
-    def add(self, sealed: Sealed) -> None:
+    def add(self, sealed: SealedBuffer) -> None:
         """Upload a file as soon as a thread is free; the same one again changes nothing."""
         sealed.handed_over = True
         if not sealed.done:
-            self._enqueue(self._parcels.setdefault(sealed.name, Parcel(sealed)))
+            self._enqueue(self._pending.setdefault(sealed.name, PendingUpload(sealed)))
 
     def retry_due(self) -> None:
         """Try those again that failed and have waited long enough."""
@@ -76,14 +76,14 @@ class Outbox:
         """
         self.refuse_own_threads()
         end = None if timeout is None else time.monotonic() + min(max(timeout, 0), threading.TIMEOUT_MAX)
-        waiting = self._expect(stream, since)
-        if not self._threads_soon():
+        waiting = self._begin_drain(stream, since)
+        if not self._thread_count():
             # the system refuses threads, as at the end of a process
-            for parcel in waiting.wanted:
-                if _is_before(end) and self._claim(parcel, parcel.ticket):
-                    self._attempt(parcel)
+            for upload in waiting.wanted:
+                if _is_before(end) and self._claim(upload, upload.ticket):
+                    self._attempt(upload)
         waiting.wait(None if end is None else max(0.0, end - time.monotonic()))
-        return [parcel.describe() for parcel in waiting.wanted if not parcel.sealed.done or parcel.sealed.lost]
+        return [upload.describe() for upload in waiting.wanted if not upload.sealed.done or upload.sealed.lost]
 
     def refuse_own_threads(self) -> None:
         """Raise StreamerError if this is called by `on_upload` or an uploader, which would wait for itself."""
@@ -99,41 +99,41 @@ class Outbox:
 
     def pending(self) -> list[PendingFile]:
         """Return the files that are not uploaded yet."""
-        return [parcel.describe() for parcel in list(self._parcels.values())]
+        return [upload.describe() for upload in list(self._pending.values())]
 
-    def stop(self, at_rest: Callable[[], None]) -> None:
-        """Begin no more attempts; call `at_rest` when the last one has ended, now or later, and maybe twice."""
-        if self._stop(at_rest):
-            at_rest()
+    def stop(self, when_idle: Callable[[], None]) -> None:
+        """Begin no more attempts; call `when_idle` when the last one has ended, now or later, and maybe twice."""
+        if self._stop(when_idle):
+            when_idle()
 
     @synchronized
-    def _expect(self, stream: Stream | None, since: int) -> Waiting:
-        wanted = [parcel for parcel in self._parcels.values() if stream in (None, parcel.sealed.stream)]
-        left = [parcel for parcel in wanted if parcel.owner is not None or parcel.begun <= since]
-        for parcel in left:
+    def _begin_drain(self, stream: Stream | None, since: int) -> Waiter:
+        wanted = [upload for upload in self._pending.values() if stream in (None, upload.sealed.stream)]
+        left = [upload for upload in wanted if upload.owner is not None or upload.begun <= since]
+        for upload in left:
             # also one that is said to be queued: whoever took it may have been interrupted
-            self._enqueue(parcel, again=True)
-        waiting = Waiting([] if self._stopped else left)
+            self._enqueue(upload, again=True)
+        waiting = Waiter([] if self._stopped else left)
         waiting.wanted = wanted
         self._waiting.append(waiting)
         return waiting
 
     @synchronized
     def _enqueue_due(self, now: float) -> None:
-        for parcel in self._parcels.values():
-            if parcel.due <= now:
-                self._enqueue(parcel)
+        for upload in self._pending.values():
+            if upload.due <= now:
+                self._enqueue(upload)
 
-    def _enqueue(self, parcel: Parcel, *, again: bool = False) -> None:
-        if parcel.owner is None and (again or parcel.ticket is None):
+    def _enqueue(self, upload: PendingUpload, *, again: bool = False) -> None:
+        if upload.owner is None and (again or upload.ticket is None):
             ticket = object()
-            self._queue.put((parcel, ticket))
-            parcel.ticket = ticket
+            self._queue.put((upload, ticket))
+            upload.ticket = ticket
         self._start_threads()
 
     def _start_threads(self) -> None:
         self._threads = {thread for thread in self._threads if thread.is_alive()}
-        while not self._stopped and self._threads_soon() < min(self._max_threads, len(self._parcels)):
+        while not self._stopped and self._thread_count() < min(self._max_threads, len(self._pending)):
             place = object()
             try:
                 self._starting.add(place)
@@ -147,23 +147,23 @@ class Outbox:
                 # the record is taken; the next call tries again, and `drain` does without
                 return
 
-    def _threads_soon(self) -> int:
+    def _thread_count(self) -> int:
         return len(self._threads) + len(self._starting)
 
     @synchronized
-    def _stop(self, at_rest: Callable[[], None]) -> bool:
-        self._at_rest = at_rest
+    def _stop(self, when_idle: Callable[[], None]) -> bool:
+        self._when_idle = when_idle
         self._stopped = True
         for waiting in self._waiting:
             waiting.end()
-        for _ in range(self._threads_soon()):
+        for _ in range(self._thread_count()):
             self._queue.put(None)
-        return self._is_at_rest()
+        return self._is_idle()
 
-    def _is_at_rest(self) -> bool:
+    def _is_idle(self) -> bool:
         # one that this thread itself owns was interrupted
         mine = (None, threading.get_ident())
-        return self._stopped and all(parcel.owner in mine for parcel in self._parcels.values())
+        return self._stopped and all(upload.owner in mine for upload in self._pending.values())
 
     def _work(self, place: object) -> None:
         self._join(place)
@@ -186,12 +186,12 @@ class Outbox:
     def _leave(self) -> Callable[[], None] | None:
         """Let other threads go on, also with what this one had taken if it ends of an exception."""
         self._threads.discard(threading.current_thread())
-        for parcel in self._parcels.values():
-            if parcel.owner == threading.get_ident():
-                parcel.owner = None
+        for upload in self._pending.values():
+            if upload.owner == threading.get_ident():
+                upload.owner = None
             if not self._stopped:
-                self._enqueue(parcel, again=True)
-        return self._at_rest if self._is_at_rest() else None
+                self._enqueue(upload, again=True)
+        return self._when_idle if self._is_idle() else None
 
     @staticmethod
     def _call(function: Callable[[], None] | None) -> None:
@@ -199,52 +199,52 @@ class Outbox:
             function()
 
     @synchronized
-    def _claim(self, parcel: Parcel, ticket: object | None) -> bool:
+    def _claim(self, upload: PendingUpload, ticket: object | None) -> bool:
         """Return whether this thread is to try the file now; no other one does until it is settled."""
-        if parcel.ticket is not ticket or parcel.owner not in (None, threading.get_ident()):
+        if upload.ticket is not ticket or upload.owner not in (None, threading.get_ident()):
             return False
-        parcel.ticket = None
-        if self._stopped or parcel.sealed.done:
+        upload.ticket = None
+        if self._stopped or upload.sealed.done:
             return False
-        parcel.owner = threading.get_ident()
+        upload.owner = threading.get_ident()
         self.begun += 1
-        parcel.begun = self.begun
+        upload.begun = self.begun
         return True
 
-    def _attempt(self, parcel: Parcel) -> None:
+    def _attempt(self, upload: PendingUpload) -> None:
         raised: BaseException | None = None
         try:
-            self._send(parcel.sealed)
+            self._upload_buffer(upload.sealed)
         except BaseException as exc:  # noqa: BLE001 - whatever an uploader raises is told to on_upload, and tried again
             raised = exc
         error = as_error(raised, "the uploader") if raised else None
-        attempts = parcel.attempts + 1
+        attempts = upload.attempts + 1
         try:
-            self._count(parcel, error)
-            if parcel.sealed.file or error:
-                self._tell(parcel, attempts, error)
+            self._count(upload, error)
+            if upload.sealed.file or error:
+                self._notify(upload, attempts, error)
         finally:
             due = self._clock() + self._retry.pause_seconds(attempts)
-            at_rest = self._settle(parcel, attempts, error, due)
-        self._call(at_rest)
+            when_idle = self._complete(upload, attempts, error, due)
+        self._call(when_idle)
         if raised is not error and threading.current_thread() not in self._threads:
             # ^C, while a flush does without threads
             raise raised  # type: ignore[misc]
 
     @synchronized
-    def _count(self, parcel: Parcel, error: Exception | None) -> None:
-        file = parcel.sealed.file
+    def _count(self, upload: PendingUpload, error: Exception | None) -> None:
+        file = upload.sealed.file
         if error:
             self.counts = self.counts.plus(failed_attempts=1)
         elif file:
             self.counts = self.counts.plus(files=1, records=file.records, size=file.size)
         if not error or isinstance(error, RecordsLostError):
-            self.counts = self.counts.plus(lost_records=parcel.sealed.lost)
+            self.counts = self.counts.plus(lost_records=upload.sealed.lost)
 
-    def _tell(self, parcel: Parcel, attempts: int, error: Exception | None) -> None:
+    def _notify(self, upload: PendingUpload, attempts: int, error: Exception | None) -> None:
         if self._on_upload is None:
             return
-        sealed = parcel.sealed
+        sealed = upload.sealed
         try:
             self._on_upload(UploadEvent(sealed.file_name, *sealed.stream, attempts, sealed.file, error))
         except BaseException as exc:  # noqa: BLE001 - the user's callback must not stop the uploads
@@ -256,24 +256,26 @@ class Outbox:
         self.counts = self.counts.plus(callback_errors=1)
 
     @synchronized
-    def _settle(self, parcel: Parcel, attempts: int, error: Exception | None, due: float) -> Callable[[], None] | None:
+    def _complete(
+        self, upload: PendingUpload, attempts: int, error: Exception | None, due: float
+    ) -> Callable[[], None] | None:
         """Note how an attempt ended; return what is to be called when the last one has."""
-        parcel.attempts = attempts
-        parcel.error = error
-        parcel.due = due
+        upload.attempts = attempts
+        upload.error = error
+        upload.due = due
         if error is None or isinstance(error, RecordsLostError):
-            if parcel.sealed.lost and error is None:
-                parcel.error = RecordsLostError(f"{parcel.sealed.lost} records of this file are lost")
-            parcel.sealed.done = True
-            self._parcels.pop(parcel.sealed.name, None)
-        parcel.owner = None
+            if upload.sealed.lost and error is None:
+                upload.error = RecordsLostError(f"{upload.sealed.lost} records of this file are lost")
+            upload.sealed.done = True
+            self._pending.pop(upload.sealed.name, None)
+        upload.owner = None
         for waiting in self._waiting:
-            waiting.settle(parcel)
+            waiting.complete(upload)
         self._waiting = [waiting for waiting in self._waiting if waiting.left]
-        return self._at_rest if self._is_at_rest() else None
+        return self._when_idle if self._is_idle() else None
 
 
-_ATTEMPT = Outbox._attempt.__code__
+_ATTEMPT = InFlightUploads._attempt.__code__
 
 
 def _is_before(end: float | None) -> bool:

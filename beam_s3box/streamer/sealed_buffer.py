@@ -11,7 +11,7 @@ from beam_s3box.streamer.output import Output
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class Sealed:
+class SealedBuffer:
     """A buffer that takes no more records, and how far it has come.
 
     Attributes:
