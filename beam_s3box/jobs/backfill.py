@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
@@ -15,7 +16,7 @@ from beam_s3box.jobs.read.files import ReadRecords
 from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_report
+from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
 from beam_s3box.jobs.run.wait import template_of
 
 PARSER = OptionParser(BACKFILL, DEFAULT_RUNNER)
@@ -38,9 +39,10 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     patterns = given.input
     write = write_of(options)
     redshift = redshift_of(options, write, log)
-    check_report(given.report)
+    reporting = reporting_of(given)
     check_given(patterns)
     if template_of(options) is None:
+        check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=True)
         check_input(patterns, options)
         check_redshift(redshift)
@@ -50,4 +52,4 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
-    return Job(pipeline, write, given.report, redshift=redshift)
+    return Job(pipeline, write, reporting, redshift=redshift)

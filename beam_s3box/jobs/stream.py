@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from beam_s3box.cli.options.jobs import STREAM
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import check_stream_runner
@@ -18,7 +19,7 @@ from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import WatchFiles
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_json_lines, check_report, check_watched
+from beam_s3box.jobs.run.preflight import check_destination, check_given, check_json_lines, check_watched
 from beam_s3box.jobs.run.wait import template_of
 
 PARSER = OptionParser(STREAM)
@@ -46,10 +47,11 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     redshift = redshift_of(options, write, log, has_end=has_end)
     patterns = given.input
     read = ReadStream(timing, write.max_line_bytes)
-    check_report(given.report)
+    reporting = reporting_of(given)
     check_given(patterns)
     check_json_lines(patterns)
     if template_of(options) is None:
+        check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=False)
         check_watched(patterns, options)
         check_redshift(redshift)
@@ -60,4 +62,4 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     if has_end:
         write_summary(write, result, stream.counts)
     copy_to_redshift(redshift, write, result, has_end=has_end)
-    return Job(pipeline, write, given.report, is_endless=not has_end, redshift=redshift)
+    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)

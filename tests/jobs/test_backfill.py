@@ -69,7 +69,7 @@ def test_every_record_is_in_a_listed_shard_or_a_dead_letter(
 
 def test_limits_and_manifests_over_the_run(backfill: Run, records: str, tmp_path: pathlib.Path) -> None:
     limits = tmp_path / "limits.json"
-    limits.write_text('{"web/*": {"records": 4}}')
+    limits.write_text('{"web/*": {"max_records": 4}}')
     report_path = tmp_path / "report.json"
     ended = backfill(
         f"--input={records}",

@@ -13,7 +13,7 @@ from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.summary import fail_with, print_summary
+from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.cli.console.tallies import (
     WHOLE_RUN,
     Tally,
@@ -23,7 +23,7 @@ from beam_s3box.cli.console.tallies import (
     tally_of_shard,
 )
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
-from beam_s3box.cli.options.reporting import check_report
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.line_packer import LinePacker, Packed
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import S3BoxError
@@ -42,7 +42,7 @@ class _Job(NamedTuple):
 
     plan: RunPlan
     files: list[str]
-    report: str | None
+    reporting: Reporting
     grace_seconds: float
 
 
@@ -60,13 +60,15 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
         job = _prepare(PACK_PARSER.parse(arguments), log)
     except S3BoxError as exc:
         return fail_with(2, str(exc), log)
+    except AlreadyFinished as finished:
+        return print_finished(finished, log)
     try:
         outcome = _execute(job)
     except Exception as exc:  # whatever it is, the pack failed, and one line says so
         if log.shows_tracebacks:
             _LOGGER.error("the pack failed", exc_info=True)
         return fail_with(1, f"the pack failed: {_reason_of(exc)}", log)
-    code = print_summary("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
+    code = print_summary("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.reporting, log)
     if code == 0 and outcome.stopped_by:
         say(_describe_stop(outcome, job.plan), error=True)
         return exit_code_of(outcome.stopped_by)
@@ -87,17 +89,18 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     Raises:
       S3BoxError: an option, the input or the destination can't work.
     """
-    log.set_level(given.log_level)
+    log.set_level(given.log_level, is_quiet=given.quiet)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
     plan = plan_of(given)
-    check_report(given.report)
+    reporting = reporting_of(given)
+    check_unfinished(given, plan.store, reporting)
     files = find_local_files(given.input or ())
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, given.report, given.grace_seconds)
+    return _Job(plan, files, reporting, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
@@ -106,7 +109,7 @@ def _execute(job: _Job) -> _Outcome:
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
         LinePacker(job.plan, counts) as packer,
-        shown(Progress(counts.totals), _LOGGER),
+        shown(Progress(counts.totals), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
             for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):

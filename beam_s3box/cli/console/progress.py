@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from beam_s3box import metrics
-from beam_s3box.cli.console.output import printable
+from beam_s3box.cli.console.output import has_live_lines, live_line
 from beam_s3box.sizes import format_size
 
 Totals: TypeAlias = Callable[[], Mapping[str, int]]
@@ -58,26 +57,16 @@ class Progress:
 
 
 @contextlib.contextmanager
-def shown(progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS) -> Iterator[None]:
-    """Show the progress until the block ends; without a terminal, every `log_seconds`."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        with _live(progress, log):
-            yield
-        return
-    with _every(log_seconds, lambda: log.info(progress.line()), log):
-        yield
-
-
-@contextlib.contextmanager
-def _live(progress: Progress, log: logging.Logger) -> Iterator[None]:
-    from rich.console import Console
-    from rich.text import Text
-
-    def line() -> Text:
-        return Text(printable(progress.line()))  # a text and no str, in which rich would look for its markup
-
-    live = Console(stderr=True).status(line())
-    with live, _every(_LIVE_SECONDS, lambda: live.update(line()), log):
+def shown(
+    progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
+) -> Iterator[None]:
+    """Show the progress until the block ends, unless that is to be quiet; without a terminal, every `log_seconds`."""
+    with contextlib.ExitStack() as undo:
+        if not is_quiet and has_live_lines():
+            show = undo.enter_context(live_line())
+            undo.enter_context(_every(_LIVE_SECONDS, lambda: show(progress.line()), log))
+        elif not is_quiet:
+            undo.enter_context(_every(log_seconds, lambda: log.info(progress.line()), log))
         yield
 
 

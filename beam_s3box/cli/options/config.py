@@ -92,7 +92,7 @@ def _read(path: str) -> dict[str, Any]:
 def _explain(key: str, by_name: Mapping[str, argparse.Action]) -> str:
     from beam_s3box.cli.options.parser import explain_unknown  # it reads configurations
 
-    return explain_unknown(f"--{key}", list(by_name), hint="see --help").replace("--", "")
+    return explain_unknown(f"--{key}", list(by_name), hint="see help").replace("--", "")
 
 
 def _as_arguments(path: str, key: str, value: Any, action: argparse.Action) -> list[str]:

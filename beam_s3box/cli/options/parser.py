@@ -119,7 +119,13 @@ class CommandParser:
           ConfigurationError: an option that is unknown or has a bad value.
         """
         given = vars(self.parse(arguments))
-        return {action.dest: given[action.dest] for action in self.actions if action.option_strings}
+        values = {action.dest: given[action.dest] for action in self.actions if action.option_strings}
+        for action in self.actions:
+            # an argument without a name may be given as an option of that name as well
+            name = str(action.metavar).lower()
+            if not action.option_strings and given[action.dest] and name in values:
+                values[name] = given[action.dest]
+        return values
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:

@@ -24,6 +24,12 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         "new one that sorts by time)",
     )
     parser.add_argument(
+        "--if_finished",
+        choices=("fail", "skip"),
+        default="fail",
+        help="of a --run_id whose run has finished: an error, or its totals again and exit code 0 (default: fail)",
+    )
+    parser.add_argument(
         "--on_bad_record",
         choices=("dead_letter", "fail"),
         default="dead_letter",

@@ -15,7 +15,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_s3box.cli.console.interrupts import Interrupted, signals_raise
 from beam_s3box.cli.console.output import say, say_text
-from beam_s3box.cli.console.summary import fail_with, print_summary
+from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
@@ -43,14 +43,14 @@ class Job(NamedTuple):
     Attributes:
       pipeline: all of its steps.
       write: what is written, and where.
-      report: path of the report, if one is asked for.
+      reporting: how it is reported.
       is_endless: whether the pipeline has no end of its own, and so no totals.
       redshift: what is loaded into Redshift, None for nothing.
     """
 
     pipeline: beam.Pipeline
     write: Write
-    report: str | None = None
+    reporting: Reporting = Reporting()
     is_endless: bool = False
     redshift: Redshift | None = None
 
@@ -75,12 +75,15 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
         job = prepare(parser.parse(arguments), log)
     except S3BoxError as exc:
         return fail_with(2, str(exc), log)
+    except AlreadyFinished as finished:
+        return print_finished(finished, log)
     return _execute(job, log)
 
 
 def set_up(options: PipelineOptions, log: ToolLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
-    log.set_level(given_of(options).log_level)
+    given = given_of(options)
+    log.set_level(given.log_level, is_quiet=given.quiet)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
     check_keys_stay_here(options)
@@ -118,7 +121,11 @@ def _execute(job: Job, log: ToolLog) -> int:
     asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with signals_raise(grace_seconds, message) as asked, _workers(job, log), shown(progress):
+        with (
+            signals_raise(grace_seconds, message) as asked,
+            _workers(job, log),
+            shown(progress, is_quiet=job.reporting.is_quiet),
+        ):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -188,7 +195,7 @@ def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
     except StoreError as exc:
         return fail_with(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     report = summary.report if loads is None else with_loads(summary.report, loads)
-    code = print_summary("pipeline", report, job.write.store, job.report, log)
+    code = print_summary("pipeline", report, job.write.store, job.reporting, log)
     if summary.note:
         say(summary.note)
     return max(code, tell_loads(job.redshift, report, loads, log))

@@ -11,7 +11,6 @@ from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box.cli.options.reporting import check_report as check_report
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.jobs.options.s3 import reading_settings_of

@@ -32,9 +32,11 @@ class Progress(cli_progress.Progress):
         self._totals = _larger_of(self._totals, _at_most_every(_POLL_SECONDS, totals, self._clock))
 
 
-def shown(progress: Progress, log_seconds: float = LOG_SECONDS) -> contextlib.AbstractContextManager[None]:
+def shown(
+    progress: Progress, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
+) -> contextlib.AbstractContextManager[None]:
     """Show the progress until the block ends; without a terminal, every `log_seconds`."""
-    return cli_progress.shown(progress, _LOGGER, log_seconds)
+    return cli_progress.shown(progress, _LOGGER, log_seconds, is_quiet=is_quiet)
 
 
 def _from_now_on(totals: Totals) -> Totals:

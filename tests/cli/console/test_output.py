@@ -21,7 +21,7 @@ from beam_s3box.cli.console.logging import ToolLog, installed
 from beam_s3box.cli.console.output import SturdyStream, printable, say, say_text, sturdy_output, write_sql
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.cli.console.summary import fail_with, print_summary
+from beam_s3box.cli.console.summary import Reporting, fail_with, print_summary
 from beam_s3box.cli.console.table import render_table
 from beam_s3box.errors import S3BoxError
 from beam_s3box.stores import LocalStore, MemoryStore
@@ -68,7 +68,9 @@ def test_a_finished_run_is_told_clean_and_its_report_is_exact(
 ) -> None:
     path = tmp_path / "report.json"
     store = LocalStore(tmp_path / "a\x1b[31m\nb")
-    assert print_summary("pack", report(dead_letters=1, records_in=3), store, str(path), ToolLog("test")) == 1
+    assert (
+        print_summary("pack", report(dead_letters=1, records_in=3), store, Reporting(str(path)), ToolLog("test")) == 1
+    )
     out, err = capsys.readouterr()
     assert is_clean(out)
     assert is_clean(err)
@@ -83,7 +85,9 @@ def test_a_finished_run_is_told_clean_and_its_report_is_exact(
 def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """More listed than read is a fault as well as less."""
     assert (
-        print_summary("pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), None, ToolLog("t"))
+        print_summary(
+            "pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), Reporting(), ToolLog("t")
+        )
         == code
     )
     assert ("missing or duplicated" in capsys.readouterr().err) == bool(code)
@@ -159,7 +163,7 @@ class Broken(io.StringIO):
 def test_what_can_not_be_printed_changes_no_outcome(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(sys, "stdout", Broken(error))
     monkeypatch.setattr(sys, "stderr", Broken(error))
-    assert print_summary("pack", report(), MemoryStore("x"), None, ToolLog("test")) == 0
+    assert print_summary("pack", report(), MemoryStore("x"), Reporting(), ToolLog("test")) == 0
     assert fail_with(2, "bad", ToolLog("test")) == 2
     with sturdy_output():
         print("a library's words")

@@ -9,7 +9,7 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box.cli.options.jobs import add_flink_arguments, add_redshift_arguments
+from beam_s3box.cli.options.jobs import add_flink_arguments, add_format_arguments, add_redshift_arguments
 from beam_s3box.cli.options.pack import PACK_PARSER
 from beam_s3box.cli.options.parser import actions_of
 from beam_s3box.cli.options.s3 import add_s3_reaching_arguments, credentials_of, settings_of
@@ -19,7 +19,7 @@ from beam_s3box.stores import S3Settings
 from tests.cli.conftest import ROOT
 
 OWN_OF_THE_BACKFILL = {
-    "--input_format",
+    *(f"--{action.dest}" for action in actions_of(add_format_arguments)),
     # `s3box load` has them for those who pack without Beam
     *(f"--{action.dest}" for action in actions_of(add_redshift_arguments)),
     *(f"--{action.dest}" for action in actions_of(add_flink_arguments)),
@@ -95,7 +95,7 @@ def test_beam_is_not_imported(arguments: list[str]) -> None:
         capture_output=True,
         check=True,
     )
-    assert b"beam_s3box.engine.line_packer" in done.stderr
+    assert b"beam_s3box.cli.options.pack" in done.stderr
     assert b"apache_beam" not in done.stderr
     assert b"beam_s3box.jobs" not in done.stderr
 

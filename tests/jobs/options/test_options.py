@@ -246,7 +246,11 @@ def test_bad_tags_are_refused(tags: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
-    [([], "nothing says how"), (["--domain=a"], "namespace is not"), (["--domain=a", "--domain_field=b"], "exclude")],
+    [
+        ([], "nothing says how"),
+        (["--domain=a"], "namespace is not"),
+        (["--domain=a", "--domain_field=b"], "mutually exclusive"),
+    ],
 )
 def test_a_stream_without_a_name_is_refused(arguments: list[str], part: str) -> None:
     with pytest.raises(ConfigurationError, match=part):
