@@ -177,7 +177,7 @@ class S3Box:
                 self._packer.add_many(lines)
                 packed = offered
         except BaseException as exc:
-            # the packer's own errors mean that it took none of them; any other exception may have been raised after that
+            # the packer's own errors mean that it took none of them; other exceptions may have been raised after that
             is_known = offered <= packed or isinstance(exc, S3BoxError)
             more = "no other" if is_known else f"maybe the {offered - packed} after them, but no other"
             exc.add_note(f"pack_many packed the first {packed} row(s) and {more}")

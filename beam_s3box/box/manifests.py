@@ -67,7 +67,7 @@ class ManifestWriter:
 
         Raises:
           ConfigurationError: manifests with another key or count were begun before.
-          ObjectExistsError: another box wrote manifests with this key; nothing was written, and another key may be tried.
+          ObjectExistsError: another box wrote manifests with this key; nothing was written: try another key.
           StoreError: the store refused or failed; the same call again writes the rest.
         """
         lists = split_evenly(files, count)

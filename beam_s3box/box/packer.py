@@ -90,7 +90,7 @@ class BoxPacker:
         return self._is_sealed
 
     def after_fork(self) -> None:
-        """Abort the box in a forked process: the records are the parent's, and so are the threads that hold the locks."""
+        """Abort the box in a forked process: its records belong to the parent, and so do threads that hold locks."""
         self._lock = threading.RLock()
         for stripe in self._all_stripes:
             stripe.renew()
@@ -182,7 +182,7 @@ class BoxPacker:
 
     @property
     def _alone(self) -> threading.RLock:
-        """The lock, to be held in a `with`; this thread releases it first, if an interrupted call of its own has not."""
+        """The lock, to be held in a `with`; first released if an interrupted call of this thread still holds it."""
         with contextlib.suppress(RuntimeError):
             while True:
                 self._lock.release()

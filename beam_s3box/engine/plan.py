@@ -27,8 +27,6 @@ OnBadRecord: TypeAlias = Literal["dead_letter", "fail"]
 _MAX_UPLOADS: Final = 256
 """Uploads at a time in a process: with more connections S3 slows down."""
 
-_ATTEMPT_CHARACTERS: Final = 32
-
 
 def check_upload_concurrency(value: int) -> int:
     """Return the number of uploads at a time.
@@ -161,7 +159,7 @@ class WriteSpec:
             selector=self.selector,
             rules=self.rules,
             limits_of=self.limits_of,
-            claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), bounded=bounded, named=is_named),
+            claim=RunClaim(layout, new_token(), bounded=bounded, named=is_named),
             manifests=self.resolved_manifests,
             fail_on_bad_record=self.on_bad_record == "fail",
             upload_concurrency=self.upload_concurrency,

@@ -1,4 +1,4 @@
-"""Seals streams and waits for their uploads: what `flush`, `close` and `shut_down` have in common."""
+"""Seals streams and waits for their uploads: the common part of `flush`, `close` and `shut_down`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from beam_s3box.streamer.stream import OpenStream
 
 
 def seal_all(streams: Sequence[OpenStream], seal: Callable[[OpenStream], None]) -> tuple[PendingFile, ...]:
-    """Seal each stream, and return what could not be."""
+    """Seal each stream, and return what could not be sealed."""
     failed = []
     for stream in streams:
         try:
@@ -31,7 +31,7 @@ def flush_streams(
     only: Stream | None,
     timeout: float | None,
 ) -> Remaining:
-    """Seal and upload, and again as long as uploads make room for what a full disk did not take."""
+    """Seal and upload; repeat as long as uploads free room for records that a full disk did not take."""
     uploads.refuse_own_threads()
     end = None if timeout is None else time.monotonic() + timeout
     uploaded = -1

@@ -1,4 +1,4 @@
-"""Sealed files on their way: uploaded by a few threads, tried again for ever, each at most once at a time."""
+"""Sealed files in flight: uploaded by a few threads, retried for ever, each by one thread at a time."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class InFlightUploads:
     """Uploads sealed files. Any call may be interrupted by an exception, and repeated.
 
     Args:
-      send: makes the file of a sealed buffer, uploads and forgets it; goes on where an earlier attempt failed.
-      on_upload: told of each attempt.
-      clock: seconds, never going back.
-      retry: how long to wait between attempts.
-      threads: how many upload at the same time.
+      send: finishes, uploads and removes the file of a sealed buffer; continues where an earlier attempt failed.
+      on_upload: called after each attempt.
+      clock: returns seconds, monotonic.
+      retry: the pauses between attempts.
+      threads: uploads at the same time.
     """
 
     def __init__(
@@ -57,28 +57,28 @@ class InFlightUploads:
 
     @synchronized
     def add(self, sealed: SealedBuffer) -> None:
-        """Upload a file as soon as a thread is free; the same one again changes nothing."""
+        """Upload a file as soon as a thread is free; adding it again changes nothing."""
         sealed.handed_over = True
         if not sealed.done:
             self._enqueue(self._pending.setdefault(sealed.name, PendingUpload(sealed)))
 
     def retry_due(self) -> None:
-        """Try those again that failed and have waited long enough."""
+        """Retry the failed files whose pause is over."""
         self._enqueue_due(self._clock())
 
     def drain(self, stream: Stream | None, timeout: float | None, since: int) -> list[PendingFile]:
-        """Try each file that is here now; wait; return those that are still here, or lost.
+        """Try to upload each pending file once, wait, and return those that are still pending, or lost.
 
         Args:
-          stream: whose files; None for all.
-          timeout: seconds to wait at the most; None for no limit.
-          since: what `begun` was; a file whose attempt began and failed since then is not tried again.
+          stream: only files of this stream; None for all.
+          timeout: the most seconds to wait; None for no limit.
+          since: an earlier value of `begun`; a file whose attempt began and failed since then is not retried.
         """
         self.refuse_own_threads()
         end = None if timeout is None else time.monotonic() + min(max(timeout, 0), threading.TIMEOUT_MAX)
         waiting = self._begin_drain(stream, since)
         if not self._thread_count():
-            # the system refuses threads, as at the end of a process
+            # no thread can be started, such as at the end of a process
             for upload in waiting.wanted:
                 if _is_before(end) and self._claim(upload, upload.ticket):
                     self._attempt(upload)
@@ -86,15 +86,15 @@ class InFlightUploads:
         return [upload.describe() for upload in waiting.wanted if not upload.sealed.done or upload.sealed.lost]
 
     def refuse_own_threads(self) -> None:
-        """Raise StreamerError if this is called by `on_upload` or an uploader, which would wait for itself."""
-        # asked of the stack: a note that this thread is within an attempt could be left behind by an interruption
+        """Raise StreamerError if this is called by `on_upload` or an uploader, which would deadlock."""
+        # found on the stack: a flag for this thread might not be reset after an interruption
         frame: FrameType | None = sys._getframe()
         while frame is not None and not (frame.f_code is _ATTEMPT and frame.f_locals["self"] is self):
             frame = frame.f_back
         if frame is not None:
             raise StreamerError(
-                "on_upload and uploaders can't flush, close or shut down: that would wait for them; do it on another "
-                "thread"
+                "on_upload and uploaders can't flush, close or shut down: that would wait for themselves; do it on "
+                "another thread"
             )
 
     def pending(self) -> list[PendingFile]:
@@ -102,7 +102,7 @@ class InFlightUploads:
         return [upload.describe() for upload in list(self._pending.values())]
 
     def stop(self, when_idle: Callable[[], None]) -> None:
-        """Begin no more attempts; call `when_idle` when the last one has ended, now or later, and maybe twice."""
+        """Start no more attempts; call `when_idle` when the last one has ended, now or later, and maybe twice."""
         if self._stop(when_idle):
             when_idle()
 
@@ -111,7 +111,7 @@ class InFlightUploads:
         wanted = [upload for upload in self._pending.values() if stream in (None, upload.sealed.stream)]
         left = [upload for upload in wanted if upload.owner is not None or upload.begun <= since]
         for upload in left:
-            # also one that is said to be queued: whoever took it may have been interrupted
+            # also one that seems to be queued: the thread that took it may have been interrupted
             self._enqueue(upload, again=True)
         waiting = Waiter([] if self._stopped else left)
         waiting.wanted = wanted
@@ -137,14 +137,14 @@ class InFlightUploads:
             place = object()
             try:
                 self._starting.add(place)
-                # what a program that ends leaves here is on the disk, and waits for the next streamer
+                # daemon threads: what is pending when a program ends is on the disk, for the next streamer
                 start_thread(functools.partial(self._work, place), "beam_s3box upload")
             except BaseException as exc:
-                # a thread that did start comes by itself
+                # a thread that did start registers itself
                 self._starting.discard(place)
                 if type(exc) is not RuntimeError:
                     raise
-                # the record is taken; the next call tries again, and `drain` does without
+                # the record is taken; the next call tries again, and `drain` needs no thread
                 return
 
     def _thread_count(self) -> int:
@@ -161,7 +161,7 @@ class InFlightUploads:
         return self._is_idle()
 
     def _is_idle(self) -> bool:
-        # one that this thread itself owns was interrupted
+        # an upload that this thread itself owns was interrupted
         mine = (None, threading.get_ident())
         return self._stopped and all(upload.owner in mine for upload in self._pending.values())
 
@@ -179,12 +179,12 @@ class InFlightUploads:
         self._starting.discard(place)
         self._threads.add(threading.current_thread())
         if self._stopped:
-            # one that nobody counts may have missed its end
+            # a thread that was not counted yet may have missed the end
             self._queue.put(None)
 
     @synchronized
     def _leave(self) -> Callable[[], None] | None:
-        """Let other threads go on, also with what this one had taken if it ends of an exception."""
+        """Let other threads continue, also with the upload of this one if an exception ends it."""
         self._threads.discard(threading.current_thread())
         for upload in self._pending.values():
             if upload.owner == threading.get_ident():
@@ -200,7 +200,7 @@ class InFlightUploads:
 
     @synchronized
     def _claim(self, upload: PendingUpload, ticket: object | None) -> bool:
-        """Return whether this thread is to try the file now; no other one does until it is settled."""
+        """Return whether this thread is to try the file now; no other one does until the attempt has ended."""
         if upload.ticket is not ticket or upload.owner not in (None, threading.get_ident()):
             return False
         upload.ticket = None
@@ -228,7 +228,7 @@ class InFlightUploads:
             when_idle = self._complete(upload, attempts, error, due)
         self._call(when_idle)
         if raised is not error and threading.current_thread() not in self._threads:
-            # ^C, while a flush does without threads
+            # ^C during a flush without threads
             raise raised  # type: ignore[misc]
 
     @synchronized
@@ -259,7 +259,7 @@ class InFlightUploads:
     def _complete(
         self, upload: PendingUpload, attempts: int, error: Exception | None, due: float
     ) -> Callable[[], None] | None:
-        """Note how an attempt ended; return what is to be called when the last one has."""
+        """Record how an attempt ended; return the function to call if it was the last one."""
         upload.attempts = attempts
         upload.error = error
         upload.due = due

@@ -9,14 +9,14 @@ from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 
 class OpenBuffer:
-    """A buffer of one stream, and what becomes of it.
+    """A buffer of one stream, and its state.
 
     Attributes:
-      journal: its file.
-      sealed: the same, once it takes no more records.
-      begun: when its first record came.
-      granted: bytes of lines that the quota has promised room for.
-      full: whether it takes no more records: from here on it is only sealed, however often that fails.
+      journal: writes its file.
+      sealed: the same buffer, once it takes no more records.
+      begun: the time of its first record.
+      granted: bytes of lines that the quota has reserved room for.
+      full: whether it takes no more records: from now on it is only sealed, however often that fails.
     """
 
     def __init__(self, journal: Journal, sealed: SealedBuffer, begun: float) -> None:
@@ -28,9 +28,9 @@ class OpenBuffer:
 
 
 class StreamState(NamedTuple):
-    """The buffers of a stream, of which the first takes records, and how many records went to earlier ones.
+    """The buffers of a stream, of which the first takes records, and the number of records in earlier ones.
 
-    It changes in one step, so that no interruption hands a buffer over twice or loses one.
+    It is replaced in one step, so that no interruption hands a buffer over twice or loses one.
     """
 
     buffers: tuple[OpenBuffer, ...] = ()

@@ -44,6 +44,7 @@ class OpenStreams:
         Raises:
           StreamNotOpenError: it is not open.
         """
+        self._check()
         stream = self.get(domain, namespace)
         if stream is None:
             raise StreamNotOpenError(

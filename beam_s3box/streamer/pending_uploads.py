@@ -21,18 +21,18 @@ class UploadCounts(NamedTuple):
     lost_records: int = 0
 
     def plus(self, **more: int) -> UploadCounts:
-        """Return these counts and some more."""
+        """Return these counts with some added."""
         return self._replace(**{name: getattr(self, name) + number for name, number in more.items()})
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class PendingUpload:
-    """A sealed file, and how its upload goes.
+    """A sealed file, and the state of its upload.
 
     Attributes:
-      owner: the thread that is at it now; None if none is. It alone says whether an attempt may begin.
-      begun: number of its last attempt among those of all files.
-      ticket: with which it waits for a thread; None if it does not. An older one in the queue is void.
+      owner: the thread that works on it now; None if no thread does. It alone decides whether an attempt may begin.
+      begun: the number of its last attempt among the attempts at all files.
+      ticket: identifies its entry in the queue; None if it has none. Older entries are void.
     """
 
     sealed: SealedBuffer
@@ -44,7 +44,7 @@ class PendingUpload:
     error: Exception | None = None
 
     def describe(self) -> PendingFile:
-        """Return what a caller is told of it."""
+        """Return what callers get to see of it."""
         error = f"{type(self.error).__name__}: {self.error}" if self.error else ""
         place: Literal["folder", "lost"] = "lost" if self.sealed.done else "folder"
         return PendingFile(self.sealed.file_name, *self.sealed.stream, self.attempts, error, place)
@@ -60,18 +60,18 @@ class Waiter:
         self.complete(None)
 
     def complete(self, upload: PendingUpload | None) -> None:
-        """Wait for a file no longer."""
+        """Stop waiting for a file."""
         self.left.discard(upload)
         if not self.left:
             self._ended.put(None)
 
     def end(self) -> None:
-        """Wait for none."""
+        """Stop waiting for any file."""
         self.left.clear()
         self._ended.put(None)
 
     def wait(self, timeout: float | None) -> None:
-        """Return when no file is left, or after so many seconds."""
+        """Return when no file is left, or after this many seconds."""
         try:
             self._ended.get(timeout=timeout)
         except queue.Empty:

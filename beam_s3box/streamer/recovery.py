@@ -1,4 +1,4 @@
-"""What an earlier process left in a folder: tidied up, read again, and what this streamer can't list is told."""
+"""Recovers the files that an earlier process left in a folder, and reports those that this streamer can't list."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Left(NamedTuple):
     """What an earlier process left.
 
     Attributes:
-      sealed: to be uploaded, oldest first.
-      uploaded: descriptions of what is uploaded and in no manifest, by name.
+      sealed: buffers to be uploaded, oldest first.
+      uploaded: descriptions of files that are uploaded and in no manifest, by name.
     """
 
     sealed: list[SealedBuffer]
@@ -51,7 +51,7 @@ def recover_files(folder: Folder, manifests: ManifestJournal | None, output: Out
 
 
 def recover(folder: Folder) -> Left:
-    """Tidy up after an earlier process and return what it left. Any step that fails may be done again."""
+    """Clean up after an earlier process and return what it left. Any step that fails may be repeated."""
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name, state in folder.scan():
         found[name].add(state)
@@ -65,7 +65,7 @@ def recover(folder: Folder) -> Left:
     for sealed in left.sealed:
         if sealed.description is None:
             size = size_of(folder.path_of(sealed.name, "sealed")) or 0
-            # a record takes three bytes at the least, and one more in an array
+            # a record takes at least three bytes, and one more in an array
             folder.quota.set_reserved(sealed.name, size * 3 // 2)
     return left
 
@@ -74,14 +74,14 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
     folder.drop(folder.path_of(name, "part"))
     uploaded = _read(folder, name, "uploaded") if "uploaded" in states else None
     if uploaded is not None:
-        # whatever else is there was to be removed next
+        # all other files of that name were about to be removed
         for state in ("ready", "open", "sealed", "json", "json.gz"):
             folder.drop(folder.path_of(name, state))
         left.uploaded[name] = uploaded
         return
     ready = _read(folder, name, "ready") if "ready" in states else None
     if ready is not None:
-        # its buffer, if that is still there, is needed until the file was seen to be whole
+        # its buffer, if it still exists, is needed until the file is known to be complete
         stream = Stream(ready.file.domain, ready.file.namespace)
         left.sealed.append(SealedBuffer(name, stream, ready.output, description=ready, ready=True))
         return
@@ -99,7 +99,7 @@ def _read(folder: Folder, name: str, state: str) -> Description | None:
 
 
 def _clear_output(folder: Folder, name: str, states: set[str]) -> None:
-    """Remove a finished file without a description, which is not whole or uploaded; keep one whose own is damaged."""
+    """Remove a finished file without a description, which is incomplete or uploaded; keep it if that is damaged."""
     orphaned = states & {"ready", "uploaded"} and not states & {"open", "sealed"}
     for state in states & {"json", "json.gz"}:
         if orphaned:

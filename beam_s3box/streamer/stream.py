@@ -24,24 +24,24 @@ from beam_s3box.streamer.output import Output, output_bytes
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 _GRANTED_BYTES = 16 * 1024
-"""How much a buffer may grow until the quota is asked again."""
+"""How many bytes a buffer may grow before more room is reserved."""
 
 _ROOM_FOR_NAMES = 32 * 1024
-"""Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
+"""Bytes of a full disk that are kept free for descriptions when a buffer is written in parts."""
 
 
 class OpenStream:
-    """Takes the records of one stream, from many threads; a lock of its own guards it.
+    """Takes the records of one stream. Safe from many threads; it has a lock of its own.
 
     Args:
-      stream: its names.
-      limits: of a file; raw bytes and seconds count.
-      rules: what else makes a record unfit.
-      folder: where the buffers lie.
-      output: what becomes of them.
-      durability: of each record.
-      clock: seconds, never going back.
-      hand_over: takes the buffers that are complete; the same one again must change nothing.
+      stream: the name of the stream.
+      limits: the limits of a file, of which `max_raw_bytes` and `max_seconds` count.
+      rules: what makes a record invalid.
+      folder: the folder of the buffers.
+      output: the format of finished files.
+      durability: what a record survives.
+      clock: returns seconds, monotonic.
+      hand_over: takes complete buffers; passing the same one again must change nothing.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class OpenStream:
 
     @property
     def records(self) -> int:
-        """How many records it took."""
+        """The number of records it has taken."""
         buffers, handed_over = self._state
         return handed_over + sum(buffer.journal.records for buffer in buffers)
 
@@ -89,28 +89,28 @@ class OpenStream:
         """Take one record; when this returns, it is as safe as the durability says.
 
         Raises:
-          RecordError: it is none; nothing has changed.
-          StreamNotOpenError, StreamerError: it was not taken.
+          RecordError: the record is invalid; nothing has changed.
+          StreamNotOpenError, StreamerError: the record was not taken.
         """
         journal, end, error = self._append(record)
         if error is not None:
-            # the record is taken; the next call seals, or raises what is wrong
+            # the record is taken; the next call seals, or raises the error
             report(error)
         if self._durability == "fsync":
             self._sync(journal, end)
 
     @synchronized
     def seal(self) -> None:
-        """Hand over what is buffered, if anything is."""
+        """Hand over what is buffered, if anything."""
         self._seal()
 
     def seal_old(self) -> None:
-        """Hand over what is buffered if its first record is as old as the time limit."""
+        """Hand over what is buffered if its first record is older than the time limit."""
         self._seal_if_old(self._clock())
 
     @synchronized
     def close(self) -> None:
-        """Hand over what is buffered and take no more."""
+        """Hand over what is buffered and take no more records."""
         self._closed = True
         self._seal()
 
@@ -120,18 +120,18 @@ class OpenStream:
         return self._closed
 
     def reopen(self) -> None:
-        """Take records again, if a call that closed it could not seal what it held."""
+        """Take records again, if the call that closed the stream could not seal its buffers."""
         self._closed = False
 
     @synchronized
     def abandon(self) -> None:
-        """Give up what could not be sealed: the next streamer on the folder finds it, as after a crash."""
+        """Abandon what could not be sealed: the next streamer on the folder finds it, as after a crash."""
         for buffer in self._state.buffers:
             buffer.journal.close()
             self._folder.measure(buffer.journal.path)
 
     def unsealed(self, error: str) -> PendingFile | None:
-        """Return what of this stream is in no sealed file; None if nothing is."""
+        """Return the records of this stream that are in no sealed file; None if there are none."""
         buffers = [one for one in self._state.buffers if one.journal.records and not one.sealed.handed_over]
         if not buffers:
             return None
@@ -142,7 +142,7 @@ class OpenStream:
 
     @synchronized
     def _append(self, record: Any) -> tuple[Journal, int, StreamerError | None]:
-        """Take a record; return the buffer that it went to, the bytes of that to sync, and why it can't be sealed."""
+        """Take a record; return its buffer, up to which byte to sync it, and why it can't be sealed."""
         routed = self._router.route(record)
         if isinstance(routed, RejectedRecord):
             raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
@@ -150,7 +150,7 @@ class OpenStream:
         buffer = self._buffer_for(line)
         journal = buffer.journal
         if not journal.records:
-            # counted from the first record
+            # the time limit counts from the first record
             buffer.begun = self._clock()
         data_bytes = journal.data_bytes + len(line) + 1
         if data_bytes > buffer.granted or journal.must_flush:
@@ -166,12 +166,12 @@ class OpenStream:
 
     @synchronized
     def _seal_if_old(self, now: float) -> None:
-        """Hand over what is buffered if it is too old by now."""
+        """Hand over what is buffered if it is too old now."""
         buffer, seconds = next(iter(self._state.buffers), None), self.limits.max_seconds
         if buffer is None or not buffer.journal.records:
             return
         is_old = seconds is not None and now - buffer.begun >= seconds
-        # one that another program removed is written again by this, before the process could be killed
+        # sealing also writes a buffer again that another program removed, while this process still can
         if buffer.full or is_old or not buffer.journal.is_at(buffer.journal.path):
             self._seal()
 
@@ -179,7 +179,7 @@ class OpenStream:
         try:
             journal.sync(end)
         except StreamerError:
-            # what a disk refused once it may lose in silence the next time: go on in a new file
+            # after one failed sync the disk may lose data silently at the next: continue in a new file
             error = self._stop_buffer(journal)
             if error is not None:
                 report(error)
@@ -187,7 +187,7 @@ class OpenStream:
 
     @synchronized
     def _stop_buffer(self, journal: Journal) -> StreamerError | None:
-        """Take no more records for this buffer; return why it can't be sealed."""
+        """Seal this buffer; return the error if that fails."""
         try:
             if any(buffer.journal is journal for buffer in self._state.buffers):
                 self._seal()
@@ -196,7 +196,7 @@ class OpenStream:
         return None
 
     def _buffer_for(self, line: bytes) -> OpenBuffer:
-        """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
+        """Return the buffer for a line by the packing rule; seal the current one if the line does not fit."""
         held = self._state.buffers[0] if self._state.buffers else None
         if held is not None and not held.full:
             records, size = held.journal.records, len(line) + self._format.record_overhead
@@ -225,7 +225,7 @@ class OpenStream:
         return OpenBuffer(journal, SealedBuffer(name, self.stream, self._output), begun)
 
     def _reserve_some(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
-        """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
+        """Reserve room for this many bytes of lines, and some more, to do it less often."""
         try:
             self._reserve(buffer, data_bytes + _GRANTED_BYTES, must_flush)
         except DiskQuotaError:
@@ -240,7 +240,7 @@ class OpenStream:
         buffer.granted = data_bytes
 
     def _seal(self) -> None:
-        """Hand over all buffers. Each step may be repeated, when a later one failed or was interrupted."""
+        """Hand over all buffers. Each step may be repeated if a later one failed or was interrupted."""
         while self._state.buffers:
             buffer = self._state.buffers[0]
             buffer.full = True
@@ -257,7 +257,7 @@ class OpenStream:
 
     def _seal_buffer(self, buffer: OpenBuffer) -> None:
         journal, sealed = buffer.journal, buffer.sealed
-        # once it is handed over its file is no longer this stream's
+        # once it is handed over, its file no longer belongs to this stream
         if not sealed.handed_over:
             journal.complete()
             if journal.records:
@@ -273,7 +273,7 @@ class OpenStream:
         journal.close()
 
     def _split_to_fit(self, buffer: OpenBuffer) -> OpenBuffer:
-        """Leave in a buffer what a full disk has room for, to be written and finished; what is left gets the next."""
+        """Split a buffer: keep what a full disk has room for, to be written and finished; the rest gets a new one."""
         lines, journal = buffer.journal.held_lines, buffer.journal
         room = self._folder.quota.room(buffer.sealed.name) - _ROOM_FOR_NAMES
         if not lines or output_bytes(journal.data_bytes, journal.records, self._format) + journal.held_bytes <= room:
@@ -282,7 +282,7 @@ class OpenStream:
         while fitting < len(lines) and (needed := needed + len(lines[fitting]) + 1) * 5 // 2 < room:
             fitting += 1
         if journal.size:
-            # what is written is sealed, and makes room once it is uploaded
+            # what is written is sealed, and frees room once it is uploaded
             fitting = 0
         elif not fitting:
             raise StreamerError(f"write {journal.path} failed, its records are in memory only: No space left on device")

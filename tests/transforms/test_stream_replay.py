@@ -210,7 +210,7 @@ def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, 
 def test_another_run_of_the_same_id_is_refused_and_replaces_nothing(store: MemoryStore) -> None:
     write(script(), store, limits=LIMITS, run_id="nightly")
     before = {info.key: store.get(info.key) for info in store.list()}
-    with pytest.raises(RunExistsError, match=r"run_id='nightly' already names a run without an end"):
+    with pytest.raises(RunExistsError, match=r"run_id='nightly' already names an unbounded run"):
         write(Script().add(99, at=1).watermark(60), store, run_id="nightly")
     assert {info.key: store.get(info.key) for info in store.list()} == before
 

@@ -68,8 +68,8 @@ def as_columns(columns: Columns, parameter: str = "columns") -> list[Column]:
             raise ConfigurationError(f"{parameter} has {column!r}: give Columns, or a mapping from names to types")
     if not 1 <= len(columns) <= MAX_COLUMNS:
         raise ConfigurationError(
-            f"{parameter} has {len(columns)} columns; a table has 1 to {MAX_COLUMNS}: load whole records with more keys "
-            "into one SUPER column with mapping='noshred' (--redshift_mapping)"
+            f"{parameter} has {len(columns)} columns; a table has 1 to {MAX_COLUMNS}: load whole records with more "
+            "keys into one SUPER column with mapping='noshred' (--redshift_mapping)"
         )
     check_distinct((column.name for column in columns), parameter)
     return list(columns)
@@ -99,8 +99,8 @@ def mapping_of(columns: Iterable[Column]) -> str:
     for column in columns:
         if folded(column.key) != folded(column.name):
             raise ConfigurationError(
-                f"the column {column.name!r} has key={column.key!r}: COPY finds it only with a jsonpaths file; give its "
-                "URL as mapping="
+                f"the column {column.name!r} has key={column.key!r}: COPY finds it only with a jsonpaths file; give "
+                "its URL as mapping="
             )
         has_capitals = has_capitals or folded(column.key) != column.key
     return "auto ignorecase" if has_capitals else "auto"

@@ -150,9 +150,7 @@ def _check_format(name: str, value: object) -> None:
     if value is None:
         return
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(
-            f"{name}={value!r} must be 'auto' or a pattern such as 'YYYY-MM-DD'; None for the default"
-        )
+        raise ConfigurationError(f"{name}={value!r} must be 'auto' or a format such as 'YYYY-MM-DD', or None")
     keyword = value.strip().lower()
     if keyword in ("auto", *_EPOCHS) and keyword != value:
         raise ConfigurationError(f"{name}={value!r} must be written {keyword!r}: COPY takes only lower case")

@@ -22,7 +22,7 @@ def identifier(name: str, parameter: str = "name") -> str:
 
     Args:
       name: of a column, a table or a schema.
-      parameter: how the error names it.
+      parameter: that the error names.
 
     Raises:
       ConfigurationError: empty, longer than `MAX_NAME_BYTES` in UTF-8, with a NUL, or not expressible in UTF-8.
@@ -39,22 +39,21 @@ def qualified(table: TableName, parameter: str = "table") -> str:
     """Return a table's name with its schema, each part quoted: `"schema"."table"`.
 
     Args:
-      table: parts in a tuple, or text in which dots part them; see `TableName`.
-      parameter: how the error names it.
+      table: parts in a tuple, or a text in which dots separate them; see `TableName`.
+      parameter: that the error names.
 
     Raises:
-      ConfigurationError: more parts than database, schema and table, a part that is no name, or text that comes with
-        quotes of its own.
+      ConfigurationError: more parts than database, schema and table, an invalid part, or a text that has quotes.
     """
     return ".".join(identifier(part, parameter) for part in table_parts(table, parameter))
 
 
 def table_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
-    """Return the names that a table's name consists of, the table's own last; see `qualified`."""
+    """Return the parts of a table's name, the table itself last; see `qualified`."""
     if isinstance(table, str) and '"' in table:
         raise ConfigurationError(
-            f"{parameter}={table!r} must come without quotes, they are added here; write a name that has one in a "
-            "tuple, as ('schema', 'table')"
+            f"{parameter}={table!r} must have no quotes, they are added here; write a name with a quote in a tuple, as "
+            "('schema', 'table')"
         )
     parts = tuple(table.split(".")) if isinstance(table, str) else tuple(table)
     if not 1 <= len(parts) <= _MAX_PARTS or not all(parts):

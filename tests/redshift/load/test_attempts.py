@@ -264,7 +264,7 @@ def test_a_ledger_that_may_not_be_made_is_an_error(setup: Setup) -> None:
 
 def test_a_missing_table_is_named(setup: Setup) -> None:
     setup.server.faults = once("SELECT *", ServerError('relation "public.clicks" does not exist', "42P01"))
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks")
 
 

@@ -148,10 +148,10 @@ def test_a_conflict_is_tried_again_under_another_token(setup: DataApiSetup) -> N
 
 def test_a_missing_table_is_named(setup: DataApiSetup) -> None:
     setup.server.faults = once("SELECT *", ServerError('relation "public.clicks" does not exist'), 9)
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks")
     setup.server.faults = once("CREATE TEMP", ServerError('relation "public.clicks" does not exist'), 9)
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks", columns=["id"])
 
 
