@@ -60,9 +60,9 @@ def rate_line(report: RunReport) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a time for people: `12.3 s`, `2 min 5 s`, `3 h 20 min`."""
+    """Return a time for people: `12.3 s`, `12 s` of a whole number, `2 min 5 s`, `3 h 20 min`."""
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 

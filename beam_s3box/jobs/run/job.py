@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -32,9 +32,12 @@ from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
+from beam_s3box.metrics import shared_by_children
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
+_SHARED_SECONDS: Final = 0.5
+"""The counts of worker processes on this machine are read no more often."""
 
 
 class Job(NamedTuple):
@@ -44,6 +47,7 @@ class Job(NamedTuple):
       pipeline: all of its steps.
       write: what is written, and where.
       reporting: how it is reported.
+      input_bytes: bytes of all files that it reads; None where nobody knows.
       is_endless: whether the pipeline has no end of its own, and so no totals.
       redshift: what is loaded into Redshift, None for nothing.
     """
@@ -51,6 +55,7 @@ class Job(NamedTuple):
     pipeline: beam.Pipeline
     write: Write
     reporting: Reporting = Reporting()
+    input_bytes: int | None = None
     is_endless: bool = False
     redshift: Redshift | None = None
 
@@ -115,7 +120,7 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
 
 
 def _execute(job: Job, log: ToolLog) -> int:
-    progress = Progress()
+    progress = Progress(input_bytes=job.input_bytes)
     result = None
     grace_seconds, message = given_of(job.pipeline.options).grace_seconds, _describe_interrupt(job)
     asked: list[int] = []
@@ -123,7 +128,7 @@ def _execute(job: Job, log: ToolLog) -> int:
         is_done = _end_of(job)
         with (
             signals_raise(grace_seconds, message) as asked,
-            _workers(job, log),
+            _workers(job, progress, log),
             shown(progress, is_quiet=job.reporting.is_quiet),
         ):
             result = job.pipeline.run()
@@ -181,11 +186,17 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
     return lambda: all(is_written(store, key) for key in keys)
 
 
-def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
-    """Return what keeps workers on this machine from talking over the job."""
-    if log.shows_tracebacks:
-        return contextlib.nullcontext()
-    return children_silent() if starts_processes(job.pipeline.options) else tracebacks_unprinted()
+@contextlib.contextmanager
+def _workers(job: Job, progress: Progress, log: ToolLog) -> Iterator[None]:
+    """Within the block, keep workers on this machine from printing over the job, and let them say how far they are."""
+    with contextlib.ExitStack() as undo:
+        if starts_processes(job.pipeline.options):
+            progress.follow(undo.enter_context(shared_by_children()), _SHARED_SECONDS)
+            if not log.shows_tracebacks:
+                undo.enter_context(children_silent())
+        elif not log.shows_tracebacks:
+            undo.enter_context(tracebacks_unprinted())
+        yield
 
 
 def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
