@@ -41,10 +41,11 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     redshift = redshift_of(options, write, log)
     reporting = reporting_of(given)
     check_given(patterns)
+    input_bytes = None
     if template_of(options) is None:
         check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=True)
-        check_input(patterns, options)
+        input_bytes = check_input(patterns, options, given.input_format)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
@@ -52,4 +53,4 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
-    return Job(pipeline, write, reporting, redshift=redshift)
+    return Job(pipeline, write, reporting, input_bytes, redshift=redshift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -94,7 +95,7 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     plan = plan_of(given)
     reporting = reporting_of(given)
     check_unfinished(given, plan.store, reporting)
-    files = find_local_files(given.input or ())
+    files = find_local_files(given.input or (), _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
@@ -105,14 +106,15 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    stopped_in = ""
+    stopped_in, longest = "", longest_line(job.plan.rules.max_bytes)
+    input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
         LinePacker(job.plan, counts) as packer,
-        shown(Progress(counts.totals), _LOGGER, is_quiet=job.reporting.is_quiet),
+        shown(Progress(counts.totals, input_bytes=input_bytes), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
+            for batch in read_batches(job.files, interrupts, longest, counts):
                 packer.pack(batch.lines)
         except ReadingStopped as exc:
             stopped_in = str(exc)

@@ -132,6 +132,7 @@ def shown(
     with contextlib.ExitStack() as undo:
         if not is_quiet and has_live_lines():
             show = undo.enter_context(live_line())
+            show(progress.line())
             undo.enter_context(_every(_LIVE_SECONDS, lambda: show(progress.line()), log))
         elif not is_quiet:
             undo.enter_context(_every(log_seconds, lambda: log.info(progress.line()), log))

@@ -15,6 +15,8 @@ MAX_STREAMS = 50
 _MAX_NAME_CHARACTERS = 60
 _MIN_NAME_CHARACTERS = 12
 _GAP = "  "
+_DISPENSABLE = ("ratio", "manifests", "raw", "shards")
+"""Columns that a narrow terminal does without, the first one first."""
 _HEAD = ("stream", "records", "shards", "raw", "on S3", "ratio", "manifests")
 
 
@@ -36,7 +38,11 @@ def render_table(report: RunReport, width: int | None = None) -> str:
     total = _sum_row(_number(len(streams), "stream"), streams)
     rows.append((*total[:-1], f"{len(report.manifests):,}"))
     if not any(stream.manifests for stream in streams):
-        rows = [row[:-1] for row in rows]
+        rows = _without("manifests", rows)
+    for name in _DISPENSABLE:
+        if width is None or _least_width(rows) <= width:
+            break
+        rows = _without(name, rows)
     return _align(rows, width)
 
 
@@ -89,6 +95,16 @@ def _sum_row(name: str, streams: Sequence[StreamTotals]) -> tuple[str, ...]:
         f"{raw_bytes / object_bytes:.1f}" if object_bytes else "-",
         f"{sum(len(stream.manifests) for stream in streams):,}",
     )
+
+
+def _without(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [tuple(cell for cell, head in zip(row, rows[0], strict=True) if head != name) for row in rows]
+
+
+def _least_width(rows: list[tuple[str, ...]]) -> int:
+    """Return the columns of a terminal that the rows take with the shortest names."""
+    others = [max(map(cell_width, column)) for column in list(zip(*rows, strict=True))[1:]]
+    return _MIN_NAME_CHARACTERS + sum(others) + len(_GAP) * len(others)
 
 
 def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:

@@ -15,10 +15,11 @@ from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
 from beam_s3box.cli.options.write import WRITE
+from beam_s3box.records.contents import KINDS
 from beam_s3box.shards.limits import StreamLimits
 
-INPUT_FORMATS: Final = ("auto", "jsonl", "csv", "parquet", "avro")
-"""What `--input_format` may be."""
+INPUT_FORMATS: Final = ("auto", *KINDS)
+"""What can be read; `auto` goes by the file's first bytes and by its extension."""
 
 WATERMARK_DELAY: Final = 60.0
 """Seconds that windows wait for records where a field holds their time."""

@@ -56,7 +56,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
     if not given.destination:
         raise ConfigurationError("--destination is missing: say where to write, as --destination=s3://bucket/prefix")
     naming, settings, format = naming_of(given), settings_of(given), format_of(given)
-    run_id = given.run_id or new_run_id()
+    run_id = new_run_id() if given.run_id is None else given.run_id
     manifests = manifests_of(given, format)
     transform = WriteToS3Box(
         given.destination,

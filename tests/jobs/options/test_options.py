@@ -18,6 +18,7 @@ from beam_s3box.jobs import stream as stream_job
 from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.s3 import reading_settings_of
+from beam_s3box.jobs.options.stream import Packing
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
@@ -263,12 +264,18 @@ def test_the_write_is_what_the_options_say() -> None:
     assert (write.has_manifests, write.is_named) == (True, True)
 
 
+def test_lanes_are_a_limit_of_every_stream() -> None:
+    write = write_of(PARSER.parse(["--output=memory://a", "--domain=b", "--namespace=c"]), stream=Packing(60, 4))
+    assert "lanes=4" in write.transform.display_data()["limits"].value
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         ([], "--destination is missing"),
         (["--destination=ftp://a"], "destination='ftp://a'"),
         (["--destination=memory://a", "--run_id=a b"], "run_id='a b'"),
+        (["--destination=memory://a", "--run_id="], "run_id=''"),
         (["--destination=memory://a", "--max_record_bytes=x"], "max_record_bytes='x' is not a size"),
         (["--destination=memory://a", "--s3_concurrency=0"], "concurrency=0"),
     ],
