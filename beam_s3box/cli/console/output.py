@@ -184,13 +184,13 @@ def _write(stream: TextIO, text: str) -> OSError | None:
     encoding = getattr(stream, "encoding", None)
     if encoding and not text.isascii():
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-    if type(stream) is SturdyStream:
+    if isinstance(stream, SturdyStream) and not isinstance(stream, _BelowMessages):
         return _write(stream._stream, text) if stream._stream is not None else None
     return _tried(lambda: stream.write(text))
 
 
 def _flush(stream: TextIO) -> OSError | None:
-    if type(stream) is SturdyStream:
+    if isinstance(stream, SturdyStream) and not isinstance(stream, _BelowMessages):
         return _flush(stream._stream) if stream._stream is not None else None
     return _tried(stream.flush)
 

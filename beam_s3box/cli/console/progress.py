@@ -67,6 +67,8 @@ class Progress:
         totals = self._totals()
         now = self._clock()
         if not any(totals.values()):
+            # the rate is that of the work, without the time that a runner needs to start
+            self._samples[0] = _Sample(now, 0)
             return f"at work · {int(now - self._began)} s"
         get = totals.get
         read = get(metrics.INPUT_BYTES, 0)
@@ -77,12 +79,12 @@ class Progress:
         parts = [
             *self._read(read),
             f"{get(metrics.RECORDS_IN, 0):,} records",
-            *_some(get(metrics.DEAD_LETTERS, 0), "dead letters"),
-            *_some(get(metrics.RECORDS_LATE, 0), "late"),
-            *_some(get(metrics.FILES_FOUND, 0) - files, "files waiting"),
+            *_some(get(metrics.DEAD_LETTERS, 0), "dead letter", "dead letters"),
+            *_some(get(metrics.RECORDS_LATE, 0), "late", "late"),
+            *_some(get(metrics.FILES_FOUND, 0) - files, "file waiting", "files waiting"),
             f"{format_size(get(metrics.RAW_BYTES, 0))} packed",
             f"{get(metrics.SHARDS, 0):,} shards",
-            *_some(get(metrics.MANIFESTS, 0), "manifests"),
+            *_some(get(metrics.MANIFESTS, 0), "manifest", "manifests"),
             f"{format_size(get(metrics.OBJECT_BYTES, 0))} on S3",
             f"{format_size(int(rate))}/s",
             *_lag(sample, before),
@@ -112,9 +114,9 @@ class Progress:
                 yield f"{format_seconds(int(seconds))} left"
 
 
-def _some(number: int, noun: str) -> Iterator[str]:
+def _some(number: int, one: str, many: str) -> Iterator[str]:
     if number > 0:
-        yield f"{number:,} {noun}"
+        yield f"{number:,} {one if number == 1 else many}"
 
 
 def _lag(sample: _Sample, before: _Sample) -> Iterator[str]:
