@@ -25,7 +25,7 @@ from beam_s3box.jobs.read.counts import ReadCount
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
 from beam_s3box.jobs.run.counters import records_in_of
 from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
-from beam_s3box.jobs.run.load_report import loads_of, tell_loads, with_loads
+from beam_s3box.jobs.run.load_report import loads_of, print_loads, with_loads
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.run.progress import Progress, shown
 from beam_s3box.jobs.run.wait import handed_over, run_to_end
@@ -209,4 +209,4 @@ def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
     code = print_summary("pipeline", report, job.write.store, job.reporting, log)
     if summary.note:
         say(summary.note)
-    return max(code, tell_loads(job.redshift, report, loads, log))
+    return max(code, print_loads(job.redshift, report, loads, log))
