@@ -1,13 +1,12 @@
 """Packs lines of many streams without Beam: routed, cut, compressed and uploaded as they come, listed at the end.
 
-The rules are those of the Beam transform, and so is the code; what Beam's shuffle does there, gathering the rests of
-all bundles, is not needed here: one packer sees all lines.
+The rules and the code are those of the Beam transform. Its shuffle, which gathers the remainders of all bundles, is not
+needed here, because one packer sees all lines.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import DeadLetterFiles, accept_dead_letters
-from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
@@ -28,17 +27,6 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.system.threads import Threads
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PackPlan(RunPlan):
-    """Settings of one run of a packer.
-
-    Attributes:
-      manifests: which to write, None for none.
-    """
-
-    manifests: Manifests | None
 
 
 class Packed(NamedTuple):
@@ -70,15 +58,17 @@ class LinePacker:
       counts: takes the figures while it works.
     """
 
-    def __init__(self, plan: PackPlan, counts: Metrics) -> None:
+    def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
+        self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
         origin = new_origin()
-        self._cutter = ShardBuilder(plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0)
+        self._builder = ShardBuilder(
+            plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0
+        )
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
         self._letters = DeadLetterFiles(plan.store, plan.layout)
         self._dead_letters = 0
@@ -86,7 +76,7 @@ class LinePacker:
         self._shards: list[ShardFile] = []
         self._claimed = False
         self._ended = False
-        self._is_moving = False
+        self._in_step = False
         self._is_uploaded = False
 
     def __enter__(self) -> LinePacker:
@@ -107,7 +97,7 @@ class LinePacker:
           RecordError: a record is unfit, and the plan says that this is an error.
           StoreError: an upload failed, after its retries.
         """
-        with self._whole():
+        with self._poison_on_error():
             self._claim()
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
@@ -116,8 +106,8 @@ class LinePacker:
                 self._letters.add(accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record))
                 self._dead_letters += len(refused)
             for stream, group in groups.items():
-                self._cutter.add((stream, "", 0), group)
-            self._upload(self._cutter.take())
+                self._builder.add((stream, "", 0), group)
+            self._upload(self._builder.poll())
 
     def finish(self) -> Packed:
         """Seal what is left, wait until all of it is in the store, and write the manifests.
@@ -131,8 +121,8 @@ class LinePacker:
         self._check_open()
         self._claim()
         if not self._is_uploaded:
-            with self._whole():
-                self._upload(self._cutter.finish())
+            with self._poison_on_error():
+                self._upload(self._builder.finish())
                 self._shards += self._queue.finish()
                 self._letters.finish()
                 self._is_uploaded = True
@@ -149,22 +139,22 @@ class LinePacker:
     def _check_open(self) -> None:
         if self._process != os.getpid():
             raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
-        if self._is_moving:
+        if self._in_step:
             raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
+    def _poison_on_error(self) -> Iterator[None]:
         """Mark a step as begun until it has ended: after one that broke off, nothing is taken."""
         self._check_open()
         if self._is_uploaded:
             raise ConfigurationError(
                 "this packer has ended and takes nothing more, but finish() again lists all it has"
             )
-        self._is_moving = True
+        self._in_step = True
         yield
-        self._is_moving = False
+        self._in_step = False
 
     def _claim(self) -> None:
         """Claim the run id before the first shard."""
@@ -172,9 +162,9 @@ class LinePacker:
             self._plan.claim.take(self._plan.store)
             self._claimed = True
 
-    def _upload(self, cuttings: Flushed) -> None:
-        """Upload what is sealed; a cutter that seals all hands on no rests."""
-        shards = cuttings.shards
+    def _upload(self, flushed: Flushed) -> None:
+        """Upload what is sealed; a builder that seals everything leaves no remainders."""
+        shards = flushed.shards
         shards.reverse()
         while shards:  # each is let go as it is queued
             self._shards += self._queue.add(shards.pop())

@@ -14,7 +14,9 @@ from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import accept_dead_letters
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
@@ -46,22 +48,23 @@ class EncodeSegments(beam.DoFn):
     def setup(self) -> None:
         """Claim the run id before the first shard, and prepare what lives as long as the worker."""
         claim_once(self._plan.store, self._plan.claim)
-        self._router = Router(self._plan.naming, self._plan.rules, encoders_of(self._plan.format))
+        self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
         """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
         plan = self._plan
         origin = new_origin()
-        self._cutter = ShardBuilder(
+        self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._records_in = 0
+        self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
         """Take one element; outputs come when a shard is whole."""
-        return self._outputs(self._add(element, ""))
+        return self._outputs(self._add_element(element, ""))
 
     @beam.DoFn.yields_elements
     def process_batch(self, batch: list[Any]) -> Iterator[Any] | None:
@@ -75,11 +78,16 @@ class EncodeSegments(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         """Give out all that is left."""
         self._count_records()
-        yield from self._emit(self._cutter.finish())
+        yield from self._emit(self._builder.finish())
 
     def _count_records(self) -> None:
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
+
+    def _add_element(self, element: Any, window: str) -> list[RejectedRecord]:
+        if type(element) is LineBatch:
+            return self._add_batch(element.lines, window)
+        return self._add(element, window)
 
     def _add(self, element: Any, window: str) -> list[RejectedRecord]:
         self._records_in += 1
@@ -89,7 +97,7 @@ class EncodeSegments(beam.DoFn):
         if isinstance(routed, RejectedRecord):
             return [routed]
         stream, line = routed
-        self._cutter.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
+        self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
@@ -98,27 +106,33 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(batch))
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
-            for lane, some in by_lane(lines, self._plan.lanes):
-                self._cutter.add((stream, window, lane), some)
+            for lane, some in by_lane(lines, self._lanes_of(stream)):
+                self._builder.add((stream, window, lane), some)
         return refused
+
+    def _lanes_of(self, stream: Stream) -> int:
+        lanes = self._lanes.get(stream)
+        if lanes is None:
+            lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
+        return lanes
 
     def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
-        cuttings = self._cutter.take()
-        if not refused and not cuttings.shards and not cuttings.rests:
+        flushed = self._builder.poll()
+        if not refused and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(refused, cuttings)
+        return self._emit_all(refused, flushed)
 
-    def _emit_all(self, refused: list[RejectedRecord], cuttings: Flushed) -> Iterator[Any]:
+    def _emit_all(self, refused: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
         if refused:
             letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
-        yield from self._emit(cuttings)
+        yield from self._emit(flushed)
 
-    def _emit(self, cuttings: Flushed) -> Iterator[Any]:
-        for shard in _drained(cuttings.shards):
+    def _emit(self, flushed: Flushed) -> Iterator[Any]:
+        for shard in _drained(flushed.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
-        for (stream, window, lane), segment in _drained(cuttings.rests):
+        for (stream, window, lane), segment in _drained(flushed.remainders):
             self._counts.count(metrics.REST_BYTES, len(segment.data))
             yield self._in_window(((*stream, lane), tuple(segment)), window)
 
@@ -139,7 +153,7 @@ class EncodeWindowedSegments(EncodeSegments):
 
     def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:
         """Take one element of one window."""
-        return self._outputs(self._add(element, self._name(window)))
+        return self._outputs(self._add_element(element, self._name(window)))
 
     @beam.DoFn.yields_elements
     def process_batch(self, batch: list[Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:

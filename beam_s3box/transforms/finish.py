@@ -13,12 +13,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.rewindow import NoteWindow, ReturnToWindows
+from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
 from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 
-_Carried: TypeAlias = tuple[bytes, Manifest]
-_SEED: _Carried = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
+_WindowedManifest: TypeAlias = tuple[bytes, Manifest]
+_SEED: _WindowedManifest = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
 """Takes the place of the manifests of a run that has none, so that it is finished too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest]]
@@ -43,7 +43,7 @@ class FinishRun(beam.PTransform):
     def expand(self, manifests: beam.PCollection) -> beam.PCollection:
         """Return the manifests, in their windows."""
         windows = self._plan.windows
-        carried = (
+        windowed = (
             manifests
             | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Manifest])
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
@@ -51,12 +51,12 @@ class FinishRun(beam.PTransform):
         seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
         finish = beam.ParDo(_FinishWithManifests(self._plan)).with_output_types(tuple[bytes, Manifest])
         return (
-            (carried, seed)
+            (windowed, seed)
             | "AllManifests" >> beam.Flatten()
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
             | "Gather" >> beam.GroupByKey()
             | "Finish" >> finish
-            | "ReturnToWindows" >> ReturnToWindows(windows, self._windowing, Manifest)
+            | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
         )
 
 
@@ -84,7 +84,7 @@ class FinishRunOfShards(beam.PTransform):
 
 
 class _KeyAll(beam.DoFn):
-    def process(self, row: _Carried) -> Iterator[tuple[str, _Carried]]:
+    def process(self, row: _WindowedManifest) -> Iterator[tuple[str, _WindowedManifest]]:
         yield _ALL, row
 
 
@@ -92,7 +92,7 @@ class _FinishWithManifests(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[str, Iterable[_Carried]]) -> Iterator[WindowedValue]:
+    def process(self, element: tuple[str, Iterable[_WindowedManifest]]) -> Iterator[WindowedValue]:
         # by key: a runner that delivers at least once may bring a row twice
         rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
@@ -122,7 +122,7 @@ class _FinishWithTotals(beam.DoFn):
         self._plan.claim.finish(self._plan.store, [], Size(*size), shards)
 
 
-def _restored(row: Any) -> _Carried:
+def _restored(row: Any) -> _WindowedManifest:
     window, manifest = row
     return window, Manifest._make(manifest)
 

@@ -99,7 +99,7 @@ def wrong(packages: tuple[str, ...], allowed: Callable[[str], bool]) -> list[str
 
 def test_the_search_finds_imports() -> None:
     found = {name for importer, name, _ in imports() if importer == "beam_s3box.formats.json_text"}
-    assert {"beam_s3box.errors", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= found
+    assert {"beam_s3box.checks", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= found
 
 
 def test_the_picture_names_what_is_there() -> None:
@@ -139,8 +139,9 @@ def test_only_what_talks_to_aws_knows_boto3() -> None:
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 
-def test_only_the_avro_format_knows_fastavro() -> None:
-    assert not wrong(("fastavro",), lambda importer: importer == "beam_s3box.formats.avro.format")
+def test_only_what_reads_and_writes_avro_knows_fastavro() -> None:
+    allowed = ("beam_s3box.formats.avro.format", "beam_s3box.jobs.read.avro.reader")
+    assert not wrong(("fastavro",), lambda importer: importer in allowed)
 
 
 def test_stores_know_keys_and_bytes_only() -> None:

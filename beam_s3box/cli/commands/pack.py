@@ -24,7 +24,8 @@ from beam_s3box.cli.console.tallies import (
 from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_report
-from beam_s3box.engine.line_packer import LinePacker, Packed, PackPlan
+from beam_s3box.engine.line_packer import LinePacker, Packed
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.lines import longest_line
@@ -39,7 +40,7 @@ _NOTICE: Final = (
 class _Job(NamedTuple):
     """What is to be done, after all that can be checked before was."""
 
-    plan: PackPlan
+    plan: RunPlan
     files: list[str]
     report: str | None
     grace_seconds: float
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     return code
 
 
-def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
+def _told_of_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
@@ -113,13 +114,13 @@ def _execute(job: _Job) -> _Outcome:
     ):
         try:
             for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
-                packer.pack(batch)
+                packer.pack(batch.lines)
         except ReadingStopped as exc:
             stopped_in = str(exc)
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
 
 
-def _report_of(packed: Packed, plan: PackPlan) -> RunReport:
+def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
     has_manifests = plan.manifests is not None
     sums = sum_tallies(
         (
