@@ -63,6 +63,10 @@ class S3Access(NamedTuple):
     credentials: FindCredentials | None
 
 
+NO_OPTIONS: Final = S3Access(S3Settings(), None)
+"""Objects are reached as boto3 finds them."""
+
+
 def s3_access_of(options: PipelineOptions) -> S3Access:
     """Return how a pipeline with these options reaches objects: as Beam does."""
     # here, where the pipeline is built: a worker that knew our options would parse them, as a runner hands them on
