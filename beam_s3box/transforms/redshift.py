@@ -96,7 +96,9 @@ class CopyToRedshift(beam.PTransform):
       columns: to load; None for all columns of the table.
       create_tables: whether tables are created from the keys and values in the shards, and extended by a column for
         each new key. Workers read the shards for that.
-      sample, exclude, ignore_case: how columns are inferred; see `infer_columns`.
+      sample: how many records are looked at for columns; see `infer_columns`.
+      exclude: keys that become no column.
+      ignore_case: whether keys that differ in case only are one column.
       on_failure: "error" fails the pipeline, after the other tables of the bundle were loaded; "emit" goes on, and
         failed loads are rows of `failures`. Each failure is logged. A `ConfigurationError` fails the pipeline always.
       on_replaced: what to do with a manifest that was loaded and has been written again since; see `RedshiftLoader`.
