@@ -63,7 +63,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     """
     set_up(options, log)
     report = options.view_as(ReportingOptions).report
-    patterns, formats = options.view_as(InputOptions).input, options.view_as(FormatOptions)
+    given, formats = options.view_as(InputOptions), options.view_as(FormatOptions)
+    patterns = given.input
     write = write_of(options)
     redshift = redshift_of(options, write, log)
     check_report(report)
@@ -74,7 +75,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(formats), write.max_line_bytes)
-    read = ReadRecords(patterns, formats.input_format, write.max_line_bytes, rows)
+    read = ReadRecords(patterns, formats.input_format, write.max_line_bytes, rows, given.path_columns)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)

@@ -83,7 +83,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     has_end = watching.stop_after is not None
     redshift = redshift_of(options, write, log, has_end=has_end)
     patterns = options.view_as(InputOptions).input
-    read = ReadStream(timing, write.max_line_bytes)
+    read = ReadStream(timing, write.max_line_bytes, options.view_as(InputOptions).path_columns)
     check_report(report)
     check_given(patterns)
     check_json(patterns)

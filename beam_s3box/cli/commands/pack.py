@@ -7,7 +7,13 @@ import logging
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.commands.pack_input import (
+    Reading,
+    ReadingStopped,
+    check_standard_input,
+    find_local_files,
+    read_batches,
+)
 from beam_s3box.cli.console.interrupts import Interrupts, check_grace, exit_code_of
 from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say, say_text
@@ -42,6 +48,7 @@ class _Job(NamedTuple):
 
     plan: RunPlan
     files: list[str]
+    reading: Reading
     report: str | None
     grace_seconds: float
 
@@ -95,13 +102,14 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
     plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
     check_report(given.report)
-    files = find_local_files(given.input or (), _LOGGER.info)
+    files = find_local_files(given.input or (), given.input_format, _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, given.report, grace_seconds)
+    reading = Reading(longest_line(plan.rules.max_bytes), given.input_format, given.path_columns)
+    return _Job(plan, files, reading, given.report, grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
@@ -113,7 +121,7 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals), _LOGGER),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
+            for batch in read_batches(job.files, interrupts, job.reading):
                 packer.pack(batch.lines)
         except ReadingStopped as exc:
             stopped_in = str(exc)

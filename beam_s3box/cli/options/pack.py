@@ -21,6 +21,7 @@ from beam_s3box.cli.options.shards import SHARDS_TITLE, add_shard_arguments, for
 from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.contents import JSON_KINDS
 from beam_s3box.stores import open_store
 
 
@@ -30,7 +31,17 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         "--input",
         metavar="GLOB",
         action="append",
-        help="local files of JSON lines to read, .gz too; may be given several times (default: standard input)",
+        help="local files of JSON to read, packed too (gzip, bzip2, xz, zstd); ** matches folders; may be given "
+        "several times (default: standard input)",
+    )
+    parser.add_argument(
+        "--input_format",
+        choices=("auto", *JSON_KINDS),
+        default="auto",
+        help="of the input; json is JSON that is not a record a line (default: auto, by first bytes)",
+    )
+    parser.add_argument(
+        "--path_columns", action="store_true", help="take columns in the path, as dt=2024-01-01/, into the records"
     )
 
 

@@ -22,6 +22,6 @@ class FormatOptions(PipelineOptions):
             "--input_format",
             choices=INPUT_FORMATS,
             default="auto",
-            help="of the files (default: auto, by extension, else jsonl)",
+            help="of the files; json is JSON that is not a record a line (default: auto, by first bytes and extension)",
         )
         add_csv_arguments(parser)

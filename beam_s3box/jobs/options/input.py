@@ -21,5 +21,9 @@ class InputOptions(PipelineOptions):
             "--input",
             metavar="GLOB",
             action="append",
-            help="files to read, local or s3://, .gz too; may be given several times; required",
+            help="files to read, local or s3://, packed too (gzip, bzip2, xz, zstd); ** matches folders; may be given "
+            "several times; required",
+        )
+        parser.add_argument(
+            "--path_columns", action="store_true", help="take columns in the path, as dt=2024-01-01/, into the records"
         )
