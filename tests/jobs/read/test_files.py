@@ -127,8 +127,8 @@ def test_a_runner_without_batches(tmp_path: pathlib.Path) -> None:
 
 
 def test_csv_that_is_none_names_the_file(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"d,n\n\xff,1\n")
-    with pytest.raises(Exception, match=r"a\.csv' is not valid CSV in UTF-8"):
+    (tmp_path / "a.csv").write_bytes(b"d,n\n1,2\n\xff,1\n")
+    with pytest.raises(Exception, match=r"a\.csv' is not valid CSV in UTF-8 at line 3: .*--csv_encoding"):
         check(read(tmp_path / "a.csv"), [])
 
 

@@ -99,8 +99,8 @@ class _Table:
                     raise
                 # a property of the file and not of the row, so that all others with such letters would be wrong as well
                 raise ConfigurationError(
-                    f"input={self._path!r} is not valid CSV in UTF-8 at line {line}: correct the line, or say the file's "
-                    "encoding by --csv_encoding, as latin-1, cp1252 or utf-16"
+                    f"input={self._path!r} is not valid CSV in UTF-8 at line {line}: correct the line, or say the "
+                    "file's encoding by --csv_encoding, as latin-1, cp1252 or utf-16"
                 ) from exc
             if builder.add(text, line):
                 yield from builder.take()
