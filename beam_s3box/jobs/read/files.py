@@ -201,7 +201,7 @@ def check_may_be_empty(path: str, input_format: str) -> None:
     """Raise ConfigurationError for a file without a byte, where its format has some."""
     kind = kind_by_name(path) if input_format == "auto" else input_format
     if kind in ("parquet", "avro"):
-        raise ConfigurationError(f"input={path!r} has no byte, and {kind.title()} has some: copy it again")
+        raise ConfigurationError(f"input={path!r} has 0 bytes: it is empty, and {kind.title()} never is; copy it again")
 
 
 def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
