@@ -89,7 +89,9 @@ def ended(
 ) -> dict[str, PlainRun]:
     folder = tmp_path_factory.mktemp("contents")
     jobs: dict[str, tuple[str, ...]] = {}
-    for name, body in {**READ, **{name: one[0] for name, one in {**REFUSED, **BROKEN}.items()}}.items():
+    bodies = READ | {name: body for name, (body, _) in REFUSED.items()}
+    bodies |= {name: body for name, (body, *_) in BROKEN.items()}
+    for name, body in bodies.items():
         (folder / name).write_bytes(body)
         jobs[name] = (f"--input={folder / name}",)
     (folder / "cut.json").write_bytes(b'{"id":1}{"id":2}{"id"')
