@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.metrics import INPUT_BYTES, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, documents_note, json_batches
 from beam_s3box.records.path_columns import columns_of, with_columns
@@ -67,13 +68,16 @@ def check_standard_input() -> None:
         )
 
 
-def read_batches(files: Sequence[str], interrupts: Interrupts, reading: Reading) -> Iterator[LineBatch]:
+def read_batches(
+    files: Sequence[str], interrupts: Interrupts, reading: Reading, counts: Metrics
+) -> Iterator[LineBatch]:
     """Yield records in batches, of standard input where there are no files.
 
     Args:
       files: paths.
       interrupts: may end the reading.
       reading: how they are read.
+      counts: what is read is counted there.
 
     Raises:
       ReadingStopped: the first signal; records that were not yielded are not taken.
@@ -83,7 +87,7 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, reading: Reading)
         where = f"{path}, file {number} of {len(files)}" if files else path
         columns = columns_of(path) if reading.path_columns else {}
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
-            file = _Descriptor(descriptor, path, where, interrupts)
+            file = _Descriptor(descriptor, path, where, interrupts, counts)
             with unchanged(path, descriptor):
                 contents = _json_of(file, path, reading.input_format, READ_BYTES)
                 for batch in json_batches(contents, path, reading.max_line_bytes):
@@ -95,11 +99,12 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, reading: Reading)
 class _Descriptor:
     """Reads what is there, and waits for nothing once the command was asked to end."""
 
-    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts) -> None:
+    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts, counts: Metrics) -> None:
         self._descriptor = descriptor
         self._path = path
         self._where = where
         self._interrupts = interrupts
+        self._counts = counts
 
     def read(self, size: int, /) -> bytes:
         """Return at most that many bytes, none at the end.
@@ -111,9 +116,11 @@ class _Descriptor:
         if not self._interrupts.readable(self._descriptor):
             raise ReadingStopped(self._where)
         try:
-            return os.read(self._descriptor, size)
+            data = os.read(self._descriptor, size)
         except OSError as exc:
             raise _unreadable(self._path, exc) from exc
+        self._counts.count(INPUT_BYTES, len(data))
+        return data
 
 
 @contextlib.contextmanager
