@@ -8,7 +8,13 @@ import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.commands.pack_input import (
+    Reading,
+    ReadingStopped,
+    check_standard_input,
+    find_local_files,
+    read_batches,
+)
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
 from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say
@@ -43,6 +49,7 @@ class _Job(NamedTuple):
 
     plan: RunPlan
     files: list[str]
+    reading: Reading
     reporting: Reporting
     grace_seconds: float
 
@@ -95,18 +102,19 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     plan = plan_of(given)
     reporting = reporting_of(given)
     check_unfinished(given, plan.store, reporting)
-    files = find_local_files(given.input or (), _LOGGER.info)
+    files = find_local_files(given.input or (), given.input_format, _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, reporting, given.grace_seconds)
+    reading = Reading(longest_line(plan.rules.max_bytes), given.input_format, given.path_columns)
+    return _Job(plan, files, reading, reporting, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    stopped_in, longest = "", longest_line(job.plan.rules.max_bytes)
+    stopped_in = ""
     input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
@@ -114,7 +122,7 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals, input_bytes=input_bytes), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest, counts):
+            for batch in read_batches(job.files, interrupts, job.reading, counts):
                 packer.pack(batch.lines)
         except ReadingStopped as exc:
             stopped_in = str(exc)
