@@ -159,7 +159,7 @@ class CopyToRedshift(beam.PTransform):
         )
         if isinstance(self.table, TableTemplate) and self.table.is_constant:
             self.loads.loader.target(self.table.target(None, None))
-        # a secret that can't travel shows here, and not in words of Beam's when the step is pickled
+        # a secret that can't be pickled is an error here, with our message instead of Beam's
         pickler.dumps(self.loads)
 
     def expand(self, manifests: beam.PCollection[Manifest]) -> CopyToRedshiftResult:
@@ -211,7 +211,7 @@ class _NameTables(beam.DoFn):
         self._fails = fails
 
     def process(self, manifest: Manifest) -> Iterator[tuple[tuple[str, str], Manifest] | TaggedOutput]:
-        manifest = Manifest._make(manifest)  # a worker that has just decoded it holds a row of another class
+        manifest = Manifest._make(manifest)  # a worker that has just decoded it has a row of another class
         if isinstance(self._table, TableTemplate):
             self._table.check_stream(manifest.domain, manifest.namespace)
         try:
@@ -230,7 +230,7 @@ class _NameTables(beam.DoFn):
 
 
 class _LoadTables(beam.DoFn):
-    """Loads what belongs to one table; a bundle that fails has tried all of its tables.
+    """Loads the manifests of one table; a bundle that fails has tried all of its tables.
 
     If Redshift can't be reached, the other tables of the bundle fail at once: each would wait as long.
     """

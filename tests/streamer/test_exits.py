@@ -184,7 +184,8 @@ def test_the_documented_pattern_ends_in_order(tmp_path: pathlib.Path, number: si
         "import sys, time\nfrom beam_s3box import JsonBufferStreamer\nfrom beam_s3box.stores import LocalStore\n"
         "from beam_s3box.streamer import StoreUploader\nuploader = StoreUploader(LocalStore(sys.argv[1]))\n"
         "def work(streamer):\n  streamer.open('web', 'a')\n  streamer.append('web', 'a', {'i': 0})\n"
-        "  print('ready', flush=True)\n  while True: time.sleep(0.02)\n"
+        # not signal.pause(), which would wait for ever for a signal that came just before it
+        "  print('ready', flush=True)\n  while True:\n    time.sleep(0.05)\n"
     )
     command = [sys.executable, "-c", head + example, str(tmp_path / "objects")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
