@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
@@ -55,7 +55,7 @@ class _Outcome(NamedTuple):
     stopped_in: str
 
 
-def run(arguments: Sequence[str], log: ToolLog) -> int:
+def run(arguments: Sequence[str], log: CommandLog) -> int:
     """Run the command and return its exit code."""
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
@@ -84,7 +84,7 @@ def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     )
 
 
-def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
+def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
     """Return the job.
 
     Raises:

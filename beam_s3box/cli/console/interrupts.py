@@ -83,13 +83,13 @@ def signals_raise(grace_seconds: float | None = None, message: str = WHAT_COUNTS
         yield asked
 
 
-def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Callable[[], None]:
+def end_within(seconds: float, why: Interrupted, *, is_printed: bool = False) -> Callable[[], None]:
     """End the process by force after so many seconds, unless the function that this returns is called.
 
     Args:
       seconds: from now.
       why: it ends; printed then, and gives the exit code.
-      is_told: whether it was printed before.
+      is_printed: whether it was printed before.
     """
     cancelled = threading.Lock()
     cancelled.acquire()
@@ -98,7 +98,7 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
         if cancelled.acquire(timeout=seconds):
             return
         try:
-            if not is_told:
+            if not is_printed:
                 say(f"{why} (it did not come to its end in {seconds:g} s)", error=True)
         finally:
             os._exit(exit_code_of(why.number))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.table import balance_line, rate_line, render_table
@@ -69,7 +69,7 @@ class AlreadyFinished(Exception):
         self.reporting = reporting
 
 
-def print_summary(what: str, report: RunReport, store: Store, reporting: Reporting, log: ToolLog) -> int:
+def print_summary(what: str, report: RunReport, store: Store, reporting: Reporting, log: CommandLog) -> int:
     """Write the report of a run, print what it did, and return the exit code: 0 only if every record arrived.
 
     Args:
@@ -93,7 +93,7 @@ def print_summary(what: str, report: RunReport, store: Store, reporting: Reporti
     return 0
 
 
-def print_finished(finished: AlreadyFinished, log: ToolLog) -> int:
+def print_finished(finished: AlreadyFinished, log: CommandLog) -> int:
     """Report a run that had finished before, and return the exit code."""
     record, store, reporting = finished.record, finished.store, finished.reporting
     values: dict[str, Any] = {
@@ -129,7 +129,7 @@ def find_finished(store: Store, run_id: str) -> RunRecord | None:
     return record if record.state == "finished" else None
 
 
-def fail_with(code: int, message: str, log: ToolLog) -> int:
+def fail_with(code: int, message: str, log: CommandLog) -> int:
     """Print why a command ends, without secrets, and return its exit code."""
     say(f"error: {log.masked(message)}", error=True)
     return code
