@@ -39,7 +39,7 @@ _NOTICE: Final = (
 
 
 class _Job(NamedTuple):
-    """What is to be done, after all that can be checked before was."""
+    """A pack that is ready to run: everything that can be checked before was checked."""
 
     plan: RunPlan
     files: list[str]
@@ -48,7 +48,7 @@ class _Job(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What was done; by which signal it was ended, 0 for none, and where reading stopped then."""
+    """The result; the signal that ended it, 0 for none, and where reading stopped."""
 
     packed: Packed
     stopped_by: int
@@ -80,7 +80,7 @@ def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
-        f"the rest of the input was not read: it goes on in {outcome.stopped_in}"
+        f"the rest of the input was not read; the next record is in {outcome.stopped_in}"
     )
 
 

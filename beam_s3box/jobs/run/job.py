@@ -1,4 +1,4 @@
-"""What every job does: reads its command line, prepares, runs to the end or hands over, and tells what was written."""
+"""What every job does: reads its command line, prepares, runs to the end or hands over, and reports what it wrote."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Job(NamedTuple):
       pipeline: all of its steps.
       write: what is written, and where.
       reporting: how it is reported.
-      input_bytes: bytes of all files that it reads; None where nobody knows.
+      input_bytes: bytes of all files that it reads; None if unknown.
       is_endless: whether the pipeline has no end of its own, and so no totals.
       redshift: what is loaded into Redshift, None for nothing.
     """

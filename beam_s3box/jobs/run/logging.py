@@ -54,7 +54,7 @@ def silence_exit() -> None:
 
 
 class _WithoutFailures(logging.Filter):
-    """Leaves out what runners log of a failure: they raise it too, and then it is told in one line."""
+    """Leaves out what runners log of a failure: they raise it too, and then it is printed in one line."""
 
     def __init__(self, log: JobLog) -> None:
         super().__init__()
