@@ -98,10 +98,3 @@ def test_beam_is_not_imported(arguments: list[str]) -> None:
     assert b"beam_s3box.cli.options.pack" in done.stderr
     assert b"apache_beam" not in done.stderr
     assert b"beam_s3box.jobs" not in done.stderr
-
-
-def test_the_documents_name_options_that_are_real() -> None:
-    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"--[a-z0-9_]+", text))
-    assert named
-    assert named - {"--help"} <= set(PACK_PARSER.names)
