@@ -16,7 +16,7 @@ from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.table import balance_line, rate_line, render_table
 from beam_s3box.engine.run_record import RunRecord
-from beam_s3box.errors import S3BoxError
+from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import Store
 
@@ -120,12 +120,15 @@ def find_finished(store: Store, run_id: str) -> RunRecord | None:
     """Return the record of a run that has finished, None if there is none.
 
     Raises:
-      S3BoxError: it can't be read, or another program wrote it.
+      S3BoxError: the store failed, or another program wrote the record.
     """
     key = Layout.below(store.root, run_id).run
-    if not any(info.key == key for info in store.list(key)):
+    try:
+        body = store.get(key)
+    except (AccessError, ObjectNotFoundError):
+        # without the right to list, S3 answers 403 for a key that does not exist; the claim of the run id is certain
         return None
-    record = RunRecord.parse(store.url(key), store.get(key))
+    record = RunRecord.parse(store.url(key), body)
     return record if record.state == "finished" else None
 
 
