@@ -16,7 +16,7 @@ from beam_s3box.cli.commands.pack_input import (
     read_batches,
 )
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
@@ -45,7 +45,7 @@ _NOTICE: Final = (
 
 
 class _Job(NamedTuple):
-    """What is to be done, after all that can be checked before was."""
+    """A pack that is ready to run: everything that can be checked before was checked."""
 
     plan: RunPlan
     files: list[str]
@@ -55,14 +55,14 @@ class _Job(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What was done; by which signal it was ended, 0 for none, and where reading stopped then."""
+    """The result; the signal that ended it, 0 for none, and where reading stopped."""
 
     packed: Packed
     stopped_by: int
     stopped_in: str
 
 
-def run(arguments: Sequence[str], log: ToolLog) -> int:
+def run(arguments: Sequence[str], log: CommandLog) -> int:
     """Run the command and return its exit code."""
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
@@ -87,11 +87,11 @@ def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
-        f"the rest of the input was not read: it goes on in {outcome.stopped_in}"
+        f"the rest of the input was not read; the next record is in {outcome.stopped_in}"
     )
 
 
-def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
+def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
     """Return the job.
 
     Raises:

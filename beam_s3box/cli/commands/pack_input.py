@@ -97,7 +97,7 @@ def read_batches(
 
 
 class _Descriptor:
-    """Reads what is there, and waits for nothing once the command was asked to end."""
+    """Reads the bytes that are available, and no longer waits for more after a signal."""
 
     def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts, counts: Metrics) -> None:
         self._descriptor = descriptor

@@ -162,7 +162,7 @@ def add_flink_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpointing_interval",
         metavar="MILLISECONDS",
         type=int,
-        help="between two checkpoints, from which a job that fails goes on (default: the cluster's, else none)",
+        help="between two checkpoints, from which a failed job continues (default: the cluster's, else none)",
     )
     parser.add_argument(
         "--finish_bundle_before_checkpointing",

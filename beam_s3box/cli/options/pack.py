@@ -41,8 +41,8 @@ PACK_PARSER: Final = CommandParser(
     "DESTINATION [OPTIONS]",
     "Packs JSON lines from standard input or files into gzip JSON shards by stream, and writes the manifests that "
     "Redshift's COPY loads. SIGTERM, SIGHUP and the first ^C seal what is packed and write its manifests, another ^C "
-    "stops at once. Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was begun; 130, "
-    "143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
+    "stops at once. Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was started; "
+    "130, 143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
     (
         Section("Input", add_input_arguments),
         Section(WRITE.title, add_place_argument),

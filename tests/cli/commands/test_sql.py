@@ -11,7 +11,7 @@ import pytest
 
 from beam_s3box.box import S3Box
 from beam_s3box.cli.commands.sql import COPY_PARSER, CREATE_PARSER, run_copy_sql, run_create_table
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.main import main
 from beam_s3box.formats import JSON_LINES, AvroFormat, Format
 from beam_s3box.shards.runs import new_token
@@ -42,7 +42,7 @@ def manifest(tmp_path: Path) -> str:
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     def run(name: str, *arguments: str) -> Ended:
         command = {"copy-sql": run_copy_sql, "create-table": run_create_table}[name]
-        return Ended(command(arguments, ToolLog("beam_s3box")), *capfd.readouterr())
+        return Ended(command(arguments, CommandLog("beam_s3box")), *capfd.readouterr())
 
     return run
 
