@@ -125,9 +125,9 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
         (["memory://never", "--s3_concurrency=0"], "options --s3_*: concurrency=0 must be a whole number"),
         (["memory://never", "--run_id=a b"], "run_id='a b' must be"),
         (["memory://never", "--report=/none/r.json"], "--report='/none/r.json' can't be written"),
-        (["memory://never", "--input=/none/*.jsonl"], "--input='/none/*.jsonl' matches no file"),
+        (["memory://never", "--input=/none/*.jsonl"], "input='/none/*.jsonl' matches no file"),
         (["memory://never", "--input=s3://b/a.jsonl"], "--input='s3://b/a.jsonl' must be local"),
-        (["memory://never", "--input=/"], "--input: '/' can't be read"),
+        (["memory://never", "--input=/"], "input='/' is a folder: did you mean '/*'"),
         (["memory://never", "--s3_access_key_id=key"], "--s3_access_key_id and --s3_secret_access_key go together"),
         (["memory://never", "more.jsonl"], "'more.jsonl' belongs to no option"),
         (["ftp://never"], "destination='ftp://never' has a scheme"),
@@ -150,7 +150,7 @@ def test_other_formats_are_sent_to_the_pipeline(pack: Run, tmp_path: pathlib.Pat
     (tmp_path / "a.csv.gz").write_bytes(b"")
     ended = pack("memory://never", *NAMING, f"--input={tmp_path}/a.csv.gz")
     assert ended.code == 2
-    assert "is csv, and this packs JSON lines: use python -m pipelines.backfill" in ended.err
+    assert "is csv, and this packs JSON: use s3box backfill" in ended.err
 
 
 def test_a_terminal_is_no_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
