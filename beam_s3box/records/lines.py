@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from zlib_ng import zlib_ng
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.sizes import KiB, MiB
 
 READ_BYTES: Final = 4 * MiB
@@ -63,13 +64,34 @@ def longest_line(max_record_bytes: int | None) -> int:
 
 
 def split_lines(
-    blocks: Iterator[bytes], batch_bytes: int = BATCH_BYTES, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
-) -> Iterator[list[bytes]]:
+    blocks: Iterator[bytes],
+    batch_bytes: int = BATCH_BYTES,
+    max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
+    source: str = "",
+    offset: int = 0,
+) -> Iterator[LineBatch]:
     """Yield the lines of a text that comes in blocks, in batches, without line breaks and blank lines.
 
-    Of a line that grows beyond `max_line_bytes` from block to block only the beginning is kept, see `cut_line_of`.
+    Args:
+      blocks: the text.
+      batch_bytes: of the lines in a batch, about.
+      max_line_bytes: of a line that grows beyond this from block to block only the beginning is kept, see
+        `cut_line_of`.
+      source: names the text in the batches.
+      offset: the byte of the source at which the text begins.
     """
-    begun = _BegunLine(max_line_bytes)
+    begun, number = _BegunLine(max_line_bytes), 1
+
+    def batches(lines: list[bytes], text_bytes: int) -> Iterator[LineBatch]:
+        numbers: Sequence[int] = range(number, number + len(lines))
+        if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
+            numbers = [at for at, line in zip(numbers, lines, strict=True) if line and not line.isspace()]
+            lines = [lines[at - number] for at in numbers]
+        length = max(1, len(lines) * batch_bytes // text_bytes)
+        for start in range(0, len(lines), length):
+            end = start + length
+            yield LineBatch(lines[start:end], source, numbers[start:end], offset)
+
     for block in blocks:
         lines = block.split(b"\n")
         if b"\r" in block:
@@ -78,8 +100,9 @@ def split_lines(
         if len(lines) > 1:
             lines[0] = begun.end()
             begun.add(lines.pop())
-            yield from _batches(lines, len(block), batch_bytes)
-    yield from _batches([begun.end()], 1, batch_bytes)
+            yield from batches(lines, len(block))
+            number += len(lines)
+    yield from batches([begun.end()], 1)
 
 
 class CutLine(NamedTuple):
@@ -185,11 +208,3 @@ def _skip_padding(file: Readable, data: bytes, read_bytes: int) -> bytes:
             break
         data = data.lstrip(b"\0")
     return data
-
-
-def _batches(lines: list[bytes], text_bytes: int, batch_bytes: int) -> Iterator[list[bytes]]:
-    if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
-        lines = [line for line in lines if line and not line.isspace()]
-    length = max(1, len(lines) * batch_bytes // text_bytes)
-    for start in range(0, len(lines), length):
-        yield lines[start : start + length]

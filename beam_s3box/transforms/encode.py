@@ -14,6 +14,7 @@ from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import accept_dead_letters
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
@@ -61,7 +62,7 @@ class EncodeSegments(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any] | None:
         """Take one element; outputs come when a shard is whole."""
-        return self._outputs(self._add(element, ""))
+        return self._outputs(self._add_element(element, ""))
 
     @beam.DoFn.yields_elements
     def process_batch(self, batch: list[Any]) -> Iterator[Any] | None:
@@ -80,6 +81,11 @@ class EncodeSegments(beam.DoFn):
     def _count_records(self) -> None:
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
+
+    def _add_element(self, element: Any, window: str) -> list[RejectedRecord]:
+        if type(element) is LineBatch:
+            return self._add_batch(element.lines, window)
+        return self._add(element, window)
 
     def _add(self, element: Any, window: str) -> list[RejectedRecord]:
         self._records_in += 1
@@ -139,7 +145,7 @@ class EncodeWindowedSegments(EncodeSegments):
 
     def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:
         """Take one element of one window."""
-        return self._outputs(self._add(element, self._name(window)))
+        return self._outputs(self._add_element(element, self._name(window)))
 
     @beam.DoFn.yields_elements
     def process_batch(self, batch: list[Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:

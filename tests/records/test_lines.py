@@ -31,7 +31,7 @@ def blocks_of(text: bytes, size: int) -> Iterator[bytes]:
 
 
 def lines_of(text: bytes, size: int, most: int) -> list[bytes]:
-    return [line for batch in split_lines(blocks_of(text, size), max_line_bytes=most) for line in batch]
+    return [line for batch in split_lines(blocks_of(text, size), max_line_bytes=most) for line in batch.lines]
 
 
 def shortened(line: bytes) -> bytes:
@@ -52,7 +52,10 @@ def test_every_line_comes_once_whole_or_as_its_beginning(parts: list[bytes], siz
     text = b"".join(parts)
     expected = [line.removesuffix(b"\r") for line in text.split(b"\n")]
     expected = [line for line in expected if line.strip()]
-    found = lines_of(text, size, most)
+    batches = list(split_lines(blocks_of(text, size), max_line_bytes=most))
+    found = [line for batch in batches for line in batch.lines]
+    numbers = [number for batch in batches for number in batch.numbers]
+    assert numbers == [number for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
     assert [shortened(line) for line in found] == expected
     for line, was in zip(found, expected, strict=True):
         if cut_line_of(line) is not None:
@@ -80,7 +83,7 @@ def test_a_line_without_end_takes_no_more_memory_than_the_limit(size: int, count
     blocks = (bytes([120]) * size for _ in range(count))
     tracemalloc.start()
     try:
-        lines = [line for batch in split_lines(blocks, max_line_bytes=MiB) for line in batch]
+        lines = [line for batch in split_lines(blocks, max_line_bytes=MiB) for line in batch.lines]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

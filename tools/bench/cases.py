@@ -13,7 +13,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tools.bench.measure import peak_bytes
@@ -154,7 +154,7 @@ def route_alone(path: str, bucket: str) -> None:
         batches = list(split_lines(iter(lambda: file.read(1 << 19), b"")))
     yield_start()
     for batch in batches:
-        router.route_lines(batch)
+        router.route_lines(batch.lines)
 
 
 def parse_alone(path: str, bucket: str) -> None:
@@ -175,12 +175,8 @@ def read_alone(path: str, bucket: str) -> None:
     from beam_s3box.jobs.read.files import ReadRecords
 
     class Drop(beam.DoFn):
-        @beam.DoFn.yields_elements
-        def process_batch(self, batch: list[bytes]) -> Iterator[bytes]:
-            return iter(())
-
-        def get_input_batch_type(self, input_element_type: Any) -> Any:
-            return beam.typehints.List[bytes]
+        def process(self, batch: Any) -> None:
+            pass
 
     yield_start()
     with beam.Pipeline(options=_options()) as pipeline:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import format_of, gunzip, is_gzip, plain_blocks, split_lines
 from beam_s3box.system.local_files import unchanged
 
@@ -41,7 +42,7 @@ def check_standard_input() -> None:
         )
 
 
-def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: int) -> Iterator[list[bytes]]:
+def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: int) -> Iterator[LineBatch]:
     """Yield lines in batches, of standard input where there are no files.
 
     Args:
@@ -59,7 +60,7 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: i
             file = _Descriptor(descriptor, path, where, interrupts)
             blocks = gunzip(file, path) if is_gzip(path) else plain_blocks(file)
             with unchanged(path, descriptor):
-                for batch in split_lines(blocks, max_line_bytes=max_line_bytes):
+                for batch in split_lines(blocks, max_line_bytes=max_line_bytes, source=path):
                     if interrupts.asked:
                         raise ReadingStopped(where)
                     yield batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,12 +35,12 @@ class Placed(NamedTuple):
     """Lines by the time that they count for.
 
     Attributes:
-      groups: lines by the start of a period, in microseconds since 1970.
+      groups: places of lines in their batch, by the start of a period, in microseconds since 1970.
       untimed, ahead, too_late: how many lines count for the time their file arrived, because they hold no time, one
         that lies ahead, or one whose window is gone.
     """
 
-    groups: dict[int, list[bytes]]
+    groups: dict[int, Sequence[int]]
     untimed: int = 0
     ahead: int = 0
     too_late: int = 0
@@ -76,12 +76,12 @@ class Placer:
         windows = self._windows
         arrival = windows.period_of(arrived)
         if self._micros_of is None:
-            return Placed({windows.start_of(arrival): lines})
+            return Placed({windows.start_of(arrival): range(len(lines))})
         micros_of, period_of = self._micros_of, windows.period_of
         first, latest = self._first_open(arrived), arrived + AHEAD
-        periods: dict[int, list[bytes]] = {}
+        periods: dict[int, list[int]] = {}
         untimed = ahead = too_late = 0
-        for line in lines:
+        for at, line in enumerate(lines):
             micros = micros_of(line)
             if micros is None:
                 untimed += 1
@@ -96,10 +96,10 @@ class Placer:
                     period = arrival
             group = periods.get(period)
             if group is None:
-                periods[period] = [line]
+                periods[period] = [at]
             else:
-                group.append(line)
-        groups = {windows.start_of(period): group for period, group in periods.items()}
+                group.append(at)
+        groups: dict[int, Sequence[int]] = {windows.start_of(period): group for period, group in periods.items()}
         return Placed(groups, untimed, ahead, too_late)
 
     def _first_open(self, arrived: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -11,12 +10,11 @@ import apache_beam as beam
 from apache_beam.io import fileio
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
-from apache_beam.typehints import List as BeamList
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
 from beam_s3box.jobs.read.rows import ReadRows
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import (
     BATCH_BYTES,
     BYTE_ORDER_MARK,
@@ -93,17 +91,15 @@ class ReadJsonLines(beam.PTransform):
         super().__init__()
         self._max_line_bytes = max_line_bytes
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection[bytes]:
-        """Return the lines, without line breaks."""
-        # this runner alone knows no batches
-        one_by_one = isinstance(files.pipeline.runner, BundleBasedDirectRunner)
+    def expand(self, files: beam.PCollection) -> beam.PCollection[LineBatch]:
+        """Return the lines."""
         access = s3_access_of(files.pipeline.options)
-        read = (_ReadLinesOneByOne if one_by_one else _ReadLines)(self._max_line_bytes, access)
+        read = _ReadLines(self._max_line_bytes, access)
         return (
             files
             | "SplitFiles" >> beam.ParDo(_SplitFile(access)).with_output_types(tuple[tuple[str, int], tuple[int, str]])
             | "SpreadRanges" >> beam.GroupByKey()
-            | "ReadLines" >> beam.ParDo(read).with_output_types(bytes)
+            | "ReadLines" >> beam.ParDo(read).with_output_types(Any)
         )
 
 
@@ -132,7 +128,7 @@ def ranges_of(path: str, size: int, access: S3Access) -> Iterator[FileRange]:
 
 def read_lines(
     part: FileRange, access: S3Access, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
-) -> Iterator[list[bytes]]:
+) -> Iterator[LineBatch]:
     """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines.
 
     Raises:
@@ -144,7 +140,7 @@ def read_lines(
             blocks = _blocks(file, part, max_line_bytes)
         else:
             blocks = gunzip(file, part.path, _READ_BYTES) if is_gzip(part.path) else plain_blocks(file, _READ_BYTES)
-        yield from split_lines(blocks, _BATCH_BYTES, max_line_bytes)
+        yield from split_lines(blocks, _BATCH_BYTES, max_line_bytes, part.path, part.start)
 
 
 class _ReadLines(beam.DoFn):
@@ -152,28 +148,9 @@ class _ReadLines(beam.DoFn):
         self._max_line_bytes = max_line_bytes
         self._access = access
 
-    @beam.DoFn.yields_batches
-    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[list[bytes]]:
+    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[LineBatch]:
         for part in _ranges(element):
             yield from read_lines(part, self._access, self._max_line_bytes)
-
-    def get_output_batch_type(self, input_element_type: Any) -> Any:
-        """Return the type of batches; Beam can't read it off an annotation that is text."""
-        return BeamList[bytes]
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        """Return the type of elements, for the same reason."""
-        return bytes
-
-
-class _ReadLinesOneByOne(beam.DoFn):
-    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
-        self._max_line_bytes = max_line_bytes
-        self._access = access
-
-    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[bytes]:
-        for part in _ranges(element):
-            yield from itertools.chain.from_iterable(read_lines(part, self._access, self._max_line_bytes))
 
 
 def _ranges(element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[FileRange]:
@@ -218,7 +195,7 @@ def _rest_of_line(file: InputFile, max_line_bytes: int) -> Iterator[bytes]:
 
 
 class ReadRecords(beam.PTransform):
-    """Reads the records of files: JSON lines as bytes, rows of CSV, Parquet and Avro as mappings.
+    """Reads the records of files: batches of JSON lines, rows of CSV, Parquet and Avro as mappings.
 
     A file that several patterns match is read once. Values of CSV stay text, as they stand in the file.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import collections
 import os
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.typehints import List as BeamList
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box.errors import ConfigurationError
@@ -23,10 +22,11 @@ from beam_s3box.jobs.read.files import FileRange, ranges_of, read_lines
 from beam_s3box.jobs.read.input_files import S3Access, s3_access_of
 from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.metrics import NAMESPACE
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import MAX_UNLIMITED_LINE_BYTES
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 
-_CHUNKS: Final = "chunks"
+_LINES: Final = "lines"
 _COUNTS: Final = "counts"
 
 _ON_THE_WAY_SECONDS: Final = 600.0
@@ -41,20 +41,19 @@ class StreamInput(NamedTuple):
     """What is read.
 
     Attributes:
-      lines: JSON as bytes, in batches, in their windows.
+      lines: batches of JSON as bytes, in their windows.
       counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
         for the time their file arrived.
     """
 
-    lines: beam.PCollection[bytes]
+    lines: beam.PCollection[LineBatch]
     counts: beam.PCollection[ReadCount]
 
 
 class ReadStream(beam.PTransform):
     """Reads lines of JSON, plain or gzip, and puts each in the windows of its time; blank lines are no records.
 
-    Takes a PCollection of FoundFile rows. Lines stay in batches all the way: those of one period are windowed as one
-    element, which only then becomes a batch.
+    Takes a PCollection of FoundFile rows. Lines of one period that are read together are one element.
 
     *Guarantees*: each line of each file is read. A file that can't be read, or has grown since it was found, fails the
     bundle, and so does one that is replaced or changed while it is read. No line is too late for its window's manifest
@@ -79,12 +78,11 @@ class ReadStream(beam.PTransform):
     def expand(self, files: beam.PCollection) -> StreamInput:
         """Return the lines and their numbers."""
         access = s3_access_of(files.pipeline.options)
-        read = beam.ParDo(_ReadChunks(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_CHUNKS)
+        read = beam.ParDo(_ReadBatches(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_LINES)
         parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(access)).with_output_types(_Part)
-        outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadChunks" >> read
-        chunks = outputs[_CHUNKS]
-        windowed = chunks | "IntoWindows" >> window_into(self._windowing.apply_to(chunks))
-        return StreamInput(windowed | "Lines" >> beam.ParDo(_Lines()).with_output_types(bytes), outputs[_COUNTS])
+        outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadLines" >> read
+        lines = outputs[_LINES]
+        return StreamInput(lines | "IntoWindows" >> window_into(self._windowing.apply_to(lines)), outputs[_COUNTS])
 
 
 class _SplitFoundFile(beam.DoFn):
@@ -97,8 +95,8 @@ class _SplitFoundFile(beam.DoFn):
             yield (*part, size, arrived)
 
 
-class _ReadChunks(beam.DoFn):
-    """Yields lists of lines of one period, stamped with its start, and counts, tagged."""
+class _ReadBatches(beam.DoFn):
+    """Yields batches of lines of one period, stamped with its start, and counts, tagged."""
 
     def __init__(self, timing: Timing, max_line_bytes: int, access: S3Access) -> None:
         self._timing = timing
@@ -112,11 +110,12 @@ class _ReadChunks(beam.DoFn):
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
         path, start, stop, version, size, arrived = part
         counts: collections.Counter[str] = collections.Counter()
-        for lines in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
-            placed = self._placer.place(lines, arrived)
+        for batch in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
+            placed = self._placer.place(batch.lines, arrived)
             for micros, group in placed.groups.items():
-                yield TimestampedValue(group, Timestamp(micros=micros))
-            counts[READ] += len(lines) * self._timing.windows.each_in
+                some = batch if len(group) == len(batch.lines) else batch.part(group)
+                yield TimestampedValue(some, Timestamp(micros=micros))
+            counts[READ] += len(batch.lines) * self._timing.windows.each_in
             counts.update({UNTIMED: placed.untimed, AHEAD: placed.ahead, TOO_LATE: placed.too_late})
         _check_unchanged(path, size)
         for name, number in counts.items():
@@ -134,17 +133,3 @@ def _check_unchanged(path: str, size: int) -> None:
             f"--input: {path!r} has changed since it was found: move files into the folder when they are whole, or "
             "give a larger --min_age"
         )
-
-
-class _Lines(beam.DoFn):
-    @beam.DoFn.yields_batches
-    def process(self, chunk: list[bytes]) -> Iterator[list[bytes]]:
-        yield chunk
-
-    def get_output_batch_type(self, input_element_type: Any) -> Any:
-        """Return the type of batches; Beam can't read it off an annotation that is text."""
-        return BeamList[bytes]
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        """Return the type of elements, for the same reason."""
-        return bytes

@@ -28,4 +28,4 @@ def shard_lines(url: str, fetch: FetchBytes) -> Iterator[bytes]:
         )
     file = io.BytesIO(body)
     for batch in split_lines(gunzip(file, url) if body.startswith(_GZIP) else plain_blocks(file)):
-        yield from batch
+        yield from batch.lines

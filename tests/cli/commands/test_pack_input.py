@@ -8,7 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -136,14 +136,15 @@ def test_pipes_and_replaced_files_are_read_to_their_end(tmp_path: pathlib.Path) 
     os.write(write, b"{}\n{}")
     os.close(write)
     with Interrupts("") as interrupts:
-        batches: Iterator[list[bytes]] = read_batches([str(path)], interrupts, 1 << 24)
-        count = len(next(batches))
+        batches = read_batches([str(path)], interrupts, 1 << 24)
+        count = len(next(batches).lines)
         other = tmp_path / "other"
         other.write_bytes(b"new")
         os.replace(other, path)
         # the file that was opened is still whole
-        assert count + sum(map(len, batches)) == 200_000
-        assert list(read_batches([f"/dev/fd/{read}"], interrupts, 1 << 24)) == [[b"{}"], [b"{}"]]
+        assert count + sum(len(batch.lines) for batch in batches) == 200_000
+        piped = read_batches([f"/dev/fd/{read}"], interrupts, 1 << 24)
+        assert [line for batch in piped for line in batch.lines] == [b"{}"] * 2
     os.close(read)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -22,6 +21,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
 from beam_s3box.jobs.read.files import FileRange, ReadRecords, find_files, format_of, split_lines
 from beam_s3box.jobs.read.input_files import S3Access
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.stores import S3Settings
 
 LOCAL = S3Access(S3Settings(), None)
@@ -32,15 +32,20 @@ def read(*patterns: object, input_format: str = "auto") -> beam.PCollection[Any]
     return pipeline | ReadRecords([str(pattern) for pattern in patterns], input_format)
 
 
+def one_by_one(element: Any) -> list[Any]:
+    """Return the lines of a batch, or what else comes alone."""
+    return element.lines if isinstance(element, LineBatch) else [element]
+
+
 def check(records: beam.PCollection[Any], expected: list[Any]) -> None:
-    assert_that(records, equal_to(expected))
+    assert_that(records | beam.FlatMap(one_by_one), equal_to(expected))
     records.pipeline.run().wait_until_finish()
 
 
 @given(text=st.binary(max_size=200).map(lambda raw: raw.replace(b"\r", b"")), size=st.integers(1, 50))
 def test_blocks_of_any_size_give_the_same_lines(text: bytes, size: int) -> None:
     blocks = [text[i : i + size] for i in range(0, len(text), size)]
-    found = [line for batch in split_lines(iter(blocks)) for line in batch]
+    found = [line for batch in split_lines(iter(blocks)) for line in batch.lines]
     assert found == [line for line in text.split(b"\n") if line and not line.isspace()]
 
 
@@ -57,7 +62,7 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
         monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
         parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
-        found = [line for part in parts for some in readers.read_lines(part, LOCAL) for line in some]
+        found = [line for part in parts for some in readers.read_lines(part, LOCAL) for line in some.lines]
         assert found == lines
 
 
@@ -73,7 +78,7 @@ def test_a_large_gzip_file_is_read_whole(tmp_path: pathlib.Path) -> None:
     lines = [b'{"i":%d,"pad":"%s"}' % (i, b"z" * 200) for i in range(30_000)]
     path = tmp_path / "large.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines)))
-    found = [line for some in readers.read_lines(FileRange(str(path), 0, -1), LOCAL) for line in some]
+    found = [line for some in readers.read_lines(FileRange(str(path), 0, -1), LOCAL) for line in some.lines]
     assert found == lines
 
 
@@ -148,8 +153,22 @@ def test_patterns_that_match_nothing_are_named(tmp_path: pathlib.Path) -> None:
         find_files([str(tmp_path / "a"), str(tmp_path / "none-*")])
 
 
+def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_SPLIT_BYTES", 12)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n2\n\n  \n5\n6\n7\n8\n9\n")
+    parts = readers.ranges_of(str(path), path.stat().st_size, LOCAL)
+    found = [batch for part in parts for batch in readers.read_lines(part, LOCAL)]
+    assert [(batch.lines, list(batch.numbers), batch.offset) for batch in found] == [
+        ([b"1", b"2", b"5", b"6"], [1, 2, 5, 6], 0),
+        ([b"7", b"8", b"9"], [1, 2, 3], 12),
+    ]
+    assert {batch.source for batch in found} == {str(path)}
+    assert found[0].part([0, 3]) == LineBatch([b"1", b"6"], str(path), [1, 6])
+
+
 def test_json_lines_come_in_batches(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"i": i}) + "\n" for i in range(1000)))
-    batches: Iterator[list[bytes]] = readers.read_lines(FileRange(str(path), 0, path.stat().st_size), LOCAL)
-    assert [len(batch) for batch in batches] == [1000]
+    batches = readers.read_lines(FileRange(str(path), 0, path.stat().st_size), LOCAL)
+    assert [len(batch.lines) for batch in batches] == [1000]

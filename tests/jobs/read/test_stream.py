@@ -12,7 +12,6 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.typehints import List as BeamList
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.window_spec import MICROS, WindowSpec
@@ -20,6 +19,7 @@ from beam_s3box.jobs.options.windows import Timing
 from beam_s3box.jobs.read import files as readers
 from beam_s3box.jobs.read.stream import ReadStream, StreamInput
 from beam_s3box.jobs.read.watch import FoundFile
+from beam_s3box.records.batches import LineBatch
 
 FOUND = 1_700_000_000
 KEPT = 20 + 3_600 + 600
@@ -42,28 +42,16 @@ def read(timing: Timing, *files: FoundFile) -> StreamInput:
 
 def check(stream: StreamInput, windowed: list[Any], counts: dict[str, int]) -> None:
     """Run the pipeline and compare its lines with their windows' starts, and its counts."""
-    assert_that(stream.lines | beam.ParDo(InBatches()), equal_to(windowed), label="lines")
+    assert_that(stream.lines | beam.ParDo(WithWindow()), equal_to(windowed), label="lines")
     summed = stream.counts | beam.CombinePerKey(sum)
     assert_that(summed, equal_to(list(counts.items())), label="counts")
     stream.lines.pipeline.run().wait_until_finish()
 
 
-class InBatches(beam.DoFn):
-    """Fails where lines come one by one."""
-
-    def process(self, line: bytes, window: Any = beam.DoFn.WindowParam) -> Iterator[tuple[int, bytes]]:
-        raise AssertionError(f"{line!r} came alone")
-
-    @beam.DoFn.yields_elements
-    def process_batch(self, lines: list[bytes], window: Any = beam.DoFn.WindowParam) -> Iterator[tuple[int, bytes]]:
-        for line in lines:
+class WithWindow(beam.DoFn):
+    def process(self, batch: LineBatch, window: Any = beam.DoFn.WindowParam) -> Iterator[tuple[int, bytes]]:
+        for line in batch.lines:
             yield window.start.seconds() - FOUND, line
-
-    def get_input_batch_type(self, input_element_type: Any) -> Any:
-        return BeamList[input_element_type]
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        return Any
 
 
 def line(seconds: float, mark: str = "") -> bytes:
