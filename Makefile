@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is made anew when the requirements change. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-redshift test test-runners lint types bench bench-stream check help
+.PHONY: demo demo-stream demo-redshift test test-runners lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 RUN := .venv/bin/python
 DEV := .venv/.requirements-dev
 GCP := .venv-gcp/.requirements
+DOCS := .venv-docs/.requirements
 
 demo: $(DEV) ## flights to shards and manifests on a local S3 server, and back
 	@$(RUN) -m tools.demo
@@ -32,6 +33,9 @@ lint: $(DEV) ## ruff: rules and format
 types: $(DEV) ## mypy --strict
 	$(RUN) -m mypy
 
+docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
+	.venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
+
 bench: $(DEV) ## how fast, and beside what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
 
@@ -54,4 +58,10 @@ $(DEV): requirements.txt requirements-dev.txt
 $(GCP): requirements.txt requirements-gcp.txt | $(DEV)
 	"$(PYTHON)" -m venv --clear .venv-gcp
 	.venv-gcp/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-gcp.txt
+	@touch $@
+
+# What makes the pages stays out of .venv, too: they need nothing of the package but its text.
+$(DOCS): requirements-docs.txt
+	"$(PYTHON)" -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@

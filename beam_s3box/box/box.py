@@ -22,7 +22,7 @@ from beam_s3box.box.settings import (
 )
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.formats import Format, encoders_of, format_named, format_of, settled
+from beam_s3box.formats import Format, encoders_of, format_named, format_of, resolved_for
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.long_values import LongValues
 from beam_s3box.shards.keys import Layout
@@ -110,7 +110,7 @@ class S3Box:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
         named = format_named(format)
         stream = box_stream(domain, namespace)
-        format = format_of(settled(named, for_redshift=named.copy_clause is not None), stream)
+        format = format_of(resolved_for(named, copy=named.copy_clause is not None), stream)
         self._open(
             BoxSettings(
                 store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),

@@ -2,7 +2,7 @@
 
 Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
 eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
-lock; when there are enough, they go to the cutter as one batch, and what it seals to the outbox. The packer's lock is
+lock; when there are enough, they go to the builder as one batch, and what it seals to the outbox. The packer's lock is
 free while a caller waits, and is always taken before a stripe's.
 
 A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the list of all
@@ -38,7 +38,7 @@ from beam_s3box.system.forks import renew_in_children
 from beam_s3box.system.threads import Bell, Threads
 
 _BATCH_BYTES: Final = 64 * KiB
-"""Memory of the lines that go to the cutter together: the cost of a batch is nothing beside it."""
+"""Memory of the lines that go to the builder together: the cost of a batch is nothing beside it."""
 
 _STRIPES: Final = 16
 _STRIPE_BYTES: Final = 64 * KiB
@@ -55,7 +55,7 @@ AGAIN: Final = "pack everything again into box.next_box()"
 """What to do about a box that was given up."""
 
 _NO_BUDGET: Final = 1 << 62
-"""One stream, whose shards are sealed by their limits: the cutter never has to hand on early."""
+"""One stream, whose shards are sealed by their limits: the builder never has to hand on early."""
 
 
 class BoxStats(NamedTuple):
@@ -96,7 +96,7 @@ class BoxPacker:
         self._codec = BoxCodec(self._changed.ring)
         self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_origin()
-        self._cutter = ShardBuilder(
+        self._builder = ShardBuilder(
             settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
         )
         uploader = ClaimingUploader(settings.store, settings.format, claim)
@@ -183,7 +183,7 @@ class BoxPacker:
                 self._gather(*self._all_stripes)
                 with self._moving():
                     self._feed()
-                    self._cutter.cut()
+                    self._builder.cut()
             self._outbox.retry_told()
         self._wait(lambda: self._codec.is_idle)
         with self._alone:
@@ -253,7 +253,7 @@ class BoxPacker:
                 self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
 
     def _waiting(self) -> Size:
-        """Return the size of the lines that wait for the cutter."""
+        """Return the size of the lines that wait for the builder."""
         count = len(self._lines)
         return Size(0, sum(map(len, self._lines)) + self._overhead * count, count)
 
@@ -263,12 +263,12 @@ class BoxPacker:
         return self._outbox.held_bytes + 2 * filling > self._max_shards_bytes
 
     def _has_memory(self) -> bool:
-        """Return whether the cutter may take more: there is memory, or nothing is on its way that would free some."""
-        has_room = self._codec.has_room(self._cutter.open_bytes + self._lines_bytes)
+        """Return whether the builder may take more: there is memory, or nothing is on its way that would free some."""
+        has_room = self._codec.has_room(self._builder.open_bytes + self._lines_bytes)
         return has_room and not (self._is_full() and self._outbox.shards_on_the_way)
 
     def _hand_over(self, *stripes: Stripe) -> None:
-        """Give the cutter what waits, if it is a batch, when there is memory for more."""
+        """Give the builder what waits, if it is a batch, when there is memory for more."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
@@ -279,7 +279,7 @@ class BoxPacker:
                 if self._has_memory():
                     with self._moving():
                         self._feed()
-                        self._ship(self._cutter.take())
+                        self._ship(self._builder.poll())
                     return
                 self._outbox.begin_all()
             self._sleep(waiter)
@@ -305,9 +305,11 @@ class BoxPacker:
         if self._is_cut:
             return
         with self._moving():
-            rests = self._ship(self._cutter.finish())
-            if rests:
-                self._ship_one(SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, rests))
+            remainder = self._ship(self._builder.finish())
+            if remainder:
+                self._ship_one(
+                    SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, remainder)
+                )
             self._is_cut = True
 
     @contextlib.contextmanager
@@ -326,13 +328,13 @@ class BoxPacker:
             return
         self._handed_over = self._handed_over.plus(self._waiting())
         lines, self._lines, self._lines_bytes = self._lines, [], 0
-        self._cutter.add(self._key, lines)
+        self._builder.add(self._key, lines)
 
-    def _ship(self, cuttings: Flushed) -> tuple[Segment, ...]:
+    def _ship(self, flushed: Flushed) -> tuple[Segment, ...]:
         """Upload the shards and return the rest."""
-        for shard in cuttings.shards:
+        for shard in flushed.shards:
             self._ship_one(shard)
-        return tuple(segment for _, segment in cuttings.rests)
+        return tuple(segment for _, segment in flushed.remainders)
 
     def _ship_one(self, shard: SealedShard) -> None:
         self._sealed_shards += 1

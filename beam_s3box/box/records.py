@@ -38,8 +38,8 @@ _OBJECTS_REFUSED: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISM
 class _RouterOfThread(threading.local):
     """A router serves one thread."""
 
-    def __init__(self, naming: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
-        self.router = Router(naming, rules, encoders)
+    def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
+        self.router = Router(selector, rules, encoders)
 
 
 class RecordReader:

@@ -1,7 +1,7 @@
 """Packs lines of many streams without Beam: routed, cut, compressed and uploaded as they come, listed at the end.
 
-The rules are those of the Beam transform, and so is the code; what Beam's shuffle does there, gathering the rests of
-all bundles, is not needed here: one packer sees all lines.
+The rules and the code are those of the Beam transform. Its shuffle, which gathers the remainders of all bundles, is not
+needed here, because one packer sees all lines.
 """
 
 from __future__ import annotations
@@ -73,12 +73,14 @@ class LinePacker:
     def __init__(self, plan: PackPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.naming, plan.rules, encoders_of(plan.format))
+        self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
         origin = new_origin()
-        self._cutter = ShardBuilder(plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0)
+        self._builder = ShardBuilder(
+            plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0
+        )
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
         self._letters = DeadLetterFiles(plan.store, plan.layout)
         self._dead_letters = 0
@@ -116,8 +118,8 @@ class LinePacker:
                 self._letters.add(accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record))
                 self._dead_letters += len(refused)
             for stream, group in groups.items():
-                self._cutter.add((stream, "", 0), group)
-            self._upload(self._cutter.take())
+                self._builder.add((stream, "", 0), group)
+            self._upload(self._builder.poll())
 
     def finish(self) -> Packed:
         """Seal what is left, wait until all of it is in the store, and write the manifests.
@@ -132,7 +134,7 @@ class LinePacker:
         self._claim()
         if not self._is_uploaded:
             with self._whole():
-                self._upload(self._cutter.finish())
+                self._upload(self._builder.finish())
                 self._shards += self._queue.finish()
                 self._letters.finish()
                 self._is_uploaded = True
@@ -172,9 +174,9 @@ class LinePacker:
             self._plan.claim.take(self._plan.store)
             self._claimed = True
 
-    def _upload(self, cuttings: Flushed) -> None:
-        """Upload what is sealed; a cutter that seals all hands on no rests."""
-        shards = cuttings.shards
+    def _upload(self, flushed: Flushed) -> None:
+        """Upload what is sealed; a builder that seals everything leaves no remainders."""
+        shards = flushed.shards
         shards.reverse()
         while shards:  # each is let go as it is queued
             self._shards += self._queue.add(shards.pop())

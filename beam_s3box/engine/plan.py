@@ -24,7 +24,7 @@ class RunPlan:
       store: where objects go.
       layout: their keys.
       format: of shards.
-      naming: how a record names its stream.
+      selector: how a record names its stream.
       rules: what makes a record unfit.
       limits_of: the limits of a stream.
       claim: to the run id.
@@ -36,7 +36,7 @@ class RunPlan:
     store: Store
     layout: Layout
     format: Format
-    naming: StreamSelector
+    selector: StreamSelector
     rules: RecordRules
     limits_of: Callable[[Stream], StreamLimits]
     claim: RunClaim

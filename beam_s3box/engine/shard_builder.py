@@ -23,7 +23,7 @@ Key: TypeAlias = tuple[Stream, str, int]
 """A stream, the name of a window, and a lane; every key has its own shards."""
 
 DEFAULT_BUDGET_BYTES = 128 * MiB
-"""Memory of what waits in one cutter: fits a worker of 1 GB next to Beam and the uploads."""
+"""Memory of what waits in one builder: fits a worker of 1 GB next to Beam and the uploads."""
 
 _MAX_COMPRESSING_BYTES = 16 * MiB
 """Raw bytes that are being compressed at a time: enough for every thread to be busy."""
@@ -39,13 +39,13 @@ DEFAULT_MIN_FILL = 0.5
 
 
 class Flushed(NamedTuple):
-    """What a cutter gives away: shards to upload, and rests that others may pack further."""
+    """What a builder gives away: shards to upload, and rests that others may pack further."""
 
     shards: list[SealedShard]
-    rests: list[tuple[Key, Segment]]
+    remainders: list[tuple[Key, Segment]]
 
 
-_NOTHING_CUT = Flushed([], [])
+_NOTHING_FLUSHED = Flushed([], [])
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class _Buffer:
     key: Key
     format: Format
     capacity: Capacity
-    pile: OpenShard
+    shard: OpenShard
     lines: list[bytes] = dataclasses.field(default_factory=list)
     raw_bytes: int = 0
     planned: Size = NOTHING
@@ -63,7 +63,7 @@ class _Buffer:
 
     @property
     def held_bytes(self) -> int:
-        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.pile.size.object_bytes
+        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.shard.size.object_bytes
 
     def room(self) -> Size:
         """What the next segment may take; the last of a shard takes what is left, so that no crumb follows it."""
@@ -79,7 +79,7 @@ class ShardBuilder:
       format: of the shards.
       limits_of: the limits of a stream.
       codec: runs the compression.
-      origin: goes into the shards' keys; unique to this cutter.
+      origin: goes into the shards' keys; unique to this builder.
       budget: bytes of memory, raw and compressed and the cost of each open stream, before the largest rests are handed
         on early.
       min_fill_to_seal: `finish` makes a shard of a rest that fills at least this much of one, and hands on the
@@ -101,7 +101,7 @@ class ShardBuilder:
         self._codec = codec
         self._origin = origin
         self._budget = budget
-        self._seal_from = min_fill_to_seal
+        self._min_fill_to_seal = min_fill_to_seal
         self._buffers: dict[Key, _Buffer] = {}
         self._compressing: collections.deque[tuple[_Buffer, Pending[Segment], int]] = collections.deque()
         self._compressing_bytes = 0
@@ -133,24 +133,24 @@ class ShardBuilder:
         for buffer in self._buffers.values():
             self._cut(buffer)
 
-    def take(self) -> Flushed:
+    def poll(self) -> Flushed:
         """Return what is ready, without waiting."""
         while self._compressing and self._compressing[0][1].done():
-            self._settle()
-        return self._give()
+            self._collect_segment()
+        return self._drain_output()
 
     def finish(self) -> Flushed:
-        """Return all that is left; the cutter is empty then."""
+        """Return all that is left; the builder is empty then."""
         self.cut()
-        self._settle_all()
+        self._collect_all()
         for buffer in self._buffers.values():
-            if buffer.pile and buffer.pile.fill >= self._seal_from:
-                self._seal(buffer.key, buffer.pile.seal(BY_BUNDLE_END))
+            if buffer.shard and buffer.shard.fill >= self._min_fill_to_seal:
+                self._seal(buffer.key, buffer.shard.seal(BY_BUNDLE_END))
             else:
                 self._flush_remainder(buffer)
         self._buffers.clear()
         self._held_bytes = 0
-        return self._give()
+        return self._drain_output()
 
     def _open(self, key: Key) -> _Buffer:
         format = format_of(self._format, key[0])
@@ -191,50 +191,50 @@ class ShardBuilder:
         self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
         self._compressing_bytes += raw_bytes
         while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
-            self._settle()
+            self._collect_segment()
 
-    def _settle(self) -> None:
+    def _collect_segment(self) -> None:
         """Place the oldest segment that was sent to be compressed."""
         buffer, future, raw_bytes = self._compressing.popleft()
         segment = future.result()
         self._compressing_bytes -= raw_bytes
-        before = buffer.pile.size.object_bytes
-        for parcel in buffer.pile.add(segment):
-            self._seal(buffer.key, parcel)
-            if parcel.reason == BY_OBJECT_BYTES:
-                buffer.planned = buffer.pile.size
-        self._held_bytes += buffer.pile.size.object_bytes - before
+        before = buffer.shard.size.object_bytes
+        for sealed in buffer.shard.add(segment):
+            self._seal(buffer.key, sealed)
+            if sealed.reason == BY_OBJECT_BYTES:
+                buffer.planned = buffer.shard.size
+        self._held_bytes += buffer.shard.size.object_bytes - before
 
-    def _settle_all(self) -> None:
+    def _collect_all(self) -> None:
         while self._compressing:
-            self._settle()
+            self._collect_segment()
 
-    def _seal(self, key: Key, parcel: SealedSegments) -> None:
+    def _seal(self, key: Key, sealed: SealedSegments) -> None:
         stream, window, _ = key
         # one sequence for all streams: a stream that was handed on and comes back never meets a key of its own again
-        shard = SealedShard(stream, window, self._origin, self._sequence, parcel.reason, parcel.segments)
+        shard = SealedShard(stream, window, self._origin, self._sequence, sealed.reason, sealed.segments)
         self._sequence += 1
         self._out.shards.append(shard)
 
     def _flush_remainder(self, buffer: _Buffer) -> None:
-        self._out.rests.extend((buffer.key, segment) for segment in buffer.pile.take())
+        self._out.remainders.extend((buffer.key, segment) for segment in buffer.shard.take())
 
     def _evict_largest(self) -> None:
         """Compress what is open, then give away the largest streams until half of the budget is free."""
         self.cut()
-        self._settle_all()
-        for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.pile.size.object_bytes):
+        self._collect_all()
+        for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.shard.size.object_bytes):
             if self._held_bytes <= self._budget // 2:
                 break
             self._held_bytes -= buffer.held_bytes
-            if self._seal_from > 0:
+            if self._min_fill_to_seal > 0:
                 self._flush_remainder(buffer)
-            elif buffer.pile:
-                self._seal(buffer.key, buffer.pile.seal(BY_MEMORY))
+            elif buffer.shard:
+                self._seal(buffer.key, buffer.shard.seal(BY_MEMORY))
             del self._buffers[buffer.key]
 
-    def _give(self) -> Flushed:
-        if not self._out.shards and not self._out.rests:
-            return _NOTHING_CUT  # asked for after each record, and nearly always the answer
+    def _drain_output(self) -> Flushed:
+        if not self._out.shards and not self._out.remainders:
+            return _NOTHING_FLUSHED  # asked for after each record, and nearly always the answer
         given, self._out = self._out, Flushed([], [])
         return given

@@ -83,8 +83,8 @@ class Uploader:
 
     def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
         size = total_size(shard.segments)
-        frame = format_of(self._format, shard.stream).overhead
-        raw_bytes = size.raw_bytes + frame.shard.raw_bytes + (len(shard.segments) - 1) * frame.separator.raw_bytes
+        overhead = format_of(self._format, shard.stream).overhead
+        raw_bytes = size.raw_bytes + overhead.shard.raw_bytes + (len(shard.segments) - 1) * overhead.separator.raw_bytes
         return ShardFile(
             domain=shard.stream.domain,
             namespace=shard.stream.namespace,

@@ -54,15 +54,15 @@ class WindowBuffer:
         self._origin = state.origin
         self._sequence = state.sequence
         self._ended = state.ended
-        self._pile = OpenShard(capacity, held, Size(state.object_bytes, state.raw_bytes, state.records))
+        self._shard = OpenShard(capacity, held, Size(state.object_bytes, state.raw_bytes, state.records))
 
     def __bool__(self) -> bool:
-        return bool(self._pile)
+        return bool(self._shard)
 
     @property
     def state(self) -> BufferState:
         """What to keep until the next segment or timer."""
-        return BufferState(*self._pile.size, self._sequence, self._ended, self._origin)
+        return BufferState(*self._shard.size, self._sequence, self._ended, self._origin)
 
     def add(self, segment: Segment) -> tuple[list[SealedShard], bool]:
         """Pack a segment; return the shards that this sealed, and whether a shard began whose age counts from now.
@@ -71,22 +71,22 @@ class WindowBuffer:
         """
         if self._ended:
             return [self._sealed(SealedSegments((segment,), BY_LATENESS))], False
-        waited = bool(self._pile)
-        parcels = self._pile.add(segment)
+        waited = bool(self._shard)
+        sealed = self._shard.add(segment)
         # of several the last is newest; where it holds the segment itself, what waited still waits
-        replaced = bool(parcels) and parcels[-1].segments[-1] is not segment
-        return list(map(self._sealed, parcels)), bool(self._pile) and (not waited or replaced)
+        replaced = bool(sealed) and sealed[-1].segments[-1] is not segment
+        return list(map(self._sealed, sealed)), bool(self._shard) and (not waited or replaced)
 
     def seal(self, reason: str) -> list[SealedShard]:
         """Return what is held as a shard; nothing if nothing is held."""
-        return [self._sealed(self._pile.seal(reason))] if self._pile else []
+        return [self._sealed(self._shard.seal(reason))] if self._shard else []
 
     def end(self) -> list[SealedShard]:
         """Note that the window is over, and return what is held as its last shard on time."""
         self._ended = True
         return self.seal(BY_WINDOW_END)
 
-    def _sealed(self, parcel: SealedSegments) -> SealedShard:
+    def _sealed(self, sealed: SealedSegments) -> SealedShard:
         sequence = self._sequence
         self._sequence += 1
-        return SealedShard(self._stream, self._window, self._origin, sequence, parcel.reason, parcel.segments)
+        return SealedShard(self._stream, self._window, self._origin, sequence, sealed.reason, sealed.segments)

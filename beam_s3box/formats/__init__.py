@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, format_of, settled
+from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, format_of, resolved_for
 from beam_s3box.formats.json_text import JSON_ARRAY, JSON_LINES, JsonText
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ __all__ = [
     "format_named",
     "format_of",
     "read_avro_schemas",
-    "settled",
+    "resolved_for",
 ]
 
 

@@ -80,7 +80,7 @@ class SchemaFormat(Protocol):
         """
         ...
 
-    def settled(self, *, for_redshift: bool) -> Format:
+    def resolved_for(self, *, copy: bool) -> Format:
         """Return the format as a write with or without manifests needs it."""
         ...
 
@@ -95,6 +95,6 @@ def encoders_of(format: Format) -> Callable[[Stream], Encoder] | None:
     return format.encoder if isinstance(format, SchemaFormat) else None
 
 
-def settled(format: Format, *, for_redshift: bool) -> Format:
+def resolved_for(format: Format, *, copy: bool) -> Format:
     """Return the format as a write with or without manifests needs it; most formats are the same for both."""
-    return format.settled(for_redshift=for_redshift) if isinstance(format, SchemaFormat) else format
+    return format.resolved_for(copy=copy) if isinstance(format, SchemaFormat) else format

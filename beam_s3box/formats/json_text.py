@@ -69,9 +69,9 @@ class JsonText:
 
     def join(self, segments: Sequence[Segment]) -> bytes:
         """Return the segments as one single-member gzip file."""
-        return deflate.join(self._with_joints(segments))
+        return deflate.join(self._with_separators(segments))
 
-    def _with_joints(self, segments: Sequence[Segment]) -> Iterator[Segment]:
+    def _with_separators(self, segments: Sequence[Segment]) -> Iterator[Segment]:
         separator = deflate.store(self.separator)
         yield deflate.store(self.opening)
         for number, segment in enumerate(segments):

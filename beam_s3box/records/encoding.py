@@ -35,6 +35,7 @@ BAD_STREAM: Final = "bad-stream"
 TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
+CSV_ROW_LENGTH: Final = "csv-row-length"
 
 REASONS: Final = (
     NOT_JSON,
@@ -48,6 +49,7 @@ REASONS: Final = (
     TOO_LARGE,
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
+    CSV_ROW_LENGTH,
 )
 """Why a record becomes a dead letter."""
 

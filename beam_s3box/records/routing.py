@@ -39,6 +39,7 @@ from beam_s3box.records.encoding import (
     to_single_line,
 )
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.streams import Stream
 
 _UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
@@ -131,20 +132,20 @@ class Router:
     One router serves one thread; it holds no records.
 
     Args:
-      naming: how a record names its stream.
+      selector: how a record names its stream.
       rules: what else makes a record unfit.
       encoders: turn lines into what the format packs; None where it packs lines.
     """
 
-    def __init__(self, naming: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
-        self._naming = naming
+    def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
+        self._selector = selector
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
-        self._fields = tuple(dict.fromkeys(filter(None, (naming.domain_field, naming.namespace_field))))
+        self._fields = tuple(dict.fromkeys(filter(None, (selector.domain_field, selector.namespace_field))))
         self._decode = _decoder(self._fields)
         self._key_of = _key_reader(self._fields)
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
-        self._texts_only = naming.stream is None and not naming.is_keyed
+        self._texts_only = selector.stream is None and not selector.is_keyed
 
     def route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
         """Return the stream of one element and what is packed of it, or why it is refused."""
@@ -160,8 +161,10 @@ class Router:
     def _route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
         """Return the stream and the line of one element, or why it is refused."""
         stream: Stream | None = None
+        if isinstance(element, RejectedRow):
+            return RejectedRecord(stream, element.reason, element.detail, element.raw)
         try:
-            if self._naming.is_keyed:
+            if self._selector.is_keyed:
                 stream, element = _split_key(element)
             if isinstance(element, str | bytes):
                 line = to_single_line(element)
@@ -188,7 +191,7 @@ class Router:
         if not self._texts_only or not self._is_clean(lines):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
-        odd: dict[Stream, list[bytes]] = {}
+        fallback: dict[Stream, list[bytes]] = {}
         refused: list[RejectedRecord] = []
         decode, key_of, find = self._decode, self._key_of, groups.get
         for line in lines:
@@ -199,16 +202,16 @@ class Router:
                 if why is not None and not line.startswith(b"\0"):
                     refused.append(RejectedRecord(None, *why, line))
                 else:
-                    self._add(odd, refused, line)
+                    self._add(fallback, refused, line)
                 continue
             group = find(key)
             if group is None:
                 groups[key] = [line]
             else:
                 group.append(line)
-        if not self._add_named(odd, groups, refused):
+        if not self._add_named(fallback, groups, refused):
             return self._route_one_by_one(lines)
-        return odd, refused
+        return fallback, refused
 
     def _add_named(
         self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[RejectedRecord]
@@ -256,7 +259,7 @@ class Router:
             return self._route_slowly(line, stream, exc)
         if stream is not None:
             return stream
-        if self._naming.stream is not None:
+        if self._selector.stream is not None:
             return self._stream_of_fields(_parse(line))
         return self._stream_of_key(self._key_of(decoded))
 
@@ -304,11 +307,11 @@ class Router:
         return encode_record(fields), stream
 
     def _stream_of_fields(self, fields: Mapping[str, Any]) -> Stream:
-        naming = self._naming
-        if naming.stream is not None:
-            return _checked_stream(_call(naming.stream, fields))
-        domain = naming.domain or _field_text(fields, naming.domain_field or "")
-        namespace = naming.namespace or _field_text(fields, naming.namespace_field or "")
+        selector = self._selector
+        if selector.stream is not None:
+            return _checked_stream(_call(selector.stream, fields))
+        domain = selector.domain or _field_text(fields, selector.domain_field or "")
+        namespace = selector.namespace or _field_text(fields, selector.namespace_field or "")
         return Stream(domain, namespace)
 
 

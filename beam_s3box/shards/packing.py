@@ -76,11 +76,11 @@ class Capacity(NamedTuple):
     segment_bytes: int
 
     @classmethod
-    def of(cls, limits: StreamLimits, frame: Overhead) -> Capacity:
-        """Return what the limits leave for records, the format's frame taken off."""
+    def of(cls, limits: StreamLimits, overhead: Overhead) -> Capacity:
+        """Return what the limits leave for records, the format's overhead taken off."""
         whole = Size(limits.max_object_bytes, limits.max_raw_bytes or _UNLIMITED, limits.max_records or _UNLIMITED)
-        room = whole.minus(frame.shard)
-        return cls(room, frame.separator, _segment_bytes(room.minus(frame.separator)))
+        room = whole.minus(overhead.shard)
+        return cls(room, overhead.separator, _segment_bytes(room.minus(overhead.separator)))
 
     def cost(self, segment: Segment) -> Size:
         """Return what the segment takes in a shard, its separator included."""
@@ -102,24 +102,24 @@ class Capacity(NamedTuple):
 class Placement(enum.Enum):
     """What to do with the next segment."""
 
-    JOIN = "join"
-    """Put it beside what is held."""
+    APPEND = "append"
+    """Append it to the buffered segments."""
 
-    SEAL_HELD = "seal what is held"
-    """Make what is held a shard and hold the next segment."""
+    SEAL_BUFFERED = "seal what is buffered"
+    """Make the buffered segments a shard, and buffer the incoming one."""
 
-    SEAL_NEXT = "seal the next"
-    """Make the next segment a shard by itself and go on holding."""
+    SEAL_INCOMING = "seal what comes in"
+    """Make the incoming segment a shard of its own, and keep the buffered ones."""
 
 
-def place(held: Size, added: Size, capacity: Capacity) -> tuple[Placement, str | None]:
+def decide(held: Size, added: Size, capacity: Capacity) -> tuple[Placement, str | None]:
     """Return where the next segment goes, and the limit that made it so."""
     overflow = capacity.overflow(held.plus(added))
     if held == NOTHING or overflow is None:
-        return Placement.JOIN, None
+        return Placement.APPEND, None
     if capacity.fill(held) >= capacity.fill(added):
-        return Placement.SEAL_HELD, overflow
-    return Placement.SEAL_NEXT, overflow
+        return Placement.SEAL_BUFFERED, overflow
+    return Placement.SEAL_INCOMING, overflow
 
 
 class SealedSegments(NamedTuple):
@@ -141,7 +141,7 @@ class SegmentBuffer(Protocol):
         ...
 
 
-class HeldInMemory:
+class SegmentsInMemory:
     """Segments in a list."""
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class OpenShard:
 
     def __init__(self, capacity: Capacity, held: SegmentBuffer | None = None, size: Size = NOTHING) -> None:
         self._capacity = capacity
-        self._held = held if held is not None else HeldInMemory()
+        self._held = held if held is not None else SegmentsInMemory()
         self.size = size
 
     def __bool__(self) -> bool:
@@ -182,10 +182,10 @@ class OpenShard:
     def add(self, segment: Segment) -> list[SealedSegments]:
         """Place the next segment; return the shards that this sealed."""
         added = self._capacity.cost(segment)
-        move, reason = place(self.size, added, self._capacity)
-        if move is Placement.SEAL_NEXT:
+        move, reason = decide(self.size, added, self._capacity)
+        if move is Placement.SEAL_INCOMING:
             return [SealedSegments((segment,), str(reason))]
-        sealed = [self.seal(str(reason))] if move is Placement.SEAL_HELD else []
+        sealed = [self.seal(str(reason))] if move is Placement.SEAL_BUFFERED else []
         self._held.append(segment)
         self.size = self.size.plus(added)
         met = self._capacity.full(self.size)
@@ -217,7 +217,7 @@ def _exceeded(size: Size, room: Size, *, strictly: bool) -> str | None:
 
 
 def _shares(size: Size, room: Size) -> tuple[float, float, float]:
-    # a frame may take all of a tiny limit: then any record overflows it and is a shard by itself
+    # the overhead may take all of a tiny limit: then any record overflows it and is a shard by itself
     return (
         size.object_bytes / max(room.object_bytes, 1),
         size.raw_bytes / max(room.raw_bytes, 1),

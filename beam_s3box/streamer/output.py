@@ -108,6 +108,6 @@ class Rendered(NamedTuple):
 def render(format: Format, batches: Iterable[Sequence[bytes]]) -> Rendered:
     """Return the file of these records, compressed batch by batch."""
     segments = [format.cut(lines) for lines in batches if lines]
-    size, frame = total_size(segments), format.overhead
-    raw_bytes = size.raw_bytes + frame.shard.raw_bytes + max(0, len(segments) - 1) * frame.separator.raw_bytes
+    size, overhead = total_size(segments), format.overhead
+    raw_bytes = size.raw_bytes + overhead.shard.raw_bytes + max(0, len(segments) - 1) * overhead.separator.raw_bytes
     return Rendered(format.join(segments), size.records, raw_bytes)

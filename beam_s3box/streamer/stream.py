@@ -12,7 +12,7 @@ from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import Size
-from beam_s3box.shards.packing import Capacity, Placement, place
+from beam_s3box.shards.packing import Capacity, Placement, decide
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
@@ -244,7 +244,7 @@ class OpenStream:
         return buffer
 
     def _joins(self, before: Size, size: int) -> bool:
-        return place(before, Size(0, size, 1), self._capacity)[0] is Placement.JOIN
+        return decide(before, Size(0, size, 1), self._capacity)[0] is Placement.APPEND
 
     def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
         name = self._folder.new_name()

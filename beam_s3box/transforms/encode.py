@@ -47,14 +47,14 @@ class EncodeSegments(beam.DoFn):
     def setup(self) -> None:
         """Claim the run id before the first shard, and prepare what lives as long as the worker."""
         claim_once(self._plan.store, self._plan.claim)
-        self._router = Router(self._plan.naming, self._plan.rules, encoders_of(self._plan.format))
+        self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
         """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
         plan = self._plan
         origin = new_origin()
-        self._cutter = ShardBuilder(
+        self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
@@ -76,7 +76,7 @@ class EncodeSegments(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         """Give out all that is left."""
         self._count_records()
-        yield from self._emit(self._cutter.finish())
+        yield from self._emit(self._builder.finish())
 
     def _count_records(self) -> None:
         self._counts.count(metrics.RECORDS_IN, self._records_in)
@@ -95,7 +95,7 @@ class EncodeSegments(beam.DoFn):
         if isinstance(routed, RejectedRecord):
             return [routed]
         stream, line = routed
-        self._cutter.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
+        self._builder.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
@@ -105,26 +105,26 @@ class EncodeSegments(beam.DoFn):
         groups, refused = self._router.route_lines(batch)
         for stream, lines in groups.items():
             for lane, some in by_lane(lines, self._plan.lanes):
-                self._cutter.add((stream, window, lane), some)
+                self._builder.add((stream, window, lane), some)
         return refused
 
     def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
-        cuttings = self._cutter.take()
-        if not refused and not cuttings.shards and not cuttings.rests:
+        flushed = self._builder.poll()
+        if not refused and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(refused, cuttings)
+        return self._emit_all(refused, flushed)
 
-    def _emit_all(self, refused: list[RejectedRecord], cuttings: Flushed) -> Iterator[Any]:
+    def _emit_all(self, refused: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
         if refused:
             letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
-        yield from self._emit(cuttings)
+        yield from self._emit(flushed)
 
-    def _emit(self, cuttings: Flushed) -> Iterator[Any]:
-        for shard in _drained(cuttings.shards):
+    def _emit(self, flushed: Flushed) -> Iterator[Any]:
+        for shard in _drained(flushed.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
-        for (stream, window, lane), segment in _drained(cuttings.rests):
+        for (stream, window, lane), segment in _drained(flushed.remainders):
             self._counts.count(metrics.REST_BYTES, len(segment.data))
             yield self._in_window(((*stream, lane), tuple(segment)), window)
 

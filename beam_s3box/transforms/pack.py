@@ -46,12 +46,12 @@ class _CutShards(beam.DoFn):
         stream, name = Stream(domain, namespace), self._plan.windows.name(window)
         # new for each execution: a second one, or a second firing, never meets the keys of the first
         origin = new_origin()
-        pile = OpenShard(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).overhead))
+        shard = OpenShard(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).overhead))
         sequence = 0
         for segment in segments:
-            for parcel in pile.add(Segment(*segment)):
-                yield SealedShard(stream, name, origin, sequence, parcel.reason, parcel.segments)
+            for sealed in shard.add(Segment(*segment)):
+                yield SealedShard(stream, name, origin, sequence, sealed.reason, sealed.segments)
                 sequence += 1
-        if pile:
-            parcel = pile.seal(BY_INPUT_END)
-            yield SealedShard(stream, name, origin, sequence, parcel.reason, parcel.segments)
+        if shard:
+            sealed = shard.seal(BY_INPUT_END)
+            yield SealedShard(stream, name, origin, sequence, sealed.reason, sealed.segments)

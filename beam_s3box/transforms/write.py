@@ -20,7 +20,7 @@ from beam_s3box.engine.dead_letters import DeadLetter
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import AVRO, Format, format_named, settled
+from beam_s3box.formats import AVRO, Format, format_named, resolved_for
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.long_values import LongValues
 from beam_s3box.records.routing import StreamFunction, StreamSelector
@@ -178,7 +178,7 @@ class WriteToS3Box(beam.PTransform):
         given = format_named(format, finds_schema=True)
         self._manifests = manifests_for(given, manifests)
         self._finds_schema = format == AVRO
-        self._format = settled(given, for_redshift=self._manifests is not None)
+        self._format = resolved_for(given, copy=self._manifests is not None)
         self._rules = record_rules(
             for_redshift=self._manifests is not None, max_record_bytes=max_record_bytes, long_values=long_values
         )
@@ -291,7 +291,7 @@ class WriteToS3Box(beam.PTransform):
             store=store,
             layout=layout,
             format=format,
-            naming=self._naming,
+            selector=self._naming,
             rules=self._rules,
             limits_of=self._limits_of,
             claim=self._claimed(layout, bounded=bounded),

@@ -100,10 +100,3 @@ def test_the_defaults_that_the_readme_names() -> None:
     defaults = inspect.signature(beam_s3box.WriteToS3Box).parameters
     assert defaults["on_bad_record"].default == "dead_letter"
     assert defaults["run_id"].default is None
-
-
-def test_the_layers_of_the_architecture_are_the_layers_of_the_package() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    modules = {path.stem for path in (ROOT / "beam_s3box").iterdir() if path.suffix == ".py" or path.is_dir()}
-    missing = [name for name in sorted(modules - {"__init__", "__pycache__"}) if f"`{name}" not in text]
-    assert not missing

@@ -55,7 +55,7 @@ def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> PackPlan
         store=store,
         layout=layout,
         format=JSON_LINES,
-        naming=StreamSelector(domain_field="d", namespace_field="n"),
+        selector=StreamSelector(domain_field="d", namespace_field="n"),
         rules=record_rules(for_redshift=True),
         limits_of=limits_by_stream(StreamLimits(**limits)),
         manifests=Manifests(),

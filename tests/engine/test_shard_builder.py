@@ -1,4 +1,4 @@
-"""The cutter: nothing lost, limits held, order kept, memory bounded."""
+"""The builder: nothing lost, limits held, order kept, memory bounded."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def lines_of(segments: tuple[Segment, ...], format: Format = JSON_LINES) -> list
     return text.strip(b"\n").split(b"\n")
 
 
-def all_lines(cuttings: Flushed, format: Format = JSON_LINES) -> list[bytes]:
-    found = [line for shard in cuttings.shards for line in lines_of(shard.segments, format)]
-    return found + [line for _, segment in cuttings.rests for line in lines_of((segment,), format)]
+def all_lines(flushed: Flushed, format: Format = JSON_LINES) -> list[bytes]:
+    found = [line for shard in flushed.shards for line in lines_of(shard.segments, format)]
+    return found + [line for _, segment in flushed.remainders for line in lines_of((segment,), format)]
 
 
 def record(number: int, size: int = 30) -> bytes:
@@ -45,15 +45,15 @@ def record(number: int, size: int = 30) -> bytes:
     return b'{"id":%d,"noise":"%s"}' % (number, noise.encode())
 
 
-def collect(cutter: ShardBuilder, batches: list[list[bytes]]) -> Flushed:
+def collect(builder: ShardBuilder, batches: list[list[bytes]]) -> Flushed:
     out = Flushed([], [])
     for batch in batches:
-        cutter.add(KEY, batch)
-        taken = cutter.take()
+        builder.add(KEY, batch)
+        taken = builder.poll()
         out.shards.extend(taken.shards)
-        out.rests.extend(taken.rests)
-    taken = cutter.finish()
-    return Flushed(out.shards + taken.shards, out.rests + taken.rests)
+        out.remainders.extend(taken.remainders)
+    taken = builder.finish()
+    return Flushed(out.shards + taken.shards, out.remainders + taken.remainders)
 
 
 @given(
@@ -76,11 +76,11 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
 ) -> None:
     limits = StreamLimits(object_bytes, raw_bytes, records)
     lines = [record(number, size) for number, size in enumerate(sizes)]
-    cutter = ShardBuilder(format, lambda stream: limits, codec, "origin")
-    cuttings = collect(cutter, [lines[i : i + batch] for i in range(0, len(lines), batch)])
+    builder = ShardBuilder(format, lambda stream: limits, codec, "origin")
+    flushed = collect(builder, [lines[i : i + batch] for i in range(0, len(lines), batch)])
 
-    assert sorted(all_lines(cuttings, format)) == sorted(lines)
-    for shard in cuttings.shards:
+    assert sorted(all_lines(flushed, format)) == sorted(lines)
+    for shard in flushed.shards:
         body = format.join(shard.segments)
         count = sum(segment.records for segment in shard.segments)
         if count > 1:
@@ -97,8 +97,8 @@ def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExe
         (StreamLimits(max_raw_bytes=100_000), BY_RAW_BYTES),
         (StreamLimits(max_records=777), BY_RECORDS),
     ):
-        cuttings = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
-        by_limit = [shard for shard in cuttings.shards if shard.reason == reason]
+        flushed = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        by_limit = [shard for shard in flushed.shards if shard.reason == reason]
         assert len(by_limit) > 5
         for shard in by_limit:
             raw_bytes = sum(segment.raw_bytes for segment in shard.segments)
@@ -109,8 +109,8 @@ def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExe
 def test_object_limit_is_filled_well(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(30_000)]
     limits = StreamLimits(max_object_bytes=300_000)
-    cuttings = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
-    sizes = [len(JSON_LINES.join(shard.segments)) for shard in cuttings.shards if shard.reason == BY_OBJECT_BYTES]
+    flushed = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+    sizes = [len(JSON_LINES.join(shard.segments)) for shard in flushed.shards if shard.reason == BY_OBJECT_BYTES]
     assert len(sizes) > 2
     assert all(240_000 <= size <= 300_000 for size in sizes)
 
@@ -119,34 +119,34 @@ def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolEx
     giant = record(1, 5000)
     lines = [record(0), giant, record(2)]
     for limits in (StreamLimits(max_object_bytes=1000), StreamLimits(max_raw_bytes=1000)):
-        cuttings = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
-        assert [giant] in [lines_of(shard.segments) for shard in cuttings.shards]
+        flushed = collect(ShardBuilder(JSON_LINES, limits_by_stream(limits), codec, "origin"), [lines])
+        assert [giant] in [lines_of(shard.segments) for shard in flushed.shards]
 
 
 def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
     for count, expected in ((5, [BY_BUNDLE_END]), (4, [])):
         lines = [record(number) for number in range(count)]
-        cuttings = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
-        assert [shard.reason for shard in cuttings.shards] == expected
-        assert sum(segment.records for _, segment in cuttings.rests) == (0 if expected else count)
+        flushed = collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin"), [lines])
+        assert [shard.reason for shard in flushed.shards] == expected
+        assert sum(segment.records for _, segment in flushed.remainders) == (0 if expected else count)
 
 
 def test_halves_are_handed_on_where_asked(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
-    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
-    cuttings = collect(cutter, [[record(number) for number in range(9)]])
-    assert not cuttings.shards
-    assert len(cuttings.rests) == 1
+    builder = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
+    flushed = collect(builder, [[record(number) for number in range(9)]])
+    assert not flushed.shards
+    assert len(flushed.remainders) == 1
 
 
 def test_all_rests_are_sealed_where_asked(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
-    cuttings = collect(
+    flushed = collect(
         ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0), [[record(0)]]
     )
-    assert [shard.reason for shard in cuttings.shards] == [BY_BUNDLE_END]
-    assert not cuttings.rests
+    assert [shard.reason for shard in flushed.shards] == [BY_BUNDLE_END]
+    assert not flushed.remainders
     assert collect(ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0), []) == Flushed(
         [], []
     )
@@ -164,61 +164,61 @@ def test_equal_records_in_equal_order_give_equal_bytes(codec: ThreadPoolExecutor
 
 def test_under_pressure_the_largest_streams_are_handed_on_and_nothing_is_lost(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
+    builder = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 200_000)
     given_lines, out = [], Flushed([], [])
     for number in range(4_000):
         key = (Stream("web", "large" if number % 10 else f"small{number % 7}"), "", 0)
         line = record(number, 200)
         given_lines.append(line)
-        cutter.add(key, [line])
-        taken = cutter.take()
-        out.rests.extend(taken.rests)
+        builder.add(key, [line])
+        taken = builder.poll()
+        out.remainders.extend(taken.remainders)
         out.shards.extend(taken.shards)
-    handed_on = len(out.rests)
-    taken = cutter.finish()
-    cuttings = Flushed(out.shards + taken.shards, out.rests + taken.rests)
+    handed_on = len(out.remainders)
+    taken = builder.finish()
+    flushed = Flushed(out.shards + taken.shards, out.remainders + taken.remainders)
     assert handed_on
-    assert out.rests[0][0][0] == Stream("web", "large")
-    assert sorted(all_lines(cuttings)) == sorted(given_lines)
+    assert out.remainders[0][0][0] == Stream("web", "large")
+    assert sorted(all_lines(flushed)) == sorted(given_lines)
 
 
 def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them(codec: ThreadPoolExecutor) -> None:
-    cutter = ShardBuilder(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, min_fill_to_seal=0)
+    builder = ShardBuilder(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 200_000, min_fill_to_seal=0)
     given_lines = [record(number, 200) for number in range(2_000)]
-    cuttings = collect(cutter, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
-    assert not cuttings.rests
-    assert {shard.reason for shard in cuttings.shards} == {BY_MEMORY, BY_BUNDLE_END}
-    assert all_lines(cuttings) == given_lines
+    flushed = collect(builder, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
+    assert not flushed.remainders
+    assert {shard.reason for shard in flushed.shards} == {BY_MEMORY, BY_BUNDLE_END}
+    assert all_lines(flushed) == given_lines
 
 
 def test_streams_that_hold_next_to_nothing_cost_memory_too(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits()
-    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
+    builder = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", 20_000)
     handed_on = 0
     for number in range(100):
-        cutter.add((Stream("web", str(number)), "", 0), [record(number)])
-        handed_on += len(cutter.take().rests)
+        builder.add((Stream("web", str(number)), "", 0), [record(number)])
+        handed_on += len(builder.poll().remainders)
     assert handed_on >= 80
-    assert handed_on + len(cutter.finish().rests) == 100
+    assert handed_on + len(builder.finish().remainders) == 100
 
 
 def test_many_small_streams_have_one_shard_each_though_their_records_alternate(codec: ThreadPoolExecutor) -> None:
     """What counts is the memory they take: sealed by their number, each would come back and be sealed again."""
     limits = StreamLimits()
-    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0)
+    builder = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=0)
     for number in range(30_000):
-        cutter.add((Stream("web", str(number % 15_000)), "", 0), [b"{}"])
-    shards, rests = cutter.finish()
-    assert (len(shards), rests) == (15_000, [])
+        builder.add((Stream("web", str(number % 15_000)), "", 0), [b"{}"])
+    shards, remainders = builder.finish()
+    assert (len(shards), remainders) == (15_000, [])
 
 
 def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> None:
     by_stream = {Stream("a", "x"): StreamLimits(max_records=1), Stream("b", "x"): StreamLimits(max_records=3)}
-    cutter = ShardBuilder(JSON_LINES, by_stream.__getitem__, codec, "origin")
+    builder = ShardBuilder(JSON_LINES, by_stream.__getitem__, codec, "origin")
     for number in range(6):
         for stream in by_stream:
-            cutter.add((stream, f"w{number % 2}", 0), [record(number)])
-    shards = cutter.finish().shards
+            builder.add((stream, f"w{number % 2}", 0), [record(number)])
+    shards = builder.finish().shards
     sizes = {(shard.stream.domain, shard.window): sum(s.records for s in shard.segments) for shard in shards}
     assert sizes == {("a", "w0"): 1, ("a", "w1"): 1, ("b", "w0"): 3, ("b", "w1"): 3}
     assert len({(shard.origin, shard.sequence) for shard in shards}) == len(shards) == 8
@@ -226,15 +226,15 @@ def test_streams_windows_and_limits_stay_apart(codec: ThreadPoolExecutor) -> Non
 
 def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=4)
-    cutter = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
+    builder = ShardBuilder(JSON_LINES, lambda stream: limits, codec, "origin", min_fill_to_seal=2)
     for number in range(10):
-        cutter.add((STREAM, "w", number % 2), [record(number)])
-    shards, rests = cutter.finish()
+        builder.add((STREAM, "w", number % 2), [record(number)])
+    shards, remainders = builder.finish()
     assert [lines_of(shard.segments) for shard in shards] == [
         [record(number) for number in numbers] for numbers in ((0, 2, 4, 6), (1, 3, 5, 7))
     ]
     assert len({shard.sequence for shard in shards}) == 2
-    assert {key: lines_of((segment,)) for key, segment in rests} == {
+    assert {key: lines_of((segment,)) for key, segment in remainders} == {
         (STREAM, "w", 0): [record(8)],
         (STREAM, "w", 1): [record(9)],
     }
@@ -242,13 +242,13 @@ def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolE
 
 def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
     class Broken:
-        frame = JSON_LINES.overhead
+        overhead = JSON_LINES.overhead
         record_overhead = JSON_LINES.record_overhead
 
         def cut(self, lines: object) -> Segment:
             raise MemoryError("no room")
 
-    cutter = ShardBuilder(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]
-    cutter.add(KEY, [record(1)])
+    builder = ShardBuilder(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]
+    builder.add(KEY, [record(1)])
     with pytest.raises(MemoryError, match="no room"):
-        cutter.finish()
+        builder.finish()

@@ -19,13 +19,13 @@ from beam_s3box.shards.packing import (
     BY_SECONDS,
     BY_WINDOW_END,
     Capacity,
-    HeldInMemory,
     OpenShard,
     Overhead,
+    SegmentsInMemory,
 )
 
 STREAM = Stream("web", "clicks")
-FRAME = Overhead(Size(30, 2, 0), Size(9, 1, 0))
+OVERHEAD = Overhead(Size(30, 2, 0), Size(9, 1, 0))
 LIMITS = st.builds(
     StreamLimits,
     object_bytes=st.integers(MIN_BYTES, 400),
@@ -53,10 +53,10 @@ class HeldElsewhere:
 class Kept:
     """A buffer that is made anew for each event, from nothing but its state and its segments."""
 
-    def __init__(self, limits: StreamLimits, frame: Overhead = FRAME) -> None:
+    def __init__(self, limits: StreamLimits, overhead: Overhead = OVERHEAD) -> None:
         self.state = BufferState.new("origin")
         self.held = HeldElsewhere()
-        self.capacity = Capacity.of(limits, frame)
+        self.capacity = Capacity.of(limits, overhead)
         self.sealed: list[SealedShard] = []
 
     def _buffer(self) -> WindowBuffer:
@@ -169,12 +169,12 @@ def test_after_the_end_a_segment_is_a_shard_at_once(
 @given(st.lists(SIZES, max_size=40), LIMITS)
 def test_state_and_memory_give_the_same_shards(sizes: list[Size], limits: StreamLimits) -> None:
     """One packing rule: what a OpenShard in memory makes of segments, the buffer makes of them one event at a time."""
-    pile = OpenShard(Capacity.of(limits, FRAME), HeldInMemory())
-    parcels = [parcel for number, size in enumerate(sizes) for parcel in pile.add(segment(number, size))]
-    if pile:
-        parcels.append(pile.seal(BY_WINDOW_END))
+    shard = OpenShard(Capacity.of(limits, OVERHEAD), SegmentsInMemory())
+    shards = [sealed for number, size in enumerate(sizes) for sealed in shard.add(segment(number, size))]
+    if shard:
+        shards.append(shard.seal(BY_WINDOW_END))
     kept = played([*sizes, "end"], limits)
-    assert [(shard.segments, shard.reason) for shard in kept.sealed] == parcels
+    assert [(shard.segments, shard.reason) for shard in kept.sealed] == shards
 
 
 def test_age_and_end_find_nothing_and_make_nothing() -> None:

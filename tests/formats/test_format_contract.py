@@ -28,7 +28,7 @@ from beam_s3box.formats import (
     encoders_of,
     format_named,
     format_of,
-    settled,
+    resolved_for,
 )
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import NOTHING, Segment, total_size
@@ -116,12 +116,12 @@ def test_a_shard_is_one_member_with_all_lines_in_order(format: Format, parts: li
 def test_sizes_are_known_before_joining(format: Format, parts: list[list[bytes]]) -> None:
     segments = [cut(format, lines) for lines in parts]
     body = format.join(segments)
-    frame, joints = format.overhead, len(parts) - 1
-    total = total_size(segments).plus(frame.shard)
-    assert len(body) == total.object_bytes + joints * frame.separator.object_bytes
-    assert len(read(format, body)) == total.raw_bytes + joints * frame.separator.raw_bytes
+    overhead, separators = format.overhead, len(parts) - 1
+    total = total_size(segments).plus(overhead.shard)
+    assert len(body) == total.object_bytes + separators * overhead.separator.object_bytes
+    assert len(read(format, body)) == total.raw_bytes + separators * overhead.separator.raw_bytes
     assert total.records == sum(map(len, parts))
-    assert frame.shard.records == frame.separator.records == 0
+    assert overhead.shard.records == overhead.separator.records == 0
 
 
 @settings(max_examples=50, deadline=None)
@@ -251,4 +251,4 @@ def test_what_depends_on_the_stream_or_the_manifests(format: Format) -> None:
     assert format_of(format, STREAM) == format
     assert (encoders_of(format) is None) == (format in TEXTS)
     if format in TEXTS:
-        assert settled(format, for_redshift=True) is settled(format, for_redshift=False) is format
+        assert resolved_for(format, copy=True) is resolved_for(format, copy=False) is format

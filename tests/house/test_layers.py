@@ -1,12 +1,14 @@
-"""The layers: a module imports only from rows below its own, and `import beam_s3box` loads nothing heavy."""
+"""The layers, one test a rule: the picture in ARCHITECTURE.md says which folder may import which."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,48 +18,22 @@ import beam_s3box
 
 ROOT = Path(beam_s3box.__file__).resolve().parent.parent
 PACKAGE = "beam_s3box"
-TOP = 10
-"""Row of the package's own `__init__`: it hands out names of every row, when they are asked for."""
-
-ROWS = {
-    "errors": 0,
-    "checks": 0,
-    "metrics": 0,
-    "sizes": 0,
-    "system": 0,
-    "records": 1,
-    "shards": 2,
-    "formats": 3,
-    "stores": 3,
-    "engine": 4,
-    "redshift": 5,
-    "box": 6,
-    "streamer": 6,
-    "transforms": 6,
-    "testing": 6,
-    "cli.console": 7,
-    "cli.options": 7,
-    "jobs": 8,
-    "cli.commands": 9,
-    "cli.main": 9,
-    "cli": 9,
-    "__main__": 9,
-}
-OURS = {"pipelines": 9, "redshift_stand_in": TOP, "tools": TOP, "tests": TOP}
-AWS_MODULES = ("beam_s3box.stores.s3", "beam_s3box.redshift.client.data_api")
-BEAM_MODULES = ("transforms", "jobs")
-"""What shares a row with the transforms or stands above them must run without Beam."""
+PICTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Layers\n")[2].split("```")[1]
+LAYERS = [
+    [name.split() for name in line.partition("  ")[0].split(" | ")] for line in reversed(PICTURE.strip().splitlines())
+]
+"""From the bottom to the top. What stands between bars may not import each other."""
+ROOMS = {name: (row, column) for row, line in enumerate(LAYERS) for column, names in enumerate(line) for name in names}
+BESIDE = ("pipelines", "redshift_stand_in", "setup", "tests", "tools")
+"""What the package may not import."""
 
 
 class Import(NamedTuple):
-    """One imported module, by its full name, and where that is written."""
+    """One import: the module that has it, the module that it names, and the line."""
 
+    importer: str
     name: str
     where: str
-
-
-def sources(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
 
 
 def module_name(path: Path) -> str:
@@ -65,40 +41,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def row_of(module: str) -> int:
-    """Return the row of a module of ours, or fail with what to do about one that is in none."""
-    first, _, rest = module.partition(".")
-    if first in OURS:
-        return OURS[first]
-    if not rest:
-        return TOP
-    part = next((room for room in (".".join(rest.split(".")[:2]), rest.split(".")[0]) if room in ROWS), rest)
-    if part not in ROWS:
-        here = Path(__file__).name
-        pytest.fail(f"{module} is in no row: add {part!r} to ROWS in {here} and to the layers of ARCHITECTURE.md")
-    return ROWS[part]
-
-
-def imports_of(path: Path) -> Iterator[Import]:
-    """Yield what a file imports, also within functions and for type checkers, names of submodules resolved."""
-    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, where) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            # the package's version is all that it has at hand itself; everything else it fetches
-            names = [alias.name for alias in node.names if (base, alias.name) != (PACKAGE, "__version__")]
-            yield from (Import(submodule(base, name), where) for name in names)
-        elif isinstance(node, ast.Call) and is_import_call(node) and isinstance(node.args[0], ast.Constant):
-            yield Import(str(node.args[0].value), where)
-
-
-def is_import_call(node: ast.Call) -> bool:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in ("import_module", "__import__") and bool(node.args)
+def room_of(module: str) -> str:
+    """Return the name that the picture has for a module: the longest part of its path below the package."""
+    parts = module.split(".")[1:]
+    names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next((name for name in names if name in ROOMS), names[-1] if names else "")
 
 
 def submodule(base: str, name: str) -> str:
@@ -107,77 +54,105 @@ def submodule(base: str, name: str) -> str:
     return f"{base}.{name}" if inner.with_suffix(".py").exists() or (inner / "__init__.py").exists() else base
 
 
-def is_of(name: str, *packages: str) -> bool:
-    return name.split(".")[0] in packages
+def is_import_call(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+        return False
+    return (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in ("import_module", "__import__")
 
 
-PACKAGE_SOURCES = sources(PACKAGE)
-ALL_SOURCES = [*PACKAGE_SOURCES, *sources("pipelines")]
-EACH_OF_THE_PACKAGE = pytest.mark.parametrize("path", PACKAGE_SOURCES, ids=module_name)
-EACH = pytest.mark.parametrize("path", ALL_SOURCES, ids=module_name)
+@functools.cache
+def nodes() -> list[tuple[Path, ast.AST]]:
+    """Return what may import, in the package and the launchers, within functions too."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call)
+    paths = [path for folder in (PACKAGE, "pipelines") for path in sorted((ROOT / folder).rglob("*.py"))]
+    trees = [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    return [(path, node) for path, tree in trees for node in ast.walk(tree) if isinstance(node, kinds)]
 
 
-def test_the_rows_name_modules_that_the_search_finds() -> None:
-    modules = {module_name(path) for path in PACKAGE_SOURCES}
-    assert {"beam_s3box.errors", "beam_s3box.formats.deflate", "beam_s3box.stores.base"} <= modules
-    found = list(imports_of(ROOT / PACKAGE / "formats" / "json_text.py"))
-    assert {"beam_s3box.errors", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= {
-        one.name for one in found
-    }
+@functools.cache
+def imports() -> list[Import]:
+    """Return all imports, those for type checkers and of names in texts included."""
+    return list(_imports())
 
 
-@EACH
-def test_imports_come_from_rows_below(path: Path) -> None:
-    row = row_of(module_name(path))
-    for name, where in imports_of(path):
-        if is_of(name, PACKAGE, *OURS):
-            assert row_of(name) <= row, f"{where}: row {row} imports {name} of row {row_of(name)}"
+def _imports() -> Iterator[Import]:
+    for path, node in nodes():
+        importer, where = module_name(path), f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import):
+            yield from (Import(importer, alias.name, where) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # the version is all that the package has itself; everything else it fetches from its room
+            names = [alias.name for alias in node.names if (node.module, alias.name) != (PACKAGE, "__version__")]
+            yield from (Import(importer, submodule(node.module or "", name), where) for name in names)
+        elif is_import_call(node):
+            yield Import(importer, str(node.args[0].value), where)  # type: ignore[attr-defined]
 
 
-@EACH_OF_THE_PACKAGE
-def test_the_package_imports_nothing_that_stands_beside_it(path: Path) -> None:
-    for name, where in imports_of(path):
-        assert not is_of(name, "pipelines", "redshift_stand_in", "tools", "tests", "setup"), f"{where} imports {name}"
+def wrong(packages: tuple[str, ...], allowed: Callable[[str], bool]) -> list[str]:
+    """Return the imports of these packages by modules that are not allowed to."""
+    return [
+        f"{where} imports {name}"
+        for importer, name, where in imports()
+        if name.split(".")[0] in packages and not allowed(importer)
+    ]
 
 
-@EACH_OF_THE_PACKAGE
-def test_only_transforms_know_beam(path: Path) -> None:
-    part = module_name(path).partition(".")[2].partition(".")[0]
-    for name, where in imports_of(path):
-        if is_of(name, "apache_beam"):
-            assert part in BEAM_MODULES, f"{where} imports {name}"
+def test_the_search_finds_imports() -> None:
+    found = {name for importer, name, _ in imports() if importer == "beam_s3box.formats.json_text"}
+    assert {"beam_s3box.errors", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= found
 
 
-@EACH
-def test_only_what_talks_to_aws_knows_boto3(path: Path) -> None:
-    for name, where in imports_of(path):
-        if is_of(name, "boto3", "botocore", "s3transfer"):
-            assert module_name(path).startswith(AWS_MODULES), f"{where} imports {name}"
+def test_the_picture_names_what_is_there() -> None:
+    modules = {module_name(path) for path in (ROOT / PACKAGE).rglob("*.py")} - {PACKAGE}
+    assert {room_of(module) for module in modules} - {"cli"} == set(ROOMS), "ARCHITECTURE.md, Layers"
 
 
-@EACH
-def test_only_the_avro_format_knows_fastavro(path: Path) -> None:
-    for name, where in imports_of(path):
-        if is_of(name, "fastavro"):
-            assert module_name(path) == "beam_s3box.formats.avro.format", f"{where} imports {name}"
+def test_imports_go_down() -> None:
+    faults = []
+    for importer, name, where in imports():
+        upper, lower = room_of(importer), room_of(name)
+        if not name.startswith(f"{PACKAGE}.") or not importer.startswith(f"{PACKAGE}.") or upper == lower:
+            continue
+        (row, column), (other_row, other_column) = ROOMS[upper], ROOMS[lower]
+        if other_row > row or (other_row == row and other_column != column):
+            faults.append(f"{where}: {upper} imports {name}")
+    assert not faults
 
 
-@EACH_OF_THE_PACKAGE
-def test_stores_know_no_shards_and_formats_no_stores(path: Path) -> None:
-    part = module_name(path).split(".")[1:2]
-    for name, where in imports_of(path):
-        if part == ["stores"] and is_of(name, PACKAGE):
-            assert row_of(name) == 0 or name.startswith("beam_s3box.stores"), f"{where} imports {name}"
-        if part == ["formats"]:
-            assert not name.startswith("beam_s3box.stores"), f"{where} imports {name}"
+def test_the_package_imports_nothing_that_stands_next_to_it() -> None:
+    assert not wrong(BESIDE, lambda importer: not importer.startswith(PACKAGE))
 
 
-@EACH
-def test_imports_are_written_in_full(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}:{node.lineno} is relative"
-            assert all(alias.name != "*" for alias in node.names), f"{path.name}:{node.lineno} imports *"
+def test_launchers_import_what_users_may_import() -> None:
+    assert not wrong(("redshift_stand_in", "tests"), lambda importer: False)
+
+
+def test_only_transforms_and_jobs_know_beam() -> None:
+    assert not wrong(
+        ("apache_beam",),
+        lambda importer: importer.startswith(("beam_s3box.transforms", "beam_s3box.jobs", "pipelines")),
+    )
+
+
+def test_only_what_talks_to_aws_knows_boto3() -> None:
+    allowed = ("beam_s3box.stores.s3", "beam_s3box.redshift.client.data_api")
+    assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
+
+
+def test_only_the_avro_format_knows_fastavro() -> None:
+    assert not wrong(("fastavro",), lambda importer: importer == "beam_s3box.formats.avro.format")
+
+
+def test_stores_know_keys_and_bytes_only() -> None:
+    lowest = LAYERS[0][0]
+    named = [one for one in imports() if room_of(one.importer) == "stores" and one.name.startswith(f"{PACKAGE}.")]
+    assert not [where for _, name, where in named if room_of(name) not in ("stores", *lowest)]
+
+
+def test_imports_are_written_in_full() -> None:
+    froms = [(path, node) for path, node in nodes() if isinstance(node, ast.ImportFrom)]
+    stars = [(path, node) for path, node in froms if node.level or any(alias.name == "*" for alias in node.names)]
+    assert not [f"{path.relative_to(ROOT)}:{node.lineno}" for path, node in stars]
 
 
 @pytest.mark.parametrize(
@@ -197,25 +172,27 @@ def test_importing_loads_neither_beam_nor_boto3(modules: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_public_names_are_sorted_and_unique() -> None:
+def test_public_names() -> None:
+    """They are sorted, unique and resolve; a lazy name is the very object of its home, and is called so there."""
     names = list(beam_s3box.__all__)
     assert names
-    assert names == sorted(names)
-    assert len(set(names)) == len(names)
-
-
-def test_public_names_resolve() -> None:
-    for name in beam_s3box.__all__:
-        assert getattr(beam_s3box, name) is not None
+    assert names == sorted(set(names))
     with pytest.raises(AttributeError, match="nonsense"):
         beam_s3box.nonsense  # noqa: B018
-
-
-def test_public_names_stand_for_themselves() -> None:
-    """A lazy name must be the very object of its home, and be called so there."""
-    for name in beam_s3box.__all__:
+    for name in names:
         value = getattr(beam_s3box, name)
+        assert value is not None
         if isinstance(value, type):
             assert value.__name__ == name
             assert getattr(importlib.import_module(value.__module__), name) is value
             assert value.__module__.startswith(PACKAGE)
+
+
+def test_each_dependency_has_a_reason() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Dependencies\n")[2]
+    reasons = re.findall(r"^\| ([\w.-]+) \| \S.* \|$", text, re.MULTILINE)
+    needed: set[str] = set()
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-docs.txt"):
+        chosen = (ROOT / name).read_text(encoding="utf-8").partition("# What those need")[0]
+        needed |= set(re.findall(r"^([\w.-]+)(?:\[.*\])?==", chosen, re.MULTILINE))
+    assert sorted(reasons) == sorted(needed | {"package"})

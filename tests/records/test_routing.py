@@ -33,6 +33,7 @@ from beam_s3box.records.encoding import (
     UNSUPPORTED_VALUE,
     RecordRules,
 )
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
 from beam_s3box.records.streams import Stream
 
@@ -64,7 +65,7 @@ class Event:
 # ---------------------------------------------------------------- a strict, slow and separate reading of the rules
 
 
-def reference(line: bytes, naming: StreamSelector, rules: RecordRules) -> Stream | None:
+def reference(line: bytes, selector: StreamSelector, rules: RecordRules) -> Stream | None:
     """Return the stream of a line that must be accepted, or None for one that must be refused."""
     texts: list[str] = []
 
@@ -94,8 +95,8 @@ def reference(line: bytes, naming: StreamSelector, rules: RecordRules) -> Stream
         return None
     if rules.max_bytes is not None and len(line.replace(b"|", b"||")) > rules.max_bytes:
         return None
-    domain = naming.domain or reference_name(record.get(naming.domain_field))
-    namespace = naming.namespace or reference_name(record.get(naming.namespace_field))
+    domain = selector.domain or reference_name(record.get(selector.domain_field))
+    namespace = selector.namespace or reference_name(record.get(selector.namespace_field))
     return Stream(domain, namespace) if domain and namespace else None
 
 
@@ -193,10 +194,10 @@ def test_lines_are_accepted_exactly_as_the_strict_reading_does(line: bytes, rule
     st.sampled_from([LAX, STRICT]),
 )
 def test_every_naming_accepts_exactly_as_the_strict_reading_does(
-    line: bytes, naming: StreamSelector, rules: RecordRules
+    line: bytes, selector: StreamSelector, rules: RecordRules
 ) -> None:
-    expected = reference(line, naming, rules)
-    groups, refused = Router(naming, rules).route_lines([line])
+    expected = reference(line, selector, rules)
+    groups, refused = Router(selector, rules).route_lines([line])
     assert groups == ({} if expected is None else {expected: [line]})
     assert [one.raw for one in refused] == ([line] if expected is None else [])
 
@@ -392,9 +393,9 @@ def test_python_numbers_without_a_text_are_refused_and_never_crash(make: Callabl
     "field", ["d", "ä", "a b", "a.b", "$", "\u2028", "D", "x" * 300, "type", "__class__", "field1", "0", "1"]
 )
 def test_fields_may_be_called_anything_that_lines_can_name(field: str) -> None:
-    naming = StreamSelector(domain_field=field, namespace_field="n")
+    selector = StreamSelector(domain_field=field, namespace_field="n")
     for line in (json.dumps({"n": "b", field: "a"}), json.dumps({field: "a", "n": "b"}, ensure_ascii=False)):
-        assert Router(naming, LAX).route(line) == (("a", "b"), line.encode())
+        assert Router(selector, LAX).route(line) == (("a", "b"), line.encode())
 
 
 @pytest.mark.parametrize("field", ['a"b', "a\\b", "a\nb", "\x00"])
@@ -427,7 +428,7 @@ def test_of_duplicate_fields_the_last_one_counts(line: bytes, stream: tuple[str,
 
 
 @pytest.mark.parametrize(
-    ("naming", "stream"),
+    ("selector", "stream"),
     [
         (StreamSelector(domain="web", namespace="clicks"), ("web", "clicks")),
         (StreamSelector(domain="web", namespace_field="n"), ("web", "b")),
@@ -438,13 +439,13 @@ def test_of_duplicate_fields_the_last_one_counts(line: bytes, stream: tuple[str,
         (StreamSelector(stream=lambda fields: Stream("s", fields["d"])), ("s", "a")),
     ],
 )
-def test_ways_to_name(naming: StreamSelector, stream: tuple[str, str]) -> None:
-    router = Router(naming, LAX)
+def test_ways_to_name(selector: StreamSelector, stream: tuple[str, str]) -> None:
+    router = Router(selector, LAX)
     assert router.route(GOOD) == (stream, GOOD)
     assert router.route(GOOD.decode()) == (stream, GOOD)
     assert router.route({"d": "a", "n": "b"}) == (stream, GOOD)
     assert router.route_lines([GOOD, GOOD]) == ({Stream(*stream): [GOOD, GOOD]}, [])
-    assert not naming.is_keyed
+    assert not selector.is_keyed
 
 
 @pytest.mark.parametrize(
@@ -496,9 +497,9 @@ def test_a_function_sees_line_and_dict_alike() -> None:
     "record", [GOOD, GOOD.decode(), {"d": "a", "n": "b"}, {"n": "b", "d": "a"}, Event("x", "y"), Pair("x", 1)]
 )
 def test_keyed_elements(key: tuple[str, str], record: Any) -> None:
-    naming = StreamSelector()
-    assert naming.is_keyed
-    routed = Router(naming, LAX).route((key, record))
+    selector = StreamSelector()
+    assert selector.is_keyed
+    routed = Router(selector, LAX).route((key, record))
     assert not isinstance(routed, RejectedRecord)
     assert routed[0] == Stream("a", "b")
     assert isinstance(routed[0], Stream)
@@ -641,13 +642,13 @@ def test_line_breaks_between_tokens_go_and_within_texts_are_refused(end: str) ->
 @pytest.mark.parametrize("depth", [50, 200, 900, 985, 990, 995, 1000, 1010, 1030, 2000, 100_000])
 @pytest.mark.parametrize("name", ['"a"', "1.5"])
 @pytest.mark.parametrize(
-    "naming",
+    "selector",
     [BY_FIELDS, StreamSelector(domain="a", namespace="b"), StreamSelector(stream=lambda fields: ("a", "b"))],
     ids=["fields", "constants", "function"],
 )
-def test_deep_lines_are_accepted_or_refused_and_never_crash(naming: StreamSelector, name: str, depth: int) -> None:
+def test_deep_lines_are_accepted_or_refused_and_never_crash(selector: StreamSelector, name: str, depth: int) -> None:
     line = f'{{"d":{name},"n":"b","x":{"[" * depth}{"]" * depth}}}'.encode()
-    router = Router(naming, LAX)
+    router = Router(selector, LAX)
     one = router.route(line)
     groups, refused = router.route_lines([line, GOOD])
     assert sum(map(len, groups.values())) + len(refused) == 2
@@ -741,3 +742,11 @@ def test_namings_that_can_not_work(values: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         StreamSelector(**values)
     assert says in str(caught.value)
+
+
+def test_a_row_that_its_reader_rejected_is_refused_with_the_reader_s_reason() -> None:
+    router = Router(StreamSelector(domain="d", namespace="n"), STRICT)
+    row = RejectedRow("csv-row-length", "2 values, and 3 columns", "a.csv", 7, b"1,2")
+    refused = router.route(row)
+    assert isinstance(refused, RejectedRecord)
+    assert (refused.reason, refused.detail, refused.raw) == (row.reason, row.detail, row.raw)

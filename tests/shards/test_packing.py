@@ -23,25 +23,25 @@ from beam_s3box.shards.packing import (
     MAX_SEGMENT_BYTES,
     REASONS,
     Capacity,
-    HeldInMemory,
     OpenShard,
     Overhead,
     Placement,
     SealedSegments,
-    place,
+    SegmentsInMemory,
+    decide,
 )
 from beam_s3box.sizes import KiB, MiB
 
 FORMATS: list[Format] = [JSON_LINES, JSON_ARRAY]
-NO_FRAME = Overhead(NOTHING, NOTHING)
+NO_OVERHEAD = Overhead(NOTHING, NOTHING)
 LIMITS = st.builds(
     StreamLimits,
     max_object_bytes=st.integers(MIN_BYTES, 400),
     max_raw_bytes=st.none() | st.integers(1, 600),
     max_records=st.none() | st.integers(1, 12),
 )
-FRAMES = st.sampled_from(
-    [JSON_LINES.overhead, JSON_ARRAY.overhead, NO_FRAME, Overhead(Size(60, 600, 0), Size(9, 9, 0))]
+OVERHEADS = st.sampled_from(
+    [JSON_LINES.overhead, JSON_ARRAY.overhead, NO_OVERHEAD, Overhead(Size(60, 600, 0), Size(9, 9, 0))]
 )
 
 
@@ -61,9 +61,9 @@ REAL_SEGMENTS = st.lists(
 
 
 def pack(segments: list[Segment], capacity: Capacity) -> list[SealedSegments]:
-    pile = OpenShard(capacity)
-    parcels = [parcel for one in segments for parcel in pile.add(one)]
-    return [*parcels, pile.seal(BY_INPUT_END)] if pile else parcels
+    shard = OpenShard(capacity)
+    shards = [sealed for one in segments for sealed in shard.add(one)]
+    return [*shards, shard.seal(BY_INPUT_END)] if shard else shards
 
 
 def measure(size: Size, reason: str) -> int:
@@ -82,82 +82,84 @@ def fits(size: Size, room: Size) -> bool:
 
 
 @settings(max_examples=300, deadline=None)
-@given(SEGMENTS, LIMITS, FRAMES)
+@given(SEGMENTS, LIMITS, OVERHEADS)
 def test_no_segment_is_lost_or_doubled_and_order_is_kept_within_a_shard(
-    segments: list[Segment], limits: StreamLimits, frame: Overhead
+    segments: list[Segment], limits: StreamLimits, overhead: Overhead
 ) -> None:
     places = {id(one): place for place, one in enumerate(segments)}
     assert len(places) == len(segments)
-    found = [[places[id(one)] for one in parcel.segments] for parcel in pack(segments, Capacity.of(limits, frame))]
+    found = [[places[id(one)] for one in sealed.segments] for sealed in pack(segments, Capacity.of(limits, overhead))]
     assert sorted(place for shard in found for place in shard) == list(range(len(segments)))
     assert all(shard and shard == sorted(shard) for shard in found)
 
 
 @settings(max_examples=300, deadline=None)
-@given(SEGMENTS, LIMITS, FRAMES)
+@given(SEGMENTS, LIMITS, OVERHEADS)
 def test_no_limit_is_exceeded_but_by_one_segment_alone(
-    segments: list[Segment], limits: StreamLimits, frame: Overhead
+    segments: list[Segment], limits: StreamLimits, overhead: Overhead
 ) -> None:
-    capacity = Capacity.of(limits, frame)
-    for parcel in pack(segments, capacity):
-        if len(parcel.segments) > 1:
-            assert fits(cost(parcel.segments, capacity), capacity.room)
+    capacity = Capacity.of(limits, overhead)
+    for sealed in pack(segments, capacity):
+        if len(sealed.segments) > 1:
+            assert fits(cost(sealed.segments, capacity), capacity.room)
 
 
 @settings(max_examples=300, deadline=None)
-@given(SEGMENTS, LIMITS, FRAMES)
-@example([segment(40, 40, 1), segment(10, 10, 1), segment(40, 40, 1)], StreamLimits(max_object_bytes=70), NO_FRAME)
+@given(SEGMENTS, LIMITS, OVERHEADS)
+@example([segment(40, 40, 1), segment(10, 10, 1), segment(40, 40, 1)], StreamLimits(max_object_bytes=70), NO_OVERHEAD)
 def test_a_shard_is_sealed_only_when_the_next_segment_did_not_fit(
-    segments: list[Segment], limits: StreamLimits, frame: Overhead
+    segments: list[Segment], limits: StreamLimits, overhead: Overhead
 ) -> None:
     """Two shards that were sealed one for the other never fit one shard, and the reason names a limit they exceed."""
-    capacity = Capacity.of(limits, frame)
-    pile, held_number = OpenShard(capacity), 0
+    capacity = Capacity.of(limits, overhead)
+    shard, held_number = OpenShard(capacity), 0
     for one in segments:
-        held = pile.size
-        parcels = pile.add(one)
-        for parcel in parcels:
-            assert parcel.reason in (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS)
-            size = cost(parcel.segments, capacity)
-            room = max(measure(capacity.room, parcel.reason), 1)
-            met = measure(size, parcel.reason) >= room
+        held = shard.size
+        shards = shard.add(one)
+        for sealed in shards:
+            assert sealed.reason in (BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS)
+            size = cost(sealed.segments, capacity)
+            room = max(measure(capacity.room, sealed.reason), 1)
+            met = measure(size, sealed.reason) >= room
             together = held.plus(capacity.cost(one))
-            assert met or measure(together, parcel.reason) > room
-            assert met or len(parcel.segments) in (held_number, 1)
-        held_number += 1 - sum(len(parcel.segments) for parcel in parcels)
+            assert met or measure(together, sealed.reason) > room
+            assert met or len(sealed.segments) in (held_number, 1)
+        held_number += 1 - sum(len(sealed.segments) for sealed in shards)
 
 
 @settings(max_examples=300, deadline=None)
-@given(SEGMENTS, LIMITS, FRAMES)
-def test_what_is_held_is_counted_and_never_full(segments: list[Segment], limits: StreamLimits, frame: Overhead) -> None:
-    capacity = Capacity.of(limits, frame)
+@given(SEGMENTS, LIMITS, OVERHEADS)
+def test_what_is_held_is_counted_and_never_full(
+    segments: list[Segment], limits: StreamLimits, overhead: Overhead
+) -> None:
+    capacity = Capacity.of(limits, overhead)
     held: list[Segment] = []
-    pile = OpenShard(capacity)
+    shard = OpenShard(capacity)
     for one in segments:
-        sealed = [segment for parcel in pile.add(one) for segment in parcel.segments]
+        sealed = [segment for segments in shard.add(one) for segment in segments.segments]
         held = [segment for segment in [*held, one] if not any(segment is other for other in sealed)]
-        assert pile.size == cost(tuple(held), capacity)
-        assert pile.fill < 1
-        assert capacity.full(pile.size) is None
-        assert capacity.overflow(pile.size) is None
-        assert bool(pile) == bool(held)
+        assert shard.size == cost(tuple(held), capacity)
+        assert shard.fill < 1
+        assert capacity.full(shard.size) is None
+        assert capacity.overflow(shard.size) is None
+        assert bool(shard) == bool(held)
 
 
 @settings(max_examples=300, deadline=None)
-@given(SEGMENTS, LIMITS, FRAMES)
+@given(SEGMENTS, LIMITS, OVERHEADS)
 def test_a_pile_goes_on_from_what_lies_elsewhere(
-    segments: list[Segment], limits: StreamLimits, frame: Overhead
+    segments: list[Segment], limits: StreamLimits, overhead: Overhead
 ) -> None:
     """Made anew for each segment, from its size and the place of its segments alone, it seals the same shards."""
-    capacity = Capacity.of(limits, frame)
-    held, size, parcels = HeldInMemory(), NOTHING, []
+    capacity = Capacity.of(limits, overhead)
+    held, size, shards = SegmentsInMemory(), NOTHING, []
     for one in segments:
-        pile = OpenShard(capacity, held, size)
-        parcels += pile.add(one)
-        size = pile.size
+        shard = OpenShard(capacity, held, size)
+        shards += shard.add(one)
+        size = shard.size
     if rest := OpenShard(capacity, held, size):
-        parcels.append(rest.seal(BY_INPUT_END))
-    assert parcels == pack(segments, capacity)
+        shards.append(rest.seal(BY_INPUT_END))
+    assert shards == pack(segments, capacity)
 
 
 @settings(max_examples=300, deadline=None)
@@ -166,10 +168,10 @@ def test_every_two_neighbours_sealed_by_size_exceed_a_limit_together(
     segments: list[Segment], limits: StreamLimits
 ) -> None:
     """SegmentBuffer and next are sealed one after the other, so at least half of all room is used."""
-    capacity = Capacity.of(limits, NO_FRAME)
-    parcels = pack(segments, capacity)
-    full = [parcel for parcel in parcels if parcel.reason != BY_INPUT_END]
-    small = [parcel for parcel in full if capacity.fill(cost(parcel.segments, capacity)) < 0.5]
+    capacity = Capacity.of(limits, NO_OVERHEAD)
+    shards = pack(segments, capacity)
+    full = [sealed for sealed in shards if sealed.reason != BY_INPUT_END]
+    small = [sealed for sealed in full if capacity.fill(cost(sealed.segments, capacity)) < 0.5]
     assert small == []
 
 
@@ -178,14 +180,14 @@ def test_every_two_neighbours_sealed_by_size_exceed_a_limit_together(
 def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[bytes]], limits: StreamLimits) -> None:
     """Not only as reckoned: joined, on S3."""
     segments = [format.cut(part) for part in lines]
-    for parcel in pack(segments, Capacity.of(limits, format.overhead)):
-        body = format.join(parcel.segments)
+    for sealed in pack(segments, Capacity.of(limits, format.overhead)):
+        body = format.join(sealed.segments)
         raw = gzip.decompress(body)
-        reckoned = total_size(parcel.segments).plus(format.overhead.shard)
-        joints = len(parcel.segments) - 1
-        assert len(body) == reckoned.object_bytes + joints * format.overhead.separator.object_bytes
-        assert len(raw) == reckoned.raw_bytes + joints * format.overhead.separator.raw_bytes
-        if len(parcel.segments) > 1:
+        reckoned = total_size(sealed.segments).plus(format.overhead.shard)
+        separators = len(sealed.segments) - 1
+        assert len(body) == reckoned.object_bytes + separators * format.overhead.separator.object_bytes
+        assert len(raw) == reckoned.raw_bytes + separators * format.overhead.separator.raw_bytes
+        if len(sealed.segments) > 1:
             assert len(body) <= limits.max_object_bytes
             assert limits.max_raw_bytes is None or len(raw) <= limits.max_raw_bytes
             assert limits.max_records is None or reckoned.records <= limits.max_records
@@ -194,46 +196,46 @@ def test_the_object_itself_keeps_the_limits(format: Format, lines: list[list[byt
 @pytest.mark.parametrize(
     ("held", "added", "expected"),
     [
-        (NOTHING, Size(10, 10, 1), (Placement.JOIN, None)),
-        (NOTHING, Size(1000, 10, 1), (Placement.JOIN, None)),
-        (Size(60, 0, 1), Size(40, 0, 1), (Placement.JOIN, None)),
-        (Size(60, 0, 1), Size(41, 0, 1), (Placement.SEAL_HELD, BY_OBJECT_BYTES)),
-        (Size(41, 0, 1), Size(60, 0, 1), (Placement.SEAL_NEXT, BY_OBJECT_BYTES)),
-        (Size(60, 0, 1), Size(60, 0, 1), (Placement.SEAL_HELD, BY_OBJECT_BYTES)),
-        (Size(10, 190, 1), Size(10, 11, 1), (Placement.SEAL_HELD, BY_RAW_BYTES)),
-        (Size(10, 10, 10), Size(10, 10, 1), (Placement.SEAL_HELD, BY_RECORDS)),
-        (Size(10, 10, 1), Size(10, 10, 10), (Placement.SEAL_NEXT, BY_RECORDS)),
-        (Size(60, 10, 1), Size(50, 10, 10), (Placement.SEAL_NEXT, BY_OBJECT_BYTES)),
+        (NOTHING, Size(10, 10, 1), (Placement.APPEND, None)),
+        (NOTHING, Size(1000, 10, 1), (Placement.APPEND, None)),
+        (Size(60, 0, 1), Size(40, 0, 1), (Placement.APPEND, None)),
+        (Size(60, 0, 1), Size(41, 0, 1), (Placement.SEAL_BUFFERED, BY_OBJECT_BYTES)),
+        (Size(41, 0, 1), Size(60, 0, 1), (Placement.SEAL_INCOMING, BY_OBJECT_BYTES)),
+        (Size(60, 0, 1), Size(60, 0, 1), (Placement.SEAL_BUFFERED, BY_OBJECT_BYTES)),
+        (Size(10, 190, 1), Size(10, 11, 1), (Placement.SEAL_BUFFERED, BY_RAW_BYTES)),
+        (Size(10, 10, 10), Size(10, 10, 1), (Placement.SEAL_BUFFERED, BY_RECORDS)),
+        (Size(10, 10, 1), Size(10, 10, 10), (Placement.SEAL_INCOMING, BY_RECORDS)),
+        (Size(60, 10, 1), Size(50, 10, 10), (Placement.SEAL_INCOMING, BY_OBJECT_BYTES)),
     ],
 )
 def test_the_larger_of_two_that_do_not_fit_is_sealed(
     held: Size, added: Size, expected: tuple[Placement, str | None]
 ) -> None:
-    capacity = Capacity.of(StreamLimits(max_object_bytes=100, max_raw_bytes=200, max_records=10), NO_FRAME)
-    assert place(held, added, capacity) == expected
+    capacity = Capacity.of(StreamLimits(max_object_bytes=100, max_raw_bytes=200, max_records=10), NO_OVERHEAD)
+    assert decide(held, added, capacity) == expected
 
 
 def test_the_limit_itself_is_allowed_and_seals_at_once() -> None:
-    pile = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100, max_records=2), NO_FRAME))
+    shard = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100, max_records=2), NO_OVERHEAD))
     first, second = segment(50, 1, 1), segment(50, 1, 1)
-    assert pile.add(first) == []
-    assert pile.add(second) == [SealedSegments((first, second), BY_OBJECT_BYTES)]
-    assert not pile
-    assert pile.size == NOTHING
-    assert pile.add(first) == []
-    assert pile.add(segment(1, 1, 1)) == [SealedSegments((first, segment(1, 1, 1)), BY_RECORDS)]
+    assert shard.add(first) == []
+    assert shard.add(second) == [SealedSegments((first, second), BY_OBJECT_BYTES)]
+    assert not shard
+    assert shard.size == NOTHING
+    assert shard.add(first) == []
+    assert shard.add(segment(1, 1, 1)) == [SealedSegments((first, segment(1, 1, 1)), BY_RECORDS)]
 
 
 def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> None:
-    pile = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100), NO_FRAME))
+    shard = OpenShard(Capacity.of(StreamLimits(max_object_bytes=100), NO_OVERHEAD))
     small, huge = segment(10, 1, 1), segment(500, 1, 1)
-    assert pile.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
-    assert pile.add(small) == []
-    assert pile.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
-    assert pile.take() == (small,)
-    assert not pile
-    assert pile.take() == ()
-    assert pile.size == NOTHING
+    assert shard.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
+    assert shard.add(small) == []
+    assert shard.add(huge) == [SealedSegments((huge,), BY_OBJECT_BYTES)]
+    assert shard.take() == (small,)
+    assert not shard
+    assert shard.take() == ()
+    assert shard.size == NOTHING
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
@@ -242,8 +244,8 @@ def test_a_segment_over_the_limit_is_a_shard_by_itself_and_the_held_stay() -> No
 )
 def test_the_smallest_limits_make_one_record_a_shard(format: Format, limits: StreamLimits) -> None:
     segments = [format.cut([f'{{"a":{i},"b":"{"x" * 30}{i * 37}"}}'.encode()]) for i in range(5)]
-    parcels = pack(segments, Capacity.of(limits, format.overhead))
-    assert sorted(parcel.segments for parcel in parcels) == sorted((one,) for one in segments)
+    shards = pack(segments, Capacity.of(limits, format.overhead))
+    assert sorted(sealed.segments for sealed in shards) == sorted((one,) for one in segments)
 
 
 def test_no_limit_is_no_limit() -> None:
@@ -255,7 +257,7 @@ def test_no_limit_is_no_limit() -> None:
 @pytest.mark.parametrize("over", [0, 1])
 def test_limits_are_exact_to_the_byte_at_the_largest_sizes(over: int) -> None:
     capacity = Capacity.of(
-        StreamLimits(max_object_bytes=MAX_OBJECT_BYTES, max_raw_bytes=2**45, max_records=2**45), NO_FRAME
+        StreamLimits(max_object_bytes=MAX_OBJECT_BYTES, max_raw_bytes=2**45, max_records=2**45), NO_OVERHEAD
     )
     for size in (Size(MAX_OBJECT_BYTES + over, 1, 1), Size(1, 2**45 + over, 1), Size(1, 1, 2**45 + over)):
         assert (capacity.overflow(size) is not None) == bool(over)

@@ -25,7 +25,7 @@ def write_plan(store: Store, **changes: Any) -> WritePlan:
         store=store,
         layout=layout,
         format=JSON_LINES,
-        naming=StreamSelector("d", "n", None, None, None),
+        selector=StreamSelector("d", "n", None, None, None),
         rules=record_rules(for_redshift=True, max_record_bytes=None),
         limits_of=LimitsForAll(StreamLimits()),
         claim=RunClaim(layout, "attempt", bounded=not changes.get("unbounded", False)),

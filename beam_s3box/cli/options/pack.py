@@ -22,7 +22,7 @@ from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.line_packer import PackPlan
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import settled
+from beam_s3box.formats import resolved_for
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import limits_by_stream
@@ -86,8 +86,8 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
     return PackPlan(
         store=store,
         layout=layout,
-        format=settled(format, for_redshift=manifests is not None),
-        naming=naming,
+        format=resolved_for(format, copy=manifests is not None),
+        selector=naming,
         rules=record_rules(
             for_redshift=manifests is not None,
             max_record_bytes=max_record_bytes_of(given),

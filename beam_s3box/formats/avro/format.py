@@ -105,13 +105,13 @@ class AvroFormat:
         """Raw bytes that a record takes in a segment beside its row."""
         return 0
 
-    def settled(self, *, for_redshift: bool) -> AvroFormat:
+    def resolved_for(self, *, copy: bool) -> AvroFormat:
         """Return the format as a write with or without manifests needs it.
 
         Raises:
           ConfigurationError: COPY would not take the schema.
         """
-        return self if self.for_redshift is not None else dataclasses.replace(self, for_redshift=for_redshift)
+        return self if self.for_redshift is not None else dataclasses.replace(self, for_redshift=copy)
 
     def of_stream(self, stream: Stream) -> AvroFormat:
         """Return the format of one stream's shards.

@@ -71,7 +71,7 @@ def test_unions_that_copy_is_not_known_to_read() -> None:
         AvroFormat(schema)
         for make in (
             lambda s=schema: AvroFormat(s, for_redshift=True),
-            lambda s=schema: AvroFormat(s).settled(for_redshift=True),
+            lambda s=schema: AvroFormat(s).resolved_for(copy=True),
         ):
             with pytest.raises(ConfigurationError, match=f"^{where}is a union of several types"):
                 make()

@@ -28,7 +28,7 @@ from beam_s3box.formats import (
     format_named,
     format_of,
     read_avro_schemas,
-    settled,
+    resolved_for,
 )
 from beam_s3box.formats.avro.blocks import BLOCK_BYTES
 from beam_s3box.records.encoding import SCHEMA_MISMATCH, record_rules
@@ -221,13 +221,13 @@ def test_schemas_from_a_file(tmp_path: Path) -> None:
 
 def test_the_write_decides_whether_logical_types_are_kept() -> None:
     open_format = AvroFormat(STAMPS)
-    kept, text = (avro_of(settled(open_format, for_redshift=answer)) for answer in (False, True))
+    kept, text = (avro_of(resolved_for(open_format, copy=answer)) for answer in (False, True))
     assert (kept, text) == (AvroFormat(STAMPS, for_redshift=False), AvroFormat(STAMPS, for_redshift=True))
-    assert settled(kept, for_redshift=True) is kept, "what the user said stands"
+    assert resolved_for(kept, copy=True) is kept, "what the user said stands"
     assert shard(open_format, {"a": 0}) == shard(text, {"a": 0}), "undecided is safe for COPY"
     assert json.loads(metadata(shard(kept, {"a": 0}))["avro.schema"]) == STAMPS
     assert json.loads(metadata(shard(text, {"a": 0}))["avro.schema"]) == record_of("string")
-    assert settled(JSON_LINES, for_redshift=True) is JSON_LINES
+    assert resolved_for(JSON_LINES, copy=True) is JSON_LINES
 
 
 ROUTED = {"web": record_of("long", d="string", n="string"), "shop": record_of("string", d="string", n="string")}
@@ -244,7 +244,7 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
     format = AvroFormat({f"{domain}/*": schema for domain, schema in ROUTED.items()})
     router = Router(BY_FIELDS, record_rules(for_redshift=True), encoders_of(format))
     limits = StreamLimits(max_object_bytes=object_bytes, max_records=records)
-    cutter = ShardBuilder(format, lambda stream: limits, codec, "origin", min_fill_to_seal=0.0)
+    builder = ShardBuilder(format, lambda stream: limits, codec, "origin", min_fill_to_seal=0.0)
     given = [{"a": value, "d": domain, "n": "n"} for domain, value in elements]
     refused: list[RejectedRecord] = []
     groups: dict[Stream, list[bytes]] = {}
@@ -258,8 +258,8 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
     else:
         groups, refused = router.route_lines([line(record) for record in given])
     for stream, rows in groups.items():
-        cutter.add((stream, "", 0), rows)
-    shards = cutter.finish().shards
+        builder.add((stream, "", 0), rows)
+    shards = builder.finish().shards
     found = [record for shard in shards for record in read(whole(format, shard, limits))]
     fits = {"web": int, "shop": str, "none": bytes}
     assert sorted(map(repr, found)) == sorted(repr(one) for one in given if type(one["a"]) is fits[one["d"]])
