@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letter_limit import NOT_ALL, DeadLetterLimit
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.formats import Format
 from beam_s3box.records.encoding import RecordRules
@@ -29,6 +30,7 @@ class RunPlan:
       limits_of: the limits of a stream.
       claim: to the run id.
       fail_on_bad_record: whether an unfit record fails the run.
+      dead_letter_limit: how many records may be dead letters.
       upload_concurrency: uploads at a time in each process.
       budget: bytes that may wait in memory before the largest streams are given away or sealed early.
     """
@@ -41,5 +43,11 @@ class RunPlan:
     limits_of: Callable[[Stream], StreamLimits]
     claim: RunClaim
     fail_on_bad_record: bool = False
+    dead_letter_limit: DeadLetterLimit = NOT_ALL
     upload_concurrency: int = 8
     budget: int = DEFAULT_BUDGET_BYTES
+
+    @property
+    def dead_letters_url(self) -> str:
+        """Where the files of dead letters are."""
+        return self.store.url(self.layout.dead_letter_folder)

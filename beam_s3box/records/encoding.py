@@ -226,7 +226,7 @@ def diagnose(line: bytes) -> RecordError | None:
         return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
     except (ValueError, RecursionError) as exc:
         return RecordError(f"not JSON: {exc}", NOT_JSON)
-    return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
+    return None if isinstance(value, dict) else RecordError(not_an_object(value), NOT_AN_OBJECT)
 
 
 def original_bytes(record: Any) -> bytes:
@@ -365,6 +365,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _json_type(value: object) -> str:
+def not_an_object(value: object) -> str:
+    """Return what is wrong with a JSON value that is no object."""
     names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return names.get(type(value), "null")
+    return f"a JSON {names.get(type(value), 'null')}, not an object"

@@ -16,7 +16,8 @@ import math
 import numbers
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -35,6 +36,7 @@ from beam_s3box.records.encoding import (
     as_mapping,
     diagnose,
     encode_record,
+    not_an_object,
     original_bytes,
     to_single_line,
 )
@@ -126,6 +128,14 @@ class RejectedRecord(NamedTuple):
     raw: bytes
 
 
+_new_rejected = functools.partial(tuple.__new__, RejectedRecord)
+
+
+def _rejected_together(reason: str, detail: str, lines: Iterable[bytes]) -> Iterator[RejectedRecord]:
+    """Return many at once: where an input is bad altogether, without a call for each of them."""
+    return map(_new_rejected, zip(repeat(None), repeat(reason), repeat(detail), lines))
+
+
 class Router:
     """Turns what users hand in into lines by stream, and what can't be packed into `RejectedRecord`.
 
@@ -193,6 +203,7 @@ class Router:
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         refused: list[RejectedRecord] = []
+        faults: dict[tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
         for line in lines:
             try:
@@ -200,7 +211,7 @@ class Router:
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
                 why = self._clear_fault(line, exc)
                 if why is not None and not line.startswith(b"\0"):
-                    refused.append(RejectedRecord(None, *why, line))
+                    faults.setdefault(why, []).append(line)
                 else:
                     self._add(fallback, refused, line)
                 continue
@@ -209,6 +220,8 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
+        for (reason, detail), some in faults.items():
+            refused += _rejected_together(reason, detail, some)
         if not self._add_named(fallback, groups, refused):
             return self._route_one_by_one(lines)
         return fallback, refused
@@ -221,7 +234,7 @@ class Router:
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                refused.extend(RejectedRecord(None, exc.reason, str(exc), line) for line in lines)
+                refused += _rejected_together(exc.reason, str(exc), lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
@@ -275,15 +288,18 @@ class Router:
         """
         if type(exc) is msgspec.DecodeError:
             # only of a lone surrogate, which is an escape, `diagnose` says more
-            return None if BACKSLASH in line else _malformed(str(exc))
+            return None if BACKSLASH in line and b"\\u" in line else _malformed(str(exc))
+        if not isinstance(exc, msgspec.ValidationError):
+            return None
         try:
-            record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
+            record = orjson.loads(line)
         except orjson.JSONDecodeError:
             return None
-        if isinstance(record, dict):
-            for field in self._fields:
-                if record.get(field) is None:
-                    return MISSING_STREAM, _missing(field)
+        if not isinstance(record, dict):
+            return NOT_AN_OBJECT, not_an_object(record)
+        for field in self._fields:
+            if record.get(field) is None:
+                return MISSING_STREAM, _missing(field)
         return None
 
     def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
@@ -327,8 +343,11 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: l
 
 
 def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
-    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all the rest."""
-    members = [(f"field{i}", str | int, msgspec.field(name=name)) for i, name in enumerate(fields)]
+    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all the rest.
+
+    A field that is missing or null is None: all its lines are then refused together, at the price of good ones.
+    """
+    members = [(f"field{i}", str | int | None, msgspec.field(name=name, default=None)) for i, name in enumerate(fields)]
     return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
 
 

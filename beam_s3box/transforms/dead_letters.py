@@ -11,6 +11,7 @@ from apache_beam.typehints import List as BeamList
 
 from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import codec_threads, upload_threads
 
 
 class WriteDeadLetters(beam.PTransform):
@@ -38,21 +39,40 @@ class WriteDeadLetters(beam.PTransform):
 class _Write(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
+        self._files: DeadLetterFiles | None = None
 
     def start_bundle(self) -> None:
-        """Begin with none, under a new origin."""
-        self._files = DeadLetterFiles(self._plan.store, self._plan.layout)
+        """Begin with none, under a new origin; most bundles have none."""
+        self._abandon()
 
     def finish_bundle(self) -> None:
         """Write what is left."""
-        self._files.finish()
+        if self._files is not None:
+            self._files.finish()
+            self._files = None
+
+    def teardown(self) -> None:
+        """Forget what a failed bundle left."""
+        self._abandon()
+
+    def _add(self, letters: list[DeadLetter]) -> None:
+        if self._files is None:
+            plan = self._plan
+            threads = upload_threads(plan.upload_concurrency)
+            self._files = DeadLetterFiles(plan.store, plan.layout, codec_threads(), threads)
+        self._files.add(letters)
+
+    def _abandon(self) -> None:
+        if self._files is not None:
+            self._files.abandon()
+            self._files = None
 
 
 class _WriteBatches(_Write):
     @beam.DoFn.yields_batches
     def process(self, letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
         """Keep the dead letters for a file and pass them on."""
-        self._files.add(letters)
+        self._add(letters)
         yield letters
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
@@ -67,5 +87,5 @@ class _WriteBatches(_Write):
 class _WriteOneByOne(_Write):
     def process(self, letters: list[DeadLetter]) -> Iterator[DeadLetter]:
         """Keep the dead letters for a file and pass them on."""
-        self._files.add(letters)
+        self._add(letters)
         yield from letters

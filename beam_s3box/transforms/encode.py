@@ -11,10 +11,12 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.engine.dead_letters import accept_dead_letters
+from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
@@ -26,6 +28,7 @@ _T = TypeVar("_T")
 
 SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
+INPUT_TOTALS = "input_totals"
 
 _COUNT_EVERY = 1_000
 """Records that come one by one are counted together, so that counting costs nothing and progress still shows."""
@@ -36,9 +39,9 @@ _GLOBAL = GlobalWindow()
 class EncodeSegments(beam.DoFn):
     """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
 
-    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: lists of DeadLetter.
-    Takes
-    elements one by one or, from a step that yields lists, a batch at a time.
+    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: lists of DeadLetter;
+    tagged `INPUT_TOTALS`: `(file, InputTotals)` of the bundle. Takes elements one by one or, from a step that yields
+    lists, a batch at a time.
     """
 
     def __init__(self, plan: WritePlan) -> None:
@@ -58,6 +61,8 @@ class EncodeSegments(beam.DoFn):
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
+        self._intakes: dict[str, Intake] = {}
+        self._singles: dict[str, int] = {}
         self._records_in = 0
 
     def process(self, element: Any) -> Iterator[Any] | None:
@@ -77,49 +82,67 @@ class EncodeSegments(beam.DoFn):
         """Give out all that is left."""
         self._count_records()
         yield from self._emit(self._builder.finish())
+        yield from self._emit_totals()
 
     def _count_records(self) -> None:
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
 
-    def _add_element(self, element: Any, window: str) -> list[RejectedRecord]:
+    def _add_element(self, element: Any, window: str) -> list[DeadLetter]:
         if type(element) is LineBatch:
-            return self._add_batch(element.lines, window)
+            return self._add_lines(element.lines, window, element)
         return self._add(element, window)
 
-    def _add(self, element: Any, window: str) -> list[RejectedRecord]:
+    def _add(self, element: Any, window: str) -> list[DeadLetter]:
         self._records_in += 1
         if self._records_in >= _COUNT_EVERY:
             self._count_records()
         routed = self._router.route(element)
         if isinstance(routed, RejectedRecord):
-            return [routed]
+            return self._intake(window).count(1, [routed], element if type(element) is RejectedRow else None)
+        # most come this way, and are counted by the bundle
+        self._singles[window] = self._singles.get(window, 0) + 1
         stream, line = routed
         self._builder.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
         return []
 
-    def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
+    def _add_batch(self, batch: list[Any], window: str) -> list[DeadLetter]:
         if set(map(type, batch)) != {bytes}:
-            return [refused for element in batch for refused in self._add(element, window)]
-        self._counts.count(metrics.RECORDS_IN, len(batch))
-        groups, refused = self._router.route_lines(batch)
-        for stream, lines in groups.items():
-            for lane, some in by_lane(lines, self._plan.lanes):
-                self._builder.add((stream, window, lane), some)
-        return refused
+            return [letter for element in batch for letter in self._add_element(element, window)]
+        return self._add_lines(batch, window)
 
-    def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
+    def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetter]:
+        self._counts.count(metrics.RECORDS_IN, len(lines))
+        groups, refused = self._router.route_lines(lines)
+        for stream, group in groups.items():
+            for lane, some in by_lane(group, self._plan.lanes):
+                self._builder.add((stream, window, lane), some)
+        return self._intake(window).count(len(lines), refused, batch)
+
+    def _intake(self, window: str) -> Intake:
+        intake = self._intakes.get(window)
+        if intake is None:
+            intake = self._intakes[window] = Intake(self._plan, self._counts)
+        return intake
+
+    def _outputs(self, letters: list[DeadLetter]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
         flushed = self._builder.poll()
-        if not refused and not flushed.shards and not flushed.remainders:
+        if not letters and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(refused, flushed)
+        return self._emit_all(letters, flushed)
 
-    def _emit_all(self, refused: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
-        if refused:
-            letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
+    def _emit_all(self, letters: list[DeadLetter], flushed: Flushed) -> Iterator[Any]:
+        if letters:
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
         yield from self._emit(flushed)
+
+    def _emit_totals(self) -> Iterator[Any]:
+        for window, number in self._singles.items():
+            self._intake(window).count(number, [])
+        for window, intake in self._intakes.items():
+            for totals in intake.totals().items():
+                yield beam.pvalue.TaggedOutput(INPUT_TOTALS, self._in_window(totals, window))
 
     def _emit(self, flushed: Flushed) -> Iterator[Any]:
         for shard in _drained(flushed.shards):

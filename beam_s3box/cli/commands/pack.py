@@ -113,7 +113,7 @@ def _execute(job: _Job) -> _Outcome:
     ):
         try:
             for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
-                packer.pack(batch.lines)
+                packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
