@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Final
 
-from beam_s3box.engine.input_totals import InputTotals, describe
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.errors import ConfigurationError, DeadLettersError
 
 _SHOWN: Final = 3
@@ -49,20 +49,20 @@ class DeadLetterLimit:
             )
         return cls(records=text)
 
+    def __str__(self) -> str:
+        if self.percent is not None:
+            return f"{self.percent:g}%"
+        return "not all" if self.records is None else str(self.records)
+
     @property
     def needs_end(self) -> bool:
         """Whether it can be told only at the end of the input."""
         return self.records is None and self.percent != 100
 
-    def check_so_far(self, totals: InputTotals, where: str) -> None:
-        """Raise DeadLettersError if a part of the input alone has too many.
-
-        Args:
-          totals: of the part.
-          where: the dead letters are.
-        """
+    def check_so_far(self, totals: InputTotals) -> None:
+        """Raise DeadLettersError if a part of the input alone has too many."""
         if self.records is not None and totals.rejected > self.records:
-            raise self._error(totals, f"more than max_dead_letters={self.records}", where, "or raise max_dead_letters")
+            raise _error(totals, f" so far, more than max_dead_letters={self.records}")
 
     def check(self, totals: InputTotals, where: str) -> None:
         """Raise DeadLettersError if a run has too many.
@@ -71,32 +71,36 @@ class DeadLetterLimit:
           totals: of the whole input.
           where: the dead letters are.
         """
-        self.check_so_far(totals, where)
-        if self.percent is not None and totals.rejected * 100 > self.percent * totals.records:
-            raise self._error(
-                totals, f"more than max_dead_letters='{self.percent:g}%'", where, "or raise max_dead_letters"
-            )
-        if self != NOT_ALL:
-            return
-        accept = "or accept that with max_dead_letters='100%'"
-        if totals.rejected and not totals.accepted:
-            raise self._error(totals, "that is every one", where, accept)
-        if totals.bad_file_count:
-            raise self._error(totals, f"every one of {_named(totals)}", where, accept)
+        broken = self._broken_by(totals)
+        if broken:
+            raise _error(totals, f", {broken}", f"They are below {where}: ")
 
-    def _error(self, totals: InputTotals, rule: str, where: str, way_out: str) -> DeadLettersError:
-        shown = [describe(reason.records, name, reason.example) for name, reason in totals.sorted_reasons()]
-        more = [f"{len(shown) - _SHOWN} more reasons"] if len(shown) > _SHOWN else []
-        example = totals.sorted_reasons()[0][1].example.raw
-        return DeadLettersError(
-            f"{totals.rejected:,} of {totals.records:,} records are dead letters, {rule}: "
-            f"{' | '.join(shown[:_SHOWN] + more)}. The first begins {example!r}. They are below {where}: correct the "
-            f"input or the options, {way_out}"
-        )
+    def _broken_by(self, totals: InputTotals) -> str:
+        """Return how a run breaks the limit, empty if it does not."""
+        if self.records is not None:
+            return f"more than max_dead_letters={self.records}" if totals.rejected > self.records else ""
+        if self.percent is not None:
+            is_over = totals.rejected * 100 > self.percent * totals.records
+            return f"more than max_dead_letters='{self.percent:g}%'" if is_over else ""
+        if totals.rejected and not totals.accepted:
+            return "that is every one"
+        return f"among them every one of {_named(totals)}" if totals.bad_file_count else ""
 
 
 NOT_ALL: Final = DeadLetterLimit()
 """The default."""
+
+
+def _error(totals: InputTotals, rule: str, where: str = "") -> DeadLettersError:
+    reasons = totals.sorted_reasons()
+    shown = list(map(str, reasons[:_SHOWN]))
+    if len(reasons) > _SHOWN:
+        shown.append(f"{len(reasons) - _SHOWN} more reasons")
+    return DeadLettersError(
+        f"{totals.rejected:,} of {totals.records:,} records are dead letters{rule}: {' | '.join(shown)}. "
+        f"The first begins {reasons[0].example!r}. {where}correct the input or the options, or accept dead letters "
+        "with max_dead_letters='100%'"
+    )
 
 
 def _named(totals: InputTotals) -> str:

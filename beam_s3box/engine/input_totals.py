@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import difflib
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,49 +28,49 @@ _MAX_SOURCES: Final = 5
 _reason_of: Final = operator.attrgetter("reason")
 
 
-class Example(NamedTuple):
-    """The first dead letter of a reason.
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeadLetterReason:
+    """Dead letters of one reason, and the first of them as an example.
 
     Attributes:
-      detail: what is wrong with it.
+      reason: one of `beam_s3box.records.encoding.REASONS`.
+      records: how many.
+      detail: what is wrong with the example.
       hint: which fields it has, and what was probably meant; empty where that tells nothing.
       source: the file that it was read from, empty if unknown.
       line: its line there, or its row, from 1.
-      offset: the byte of the file at which the count of lines begins; 0 for its beginning.
-      raw: how the record begins.
+      offset: the byte of the file at which the count of lines begins, where workers share a large file.
+      example: how it begins.
     """
 
+    reason: str
+    records: int
     detail: str
     hint: str
     source: str
     line: int | None
-    offset: int
-    raw: str
+    offset: int | None
+    example: str
 
-    @property
-    def explanation(self) -> str:
-        """The detail, and the hint if there is one."""
-        return f"{self.detail}; {self.hint}" if self.hint else self.detail
+    @classmethod
+    def of(cls, letter: DeadLetter, records: int, selector: StreamSelector) -> DeadLetterReason:
+        """Return the reason of so many dead letters, of which this one is the first."""
+        hint = _hint_of(letter, selector) if letter.reason == MISSING_STREAM else ""
+        example = letter.raw[:_RAW_BYTES].decode("utf-8", "replace")
+        return cls(
+            letter.reason, records, letter.detail, hint, letter.source or "", letter.line, letter.offset, example
+        )
 
-    @property
-    def place(self) -> str:
-        """File and line as text; empty if unknown."""
-        if not self.source or self.line is None:
-            return self.source
+    def plus(self, records: int) -> DeadLetterReason:
+        """Return the reason with so many more records."""
+        return dataclasses.replace(self, records=self.records + records)
+
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        line = "" if self.line is None else f", line {self.line}"
         behind = f" from byte {self.offset} on" if self.offset else ""
-        return f"{self.source}, line {self.line}{behind}"
-
-
-class Reason(NamedTuple):
-    """Dead letters of one reason.
-
-    Attributes:
-      records: how many.
-      example: the first of them.
-    """
-
-    records: int
-    example: Example
+        place = f" ({self.source}{line}{behind})" if self.source else ""
+        return f"{self.records:,} {self.reason}: {self.detail}{hint}{place}"
 
 
 class InputTotals(NamedTuple):
@@ -85,7 +86,7 @@ class InputTotals(NamedTuple):
 
     accepted: int = 0
     rejected: int = 0
-    reasons: Mapping[str, Reason] = {}
+    reasons: Mapping[str, DeadLetterReason] = {}
     bad_files: tuple[tuple[str, int], ...] = ()
     bad_file_count: int = 0
 
@@ -99,7 +100,7 @@ class InputTotals(NamedTuple):
         reasons = dict(self.reasons)
         for name, reason in other.reasons.items():
             mine = reasons.get(name)
-            reasons[name] = reason if mine is None else Reason(mine.records + reason.records, mine.example)
+            reasons[name] = mine.plus(reason.records) if mine else reason
         return InputTotals(
             self.accepted + other.accepted,
             self.rejected + other.rejected,
@@ -114,9 +115,9 @@ class InputTotals(NamedTuple):
             return self
         return self._replace(bad_files=((source, self.rejected),), bad_file_count=1)
 
-    def sorted_reasons(self) -> list[tuple[str, Reason]]:
+    def sorted_reasons(self) -> list[DeadLetterReason]:
         """Return the reasons, the most frequent first."""
-        return sorted(self.reasons.items(), key=lambda item: (-item[1].records, item[0]))
+        return sorted(self.reasons.values(), key=lambda reason: (-reason.records, reason.reason))
 
 
 class InputCounter:
@@ -128,35 +129,22 @@ class InputCounter:
 
     def __init__(self, selector: StreamSelector) -> None:
         self._selector = selector
-        self._counts: dict[str, list[int]] = {}
-        self._reasons: dict[str, collections.Counter[str]] = {}
-        self._examples: dict[tuple[str, str], Example] = {}
+        self._totals: dict[str, InputTotals] = {}
 
-    def count(self, source: str, records: int, letters: Sequence[DeadLetter]) -> dict[str, int]:
-        """Count records that came in together, and those of them that are dead letters; return these by reason."""
-        counts = self._counts.setdefault(source, [0, 0])
-        counts[0] += records - len(letters)
-        counts[1] += len(letters)
-        if not letters:
-            return {}
-        reasons = self._reasons.setdefault(source, collections.Counter())
-        new = collections.Counter(map(_reason_of, letters))
-        for reason in new.keys() - reasons.keys():
-            self._examples[source, reason] = example_of(first_of(reason, letters), self._selector)
-        reasons.update(new)
-        return new
+    def count(self, source: str, records: int, letters: Sequence[DeadLetter]) -> Mapping[str, DeadLetterReason]:
+        """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
+        reasons = {
+            reason: DeadLetterReason.of(_first_of(reason, letters), number, self._selector)
+            for reason, number in collections.Counter(map(_reason_of, letters)).items()
+        }
+        new = InputTotals(records - len(letters), len(letters), reasons)
+        before = self._totals.get(source)
+        self._totals[source] = new if before is None else before.plus(new)
+        return reasons
 
     def totals(self) -> dict[str, InputTotals]:
         """Return the sums by file."""
-        return {
-            source: InputTotals(accepted, rejected, self._reasons_of(source))
-            for source, (accepted, rejected) in self._counts.items()
-        }
-
-    def _reasons_of(self, source: str) -> dict[str, Reason]:
-        return {
-            name: Reason(number, self._examples[source, name]) for name, number in self._reasons.get(source, {}).items()
-        }
+        return self._totals
 
 
 def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
@@ -167,27 +155,8 @@ def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
     return total
 
 
-def first_of(reason: str, letters: Sequence[DeadLetter]) -> DeadLetter:
-    """Return the first dead letter of a reason."""
+def _first_of(reason: str, letters: Sequence[DeadLetter]) -> DeadLetter:
     return next(letter for letter in letters if letter.reason == reason)
-
-
-def describe(records: int, name: str, example: Example) -> str:
-    """Return a reason as one line: `56,147 missing-stream: ...; fields there: ...; did you mean 'carrier'?`."""
-    place = f" ({example.place})" if example.place else ""
-    return f"{records:,} {name}: {example.explanation}{place}"
-
-
-def example_of(letter: DeadLetter, selector: StreamSelector) -> Example:
-    """Return the dead letter as the example of its reason."""
-    return Example(
-        letter.detail,
-        _hint_of(letter, selector) if letter.reason == MISSING_STREAM else "",
-        letter.source or "",
-        letter.line,
-        letter.offset or 0,
-        letter.raw[:_RAW_BYTES].decode("utf-8", "replace"),
-    )
 
 
 def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:

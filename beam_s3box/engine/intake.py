@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from beam_s3box.engine.dead_letters import DeadLetter, dead_letters_of
-from beam_s3box.engine.input_totals import InputCounter, InputTotals, describe, example_of, first_of, sum_totals
+from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import RecordError
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, StreamSelector
+from beam_s3box.records.routing import RejectedRecord
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,25 +36,17 @@ class DeadLetterWarnings:
         self._next: dict[tuple[str, str], float] = {}
         self._untold: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def note(self, run_id: str, records: int, first: DeadLetter, selector: StreamSelector) -> None:
-        """Take note of dead letters of one reason.
-
-        Args:
-          run_id: whose they are.
-          records: how many.
-          first: of them.
-          selector: how records name their streams.
-        """
-        key = run_id, first.reason
-        self._untold[key] += records
+    def note(self, run_id: str, reason: DeadLetterReason) -> None:
+        """Take note of dead letters of a run."""
+        key = run_id, reason.reason
+        self._untold[key] += reason.records
         now = self._clock()
         if now < self._next.get(key, now):
             return
-        number = self._untold.pop(key)
-        is_first = key not in self._next
+        what = "more dead letters" if key in self._next else "dead letters"
         self._next[key] = now + _WARN_SECONDS
-        what = "dead letters" if is_first else "more dead letters"
-        _LOGGER.warning("%s of run %s: %s", what, run_id, describe(number, first.reason, example_of(first, selector)))
+        all_of_them = dataclasses.replace(reason, records=self._untold.pop(key))
+        _LOGGER.warning("%s of run %s: %s", what, run_id, all_of_them)
 
 
 _WARNINGS: Final = DeadLetterWarnings()
@@ -95,11 +88,11 @@ class Intake:
         # good rows come without the name of their file: nobody could say that all of one are bad
         reasons = self._counter.count(origin.source if isinstance(origin, LineBatch) else "", records, letters)
         if letters:
-            self._tell(reasons, letters)
+            self._tell(len(letters), reasons.values())
             self._rejected += len(letters)
             limit = self._plan.dead_letter_limit
             if limit.records is not None and self._rejected > limit.records:
-                limit.check_so_far(sum_totals(self.totals().values()), self._plan.dead_letters_url)
+                limit.check_so_far(sum_totals(self.totals().values()))
         return letters
 
     def totals(self) -> dict[str, InputTotals]:
@@ -110,11 +103,11 @@ class Intake:
         """Return the sums of a run of which this is all of the input."""
         return sum_totals(totals.of_file(source) for source, totals in self.totals().items())
 
-    def _tell(self, reasons: Mapping[str, int], letters: Sequence[DeadLetter]) -> None:
-        self._counts.count(DEAD_LETTERS, len(letters))
-        for reason, number in reasons.items():
-            self._counts.count(f"{DEAD_LETTERS}_{reason.replace('-', '_')}", number)
-            self._warnings.note(self._plan.layout.run_id, number, first_of(reason, letters), self._plan.selector)
+    def _tell(self, letters: int, reasons: Iterable[DeadLetterReason]) -> None:
+        self._counts.count(DEAD_LETTERS, letters)
+        for reason in reasons:
+            self._counts.count(f"{DEAD_LETTERS}_{reason.reason.replace('-', '_')}", reason.records)
+            self._warnings.note(self._plan.layout.run_id, reason)
 
 
 def _failure(first: RejectedRecord) -> RecordError:

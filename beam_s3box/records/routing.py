@@ -407,7 +407,7 @@ def _malformed(text: str) -> tuple[str, str]:
 
 
 def _missing(field: str) -> str:
-    return f"the field {field!r}, which names the stream, is missing or null"
+    return f"no field {field!r}, or it is null"
 
 
 def _name_text(what: str, value: Any) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import apache_beam as beam
+from apache_beam.pvalue import AsIter
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
+from beam_s3box.transforms.input_totals import check_dead_letters
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, ReturnToWindows
 from beam_s3box.transforms.runtime import claim_once
@@ -30,9 +33,12 @@ _GLOBAL = GlobalWindow()
 class FinishRun(beam.PTransform):
     """Takes the manifests of a bounded run, writes its record when all of them are there, and then passes them on.
 
-    *Guarantees*: what comes out counts: the record lists it, with its digests.
+    Takes the manifests and the run's InputTotals, as SumInput gives them.
 
-    *Windows*: the input's.
+    *Guarantees*: what comes out counts: the record lists it, with its digests. A run with too many dead letters fails
+    before that.
+
+    *Windows*: the manifests'.
     """
 
     def __init__(self, plan: WritePlan, windowing: Windowing) -> None:
@@ -40,8 +46,9 @@ class FinishRun(beam.PTransform):
         self._plan = plan
         self._windowing = windowing
 
-    def expand(self, manifests: beam.PCollection) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return the manifests, in their windows."""
+        manifests, totals = inputs
         windows = self._plan.windows
         carried = (
             manifests
@@ -49,26 +56,30 @@ class FinishRun(beam.PTransform):
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
         )
         seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
-        finish = beam.ParDo(_FinishWithManifests(self._plan)).with_output_types(tuple[bytes, Manifest])
+        finish = beam.ParDo(_FinishWithManifests(self._plan), AsIter(totals))
         return (
             (carried, seed)
             | "AllManifests" >> beam.Flatten()
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
             | "Gather" >> beam.GroupByKey()
-            | "Finish" >> finish
+            | "Finish" >> finish.with_output_types(tuple[bytes, Manifest])
             | "ReturnToWindows" >> ReturnToWindows(windows, self._windowing, Manifest)
         )
 
 
 class FinishRunOfShards(beam.PTransform):
-    """Takes the shards of a bounded run without manifests, and writes its record when all of them are there."""
+    """Takes the shards of a bounded run without manifests, and writes its record when all of them are there.
+
+    Takes the shards and the run's InputTotals, as FinishRun does.
+    """
 
     def __init__(self, plan: WritePlan) -> None:
         super().__init__()
         self._plan = plan
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return no manifests."""
+        files, totals = inputs
         sizes = (
             files
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
@@ -79,7 +90,7 @@ class FinishRunOfShards(beam.PTransform):
             (sizes, seed)
             | "AllSizes" >> beam.Flatten()
             | "Sum" >> beam.CombinePerKey(_sum_totals)
-            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan)).with_output_types(Manifest)
+            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan), AsIter(totals)).with_output_types(Manifest)
         )
 
 
@@ -92,7 +103,10 @@ class _FinishWithManifests(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[str, Iterable[_Carried]]) -> Iterator[WindowedValue]:
+    def process(
+        self, element: tuple[str, Iterable[_Carried]], totals: Iterable[tuple[str, InputTotals]]
+    ) -> Iterator[WindowedValue]:
+        check_dead_letters(self._plan, totals)
         # by key: a runner that delivers at least once may bring a row twice
         rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
@@ -116,7 +130,10 @@ class _FinishWithTotals(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[str, tuple[int, int, int, int]]) -> None:
+    def process(
+        self, element: tuple[str, tuple[int, int, int, int]], totals: Iterable[tuple[str, InputTotals]]
+    ) -> None:
+        check_dead_letters(self._plan, totals)
         *size, shards = element[1]
         claim_once(self._plan.store, self._plan.claim)
         self._plan.claim.finish(self._plan.store, [], Size(*size), shards)

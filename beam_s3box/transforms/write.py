@@ -16,7 +16,9 @@ from apache_beam.transforms.window import GlobalWindows, WindowFn
 from apache_beam.typehints import List as BeamList
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL
 from beam_s3box.errors import ConfigurationError
@@ -45,9 +47,10 @@ from beam_s3box.transforms.arguments import (
 )
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
 from beam_s3box.transforms.engines import configure_or_reject
 from beam_s3box.transforms.finish import FinishRunOfShards
+from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
@@ -74,11 +77,14 @@ class WriteToS3BoxResult(NamedTuple):
       shards: one ShardFile for each object, in its window.
       manifests: one Manifest for each manifest; empty without manifests.
       dead_letters: one DeadLetter for each record that could not be packed.
+      input_totals: `("", InputTotals)`, how many records came in and why which are dead letters: one for the run, or
+        with unbounded input `(file, InputTotals)`, one for each bundle and file.
     """
 
     shards: PCollection[ShardFile]
     manifests: PCollection[Manifest]
     dead_letters: PCollection[DeadLetter]
+    input_totals: PCollection[tuple[str, InputTotals]]
 
 
 class WriteToS3Box(beam.PTransform):
@@ -121,6 +127,9 @@ class WriteToS3Box(beam.PTransform):
       run_id: names the run in every key, and no other write of the pipeline; default: a new one that sorts by time,
         made here, and again each time that the same object is applied once more.
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
+      max_dead_letters: a number of records, or a share of them as `"5%"`: the run fails if more are dead letters, 0 on
+        the first, `"100%"` never. Default: it fails if all are, or all of one file that the jobs read. Of unbounded
+        input nobody knows the share, and a number is held against each bundle.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
       long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
         `"reject"`: its record is a dead letter; `"truncate"`: it is cut at the end of a character; `"keep"`.
@@ -157,6 +166,7 @@ class WriteToS3Box(beam.PTransform):
         manifests: Manifests | Literal["auto"] | None = "auto",
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
+        max_dead_letters: int | str | None = None,
         max_record_bytes: int | None = None,
         long_values: LongValues = "reject",
         s3: S3Settings | None = None,
@@ -186,6 +196,7 @@ class WriteToS3Box(beam.PTransform):
         self._is_applied = False
         self.run_id = check_run_id(run_id) if run_id is not None else new_run_id()
         self._fail_on_bad_record = fails_on_bad_record(on_bad_record)
+        self.dead_letter_limit = DeadLetterLimit.of(max_dead_letters)
         self._s3 = s3
         self._rests = checked_rests(rests)
         self._windowing = WindowingChoice(windowing, allowed_lateness, triggering_frequency)
@@ -212,8 +223,11 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         plan = self._plan(records.pipeline, format, windowing, stateful=is_stateful, bounded=records.is_bounded)
         encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
-            SHARDS, DEAD_LETTERS, main="rests"
+            SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="rests"
         )
+        totals = encoded[INPUT_TOTALS]
+        if not plan.unbounded:
+            totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
         whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
         rests = encoded["rests"]
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
@@ -223,8 +237,9 @@ class WriteToS3Box(beam.PTransform):
         shards = (whole, pack(rests, plan, windowing)) | "ShardFiles" >> beam.Flatten()
         return WriteToS3BoxResult(
             shards=shards,
-            manifests=self._write_manifests(shards, plan),
+            manifests=self._write_manifests(shards, totals, plan),
             dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan),
+            input_totals=totals,
         )
 
     def display_data(self) -> dict[str, Any]:
@@ -241,6 +256,7 @@ class WriteToS3Box(beam.PTransform):
             "domain": DisplayDataItem(named_by(naming.domain, naming.domain_field, naming), label="Domain"),
             "namespace": DisplayDataItem(named_by(naming.namespace, naming.namespace_field, naming), label="Namespace"),
             "on_bad_record": DisplayDataItem("fail" if self._fail_on_bad_record else "dead_letter"),
+            "max_dead_letters": DisplayDataItem(str(self.dead_letter_limit), label="Dead letters at the most"),
             "packing": DisplayDataItem(self._packing, label="Packing"),
             "lanes": DisplayDataItem(self._lanes, label="Lanes of a stream"),
             "upload_concurrency": DisplayDataItem(self._upload_concurrency, label="Uploads at a time"),
@@ -296,6 +312,7 @@ class WriteToS3Box(beam.PTransform):
             limits_of=self._limits_of,
             claim=self._claimed(layout, bounded=bounded),
             fail_on_bad_record=self._fail_on_bad_record,
+            dead_letter_limit=self.dead_letter_limit,
             upload_concurrency=self._upload_concurrency,
             windows=Windows(windowing.windowfn),
             lanes=self._lanes,
@@ -315,12 +332,14 @@ class WriteToS3Box(beam.PTransform):
             else DEFAULT_MIN_FILL
         )
 
-    def _write_manifests(self, shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
+    def _write_manifests(
+        self, shards: beam.PCollection, totals: beam.PCollection, plan: WritePlan
+    ) -> beam.PCollection[Manifest]:
         if self._manifests is not None:
-            return shards | "WriteManifests" >> WriteManifests(plan, self._manifests)
+            return (shards, totals) | "WriteManifests" >> WriteManifests(plan, self._manifests)
         if plan.unbounded:
             return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
-        return shards | "FinishRun" >> FinishRunOfShards(plan)
+        return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
 
 
 class _Drop(beam.DoFn):
@@ -331,7 +350,8 @@ class _Drop(beam.DoFn):
 def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
     in_global_window = isinstance(windowing.windowfn, GlobalWindows)
     encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    return beam.ParDo(encode).with_output_types(_REST, **{SHARDS: SealedShard, DEAD_LETTERS: BeamList[DeadLetter]})
+    tagged = {SHARDS: SealedShard, DEAD_LETTERS: BeamList[DeadLetter], INPUT_TOTALS: BY_FILE}
+    return beam.ParDo(encode).with_output_types(_REST, **tagged)
 
 
 def _makes_one_bundle(pipeline: beam.Pipeline) -> bool:

@@ -14,10 +14,9 @@ from beam_s3box.cli.console.output import say, say_text
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.tallies import (
-    WHOLE_RUN,
-    Tally,
     render_summary,
     sum_tallies,
+    tally_of_input,
     tally_of_manifest,
     tally_of_shard,
 )
@@ -125,7 +124,7 @@ def _report_of(packed: Packed, plan: PackPlan) -> RunReport:
         (
             *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
             *map(tally_of_manifest, packed.manifests),
-            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+            tally_of_input(packed.totals),
         )
     )
     return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from beam_s3box.engine.input_totals import DeadLetterReason
+
 
 @dataclasses.dataclass(frozen=True)
 class StreamTotals:
@@ -36,6 +38,7 @@ class RunReport:
       records_in: records read.
       records_listed: records in shards that manifests list; in shards, where there are no manifests.
       dead_letters: records that could not be packed.
+      dead_letter_reasons: why, the most frequent reason first.
       streams: by name.
       manifests: URLs of all manifests.
     """
@@ -44,6 +47,7 @@ class RunReport:
     records_in: int
     records_listed: int
     dead_letters: int
+    dead_letter_reasons: list[DeadLetterReason]
     streams: list[StreamTotals]
     manifests: list[str]
 
@@ -52,7 +56,8 @@ class RunReport:
         """Return the report for the summary that the pipeline wrote."""
         values: dict[str, Any] = orjson.loads(body)
         streams = [StreamTotals(**stream) for stream in values.pop("streams")]
-        return cls(records_in=records_in, streams=streams, **values)
+        reasons = [DeadLetterReason(**reason) for reason in values.pop("dead_letter_reasons")]
+        return cls(records_in=records_in, streams=streams, dead_letter_reasons=reasons, **values)
 
     @property
     def balances(self) -> bool:

@@ -39,6 +39,11 @@ def balance_line(report: RunReport) -> str:
     )
 
 
+def dead_letter_lines(report: RunReport) -> list[str]:
+    """Return why records are dead letters, one line a reason."""
+    return [f"  {reason}" for reason in report.dead_letter_reasons]
+
+
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 

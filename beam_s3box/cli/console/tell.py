@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say, say_text
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.table import balance_line, render_table
+from beam_s3box.cli.console.table import balance_line, dead_letter_lines, render_table
 from beam_s3box.stores import Store
 
 _MAX_URLS = 5
@@ -27,7 +27,7 @@ def tell(what: str, report: RunReport, store: Store, path: str | None, log: Tool
     failure = _write_report(report, path)
     say(f"run {report.run_id} to {store.root}")
     say_text(render_table(report))
-    say(balance_line(report), *_places(report, store))
+    say(balance_line(report), *dead_letter_lines(report), *_places(report, store))
     if failure is not None:
         return end(1, f"the {what} finished, but --report={path!r} can't be written: {failure.strerror}", log)
     if not report.balances:

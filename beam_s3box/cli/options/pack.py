@@ -20,6 +20,7 @@ from beam_s3box.cli.options.s3 import (
 from beam_s3box.cli.options.shards import SHARDS_TITLE, add_shard_arguments, format_of, limits_of
 from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.line_packer import PackPlan
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import resolved_for
@@ -97,5 +98,6 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
         manifests=manifests,
         claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=given.run_id is not None),
         fail_on_bad_record=given.on_bad_record == "fail",
+        dead_letter_limit=DeadLetterLimit.of(given.max_dead_letters),
         upload_concurrency=given.s3_concurrency,
     )

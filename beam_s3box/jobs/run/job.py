@@ -110,7 +110,8 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
     """
-    summary = WriteSummary(write.store, write.transform.claim, has_manifests=write.has_manifests)
+    limit = write.transform.dead_letter_limit
+    summary = WriteSummary(write.store, write.transform.claim, limit, has_manifests=write.has_manifests)
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
@@ -194,4 +195,7 @@ def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
     code = tell("pipeline", report, job.write.store, job.report, log)
     if summary.note:
         say(summary.note)
+    if summary.failure:
+        written = "What its manifests list counts all the same, as the input has no end until it ends"
+        code = end(1, f"the pipeline finished, but {summary.failure}. {written}", log)
     return max(code, tell_loads(job.redshift, report, loads, log))
