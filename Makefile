@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is made anew when the requirements change. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-redshift test test-runners lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-redshift test test-runners test-beam lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -9,6 +9,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 RUN := .venv/bin/python
 DEV := .venv/.requirements-dev
 GCP := .venv-gcp/.requirements
+BEAM := .venv-beam/.requirements
+OF_BEAM := $(addprefix tests/transforms/test_,write.py windowing.py stream_packing.py stream_panes.py stream_replay.py)
 DOCS := .venv-docs/.requirements
 
 demo: $(DEV) ## flights to shards and manifests on a local S3 server, and back
@@ -20,11 +22,14 @@ demo-stream: $(DEV) ## a landing folder, watched for half a minute: shards and m
 demo-redshift: $(DEV) ## a backfill into tables, through the real driver, on a stand-in for Redshift
 	@$(RUN) -m tools.demo_redshift
 
-test: $(DEV) ## every test that this machine can run; ARGS="-k name" picks some
-	$(RUN) -m pytest $(ARGS)
+test: $(DEV) ## every test that this machine can run, in as many processes as it has cores; ARGS="-k name" picks some
+	$(RUN) -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java and Maven
 	BEAM_S3BOX_RUNNERS=required $(RUN) -m pytest tests/runners $(ARGS)
+
+test-beam: $(BEAM) ## the tests of the transforms with the oldest Beam that is allowed
+	.venv-beam/bin/python -m pytest $(OF_BEAM) $(ARGS)
 
 lint: $(DEV) ## ruff: rules and format
 	$(RUN) -m ruff check .
@@ -52,6 +57,11 @@ $(DEV): requirements.txt requirements-dev.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version)'
 	"$(PYTHON)" -m venv --clear .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(BEAM): requirements-beam-2.76.txt
+	"$(PYTHON)" -m venv --clear .venv-beam
+	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-beam-2.76.txt
 	@touch $@
 
 # Google's libraries change what Beam imports and logs, so they stay out of .venv.

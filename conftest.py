@@ -8,6 +8,8 @@ import pytest
 
 from tools.seaweedfs import Server, seaweedfs
 
+_TOLD = "told"
+
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Server]:
@@ -17,11 +19,25 @@ def s3_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print for the reader of the tests' output, such as how many points a sweep tried."""
+def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Note for the reader of the tests' output, such as how many points a sweep tried; printed at the end."""
 
     def tell(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", end=" ")
+        request.node.user_properties.append((_TOLD, text))
 
     return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the notes of all tests: reports carry them also where several processes run the tests."""
+    notes = [
+        f"{report.nodeid}: {text}"
+        for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == _TOLD
+    ]
+    if notes:
+        terminalreporter.section("what tests tried")
+        for note in notes:
+            terminalreporter.write_line(note)

@@ -5,8 +5,9 @@ Names are imported when they are first used: `import beam_s3box` loads neither B
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from beam_s3box.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from beam_s3box.box import S3Box
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from beam_s3box.stores.s3_settings import S3Settings
     from beam_s3box.streamer import BufferFile, JsonBufferStreamer, S3Uploader
     from beam_s3box.transforms.redshift import CopyToRedshift, CopyToRedshiftResult
-    from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
+    from beam_s3box.transforms.result import WriteToS3BoxResult
+    from beam_s3box.transforms.tuning import Tuning
+    from beam_s3box.transforms.write import WriteToS3Box
 
 __version__ = "0.1.0"
 
@@ -84,6 +87,7 @@ _HOMES = {
     "StreamLimits": "shards.limits",
     "StreamerError": "errors",
     "TransientLoadError": "errors",
+    "Tuning": "transforms",
     "UploadsFailedError": "errors",
     "WriteToS3Box": "transforms",
     "WriteToS3BoxResult": "transforms",
@@ -127,6 +131,7 @@ __all__ = [
     "StreamLimits",
     "StreamerError",
     "TransientLoadError",
+    "Tuning",
     "UploadsFailedError",
     "WriteToS3Box",
     "WriteToS3BoxResult",
@@ -134,10 +139,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'beam_s3box' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"beam_s3box.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -1,35 +1,36 @@
-"""Every error this package raises on purpose, in one tree.
+"""Every error that this package raises itself, in one tree.
 
     S3BoxError
-    ├── ConfigurationError      an argument or option that can't work (also a ValueError)
-    │   ├── RunExistsError      the run id is another execution's
-    │   └── FolderInUseError    another streamer has the folder
-    ├── RecordError             one record that can't be packed (also a ValueError)
-    │   └── NotAnObjectError    what was packed is not one JSON object
+    ├── ConfigurationError      an invalid argument or option (also a ValueError)
+    │   ├── RunExistsError      another execution has the run id
+    │   └── FolderInUseError    another streamer uses the folder
+    ├── RecordError             a record that can't be packed (also a ValueError)
+    │   └── NotAnObjectError    the record is not one JSON object
     ├── DeadLettersError        more records are dead letters than the run may have
-    ├── BoxSealedError          the box takes no more records, or was given up
+    ├── BoxSealedError          the box takes no more records: it was sealed or closed
     ├── StreamerError           the buffer files can't be written or read
-    │   ├── StreamNotOpenError  never opened, or closed
-    │   ├── StreamerClosedError shut down, or a copy in a forked process
-    │   ├── DiskQuotaError      `max_disk_bytes` is reached, or the disk full: uploads fail, or are slower than appends
-    │   ├── RecordsLostError    another program removed a buffer or cut it, before it was uploaded
-    │   └── UploadsFailedError  some files are not uploaded; they stay and are tried again
-    ├── LoadError               a load into Redshift failed, and nothing of it is in the table
-    │   ├── CopyError           COPY refused a file: names file, line, column and reason
+    │   ├── StreamNotOpenError  the stream was never opened, or is closed
+    │   ├── StreamerClosedError the streamer is shut down, or a copy in a forked process
+    │   ├── DiskQuotaError      `max_disk_bytes` is reached or the disk is full: uploads fail or are too slow
+    │   ├── RecordsLostError    another program removed or truncated a buffer file before it was uploaded
+    │   └── UploadsFailedError  some files are not uploaded; they are kept and tried again
+    ├── LoadError               a load into Redshift failed, and none of its rows are in the table
+    │   ├── CopyError           COPY rejected a file: names file, line, column and reason
     │   ├── RowCountError       COPY loaded another number of rows than the manifests list
-    │   ├── KeyValuesError      keys of an upsert that are null, or stand there more than once
-    │   ├── ManifestReplacedError the manifest's URL was loaded with other shards
-    │   └── TransientLoadError  worth another attempt (connection lost, transactions in conflict)
-    └── StoreError              the object store said no, or nothing
-        ├── ObjectExistsError   a create-only write met an object that is already there
-        ├── ObjectChangedError  a fenced write or delete met another object than it was for, or none
+    │   ├── KeyValuesError      keys of an upsert are null or not unique
+    │   ├── ManifestReplacedError the manifest's URL was loaded before, with other shards
+    │   └── TransientLoadError  a retry may help (lost connection, conflicting transactions)
+    │       └── UnreachableError    no connection to Redshift could be made
+    └── StoreError              the object store refused a request, or did not answer
+        ├── ObjectExistsError   a create-only write, and the object exists
+        ├── ObjectChangedError  a conditional write or delete, and the object has changed or is gone
         ├── ObjectNotFoundError no such object, or no such bucket
-        ├── AccessError         credentials or permissions
-        ├── OutdatedWorkError   other work of the same run wrote the manifest since this work began
-        └── TransientStoreError worth another attempt (throttled, 5xx, connection)
+        ├── AccessError         credentials or permissions are missing
+        ├── OutdatedWorkError   other work of the same run wrote the manifest after this work had begun
+        └── TransientStoreError a retry may help (throttling, 5xx, connection)
 
-The message comes first and says everything; the rest is optional. Beam rebuilds an error from its
-message alone, and workers pickle them, so every class here survives both.
+The message is the first argument and complete; all other arguments are optional. Beam rebuilds an error
+from its message alone, and workers pickle errors, so every class here supports both.
 """
 
 from __future__ import annotations
@@ -39,22 +40,22 @@ from typing import Any
 
 
 class S3BoxError(Exception):
-    """Base of every error raised on purpose by this package."""
+    """Base class of the errors of this package."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
 
 
 class ConfigurationError(S3BoxError, ValueError):
-    """An argument or option that can't work: names the parameter, the value, the rule and the way out."""
+    """An invalid argument or option: names the parameter, the value, the rule and the fix."""
 
 
 class RunExistsError(ConfigurationError):
-    """The run id is held by another execution, which finished, or has no end, or took the run over."""
+    """Another execution has the run id: it has finished, is unbounded, or took the run over."""
 
 
 class FolderInUseError(ConfigurationError):
-    """Another streamer has the folder: names its process."""
+    """Another streamer uses the folder: names its process."""
 
 
 class RecordError(S3BoxError, ValueError):
@@ -73,7 +74,7 @@ class RecordError(S3BoxError, ValueError):
 
 
 class NotAnObjectError(RecordError):
-    """What was to be packed is not one JSON object, nor a value that can be written as one.
+    """The record is not one JSON object, nor a value that can be written as one.
 
     Attributes:
       reason: one of the codes in `beam_s3box.records.encoding.REASONS`.
@@ -88,7 +89,7 @@ class DeadLettersError(S3BoxError):
 
 
 class BoxSealedError(S3BoxError):
-    """The box takes no more records: it was sealed, or given up."""
+    """The box takes no more records: it was sealed or closed."""
 
 
 class StreamerError(S3BoxError):
@@ -104,18 +105,18 @@ class StreamerClosedError(StreamerError):
 
 
 class DiskQuotaError(StreamerError):
-    """`max_disk_bytes` is reached, or the disk is full; the record was not taken."""
+    """`max_disk_bytes` is reached, or the disk is full; the record was not accepted."""
 
 
 class RecordsLostError(StreamerError):
-    """Another program removed files of the streamer's folder, or cut them; says how many records are lost."""
+    """Another program removed or truncated files in the streamer's folder; says how many records are lost."""
 
 
 class UploadsFailedError(StreamerError):
-    """Some files are not uploaded; they stay in the folder.
+    """Some files are not uploaded; they are kept in the folder.
 
     Attributes:
-      files: those that are not uploaded, each a `beam_s3box.streamer.PendingFile`.
+      files: the files that are not uploaded, each a `beam_s3box.streamer.PendingFile`.
     """
 
     def __init__(self, message: str = "", files: Sequence[Any] = ()) -> None:
@@ -127,14 +128,14 @@ class UploadsFailedError(StreamerError):
 
 
 class LoadError(S3BoxError):
-    """A load into Redshift failed, and nothing of it is in the table: names table, manifest and what to do."""
+    """A load into Redshift failed, and none of its rows are in the table: names table, manifest and fix."""
 
 
 class CopyError(LoadError):
-    """COPY refused a file.
+    """COPY rejected a file.
 
     Attributes:
-      problems: what Redshift says of the files, each a `beam_s3box.redshift.load.load_errors.LoadProblem`.
+      problems: the problems that Redshift reports, each a `beam_s3box.redshift.load.load_errors.LoadProblem`.
     """
 
     def __init__(self, message: str = "", problems: Sequence[Any] = ()) -> None:
@@ -150,7 +151,7 @@ class RowCountError(LoadError):
 
 
 class KeyValuesError(LoadError):
-    """Keys of an upsert are null, or stand in the manifests more than once."""
+    """Keys of an upsert are null, or occur in the manifests more than once."""
 
 
 class ManifestReplacedError(LoadError):
@@ -158,19 +159,23 @@ class ManifestReplacedError(LoadError):
 
 
 class TransientLoadError(LoadError):
-    """A failure worth another attempt: a lost connection, transactions in conflict, too many statements."""
+    """A retry may help: a lost connection, conflicting transactions, too many statements."""
+
+
+class UnreachableError(TransientLoadError):
+    """No connection to Redshift could be made, for now."""
 
 
 class StoreError(S3BoxError):
-    """The object store refused or failed: names bucket, key, error code and attempts."""
+    """The object store refused a request or did not answer: names bucket, key, error code and attempts."""
 
 
 class ObjectExistsError(StoreError):
-    """A create-only write met an object that is already there."""
+    """A create-only write failed because the object exists."""
 
 
 class ObjectChangedError(StoreError):
-    """A write or delete with `if_match` met another object than the one with that ETag, or none; nothing was done."""
+    """A write or delete with `if_match`, and the object has another ETag or is gone; nothing was changed."""
 
 
 class ObjectNotFoundError(StoreError):
@@ -178,12 +183,12 @@ class ObjectNotFoundError(StoreError):
 
 
 class AccessError(StoreError):
-    """Credentials are missing, wrong or expired, or may not do this."""
+    """Credentials are missing, invalid or expired, or lack a permission."""
 
 
 class OutdatedWorkError(StoreError):
-    """Other work of the same run wrote a manifest since this work began; nothing was replaced. Runners do it again."""
+    """Other work of the same run wrote a manifest after this work had begun. Nothing was replaced; runners retry."""
 
 
 class TransientStoreError(StoreError):
-    """A failure worth another attempt: throttling, a server error, a broken connection."""
+    """A retry may help: throttling, a server error, a broken connection."""

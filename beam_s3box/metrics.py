@@ -1,4 +1,4 @@
-"""What is counted, and where counts go: the same names in Beam's metrics and in the embedded API."""
+"""The names of all metrics, which are the same in Beam and in the embedded API, and metrics in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from beam_s3box.system.forks import renew_in_children
 
 NAMESPACE: Final = "beam_s3box"
-"""Namespace of all counters in `result.metrics()`."""
+"""The namespace of all metrics in `result.metrics()`."""
 
 RECORDS_IN: Final = "records_in"
 RECORDS_LISTED: Final = "records_listed"
@@ -27,7 +27,7 @@ UPLOAD_MILLISECONDS: Final = "upload_milliseconds"
 
 
 class Metrics(Protocol):
-    """Takes counts and measurements."""
+    """A receiver of counts and measurements."""
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter."""
@@ -39,7 +39,7 @@ class Metrics(Protocol):
 
 
 class MemoryMetrics:
-    """Counts in memory, safe from many threads; a distribution is kept as its sum."""
+    """Metrics in memory, safe for use by many threads; of a distribution only the sum is kept."""
 
     def __init__(self) -> None:
         self.after_fork()
@@ -48,7 +48,7 @@ class MemoryMetrics:
 
     def after_fork(self) -> None:
         """Take a new lock."""
-        # its own thread may take it again, if a call that broke off still holds it
+        # reentrant: a call that was interrupted may still hold it, on the same thread
         self._lock = threading.RLock()
 
     def count(self, name: str, number: int = 1) -> None:
@@ -61,10 +61,10 @@ class MemoryMetrics:
         self.count(name, value)
 
     def totals(self) -> dict[str, int]:
-        """Return what was counted so far."""
+        """Return all counts so far."""
         with self._lock:
             return dict(self._totals)
 
 
 PROGRESS: Final = MemoryMetrics()
-"""What this process has counted, for a progress line; a retried bundle counts again here, unlike in Beam's metrics."""
+"""The counts of this process, for a progress line; unlike in Beam's metrics, a retried bundle counts again."""

@@ -16,6 +16,9 @@ MiB = 1024 * KiB
 GiB = 1024 * MiB
 """Bytes in a gibibyte."""
 
+LINE_COST = 64
+"""Bytes that a line takes in memory besides its text."""
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": KiB, "MIB": MiB, "GIB": GiB}
 _SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*", re.ASCII)
 
@@ -24,8 +27,8 @@ def parse_size(text: str, parameter: str = "size") -> int:
     """Return the number of bytes in a size such as `10MB` (10,000,000), `64MiB` (67,108,864) or `100000`.
 
     Args:
-      text: a number with an optional unit: B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
-      parameter: how the error names the value.
+      text: a number with an optional unit, one of B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
+      parameter: the name of the parameter in the error.
 
     Raises:
       ConfigurationError: not a size, or less than one byte.
@@ -33,7 +36,9 @@ def parse_size(text: str, parameter: str = "size") -> int:
     match = _SIZE.fullmatch(text)
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None:
-        raise ConfigurationError(f"{parameter}={text!r} is not a size: write bytes or a unit, as 100000, 10MB or 64MiB")
+        raise ConfigurationError(
+            f"{parameter}={text!r} is not a size: write bytes, with or without a unit: 100000, 10MB, 64MiB"
+        )
     size = int(decimal.Decimal(match[1]) * unit)
     if size < 1:
         raise ConfigurationError(f"{parameter}={text!r} must be at least 1 byte")

@@ -16,15 +16,15 @@ _PUTS: dict[str, itertools.count[int]] = {}
 
 @dataclasses.dataclass(frozen=True)
 class FailingStore:
-    """A store that passes everything on to another, and fails on some writes.
+    """A wrapper around another store that fails on some writes.
 
     Attributes:
-      store: the store that keeps the objects.
-      keys: which writes count, as a pattern of keys such as `"data/*"`.
-      succeed: how many of these go well first.
-      fail: how many fail then; None for all that follow.
-      error: what they raise.
-      when: "before": nothing is written; "after": the object is written and the reply is lost.
+      store: the store that has the objects.
+      keys: a pattern such as `"data/*"`; only writes to matching keys may fail.
+      succeed: number of these writes that succeed first.
+      fail: number of the writes after them that fail; None for all.
+      error: the class of the error that they raise.
+      when: "before": nothing is written; "after": the object is written and the response is lost.
     """
 
     store: Store
@@ -45,17 +45,17 @@ class FailingStore:
 
     @property
     def conditional_create(self) -> bool:
-        """As the store that keeps the objects."""
+        """The property of the wrapped store."""
         return self.store.conditional_create
 
     @property
     def conditional_replace(self) -> bool:
-        """As the store that keeps the objects."""
+        """The property of the wrapped store."""
         return self.store.conditional_replace
 
     @property
     def conditional_delete(self) -> bool:
-        """As the store that keeps the objects."""
+        """The property of the wrapped store."""
         return self.store.conditional_delete
 
     def put(
@@ -84,24 +84,24 @@ class FailingStore:
         return self.store.get(key)
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """Return an object's bytes and what is known of them."""
+        """Return an object's bytes and its properties."""
         return self.store.read(key)
 
     def stat(self, key: str) -> ObjectInfo:
-        """Return what is known of an object."""
+        """Return the properties of an object."""
         return self.store.stat(key)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key begins with the prefix, by key."""
+        """Yield the objects whose key starts with the prefix, by key."""
         return self.store.list(prefix)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object, if it exists."""
         self.store.delete(key, if_match=if_match)
 
     @property
     def clock_resolution(self) -> float:
-        """As the other store says."""
+        """The property of the wrapped store."""
         return self.store.clock_resolution
 
     def now(self) -> float:
@@ -109,7 +109,7 @@ class FailingStore:
         return self.store.now()
 
     def check_writable(self) -> None:
-        """Pass the question on."""
+        """Raise the error that a write to the wrapped store would raise."""
         self.store.check_writable()
 
     def _fails_now(self) -> bool:

@@ -217,7 +217,7 @@ def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(160_000))
     origins = {key.rpartition("/")[2].split("-")[2] for key in found.shards}
-    assert len(origins - {"lane0"}) >= 2, "only one bundle cut shards"
+    assert len(origins) >= 2, "only one bundle cut shards"
     counted = {metric.key.metric.name: metric.result for metric in done.metrics().query()["counters"]}
     total = sum(info.size for info in store.list("data/"))
     assert counted.get("rest_bytes", 0) <= len(origins) * 100_000 < total / 4, (

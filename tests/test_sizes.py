@@ -56,7 +56,9 @@ def test_parses(text: str, size: int) -> None:
     ],
 )
 def test_refuses_what_is_no_size(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"buffer=.* is not a size: write bytes or a unit") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"buffer=.* is not a size: write bytes, with or without a unit"
+    ) as caught:
         parse_size(text, "buffer")
     assert repr(text) in str(caught.value)
 

@@ -61,7 +61,7 @@ def redshift_options(server: RedshiftStandIn, endpoint_url: str) -> list[str]:
         f"--redshift_table={TABLE}",
         f"--redshift_iam_role={ROLE}",
         f"--redshift_dsn=redshift://{place}?ssl=false",
-        "--create_tables",
+        "--redshift_create_tables",
         f"--s3_endpoint_url={endpoint_url}",
         f"--s3_region_name={seaweedfs.REGION}",
     ]

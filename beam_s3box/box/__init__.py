@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from beam_s3box.box.box import S3Box
-from beam_s3box.box.packer import BoxStats
+from beam_s3box.box.stats import BoxStats
 
 __all__ = ["BoxStats", "S3Box"]

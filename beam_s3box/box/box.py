@@ -1,88 +1,88 @@
-"""S3Box: one stream of records to gzip JSON shards, and the manifests that COPY takes, without a pipeline."""
+"""S3Box: writes one stream of records as gzip JSON shards, and the manifests that COPY loads, without a pipeline."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from beam_s3box.box.aborts import AGAIN
 from beam_s3box.box.manifests import ManifestWriter, check_manifest_count, check_manifest_key
-from beam_s3box.box.packer import AGAIN, BoxPacker, BoxStats
+from beam_s3box.box.packer import BoxPacker
 from beam_s3box.box.records import RecordReader
 from beam_s3box.box.settings import (
     DEFAULT_BUFFER_SIZE,
     DEFAULT_UPLOAD_CONCURRENCY,
-    BoxSettings,
     box_credentials,
     box_limits,
     box_s3_settings,
     box_store,
-    box_stream,
 )
-from beam_s3box.engine.claims import RunClaim
+from beam_s3box.box.stats import BoxStats
+from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.formats import Format, encoders_of, format_named, format_of, resolved_for
-from beam_s3box.records.encoding import record_rules
+from beam_s3box.formats import Format, encoders_of, format_named, format_of
 from beam_s3box.records.long_values import LongValues
-from beam_s3box.shards.keys import Layout
+from beam_s3box.records.selector import StreamSelector
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
-from beam_s3box.shards.runs import new_run_id, new_token
 from beam_s3box.stores import S3Settings, Store
 
-_ATTEMPT_CHARACTERS: Final = 32
 _LEAVE_SECONDS: Final = 5.0
-"""How long a `with` that an exception leaves waits for uploads that run, to say what shards exist."""
+"""How long a `with` that an exception leaves waits for running uploads, to say what shards exist."""
 
 _SHARDS_SHOWN: Final = 20
-"""Shards that the note on such an exception names."""
+"""The most shards that the note on such an exception names."""
 
 
 class S3Box:
-    """Packs records of one stream as gzip JSON shards, uploads them beside the caller, and writes manifests.
+    """Packs records of one stream as gzip JSON shards, uploads them in the background, and writes manifests.
 
     Takes dicts, and JSON text (`str` or `bytes`) of one object; also dataclasses, NamedTuples and other mappings.
-    All methods may be called from many threads.
+    All methods are thread-safe.
 
     *Guarantees*: every packed record is in exactly one shard of the manifests. An upload that fails after its retries
     raises at the next `pack`, `pack_many`, `seal` or `create_manifests`, whose record is not packed then; its shard is
     kept, and the next `seal` uploads it again. Memory stays below 2 * buffer_size + 64 MB: `pack` waits while uploads
-    are behind. Records are in memory until they are uploaded: a process that ends before `seal` has published nothing,
-    and leaves at worst shards that no manifest lists.
+    are behind (back-pressure). Records are in memory until they are uploaded: a process that ends before `seal` has
+    published nothing, and leaves at worst shards that no manifest lists.
 
     *Example*:
 
         with S3Box("s3://bucket/prefix") as box:
             box.pack({"time": now, "value": "x"})
-        manifests = box.create_manifests("data_locations", 2)
+        manifests = box.create_manifests(count=2)
 
-    An exception that a signal handler raises within a call loses and duplicates nothing: the record of that call is
-    packed or it is not, as `stats` says, and the box goes on; or the box is given up, and every later call raises
-    BoxSealedError. A forked process can't use its parent's boxes, and gets that error, too: `next_box()` returns one
-    for it. `seal` and `create_manifests` work at exit as well, and where no thread can be started.
+    An exception that a signal handler raises during a call loses and duplicates nothing: the record of that call is
+    packed or not, as `stats` shows, and the box continues; or the box is aborted, and every later call raises
+    BoxSealedError. A forked process can't use the boxes of its parent and gets the same error: `next_box()` returns one
+    for it. `seal` and `create_manifests` also work at exit, and where no thread can be started.
 
-    Leaving the `with` seals. Leaving it by an exception before `seal` was called gives the box up: what is not in the
-    store is dropped, no manifest is written then or later, and a note on the exception says what shards exist.
+    Leaving the `with` seals the box. Leaving it by an exception before `seal` was called aborts the box: what is not in
+    the store is dropped, no manifest is written then or later, and a note on the exception says what shards exist.
 
     Args:
       destination: `s3://bucket/prefix`, `file:///folder`, a folder's path, `memory://name`, or a Store.
-      bucket, prefix: the same for S3 in two parts.
+      bucket, prefix: the destination on S3, in two parts.
       buffer_size: bytes of a shard before compression.
       max_object_bytes: bytes of a shard on S3; default: 64 MiB.
       max_records: records of a shard; default: no limit.
-      aws_access_key_id, aws_secret_access_key, aws_session_token: keys, both or neither; default: what boto3 finds.
-      region: of the bucket; default: what boto3 finds.
-      endpoint_url: of another server that speaks S3.
-      s3: further settings of S3.
+      aws_access_key_id, aws_secret_access_key, aws_session_token: the keys, both or neither; default: those that boto3
+        finds.
+      region: the region of the bucket; default: the one that boto3 finds.
+      endpoint_url: the URL of another server with the S3 protocol.
+      s3: more settings of S3.
       format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format such as AvroFormat(schema).
-      domain, namespace: name the stream: shards lie below `data/{domain}/{namespace}/`.
+      domain, namespace: the name of the stream: shards are below `data/{domain}/{namespace}/`.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
       long_values: what happens to a text of more than 65,535 bytes, which Redshift can't store, with a format that
         COPY reads: `"reject"` raises RecordError, `"truncate"` cuts it at the end of a character, `"keep"` packs it.
       upload_concurrency: uploads at a time.
 
     Raises:
-      ConfigurationError: an argument that can't work; names parameter, value, rule and way out.
+      ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
     """
 
     def __init__(
@@ -108,26 +108,19 @@ class S3Box:
         upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
     ) -> None:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
-        named = format_named(format)
-        stream = box_stream(domain, namespace)
-        format = format_of(resolved_for(named, copy=named.copy_clause is not None), stream)
-        self._open(
-            BoxSettings(
-                store=box_store(destination, bucket, prefix, box_s3_settings(s3, region, endpoint_url), credentials),
-                format=format,
-                stream=stream,
-                limits=box_limits(buffer_size, max_object_bytes, max_records),
-                rules=record_rules(
-                    for_redshift=format.copy_clause is not None,
-                    max_record_bytes=max_record_bytes,
-                    long_values=long_values,
-                ),
-                upload_concurrency=upload_concurrency,
-            )
+        spec = WriteSpec(
+            selector=StreamSelector(domain, namespace),
+            format=format_named(format),
+            limits=box_limits(buffer_size, max_object_bytes, max_records),
+            max_record_bytes=max_record_bytes,
+            long_values=long_values,
+            upload_concurrency=upload_concurrency,
         )
+        settings = box_s3_settings(s3, region, endpoint_url)
+        self._open(spec, box_store(destination, bucket, prefix, settings, credentials), Stream(domain, namespace))
 
     def __repr__(self) -> str:
-        return f"S3Box({self._settings.store.root!r}, run_id={self.run_id!r})"
+        return f"S3Box({self._plan.store.root!r}, run_id={self.run_id!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -139,9 +132,9 @@ class S3Box:
             self.seal()
             return
         if not self._packer.is_sealed:
-            reason = f"the box was given up when {type(error).__name__} left its 'with'; {AGAIN}"
-            self._packer.give_up(reason, _LEAVE_SECONDS)
-        error.add_note(self._what_exists())
+            reason = f"the box was aborted when {type(error).__name__} left its 'with'; {AGAIN}"
+            self._packer.abort(reason, _LEAVE_SECONDS)
+        error.add_note(self._describe_stored())
 
     @property
     def stats(self) -> BoxStats:
@@ -150,21 +143,21 @@ class S3Box:
 
     @property
     def shards(self) -> list[ShardFile]:
-        """The shards that are in the store by now."""
+        """The shards that are in the store."""
         return self._packer.files
 
     def url(self, key: str) -> str:
-        """Return the URL of a key, such as `create_manifests` returns: what COPY takes."""
-        return self._settings.store.url(key)
+        """Return the URL of a key, such as `create_manifests` returns, for COPY."""
+        return self._plan.store.url(key)
 
     def pack(self, record: Any) -> None:
         """Pack one record; wait while uploads are behind.
 
         Raises:
-          NotAnObjectError: not one JSON object; the box is as before.
+          NotAnObjectError: the record is not one JSON object; it is not packed.
           RecordError: an object that Redshift can't load: too large, or with a NUL character.
-          BoxSealedError: the box is sealed or given up.
-          StoreError: an upload before failed after its retries; this record is not packed, see the class.
+          BoxSealedError: the box is sealed or aborted.
+          StoreError: an earlier upload failed after its retries; this record is not packed, see the class.
         """
         self._add(self._line(record))
 
@@ -174,8 +167,8 @@ class S3Box:
         JSON lines may end with their line break, as files yield them.
 
         Raises:
-          NotAnObjectError, RecordError, BoxSealedError, StoreError: see `pack`; a note says how many of the rows
-            before are packed. So it is with what `rows` raises.
+          NotAnObjectError, RecordError, BoxSealedError, StoreError: see `pack`; a note says how many rows before it
+            are packed. An exception that `rows` raises gets that note, too.
         """
         packed = offered = 0
         try:
@@ -184,7 +177,7 @@ class S3Box:
                 self._packer.add_many(lines)
                 packed = offered
         except BaseException as exc:
-            # errors of the packer's own mean that it took none; what else comes out of it may have come after
+            # the packer's own errors mean that it took none of them; other exceptions may have been raised after that
             is_known = offered <= packed or isinstance(exc, S3BoxError)
             more = "no other" if is_known else f"maybe the {offered - packed} after them, but no other"
             exc.add_note(f"pack_many packed the first {packed} row(s) and {more}")
@@ -192,63 +185,65 @@ class S3Box:
         return packed
 
     def seal(self) -> None:
-        """Upload all that is left and take no more records; again: harmless, and uploads again what failed.
+        """Upload everything that is left and take no more records; may be called again, and retries what failed.
 
         Raises:
-          BoxSealedError: the box was given up.
+          BoxSealedError: the box was aborted.
           StoreError: an upload failed after its retries; its shard is kept for the next call.
         """
         files = self._packer.seal()
-        if files and self._settings.format.copy_clause is None:
-            # without manifests this is all of it
-            self._claim.finish(self._settings.store, (), size_of(files), len(files))
+        if files and self._plan.manifests is None:
+            # without manifests the run is complete
+            self._plan.claim.finish(self._plan.store, (), size_of(files), len(files))
 
-    def create_manifests(self, key: str, count: int = 1) -> list[str]:
-        """Seal, share the shards out evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
+    def create_manifests(self, key: str | None = None, count: int = 1) -> list[str]:
+        """Seal, distribute the shards evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
 
-        The same call again returns the same keys. Other arguments are refused then, as their manifests would list the
-        shards a second time.
+        The same call again returns the same keys. Other arguments are rejected then, because their manifests would list
+        the shards a second time.
 
         Args:
-          key: relative to the box.
-          count: how many; never more than there are shards, none for a box without records.
+          key: the key of the manifests, relative to the destination; default: `manifests/{run_id}`, which no other box
+            uses.
+          count: how many manifests; never more than there are shards, none for a box without records.
 
         Raises:
-          ConfigurationError: a key or number that can't work, or other ones than before.
-          ObjectExistsError: another box wrote manifests of this key.
-          BoxSealedError, StoreError: see `seal`; the same call again does what is left.
+          ConfigurationError: a key or count that can't work, or other ones than before.
+          ObjectExistsError: another box wrote manifests with this key; the shards are safe, and a call with another key
+            lists them.
+          BoxSealedError, StoreError: see `seal`; the same call again writes what is missing.
         """
-        check_manifest_key(key)
+        key = f"manifests/{self.run_id}" if key is None else check_manifest_key(key)
         check_manifest_count(count)
-        if self._settings.format.copy_clause is None:
+        if self._plan.manifests is None:
             raise ConfigurationError(
-                f"format={self._settings.format.name!r} has no manifests: COPY can't load rows from it; use "
+                f"format={self._plan.format.name!r} has no manifests: COPY can't load rows from it; use "
                 "format='json-lines', or seal() alone"
             )
         files = self._packer.seal()
         manifests = self._manifests.write(files, key, count)
         if manifests:
-            self._claim.finish(self._settings.store, manifests, size_of(files), len(files))
+            self._plan.claim.finish(self._plan.store, manifests, size_of(files), len(files))
         return [manifest.key for manifest in manifests]
 
     def next_box(self) -> S3Box:
-        """Return a fresh box with the same settings; this one stays as it is."""
+        """Return a new box with the same settings; this one does not change."""
         box = S3Box.__new__(S3Box)
-        box._open(self._settings)
+        box._open(self._spec, self._plan.store, self._stream)
         return box
 
-    def _open(self, settings: BoxSettings) -> None:
-        self.run_id = new_run_id()
-        self._settings = settings
-        self._reader = RecordReader(settings.stream, settings.rules, encoders_of(settings.format))
-        layout = Layout.below(settings.store.root, self.run_id)
-        self._claim = RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=False)
-        self._packer = BoxPacker(settings, self._claim)
-        self._manifests = ManifestWriter(settings.store)
+    def _open(self, spec: WriteSpec, store: Store, stream: Stream) -> None:
+        self._spec, self._stream = spec, stream
+        plan = spec.plan(store)
+        self._plan = plan = dataclasses.replace(plan, format=format_of(plan.format, stream))
+        self.run_id = plan.layout.run_id
+        self._reader = RecordReader(plan.selector, plan.rules, encoders_of(plan.format))
+        self._packer = BoxPacker(plan, stream)
+        self._manifests = ManifestWriter(store)
         # looked up once: `pack` is called for every record
         self._line, self._add = self._reader.line, self._packer.add
 
-    def _what_exists(self) -> str:
+    def _describe_stored(self) -> str:
         """Return what a failed box left in the store."""
         urls = [file.url for file in self._packer.files]
         more = f" and {len(urls) - _SHARDS_SHOWN} more" if len(urls) > _SHARDS_SHOWN else ""

@@ -1,4 +1,4 @@
-"""Threads that compress the segments of one box: few at a time, so that what waits for them is small."""
+"""Threads that compress the segments of one box: few at a time, so that little memory waits for them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import LINE_COST, MiB
 from beam_s3box.system.threads import Task, Threads
 
 T = TypeVar("T")
 
 _THREADS: Final = 4
-"""More than cores: beside a busy Python thread each waits most of its time for the interpreter, not for a core."""
+"""More than cores: next to a busy Python thread each waits most of its time for the interpreter, not for a core."""
 
 _MAX_BYTES: Final = 24 * MiB
-"""Memory of the lines that are being compressed; where lines are short, most of it is not their text."""
-
-_LINE_COST: Final = 64
-"""Bytes that a line takes in memory beside its text."""
+"""Memory of the lines that are being compressed; with short lines most of it is not their text."""
 
 
 class BoxCodec:
-    """Runs `Format.cut`. It never waits: ask `has_room` before.
+    """Runs `Format.cut`. It never waits: call `has_room` first.
 
     Args:
-      changed: called when a segment is compressed.
+      changed: called when a segment has been compressed.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -38,7 +35,7 @@ class BoxCodec:
 
     @property
     def cut_bytes(self) -> int:
-        """Bytes of all segments cut so far."""
+        """Bytes of all segments so far."""
         return self._cut_bytes
 
     @property
@@ -47,20 +44,20 @@ class BoxCodec:
         return not self._running
 
     def has_room(self, open_bytes: int) -> bool:
-        """Return whether there are a thread and memory for lines that take so much."""
+        """Return whether there are a thread and memory for lines of this many bytes."""
         return self.is_idle or (self._running < _THREADS and self._running_bytes + open_bytes <= _MAX_BYTES)
 
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
-        """Run a function from lines to their segment."""
+        """Run a function that turns lines into their segment."""
         [lines] = arguments
-        cost = sum(map(len, lines)) + _LINE_COST * len(lines)
+        cost = sum(map(len, lines)) + LINE_COST * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost
         return self._threads.submit(self._run, function, lines, cost)
 
     def wake(self) -> None:
-        """Make sure that waiting lines are compressed."""
+        """Make sure that threads compress the waiting lines."""
         self._threads.wake()
 
     def _run(self, function: Callable[..., T], lines: Sequence[bytes], cost: int) -> T:

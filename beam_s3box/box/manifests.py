@@ -1,4 +1,4 @@
-"""The manifests of a box: named by the caller, written once, the same again for the same question."""
+"""The manifests of a box: named by the caller, and written once; the same call again returns the same ones."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from beam_s3box.stores.base import check_key
 
 _CONTENT_TYPE: Final = "application/json"
 _RESERVED: Final = ("data", "dead-letters", "runs")
-"""Folders of the layout: data and manifests never share a prefix, so that a COPY by prefix never reads a manifest."""
+"""Folders of the layout: data and manifests never share a prefix, so that a COPY by prefix reads no manifest."""
 
 
 def check_manifest_key(key: str) -> str:
     """Return the key that names manifests, relative to the box.
 
     Raises:
-      ConfigurationError: a URL, absolute, with odd components, or in a folder of the shards.
+      ConfigurationError: it is a URL, absolute, has empty or relative components, or is in a folder of the layout.
     """
     if not isinstance(key, str) or "://" in key:
-        raise ConfigurationError(f"key={key!r} must be relative to the box, as 'data_locations', and no URL")
+        raise ConfigurationError(
+            f"key={key!r} must be relative to the destination, such as 'data_locations', and not a URL"
+        )
     if key.partition("/")[0] in _RESERVED and "/" in key:
         raise ConfigurationError(f"key={key!r} must not lie under {', '.join(f'{name}/' for name in _RESERVED)}")
     return check_key(key)
 
 
 def check_manifest_count(count: int) -> int:
-    """Return how many manifests are wanted.
+    """Return the number of manifests.
 
     Raises:
-      ConfigurationError: not a whole number of at least 1.
+      ConfigurationError: it is not a whole number of at least 1.
     """
     return Manifests("run", count).count
 
@@ -44,13 +46,13 @@ def check_manifest_count(count: int) -> int:
 class ManifestWriter:
     """Writes the manifests of one box, `{key}_{i}.manifest`, create-only. Safe from many threads.
 
-    The shards of a box are published under one key: manifests of another key or number would list them again, and a
+    The shards of a box are published under one key: manifests with another key or count would list them again, and a
     COPY of both would load them twice.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # its own thread may take it again, if a call that broke off still holds it
+        # reentrant: an interrupted call of the same thread may still hold it
         self._lock = threading.RLock()
         self._begun: tuple[str, int] | None = None
         self._written: list[Manifest] = []
@@ -61,11 +63,11 @@ class ManifestWriter:
         return list(self._written)
 
     def write(self, files: list[ShardFile], key: str, count: int) -> list[Manifest]:
-        """Write the manifests and return them; none if there are no shards.
+        """Write the manifests and return them; no manifests if there are no shards.
 
         Raises:
-          ConfigurationError: manifests of another key or number were begun.
-          ObjectExistsError: another box wrote manifests of this key; nothing was written, and another key may be tried.
+          ConfigurationError: manifests with another key or count were begun before.
+          ObjectExistsError: another box wrote manifests with this key; nothing was written: try another key.
           StoreError: the store refused or failed; the same call again writes the rest.
         """
         lists = split_evenly(files, count)
@@ -78,7 +80,7 @@ class ManifestWriter:
             return list(self._written)
 
     def _begin(self, key: str, count: int) -> bool:
-        """Note key and number of the manifests, and return whether these are the first."""
+        """Remember key and count of the manifests, and return whether these are the first."""
         if self._begun is not None and self._begun != (key, count):
             raise ConfigurationError(
                 f"key={key!r} and count={count} differ from the {self._begun[1]} manifest(s) with the key "
@@ -98,11 +100,12 @@ class ManifestWriter:
             put_once(self._store, name, body, sha256, _CONTENT_TYPE)
         except (ObjectExistsError, AccessError) as exc:
             if may_change:
-                # nothing of this box stands under the key, so another one is no second list
+                # this box has written nothing under the key, so another key makes no second list
                 self._begun = None
             if isinstance(exc, ObjectExistsError):
                 raise ObjectExistsError(
-                    f"{self._store.url(name)} is there and lists other shards: another box wrote it; give another key"
+                    f"{self._store.url(name)} exists and lists the shards of another box. The shards of this box are "
+                    "uploaded and safe: list them under another key, as with create_manifests() without a key"
                 ) from exc
             raise
         return described(self._store, name, sha256, plan)

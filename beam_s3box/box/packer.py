@@ -1,14 +1,14 @@
-"""The moving part of a box: lines in, shards in the store out, many threads before it and few behind.
+"""The moving part of a box: takes lines from many threads, and uploads shards on few.
 
 Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
-eight threads were three times as slow as one. A stripe that is full goes to the one list of all, under the packer's
-lock; when there are enough, they go to the builder as one batch, and what it seals to the outbox. The packer's lock is
-free while a caller waits, and is always taken before a stripe's.
+eight threads were three times as slow as one. A full stripe is moved to one common list, under the packer's lock; when
+that list is long enough, it goes to the builder as one batch, and the shards that it seals are uploaded. The
+packer's lock is free while a caller waits, and is always taken before a stripe's.
 
-A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the list of all
-holds it. A step that moves lines or segments on is marked before it begins, and the mark is removed when it has ended:
-whoever finds it later knows that the step broke off, and the box is given up. Such steps wait for nothing, and all
-else may break off and be done again: waiting, marking the seal, uploading.
+A signal handler may raise between any two steps of a caller. A line is in the box when its stripe or the common list
+holds it. A step that moves lines or segments is marked before it begins, and the mark is removed when it has ended: a
+call that finds the mark later knows that the step was interrupted, and aborts the box. Such steps wait for nothing.
+Everything else may be interrupted and repeated: waiting, marking the seal, uploading.
 """
 
 from __future__ import annotations
@@ -19,94 +19,54 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
 
+from beam_s3box.box.aborts import forked, interrupted
 from beam_s3box.box.codec import BoxCodec
-from beam_s3box.box.outbox import Outbox
-from beam_s3box.box.settings import BoxSettings
+from beam_s3box.box.in_flight import InFlightUploads
+from beam_s3box.box.memory import NO_BUDGET, SHARDS_BYTES, STRIPE_BYTES, STRIPES, batch_limits
+from beam_s3box.box.stats import BoxStats
 from beam_s3box.box.stripes import Stripe, Stripes
-from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
-from beam_s3box.shards.limits import LimitsForAll, StreamLimits
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size
 from beam_s3box.shards.packing import BY_INPUT_END
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.sizes import KiB, MiB
 from beam_s3box.system.forks import renew_in_children
 from beam_s3box.system.threads import Bell, Threads
-
-_BATCH_BYTES: Final = 64 * KiB
-"""Memory of the lines that go to the builder together: the cost of a batch is nothing beside it."""
-
-_STRIPES: Final = 16
-_STRIPE_BYTES: Final = 64 * KiB
-"""Memory of the lines that wait in one stripe."""
-
-_LINE_COST: Final = 64
-"""Bytes that a line takes in memory beside its text."""
-
-_SHARDS_BYTES: Final = 16 * MiB
-"""Memory for shards on their way, beyond one buffer, before callers wait. A shard as large as the buffer takes twice
-its size while it is uploaded; what else the promised 64 MB leave is for lines, boto3 and what malloc keeps."""
-
-AGAIN: Final = "pack everything again into box.next_box()"
-"""What to do about a box that was given up."""
-
-_NO_BUDGET: Final = 1 << 62
-"""One stream, whose shards are sealed by their limits: the builder never has to hand on early."""
-
-
-class BoxStats(NamedTuple):
-    """What a box has done so far.
-
-    Attributes:
-      records: packed.
-      raw_bytes: of these, before compression, with what parts them in a shard.
-      object_bytes: of the shards in the store.
-      shards: in the store.
-      pending: records that are not in the store yet: buffered, on their way, or kept after a failed upload.
-      failed: shards whose upload failed, kept for the next `seal()`.
-    """
-
-    records: int
-    raw_bytes: int
-    object_bytes: int
-    shards: int
-    pending: int
-    failed: int
 
 
 class BoxPacker:
     """Packs lines of one stream into shards and uploads them. Safe from many threads.
 
     Args:
-      settings: of the box.
-      claim: to the run id, which goes into the shards' keys; unique to this packer.
+      plan: the plan of the run, which no other packer has.
+      stream: the stream of all lines.
     """
 
-    def __init__(self, settings: BoxSettings, claim: RunClaim) -> None:
+    def __init__(self, plan: RunPlan, stream: Stream) -> None:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._changed = Bell()
-        self._limits = settings.limits
-        self._key = (settings.stream, "", 0)
-        self._overhead = settings.format.record_overhead
+        limits = plan.limits_of(stream)
+        self._key = (stream, "", 0)
+        self._overhead = plan.format.record_overhead
         self._codec = BoxCodec(self._changed.ring)
-        self._threads = Threads(settings.upload_concurrency, "beam_s3box-box-upload")
+        self._threads = Threads(plan.upload_concurrency, "beam_s3box-box-upload")
         self._origin = new_origin()
         self._builder = ShardBuilder(
-            settings.format, LimitsForAll(settings.limits), self._codec, self._origin, _NO_BUDGET, min_fill_to_seal=2
+            plan.format, plan.limits_of, self._codec, self._origin, NO_BUDGET, min_fill_to_seal=2
         )
-        uploader = ClaimingUploader(settings.store, settings.format, claim)
-        self._outbox = Outbox(uploader, self._threads, self._lock, self._changed)
-        self._failed = self._outbox.failed
-        self._max_shards_bytes = (settings.limits.max_raw_bytes or 0) + _SHARDS_BYTES
-        self._batch_bytes, self._line_cost = _batch(settings.limits)
-        self._all_stripes = [Stripe() for _ in range(_STRIPES)]
+        uploader = ClaimingUploader(plan.store, plan.format, plan.claim)
+        self._uploads = InFlightUploads(uploader, self._threads, self._lock, self._changed)
+        self._failed = self._uploads.failed
+        self._max_shards_bytes = (limits.max_raw_bytes or 0) + SHARDS_BYTES
+        self._batch_bytes, self._line_overhead = batch_limits(limits)
+        self._all_stripes = [Stripe() for _ in range(STRIPES)]
         self._stripes = Stripes(itertools.cycle(self._all_stripes))
-        self._stripe_bytes = min(_STRIPE_BYTES, self._batch_bytes)
+        self._stripe_bytes = min(STRIPE_BYTES, self._batch_bytes)
         self._lines: list[bytes] = []
         self._lines_bytes = 0
         self._handed_over = NOTHING
@@ -114,15 +74,15 @@ class BoxPacker:
         self._sealed_shards = 0
         self._is_sealed = False
         self._is_cut = False
-        self._is_moving = False
-        self._lost: str | None = None
+        self._in_step = False
+        self._abort_reason: str | None = None
         renew_in_children(self)
 
     @property
     def files(self) -> list[ShardFile]:
         """The shards in the store."""
         with self._alone:
-            return self._outbox.files
+            return self._uploads.files
 
     @property
     def is_sealed(self) -> bool:
@@ -130,31 +90,28 @@ class BoxPacker:
         return self._is_sealed
 
     def after_fork(self) -> None:
-        """Give up in a forked process: the records are the parent's, and so are the threads that hold the locks."""
+        """Abort the box in a forked process: its records belong to the parent, and so do threads that hold locks."""
         self._lock = threading.RLock()
         for stripe in self._all_stripes:
             stripe.renew()
-        self._outbox.renew(self._lock)
-        self._lost = (
-            f"the box belongs to process {self._process}, which this one was forked from, and its records are "
-            "published there; pack those of this process into box.next_box()"
-        )
+        self._uploads.renew(self._lock)
+        self._abort_reason = forked(self._process)
 
     def add(self, line: bytes) -> None:
         """Take one line; wait if the shards before it fill the memory.
 
         Raises:
-          BoxSealedError: sealed or given up; the line is not taken.
-          StoreError: an upload failed, and nobody was told; the line is not taken.
+          BoxSealedError: the box is sealed or aborted; the line is not taken.
+          StoreError: an upload failed, which no call has raised yet; the line is not taken.
         """
         stripe = self._stripes.mine
         with stripe.lock:
-            # asked under the stripe's lock: `seal` sets its mark first and empties the stripes then
-            is_odd = self._failed or self._is_sealed or self._lost
-            if not is_odd:
+            # checked under the stripe's lock: `seal` first sets its mark and then empties the stripes
+            is_closed = self._failed or self._is_sealed or self._abort_reason
+            if not is_closed:
                 stripe.lines.append(line)
-                stripe.bytes = size = stripe.bytes + len(line) + self._line_cost
-        if is_odd:
+                stripe.bytes = size = stripe.bytes + len(line) + self._line_overhead
+        if is_closed:
             self.add_many([line])
         elif size >= self._stripe_bytes:
             self._hand_over(stripe)
@@ -165,92 +122,92 @@ class BoxPacker:
             self._check_open()
             self._gather(self._stripes.mine)
             self._lines += lines
-            self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
+            self._lines_bytes += sum(map(len, lines)) + self._line_overhead * len(lines)
         self._hand_over()
 
     def seal(self) -> list[ShardFile]:
-        """Upload all that is left, once more what failed, and return the shards; no line is taken from now on.
+        """Upload everything that is left, retry what failed, and return the shards; no line is taken from now on.
 
         Raises:
-          BoxSealedError: given up.
+          BoxSealedError: the box is aborted.
           StoreError: an upload failed; its shard is kept for the next call.
         """
         with self._alone:
-            self._check_not_lost()
+            self._check_not_aborted()
             self._is_sealed = True
-            # a box whose manifests may have begun takes no step that could give it up
+            # once manifests may have been written, no step that could abort the box is taken
             if not self._is_cut:
                 self._gather(*self._all_stripes)
-                with self._moving():
-                    self._feed()
+                with self._poison_on_error():
+                    self._flush_lines()
                     self._builder.cut()
-            self._outbox.retry_told()
+            self._uploads.retry_reported()
         self._wait(lambda: self._codec.is_idle)
         with self._alone:
-            self._check_not_lost()
-            self._cut_rest()
-        self._wait(lambda: not self._outbox.shards_on_the_way)
+            self._check_not_aborted()
+            self._seal_remainder()
+        self._wait(lambda: not self._uploads.shards_in_flight)
         with self._alone:
-            self._outbox.raise_failure()
-            return self._outbox.files
+            self._uploads.raise_failure()
+            return self._uploads.files
 
-    def give_up(self, reason: str, seconds: float) -> None:
-        """Drop what is not in the store; uploads that run have so many seconds to end."""
+    def abort(self, reason: str, seconds: float) -> None:
+        """Drop what is not in the store; uploads that are running have this many seconds to end."""
         deadline = time.monotonic() + seconds
         with self._alone:
-            self._lost = self._lost or reason
+            self._abort_reason = self._abort_reason or reason
             self._lines, self._lines_bytes = [], 0
-            self._outbox.cancel()
+            self._uploads.cancel()
         self._changed.ring()
         waiter = self._changed.waiter()
-        while self._outbox.shards_on_the_way and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while self._uploads.shards_in_flight and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
             waiter = self._changed.waiter()
 
     def stats(self) -> BoxStats:
-        """Return what was done so far."""
+        """Return what the box has done so far."""
         with self._alone:
             size = self._handed_over.plus(self._waiting())
             for stripe in self._all_stripes:
                 count, text_bytes = stripe.size()
                 size = size.plus(Size(0, text_bytes + self._overhead * count, count))
-            files = self._outbox.files
+            files = self._uploads.files
             return BoxStats(
                 records=size.records,
                 raw_bytes=size.raw_bytes,
                 object_bytes=sum(file.object_bytes for file in files),
                 shards=len(files),
                 pending=size.records - sum(file.records for file in files),
-                failed=len(self._outbox.failed),
+                failed=len(self._uploads.failed),
             )
 
     @property
     def _alone(self) -> threading.RLock:
-        """The lock, to be held in a `with`; this thread lets go of it first, if a call that broke off has not."""
+        """The lock, to be held in a `with`; first released if an interrupted call of this thread still holds it."""
         with contextlib.suppress(RuntimeError):
             while True:
                 self._lock.release()
         return self._lock
 
     def _check_open(self) -> None:
-        self._check_not_lost()
+        self._check_not_aborted()
         if self._is_sealed:
             raise BoxSealedError("the box is sealed and takes no more records: pack into box.next_box()")
-        if self._outbox.has_unreported_failure or (self._is_full() and not self._outbox.shards_on_the_way):
-            self._outbox.raise_failure()
+        if self._uploads.has_unreported_failure or (self._is_full() and not self._uploads.shards_in_flight):
+            self._uploads.raise_failure()
 
-    def _check_not_lost(self) -> None:
-        if self._is_moving and self._lost is None:
-            self._lost = _broke_off("an exception")
-        if self._lost is not None:
-            raise BoxSealedError(self._lost)
+    def _check_not_aborted(self) -> None:
+        if self._in_step and self._abort_reason is None:
+            self._abort_reason = interrupted("an exception")
+        if self._abort_reason is not None:
+            raise BoxSealedError(self._abort_reason)
 
     def _gather(self, *stripes: Stripe) -> None:
-        """Bring what waits in stripes together."""
-        with self._moving():
+        """Move the lines of the stripes to the common list."""
+        with self._poison_on_error():
             for stripe in stripes:
                 lines = stripe.take()
                 self._lines += lines
-                self._lines_bytes += sum(map(len, lines)) + self._line_cost * len(lines)
+                self._lines_bytes += sum(map(len, lines)) + self._line_overhead * len(lines)
 
     def _waiting(self) -> Size:
         """Return the size of the lines that wait for the builder."""
@@ -258,39 +215,39 @@ class BoxPacker:
         return Size(0, sum(map(len, self._lines)) + self._overhead * count, count)
 
     def _is_full(self) -> bool:
-        # the shard that is being filled counts twice: when it is uploaded, segments and object are both there
+        # the shard that is being filled counts twice: while it is uploaded, segments and object are both in memory
         filling = self._codec.cut_bytes - self._sealed_bytes
-        return self._outbox.held_bytes + 2 * filling > self._max_shards_bytes
+        return self._uploads.held_bytes + 2 * filling > self._max_shards_bytes
 
     def _has_memory(self) -> bool:
-        """Return whether the builder may take more: there is memory, or nothing is on its way that would free some."""
+        """Return whether the builder may take more: there is memory, or no upload is in flight that would free some."""
         has_room = self._codec.has_room(self._builder.open_bytes + self._lines_bytes)
-        return has_room and not (self._is_full() and self._outbox.shards_on_the_way)
+        return has_room and not (self._is_full() and self._uploads.shards_in_flight)
 
     def _hand_over(self, *stripes: Stripe) -> None:
-        """Give the builder what waits, if it is a batch, when there is memory for more."""
+        """Give the waiting lines to the builder, if they are a batch, as soon as there is memory for them."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
-                self._check_not_lost()
+                self._check_not_aborted()
                 self._gather(*stripes)
                 if self._lines_bytes < self._batch_bytes:
                     return
                 if self._has_memory():
-                    with self._moving():
-                        self._feed()
-                        self._ship(self._builder.poll())
+                    with self._poison_on_error():
+                        self._flush_lines()
+                        self._enqueue(self._builder.poll())
                     return
-                self._outbox.begin_all()
+                self._uploads.begin_all()
             self._sleep(waiter)
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
-        """Wait until that is so."""
+        """Wait until this is true."""
         while True:
             waiter = self._changed.waiter()
             with self._alone:
-                self._check_not_lost()
-                self._outbox.begin_all()
+                self._check_not_aborted()
+                self._uploads.begin_all()
                 if is_over():
                     return
             self._sleep(waiter)
@@ -300,53 +257,43 @@ class BoxPacker:
         self._threads.wake()
         waiter.acquire()
 
-    def _cut_rest(self) -> None:
-        """Make shards of all that is left."""
+    def _seal_remainder(self) -> None:
+        """Make shards of everything that is left."""
         if self._is_cut:
             return
-        with self._moving():
-            remainder = self._ship(self._builder.finish())
+        with self._poison_on_error():
+            remainder = self._enqueue(self._builder.finish())
             if remainder:
-                self._ship_one(
+                self._enqueue_one(
                     SealedShard(self._key[0], "", self._origin, self._sealed_shards, BY_INPUT_END, remainder)
                 )
             self._is_cut = True
 
     @contextlib.contextmanager
-    def _moving(self) -> Iterator[None]:
-        """Mark a step on the way of the records: when it breaks off, nothing of them may be published."""
-        self._is_moving = True
+    def _poison_on_error(self) -> Iterator[None]:
+        """Mark a step that moves records: when it is interrupted, none of them may be published."""
+        self._in_step = True
         try:
             yield
         except BaseException as exc:
-            self._lost = _broke_off(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
+            self._abort_reason = interrupted(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
             raise
-        self._is_moving = False
+        self._in_step = False
 
-    def _feed(self) -> None:
+    def _flush_lines(self) -> None:
         if not self._lines:
             return
         self._handed_over = self._handed_over.plus(self._waiting())
         lines, self._lines, self._lines_bytes = self._lines, [], 0
         self._builder.add(self._key, lines)
 
-    def _ship(self, flushed: Flushed) -> tuple[Segment, ...]:
-        """Upload the shards and return the rest."""
+    def _enqueue(self, flushed: Flushed) -> tuple[Segment, ...]:
+        """Upload the shards and return the remainder."""
         for shard in flushed.shards:
-            self._ship_one(shard)
+            self._enqueue_one(shard)
         return tuple(segment for _, segment in flushed.remainders)
 
-    def _ship_one(self, shard: SealedShard) -> None:
+    def _enqueue_one(self, shard: SealedShard) -> None:
         self._sealed_shards += 1
         self._sealed_bytes += total_size(shard.segments).object_bytes
-        self._outbox.add(shard)
-
-
-def _broke_off(why: str) -> str:
-    return f"the box was given up because {why} broke off a step on the way of its records; {AGAIN}"
-
-
-def _batch(limits: StreamLimits) -> tuple[int, int]:
-    """Return how much memory a batch may take, and how much a line counts for: no batch is larger than a shard."""
-    batch_bytes = min(_BATCH_BYTES, limits.max_raw_bytes or _BATCH_BYTES, limits.max_object_bytes)
-    return batch_bytes, max(_LINE_COST, -(-batch_bytes // (limits.max_records or batch_bytes)))
+        self._uploads.add(shard)

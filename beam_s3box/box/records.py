@@ -1,4 +1,4 @@
-"""What a box takes: one JSON object a record, as a line, or an error that says why not."""
+"""Turns what a box is given into lines, one JSON object each, or an error that says why it can't."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ from beam_s3box.records.encoding import (
     encode_record,
     json_default,
 )
-from beam_s3box.records.routing import Encoders, RejectedRecord, Router, StreamSelector
-from beam_s3box.records.streams import Stream
+from beam_s3box.records.routing import Encoders, RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.sizes import KiB
 
 _BATCH_BYTES: Final = 256 * KiB
 """Bytes of the lines that are checked and packed together."""
 
 _BATCH_ROWS: Final = 2_000
-"""The same for rows that are short."""
+"""The most rows that are checked together, if they are short."""
 
-_OBJECTS_REFUSED: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISMATCH)
-"""Reasons that objects are refused for: everything else is no object, or can't be written as one."""
+_REASONS_OF_OBJECTS: Final = (TOO_LARGE, VALUE_TOO_LONG, NUL_CHARACTER, SCHEMA_MISMATCH)
+"""Reasons for which a JSON object is rejected; every other reason means that the record is not a JSON object."""
 
 
 class _RouterOfThread(threading.local):
-    """A router serves one thread."""
+    """The router of each thread: a router is not thread-safe."""
 
     def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None) -> None:
         self.router = Router(selector, rules, encoders)
 
 
 class RecordReader:
-    """Turns records into lines of JSON, one thread beside the other.
+    """Turns records into lines of JSON. Safe from many threads.
 
     Args:
-      stream: whose records these are.
-      rules: what else makes a record unfit.
-      encoders: turn lines into what the format packs; None where it packs lines.
+      selector: names the stream of the records.
+      rules: what else makes a record invalid.
+      encoders: turn lines into what the format packs; None if it packs lines.
     """
 
-    def __init__(self, stream: Stream, rules: RecordRules, encoders: Encoders | None = None) -> None:
+    def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
         self._rules = rules
-        # a shorter line without a backslash breaks no rule, and to ask that first is cheap
+        # a shorter line without a backslash breaks no rule, and this check is cheap
         self._harmless_bytes = rules.harmless_bytes
-        self._local = _RouterOfThread(StreamSelector(stream.domain, stream.namespace), rules, encoders)
+        self._local = _RouterOfThread(selector, rules, encoders)
         self._packs_lines = encoders is None
 
     def line(self, record: Any) -> bytes:
         """Return one record as a line without its line break.
 
         Raises:
-          NotAnObjectError: not one JSON object.
-          RecordError: an object that is too large, or that Redshift can't store.
+          NotAnObjectError: the record is not one JSON object.
+          RecordError: the object is too large, or Redshift can't store it.
         """
         if type(record) is dict and self._packs_lines:
-            # most records: to name the stream would cost more than to encode the record
+            # most records: naming the stream would cost more than encoding the record
             try:
                 try:
                     line = orjson.dumps(record, json_default, JSON_OPTIONS)
@@ -83,7 +83,7 @@ class RecordReader:
         return routed[1]
 
     def batches(self, rows: Iterable[Any]) -> Iterator[list[bytes]]:
-        """Yield the rows' lines, in order, some hundred at a time; the lines before a row that is refused come first.
+        """Yield the lines of the rows, in order, some hundred at a time; also those before a row that is rejected.
 
         Raises:
           NotAnObjectError, RecordError: see `line`.
@@ -102,12 +102,12 @@ class RecordReader:
                 size += len(row)
                 if size >= _BATCH_BYTES or len(lines) + len(texts) >= _BATCH_ROWS:
                     self._check(texts, lines)
-                    # let go of before they are given away: what is raised here next must not give them away again
+                    # released before they are yielded: an exception that is raised here next must not yield them again
                     ready, lines, size = lines, [], 0
                     yield ready
             self._check(texts, lines)
         except Exception:
-            # also what the rows themselves raise: what came before is packed
+            # also an exception of the iterable itself: the rows before it are packed
             with contextlib.suppress(RecordError):
                 self._check(texts, lines)
             yield lines
@@ -115,22 +115,22 @@ class RecordReader:
         yield lines
 
     def _check(self, texts: list[bytes], lines: list[bytes]) -> None:
-        """Placement the texts to the lines; if one is refused, only those before it."""
+        """Move the texts to the lines; if one is rejected, only those before it."""
         if not texts:
             return
         checked, texts[:] = texts[:], []
         if checked[0].endswith(b"\n"):
             # as files yield them
             checked = [text.rstrip(b"\r\n") for text in checked]
-        groups, refused = self._local.router.route_lines(checked)
-        if refused:
-            # to find the first of them, and to raise it
+        groups, rejected = self._local.router.route_lines(checked)
+        if rejected:
+            # finds the first of them, and raises its error
             lines.extend(map(self.line, checked))
         else:
             lines.extend(line for group in groups.values() for line in group)
 
 
 def _error(reason: str, detail: str) -> RecordError:
-    # the record itself is not quoted: errors end in logs, and records are the user's
-    kind = RecordError if reason in _OBJECTS_REFUSED else NotAnObjectError
+    # the record itself is not quoted: errors are logged, and records may be confidential
+    kind = RecordError if reason in _REASONS_OF_OBJECTS else NotAnObjectError
     return kind(f"{reason}: {detail}; the record was not packed", reason)

@@ -1,4 +1,4 @@
-"""The settings of a box: what `S3Box(...)` was given, checked, and shared with the boxes after it."""
+"""The arguments that `S3Box(...)` alone takes, turned into what every write takes."""
 
 from __future__ import annotations
 
@@ -9,42 +9,14 @@ from typing import Any, Final
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import Format
-from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import StreamSelector
-from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 
 DEFAULT_BUFFER_SIZE: Final = 10_000_000
-"""Raw bytes of a shard, as the older s3box has it: about 1 MB on S3, the least that Redshift's documents advise."""
+"""Raw bytes of a shard, as in the older s3box: about 1 MB on S3, the minimum that Redshift's documentation advises."""
 
 DEFAULT_UPLOAD_CONCURRENCY: Final = 4
-"""Uploads at a time: one stream, packed by Python, never fills more."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BoxSettings:
-    """What all boxes of one destination share.
-
-    Attributes:
-      store: where objects go.
-      format: of shards.
-      stream: names the folder of shards.
-      limits: of a shard.
-      rules: what makes a record unfit.
-      upload_concurrency: uploads at a time.
-    """
-
-    store: Store
-    format: Format
-    stream: Stream
-    limits: StreamLimits
-    rules: RecordRules
-    upload_concurrency: int
-
-    def __post_init__(self) -> None:
-        check_whole("upload_concurrency", self.upload_concurrency, 1, 256)
+"""Uploads at a time: one stream, packed in Python, never needs more."""
 
 
 def box_store(
@@ -54,22 +26,22 @@ def box_store(
     settings: S3Settings,
     credentials: Callable[[], Credentials] | None,
 ) -> Store:
-    """Return the store that either a destination or a bucket names.
+    """Return the store that a destination or a bucket names.
 
     Raises:
-      ConfigurationError: both, or neither.
+      ConfigurationError: both are given, or neither.
     """
     if destination is None and not bucket:
-        raise ConfigurationError(
-            f"bucket={bucket!r} names no bucket: give S3Box('s3://bucket/prefix') or S3Box(bucket='...')"
-        )
+        raise ConfigurationError(f"bucket={bucket!r} is empty: give S3Box('s3://bucket/prefix') or S3Box(bucket='...')")
     if destination is None:
         if not isinstance(bucket, str) or "/" in bucket:
-            raise ConfigurationError(f"bucket={bucket!r} must be a bucket's name; what follows a '/' is the prefix")
+            raise ConfigurationError(
+                f"bucket={bucket!r} must be the name of a bucket; give what follows a '/' as prefix"
+            )
         destination = f"s3://{bucket}/{prefix or ''}"
     elif bucket is not None or prefix is not None:
         raise ConfigurationError(
-            f"destination={destination!r} and bucket={bucket!r}, prefix={prefix!r} exclude each other: give one"
+            f"destination={destination!r} and bucket={bucket!r}, prefix={prefix!r} are mutually exclusive: give one"
         )
     return open_store(destination, settings, credentials)
 
@@ -77,14 +49,14 @@ def box_store(
 def box_credentials(
     access_key_id: str | None, secret_access_key: str | None, session_token: str | None
 ) -> Callable[[], Credentials] | None:
-    """Return the function that gives the keys, or None to leave it to boto3: environment, profile, role.
+    """Return a function that returns the keys, or None to leave it to boto3: environment, profile, role.
 
     Raises:
-      ConfigurationError: one of the keys without the other, or what can't be a key; no value is shown.
+      ConfigurationError: one of the keys is given without the other, or is not valid; no value is shown.
     """
     if access_key_id is None and secret_access_key is None:
         if session_token is not None:
-            raise ConfigurationError("aws_session_token needs aws_access_key_id and aws_secret_access_key beside it")
+            raise ConfigurationError("aws_session_token needs aws_access_key_id and aws_secret_access_key as well")
         return None
     if access_key_id is None or secret_access_key is None:
         given, missing = "aws_access_key_id", "aws_secret_access_key"
@@ -98,7 +70,7 @@ def box_credentials(
 
 
 def box_s3_settings(s3: S3Settings | None, region: str | None, endpoint_url: str | None) -> S3Settings:
-    """Return the settings of S3 with region and endpoint, which may be given apart."""
+    """Return the settings of S3 with region and endpoint, which may be given separately."""
     given = {name: value for name, value in (("region", region), ("endpoint_url", endpoint_url)) if value is not None}
     return dataclasses.replace(s3 or S3Settings(), **given)  # type: ignore[arg-type]
 
@@ -107,20 +79,10 @@ def box_limits(buffer_size: int, max_object_bytes: int | None, max_records: int 
     """Return the limits of a shard.
 
     Raises:
-      ConfigurationError: a limit out of range.
+      ConfigurationError: a limit is out of range.
     """
     check_whole("buffer_size", buffer_size, 1)
     limits: dict[str, Any] = {"max_raw_bytes": buffer_size, "max_records": max_records, "max_seconds": None}
     if max_object_bytes is not None:
         limits["max_object_bytes"] = max_object_bytes
     return StreamLimits(**limits)
-
-
-def box_stream(domain: str, namespace: str) -> Stream:
-    """Return the stream.
-
-    Raises:
-      ConfigurationError: a name that can't be one.
-    """
-    StreamSelector(domain, namespace)
-    return Stream(domain, namespace)

@@ -1,4 +1,4 @@
-"""Where the lines of a box wait first: apart for each thread, so that threads that pack seldom meet."""
+"""Where the lines of a box wait first: separately for each thread, so that threads seldom wait for each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class Stripe:
-    """Lines of some threads, guarded by a lock of its own: threads that pack seldom meet at the packer's."""
+    """Lines of some threads, guarded by a lock of its own; the packer's lock is taken once a batch."""
 
     __slots__ = ("bytes", "lines", "lock")
 
@@ -17,23 +17,23 @@ class Stripe:
         self.renew()
 
     def renew(self) -> None:
-        """Take a new lock."""
+        """Replace the lock."""
         self.lock = threading.RLock()
 
     def take(self) -> list[bytes]:
-        """Return the lines, and hold none."""
+        """Return the lines, and keep none."""
         with self.lock:
             lines, self.lines, self.bytes = self.lines, [], 0
         return lines
 
     def size(self) -> tuple[int, int]:
-        """Return how many lines there are, and the bytes of their text."""
+        """Return the number of lines, and the bytes of their text."""
         with self.lock:
             return len(self.lines), sum(map(len, self.lines))
 
 
 class Stripes(threading.local):
-    """The stripe of each thread: always the same one, so that a thread's lines keep their order."""
+    """The stripe of each thread: always the same one, so that the lines of a thread keep their order."""
 
     def __init__(self, stripes: Iterator[Stripe]) -> None:
         self.mine = next(stripes)

@@ -1,12 +1,12 @@
-"""Who holds a run id, and how far its run is: the states of `runs/{run_id}.json`, the commit of a run.
+"""Claims to a run id and the state of its run: the transitions of `runs/{run_id}.json`, which commits a run.
 
     (none) --take--> running --finish--> finished
                         |                   ^
-                        +--fail--> failed   | finish, by the same attempt, where its manifests are the ones in the store
+                        +--fail--> failed   | finish, by the same attempt, if its manifests are the ones in the store
                         |            |      |
                         +------------+--take by another attempt (bounded runs only)--> running
 
-Every change is create-only or names the ETag of what it replaces. ARCHITECTURE.md has the whole protocol.
+Every change is create-only or conditional on the ETag of what it replaces. ARCHITECTURE.md describes the protocol.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class RunClaim:
     """One execution's claim to its run id.
 
     Attributes:
-      layout: of the run.
-      attempt: random, made when the pipeline is built: what a runner does again has the same one.
-      bounded: whether the run has an end.
-      named: whether the user chose the run id, so that another execution may have it too.
+      layout: the layout of the run.
+      attempt: a random token, created when the pipeline is built: work that a runner repeats has the same one.
+      bounded: whether the run is bounded.
+      named: whether the user chose the run id, so that another execution may use it too.
     """
 
     layout: Layout
@@ -58,23 +58,23 @@ class RunClaim:
     named: bool = True
 
     def check(self, store: Store) -> None:
-        """Raise RunExistsError if this execution could not take the run id; writes nothing."""
+        """Raise RunExistsError if this execution can't take the run id. It writes nothing."""
         try:
             record, _ = self._read(store)
         except (AccessError, ObjectNotFoundError):
-            # without the right to list, S3 answers 403 for a key that does not exist; `take` is certain
+            # without s3:ListBucket, S3 responds with 403 for a key that does not exist; `take` finds out
             return
         self._check_free(record, store)
 
     def take(self, store: Store) -> None:
-        """Record that this execution writes under the run id from now on; again: harmless.
+        """Record that this execution writes under the run id from now on; it may be repeated.
 
-        A bounded run that another execution began and did not finish is taken over: none of its manifests count. That
-        execution fails when it tries to finish.
+        A bounded run that another execution began and did not finish is taken over: its manifests are not valid, and
+        that execution fails when it tries to finish.
 
         Raises:
-          RunExistsError: the id is that of a finished run, or of one without an end, or this one was superseded.
-          AccessError: the id is taken, and by whom can't be read.
+          RunExistsError: the run of this id has finished or is unbounded, or this execution was superseded.
+          AccessError: the id is taken, and its record can't be read.
           StoreError: the store refused or failed.
         """
         fresh = RunRecord(
@@ -88,21 +88,21 @@ class RunClaim:
 
         Raises:
           RunExistsError: another execution has taken the run over.
-          StoreError: it can't be read.
+          StoreError: the record can't be read.
         """
         record, _ = self._read(store)
         self._check_ours(record, store)
         return record
 
     def finish(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
-        """Commit the run: from now on these manifests count, and no others. Again, with the same: harmless.
+        """Commit the run: from now on these manifests are valid, and no others. It may be repeated with the same ones.
 
-        Where the run was finished before with other manifests, by work that a runner did twice, the store decides:
-        these count if they are the ones that are there.
+        If the run has already finished with other manifests, because a runner repeated its work, the store decides:
+        these are valid if they are the ones in the store.
 
         Raises:
           RunExistsError: another execution has taken the run over.
-          S3BoxError: other manifests are there, by work that a runner did again since: this work is outdated.
+          S3BoxError: the store has other manifests, of work that a runner repeated since: this work is outdated.
           StoreError: the store refused or failed.
         """
         while True:
@@ -111,7 +111,7 @@ class RunClaim:
             except AccessError:
                 if self.named:
                     raise
-                # nobody else makes this random id, so nothing of another execution is there
+                # nobody else has this random id, so there is nothing of another execution
                 self._finish_unread(store, manifests, size, shards)
                 return
             self._check_ours(record, store)
@@ -123,15 +123,15 @@ class RunClaim:
             if self._replace(store, done, info):
                 break
         if record.superseded and record.state == "running":
-            # only what is older than this execution: it may be finished once more by now, with other manifests
+            # only what is older than this execution: it may have finished again by now, with other manifests
             kept = {manifest.key for manifest in manifests}
             left = [other for other in self._manifests(store) if other.modified < info.modified]
             _remove(store, [other for other in left if other.key not in kept])
 
     def fail(self, store: Store, error: str) -> None:
-        """Record that the run failed, unless it has finished, or another execution holds it.
+        """Record that the run failed, unless it has finished, or another execution has the run id.
 
-        The manifests of a bounded run are removed then: none of them counts, and nobody shall load one by its name.
+        The manifests of a bounded run are removed, so that nobody loads one of them by its name.
 
         Raises:
           StoreError: the store refused or failed.
@@ -146,7 +146,7 @@ class RunClaim:
             if record.attempt != self.attempt or record.state != "running":
                 return
             try:
-                # before the run may be begun again: the next execution has manifests of its own
+                # before the run id can be taken over: the next execution has its own manifests
                 left = self._manifests(store) if self.bounded else []
             except StoreError as exc:
                 refused = exc
@@ -157,9 +157,9 @@ class RunClaim:
             raise refused
 
     def fail_by(self, store: Store, error: BaseException) -> None:
-        """Record that the run failed by this error, where that is possible; a note on the error says if it is not."""
+        """Record that the run failed with this error; if that is not possible, add a note to the error."""
         if isinstance(error, TransientStoreError):
-            return  # the store does not answer, and asking it again would only take as long once more
+            return  # the store does not respond, and another request would take as long again
         try:
             self.fail(store, f"{type(error).__name__}: {error}")
         except S3BoxError as exc:
@@ -169,7 +169,7 @@ class RunClaim:
             )
 
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
-        """Return whether the run id is ours now; False to look again."""
+        """Return whether the run id is ours now; False to try again."""
         try:
             body = fresh.render()
             store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
@@ -178,16 +178,16 @@ class RunClaim:
         except ObjectExistsError:
             pass
         try:
-            # also after the claim, where the user chose the id: a run that can't finish had better not begin
+            # also after the claim if the user chose the id: a run that can't finish should not begin
             record, info = self._read(store)
         except ObjectNotFoundError:
             return False
         except AccessError as exc:
             if not self.named:
-                return True  # nobody else makes this random id: another worker of this run took it
+                return True  # nobody else has this random id: another worker of this run took it
             raise AccessError(
-                f"whose run_id={self.layout.run_id!r} is can't be read ({exc}): allow s3:GetObject on "
-                f"{store.url(self.layout.run)}, or give no run_id to get one that is nobody else's"
+                f"can't read which execution has run_id={self.layout.run_id!r} ({exc}): allow s3:GetObject on "
+                f"{store.url(self.layout.run)}, or omit run_id to get a unique one"
             ) from exc
         if record.attempt == self.attempt and record.state != "failed":
             return True
@@ -215,13 +215,12 @@ class RunClaim:
         where = f"below {store.root}"
         if record.state == "finished":
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already finished a run {where}: a run id names one finished run; use a "
-                "new run_id, or none to get one"
+                f"run_id={self.layout.run_id!r} already finished a run {where}: use a new run_id, or omit it to get one"
             )
         if not (record.bounded and self.bounded):
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already names a run without an end {where}, or this run has none: only "
-                "a bounded run can be begun again under its id; use a new run_id, or none to get one"
+                f"run_id={self.layout.run_id!r} already names an unbounded run {where}, or this run is unbounded: only "
+                "a bounded run can be started again under its id; use a new run_id, or omit it to get one"
             )
 
     def _check_ours(self, record: RunRecord, store: Store) -> None:
@@ -230,8 +229,8 @@ class RunClaim:
 
     def _taken_over(self, store: Store) -> RunExistsError:
         return RunExistsError(
-            f"run_id={self.layout.run_id!r} below {store.root} is no longer this execution's: it was marked as failed, "
-            "or another execution took it over; nothing that this one wrote counts. Use a new run_id, or none"
+            f"run_id={self.layout.run_id!r} below {store.root} no longer belongs to this execution: it was marked as "
+            "failed, or another execution took it over, and what it wrote is not valid. Use a new run_id, or omit it"
         )
 
     def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
@@ -240,8 +239,8 @@ class RunClaim:
         wrong = [key for key in [task.result() for task in reading] if key]
         if wrong:
             raise S3BoxError(
-                f"{store.url(wrong[0])} is not the manifest that this work wrote: the same run was finished by work "
-                "done again since; this one is outdated, and nothing of it counts"
+                f"{store.url(wrong[0])} is not the manifest that this work wrote: the runner repeated the work and "
+                "finished the run since; this work is outdated and not valid"
             )
 
     def _manifests(self, store: Store) -> list[ObjectInfo]:
@@ -270,12 +269,12 @@ class RunClaim:
 
 def _remove(store: Store, manifests: Sequence[ObjectInfo]) -> None:
     for info in manifests:
-        with contextlib.suppress(ObjectChangedError):  # another execution's by now
+        with contextlib.suppress(ObjectChangedError):  # another execution has replaced it
             store.delete(info.key, if_match=info.etag)
 
 
 def _replaced(store: Store, manifest: Manifest) -> str | None:
-    """Return the manifest's key if another text is there than its digest says, or none."""
+    """Return the manifest's key if the store has another text than its digest says, or none."""
     try:
         body = store.get(manifest.key)
     except ObjectNotFoundError:

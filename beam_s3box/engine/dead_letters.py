@@ -19,7 +19,8 @@ from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, StreamSelector
+from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import LimitsForAll, StreamLimits

@@ -13,7 +13,7 @@ import orjson
 
 from beam_s3box.engine.dead_letters import DeadLetter
 from beam_s3box.records.encoding import MISSING_STREAM
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 _RAW_BYTES: Final = 200
 """Of the first example of a reason."""
@@ -171,8 +171,8 @@ def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:
         return "it has no fields"
     shown = [*list(record)[:_MAX_FIELDS], *(["…"] if len(record) > _MAX_FIELDS else [])]
     hint = f"fields there: {', '.join(shown)}"
-    for field in (selector.domain_field, selector.namespace_field):
-        if field is not None and record.get(field) is None:
+    for field in selector.fields:
+        if record.get(field) is None:
             by_case = {name.casefold(): name for name in record if name != field}
             close = difflib.get_close_matches(field.casefold(), by_case, 1)
             return f"{hint}; did you mean {by_case[close[0]]!r}?" if close else hint

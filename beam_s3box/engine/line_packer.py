@@ -7,7 +7,6 @@ needed here, because one packer sees all lines.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator
 from types import TracebackType
@@ -17,7 +16,7 @@ from beam_s3box import metrics
 from beam_s3box.engine.dead_letters import DeadLetterFiles
 from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.intake import Intake
-from beam_s3box.engine.manifests import Manifest, Manifests, plan_manifests
+from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
@@ -31,17 +30,6 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.system.threads import Threads
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PackPlan(RunPlan):
-    """Settings of one run of a packer.
-
-    Attributes:
-      manifests: which to write, None for none.
-    """
-
-    manifests: Manifests | None
 
 
 class Packed(NamedTuple):
@@ -78,7 +66,7 @@ class LinePacker:
       counts: takes the figures while it works.
     """
 
-    def __init__(self, plan: PackPlan, counts: Metrics) -> None:
+    def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
         self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
@@ -96,7 +84,7 @@ class LinePacker:
         self._shards: list[ShardFile] = []
         self._claimed = False
         self._ended = False
-        self._is_moving = False
+        self._in_step = False
         self._is_uploaded = False
 
     def __enter__(self) -> LinePacker:
@@ -118,7 +106,7 @@ class LinePacker:
           DeadLettersError: more records are unfit than the plan says.
           StoreError: an upload failed, after its retries.
         """
-        with self._whole():
+        with self._poison_on_error():
             self._claim()
             lines = batch.lines if isinstance(batch, LineBatch) else batch
             self._records_in += len(lines)
@@ -145,7 +133,7 @@ class LinePacker:
         self._check_open()
         self._claim()
         if not self._is_uploaded:
-            with self._whole():
+            with self._poison_on_error():
                 self._upload(self._builder.finish())
                 self._shards += self._queue.finish()
                 self._letters.finish()
@@ -166,22 +154,22 @@ class LinePacker:
     def _check_open(self) -> None:
         if self._process != os.getpid():
             raise ConfigurationError(f"this packer belongs to process {self._process}, which this one was forked from")
-        if self._is_moving:
+        if self._in_step:
             raise ConfigurationError("a call broke off, and nothing is listed: pack all again, with a new run_id")
         if self._ended:
             raise ConfigurationError("this packer has ended and takes nothing more: make a new one, with a new run_id")
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
+    def _poison_on_error(self) -> Iterator[None]:
         """Mark a step as begun until it has ended: after one that broke off, nothing is taken."""
         self._check_open()
         if self._is_uploaded:
             raise ConfigurationError(
                 "this packer has ended and takes nothing more, but finish() again lists all it has"
             )
-        self._is_moving = True
+        self._in_step = True
         yield
-        self._is_moving = False
+        self._in_step = False
 
     def _claim(self) -> None:
         """Claim the run id before the first shard."""

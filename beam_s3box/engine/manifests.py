@@ -1,4 +1,4 @@
-"""Manifests: the lists of shards that Redshift's COPY loads; what each one lists, and its text."""
+"""Manifests: the lists of shards that Redshift's COPY loads. Which shards each one lists, and its text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 
 MAX_FILES_IN_PLAN = 20_000
-"""Shards in one plan: about 6 MB as an element of a pipeline, where Dataflow takes 80."""
+"""Shards in one plan: about 6 MB as an element of a pipeline; Dataflow accepts 80 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Manifests:
     """How many manifests a run writes.
 
     Attributes:
-      per: "stream" for manifests of their own for each stream, "run" for manifests over all streams.
-      count: how many per stream or run; never more than there are shards.
+      per: "stream" for separate manifests for each stream, "run" for manifests that list all streams.
+      count: number of manifests per stream or run; never more than there are shards.
     """
 
     per: Literal["stream", "run"] = "stream"
@@ -33,10 +33,10 @@ class Manifests:
     def __post_init__(self) -> None:
         if self.per not in ("stream", "run"):
             raise ConfigurationError(f"per={self.per!r} must be 'stream' or 'run'")
-        check_whole("count", self.count, 1, hint="; for no manifests give manifests=None")
+        check_whole("count", self.count, 1, hint="; use manifests=None to write none")
 
     def scope(self, file: ShardFile) -> Stream | None:
-        """Return the stream whose manifests list the shard, or None for those of the run."""
+        """Return the stream whose manifests list the shard, or None for the manifests of the run."""
         return file.stream if self.per == "stream" else None
 
 
@@ -44,13 +44,13 @@ class Manifest(NamedTuple):
     """One manifest in the store.
 
     Attributes:
-      domain, namespace: the stream whose shards it lists, or None if it lists those of all streams.
+      domain, namespace: the stream whose shards it lists, or None if it lists all streams.
       window: the window's name in keys, "" for the global window.
-      pane: number of the firing of that window, from 0.
-      url: where it is, as COPY takes it.
-      key: the same below the store's root.
-      shards, records, raw_bytes, object_bytes: what it lists.
-      sha256: of its text, hexadecimal.
+      pane: the number of the firing of that window, from 0.
+      url: its URL, as COPY takes it.
+      key: its key below the store's root.
+      shards, records, raw_bytes, object_bytes: the totals of what it lists.
+      sha256: the SHA-256 of its text, hexadecimal.
     """
 
     domain: str | None
@@ -67,17 +67,18 @@ class Manifest(NamedTuple):
 
 
 class ManifestPlan(NamedTuple):
-    """The shards of one manifest to be written, or some of them, and its place among its siblings.
+    """The shards of one manifest that will be written, or some of them, and its number.
 
     Attributes:
-      stream: whose shards these are, None for a whole run's.
-      window, pane: the firing that this belongs to.
+      stream: the stream of the shards, None for all streams.
+      window, pane: the firing of the manifest.
       number, siblings: this is manifest `number`, from 0, of `siblings`.
-      files: sorted by URL.
-      firing: number of the firing among all those of the stream or run, from 0; None in a bounded run, where a window
-        fires once.
-      lineage: hexadecimal digest of this firing and of all before it, which the text carries: equal lists that follow
-        on other ones are other texts, so that outdated work never takes them for its own. "" in a bounded run.
+      files: the shards, sorted by URL.
+      firing: the number of the firing among all firings of the stream or run, from 0; None in a bounded run, where a
+        window fires once.
+      lineage: the hexadecimal digest of this firing and of all before it, which is a part of the text. Equal lists with
+        different predecessors are different texts, so that outdated work never mistakes them for its own. "" in a
+        bounded run.
     """
 
     stream: Stream | None
@@ -91,10 +92,10 @@ class ManifestPlan(NamedTuple):
 
 
 def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]]:
-    """Return the shards in `min(count, shards)` lists of about equal bytes; each shard stands in exactly one.
+    """Return the shards in `min(count, shards)` lists of about equal bytes; each shard is in exactly one list.
 
-    The largest shard left goes to the list with the fewest bytes; of several the one with the fewest shards. The order
-    of the input does not matter.
+    The largest remaining shard is added to the list with the fewest bytes and, among these, the fewest shards. The
+    order of the input does not matter.
     """
     ordered = sorted(files, key=lambda file: (-file.object_bytes, file.url))
     lists: list[list[ShardFile]] = [[] for _ in range(min(count, len(ordered)))]
@@ -107,10 +108,10 @@ def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]
 
 
 def merge_rows(files: Iterable[ShardFile]) -> list[ShardFile]:
-    """Return each shard once: a runner that delivers at least once may bring a row twice.
+    """Return each shard once: a runner with at-least-once delivery may deliver a row twice.
 
     Raises:
-      S3BoxError: two shards of different content have one key; no manifest may list either.
+      S3BoxError: two shards with different content have the same key; no manifest may list either.
     """
     found: dict[str, ShardFile] = {}
     for file in files:
@@ -128,7 +129,7 @@ def plan_manifests(
     count: int,
     firing: int | None = None,
 ) -> list[ManifestPlan]:
-    """Return the manifests that one firing writes, each shard in one; none if there are no shards."""
+    """Return the plans of the manifests of one firing; each shard is in one of them. Without shards there are none."""
     lists = split_evenly(merge_rows(files), count)
     return [
         ManifestPlan(stream, window, pane, number, len(lists), tuple(sorted(part, key=lambda file: file.url)), firing)
@@ -137,23 +138,23 @@ def plan_manifests(
 
 
 def split_plan(plan: ManifestPlan, size: int = MAX_FILES_IN_PLAN) -> Iterator[ManifestPlan]:
-    """Yield the plan in pieces that are small enough to travel; `join_plans` makes the whole of them."""
+    """Yield the plan in parts that are small enough for an element of a pipeline; `join_plans` joins them."""
     for begin in range(0, len(plan.files), size):
         yield plan._replace(files=plan.files[begin : begin + size])
 
 
 def join_plans(pieces: Iterable[ManifestPlan]) -> ManifestPlan:
-    """Return the plan that `split_plan` gave these pieces of, in any order and any number of times."""
+    """Return the plan that `split_plan` split into these parts, in any order and with any repetitions."""
     plans = list(map(ManifestPlan._make, pieces))
     files = merge_rows(ShardFile._make(file) for plan in plans for file in plan.files)
     return plans[0]._replace(files=tuple(sorted(files, key=lambda file: file.url)))
 
 
 def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
-    """Return the manifest's text: plain UTF-8 JSON, every entry mandatory.
+    """Return the text of a manifest: JSON in UTF-8, with mandatory entries only.
 
     Args:
-      files: that it lists.
+      files: the shards that it lists.
       lineage: see `ManifestPlan`.
 
     Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta` as UNLOAD writes it.
@@ -171,5 +172,5 @@ def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
 
 
 def _blanks(lineage: str) -> bytes:
-    """Return 64 bits of a digest as a line of spaces and tabs: the one thing that no reader of JSON takes notice of."""
+    """Return 64 bits of a digest as a line of spaces and tabs, which readers of JSON ignore."""
     return f"{int(lineage[:16], 16):064b}\n".translate({ord("0"): " ", ord("1"): "\t"}).encode() if lineage else b""

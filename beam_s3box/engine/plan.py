@@ -1,38 +1,60 @@
-"""What every run that writes shards is made of, with Beam or without; settings only, so that it travels anywhere."""
+"""One plan for every write, with Beam or without: what the user said, and what one run of it consists of."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
 
+from beam_s3box.checks import check_whole
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import NOT_ALL, DeadLetterLimit
+from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
-from beam_s3box.formats import Format
-from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.formats import Format, resolved_for
+from beam_s3box.records.encoding import RecordRules, record_rules
+from beam_s3box.records.long_values import LongValues
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
-from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.limits import StreamLimits
+from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
+from beam_s3box.shards.limits import Limits, StreamLimits, limits_by_stream
+from beam_s3box.shards.runs import NewRunId, check_run_id, new_run_id, new_token
 from beam_s3box.stores import Store
+
+OnBadRecord: TypeAlias = Literal["dead_letter", "fail"]
+
+_MAX_UPLOADS: Final = 256
+"""Uploads at a time in a process: with more connections S3 slows down."""
+
+
+def check_upload_concurrency(value: int) -> int:
+    """Return the number of uploads at a time.
+
+    Raises:
+      ConfigurationError: it is no whole number, or out of range.
+    """
+    return check_whole("upload_concurrency", value, 1, _MAX_UPLOADS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """Settings of one run; it holds no clients and no credentials.
+    """Settings of one run; without clients and credentials, so that it can be pickled.
 
     Attributes:
-      store: where objects go.
-      layout: their keys.
-      format: of shards.
+      store: where objects are written.
+      layout: the keys of these objects.
+      format: the format of shards.
       selector: how a record names its stream.
-      rules: what makes a record unfit.
-      limits_of: the limits of a stream.
-      claim: to the run id.
-      fail_on_bad_record: whether an unfit record fails the run.
+      rules: what makes a record invalid.
+      limits_of: returns the limits of a stream.
+      claim: the claim to the run id.
+      manifests: which manifests to write, None for none.
+      fail_on_bad_record: whether an invalid record fails the run.
       dead_letter_limit: how many records may be dead letters.
       upload_concurrency: uploads at a time in each process.
-      budget: bytes that may wait in memory before the largest streams are given away or sealed early.
+      budget: bytes that may wait in memory before the largest streams are flushed or sealed early.
     """
 
     store: Store
@@ -42,6 +64,7 @@ class RunPlan:
     rules: RecordRules
     limits_of: Callable[[Stream], StreamLimits]
     claim: RunClaim
+    manifests: Manifests | None = None
     fail_on_bad_record: bool = False
     dead_letter_limit: DeadLetterLimit = NOT_ALL
     upload_concurrency: int = 8
@@ -51,3 +74,117 @@ class RunPlan:
     def dead_letters_url(self) -> str:
         """Where the files of dead letters are."""
         return self.store.url(self.layout.dead_letter_folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WriteSpec:
+    """What the user said about a write, checked when it is created. Any number of runs can be planned from it.
+
+    Attributes:
+      selector: how a record names its stream.
+      format: the format of shards.
+      manifests: which manifests to write, None for none; `"auto"`: one per stream if COPY can load the format.
+      limits: the limits of a shard, for all streams or by stream.
+      run_id: the name of the run; None for a new one each time that a run is planned.
+      on_bad_record: `"dead_letter"` or `"fail"`.
+      max_dead_letters: a number of records or a share of them such as `"5%"`; None: not all.
+      max_record_bytes: bytes of one record; None for 4,000,000 with manifests, and no limit without.
+      long_values: what happens to a text that Redshift can't store.
+      upload_concurrency: uploads at a time in each process.
+      key_template: template of a shard's key below the destination.
+
+    Raises:
+      ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
+    """
+
+    selector: StreamSelector
+    format: Format
+    manifests: Manifests | Literal["auto"] | None = "auto"
+    limits: Limits = dataclasses.field(default_factory=StreamLimits)
+    run_id: str | None = None
+    on_bad_record: OnBadRecord = "dead_letter"
+    max_dead_letters: int | str | None = None
+    max_record_bytes: int | None = None
+    long_values: LongValues = "reject"
+    upload_concurrency: int = 8
+    key_template: str = DEFAULT_DATA_KEY
+
+    def __post_init__(self) -> None:
+        if self.on_bad_record not in ("dead_letter", "fail"):
+            raise ConfigurationError(f"on_bad_record={self.on_bad_record!r} must be 'dead_letter' or 'fail'")
+        check_upload_concurrency(self.upload_concurrency)
+        Layout(self._run_id(), data_key=self.key_template)
+        _ = (
+            self.limits_of,
+            self.resolved_format,
+            self.rules,
+            self.dead_letter_limit,
+        )  # each raises if its arguments can't work
+
+    @functools.cached_property
+    def limits_of(self) -> Callable[[Stream], StreamLimits]:
+        """The function that returns the limits of a stream."""
+        return limits_by_stream(self.limits)
+
+    @functools.cached_property
+    def dead_letter_limit(self) -> DeadLetterLimit:
+        """How many records may be dead letters."""
+        return DeadLetterLimit.of(self.max_dead_letters)
+
+    @functools.cached_property
+    def resolved_manifests(self) -> Manifests | None:
+        """Which manifests to write, None for none."""
+        if self.manifests == "auto":
+            return Manifests() if self.format.copy_clause else None
+        if self.manifests is not None and not isinstance(self.manifests, Manifests):
+            raise ConfigurationError(f"manifests={self.manifests!r} must be a Manifests, None or 'auto'")
+        if self.manifests is not None and self.format.copy_clause is None:
+            raise ConfigurationError(
+                f"format={self.format.name!r} and manifests={self.manifests!r} are mutually exclusive: COPY can't load "
+                "rows from it; use format='json-lines', or manifests=None"
+            )
+        return self.manifests
+
+    @functools.cached_property
+    def resolved_format(self) -> Format:
+        """The format, with its types as COPY reads them if there are manifests."""
+        return resolved_for(self.format, copy=self.resolved_manifests is not None)
+
+    @functools.cached_property
+    def rules(self) -> RecordRules:
+        """What makes a record invalid."""
+        return record_rules(
+            for_redshift=self.resolved_manifests is not None,
+            max_record_bytes=self.max_record_bytes,
+            long_values=self.long_values,
+        )
+
+    def plan(self, store: Store, *, bounded: bool = True) -> RunPlan:
+        """Return the plan of one run.
+
+        Args:
+          store: where objects are written.
+          bounded: whether the run has an end.
+
+        Raises:
+          ConfigurationError: the URLs of shards below this destination would be too long.
+        """
+        run_id = self._run_id()
+        layout = Layout.below(store.root, str(run_id), self.key_template)
+        is_named = not isinstance(run_id, NewRunId)
+        return RunPlan(
+            store=store,
+            layout=layout,
+            format=self.resolved_format,
+            selector=self.selector,
+            rules=self.rules,
+            limits_of=self.limits_of,
+            claim=RunClaim(layout, new_token(), bounded=bounded, named=is_named),
+            manifests=self.resolved_manifests,
+            fail_on_bad_record=self.on_bad_record == "fail",
+            dead_letter_limit=self.dead_letter_limit,
+            upload_concurrency=self.upload_concurrency,
+        )
+
+    def _run_id(self) -> str:
+        return new_run_id() if self.run_id is None else check_run_id(self.run_id)

@@ -1,9 +1,9 @@
-"""Writes manifests so that work done again replaces what it wrote before, and outdated work replaces nothing.
+"""Writes manifests so that repeated work replaces what it wrote before, and outdated work replaces nothing.
 
-A manifest is written create-only. One that is there with another list was written before a runner went back: it is
-replaced, and what its firing makes void is withdrawn, each under the ETag that was read. A worker whose own work began
-before the other manifest was written may be the outdated one: it replaces nothing and fails, and a runner does its work
-again. ARCHITECTURE.md has the whole protocol.
+Manifests are written create-only. If one exists with another list, it was written before the runner rolled back: it is
+replaced, and the manifests that its firing invalidates are removed, each conditionally on the ETag that was read. A
+worker whose work began before the other manifest was written may be outdated: it replaces nothing and fails, and the
+runner retries its work. ARCHITECTURE.md describes the protocol.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from beam_s3box.system.threads import Executor
 _CONTENT_TYPE: Final = "application/json"
 _NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
 _SLOW_SECONDS: Final = 5.0
-"""Work that took longer may have been given to another worker meanwhile, so it looks whether that has gone on."""
+"""Work that took longer may have been given to another worker meanwhile, so it checks what that one has written."""
 
 
 class Lineage(NamedTuple):
-    """The firings of a stream or run so far, as a runner's state keeps them: it goes back when the runner does.
+    """The firings of a stream or run so far. It is kept in the runner's state, which is rolled back with the runner.
 
     Attributes:
-      firings: how many there were.
-      key, sha256: of the first manifest of the last firing; "" before the first.
+      firings: the number of firings.
+      key, sha256: key and digest of the first manifest of the last firing; "" before the first.
     """
 
     firings: int = 0
@@ -50,7 +50,7 @@ class Lineage(NamedTuple):
     sha256: str = ""
 
     def number(self, plans: Iterable[ManifestPlan]) -> list[ManifestPlan]:
-        """Return the plans of the next firing, with its number and its lineage."""
+        """Return the plans of the next firing, with its number and lineage."""
         made = list(plans)
         digest = hashlib.sha256(self.sha256.encode())
         for plan in made:
@@ -58,18 +58,18 @@ class Lineage(NamedTuple):
         return [plan._replace(firing=self.firings, lineage=digest.hexdigest()) for plan in made]
 
     def after(self, key: str, plan: ManifestPlan) -> Lineage:
-        """Return the lineage with one more firing, whose first manifest is this numbered plan's, under this key."""
+        """Return the lineage after a firing, given its first manifest's key and numbered plan."""
         return Lineage(self.firings + 1, key, hashlib.sha256(_text(plan)).hexdigest())
 
 
 @dataclasses.dataclass(frozen=True)
 class Publisher:
-    """Writes the manifests of one bundle of work. Safe from many threads, one firing on one of them.
+    """Writes the manifests of one bundle. Safe for use by many threads; each firing is written by one thread.
 
     Attributes:
-      store: where to.
-      claim: of this execution.
-      began: when the bundle began, by the store's clock.
+      store: the store.
+      claim: the claim of this execution.
+      began: the time when the bundle began, by the store's clock.
     """
 
     store: Store
@@ -78,7 +78,7 @@ class Publisher:
 
     @classmethod
     def begin(cls, store: Store, claim: RunClaim) -> Publisher:
-        """Return the publisher of a bundle that begins now."""
+        """Return the publisher of a bundle that starts now."""
         return cls(store, claim, store.now())
 
     def key(self, plan: ManifestPlan) -> str:
@@ -89,9 +89,9 @@ class Publisher:
         """Write one manifest and return its description.
 
         Raises:
-          OutdatedWorkError: another worker wrote it since this work began.
+          OutdatedWorkError: another worker wrote it after this work had begun.
           RunExistsError: another execution has taken the run over.
-          AccessError: the right to list or to delete is missing, which is needed after a runner went back.
+          AccessError: the permission to list or delete is missing, which is needed after a runner rolled back.
           StoreError: the store refused or failed, after its retries.
         """
         return self._write(plan)[0]
@@ -99,9 +99,10 @@ class Publisher:
     def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
         """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
 
-        A quick failure removes those that this call wrote: a runner writes them again with the bundle, and a run that
-        fails for good leaves none behind where one bundle has all of them. What was there already stays, and so does
-        everything when the bundle is slow: another worker may have the same bundle by then, and count on them.
+        If it fails quickly, the manifests that this call wrote are removed: a runner that retries the bundle writes
+        them again, and a run that fails leaves none behind if one bundle has all of them. Manifests that existed before
+        are kept. If the bundle is slow all are kept, as another worker may have the same bundle by then and rely on
+        them.
 
         Raises:
           As `write` does.
@@ -111,22 +112,22 @@ class Publisher:
         for writing in [threads.submit(self._write, plan) for plan in plans]:
             try:
                 written.append(writing.result())
-            except Exception as exc:  # noqa: BLE001 - raised below, when all have ended
+            except Exception as exc:  # noqa: BLE001 - raised below, after all have ended
                 failures.append(exc)
         if not failures:
             return [manifest for manifest, _ in written]
         try:
             self._retract((manifest for manifest, is_own in written if is_own), only_quickly=True)
         except StoreError as exc:
-            failures[0].add_note(f"manifests that were written before could not be removed: {exc}")
+            failures[0].add_note(f"could not remove the manifests that were written before: {exc}")
         raise failures[0]
 
     def write_firing(self, plans: Sequence[ManifestPlan], before: Lineage) -> list[Manifest]:
         """Write the manifests of one firing of an unbounded run, in order, and return their descriptions.
 
         Args:
-          plans: of the firing.
-          before: the firings of the same stream or run before this one. They must be written by now.
+          plans: the plans of the firing.
+          before: the earlier firings of the same stream or run, which must have been written.
 
         Raises:
           As `write` does.
@@ -137,20 +138,20 @@ class Publisher:
         return manifests
 
     def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
-        """Remove manifests that this bundle wrote, and that nobody has replaced since: the bundle has failed."""
+        """Remove the manifests of this failed bundle, unless they have been replaced since."""
         for manifest in manifests:
             info = self._stat(manifest.key)
             if only_quickly and self._is_slow():
                 return
             if info is not None and self._is(info, manifest.sha256):
-                with contextlib.suppress(ObjectChangedError):  # it is another worker's by now
+                with contextlib.suppress(ObjectChangedError):  # another worker has replaced it
                     self.store.delete(info.key, if_match=info.etag)
 
     def _is_slow(self) -> bool:
         return self.store.now() - self.began > _SLOW_SECONDS
 
     def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
-        """Write one manifest; return its description, and whether it was written now, and not there already."""
+        """Write one manifest; return its description, and whether it is new and did not exist before."""
         key, body = self.key(plan), _text(plan)
         sha256 = hashlib.sha256(body).hexdigest()
         while (is_own := self._write_once(plan, key, body, sha256)) is None:
@@ -158,7 +159,7 @@ class Publisher:
         return described(self.store, key, sha256, plan), is_own
 
     def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool | None:
-        """Return whether the manifest was written, and not there already; None to look again."""
+        """Return whether the manifest is new and did not exist before; None to try again."""
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
             return True
@@ -168,38 +169,38 @@ class Publisher:
         self.claim.check_held(self.store)
         info = self._stat(key)
         if info is None:
-            return None  # withdrawn since
+            return None  # removed since
         self._check_older(info)
-        # before the replacement, so that a worker that ends in between finds the conflict again
+        # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
         except ObjectChangedError:
-            return None  # by another worker: who is outdated, the times say
+            return None  # replaced by another worker: the times tell which one is outdated
         return True
 
     def _withdraw(self, plan: ManifestPlan) -> None:
-        """Remove what a firing that is written again makes void: later firings, and parts that it no longer has."""
+        """Remove the manifests that a repeated firing invalidates: later firings, and parts that it no longer has."""
         folder = self._folder(plan)
         for info in list(self.store.list(folder)):
-            # below the folder of the global window are those of other windows, too
+            # the folder of the global window has the folders of the other windows
             name = _NAME.fullmatch(info.key.removeprefix(folder))
             if name is not None and _is_void(name, plan):
                 self._check_older(info)
                 self._delete(info)
 
     def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
-        """Raise OutdatedWorkError if this firing or the one before was written again since this work began."""
+        """Raise OutdatedWorkError if this firing or the one before was rewritten after this work had begun."""
         changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
         if changed is None and before.firings and not self._stands(before.key, before.sha256):
-            # who loads manifests may remove them, too; where another worker did, it has written an earlier one
+            # a loader may remove manifests, too; another worker that removes one has written an earlier one
             is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
             changed = None if is_removed else before.key
         if changed is not None:
             self._retract(manifests)
             raise OutdatedWorkError(
-                f"{self.store.url(changed)} was written again, or withdrawn, by other work of this run since this "
-                "worker's began: what this one wrote is withdrawn; the runner does it again"
+                f"{self.store.url(changed)} was rewritten or removed by other work of this run after this work had "
+                "begun: this work may be outdated, and what it wrote is removed; the runner retries it"
             )
 
     def _stands(self, key: str, sha256: str) -> bool:
@@ -207,7 +208,7 @@ class Publisher:
         return info is not None and self._is(info, sha256)
 
     def _is_written_since(self, plan: ManifestPlan, own: Sequence[Manifest]) -> bool:
-        """Return whether other work has written a manifest of this stream or run since this work began."""
+        """Return whether other work wrote a manifest of this stream or run after this work had begun."""
         folder, keys = self._folder(plan), {manifest.key for manifest in own}
         return any(
             _NAME.fullmatch(info.key.removeprefix(folder)) and info.key not in keys and not self._is_older(info)
@@ -224,7 +225,7 @@ class Publisher:
         if not self._is_older(info):
             raise OutdatedWorkError(
                 f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
-                f"worker's began at {self.began:.3f}: it may be outdated and replaces nothing; the runner does it again"
+                f"work began at {self.began:.3f}: it may be outdated and replaces nothing; the runner retries it"
             )
 
     def _delete(self, info: ObjectInfo) -> None:
@@ -232,7 +233,7 @@ class Publisher:
             self.store.delete(info.key, if_match=info.etag)
         except ObjectChangedError as exc:
             raise OutdatedWorkError(
-                f"{self.store.url(info.key)} was written again by other work of this run: this worker's may be outdated"
+                f"{self.store.url(info.key)} was rewritten by other work of this run: this work may be outdated"
             ) from exc
 
     def _stat(self, key: str) -> ObjectInfo | None:
@@ -244,7 +245,7 @@ class Publisher:
     def _is(self, info: ObjectInfo, sha256: str) -> bool:
         if info.sha256 is not None:
             return info.sha256 == sha256
-        # some servers keep no metadata, and so no checksum of ours
+        # some servers do not keep metadata, and so not our checksum
         try:
             return hashlib.sha256(self.store.get(info.key)).hexdigest() == sha256
         except ObjectNotFoundError:
@@ -255,7 +256,7 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
     """Write one manifest, create-only, and return its description.
 
     Raises:
-      RunExistsError: another list is there: an earlier run of the same id wrote it.
+      RunExistsError: an earlier run of the same id wrote another list.
       StoreError: the store refused or failed, after its retries.
     """
     key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), _text(plan)

@@ -1,4 +1,4 @@
-"""The record of a run, `runs/{run_id}.json`: who claimed the run id, how far the run is, and which manifests count."""
+"""The record of a run, `runs/{run_id}.json`: who claimed the run id, the state of the run, and its valid manifests."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ State = Literal["running", "finished", "failed"]
 
 _STATES: Final = ("running", "finished", "failed")
 _SHOWN_CHARACTERS: Final = 500
-"""Of an error, so that a record stays small."""
+"""Characters of an error in the record, so that it stays small."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What the record of a run says.
+    """The content of a run's record.
 
     Attributes:
-      run_id: the run's name.
-      attempt: the execution that holds the run id, a random token made when the pipeline was built.
-      bounded: whether the run has an end. The manifests of a run without one count as soon as they are written.
+      run_id: the name of the run.
+      attempt: a random token of the execution that has the run id, created when the pipeline was built.
+      bounded: whether the run is bounded. The manifests of an unbounded run are valid as soon as they are written.
       state: "running", "finished" or "failed".
       began: when the run id was claimed, in UTC.
       ended: when the run finished or failed, in UTC; None before.
-      superseded: executions that held the run id before and did not finish.
+      superseded: executions that had the run id before and did not finish.
       error: why the run failed; None otherwise.
-      size: the records and bytes of the run's shards, once it is finished.
-      shards: how many shards it has, once it is finished.
-      manifests: those that count, once it is finished.
+      size: the records and bytes of the run's shards, when it has finished.
+      shards: the number of its shards, when it has finished.
+      manifests: its valid manifests, when it has finished.
     """
 
     run_id: str
@@ -53,7 +53,7 @@ class RunRecord:
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
-        """The digests of the manifests that count, by key."""
+        """The digests of the valid manifests, by key."""
         return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
     def finished(self, size: Size, shards: int, manifests: Sequence[Manifest], now: float) -> RunRecord:
@@ -65,12 +65,12 @@ class RunRecord:
 
     def failed(self, error: str, now: float) -> RunRecord:
         """Return the record of the failed run; `now` is in seconds since the epoch."""
-        # names of files may be no Unicode
+        # the names of files in it may not be valid Unicode
         text = error[:_SHOWN_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
         return dataclasses.replace(self, state="failed", ended=moment_text(now), error=text)
 
     def render(self) -> bytes:
-        """Return the record's text: JSON with one manifest a line."""
+        """Return the text of the record: indented JSON."""
         values = {
             field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "manifests"
         }
@@ -80,10 +80,10 @@ class RunRecord:
 
     @classmethod
     def parse(cls, url: str, body: bytes) -> RunRecord:
-        """Return what a record's text says.
+        """Return the record with this text.
 
         Raises:
-          ConfigurationError: the text is no record of a run.
+          ConfigurationError: the text is not the record of a run.
         """
         try:
             values: dict[str, Any] = orjson.loads(body)
@@ -102,5 +102,5 @@ class RunRecord:
 
 
 def moment_text(seconds: float) -> str:
-    """Return a moment, in seconds since the epoch, as text in UTC: `2026-11-22T10:15:00Z`."""
+    """Return a time, in seconds since the epoch, as text in UTC: `2026-11-22T10:15:00Z`."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"

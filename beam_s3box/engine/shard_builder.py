@@ -1,7 +1,7 @@
-"""Cuts records of many streams into whole shards, as far as they go, and rests.
+"""Builds whole shards from the records of many streams; what is too little for a shard are remainders.
 
-Lines are gathered by stream, compressed as segments on a few threads, and packed by the packing rule. The caller's
-thread alone touches the state; the threads only compress. Order within a stream is kept.
+Lines are buffered by stream, compressed as segments on a few threads, and packed by the packing rule. Only the caller's
+thread changes the state; the threads only compress. The order within a stream is kept.
 """
 
 from __future__ import annotations
@@ -16,30 +16,27 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
 from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, OpenShard, SealedSegments
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import LINE_COST, MiB
 from beam_s3box.system.threads import Executor, Pending
 
 Key: TypeAlias = tuple[Stream, str, int]
 """A stream, the name of a window, and a lane; every key has its own shards."""
 
 DEFAULT_BUDGET_BYTES = 128 * MiB
-"""Memory of what waits in one builder: fits a worker of 1 GB next to Beam and the uploads."""
+"""Bytes of memory that one builder may hold: leaves room for Beam and the uploads on a worker of 1 GB."""
 
 _MAX_COMPRESSING_BYTES = 16 * MiB
-"""Raw bytes that are being compressed at a time: enough for every thread to be busy."""
-
-_LINE_COST = 64
-"""Bytes that a line takes in memory beside its text."""
+"""Raw bytes that are compressed at the same time: enough to keep every thread busy."""
 
 _STREAM_COST = 1_024
-"""Bytes that an open stream takes in memory besides its lines and segments; measured: 900 to 1,200."""
+"""Bytes of memory that an open stream takes besides its lines and segments; measured: 900 to 1,200."""
 
 DEFAULT_MIN_FILL = 0.5
-"""A rest that fills this much of a shard is one: sent on, two of these would not fit one shard anyway."""
+"""A remainder that fills this much of a shard becomes one: two of them would not fit one shard anyway."""
 
 
 class Flushed(NamedTuple):
-    """What a builder gives away: shards to upload, and rests that others may pack further."""
+    """The output of a builder: shards to upload, and remainders that others may pack further."""
 
     shards: list[SealedShard]
     remainders: list[tuple[Key, Segment]]
@@ -50,7 +47,7 @@ _NOTHING_FLUSHED = Flushed([], [])
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Buffer:
-    """What waits of one stream and window."""
+    """The lines and segments of one stream and window that are not sealed yet."""
 
     key: Key
     format: Format
@@ -59,31 +56,31 @@ class _Buffer:
     lines: list[bytes] = dataclasses.field(default_factory=list)
     raw_bytes: int = 0
     planned: Size = NOTHING
-    """Raw bytes and records of the shard that is being filled, segments that still compress included."""
+    """Raw bytes and records of the open shard, including segments that are still being compressed."""
 
     @property
     def held_bytes(self) -> int:
-        return _STREAM_COST + self.raw_bytes + _LINE_COST * len(self.lines) + self.shard.size.object_bytes
+        return _STREAM_COST + self.raw_bytes + LINE_COST * len(self.lines) + self.shard.size.object_bytes
 
     def room(self) -> Size:
-        """What the next segment may take; the last of a shard takes what is left, so that no crumb follows it."""
+        """Return the maximum size of the next segment; the last one of a shard takes all that is left."""
         left = self.capacity.room.minus(self.planned)
         usual = self.capacity.segment_bytes
         return Size(0, left.raw_bytes if 2 * left.raw_bytes < 3 * usual else usual, left.records)
 
 
 class ShardBuilder:
-    """Gathers records by stream and cuts them into shards.
+    """Buffers records by stream and builds shards from them.
 
     Args:
-      format: of the shards.
-      limits_of: the limits of a stream.
-      codec: runs the compression.
-      origin: goes into the shards' keys; unique to this builder.
-      budget: bytes of memory, raw and compressed and the cost of each open stream, before the largest rests are handed
-        on early.
-      min_fill_to_seal: `finish` makes a shard of a rest that fills at least this much of one, and hands on the
-        others; more than 1 hands on all. 0 seals all, and then also what is over the budget: nobody else would pack it.
+      format: the format of the shards.
+      limits_of: returns the limits of a stream.
+      codec: the executor of the compression.
+      origin: a part of the shards' keys; unique to this builder.
+      budget: bytes of memory, for raw and compressed data and the cost of each open stream. Beyond it the largest
+        streams are flushed early.
+      min_fill_to_seal: `finish` seals a remainder that fills at least this much of a shard, and returns the others as
+        they are. More than 1 seals none. 0 seals all, and also what exceeds the budget, as nobody else would pack it.
     """
 
     def __init__(
@@ -110,7 +107,7 @@ class ShardBuilder:
         self._out = Flushed([], [])
 
     def add(self, key: Key, lines: Sequence[bytes]) -> None:
-        """Add records of one stream and window: lines of JSON without line breaks."""
+        """Add records of one stream and window, as lines of JSON without line breaks."""
         buffer = self._buffers.get(key) or self._open(key)
         raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
@@ -119,28 +116,28 @@ class ShardBuilder:
             buffer.raw_bytes += raw_bytes
         else:
             self._add_one_by_one(buffer, lines)
-        self._held_bytes += raw_bytes + _LINE_COST * len(lines)
+        self._held_bytes += raw_bytes + LINE_COST * len(lines)
         if self._held_bytes > self._budget:
             self._evict_largest()
 
     @property
     def open_bytes(self) -> int:
-        """Memory of the lines that wait to be compressed."""
-        return sum(buffer.raw_bytes + _LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
+        """Bytes of memory of the lines that wait to be compressed."""
+        return sum(buffer.raw_bytes + LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
 
     def cut(self) -> None:
-        """Begin to compress all lines."""
+        """Start to compress all lines."""
         for buffer in self._buffers.values():
             self._cut(buffer)
 
     def poll(self) -> Flushed:
-        """Return what is ready, without waiting."""
+        """Return the shards and remainders that are ready, without waiting."""
         while self._compressing and self._compressing[0][1].done():
             self._collect_segment()
         return self._drain_output()
 
     def finish(self) -> Flushed:
-        """Return all that is left; the builder is empty then."""
+        """Return everything that is left; the builder is empty afterwards."""
         self.cut()
         self._collect_all()
         for buffer in self._buffers.values():
@@ -173,7 +170,7 @@ class ShardBuilder:
 
     @staticmethod
     def _room_for(buffer: _Buffer, raw_bytes: int) -> Size:
-        """Return the room for the next segment; if its first record does not fit, a new shard begins."""
+        """Return the room for the next segment; if its first record does not fit, start a new shard."""
         room = buffer.room()
         if raw_bytes > room.raw_bytes or room.records < 1:
             buffer.planned = NOTHING
@@ -181,11 +178,11 @@ class ShardBuilder:
         return room
 
     def _cut(self, buffer: _Buffer) -> None:
-        """Compress the open lines of a stream as one segment, on another thread."""
+        """Compress the lines of a stream as one segment, on another thread."""
         if not buffer.lines:
             return
         lines, raw_bytes = buffer.lines, buffer.raw_bytes
-        self._held_bytes -= raw_bytes + _LINE_COST * len(lines)
+        self._held_bytes -= raw_bytes + LINE_COST * len(lines)
         buffer.lines, buffer.raw_bytes = [], 0
         buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.separator))
         self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
@@ -194,7 +191,7 @@ class ShardBuilder:
             self._collect_segment()
 
     def _collect_segment(self) -> None:
-        """Place the oldest segment that was sent to be compressed."""
+        """Wait for the oldest segment that is being compressed, and pack it."""
         buffer, future, raw_bytes = self._compressing.popleft()
         segment = future.result()
         self._compressing_bytes -= raw_bytes
@@ -211,7 +208,7 @@ class ShardBuilder:
 
     def _seal(self, key: Key, sealed: SealedSegments) -> None:
         stream, window, _ = key
-        # one sequence for all streams: a stream that was handed on and comes back never meets a key of its own again
+        # one sequence for all streams, so that a stream that was flushed and comes back never repeats a key
         shard = SealedShard(stream, window, self._origin, self._sequence, sealed.reason, sealed.segments)
         self._sequence += 1
         self._out.shards.append(shard)
@@ -220,7 +217,7 @@ class ShardBuilder:
         self._out.remainders.extend((buffer.key, segment) for segment in buffer.shard.take())
 
     def _evict_largest(self) -> None:
-        """Compress what is open, then give away the largest streams until half of the budget is free."""
+        """Compress all lines, then flush or seal the largest streams until half of the budget is free."""
         self.cut()
         self._collect_all()
         for buffer in sorted(self._buffers.values(), key=lambda buffer: -buffer.shard.size.object_bytes):
@@ -235,6 +232,6 @@ class ShardBuilder:
 
     def _drain_output(self) -> Flushed:
         if not self._out.shards and not self._out.remainders:
-            return _NOTHING_FLUSHED  # asked for after each record, and nearly always the answer
+            return _NOTHING_FLUSHED  # called after each record, and nearly always the result
         given, self._out = self._out, Flushed([], [])
         return given

@@ -1,4 +1,4 @@
-"""Shards become objects: joined, named by their content, written once, several at a time."""
+"""Uploads of shards: joined, named by their content, written once, several at the same time."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from beam_s3box.stores.base import holds
 from beam_s3box.system.threads import Executor, Pending
 
 _MAX_WAITING_BYTES = 32 * MiB
-"""Compressed bytes on their way at a time, one larger shard aside; more would only wait in memory."""
+"""Compressed bytes in flight, not counting one larger shard; more would only wait in memory."""
 
 
 def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str, *, is_unique: bool = False) -> int:
-    """Write an object that must not be there yet, and return the attempts that took.
+    """Create an object that must not exist yet, and return the number of attempts.
 
-    An object that is there with the same bytes is a success: the reply to an earlier attempt was lost.
+    If it exists with the same bytes, that is a success: the response to an earlier attempt was lost.
 
     Args:
-      store: where to.
-      key: below the root.
-      body: all of its bytes.
-      sha256: of the body, hexadecimal.
-      content_type: MIME type.
-      is_unique: whether the key is of these bytes alone, as it holds their digest: then nothing is looked for first
-        where the server can't refuse what exists.
+      store: the store.
+      key: the key below the root.
+      body: the bytes of the object.
+      sha256: the SHA-256 of the body, hexadecimal.
+      content_type: the MIME type.
+      is_unique: whether no other bytes have this key, because it contains their digest. Then no request looks for the
+        object first if the server has no conditional writes.
 
     Raises:
-      ObjectExistsError: another object is there.
+      ObjectExistsError: another object exists under the key.
       StoreError: the store refused or failed, after its retries.
     """
     try:
@@ -52,7 +52,7 @@ def put_once(store: Store, key: str, body: bytes, sha256: str, content_type: str
 
 
 class Uploaded(NamedTuple):
-    """A shard that is in the store, and what that took."""
+    """A shard that is in the store, and the attempts and time that its upload took."""
 
     file: ShardFile
     attempts: int
@@ -60,7 +60,7 @@ class Uploaded(NamedTuple):
 
 
 class Uploader:
-    """Writes shards to their final keys, create-only. Safe from many threads."""
+    """Writes shards to their final keys, create-only. Safe for use by many threads."""
 
     def __init__(self, store: Store, format: Format, layout: Layout) -> None:
         self._store = store
@@ -82,7 +82,9 @@ class Uploader:
         return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
 
     def _key(self, shard: SealedShard, sha256: str) -> str:
-        return self._layout.shard(shard, sha256, self._format.extension)
+        return self._layout.shard(
+            shard.stream, shard.window, shard.origin, shard.sequence, sha256, self._format.extension
+        )
 
     def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
         size = total_size(shard.segments)
@@ -103,17 +105,17 @@ class Uploader:
 
 
 class ClaimingUploader(Uploader):
-    """The same, for a run that nobody else claims: it does so before its first shard."""
+    """An uploader that claims the run id before its first shard, for runs that nobody else claims."""
 
     def __init__(self, store: Store, format: Format, claim: RunClaim) -> None:
         super().__init__(store, format, claim.layout)
         self._claim = claim
         self._is_claimed = False
-        # without threads the caller uploads: its own thread may take it again, if a call that broke off still holds it
+        # reentrant: if no thread can be started the caller uploads, and an interrupted call may still hold the lock
         self._lock = threading.RLock()
 
     def upload(self, shard: SealedShard) -> Uploaded:
-        """Claim the run id, if that is not done yet, and upload the shard."""
+        """Claim the run id if it is not claimed yet, and upload the shard."""
         with self._lock:
             if not self._is_claimed:
                 self._claim.take(self._store)
@@ -122,9 +124,9 @@ class ClaimingUploader(Uploader):
 
 
 class UploadQueue:
-    """Uploads shards on several threads, with a bound on what waits; one thread adds and takes.
+    """Uploads shards on several threads, with a limit on the bytes in flight. It is used by one thread.
 
-    The first upload that fails raises at the next call; nothing is dropped in silence.
+    The error of the first upload that fails is raised by the next call.
     """
 
     def __init__(self, uploader: Uploader, threads: Executor, counts: Metrics) -> None:
@@ -135,7 +137,7 @@ class UploadQueue:
         self._waiting_bytes = 0
 
     def add(self, shard: SealedShard) -> list[ShardFile]:
-        """Queue a shard; return those that are in the store by now. Waits while too much is on its way."""
+        """Queue a shard and return the shards that are in the store by now. Blocks while too much is in flight."""
         size = total_size(shard.segments).object_bytes
         files = self._take_finished()
         while self._waiting and self._waiting_bytes + size > _MAX_WAITING_BYTES:
@@ -145,14 +147,14 @@ class UploadQueue:
         return files
 
     def finish(self) -> list[ShardFile]:
-        """Wait for all uploads and return their shards."""
+        """Wait for all uploads and return the shards."""
         files = []
         while self._waiting:
             files.append(self._take())
         return files
 
     def abandon(self) -> None:
-        """Forget what is queued: what did not begin never will, the rest ends unlisted."""
+        """Cancel all uploads that have not started; no manifest will list the others."""
         while self._waiting:
             self._waiting.popleft()[0].cancel()
         self._waiting_bytes = 0

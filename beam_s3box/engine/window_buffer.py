@@ -1,6 +1,6 @@
-"""The shards of one stream and window over time: by size, by age, by the window's end, and what comes after it.
+"""The shards of one stream and window over time: sealed by size, by age, and at and after the end of the window.
 
-The rules alone: where segments and counts lie, and what time it is, is the caller's affair.
+These are the rules only: the caller stores the segments and the state, and knows the time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from beam_s3box.shards.packing import BY_LATENESS, BY_WINDOW_END, Capacity, Open
 
 
 class BufferState(NamedTuple):
-    """What a buffer remembers beside its segments; plain values, as a runner keeps them.
+    """The state of a buffer besides its segments; plain values, which a runner can store.
 
     Attributes:
-      object_bytes, raw_bytes, records: what the segments take in a shard.
-      sequence: number of the next shard.
-      ended: whether the window is over.
-      origin: goes into the shards' keys; random, so that a buffer that begins anew never meets a key of an earlier one.
+      object_bytes, raw_bytes, records: the size of the segments in a shard.
+      sequence: the number of the next shard.
+      ended: whether the window has ended.
+      origin: a part of the shards' keys; random, so that a new buffer never repeats a key of an earlier one.
     """
 
     object_bytes: int
@@ -31,7 +31,7 @@ class BufferState(NamedTuple):
 
     @classmethod
     def new(cls, origin: str, *, ended: bool = False) -> BufferState:
-        """Return the state of a buffer that holds nothing."""
+        """Return the state of an empty buffer."""
         return cls(0, 0, 0, 0, ended, origin)
 
 
@@ -39,50 +39,50 @@ class WindowBuffer:
     """Packs the segments of one stream and window.
 
     Args:
-      stream: whose segments these are.
-      window: its name in keys.
-      state: as an earlier buffer left it.
-      held: where the segments lie.
-      capacity: of a shard.
+      stream: the stream of the segments.
+      window: the window's name in keys.
+      state: the state that an earlier buffer left.
+      buffer: the storage of the segments.
+      capacity: the capacity of a shard.
     """
 
     def __init__(
-        self, stream: Stream, window: str, state: BufferState, held: SegmentBuffer, capacity: Capacity
+        self, stream: Stream, window: str, state: BufferState, buffer: SegmentBuffer, capacity: Capacity
     ) -> None:
         self._stream = stream
         self._window = window
         self._origin = state.origin
         self._sequence = state.sequence
         self._ended = state.ended
-        self._shard = OpenShard(capacity, held, Size(state.object_bytes, state.raw_bytes, state.records))
+        self._shard = OpenShard(capacity, buffer, Size(state.object_bytes, state.raw_bytes, state.records))
 
     def __bool__(self) -> bool:
         return bool(self._shard)
 
     @property
     def state(self) -> BufferState:
-        """What to keep until the next segment or timer."""
+        """The state to store until the next segment or timer."""
         return BufferState(*self._shard.size, self._sequence, self._ended, self._origin)
 
     def add(self, segment: Segment) -> tuple[list[SealedShard], bool]:
-        """Pack a segment; return the shards that this sealed, and whether a shard began whose age counts from now.
+        """Pack a segment; return the shards that this seals, and whether a shard was opened whose age counts from now.
 
-        After the window's end a segment is a shard at once: nothing would ever end the wait for others.
+        After the end of the window each segment becomes a shard immediately, as no timer would seal it later.
         """
         if self._ended:
             return [self._sealed(SealedSegments((segment,), BY_LATENESS))], False
         waited = bool(self._shard)
         sealed = self._shard.add(segment)
-        # of several the last is newest; where it holds the segment itself, what waited still waits
+        # the last one is the newest; if it has the new segment, the older segments are still in the buffer
         replaced = bool(sealed) and sealed[-1].segments[-1] is not segment
         return list(map(self._sealed, sealed)), bool(self._shard) and (not waited or replaced)
 
     def seal(self, reason: str) -> list[SealedShard]:
-        """Return what is held as a shard; nothing if nothing is held."""
+        """Return the buffered segments as a shard; nothing if the buffer is empty."""
         return [self._sealed(self._shard.seal(reason))] if self._shard else []
 
     def end(self) -> list[SealedShard]:
-        """Note that the window is over, and return what is held as its last shard on time."""
+        """Note that the window has ended, and return the buffered segments as its last shard that is on time."""
         self._ended = True
         return self.seal(BY_WINDOW_END)
 

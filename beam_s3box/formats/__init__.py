@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, format_of, resolved_for
 from beam_s3box.formats.json_text import JSON_ARRAY, JSON_LINES, JsonText
+from beam_s3box.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from beam_s3box.formats.avro.format import AvroFormat
@@ -73,7 +73,4 @@ def _avro(finds_schema: bool) -> Format:
     return avro.AvroFormat()
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _AVRO_HOMES:
-        raise AttributeError(f"module 'beam_s3box.formats' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"beam_s3box.formats.{_AVRO_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _AVRO_HOMES)

@@ -7,7 +7,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.checks import check_whole
 from beam_s3box.formats import deflate
 from beam_s3box.shards.model import Segment, Size
 from beam_s3box.shards.packing import Overhead
@@ -40,8 +40,7 @@ class JsonText:
     content_type: str = "application/gzip"
 
     def __post_init__(self) -> None:
-        if isinstance(self.level, bool) or not isinstance(self.level, int) or not 1 <= self.level <= 9:
-            raise ConfigurationError(f"level={self.level!r} must be a whole number from 1 (fast) to 9 (small)")
+        check_whole("level", self.level, 1, 9, ": 1 is fastest, 9 is smallest")
 
     @functools.cached_property
     def overhead(self) -> Overhead:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.jobs.options.backfill import FormatOptions
+from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.flink import FlinkOptions
 from beam_s3box.jobs.options.input import InputOptions
 from beam_s3box.jobs.options.manifests import ManifestOptions
@@ -19,6 +20,7 @@ from beam_s3box.jobs.options.s3 import S3WriteOptions
 from beam_s3box.jobs.options.shards import ShardOptions
 from beam_s3box.jobs.options.write import WriteOptions, write_of
 from beam_s3box.jobs.read.files import ReadRecords
+from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_report
@@ -61,7 +63,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     """
     set_up(options, log)
     report = options.view_as(ReportingOptions).report
-    patterns, input_format = options.view_as(InputOptions).input, options.view_as(FormatOptions).input_format
+    patterns, formats = options.view_as(InputOptions).input, options.view_as(FormatOptions)
     write = write_of(options)
     redshift = redshift_of(options, write, log)
     check_report(report)
@@ -71,7 +73,8 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_input(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    read = ReadRecords(patterns, input_format, write.max_line_bytes)
+    rows = RowOptions(csv_dialect_of(formats), write.max_line_bytes)
+    read = ReadRecords(patterns, formats.input_format, write.max_line_bytes, rows)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)

@@ -84,7 +84,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_watched(patterns, options)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.transform.run_id))
+    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id))
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
     if has_end:

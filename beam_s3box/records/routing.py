@@ -7,26 +7,19 @@ lines of a batch are checked together; only when that fails are they checked one
 
 from __future__ import annotations
 
-import dataclasses
-import decimal
-import enum
 import functools
 import json
-import math
-import numbers
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import orjson
 
-from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.errors import RecordError
 from beam_s3box.records.encoding import (
     BACKSLASH,
-    BAD_STREAM,
     INVALID_UTF8,
     MISSING_STREAM,
     NOT_AN_OBJECT,
@@ -42,10 +35,8 @@ from beam_s3box.records.encoding import (
 )
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
-
-_UNKNOWABLE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
-"""What the decoder can't have in the name of a field."""
 
 _MALFORMED = "JSON is malformed: "
 """How the decoder begins what it says of text that is no JSON."""
@@ -53,63 +44,8 @@ _MALFORMED = "JSON is malformed: "
 _KNOWN_STREAMS = 10_000
 """Streams whose checked names a router remembers."""
 
-StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
-
 Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
 """Gives what turns a stream's lines into what its format packs; both raise RecordError for what does not fit."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StreamSelector:
-    """How a record names its stream; nothing set means that records come keyed, as `((domain, namespace), record)`.
-
-    Attributes:
-      domain, namespace: constants.
-      domain_field, namespace_field: top-level fields of the record; their text or number is the name.
-      stream: a function from the record, as a mapping, to (domain, namespace).
-    """
-
-    domain: str | None = None
-    namespace: str | None = None
-    domain_field: str | None = None
-    namespace_field: str | None = None
-    stream: StreamFunction | None = None
-
-    def __post_init__(self) -> None:
-        for part in ("domain", "namespace"):
-            self._check_part(part, getattr(self, part), getattr(self, f"{part}_field"))
-        named = [name for name in ("domain", "namespace") if self._is_named(name)]
-        if self.stream is not None and (named or not callable(self.stream)):
-            raise ConfigurationError(
-                "stream must be a function, and then neither domain nor namespace is given beside it"
-            )
-        if len(named) == 1:
-            other = "namespace" if named == ["domain"] else "domain"
-            raise ConfigurationError(
-                f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'"
-            )
-
-    @property
-    def is_keyed(self) -> bool:
-        """Whether records come with their stream."""
-        return self.stream is None and not self._is_named("domain")
-
-    def _is_named(self, part: str) -> bool:
-        return getattr(self, part) is not None or getattr(self, f"{part}_field") is not None
-
-    @staticmethod
-    def _check_part(part: str, constant: str | None, field: str | None) -> None:
-        for name, value in ((part, constant), (f"{part}_field", field)):
-            if value is not None and (not isinstance(value, str) or not value):
-                raise ConfigurationError(f"{name}={value!r} must be text that is not empty")
-        if isinstance(field, str) and _UNKNOWABLE.search(field):
-            raise ConfigurationError(
-                f"{part}_field={field!r} must be without quotes, backslashes and control characters"
-            )
-        if constant is not None and field is not None:
-            raise ConfigurationError(f"{part}={constant!r} and {part}_field={field!r} exclude each other: give one")
-        if constant is not None:
-            _check_name(part, constant)
 
 
 class RejectedRecord(NamedTuple):
@@ -151,7 +87,7 @@ class Router:
         self._selector = selector
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
-        self._fields = tuple(dict.fromkeys(filter(None, (selector.domain_field, selector.namespace_field))))
+        self._fields = selector.fields
         self._decode = _decoder(self._fields)
         self._key_of = _key_reader(self._fields)
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
@@ -175,7 +111,7 @@ class Router:
             return RejectedRecord(stream, element.reason, element.detail, element.raw)
         try:
             if self._selector.is_keyed:
-                stream, element = _split_key(element)
+                stream, element = split_key(element)
             if isinstance(element, str | bytes):
                 line = to_single_line(element)
                 stream = self._stream_of_line(line, stream)
@@ -273,13 +209,13 @@ class Router:
         if stream is not None:
             return stream
         if self._selector.stream is not None:
-            return self._stream_of_fields(_parse(line))
+            return self._selector.stream_of(_parse(line))
         return self._stream_of_key(self._key_of(decoded))
 
     def _check_key(self, key: Any) -> Stream:
         """Return the stream for what the decoder found in the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
-        return self._stream_of_fields(values)
+        return self._selector.stream_of(values)
 
     def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
         """Return the reason and the detail for a line that the decoder refused, None where it takes a closer look.
@@ -299,7 +235,7 @@ class Router:
             return NOT_AN_OBJECT, not_an_object(record)
         for field in self._fields:
             if record.get(field) is None:
-                return MISSING_STREAM, _missing(field)
+                return MISSING_STREAM, missing_field(field)
         return None
 
     def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
@@ -312,23 +248,15 @@ class Router:
         if refusal is not None:
             raise refusal from exc
         if stream is None and isinstance(exc, msgspec.ValidationError):
-            return self._stream_of_fields(_parse(line))
+            return self._selector.stream_of(_parse(line))
         raise RecordError(f"not JSON: {exc}", NOT_JSON) from exc
 
     def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
         fields = as_mapping(element)
         if fields is None:
             raise RecordError(f"a {type(element).__name__}, not an object", NOT_AN_OBJECT)
-        stream = stream or self._stream_of_fields(fields)
+        stream = stream or self._selector.stream_of(fields)
         return encode_record(fields), stream
-
-    def _stream_of_fields(self, fields: Mapping[str, Any]) -> Stream:
-        selector = self._selector
-        if selector.stream is not None:
-            return _checked_stream(_call(selector.stream, fields))
-        domain = selector.domain or _field_text(fields, selector.domain_field or "")
-        namespace = selector.namespace or _field_text(fields, selector.namespace_field or "")
-        return Stream(domain, namespace)
 
 
 def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[RejectedRecord]) -> list[bytes]:
@@ -362,31 +290,6 @@ def _no_key(decoded: Any) -> None:
     """Return None: constants name the stream."""
 
 
-def _split_key(element: Any) -> tuple[Stream, Any]:
-    match element:
-        case (tuple() as key, record):
-            return _checked_stream(key), record
-    raise RecordError(
-        f"a {type(element).__name__}, not ((domain, namespace), record); give domain_field and namespace_field, or "
-        "domain and namespace, or stream, for records without a key",
-        MISSING_STREAM,
-    )
-
-
-def _checked_stream(names: Any) -> Stream:
-    match names:
-        case (domain, namespace):
-            return Stream(_name_text("domain", domain), _name_text("namespace", namespace))
-    raise RecordError(f"a stream is a pair (domain, namespace), not {names!r}", BAD_STREAM)
-
-
-def _call(function: StreamFunction, fields: Mapping[str, Any]) -> tuple[str, str]:
-    try:
-        return function(fields)
-    except Exception as exc:  # the user's code: what it can't name becomes a dead letter that says why
-        raise RecordError(f"the stream function raised {type(exc).__name__}: {exc}", BAD_STREAM) from exc
-
-
 def _parse(line: bytes) -> dict[str, Any]:
     """Return the object that a line holds; orjson would make large integers fractions, and refuse larger ones."""
     try:
@@ -395,53 +298,9 @@ def _parse(line: bytes) -> dict[str, Any]:
         raise RecordError(f"not JSON that can be read: {exc}", NOT_JSON) from exc
 
 
-def _field_text(fields: Mapping[str, Any], field: str) -> str:
-    if field not in fields or fields[field] is None:
-        raise RecordError(_missing(field), MISSING_STREAM)
-    return _name_text(f"field {field!r}", fields[field])
-
-
 @functools.lru_cache(1_000)
 def _malformed(text: str) -> tuple[str, str]:
     return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
-
-
-def _missing(field: str) -> str:
-    return f"no field {field!r}, or it is null"
-
-
-def _name_text(what: str, value: Any) -> str:
-    """Return the text of a domain or namespace; numbers become text, and nothing else does."""
-    if isinstance(value, enum.Enum):
-        return _name_text(what, value.value)
-    if isinstance(value, numbers.Number) and not isinstance(value, bool | complex):
-        return _number_text(what, value)
-    if not isinstance(value, str) or not value:
-        shown = "empty" if value == "" else f"of type {type(value).__name__}"
-        raise RecordError(f"the {what} is {shown}; a stream is named by text or a number", BAD_STREAM)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as exc:
-        raise RecordError(f"the {what} has a lone surrogate", BAD_STREAM) from exc
-    return str(value)
-
-
-def _number_text(what: str, value: Any) -> str:
-    try:
-        finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
-        text = str(value)
-    except (OverflowError, ValueError) as exc:  # a fraction or an integer too large for Python to write
-        raise RecordError(f"the {what} is a number that can't be written: {exc}", BAD_STREAM) from exc
-    if not finite:
-        raise RecordError(f"the {what} is {text}, which names no stream", BAD_STREAM)
-    return text
-
-
-def _check_name(part: str, name: str) -> None:
-    try:
-        _name_text(part, name)
-    except RecordError as exc:
-        raise ConfigurationError(f"{part}={name!r} can't name a stream: {exc}") from exc
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -5,8 +5,7 @@ Names of the loader are imported when they are first used; no driver is loaded b
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beam_s3box.redshift.schema.infer import Inference, infer_columns
 from beam_s3box.redshift.sql.columns import Column, mapping_of
@@ -14,6 +13,7 @@ from beam_s3box.redshift.sql.copy import copy_sql
 from beam_s3box.redshift.sql.copy_options import CopyOptions
 from beam_s3box.redshift.sql.credentials import Secret, mask_sql
 from beam_s3box.redshift.sql.ddl import alter_table_sql, create_table_sql
+from beam_s3box.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from beam_s3box.redshift.client.connections import RedshiftConnection
@@ -52,7 +52,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'beam_s3box.redshift' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"beam_s3box.redshift.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,4 +1,4 @@
-"""Whether a manifest counts: those of a bounded run do when the run's record says so, and lists just this text."""
+"""Whether a manifest counts: one of a bounded run counts if the run's record is finished, and lists its digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACE = re.compile(r"(?P<run_id>[^/]+)/(?:.*/)?(?:\d{8,}-)?\d{5,}\.manifest", r
 
 
 class Commits:
-    """Asks the records of runs, each once.
+    """Reads the records of runs, each once.
 
     Args:
       fetch: returns the bytes behind a URL.
@@ -27,7 +27,7 @@ class Commits:
     def check(self, url: str, sha256: str) -> None:
         """Raise LoadError for a manifest that does not count.
 
-        One that no run of ours wrote, or that no record is next to, is its owner's affair.
+        A manifest without a run's record counts: its owner knows.
 
         Args:
           url: of the manifest.
@@ -35,7 +35,7 @@ class Commits:
 
         Raises:
           LoadError: the run has not finished, failed, or finished with other manifests.
-          AccessError: the record can't be read.
+          AccessError: the record can't be read without permission.
         """
         for root, run_id in _places(url):
             record = self._record(f"{root}/runs/{run_id}.json")
@@ -51,18 +51,18 @@ class Commits:
                 self._records[url] = None
             except AccessError as exc:
                 raise AccessError(
-                    f"{url} can't be read, so it is not known whether the run's manifests count: allow s3:GetObject on "
-                    f"it ({exc})"
+                    f"{url} can't be read, so it is unknown whether its run's manifests count: allow s3:GetObject "
+                    f"on it ({exc})"
                 ) from exc
         return self._records[url]
 
 
 def _places(url: str) -> Iterator[tuple[str, str]]:
-    """Yield root and run id wherever the URL may be a run's manifest; a domain may be called `manifests`, too."""
+    """Yield root and run id wherever the URL may be a run's manifest; a domain may be named `manifests` too."""
     start = url.find(_FOLDER)
     while start >= 0:
         match = _PLACE.fullmatch(url, start + len(_FOLDER))
-        # a bucket may be called so as well
+        # a bucket may have that name as well
         if match and not url[:start].endswith(":/"):
             yield url[:start], match["run_id"]
         start = url.find(_FOLDER, start + 1)
@@ -73,19 +73,19 @@ def _check(record: RunRecord, url: str, key: str, sha256: str) -> None:
         return  # its manifests count as soon as they are written
     if record.state == "running":
         raise LoadError(
-            f"{url} does not count yet: run {record.run_id}, begun at {record.began}, has not finished; load it when "
-            "its record says so. If it was stopped, begin it again under its run_id"
+            f"{url} does not count yet: run {record.run_id}, started at {record.began}, has not finished; load it when "
+            "it has. If it was stopped, start it again with the same run_id"
         )
     if record.state == "failed":
         raise LoadError(
-            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); begin it again "
-            "under its run_id, or a new one"
+            f"{url} does not count: run {record.run_id} failed at {record.ended} ({record.error}); start it again "
+            "with the same run_id, or a new one"
         )
     listed = record.digests.get(key)
     if listed is None:
-        raise LoadError(f"{url} does not count: it is none of the manifests that run {record.run_id} finished with")
+        raise LoadError(f"{url} does not count: it is not one of the manifests of the finished run {record.run_id}")
     if listed != sha256:
         raise LoadError(
-            f"{url} is not the text that run {record.run_id} finished with: work of that run is being done again; load "
-            "it when the run has finished once more"
+            f"{url} is not the manifest that run {record.run_id} finished with: work of that run is being repeated; "
+            "load it when the run has finished again"
         )

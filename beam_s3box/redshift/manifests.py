@@ -1,4 +1,4 @@
-"""What a manifest lists, read again when it is loaded: its digest names its content, its counts check the COPY."""
+"""The files and counts of manifests, which are read when they are loaded: the counts check the COPY."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FetchBytes: TypeAlias = Callable[[str], bytes]
 
 _URL: Final = re.compile(r"(?P<root>(?P<scheme>[a-z][a-z0-9]*)://(?P<place>[^/]*))/(?P<key>.+)", re.DOTALL)
 _MAX_RECORDS: Final = 2**63 - 1
-"""Rows that the ledger can write down, in a BIGINT."""
+"""The largest number of rows that the ledger's BIGINT can hold."""
 
 AVRO_EXTENSION: Final = ".avro"
 _OF_JSON: Final = (".json", ".jsonl", ".gz")
@@ -32,16 +32,16 @@ _SHOWN: Final = 300
 """Characters of a value that an error shows."""
 
 _READERS: Final = 8
-"""Manifests that are read at the same time."""
+"""Manifests to read at the same time."""
 
 
 class ListedManifest(NamedTuple):
-    """A manifest as it stands in the store now.
+    """A manifest as it is in the store now.
 
     Attributes:
-      url: where it is.
-      sha256: of its bytes, hexadecimal: the same URL with another digest lists other shards.
-      records: how many rows COPY makes of it.
+      url: of the manifest.
+      sha256: digest of its bytes, hexadecimal: the same URL with another digest lists other shards.
+      records: number of rows that COPY loads from it.
       files: URLs of its shards.
     """
 
@@ -53,7 +53,7 @@ class ListedManifest(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoreReader:
-    """Reads a manifest from the store that its URL names.
+    """Reads an object, such as a manifest or a shard, from the store in its URL.
 
     Attributes:
       s3: how to reach S3.
@@ -68,7 +68,7 @@ class StoreReader:
         match = _URL.fullmatch(url) if isinstance(url, str) else None
         if match is None:
             raise ConfigurationError(
-                f"manifest={url!r} must be the URL of a manifest, as s3://bucket/prefix/x.manifest"
+                f"manifest={url!r} must be the URL of a manifest, such as s3://bucket/prefix/x.manifest"
             )
         root = f"{match['root']}/" if match["root"] == "file://" else match["root"]
         return open_store(root, self.s3, self.credentials).get(match["key"])
@@ -77,18 +77,18 @@ class StoreReader:
 def read_manifest(
     url: str, fetch: FetchBytes, records: int | None = None, *, written: str = "", commits: Commits | None = None
 ) -> ListedManifest:
-    """Read a manifest and return what it lists: the one way to a manifest, for loads, column inference and dry runs.
+    """Read a manifest and return what it lists. Loads, column inference and dry runs all read manifests with this.
 
     Args:
       url: of the manifest.
       fetch: returns the bytes behind a URL.
       records: see `parse_manifest`.
-      written: digest of the text that a write returned, when it counted; "" where only the URL is known.
-      commits: of the runs that were asked already.
+      written: digest that a write returned for a manifest that counts; "" if only the URL is known.
+      commits: with the records of runs that were read already.
 
     Raises:
       LoadError: see `parse_manifest`; or the manifest does not count, see `Commits.check`.
-      StoreError: it can't be read.
+      StoreError: the manifest can't be read.
     """
     listed = parse_manifest(url, fetch(url), records)
     if listed.sha256 != written:
@@ -99,12 +99,12 @@ def read_manifest(
 def read_manifests(
     manifests: Iterable[Manifest | str], fetch: FetchBytes, *, needs_counts: bool = True
 ) -> list[ListedManifest]:
-    """Return the manifests by URL, each once, without those that list nothing.
+    """Return the manifests, ordered by URL, each once, without those that list no files.
 
     Args:
       manifests: rows of a write, or URLs.
       fetch: returns the bytes behind a URL.
-      needs_counts: whether a manifest whose records nothing counts is an error; without counts no load can be checked.
+      needs_counts: whether a manifest without counts of records is an error: without them no load can be checked.
 
     Raises:
       ConfigurationError: neither `Manifest` rows nor URLs.
@@ -131,32 +131,32 @@ def read_manifests(
 
 
 def parse_manifest(url: str, body: bytes, records: int | None = None) -> ListedManifest:
-    """Return what a manifest's text lists.
+    """Return what the text of a manifest lists.
 
-    A manifest may have been written by anybody. Its files must be objects of the manifest's own kind of store, so that
-    no manifest on S3 makes its reader open files of the machine or ask other servers.
+    Anybody may have written a manifest. Its files must be objects in the same kind of store as the manifest, so that
+    a manifest on S3 can't make its reader open local files or contact other servers.
 
     Args:
-      url: where it was read.
+      url: of the manifest.
       body: its bytes.
-      records: how many rows it lists, for a manifest of others whose entries don't say it.
+      records: number of rows that it lists, for a manifest written by others whose entries have no counts.
 
     Raises:
-      LoadError: it is no manifest, it lists a file twice or one of another kind of store, its counts are no counts, or
-        nothing says how many rows it lists.
+      LoadError: an invalid manifest, one that lists a file twice or in another kind of store, one with invalid counts,
+        or without counts.
     """
     entries = _entries(url, body)
     files = tuple(_file(url, entry) for entry in entries)
     twice = [file for file, times in collections.Counter(files).items() if times > 1]
     if twice:
         raise LoadError(
-            f"{url} lists {_shown(twice[0])} more than once, and COPY would load it each time: write it again"
+            f"{url} lists {_shown(twice[0])} more than once, and COPY would load it each time: write the manifest again"
         )
     return ListedManifest(url, hashlib.sha256(body).hexdigest(), _records(url, entries, records), files)
 
 
 def check_format(format: Format, manifests: Iterable[ListedManifest]) -> None:
-    """Raise ConfigurationError if the names of the files say that they are of another format."""
+    """Raise ConfigurationError if files have the extension of another format."""
     is_avro = format.extension == AVRO_EXTENSION
     for manifest in manifests:
         for file in manifest.files:
@@ -164,7 +164,7 @@ def check_format(format: Format, manifests: Iterable[ListedManifest]) -> None:
                 other = "json-lines" if is_avro else AVRO
                 raise ConfigurationError(
                     f"{manifest.url} lists {_shown(file)}, which is not of the format {format.name}: "
-                    f"give format={other}"
+                    f"give format={other} (--format={other})"
                 )
 
 
@@ -181,10 +181,10 @@ def _entries(url: str, body: bytes) -> Sequence[Mapping[str, Any]]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        raise LoadError(f"{url} is no manifest, its text is not JSON ({exc}): give the URL of a manifest") from exc
+        raise LoadError(f"{url} is not a manifest, its text is not JSON ({exc}): give the URL of a manifest") from exc
     entries = document.get("entries") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) and "url" in entry for entry in entries):
-        raise LoadError(f'{url} is no manifest, it has no "entries" with a "url" each: give the URL of a manifest')
+        raise LoadError(f'{url} is not a manifest, it has no "entries" with a "url" each: give the URL of a manifest')
     return entries
 
 
@@ -193,9 +193,9 @@ def _file(url: str, entry: Mapping[str, Any]) -> str:
     if not isinstance(file, str):
         raise LoadError(f"{url} lists {_shown(file)}, which is not the URL of a file: write the manifest again")
     own, other = _URL.fullmatch(url), _URL.fullmatch(file)
-    # where the caller's own function reads manifests by other names, these are names of the same sort
+    # if the caller's own function reads manifests by other names, its files have names of the same kind
     if (own is None) != (other is None) or (own and other and own["scheme"] != other["scheme"]):
-        kind = f"{own['scheme']}:// URLs" if own else "names without a scheme, as its own"
+        kind = f"{own['scheme']}:// URLs" if own else "names without a scheme, like its own"
         raise LoadError(f"{url} lists {_shown(file)}: a manifest may list {kind} only; write the manifest again")
     if other and other["scheme"] == "s3" and not other["place"]:
         raise LoadError(f"{url} lists {_shown(file)}, which names no bucket: write the manifest again")
@@ -203,13 +203,13 @@ def _file(url: str, entry: Mapping[str, Any]) -> str:
 
 
 def _records(url: str, entries: Sequence[Mapping[str, Any]], told: int | None) -> int:
-    # the text comes first: a manifest that was written again says what COPY reads now, the row what once was there
+    # the text takes precedence: a manifest that was written again has the counts of what COPY reads now
     counts = [count for entry in entries if (count := _count(url, entry)) is not None]
     total = sum(counts) if len(counts) == len(entries) else told
     if total is None:
         raise LoadError(
-            f'{url} does not say how many records its files hold ("meta": {{"record_count": …}}), so that a load '
-            "can't be checked: give it as a Manifest with its records"
+            f'{url} has no counts of records ("meta": {{"record_count": …}}), so a load can\'t be checked: give it as '
+            "a Manifest with its records"
         )
     if total > _MAX_RECORDS:
         raise LoadError(f"{url} counts {total} records, more than a table can have: write the manifest again")
@@ -217,7 +217,7 @@ def _records(url: str, entries: Sequence[Mapping[str, Any]], told: int | None) -
 
 
 def _count(url: str, entry: Mapping[str, Any]) -> int | None:
-    """Return how many records an entry says that its file has, None if it does not say it."""
+    """Return the number of records in an entry, None if it has none."""
     meta = entry.get("meta")
     if meta is None:
         return None
@@ -235,6 +235,6 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _shown(value: object) -> str:
-    """Return a value of somebody else's as it may stand in an error: printable, and not too long."""
+    """Return a foreign value for an error: printable, and not too long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,4 +1,4 @@
-"""Where things lie below the destination: every key that this package writes is made here.
+"""The layout below the destination: every key that this package writes is made here.
 
     data/{domain}/{namespace}/[{window}/]{run_id}-{origin}-{sequence}-{digest}.json.gz
     manifests/{run_id}/[{domain}/{namespace}/][{window}/]{i}.manifest             of a bounded run
@@ -6,7 +6,8 @@
     dead-letters/{run_id}/{origin}-{sequence}-{digest}.json.gz
     runs/{run_id}.json
 
-Data and manifests never share a prefix, so that a COPY by prefix never reads a manifest.
+Windows and firings are in a key only if the run has them. Data and manifests never share a prefix, so that a COPY by
+prefix never reads a manifest.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ import string
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.streams import MIN_FOLDER_BYTES, Stream, folder_name
-from beam_s3box.shards.model import SealedShard
+from beam_s3box.shards.runs import ORIGIN_CHARACTERS
 
 MAX_URL_BYTES = 255
 """Redshift's SYS_LOAD_DETAIL shows 256 characters of a file's URL."""
 
 MAX_FOLDER_BYTES = 96
-"""A longer name is shortened even where the URL had room: people read these."""
+"""Longer names are shortened even if the URL has room, because people read them."""
 
 DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
-"""Template of a shard's key."""
+"""The template of a shard's key."""
 
 _REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
 _OWN_FOLDERS = ("manifests", "dead-letters", "runs")
 _DIGEST_CHARACTERS = 12
 _WINDOW = "20261122T101500Z-20261122T101600Z"
-"""A window's name; one of parts of a second is 14 bytes longer."""
+"""The name of a window; with fractions of a second it is 14 bytes longer."""
 
 _SEQUENCE_FORMAT = re.compile(r"(0?\d{1,2}d?|d)?", re.ASCII)
 
@@ -42,9 +43,9 @@ class Layout:
     """Makes the keys of one run.
 
     Attributes:
-      run_id: the run's name.
-      folder_bytes: the longest folder name for a domain or namespace.
-      data_key: template of a shard's key.
+      run_id: the name of the run.
+      folder_bytes: maximum length of the folder name of a domain or namespace.
+      data_key: the template of a shard's key.
     """
 
     run_id: str
@@ -54,10 +55,10 @@ class Layout:
     def __post_init__(self) -> None:
         fields = {field for field, _ in _fields_of(self.data_key)}
         if fields != _REQUIRED_FIELDS:
-            odd = sorted(fields ^ _REQUIRED_FIELDS)
+            wrong = sorted(fields ^ _REQUIRED_FIELDS)
             raise ConfigurationError(
                 f"key_template={self.data_key!r} must use each of {', '.join(sorted(_REQUIRED_FIELDS))} and nothing "
-                f"else; see {{{odd[0]}}}. Without one of them two shards could share a key"
+                f"else; see {{{wrong[0]}}}. Without one of them two shards could share a key"
             )
         self._check_formats()
         self._check_folders()
@@ -66,8 +67,8 @@ class Layout:
         for field, form in _fields_of(self.data_key):
             if form and not (field == "sequence" and _SEQUENCE_FORMAT.fullmatch(form)):
                 raise ConfigurationError(
-                    f"key_template={self.data_key!r} formats {{{field}}} by {form!r}: only {{sequence}} takes "
-                    "one, such as 05d"
+                    f"key_template={self.data_key!r} formats {{{field}}} by {form!r}: only {{sequence}} may have "
+                    "a format, such as 05d"
                 )
 
     def _check_folders(self) -> None:
@@ -75,7 +76,7 @@ class Layout:
         if components.count("{window}") != 1:
             raise ConfigurationError(
                 f"key_template={self.data_key!r} must have {{window}} at the beginning of a folder's or file's name, "
-                "without a '/' behind it: it brings its own"
+                "without a '/' after it: {{window}} ends with one"
             )
         if not all(component.strip(".") for component in components) or ".." in self.data_key:
             raise ConfigurationError(
@@ -83,19 +84,19 @@ class Layout:
             )
         if "{" in components[0] or components[0] in _OWN_FOLDERS:
             raise ConfigurationError(
-                f"key_template={self.data_key!r} must begin with a folder of its own, not with a field, and not with "
+                f"key_template={self.data_key!r} must start with a constant folder, not with a field, and not with "
                 f"{', '.join(_OWN_FOLDERS)}"
             )
         for component in components:
             if ("{domain}" in component or "{namespace}" in component) and component.count("{") != 1:
                 raise ConfigurationError(
-                    f"key_template={self.data_key!r} must have {{domain}} and {{namespace}} in a folder each, or two "
-                    "streams could share a key"
+                    f"key_template={self.data_key!r} must have {{domain}} and {{namespace}} each in its own folder, or "
+                    "two streams could share a key"
                 )
 
     @classmethod
     def below(cls, root_url: str, run_id: str, data_key: str = DEFAULT_DATA_KEY) -> Layout:
-        """Return the layout for a destination: folder names as long as keep its URLs within `MAX_URL_BYTES`.
+        """Return the layout for a destination, with folder names that keep its URLs within `MAX_URL_BYTES`.
 
         Raises:
           ConfigurationError: the bucket and prefix leave no room.
@@ -111,28 +112,37 @@ class Layout:
         return cls(run_id, min(MAX_FOLDER_BYTES, free // 2), data_key)
 
     def _fixed_bytes(self) -> int:
-        """Return the bytes of the longest key beside its domain and namespace: of a shard or of a manifest."""
+        """Return the length of the longest key without its domain and namespace, of a shard or a manifest."""
         stream = Stream("x", "x")
-        shard = self.shard(SealedShard(stream, _WINDOW, "0123456789ab", 99_999, "", ()), "0" * 64, ".json.gz")
+        shard = self.shard(stream, _WINDOW, "0" * ORIGIN_CHARACTERS, 99_999, "0" * _DIGEST_CHARACTERS, ".json.gz")
         return max(len(key.encode("utf-8")) for key in (shard, self.manifest(stream, _WINDOW, 0, None))) - 2
 
-    def shard(self, shard: SealedShard, sha256: str, extension: str) -> str:
-        """Return the key of a shard: two shards never share one, the same bytes sealed again by one origin do."""
+    def shard(self, stream: Stream, window: str, origin: str, sequence: int, digest: str, extension: str) -> str:
+        """Return the key of a shard. Two shards never share a key; the same bytes sealed again by one origin do.
+
+        Args:
+          stream: the stream of its records.
+          window: the window's name in keys, "" for the global window.
+          origin: the random token of the execution that sealed it.
+          sequence: its number within the origin.
+          digest: the SHA-256 of its bytes, hexadecimal.
+          extension: the extension of the format.
+        """
         return self.data_key.format(
-            domain=folder_name(shard.stream.domain, self.folder_bytes),
-            namespace=folder_name(shard.stream.namespace, self.folder_bytes),
-            window=_folder(shard.window),
+            domain=folder_name(stream.domain, self.folder_bytes),
+            namespace=folder_name(stream.namespace, self.folder_bytes),
+            window=_folder(window),
             run_id=self.run_id,
-            origin=shard.origin,
-            sequence=shard.sequence,
-            digest=sha256[:_DIGEST_CHARACTERS],
+            origin=origin,
+            sequence=sequence,
+            digest=digest[:_DIGEST_CHARACTERS],
             extension=extension,
         )
 
     def manifest(self, stream: Stream | None, window: str, number: int, firing: int | None) -> str:
         """Return the key of manifest `number` (from 0) of a firing, for one stream or for the whole run.
 
-        The number of a firing names it whatever its window: one that a runner does again meets the first by its key.
+        A firing is named by its number and not by its window, so that a firing that a runner repeats has the same key.
         """
         name = f"{number:05d}.manifest"
         return self.manifests(stream, window, firing) + (name if firing is None else f"{firing:08d}-{name}")
@@ -156,16 +166,16 @@ class Layout:
 
     @property
     def run(self) -> str:
-        """The key of the run's own record, written before its first shard."""
+        """The key of the run's record, which is written before its first shard."""
         return f"runs/{self.run_id}.json"
 
     def of_attempt(self, attempt: str, name: str) -> str:
-        """Return the key of an object that one execution of the run writes for itself."""
+        """Return the key of an object that only one execution of the run writes."""
         return f"runs/{self.run_id}/{attempt}/{name}.json"
 
 
 def _fields_of(template: str) -> list[tuple[str, str]]:
-    """Return the fields of a template, each with its conversion and format."""
+    """Return the fields of a template, each with its conversion and format specification."""
     try:
         parts = list(string.Formatter().parse(template))
     except (TypeError, ValueError) as exc:

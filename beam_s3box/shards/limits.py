@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from beam_s3box.checks import check_whole
+from beam_s3box.checks import check_positive, check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.patterns import check_pattern, find_by_pattern
 from beam_s3box.records.streams import Stream
+from beam_s3box.shards.lanes import check_lanes
 from beam_s3box.sizes import GiB, MiB, parse_size
 
 DEFAULT_OBJECT_BYTES = 64 * MiB
-"""Redshift reads one gzip object with one slice; 64 MiB is the middle of what its documents advise (1 MB - 1 GB)."""
+"""Redshift reads one gzip object with one slice; 64 MiB is within what its documentation recommends (1 MB to 1 GB)."""
 
 MAX_OBJECT_BYTES = 1 * GiB
-"""Redshift's documents advise no more, and a shard is held in memory while it is uploaded."""
+"""The most that Redshift's documentation recommends; and a shard is held in memory while it is uploaded."""
 
 MIN_BYTES = 64
-"""Below this the frame of a gzip file alone would not fit."""
+"""Below this not even the overhead of a gzip file would fit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StreamLimits:
-    """The limits of one shard; whichever is met first seals it.
+    """The limits of one shard; whichever is reached first seals it.
 
-    A shard never exceeds a limit, except by one record that is larger by itself.
+    A shard never exceeds a limit, unless a single record does.
 
     Attributes:
-      max_object_bytes: bytes of the object on S3, compressed, its frame included; given as a number or as text such
-        as `"10MB"` or `"64MiB"`.
-      max_raw_bytes: bytes before compression, given likewise; None for no limit.
+      max_object_bytes: bytes of the object on S3, compressed, including the overhead of the format; a number or text
+        such as `"10MB"` or `"64MiB"`.
+      max_raw_bytes: bytes before compression, also a number or text; None for no limit.
       max_records: number of records; None for no limit.
       max_seconds: age of a shard's first record, for unbounded input only; None for no limit.
+      lanes: keys that a pipeline spreads the records of the stream over, by their content, where one worker can't pack
+        them; each has shards of its own.
     """
 
     max_object_bytes: int = DEFAULT_OBJECT_BYTES
     max_raw_bytes: int | None = None
     max_records: int | None = None
     max_seconds: float | None = 60.0
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         for name in ("max_object_bytes", "max_raw_bytes"):
@@ -51,10 +54,9 @@ class StreamLimits:
             check_whole("max_raw_bytes", self.max_raw_bytes, 1)
         if self.max_records is not None:
             check_whole("max_records", self.max_records, 1)
-        if self.max_seconds is not None and not (_is_number(self.max_seconds) and 0 < self.max_seconds < math.inf):
-            raise ConfigurationError(
-                f"max_seconds={self.max_seconds!r} must be a number above 0; None means no time limit"
-            )
+        check_lanes(self.lanes)
+        if self.max_seconds is not None:
+            check_positive("max_seconds", self.max_seconds, "; None means no time limit")
 
 
 Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream], StreamLimits]
@@ -62,7 +64,7 @@ Limits: TypeAlias = StreamLimits | Mapping[str, StreamLimits] | Callable[[Stream
 
 
 class LimitsByPattern:
-    """Limits by the first pattern that matches `domain/namespace`; a stream that none matches has the defaults."""
+    """Limits by the first pattern that matches `domain/namespace`; the default limits if none matches."""
 
     def __init__(self, limits: Mapping[str, StreamLimits]) -> None:
         for pattern, value in limits.items():
@@ -88,7 +90,7 @@ class LimitsForAll:
 
 
 class LimitsByFunction:
-    """Limits by a function of the user's, whose answer is checked."""
+    """Limits by a function of the user, whose result is checked."""
 
     def __init__(self, function: Callable[[Stream], StreamLimits]) -> None:
         self._function = function
@@ -102,7 +104,7 @@ class LimitsByFunction:
 
 
 def limits_by_stream(limits: Limits) -> Callable[[Stream], StreamLimits]:
-    """Return the function from stream to limits that a user's `limits` argument stands for.
+    """Return the function from stream to limits for a user's `limits` argument.
 
     Raises:
       ConfigurationError: not a StreamLimits, a mapping to them, or a callable.
@@ -131,7 +133,3 @@ def limits_from_json(values: Any, parameter: str = "limits") -> StreamLimits:
     if unknown:
         raise ConfigurationError(f"{parameter} has {unknown[0]!r}; known are {', '.join(names)}")
     return StreamLimits(**values)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

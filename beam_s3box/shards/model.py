@@ -1,4 +1,4 @@
-"""Segments and shards: what is packed, how large it is, and what a finished shard is called."""
+"""Segments and shards: what is packed, how large it is, and the description of a shard in the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from beam_s3box.records.streams import Stream
 
 
 class Size(NamedTuple):
-    """How much a run of records takes, in the three measures that limits are given in."""
+    """The size of some records, in the three measures of limits."""
 
     object_bytes: int
     raw_bytes: int
@@ -29,15 +29,15 @@ class Size(NamedTuple):
 
 
 NOTHING = Size(0, 0, 0)
-"""The size of no records."""
+"""The size of no records at all."""
 
 
 class Segment(NamedTuple):
-    """A compressed run of records of one stream, ready to be joined with others and never compressed again.
+    """Consecutive records of one stream, compressed. Segments are joined without compressing them again.
 
     Attributes:
       data: raw deflate data that ends on a byte boundary, without a final block.
-      crc32: of the bytes before compression.
+      crc32: the CRC-32 of the bytes before compression.
       raw_bytes: bytes before compression.
       records: number of records.
     """
@@ -49,19 +49,19 @@ class Segment(NamedTuple):
 
     @property
     def size(self) -> Size:
-        """What the segment takes, the joints of its format not counted."""
+        """The size of the segment, without the separators of its format."""
         return Size(len(self.data), self.raw_bytes, self.records)
 
 
 class SealedShard(NamedTuple):
-    """The segments of one shard, cut and closed, not uploaded yet.
+    """The segments of one shard, sealed but not uploaded yet.
 
     Attributes:
-      stream: whose records these are.
+      stream: the stream of its records.
       window: the window's name in keys, "" for the global window.
-      origin: who sealed it: one execution of one piece of work, by a random token.
+      origin: a random token of the execution of the work that sealed it.
       sequence: its number within the origin, stream and window.
-      reason: which rule sealed it, one of `beam_s3box.shards.packing.REASONS`.
+      reason: why it was sealed, one of `beam_s3box.shards.packing.REASONS`.
       segments: in the order of the records.
     """
 
@@ -79,13 +79,13 @@ class ShardFile(NamedTuple):
     Attributes:
       domain, namespace: its stream.
       window: the window's name in keys, "" for the global window.
-      url: where it is, as COPY takes it.
-      key: the same below the store's root.
-      records: how many it holds.
+      url: its URL, as COPY takes it.
+      key: its key below the store's root.
+      records: number of records.
       raw_bytes: bytes before compression.
       object_bytes: bytes of the object.
-      sha256: of the object, hexadecimal.
-      sealed_by: which rule sealed it, one of `beam_s3box.shards.packing.REASONS`.
+      sha256: the SHA-256 of the object, hexadecimal.
+      sealed_by: why it was sealed, one of `beam_s3box.shards.packing.REASONS`.
     """
 
     domain: str
@@ -101,12 +101,12 @@ class ShardFile(NamedTuple):
 
     @property
     def stream(self) -> Stream:
-        """The stream whose records it holds."""
+        """The stream of its records."""
         return Stream(self.domain, self.namespace)
 
 
 def total_size(segments: Iterable[Segment]) -> Size:
-    """Return what the segments take together, joints not counted."""
+    """Return the size of the segments together, without separators."""
     total = NOTHING
     for segment in segments:
         total = total.plus(segment.size)
@@ -114,7 +114,7 @@ def total_size(segments: Iterable[Segment]) -> Size:
 
 
 def size_of(files: Iterable[ShardFile]) -> Size:
-    """Return what the shards take together."""
+    """Return the size of the shards together."""
     total = NOTHING
     for file in files:
         total = total.plus(Size(file.object_bytes, file.raw_bytes, file.records))

@@ -1,7 +1,7 @@
-"""The packing rule: which segments share a shard. Pure: it sees sizes, never bytes, clocks or stores.
+"""The packing rule: which segments share a shard. It knows sizes only, not bytes, clocks or stores.
 
-A shard never exceeds a limit, except by one record that is larger by itself. When the next segment does not fit, the
-larger of the two becomes a shard and the other waits on.
+A shard never exceeds a limit, unless a single record does. When the next segment does not fit, the larger of the two
+becomes a shard and the other one stays in the buffer.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ REASONS: Final = (
     BY_LATENESS,
     BY_MEMORY,
 )
-"""Why a shard was sealed: a limit was met, its bundle, the input or its window ended, its records came after the
-window's end, or too much was waiting in memory."""
+"""Why a shard was sealed: it reached a limit; its bundle, the input or its window ended; its records came after the end
+of the window; or too much was buffered in memory."""
 
 MAX_SEGMENT_BYTES: Final = 1 * MiB
-"""Raw bytes of a segment: larger ones compress no better, and runners' state holds elements of about 1 MB well."""
+"""Raw bytes of a segment: larger ones do not compress better, and runners handle state elements of about 1 MB well."""
 
 _SMALL_SEGMENT_BYTES: Final = 64 * KiB
-"""Raw bytes: twice deflate's window; segments below this compress visibly worse."""
+"""Raw bytes: twice the window of deflate; smaller segments compress noticeably worse."""
 
 _SEGMENTS_A_SHARD: Final = 4
-"""At least so many segments where the limit is small, so that a shard is filled well."""
+"""Minimum number of segments of a shard with a small limit, so that it is filled well."""
 
 _UNLIMITED: Final = 1 << 62
 
@@ -53,8 +53,8 @@ class Overhead(NamedTuple):
     """What a format adds to the records of a shard.
 
     Attributes:
-      shard: once a shard: header, opening, closing, trailer.
-      separator: once a segment, at the most.
+      shard: added once per shard: header, opening, closing, trailer.
+      separator: added at most once per segment.
     """
 
     shard: Size
@@ -62,13 +62,13 @@ class Overhead(NamedTuple):
 
 
 class Capacity(NamedTuple):
-    """How much of a stream's records fits a shard.
+    """How many records of a stream fit in a shard.
 
     Attributes:
-      room: what the limits leave for segments.
-      separator: what each segment takes beside its own size.
-      segment_bytes: raw bytes at which a segment is cut, at the most half as much again: few enough to fill a shard
-        well and never to exceed it, enough to compress well.
+      room: the size that the limits leave for segments.
+      separator: the size that each segment takes in addition to its own.
+      segment_bytes: raw bytes at which a segment is cut, or up to half as many again: few enough to fill a shard well
+        without exceeding it, and enough to compress well.
     """
 
     room: Size
@@ -77,13 +77,13 @@ class Capacity(NamedTuple):
 
     @classmethod
     def of(cls, limits: StreamLimits, overhead: Overhead) -> Capacity:
-        """Return what the limits leave for records, the format's overhead taken off."""
+        """Return the capacity that the limits leave, less the format's overhead."""
         whole = Size(limits.max_object_bytes, limits.max_raw_bytes or _UNLIMITED, limits.max_records or _UNLIMITED)
         room = whole.minus(overhead.shard)
         return cls(room, overhead.separator, _segment_bytes(room.minus(overhead.separator)))
 
     def cost(self, segment: Segment) -> Size:
-        """Return what the segment takes in a shard, its separator included."""
+        """Return the size of the segment in a shard, including its separator."""
         return segment.size.plus(self.separator)
 
     def overflow(self, size: Size) -> str | None:
@@ -91,11 +91,11 @@ class Capacity(NamedTuple):
         return _exceeded(size, self.room, strictly=True)
 
     def full(self, size: Size) -> str | None:
-        """Return the limit that the size meets, so that not even one more byte or record fits, or None."""
+        """Return the limit that the size reaches, so that not one more byte or record fits, or None."""
         return _exceeded(size, self.room, strictly=False)
 
     def fill(self, size: Size) -> float:
-        """Return how full a shard of that size is: 1.0 is the limit that it is nearest to."""
+        """Return how full a shard of that size is: 1.0 if it reaches any limit."""
         return max(_shares(size, self.room))
 
 
@@ -105,39 +105,45 @@ class Placement(enum.Enum):
     APPEND = "append"
     """Append it to the buffered segments."""
 
-    SEAL_BUFFERED = "seal what is buffered"
+    SEAL_BUFFERED = "seal the buffered segments"
     """Make the buffered segments a shard, and buffer the incoming one."""
 
-    SEAL_INCOMING = "seal what comes in"
+    SEAL_INCOMING = "seal the incoming segment"
     """Make the incoming segment a shard of its own, and keep the buffered ones."""
 
 
-def decide(held: Size, added: Size, capacity: Capacity) -> tuple[Placement, str | None]:
-    """Return where the next segment goes, and the limit that made it so."""
-    overflow = capacity.overflow(held.plus(added))
-    if held == NOTHING or overflow is None:
+def decide(buffered: Size, incoming: Size, capacity: Capacity) -> tuple[Placement, str | None]:
+    """Return what to do with the incoming segment, and the limit that is the reason.
+
+    Args:
+      buffered: the size of the open shard.
+      incoming: the size of the next segment.
+      capacity: the capacity of a shard.
+    """
+    overflow = capacity.overflow(buffered.plus(incoming))
+    if buffered == NOTHING or overflow is None:
         return Placement.APPEND, None
-    if capacity.fill(held) >= capacity.fill(added):
+    if capacity.fill(buffered) >= capacity.fill(incoming):
         return Placement.SEAL_BUFFERED, overflow
     return Placement.SEAL_INCOMING, overflow
 
 
 class SealedSegments(NamedTuple):
-    """Segments that make one shard, and the rule that sealed it."""
+    """The segments of one shard, and why it was sealed."""
 
     segments: tuple[Segment, ...]
     reason: str
 
 
 class SegmentBuffer(Protocol):
-    """Where the segments of a pile lie: in memory, or in a runner's state."""
+    """The storage of an open shard's segments: in memory, or in a runner's state."""
 
     def append(self, segment: Segment) -> None:
-        """Put a segment behind the others."""
+        """Append a segment."""
         ...
 
     def take(self) -> tuple[Segment, ...]:
-        """Return all segments, in order, and hold nothing."""
+        """Return all segments, in order, and clear the buffer."""
         ...
 
 
@@ -148,27 +154,27 @@ class SegmentsInMemory:
         self._segments: list[Segment] = []
 
     def append(self, segment: Segment) -> None:
-        """Put a segment behind the others."""
+        """Append a segment."""
         self._segments.append(segment)
 
     def take(self) -> tuple[Segment, ...]:
-        """Return all segments, in order, and hold nothing."""
+        """Return all segments, in order, and clear the buffer."""
         segments, self._segments = tuple(self._segments), []
         return segments
 
 
 class OpenShard:
-    """Segments of one stream that wait to become a shard, with their size.
+    """The buffered segments of one stream that will become a shard, and their size.
 
     Args:
-      capacity: of a shard.
-      held: where the segments lie; default: in memory.
-      size: of what lies there already.
+      capacity: the capacity of a shard.
+      buffer: the storage of the segments; default: in memory.
+      size: the size of the segments that are in the buffer already.
     """
 
-    def __init__(self, capacity: Capacity, held: SegmentBuffer | None = None, size: Size = NOTHING) -> None:
+    def __init__(self, capacity: Capacity, buffer: SegmentBuffer | None = None, size: Size = NOTHING) -> None:
         self._capacity = capacity
-        self._held = held if held is not None else SegmentsInMemory()
+        self._buffer = buffer if buffer is not None else SegmentsInMemory()
         self.size = size
 
     def __bool__(self) -> bool:
@@ -176,35 +182,35 @@ class OpenShard:
 
     @property
     def fill(self) -> float:
-        """How full a shard of these segments would be."""
+        """How full a shard of these segments would be: 1.0 if it reaches any limit."""
         return self._capacity.fill(self.size)
 
     def add(self, segment: Segment) -> list[SealedSegments]:
-        """Place the next segment; return the shards that this sealed."""
+        """Add the next segment; return the shards that this seals."""
         added = self._capacity.cost(segment)
-        move, reason = decide(self.size, added, self._capacity)
-        if move is Placement.SEAL_INCOMING:
+        placement, reason = decide(self.size, added, self._capacity)
+        if placement is Placement.SEAL_INCOMING:
             return [SealedSegments((segment,), str(reason))]
-        sealed = [self.seal(str(reason))] if move is Placement.SEAL_BUFFERED else []
-        self._held.append(segment)
+        sealed = [self.seal(str(reason))] if placement is Placement.SEAL_BUFFERED else []
+        self._buffer.append(segment)
         self.size = self.size.plus(added)
         met = self._capacity.full(self.size)
         return [*sealed, self.seal(met)] if met else sealed
 
     def seal(self, reason: str) -> SealedSegments:
-        """Return what is held as one shard and hold nothing."""
+        """Return the buffered segments as one shard, and clear the buffer."""
         return SealedSegments(self.take(), reason)
 
     def take(self) -> tuple[Segment, ...]:
-        """Return the segments that are held and hold nothing."""
+        """Return the buffered segments, and clear the buffer."""
         self.size = NOTHING
-        return self._held.take()
+        return self._buffer.take()
 
 
 def _segment_bytes(room: Size) -> int:
-    # what deflate can't compress it may grow by an eighth (level 1), the ends of its blocks not counted
+    # deflate may make data that it can't compress larger by an eighth (level 1), not counting the ends of its blocks
     harmless = (room.object_bytes - 16) * 8 // 9
-    # a limit on raw bytes is met exactly, by one segment or many; one on the object only if its segments are small
+    # a limit on raw bytes is reached exactly with any segments; a limit on the object only with small ones
     by_object = max(harmless // _SEGMENTS_A_SHARD, min(harmless * 2 // 3, _SMALL_SEGMENT_BYTES))
     return max(1, min(MAX_SEGMENT_BYTES, by_object, room.raw_bytes))
 
@@ -217,7 +223,7 @@ def _exceeded(size: Size, room: Size, *, strictly: bool) -> str | None:
 
 
 def _shares(size: Size, room: Size) -> tuple[float, float, float]:
-    # the overhead may take all of a tiny limit: then any record overflows it and is a shard by itself
+    # the overhead may exceed a tiny limit: then any record overflows it and is a shard of its own
     return (
         size.object_bytes / max(room.object_bytes, 1),
         size.raw_bytes / max(room.raw_bytes, 1),

@@ -7,9 +7,9 @@ import math
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from beam_s3box.errors import StoreError, TransientStoreError
+from beam_s3box.errors import S3BoxError, StoreError, TransientLoadError, TransientStoreError
 
 T = TypeVar("T")
 
@@ -19,9 +19,9 @@ def _random() -> float:
     return random.random()  # noqa: S311 - it spreads load and guards nothing
 
 
-def is_transient(error: StoreError) -> bool:
+def is_transient(error: S3BoxError) -> bool:
     """Return whether another attempt may help."""
-    return isinstance(error, TransientStoreError)
+    return isinstance(error, TransientStoreError | TransientLoadError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,22 +50,28 @@ class Retry:
     seconds: float = math.inf
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, attempt: Callable[[int], T], worth: Callable[[StoreError], bool] = is_transient) -> tuple[T, int]:
+    def run(
+        self,
+        attempt: Callable[[int], T],
+        worth: Callable[[Any], bool] = is_transient,
+        errors: type[S3BoxError] = StoreError,
+    ) -> tuple[T, int]:
         """Return what `attempt` returns and the number of attempts that took.
 
         Args:
           attempt: does the work; takes the attempt's number, from 1, and names it in the error it raises.
           worth: whether another attempt may help after this error.
+          errors: those after which there may be another attempt.
 
         Raises:
-          StoreError: the last attempt's, or the first that is not worth another one.
+          S3BoxError: the last attempt's, or the first that is not worth another one.
         """
         end = self.clock() + self.seconds
         number = 1
         while True:
             try:
                 return attempt(number), number
-            except StoreError as exc:
+            except errors as exc:
                 left = end - self.clock()
                 if number >= self.max_attempts or left <= 0 or not worth(exc):
                     raise

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from beam_s3box.checks import check_whole
+from beam_s3box.checks import check_positive, check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import GiB, MiB
 from beam_s3box.stores.urls import split_url
@@ -100,13 +100,13 @@ class S3Settings:
         self._check_encryption()
         _check_choice("acl", self.acl, ACLS)
         _check_pattern("storage_class", self.storage_class, _STORAGE_CLASS, "as STANDARD_IA")
-        _check_seconds("retry_seconds", self.retry_seconds)
+        check_positive("retry_seconds", self.retry_seconds)
         check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         check_whole("concurrency", self.concurrency, 1, 256)
         check_whole("part_bytes", self.part_bytes, MIN_PART_BYTES, MAX_PART_BYTES)
         check_whole("multipart_bytes", self.multipart_bytes, 1, MAX_PART_BYTES)
-        _check_seconds("connect_timeout", self.connect_timeout)
-        _check_seconds("read_timeout", self.read_timeout)
+        check_positive("connect_timeout", self.connect_timeout)
+        check_positive("read_timeout", self.read_timeout)
 
     def _check_reach(self) -> None:
         _check_pattern("region", self.region, _REGION, "as eu-central-1")
@@ -204,8 +204,3 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ConfigurationError(
             f"{name}={value!r} must be one of {', '.join(choices)}, or None for the bucket's default"
         )
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name}={value!r} must be a number of seconds above 0")

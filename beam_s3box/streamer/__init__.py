@@ -1,4 +1,4 @@
-"""Many streams into JSON files, sealed by size and time and kept on disk until they are uploaded; without Beam."""
+"""Writes many streams to JSON files, sealed by size and time and kept on disk until they are uploaded; without Beam."""
 
 from __future__ import annotations
 

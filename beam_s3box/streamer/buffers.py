@@ -1,4 +1,4 @@
-"""Reads a sealed buffer file back: its header, its records, and what a crash left that is neither."""
+"""Reads a sealed buffer file: its header, its records, and bytes that a crash left and that are neither."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import orjson
 
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import Router, StreamSelector
+from beam_s3box.records.routing import Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.packing import MAX_SEGMENT_BYTES
 from beam_s3box.streamer.output import Output
@@ -24,7 +25,7 @@ def header_of(stream: Stream, output: Output) -> bytes:
 
 
 def read_header(path: pathlib.Path) -> tuple[Stream, Output] | None:
-    """Return whose records a buffer file holds and what becomes of them; None if its first line is no header."""
+    """Return the stream and the output of a buffer file; None if its first line is not a header."""
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER)
     try:
@@ -39,9 +40,9 @@ def read_header(path: pathlib.Path) -> tuple[Stream, Output] | None:
 
 
 def is_torn_at_first_record(path: pathlib.Path) -> bool:
-    """Return whether a file is the beginning of a first write, or empty: then nothing in it was acknowledged.
+    """Return whether a file is empty or an incomplete first write: then nothing in it was acknowledged.
 
-    The header and the first record are written at once. Zeros instead are what a machine leaves that lost its power.
+    The header and the first record are written together. A machine that loses power may leave zeros instead.
     """
     with path.open("rb") as file:
         beginning = file.read(len(_BEGINNING))
@@ -53,7 +54,7 @@ def is_torn_at_first_record(path: pathlib.Path) -> bool:
 
 
 def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
-    """Yield the records in batches of about a segment; a last line without its end was never acknowledged."""
+    """Yield the records in batches of about a segment; a last line without a line break was never acknowledged."""
     with path.open("rb") as file:
         file.readline()
         while lines := file.readlines(MAX_SEGMENT_BYTES):
@@ -61,10 +62,10 @@ def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
 
 
 def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield the records as `read_lines` does, of a file that may be damaged; bytes of no record are added to `damaged`.
+    """Yield the records of a file that may be damaged, as `read_lines` does; add other bytes to `damaged`.
 
-    A process that is killed leaves nothing of that kind; a machine that loses power does, and a program that cuts the
-    file. Its first line may be a record then.
+    A process that is killed leaves no such bytes; a machine that loses power may, and a program that truncates the
+    file. Then its first line may be a record.
     """
     router = Router(StreamSelector(*stream), RecordRules(None, forbid_nul=False))
     with path.open("rb") as file:
@@ -72,8 +73,8 @@ def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes])
             file.seek(0)
         while lines := file.readlines(MAX_SEGMENT_BYTES):
             if not lines[-1].endswith(b"\n"):
-                # never acknowledged, but for zeros in the place of what was
+                # never acknowledged, except where zeros replace what was
                 damaged += [line for line in [lines.pop()] if b"\0" in line]
-            groups, refused = router.route_lines([line[:-1] for line in lines])
-            damaged += (line.raw + b"\n" for line in refused)
+            groups, rejected = router.route_lines([line[:-1] for line in lines])
+            damaged += (line.raw + b"\n" for line in rejected)
             yield groups.get(stream, [])

@@ -1,10 +1,11 @@
-"""What the arguments of a streamer may be."""
+"""Checks the arguments of a streamer."""
 
 from __future__ import annotations
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.shards.limits import MAX_OBJECT_BYTES, StreamLimits
+from beam_s3box.stores.retries import Retry
 
 DEFAULT_SIZE_LIMIT = 100_000
 """Bytes of a file before compression."""
@@ -12,9 +13,12 @@ DEFAULT_SIZE_LIMIT = 100_000
 DEFAULT_TIME_LIMIT = 60.0
 """Seconds."""
 
+DEFAULT_RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
+"""Pauses between attempts at one file; the retries of the uploader itself come first."""
+
 
 def checked_limits(size_limit: int, time_limit: float | None) -> StreamLimits:
-    """Return the limits of a stream; raises ConfigurationError if they can't be any."""
+    """Return the limits of a stream; raise ConfigurationError if they can't work."""
     if isinstance(size_limit, bool) or not isinstance(size_limit, int) or not 1 <= size_limit <= MAX_OBJECT_BYTES:
         raise ConfigurationError(f"size_limit={size_limit!r} must be a whole number of bytes from 1 to 1 GiB")
     try:

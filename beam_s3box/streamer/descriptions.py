@@ -1,4 +1,4 @@
-"""What is kept next to a finished file: enough for another process to upload and list it, and to see if it may."""
+"""The description next to a finished file: what another process needs to upload and list it, or to refrain from it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from beam_s3box.streamer.output import Output
 
 
 class Description(NamedTuple):
-    """A finished file, and by what settings it was made.
+    """A finished file, and the settings that it was written with.
 
     Attributes:
-      file: as its uploader gets it.
-      output: what it holds.
-      url: where it is uploaded to; None where the uploader does not say.
+      file: the file as its uploader gets it.
+      output: the format of the file.
+      url: the URL that it is uploaded to; None if the uploader does not know it.
     """
 
     file: BufferFile
@@ -30,7 +30,7 @@ class Description(NamedTuple):
 
 
 def read_description(text: bytes, name: str, folder: pathlib.Path) -> Description | None:
-    """Return the description of the file of that name, in a folder that may have moved since; None if it is damaged."""
+    """Return the description of the file of that name, whose folder may have moved; None if it is damaged."""
     try:
         return make_description(orjson.loads(text), name, folder)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -38,15 +38,15 @@ def read_description(text: bytes, name: str, folder: pathlib.Path) -> Descriptio
 
 
 def make_description(values: Any, name: str, folder: pathlib.Path) -> Description:
-    """Return what parsed JSON describes.
+    """Return the description from parsed JSON.
 
     Raises:
-      ValueError, KeyError, TypeError, AttributeError: it describes no file of that name.
+      ValueError, KeyError, TypeError, AttributeError: it does not describe a file of that name.
     """
     values = dict(values)
     output = Output(values.pop("format", "json-lines"), values.pop("compression", "gzip"), values.pop("listed", False))
     url = values.pop("url", None)
-    # before it is joined to a path: a damaged one must not lead out of the folder
+    # checked before it becomes part of a path: a damaged one must not point outside the folder
     if values["file_name"] not in (f"{name}.json", f"{name}.json.gz"):
         raise ValueError(values["file_name"])
     file = BufferFile(**{**values, "path": folder / values["file_name"]})

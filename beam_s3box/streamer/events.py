@@ -1,4 +1,4 @@
-"""What a streamer tells: the file to upload, what became of it, what waits, and counts."""
+"""What a streamer reports: files to upload, attempts, pending files, and stats."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class BufferFile(NamedTuple):
     """One finished file, as an uploader gets it.
 
     Attributes:
-      file_name: unique, the same after a crash; whoever uploads the same name twice holds the same bytes.
-      domain, namespace: whose records these are.
-      path: where the bytes lie; the file is gone once it is uploaded.
-      records: how many it holds.
-      size: bytes of the file.
-      raw_bytes: bytes before compression.
-      content_type: MIME type.
+      file_name: unique, and the same after a crash; two uploads of the same name have the same bytes.
+      domain, namespace: the stream of the records.
+      path: the path of the file, which is removed once it is uploaded.
+      records: the number of records.
+      size: the bytes of the file.
+      raw_bytes: the bytes before compression.
+      content_type: the MIME type.
     """
 
     file_name: str
@@ -34,14 +34,14 @@ class BufferFile(NamedTuple):
 
 
 class UploadEvent(NamedTuple):
-    """One attempt to upload one file, as `on_upload` is told.
+    """One attempt to upload one file, as `on_upload` gets it.
 
     Attributes:
-      file_name: of the file.
-      domain, namespace: whose records these are.
-      attempts: of this streamer at this file, this one included.
-      file: what was uploaded; None if the attempt failed before there was a file to upload.
-      error: why the attempt failed; None for success.
+      file_name: the name of the file.
+      domain, namespace: the stream of the records.
+      attempts: attempts of this streamer at this file, including this one.
+      file: the file that was uploaded; None if the attempt failed before there was a file to upload.
+      error: the error of a failed attempt; None for success.
     """
 
     file_name: str
@@ -58,13 +58,13 @@ class UploadEvent(NamedTuple):
 
 
 class PendingFile(NamedTuple):
-    """A sealed file that is not uploaded yet, or what of a stream could not be sealed, or was lost.
+    """A sealed file that is not uploaded yet, or records of a stream that could not be sealed, or were lost.
 
     Attributes:
-      file_name: of the file; "" for records that are in no file.
-      domain, namespace: whose records these are.
-      attempts: so far, of this streamer.
-      error: why the last one failed; "" if none has failed yet.
+      file_name: the name of the file; "" for records that are in no file.
+      domain, namespace: the stream of the records.
+      attempts: attempts of this streamer so far.
+      error: the error of the last attempt; "" if none has failed yet.
       place: where the records are: "folder", where the next streamer finds them; "memory" of this streamer, whose next
         `flush` or `shut_down` tries again to write them; "lost" if another program removed them.
     """
@@ -78,19 +78,19 @@ class PendingFile(NamedTuple):
 
 
 class StreamerStats(NamedTuple):
-    """What a streamer has done and holds.
+    """What a streamer has done so far, and what is pending.
 
     Attributes:
-      open_streams: how many.
-      records: appended to this streamer.
-      uploaded_files, uploaded_records, uploaded_bytes: what it uploaded, what an earlier one left behind included.
-      failed_attempts: at uploads.
+      open_streams: the number of open streams.
+      records: records appended to this streamer.
+      uploaded_files, uploaded_records, uploaded_bytes: what it uploaded, including what an earlier one left behind.
+      failed_attempts: failed attempts to upload.
       pending: sealed files that are not uploaded yet.
-      disk_bytes: of all buffers and files in its folder.
-      unlisted_files: uploaded and not in a manifest yet; those that were left for another uploader included.
-      damaged_files: with bytes that were found to be no record after a crash; kept for a person to look at.
+      disk_bytes: the bytes of all buffers and files in its folder.
+      unlisted_files: files that are uploaded and not in a manifest yet, including those for another uploader.
+      damaged_files: files with bytes that are no records, found after a crash; kept for a person to look at.
       callback_errors: exceptions that `on_upload` raised.
-      lost_records: acknowledged, and removed from the folder by another program before they were uploaded.
+      lost_records: acknowledged records that another program removed from the folder before they were uploaded.
     """
 
     open_streams: int
@@ -108,7 +108,7 @@ class StreamerStats(NamedTuple):
 
 
 def as_error(error: BaseException, who: str) -> Exception:
-    """Return an exception that may be handed on; one that would end a thread, as SystemExit, is wrapped."""
+    """Return an exception that may be passed on; one that would end a thread, such as SystemExit, is wrapped."""
     if isinstance(error, Exception):
         return error
     wrapped = StreamerError(f"{who} raised {type(error).__name__}: {error}")
@@ -117,9 +117,9 @@ def as_error(error: BaseException, who: str) -> Exception:
 
 
 def report(error: BaseException) -> None:
-    """Hand an exception that has no caller to `threading.excepthook`: to standard error, if no program set it.
+    """Pass an exception that has no caller to `threading.excepthook`, which prints it unless the program replaced it.
 
-    The hook is a program's own code: it is called while no lock is held.
+    The hook is code of the program: it is called while no lock is held.
     """
     error = as_error(error, "a function of this program")
     hook = threading.excepthook

@@ -1,4 +1,4 @@
-"""What the streamer asks of the file system, one system call at a time."""
+"""The file system operations of the streamer, one system call at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 def write_file(path: pathlib.Path, body: bytes) -> None:
-    """Write a file, replacing what has its name, and wait until it is on the disk; a link is not followed."""
+    """Write a file, replacing an existing one, and sync it to the disk; a link is not followed."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         write_all(handle, body)
@@ -24,7 +24,7 @@ def write_file(path: pathlib.Path, body: bytes) -> None:
 
 
 def size_of(path: pathlib.Path) -> int | None:
-    """Return the bytes of a file, or None if there is none of that name."""
+    """Return the size of a file in bytes, or None if it does not exist."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def size_of(path: pathlib.Path) -> int | None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file; one that is gone already is no error."""
+    """Remove a file if it exists."""
     try:
         os.unlink(path)
     except FileNotFoundError:

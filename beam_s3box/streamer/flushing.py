@@ -1,4 +1,4 @@
-"""Seals streams and waits for their uploads: what `flush`, `close` and `shut_down` have in common."""
+"""Seals streams and waits for their uploads: the common part of `flush`, `close` and `shut_down`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from beam_s3box.errors import StoreError, StreamerError
 from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.events import PendingFile
-from beam_s3box.streamer.outbox import Outbox
-from beam_s3box.streamer.problems import Remaining
+from beam_s3box.streamer.in_flight import InFlightUploads
+from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.stream import OpenStream
 
 
 def seal_all(streams: Sequence[OpenStream], seal: Callable[[OpenStream], None]) -> tuple[PendingFile, ...]:
-    """Seal each stream, and return what could not be."""
+    """Seal each stream, and return what could not be sealed."""
     failed = []
     for stream in streams:
         try:
@@ -24,22 +24,22 @@ def seal_all(streams: Sequence[OpenStream], seal: Callable[[OpenStream], None]) 
     return tuple(filter(None, failed))
 
 
-def push(
-    outbox: Outbox,
+def flush_streams(
+    uploads: InFlightUploads,
     streams: Sequence[OpenStream],
     seal: Callable[[OpenStream], None],
     only: Stream | None,
     timeout: float | None,
 ) -> Remaining:
-    """Seal and upload, and again as long as uploads make room for what a full disk did not take."""
-    outbox.refuse_own_threads()
+    """Seal and upload; repeat as long as uploads free room for records that a full disk did not take."""
+    uploads.refuse_own_threads()
     end = None if timeout is None else time.monotonic() + timeout
     uploaded = -1
     while True:
-        begun = outbox.begun
+        begun = uploads.begun
         unsealed = seal_all(streams, seal)
-        pending = outbox.drain(only, None if end is None else max(0.0, end - time.monotonic()), begun)
+        pending = uploads.drain(only, None if end is None else max(0.0, end - time.monotonic()), begun)
         left = Remaining(unsealed, tuple(pending))
-        before, uploaded = uploaded, outbox.counts.files
+        before, uploaded = uploaded, uploads.counts.files
         if not left.in_memory or uploaded == before or (end is not None and time.monotonic() >= end):
             return left

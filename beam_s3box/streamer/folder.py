@@ -1,18 +1,18 @@
-"""The local folder: every file of a streamer, and what each becomes.
+"""The local folder: every file of a streamer, and its states.
 
     {name}.open      a buffer that is being written
     {name}.sealed    a buffer that is complete
     {name}.json[.gz] the finished file that is uploaded, complete when {name}.ready exists
-    {name}.ready     its description; the buffer is removed now
-    {name}.uploaded  the same, once it is uploaded, until a manifest lists it
-    {name}.damaged   what a crash left that can't be read; {name}.{state}.damaged where there is more than one
-    {name}.listing   which files go into manifests that are being written
-    {name}.part      a small file that is being written, before it has its name
-    lock             names the process
+    {name}.ready     its description; from now on the buffer is not needed
+    {name}.uploaded  the same description, once the file is uploaded, until a manifest lists it
+    {name}.damaged   what a crash left that can't be read; the second one is {name}.{state}.damaged
+    {name}.listing   the files of manifests that are being written
+    {name}.part      a small file that is being written, before it is renamed
+    lock             holds the id of the process
 
-Every step is one atomic rename or removal, so that a process killed anywhere finds its way from the names alone. Each
-method may be called again after it failed or was interrupted at any line, and then goes on. The name is made with the
-buffer and never changes: it alone names the object.
+Every step is one atomic rename or removal, so that the names alone tell the next process how to continue, wherever
+this one is killed. Each method may be called again after it failed or was interrupted at any line, and continues then.
+The name is created with the buffer and never changes: it alone determines the key of the object.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.lock import FolderLock
 from beam_s3box.streamer.output import Rendered, render
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.system.local_files import sync_folder
 
 _STATES = "open|sealed|json|json\\.gz|ready|part|uploaded|listing"
@@ -47,12 +47,12 @@ _NAME = re.compile(
 
 
 class Folder:
-    """Makes, finishes and removes the files of one streamer; different files may be worked on by different threads.
+    """Creates, finishes and removes the files of one streamer; threads may work on different files at the same time.
 
     Args:
-      path: of the folder.
+      path: the path of the folder.
       quota: counts its bytes.
-      url_of: says where a file is uploaded to; None where the uploader does not say.
+      url_of: returns the URL that a file is uploaded to; None if the uploader does not know it.
     """
 
     def __init__(self, path: pathlib.Path, quota: DiskQuota, url_of: Callable[[BufferFile], str | None]) -> None:
@@ -68,15 +68,15 @@ class Folder:
         self.uploaded: dict[str, Description] = {}
 
     def new_name(self) -> str:
-        """Return a name that no other file has, here or in any other streamer's folder."""
+        """Return a name that no other file has, in this folder or that of any other streamer."""
         return f"{self.run_id}-{self._origin}-{next(self._numbers):05d}"
 
-    def place(self, name: str, state: str) -> pathlib.Path:
+    def path_of(self, name: str, state: str) -> pathlib.Path:
         """Return the path of a file."""
         return self.path / f"{name}.{state}"
 
     def scan(self) -> Iterator[tuple[str, str]]:
-        """Yield name and state of each file; links and folders are nobody's."""
+        """Yield name and state of each file of a streamer; links and folders are ignored."""
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if (match := _NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
@@ -84,115 +84,115 @@ class Folder:
 
     @synchronized
     def restore(self) -> None:
-        """Make the folder again if another program removed it, and take it again."""
+        """Create and lock the folder again if another program removed it."""
         if not (self.lock.held and os.path.isdir(self.path)):
             os.makedirs(self.path, exist_ok=True)
             self.lock.release()
-            self.lock.take()
+            self.lock.acquire()
 
-    def seal(self, sealed: Sealed, journal: Journal) -> None:
-        """Say that a buffer is complete; one that another program removed is written again."""
-        source, target = self.place(sealed.name, "open"), self.place(sealed.name, "sealed")
-        # if it is gone: renamed by an earlier call, or removed by another program
+    def seal(self, sealed: SealedBuffer, journal: Journal) -> None:
+        """Mark a buffer as complete; one that another program removed is written again."""
+        source, target = self.path_of(sealed.name, "open"), self.path_of(sealed.name, "sealed")
+        # not found: renamed by an earlier call, or removed by another program
         with contextlib.suppress(FileNotFoundError):
             os.rename(source, target)
         if not journal.is_at(target):
             self.restore()
-            part = self.place(sealed.name, "part")
+            part = self.path_of(sealed.name, "part")
             journal.copy_to(part)
             os.rename(part, target)
         sealed.records, sealed.size = journal.records, journal.size
         self.measure(source)
         self.measure(target)
 
-    def finish(self, sealed: Sealed) -> BufferFile | None:
-        """Return the finished file of a buffer, made if it is not there yet; None if the buffer holds no record.
+    def finish(self, sealed: SealedBuffer) -> BufferFile | None:
+        """Return the finished file of a buffer, written if it does not exist yet; None if the buffer has no records.
 
         Raises:
-          RecordsLostError: another program removed it; nothing of it is left.
+          RecordsLostError: another program removed it, and nothing of it is left.
         """
         if not sealed.empty and (sealed.description is None or not self._is_whole(sealed.description.file)):
-            sealed.description = self._make(sealed)
+            sealed.description = self._write_output(sealed)
             sealed.empty = sealed.description is None
         if sealed.description is not None:
             self._describe(sealed, sealed.description)
-        self.drop(self.place(sealed.name, "sealed"))
-        self.quota.promise(sealed.name, None)
+        self.drop(self.path_of(sealed.name, "sealed"))
+        self.quota.set_reserved(sealed.name, None)
         return sealed.file
 
-    def forget(self, sealed: Sealed) -> None:
-        """Remove a file that is uploaded; keep its description if a manifest shall list it."""
+    def mark_uploaded(self, sealed: SealedBuffer) -> None:
+        """Remove a file that is uploaded; keep its description if a manifest is to list it."""
         name, description = sealed.name, sealed.description
         if description is None:
             return
-        ready = self.place(name, "ready")
+        ready = self.path_of(name, "ready")
         if description.output.listed and not sealed.kept:
-            self._keep(name, description)
+            self._keep_description(name, description)
             sealed.kept = True
-        # before the file: without it the file is no longer to be uploaded
+        # before the file: without its description the file is not uploaded again
         self.drop(ready)
         self.drop(description.file.path)
 
     def drop_listed(self, description: Description) -> None:
-        """Remove the description of a file that a listing has now."""
+        """Remove the description of a file that is in a listing now."""
         name = description.file.file_name.partition(".")[0]
-        self.drop(self.place(name, "uploaded"))
+        self.drop(self.path_of(name, "uploaded"))
         self.uploaded.pop(name, None)
 
     def drop(self, path: pathlib.Path) -> None:
-        """Remove a file; one that is gone already is no error."""
+        """Remove a file if it exists."""
         try:
             remove(path)
         finally:
             self.measure(path)
 
-    def write_whole(self, name: str, state: str, body: bytes) -> None:
-        """Write a small file that appears whole, and on the disk, or not at all."""
+    def write_atomic(self, name: str, state: str, body: bytes) -> None:
+        """Write a small file so that it is complete and synced, or does not exist."""
         self.restore()
-        part = self.place(name, "part")
+        part = self.path_of(name, "part")
         self._write(part, body)
         try:
-            os.rename(part, self.place(name, state))
+            os.rename(part, self.path_of(name, state))
         finally:
             self.drop(part)
-            self.measure(self.place(name, state))
+            self.measure(self.path_of(name, state))
         sync_folder(self.path)
 
     def set_aside(self, name: str, state: str, what: str) -> None:
-        """Keep a file that can't be read as `.damaged`, where it is in nobody's way, and report it."""
-        target = self.place(name, "damaged")
+        """Rename a file that can't be read to `.damaged`, where it does no harm, and report it."""
+        target = self.path_of(name, "damaged")
         if os.path.lexists(target):
-            target = self.place(name, f"{state}.damaged")
-        os.rename(self.place(name, state), target)
-        self.measure(self.place(name, state))
+            target = self.path_of(name, f"{state}.damaged")
+        os.rename(self.path_of(name, state), target)
+        self.measure(self.path_of(name, state))
         self.measure(target)
         self._report_damage(name, f"{what}; see {target}")
 
     def measure(self, path: pathlib.Path) -> None:
-        """Count the bytes of a file as they are now."""
+        """Tell the quota the current size of a file."""
         self.quota.set(path, size_of(path))
 
-    def _keep(self, name: str, description: Description) -> None:
-        uploaded = self.place(name, "uploaded")
+    def _keep_description(self, name: str, description: Description) -> None:
+        uploaded = self.path_of(name, "uploaded")
         try:
-            # takes no room, which a full disk would not have
-            os.rename(self.place(name, "ready"), uploaded)
+            # needs no room, which a full disk would not have
+            os.rename(self.path_of(name, "ready"), uploaded)
         except FileNotFoundError:
             if size_of(uploaded) is None:
-                self.write_whole(name, "uploaded", description.write())
+                self.write_atomic(name, "uploaded", description.write())
         sync_folder(self.path)
-        self.measure(self.place(name, "ready"))
+        self.measure(self.path_of(name, "ready"))
         self.measure(uploaded)
         self.uploaded[name] = description
 
     def _is_whole(self, file: BufferFile) -> bool:
         return size_of(file.path) == file.size
 
-    def _make(self, sealed: Sealed) -> Description | None:
+    def _write_output(self, sealed: SealedBuffer) -> Description | None:
         """Write the finished file of a buffer, and its description."""
         rendered = self._render(sealed)
-        # what an attempt left that failed; the description first, so that it never exists next to half a file
-        self.drop(self.place(sealed.name, "ready"))
+        # remains of a failed attempt; the description first, so that it never exists next to an incomplete file
+        self.drop(self.path_of(sealed.name, "ready"))
         if not rendered.records:
             return None
         format = sealed.output.make()
@@ -210,20 +210,20 @@ class Folder:
         self._write(path, rendered.body)
         return Description(file, sealed.output, None)
 
-    def _describe(self, sealed: Sealed, description: Description) -> None:
-        """Have the description of a finished file on the disk, with the URL that it is uploaded to."""
+    def _describe(self, sealed: SealedBuffer, description: Description) -> None:
+        """Write the description of a finished file, with the URL that it is uploaded to."""
         url = self._url_of(description.file)
-        if not sealed.ready or description.url != url or size_of(self.place(sealed.name, "ready")) is None:
+        if not sealed.ready or description.url != url or size_of(self.path_of(sealed.name, "ready")) is None:
             sealed.ready = False
             sealed.description = description._replace(url=url)
-            self.write_whole(sealed.name, "ready", sealed.description.write())
+            self.write_atomic(sealed.name, "ready", sealed.description.write())
             sealed.ready = True
 
-    def _render(self, sealed: Sealed) -> Rendered:
-        path = self.place(sealed.name, "sealed")
+    def _render(self, sealed: SealedBuffer) -> Rendered:
+        path = self.path_of(sealed.name, "sealed")
         size = size_of(path)
         if size is None:
-            self._lose(sealed)
+            self._report_lost(sealed)
         format = sealed.output.make()
         rendered = render(format, read_lines(path)) if size == sealed.size else None
         if rendered is None or rendered.records != sealed.records:
@@ -233,45 +233,45 @@ class Folder:
             self._keep_damaged(sealed.name, damaged)
         if sealed.records is not None and rendered.records < sealed.records and not sealed.lost:
             sealed.lost = sealed.records - rendered.records
-            report(self._loss(sealed, sealed.records, "cut"))
+            report(self._lost_error(sealed, sealed.records, "cut"))
         return rendered
 
-    def _lose(self, sealed: Sealed) -> None:
-        """Give up a buffer of which nothing is left."""
+    def _report_lost(self, sealed: SealedBuffer) -> None:
+        """Report and raise that nothing is left of a buffer."""
         records = sealed.file.records if sealed.file else sealed.records
         sealed.lost = records or 0
-        self.drop(self.place(sealed.name, "ready"))
+        self.drop(self.path_of(sealed.name, "ready"))
         for state in ("json", "json.gz"):
-            if size_of(self.place(sealed.name, state)) is not None:
+            if size_of(self.path_of(sealed.name, state)) is not None:
                 self.set_aside(sealed.name, state, f"another program cut {sealed.file_name} in {self.path}")
-        self.quota.promise(sealed.name, None)
-        loss = self._loss(sealed, records, "removed")
+        self.quota.set_reserved(sealed.name, None)
+        loss = self._lost_error(sealed, records, "removed")
         report(loss)
         raise loss
 
-    def _loss(self, sealed: Sealed, records: int | None, how: str) -> RecordsLostError:
+    def _lost_error(self, sealed: SealedBuffer, records: int | None, how: str) -> RecordsLostError:
         return RecordsLostError(
             f"{sealed.lost} of {'some' if records is None else records} records of {sealed.stream} are lost: another "
-            f"program {how} a file of the buffer {sealed.name} in {self.path} before it was uploaded; keep programs "
-            "that tidy up out of this folder"
+            f"program {how} a file of the buffer {sealed.name} in {self.path} before it was uploaded; exclude this "
+            "folder from clean-up programs"
         )
 
     def _keep_damaged(self, name: str, damaged: list[bytes]) -> None:
         if not damaged:
             return
         size = sum(map(len, damaged))
-        state = "damaged" if size_of(self.place(name, "damaged")) in (None, size) else "sealed.damaged"
-        if size_of(self.place(name, state)) != size:
-            self.write_whole(name, state, b"".join(damaged))
+        state = "damaged" if size_of(self.path_of(name, "damaged")) in (None, size) else "sealed.damaged"
+        if size_of(self.path_of(name, state)) != size:
+            self.write_atomic(name, state, b"".join(damaged))
             what = f"a crash damaged the buffer {name}: {size} bytes of it are no records"
-            self._report_damage(name, f"{what}; see {self.place(name, state)}")
+            self._report_damage(name, f"{what}; see {self.path_of(name, state)}")
 
     def _report_damage(self, name: str, what: str) -> None:
         self.damaged.add(name)
         report(StreamerError(what))
 
     def _write(self, path: pathlib.Path, body: bytes) -> None:
-        """Write a file; what an attempt leaves that fails would keep the room that the next one needs."""
+        """Write a file; remove it after a failure, because it would take the room that the next attempt needs."""
         try:
             write_file(path, body)
         except BaseException:

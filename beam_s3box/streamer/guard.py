@@ -1,4 +1,4 @@
-"""Locks that survive an exception at any line: a signal handler may raise between any two of them."""
+"""Locks that are released whatever line an exception is raised at: a signal handler may raise at any."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _Result = TypeVar("_Result")
 def synchronized(
     method: Callable[Concatenate[_Self, _Parameters], _Result],
 ) -> Callable[Concatenate[_Self, _Parameters], _Result]:
-    """Make a method hold its object's `_guard`, which is a plain `threading.Lock`, while it runs.
+    """Make a method hold the `_guard` of its object, a plain `threading.Lock`, while it runs.
 
     Locks and queues written in Python (`Condition`, `Event`) stay locked for ever if a signal handler raises while
-    one is being entered, so this package takes only those written in C.
+    they are acquired, so this package uses only those written in C.
     """
 
     @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""A buffer file that is being written: a header and one line a record, each in the file before `append` returns."""
+"""A buffer file that is being written: a header, and one line per record, written before `append` returns."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from beam_s3box.system.local_files import sync_folder
 Durability: TypeAlias = Literal["memory", "os", "fsync"]
 
 HELD_BYTES = 1 * MiB
-"""What `durability="memory"` holds of one buffer before it writes."""
+"""Bytes of one buffer that `durability="memory"` holds in memory before it writes them."""
 
 _COPIED_BYTES = 1 * MiB
 
 
 def check_durability(durability: str) -> Durability:
-    """Return the durability; raises ConfigurationError if it is none."""
+    """Return the durability; raise ConfigurationError if it is not one."""
     for known in get_args(Durability):
         if durability == known:
             return known  # type: ignore[no-any-return]
@@ -32,14 +32,14 @@ def check_durability(durability: str) -> Durability:
 
 
 class _Held(NamedTuple):
-    """A line that is not in the file yet, and how many bytes are held with it."""
+    """A line that is not in the file yet, and the bytes of all held lines up to this one."""
 
     line: bytes
     total: int
 
 
 class _State(NamedTuple):
-    """What is written and what is held. It changes in one step, so that no interruption writes a record twice."""
+    """What is written and what is held. It is replaced in one step, so that no interruption writes a record twice."""
 
     size: int
     records: int
@@ -47,15 +47,15 @@ class _State(NamedTuple):
 
 
 class Journal:
-    """Appends lines to one file. Its stream's lock guards every method but `sync`.
+    """Appends lines to one file. The lock of its stream guards every method except `sync`.
 
-    Whatever fails or is interrupted may be called again: before anything is written the file is cut back to its last
-    whole record, so that only the very end of a file can ever be torn. Making one does nothing to the disk.
+    Whatever fails or is interrupted may be called again: before anything is written, the file is truncated to its last
+    complete record, so that only the end of a file can be torn. The constructor does no I/O.
 
     Args:
-      path: the file; no other has its name.
+      path: the path of the file, which no other buffer has.
       header: its first line, written together with the first record.
-      durability: "memory" holds lines back, "os" writes each, "fsync" has `sync` called after each.
+      durability: "memory" holds lines in memory, "os" writes each line, with "fsync" the caller syncs after each.
     """
 
     def __init__(self, path: pathlib.Path, header: bytes, durability: Durability) -> None:
@@ -72,12 +72,12 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """The size of the file in bytes."""
         return self._state.size
 
     @property
     def records(self) -> int:
-        """How many it took."""
+        """The number of records, written and held."""
         return self._state.records + len(self._state.held)
 
     @property
@@ -97,7 +97,7 @@ class Journal:
         return max(0, self._state.size - len(self._header)) + self.held_bytes
 
     def with_held(self, lines: Sequence[bytes]) -> Journal:
-        """Return the journal of the same file that holds these lines; this one must not be used any more."""
+        """Return a journal for the same file that holds these lines; this one must not be used any more."""
         again = copy.copy(self)
         again._state = self._state._replace(held=[])
         for line in lines:
@@ -105,8 +105,8 @@ class Journal:
         return again
 
     @property
-    def spills(self) -> bool:
-        """Whether the next line has those written that are held."""
+    def must_flush(self) -> bool:
+        """Whether the held lines are written before the next one."""
         return self._holds and self.held_bytes >= HELD_BYTES
 
     def write(self, line: bytes) -> None:
@@ -119,8 +119,8 @@ class Journal:
             self._put([line])
             return
         self._open()
-        if self.spills:
-            self._spill()
+        if self.must_flush:
+            self._flush()
         self._hold(line)
 
     @synchronized
@@ -128,31 +128,31 @@ class Journal:
         """Wait until the first `end` bytes are on the disk; threads that wait together share one sync.
 
         Raises:
-          StreamerError: the disk failed; the record may be kept all the same.
+          StreamerError: the disk failed; the record may be stored nevertheless.
         """
         if self._synced < end:
             self._sync()
         if self._synced < end:
-            raise StreamerError(f"sync {self.path} failed, and the record may be kept all the same")
+            raise StreamerError(f"sync {self.path} failed; the record may be stored nevertheless")
 
     def complete(self) -> None:
-        """Write what is held back, and have it synced."""
+        """Write the held lines, and sync them."""
         if self._handle is None and not self.records:
             return
-        self._spill()
-        self._mend()
+        self._flush()
+        self._truncate_torn_write()
         if self._syncs:
             self._sync_all()
 
     def is_at(self, path: pathlib.Path) -> bool:
-        """Return whether the file of that name is the one that this writes to."""
+        """Return whether the file at this path is the one that this journal writes to."""
         try:
             return self._handle is not None and os.path.samestat(os.stat(path), os.fstat(self._handle))
         except FileNotFoundError:
             return False
 
     def copy_to(self, path: pathlib.Path) -> None:
-        """Write the file again under another name: what was removed can be read as long as it is open."""
+        """Write the file again at another path: a removed file can be read as long as it is open."""
         if self._handle is None:
             raise StreamerError(f"read {self.path} failed: it is closed")
         blocks: list[bytes] = []
@@ -162,7 +162,7 @@ class Journal:
 
     @synchronized
     def close(self) -> None:
-        """Close the file; harmless when it is closed."""
+        """Close the file; may be called again."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -172,14 +172,14 @@ class Journal:
         self._sync()
 
     def _sync(self) -> None:
-        """Sync what is written; never again after a failure, which a system reports once and then forgets."""
+        """Sync what is written; never again after a failure, which the system reports only once."""
         if self._sync_failed or self._handle is None:
             return
         reached = self._state.size
         try:
             os.fsync(self._handle)
         except OSError:
-            # told to every thread whose record it would have been
+            # raised in every thread whose record was to be synced
             self._sync_failed = True
         else:
             self._synced = reached
@@ -187,15 +187,15 @@ class Journal:
     def _hold(self, line: bytes) -> None:
         self._state.held.append(_Held(line, self.held_bytes + len(line) + 1))
 
-    def _spill(self) -> None:
+    def _flush(self) -> None:
         if self._state.held:
             self._put(self.held_lines)
 
     def _put(self, lines: Sequence[bytes]) -> None:
-        """Write lines, which are then no longer held."""
+        """Write lines, which are no longer held then."""
         handle = self._open()
         if self._dirty:
-            self._mend()
+            self._truncate_torn_write()
         size, records, _ = self._state
         data = b"\n".join(lines) + b"\n"
         if not size:
@@ -204,13 +204,13 @@ class Journal:
         try:
             write_all(handle, data)
         except OSError as exc:
-            self._mend()
+            self._truncate_torn_write()
             raise StreamerError(f"write {self.path} failed, the record was not taken: {exc.strerror}") from exc
         self._state = _State(size + len(data), records + len(lines), [])
         self._dirty = False
 
-    def _mend(self) -> None:
-        """Cut off what a write left that failed, or that a signal interrupted."""
+    def _truncate_torn_write(self) -> None:
+        """Truncate the file after a write that failed or was interrupted by a signal."""
         if self._dirty and self._handle is not None:
             try:
                 os.ftruncate(self._handle, self._state.size)
@@ -223,7 +223,7 @@ class Journal:
             return self._handle
         handle = None
         try:
-            # not O_EXCL: an attempt that failed may have made it, and the name is this buffer's own
+            # not O_EXCL: a failed attempt may have created it, and no other buffer has its name
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             if self._syncs:
                 sync_folder(self.path.parent)

@@ -1,4 +1,4 @@
-"""One streamer a folder: a lock that dies with its process, however that ends."""
+"""One streamer per folder: a lock that is released when its process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 
 
 class FolderLock:
-    """Holds a folder until it is released or the process ends.
+    """Locks a folder until it is released or the process ends.
 
-    The folder itself is locked, as programs that tidy up may remove the file `lock`, which names the process.
+    The folder itself is locked, because clean-up programs may remove the file `lock`, which holds the process id.
 
     Args:
-      folder: where it will be when it is taken.
+      folder: the folder, which must exist when it is locked.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         self._handles: list[int] = []
-        # before anything is locked: a process that is forked from now on gives its copies back
+        # before anything is locked: a process that is forked from now on closes its copies
         _HELD.add(self)
 
     @property
     def held(self) -> bool:
-        """Whether it was taken and not released."""
+        """Whether the folder is locked."""
         return bool(self._handles)
 
-    def take(self) -> None:
-        """Take the folder.
+    def acquire(self) -> None:
+        """Lock the folder.
 
         Raises:
-          FolderInUseError: another streamer holds it; names its process.
-          ConfigurationError: its file `lock` is a link, or no file.
+          FolderInUseError: another streamer has locked it; names its process.
+          ConfigurationError: its file `lock` is a link, or not a file.
           OSError: the folder does not exist, or can't be used.
         """
         try:
-            self._take(self._folder)
+            self._acquire(self._folder)
         except BaseException:
-            self.drop()
+            self.close()
             raise
 
-    def _take(self, folder: pathlib.Path) -> None:
+    def _acquire(self, folder: pathlib.Path) -> None:
         path = folder / "lock"
         if path.is_symlink():
             raise _no_file(folder)
@@ -64,36 +64,36 @@ class FolderLock:
             holder = os.pread(self._handles[0], 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise FolderInUseError(
                 f"files_path={str(folder)!r} is in use by the streamer of process {holder}: a folder has one "
-                "streamer at a time; give this one a folder of its own, or shut the other one down"
+                "streamer at a time; give this one a folder of its own, or shut down the other one"
             ) from exc
         os.ftruncate(self._handles[0], 0)
         os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
-        """Let the next streamer have the folder; twice is harmless."""
+        """Unlock the folder for the next streamer; may be called again."""
         for handle in self._handles:
-            # said aloud: a process that was forked from this one may still share the handle
+            # explicitly: a process that was forked from this one may still share the handle
             with contextlib.suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_UN)
-        self.drop()
+        self.close()
 
-    def drop(self) -> None:
-        """Close this process's handles; the lock goes with the last one."""
+    def close(self) -> None:
+        """Close the handles of this process; closing the last one releases the lock."""
         handles, self._handles = self._handles, []
         for handle in handles:
-            # closed or not, nothing can be done with it any more
+            # there is nothing to do about a handle that can't be closed
             with contextlib.suppress(OSError):
                 os.close(handle)
 
 
 def _no_file(folder: pathlib.Path) -> ConfigurationError:
-    return ConfigurationError(f"files_path={str(folder)!r} has a 'lock' that is a link or no file: remove it")
+    return ConfigurationError(f"files_path={str(folder)!r} has a 'lock' that is a link or not a file: remove it")
 
 
-def _drop_all() -> None:
-    # a forked child would keep the folder locked after its parent is gone
+def _close_all() -> None:
+    # a forked child would keep the folder locked after its parent has ended
     for lock in list(_HELD):
-        lock.drop()
+        lock.close()
 
 
-os.register_at_fork(after_in_child=_drop_all)
+os.register_at_fork(after_in_child=_close_all)

@@ -1,4 +1,4 @@
-"""What a finished file looks like: one JSON array or JSON lines, as gzip or as plain text."""
+"""The format of finished files: one JSON array or JSON lines, gzip-compressed or plain text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from beam_s3box.shards.packing import Overhead
 COMPRESSIONS = ("none", "gzip")
 
 _DESCRIPTION_BYTES = 320
-"""What the description of a file takes, about."""
+"""About the bytes of the description of a file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PlainText:
-    """A JSON format without compression; its segments hold their text as it is.
+    """A JSON format without compression; its segments hold plain text.
 
     Attributes:
-      text: what stands around and between the records.
+      text: the text around and between the records.
     """
 
     text: JsonText
@@ -32,7 +32,7 @@ class PlainText:
 
     @property
     def name(self) -> str:
-        """Its name, as users write it."""
+        """Its name, as users give it."""
         return self.text.name
 
     @property
@@ -43,12 +43,12 @@ class PlainText:
 
     @property
     def fingerprint(self) -> str:
-        """That of the text, marked as not compressed."""
+        """The fingerprint of the text format, marked as not compressed."""
         return f"plain-{self.text.fingerprint}"
 
     @property
     def record_overhead(self) -> int:
-        """Bytes that a record takes beside its line."""
+        """Bytes that a record takes in addition to its line."""
         return self.text.record_overhead
 
     def cut(self, lines: Sequence[bytes]) -> Segment:
@@ -67,7 +67,7 @@ class Output(NamedTuple):
     Attributes:
       format: a name of `beam_s3box.formats.FORMATS`.
       compression: one of `COMPRESSIONS`.
-      listed: whether manifests shall list the file: its records were checked by Redshift's rules then.
+      listed: whether manifests are to list the file, whose records were then checked by the rules of Redshift.
     """
 
     format: str
@@ -78,7 +78,7 @@ class Output(NamedTuple):
         """Return the format.
 
         Raises:
-          ConfigurationError: one of the names is not known.
+          ConfigurationError: one of the names is unknown.
         """
         if not isinstance(self.listed, bool):
             raise ConfigurationError(f"listed={self.listed!r} must be true or false")
@@ -91,14 +91,14 @@ class Output(NamedTuple):
 
 
 def output_bytes(data_bytes: int, records: int, format: Format) -> int:
-    """Return what a finished file takes at the most, with its description, of lines that take so many bytes."""
+    """Return the most bytes that a finished file and its description take, for lines of this many bytes."""
     raw_bytes = data_bytes + records * format.record_overhead + format.overhead.shard.raw_bytes
-    # what deflate can't compress it may grow by an eighth
+    # deflate may enlarge data that it can't compress by up to an eighth
     return (raw_bytes if isinstance(format, PlainText) else raw_bytes * 9 // 8) + _DESCRIPTION_BYTES
 
 
 class Rendered(NamedTuple):
-    """A finished file's bytes, and what they hold."""
+    """The bytes of a finished file, and what they hold."""
 
     body: bytes
     records: int
@@ -106,7 +106,7 @@ class Rendered(NamedTuple):
 
 
 def render(format: Format, batches: Iterable[Sequence[bytes]]) -> Rendered:
-    """Return the file of these records, compressed batch by batch."""
+    """Return the file with these records, compressed batch by batch."""
     segments = [format.cut(lines) for lines in batches if lines]
     size, overhead = total_size(segments), format.overhead
     raw_bytes = size.raw_bytes + overhead.shard.raw_bytes + max(0, len(segments) - 1) * overhead.separator.raw_bytes

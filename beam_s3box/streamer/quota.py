@@ -1,4 +1,4 @@
-"""How many bytes a streamer may keep on disk: its own maximum, and what the disk has left."""
+"""How many bytes a streamer may keep on disk: its own maximum, and the free space of the disk."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from beam_s3box.sizes import format_size
 from beam_s3box.streamer.guard import synchronized
 
 _BLOCKS = 8 * 1024
-"""Bytes that a file and its description may take beyond their size, as a disk hands out whole blocks."""
+"""Bytes that a file and its description may take beyond their size, because disks allocate whole blocks."""
 
 
 class _Sizes:
-    """Sizes by name, and their sum. Whoever is interrupted while it sets one leaves a sum that is made again."""
+    """Sizes by name, and their sum, which is computed again after `set` was interrupted."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
@@ -44,14 +44,14 @@ class _Sizes:
 
 
 class DiskQuota:
-    """Knows the size of each file and what each buffer will need; refuses records over a maximum.
+    """Tracks the size of each file and what each buffer will need; rejects records over a maximum.
 
-    Sizes are set and not added to, so that a step that is repeated, or interrupted and repeated, counts once. What a
-    buffer will need until it is finished counts as taken: else a full disk could never be emptied.
+    Sizes are set, not incremented, so that a step that is repeated, or interrupted and repeated, counts once. What a
+    buffer will need until it is finished is reserved: otherwise a full disk could never be emptied.
 
     Args:
-      folder: where the files are.
-      max_bytes: None for no maximum but the disk's.
+      folder: the folder of the files.
+      max_bytes: the maximum; None for the free space of the disk alone.
     """
 
     def __init__(self, folder: pathlib.Path, max_bytes: int | None) -> None:
@@ -59,73 +59,73 @@ class DiskQuota:
         self._max_bytes = max_bytes
         self._guard = threading.Lock()
         self._files = _Sizes()
-        self._promised = _Sizes()
+        self._reserved = _Sizes()
         self._written = _Sizes()
         self._held = _Sizes()
         self._unchecked = 0
 
     @property
     def used(self) -> int:
-        """Bytes of all files but open buffers; without a lock."""
+        """Bytes of all files except open buffers; without a lock."""
         return sum(list(self._files.by_name.values()))
 
     @synchronized
-    def take(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
-        """Promise an open buffer what it will need until it is finished, its own file included.
+    def reserve(self, name: str, size: int, written: int, *, from_disk: bool) -> None:
+        """Reserve what an open buffer will need until it is finished, including its own file.
 
         Args:
-          name: of the buffer.
-          size: bytes.
-          written: how many of them are on the disk by now.
+          name: the name of the buffer.
+          size: the bytes to reserve.
+          written: how many of them are on the disk already.
           from_disk: whether the disk must have that room now.
 
         Raises:
           DiskQuotaError: it does not fit; nothing has changed.
         """
-        more = size - self._promised.by_name.get(name, 0) - self._held.by_name.get(name, 0)
-        promised = self._promised.total + self._held.total
-        if self._max_bytes is not None and self._files.total + promised + more > self._max_bytes:
+        more = size - self._reserved.by_name.get(name, 0) - self._held.by_name.get(name, 0)
+        reserved = self._reserved.total + self._held.total
+        if self._max_bytes is not None and self._files.total + reserved + more > self._max_bytes:
             raise DiskQuotaError(
                 f"the record was not taken: max_disk_bytes={self._max_bytes} is reached "
-                f"({format_size(self._files.total)} wait to be uploaded, {format_size(promised)} are needed for open "
+                f"({format_size(self._files.total)} wait to be uploaded, {format_size(reserved)} are needed for open "
                 "buffers and to finish files); see the stats for what fails, or allow more"
             )
         if from_disk:
             self._check_disk(max(0, more))
         self._held.set(name, None if from_disk else size)
-        self._promised.set(name, size if from_disk else None)
+        self._reserved.set(name, size if from_disk else None)
         self._written.set(name, written if from_disk else None)
 
     @synchronized
     def set(self, path: pathlib.Path, size: int | None) -> None:
-        """Note the size of a file; None if it is gone."""
+        """Set the size of a file; None if it was removed."""
         self._files.set(path.name, size)
 
     @synchronized
-    def promise(self, name: str, size: int | None) -> None:
-        """Note what a sealed buffer still needs; None if it is finished."""
+    def set_reserved(self, name: str, size: int | None) -> None:
+        """Set what a sealed buffer still needs; None if it is finished."""
         self._held.set(name, None)
-        self._promised.set(name, size)
+        self._reserved.set(name, size)
         self._written.set(name, None)
 
     def room(self, name: str) -> int:
-        """Return the bytes of the disk that no other buffer needs which has begun to fill it."""
+        """Return the free bytes of the disk that are not reserved for other buffers on it."""
         written = self._written.by_name
-        promised = list(self._promised.by_name.items())
-        others = [size - written.get(other, 0) for other, size in promised if other != name]
+        reserved = list(self._reserved.by_name.items())
+        others = [size - written.get(other, 0) for other, size in reserved if other != name]
         return self._free() - sum(others) - _BLOCKS * len(others)
 
     def _check_disk(self, more: int) -> None:
-        """Ask the disk for its room again when a part of what it had is taken."""
+        """Ask the disk for its free space again when a part of it was used since."""
         self._unchecked -= more
         if self._unchecked >= 0:
             return
-        needed = self._promised.total - self._written.total
-        room = self._free() - needed - len(self._promised.by_name) * _BLOCKS - more
+        needed = self._reserved.total - self._written.total
+        room = self._free() - needed - len(self._reserved.by_name) * _BLOCKS - more
         if room < 0:
             raise DiskQuotaError(
-                f"the record was not taken: the disk of {self._folder} is full but for what is needed to finish files "
-                f"({format_size(needed)}); see the stats for what fails, or free some room"
+                f"the record was not taken: the disk of {self._folder} is full, but for what is needed to finish files "
+                f"({format_size(needed)}); see the stats for what fails, or free some space"
             )
         self._unchecked = room // 8
 
@@ -133,6 +133,6 @@ class DiskQuota:
         try:
             disk = os.statvfs(self._folder)
         except OSError:
-            # only a forecast: the write itself tells what is wrong
+            # only a forecast: the write itself raises what is wrong
             return sys.maxsize
         return disk.f_bavail * disk.f_frsize

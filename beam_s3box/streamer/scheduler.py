@@ -1,4 +1,4 @@
-"""A thread that does something every few seconds."""
+"""A thread that calls a function every few seconds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from beam_s3box.system.threads import start_thread
 
 
 class Scheduler:
-    """Calls a function every `interval` seconds until it is stopped; an exception is reported and does not end it.
+    """Calls a function every `interval` seconds until it is stopped; exceptions are reported and don't end it.
 
     Raises:
-      StreamerError: the system refuses another thread.
+      StreamerError: no thread can be started.
     """
 
     def __init__(self, interval: float, function: Callable[[], None]) -> None:
@@ -31,18 +31,18 @@ class Scheduler:
             start_thread(self._run, "beam_s3box scheduler")
         except RuntimeError as exc:
             raise StreamerError(
-                f"the scheduler has no thread: {exc}; allow this process more, or give 0 for none"
+                f"the scheduler has no thread: {exc}; allow this process more, or give scheduler_interval=0"
             ) from exc
 
     def stop(self) -> None:
-        """End the thread; a call that runs is waited for, unless it is the one that stops. Twice is harmless."""
+        """End the thread, and wait for a running call unless that is the caller. May be called again."""
         self._stops.put(None)
         if threading.current_thread() is not self._thread:
             self._wait()
 
     @synchronized
     def _wait(self) -> None:
-        """Do nothing, once the thread has ended."""
+        """Return once the thread has ended."""
 
     def _run(self) -> None:
         self._thread = threading.current_thread()
@@ -62,5 +62,5 @@ class Scheduler:
     def _round(self) -> None:
         try:
             self._function()
-        except BaseException as exc:  # noqa: BLE001 - the next round may go better, and this one is told
+        except BaseException as exc:  # noqa: BLE001 - the next round may succeed, and this error is reported
             report(exc)

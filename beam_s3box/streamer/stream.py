@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
+from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import Size
@@ -18,57 +19,29 @@ from beam_s3box.streamer.events import PendingFile, report
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Durability, Journal
+from beam_s3box.streamer.open_buffer import OpenBuffer, StreamState
 from beam_s3box.streamer.output import Output, output_bytes
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
 
 _GRANTED_BYTES = 16 * 1024
-"""How much a buffer may grow until the quota is asked again."""
+"""How many bytes a buffer may grow before more room is reserved."""
 
 _ROOM_FOR_NAMES = 32 * 1024
-"""Bytes of a full disk that are left for descriptions when a buffer is written in parts."""
-
-
-class _Buffer:
-    """A buffer of one stream, and what becomes of it.
-
-    Attributes:
-      journal: its file.
-      sealed: the same, once it takes no more records.
-      begun: when its first record came.
-      granted: bytes of lines that the quota has promised room for.
-      full: whether it takes no more records: from here on it is only sealed, however often that fails.
-    """
-
-    def __init__(self, journal: Journal, sealed: Sealed, begun: float) -> None:
-        self.granted = 0
-        self.journal = journal
-        self.sealed = sealed
-        self.begun = begun
-        self.full = False
-
-
-class _State(NamedTuple):
-    """The buffers of a stream, of which the first takes records, and how many records went to earlier ones.
-
-    It changes in one step, so that no interruption hands a buffer over twice or loses one.
-    """
-
-    buffers: tuple[_Buffer, ...] = ()
-    handed_over: int = 0
+"""Bytes of a full disk that are kept free for descriptions when a buffer is written in parts."""
 
 
 class OpenStream:
-    """Takes the records of one stream, from many threads; a lock of its own guards it.
+    """Takes the records of one stream. Safe from many threads; it has a lock of its own.
 
     Args:
-      stream: its names.
-      limits: of a file; raw bytes and seconds count.
-      rules: what else makes a record unfit.
-      folder: where the buffers lie.
-      output: what becomes of them.
-      durability: of each record.
-      clock: seconds, never going back.
-      hand_over: takes the buffers that are complete; the same one again must change nothing.
+      stream: the name of the stream.
+      limits: the limits of a file, of which `max_raw_bytes` and `max_seconds` count.
+      rules: what makes a record invalid.
+      folder: the folder of the buffers.
+      output: the format of finished files.
+      durability: what a record survives.
+      clock: returns seconds, monotonic.
+      hand_over: takes complete buffers; passing the same one again must change nothing.
     """
 
     def __init__(
@@ -81,7 +54,7 @@ class OpenStream:
         output: Output,
         durability: Durability,
         clock: Callable[[], float],
-        hand_over: Callable[[Sealed], None],
+        hand_over: Callable[[SealedBuffer], None],
     ) -> None:
         self.stream = stream
         self.limits = limits
@@ -98,12 +71,12 @@ class OpenStream:
         self._separator_bytes = self._format.record_overhead - 1
         self._header = header_of(stream, output)
         self._guard = threading.Lock()
-        self._state = _State()
+        self._state = StreamState()
         self._closed = False
 
     @property
     def records(self) -> int:
-        """How many records it took."""
+        """The number of records it has taken."""
         buffers, handed_over = self._state
         return handed_over + sum(buffer.journal.records for buffer in buffers)
 
@@ -116,28 +89,28 @@ class OpenStream:
         """Take one record; when this returns, it is as safe as the durability says.
 
         Raises:
-          RecordError: it is none; nothing has changed.
-          StreamNotOpenError, StreamerError: it was not taken.
+          RecordError: the record is invalid; nothing has changed.
+          StreamNotOpenError, StreamerError: the record was not taken.
         """
         journal, end, error = self._append(record)
         if error is not None:
-            # the record is taken; the next call seals, or raises what is wrong
+            # the record is taken; the next call seals, or raises the error
             report(error)
         if self._durability == "fsync":
             self._sync(journal, end)
 
     @synchronized
     def seal(self) -> None:
-        """Hand over what is buffered, if anything is."""
+        """Hand over what is buffered, if anything."""
         self._seal()
 
     def seal_old(self) -> None:
-        """Hand over what is buffered if its first record is as old as the time limit."""
-        self._seal_before(self._clock())
+        """Hand over what is buffered if its first record is older than the time limit."""
+        self._seal_if_old(self._clock())
 
     @synchronized
     def close(self) -> None:
-        """Hand over what is buffered and take no more."""
+        """Hand over what is buffered and take no more records."""
         self._closed = True
         self._seal()
 
@@ -147,18 +120,18 @@ class OpenStream:
         return self._closed
 
     def reopen(self) -> None:
-        """Take records again, if a call that closed it could not seal what it held."""
+        """Take records again, if the call that closed the stream could not seal its buffers."""
         self._closed = False
 
     @synchronized
-    def leave(self) -> None:
-        """Give up what could not be sealed: the next streamer on the folder finds it, as after a crash."""
+    def abandon(self) -> None:
+        """Abandon what could not be sealed: the next streamer on the folder finds it, as after a crash."""
         for buffer in self._state.buffers:
             buffer.journal.close()
             self._folder.measure(buffer.journal.path)
 
     def unsealed(self, error: str) -> PendingFile | None:
-        """Return what of this stream is in no sealed file; None if nothing is."""
+        """Return the records of this stream that are in no sealed file; None if there are none."""
         buffers = [one for one in self._state.buffers if one.journal.records and not one.sealed.handed_over]
         if not buffers:
             return None
@@ -169,7 +142,7 @@ class OpenStream:
 
     @synchronized
     def _append(self, record: Any) -> tuple[Journal, int, StreamerError | None]:
-        """Take a record; return the buffer that it went to, the bytes of that to sync, and why it can't be sealed."""
+        """Take a record; return its buffer, up to which byte to sync it, and why it can't be sealed."""
         routed = self._router.route(record)
         if isinstance(routed, RejectedRecord):
             raise RecordError(f"the record for {self.stream} was not taken: {routed.detail}", routed.reason)
@@ -177,11 +150,11 @@ class OpenStream:
         buffer = self._buffer_for(line)
         journal = buffer.journal
         if not journal.records:
-            # counted from the first record
+            # the time limit counts from the first record
             buffer.begun = self._clock()
         data_bytes = journal.data_bytes + len(line) + 1
-        if data_bytes > buffer.granted or journal.spills:
-            self._grant(buffer, data_bytes, journal.spills)
+        if data_bytes > buffer.granted or journal.must_flush:
+            self._reserve_some(buffer, data_bytes, journal.must_flush)
         journal.write(line)
         end = journal.size
         if data_bytes + journal.records * self._separator_bytes >= self._room:
@@ -192,13 +165,13 @@ class OpenStream:
         return journal, end, error
 
     @synchronized
-    def _seal_before(self, now: float) -> None:
-        """Hand over what is buffered if it is too old by now."""
+    def _seal_if_old(self, now: float) -> None:
+        """Hand over what is buffered if it is too old now."""
         buffer, seconds = next(iter(self._state.buffers), None), self.limits.max_seconds
         if buffer is None or not buffer.journal.records:
             return
         is_old = seconds is not None and now - buffer.begun >= seconds
-        # one that another program removed is written again by this, before the process could be killed
+        # sealing also writes a buffer again that another program removed, while this process still can
         if buffer.full or is_old or not buffer.journal.is_at(buffer.journal.path):
             self._seal()
 
@@ -206,15 +179,15 @@ class OpenStream:
         try:
             journal.sync(end)
         except StreamerError:
-            # what a disk refused once it may lose in silence the next time: go on in a new file
-            error = self._give_up(journal)
+            # after one failed sync the disk may lose data silently at the next: continue in a new file
+            error = self._stop_buffer(journal)
             if error is not None:
                 report(error)
             raise
 
     @synchronized
-    def _give_up(self, journal: Journal) -> StreamerError | None:
-        """Take no more records for this buffer; return why it can't be sealed."""
+    def _stop_buffer(self, journal: Journal) -> StreamerError | None:
+        """Seal this buffer; return the error if that fails."""
         try:
             if any(buffer.journal is journal for buffer in self._state.buffers):
                 self._seal()
@@ -222,14 +195,14 @@ class OpenStream:
             return exc
         return None
 
-    def _buffer_for(self, line: bytes) -> _Buffer:
-        """Return the buffer that a line goes to, as the packing rule says; seal what it does not fit."""
+    def _buffer_for(self, line: bytes) -> OpenBuffer:
+        """Return the buffer for a line by the packing rule; seal the current one if the line does not fit."""
         held = self._state.buffers[0] if self._state.buffers else None
         if held is not None and not held.full:
             records, size = held.journal.records, len(line) + self._format.record_overhead
             raw_bytes = held.journal.data_bytes + records * self._separator_bytes
             # also where the rule would seal the next record alone: a buffer keeps the order of its stream
-            if raw_bytes + size < self._room or not records or self._joins(Size(0, raw_bytes, records), size):
+            if raw_bytes + size < self._room or not records or self._fits(Size(0, raw_bytes, records), size):
                 return held
         if held is not None:
             self._seal()
@@ -243,36 +216,36 @@ class OpenStream:
         self._state = self._state._replace(buffers=(buffer,))
         return buffer
 
-    def _joins(self, before: Size, size: int) -> bool:
+    def _fits(self, before: Size, size: int) -> bool:
         return decide(before, Size(0, size, 1), self._capacity)[0] is Placement.APPEND
 
-    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> _Buffer:
+    def _new_buffer(self, held: Sequence[bytes] = (), begun: float = 0.0) -> OpenBuffer:
         name = self._folder.new_name()
-        journal = Journal(self._folder.place(name, "open"), self._header, self._durability).with_held(held)
-        return _Buffer(journal, Sealed(name, self.stream, self._output), begun)
+        journal = Journal(self._folder.path_of(name, "open"), self._header, self._durability).with_held(held)
+        return OpenBuffer(journal, SealedBuffer(name, self.stream, self._output), begun)
 
-    def _grant(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
-        """Have the quota promise room for so many bytes of lines, and some more to ask it less often."""
+    def _reserve_some(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
+        """Reserve room for this many bytes of lines, and some more, to do it less often."""
         try:
-            self._take(buffer, data_bytes + _GRANTED_BYTES, spills)
+            self._reserve(buffer, data_bytes + _GRANTED_BYTES, must_flush)
         except DiskQuotaError:
-            self._take(buffer, data_bytes, spills)
+            self._reserve(buffer, data_bytes, must_flush)
 
-    def _take(self, buffer: _Buffer, data_bytes: int, spills: bool) -> None:
+    def _reserve(self, buffer: OpenBuffer, data_bytes: int, must_flush: bool) -> None:
         journal = buffer.journal
         records = (journal.records + 1) * data_bytes // (journal.data_bytes + 1) if journal.records else 1
         size = len(self._header) + 1 + data_bytes + output_bytes(data_bytes, records, self._format)
-        from_disk = spills or self._durability != "memory"
-        self._folder.quota.take(buffer.sealed.name, size, journal.size, from_disk=from_disk)
+        from_disk = must_flush or self._durability != "memory"
+        self._folder.quota.reserve(buffer.sealed.name, size, journal.size, from_disk=from_disk)
         buffer.granted = data_bytes
 
     def _seal(self) -> None:
-        """Hand over all buffers. Each step may be repeated, when a later one failed or was interrupted."""
+        """Hand over all buffers. Each step may be repeated if a later one failed or was interrupted."""
         while self._state.buffers:
             buffer = self._state.buffers[0]
             buffer.full = True
             if self._durability == "memory":
-                buffer = self._fit(buffer)
+                buffer = self._split_to_fit(buffer)
             try:
                 self._seal_buffer(buffer)
             except OSError as exc:
@@ -280,25 +253,27 @@ class OpenStream:
                     f"seal {buffer.journal.path} failed, it can't be uploaded yet: {exc.strerror}"
                 ) from exc
             buffers, handed_over = self._state
-            self._state = _State(buffers[1:], handed_over + buffer.journal.records)
+            self._state = StreamState(buffers[1:], handed_over + buffer.journal.records)
 
-    def _seal_buffer(self, buffer: _Buffer) -> None:
+    def _seal_buffer(self, buffer: OpenBuffer) -> None:
         journal, sealed = buffer.journal, buffer.sealed
-        # once it is handed over its file is no longer this stream's
+        # once it is handed over, its file no longer belongs to this stream
         if not sealed.handed_over:
             journal.complete()
             if journal.records:
                 self._folder.seal(sealed, journal)
-                self._folder.quota.promise(sealed.name, output_bytes(journal.data_bytes, journal.records, self._format))
+                self._folder.quota.set_reserved(
+                    sealed.name, output_bytes(journal.data_bytes, journal.records, self._format)
+                )
             else:
                 self._folder.drop(journal.path)
-                self._folder.quota.promise(sealed.name, None)
+                self._folder.quota.set_reserved(sealed.name, None)
         if journal.records:
             self._hand_over(sealed)
         journal.close()
 
-    def _fit(self, buffer: _Buffer) -> _Buffer:
-        """Leave in a buffer what a full disk has room for, to be written and finished; what is left gets the next."""
+    def _split_to_fit(self, buffer: OpenBuffer) -> OpenBuffer:
+        """Split a buffer: keep what a full disk has room for, to be written and finished; the rest gets a new one."""
         lines, journal = buffer.journal.held_lines, buffer.journal
         room = self._folder.quota.room(buffer.sealed.name) - _ROOM_FOR_NAMES
         if not lines or output_bytes(journal.data_bytes, journal.records, self._format) + journal.held_bytes <= room:
@@ -307,11 +282,11 @@ class OpenStream:
         while fitting < len(lines) and (needed := needed + len(lines[fitting]) + 1) * 5 // 2 < room:
             fitting += 1
         if journal.size:
-            # what is written is sealed, and makes room once it is uploaded
+            # what is written is sealed, and frees room once it is uploaded
             fitting = 0
         elif not fitting:
             raise StreamerError(f"write {journal.path} failed, its records are in memory only: No space left on device")
-        first = _Buffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
+        first = OpenBuffer(journal.with_held(lines[:fitting]), buffer.sealed, buffer.begun)
         rest = self._new_buffer(lines[fitting:], buffer.begun)
         first.full = rest.full = True
         self._state = self._state._replace(buffers=(first, rest))

@@ -1,81 +1,76 @@
-"""Many streams at once, buffered on disk, uploaded when a size or time limit is met; nothing acknowledged is lost."""
+"""Buffers many streams on disk and uploads them when a limit is reached; loses no acknowledged record."""
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from beam_s3box.engine.manifests import Manifest, Manifests
-from beam_s3box.errors import ConfigurationError, StreamerClosedError, StreamNotOpenError
+from beam_s3box.errors import ConfigurationError, StreamerClosedError
 from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.streams import Stream
-from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.stores.retries import Retry
-from beam_s3box.streamer.checks import DEFAULT_SIZE_LIMIT, DEFAULT_TIME_LIMIT, check_arguments, checked_limits
-from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent, report
-from beam_s3box.streamer.flushing import push, seal_all
+from beam_s3box.streamer.checks import (
+    DEFAULT_RETRY,
+    DEFAULT_SIZE_LIMIT,
+    DEFAULT_TIME_LIMIT,
+    check_arguments,
+    checked_limits,
+)
+from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
+from beam_s3box.streamer.flushing import flush_streams, seal_all
 from beam_s3box.streamer.folder import Folder
-from beam_s3box.streamer.guard import synchronized
+from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.journal import check_durability
-from beam_s3box.streamer.listings import Listings, check_listable, other_settings
-from beam_s3box.streamer.outbox import Outbox
+from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable
+from beam_s3box.streamer.open_streams import OpenStreams
 from beam_s3box.streamer.output import Output
-from beam_s3box.streamer.problems import Remaining
 from beam_s3box.streamer.quota import DiskQuota
-from beam_s3box.streamer.recovery import recover
+from beam_s3box.streamer.recovery import recover_files
+from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.scheduler import Scheduler
-from beam_s3box.streamer.sealed import Sealed
+from beam_s3box.streamer.sealed_buffer import SealedBuffer
+from beam_s3box.streamer.stats import stats_of
 from beam_s3box.streamer.stream import OpenStream
-from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_answer, upload_function
-
-RETRY = Retry(base_seconds=2.0, cap_seconds=300.0)
-"""Waits between attempts at one file; the uploader's own retries come before the first."""
-
-
-class _Open(NamedTuple):
-    """The open streams, and how many records closed ones took; closing replaces both in one step."""
-
-    streams: dict[tuple[str, str], OpenStream]
-    closed_records: int
+from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_return_value, upload_function
 
 
 class JsonBufferStreamer:
     """Buffers JSON records of many streams in local files and uploads each file once. Safe from many threads.
 
-    Making one locks the folder and uploads what an earlier process left there.
+    The constructor locks the folder and starts to upload what an earlier process left there.
 
-    Guarantees: a record whose `append` returned is in exactly one uploaded file, also when the process is killed at
+    *Guarantees*: a record whose `append` returned is in exactly one uploaded file, also if the process is killed at
     any moment and another streamer is started on the folder; see `durability` for what else it survives. A record
-    whose `append` raised is in none, except when a sync failed. An upload never makes an append wait.
+    whose `append` raised is in no file, except when a sync failed. Appends never wait for uploads.
 
     Args:
       uploader: an object with `upload(file)`, such as `S3Uploader`, or a function of the file; see `BufferFile`. It
         raises, or returns False, for failure. After a crash it may get the same `file_name` again.
-      files_path: a local folder for the buffers, made if it is not there; one streamer at a time has it.
-      on_upload: told of each attempt, on the thread of the upload, which is that of `flush`, `close` or `shut_down`
-        where the system refuses threads. What it raises goes to `threading.excepthook`.
-      scheduler_interval: seconds between looks at time limits and failed uploads; 0: none are taken, call
-        `run_scheduled` for one.
+      files_path: a local folder for the buffers, created if it does not exist; for one streamer at a time.
+      on_upload: called after each attempt, on the thread of the upload, which is that of `flush`, `close` or
+        `shut_down` where no thread can be started. What it raises is passed to `threading.excepthook`.
+      scheduler_interval: seconds between checks of time limits and failed uploads; 0 for none: call `run_scheduled`.
       format: "json-array" or "json-lines".
       compression: "none" or "gzip".
-      manifests: for Redshift: how many `write_manifests` writes; None for none. Records that Redshift can't load are
-        refused then.
-      durability: what a record survives once `append` returned: "memory": nothing but a shut-down in order; "os": the
-        end of the process, however it ends; "fsync": also that of the machine.
-      max_disk_bytes: `append` raises rather than use more; None for what the disk has. A buffer counts about twice
+      manifests: for Redshift: which manifests `write_manifests` writes; None for none. With manifests, records that
+        Redshift can't load are rejected.
+      durability: what a record survives once `append` returned: "memory": only an orderly shut-down; "os": the end of
+        the process, however it ends; "fsync": also a crash of the machine.
+      max_disk_bytes: `append` raises rather than exceed it; None for the space of the disk. A buffer counts about twice
         until it is finished, which takes that room. What an earlier process left may be more.
       upload_threads: files that are uploaded at the same time.
-      clock: seconds, never going back.
-      retry: waits between attempts; they never end.
+      clock: returns seconds, monotonic.
+      retry: pauses between attempts, which never end.
 
     Raises:
       ConfigurationError: an argument can't work.
-      FolderInUseError: another streamer has the folder.
+      FolderInUseError: another streamer uses the folder.
     """
 
     def __init__(
@@ -92,35 +87,41 @@ class JsonBufferStreamer:
         max_disk_bytes: int | None = None,
         upload_threads: int = 4,
         clock: Callable[[], float] = time.monotonic,
-        retry: Retry = RETRY,
+        retry: Retry = DEFAULT_RETRY,
     ) -> None:
         self._upload = upload_function(uploader)
         self._output = Output(format, compression, listed=manifests is not None)
         self._output.make()
-        self._durability = check_durability(durability)
+        durability = check_durability(durability)
         check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads)
-        self._rules = record_rules(for_redshift=manifests is not None)
         path = pathlib.Path(os.path.abspath(files_path))
         self._folder = Folder(path, DiskQuota(path, max_disk_bytes), self._url_of)
         self._describe = uploader.describe if isinstance(uploader, StoreUploader) else None
-        self._listings: Listings | None = None
+        self._manifests: ManifestJournal | None = None
         if manifests is not None:
             listable = check_listable(manifests, uploader, self._output)
             self._describe = listable.describe
-            self._listings = Listings(manifests, listable, self._folder)
-        self._clock = clock
-        self._outbox = Outbox(self._send, on_upload, clock, retry, upload_threads)
-        self._guard = threading.Lock()
-        self._open = _Open({}, 0)
+            self._manifests = ManifestJournal(manifests, listable, self._folder)
+        self._uploads = InFlightUploads(self._upload_buffer, on_upload, clock, retry, upload_threads)
+        new_stream = functools.partial(
+            OpenStream,
+            rules=record_rules(for_redshift=manifests is not None),
+            folder=self._folder,
+            output=self._output,
+            durability=durability,
+            clock=clock,
+            hand_over=self._uploads.add,
+        )
+        self._streams = OpenStreams(new_stream, self._check_open)
         self._shut_down = False
         self._unsealed: tuple[PendingFile, ...] = ()
         self._process = os.getpid()
         self._lock = self._folder.lock
         try:
-            self._take_folder()
+            self._lock_folder()
             self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
         except BaseException:
-            self._outbox.stop(self._lock.release)
+            self._uploads.stop(self._lock.release)
             raise
 
     def __repr__(self) -> str:
@@ -132,9 +133,9 @@ class JsonBufferStreamer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Shut down; raise UploadsFailedError if something remains and no other error is on its way."""
+        """Shut down; raise UploadsFailedError if something remains, unless another error is being raised."""
         if error is not None and self._process != os.getpid():
-            # a forked process that ends: the streamer is not its own
+            # a forked process that ends: the streamer belongs to its parent
             return
         remaining = Remaining((), self.shut_down())
         if error is None:
@@ -147,13 +148,13 @@ class JsonBufferStreamer:
         size_limit: int = DEFAULT_SIZE_LIMIT,
         time_limit: float | None = DEFAULT_TIME_LIMIT,
     ) -> None:
-        """Open a stream; one that is open with the same limits stays as it is.
+        """Open a stream; nothing changes if it is open with the same limits.
 
         Args:
-          domain: text that is not empty.
-          namespace: the same.
-          size_limit: bytes of a file before compression; only a record that is larger by itself exceeds it.
-          time_limit: seconds from a file's first record; 0 or None for no limit.
+          domain: the first name of the stream, not empty.
+          namespace: the second one, likewise.
+          size_limit: bytes of a file before compression; only a single record that is larger exceeds it.
+          time_limit: seconds since the first record of a file; 0 or None for no limit.
 
         Raises:
           ConfigurationError: a name or limit can't work, or the stream is open with other limits.
@@ -161,7 +162,7 @@ class JsonBufferStreamer:
         """
         self._check_open()
         limits = checked_limits(size_limit, time_limit)
-        found = self._open_stream(Stream(domain, namespace), limits)
+        found = self._streams.open(Stream(domain, namespace), limits)
         if found.limits != limits:
             raise ConfigurationError(
                 f"size_limit={size_limit}, time_limit={time_limit}: the stream {found.stream} is open with "
@@ -172,8 +173,8 @@ class JsonBufferStreamer:
         """Add a record to an open stream; when this returns, it is as safe as `durability` says.
 
         Args:
-          domain: of the stream.
-          namespace: of the stream.
+          domain: the first name of the stream.
+          namespace: the second one.
           record: a dict, a dataclass, a NamedTuple, or JSON text of one object.
 
         Raises:
@@ -182,184 +183,117 @@ class JsonBufferStreamer:
           DiskQuotaError: `max_disk_bytes` is reached, or the disk is full.
           StreamerError: the buffer can't be written.
         """
-        stream = self._open.streams.get((domain, namespace))
+        stream = self._streams.get(domain, namespace)
         if stream is None or self._process != os.getpid():
-            stream = self._find(domain, namespace)
+            stream = self._streams.find(domain, namespace)
         stream.append(record)
 
     def flush(self, timeout: float | None = None) -> None:
         """Upload what is buffered now, in all streams, and wait.
 
         Args:
-          timeout: seconds to wait at the most; None for as long as it takes.
+          timeout: the most seconds to wait; None for no limit.
 
         Raises:
-          UploadsFailedError: after all were tried; names each stream with a file that is not uploaded.
+          UploadsFailedError: raised after all were tried; names each stream with a file that is not uploaded.
         """
         self._check_open()
-        push(self._outbox, list(self._open.streams.values()), OpenStream.seal, None, timeout).check(self._folder.path)
+        streams = self._streams.all()
+        flush_streams(self._uploads, streams, OpenStream.seal, None, timeout).check(self._folder.path)
 
     def close(self, domain: str, namespace: str, timeout: float | None = None) -> None:
-        """Flush one stream and take no more records for it; it is closed also when the upload fails.
+        """Flush one stream and take no more records for it; it is also closed when the upload fails.
 
         Raises:
           StreamNotOpenError: it is not open.
-          UploadsFailedError: a file is not uploaded; it stays and is tried again.
+          UploadsFailedError: a file is not uploaded; it is kept and retried.
           StreamerError: the buffer can't be written; the stream takes no more records, and `close` may be called again.
         """
         self._check_open()
-        stream = self._find(domain, namespace)
-        left = push(self._outbox, [stream], OpenStream.close, stream.stream, timeout)
+        stream = self._streams.find(domain, namespace)
+        left = flush_streams(self._uploads, [stream], OpenStream.close, stream.stream, timeout)
         if not left.unsealed:
-            self._forget([stream])
+            self._streams.remove([stream])
         left.check(self._folder.path)
 
     def shut_down(self, timeout: float | None = None) -> tuple[PendingFile, ...]:
         """Take no more records, try to upload everything once, and return what remains for the next streamer.
 
-        Twice is harmless; after an exception that interrupted it, call it again. The folder is free when this returns,
-        or, after a timeout, when the last upload ends; or, while records are in memory only because the disk is full,
+        May be called again, and should be after an exception interrupted it. The folder is unlocked when this returns,
+        or, after a timeout, when the last upload ends; or, while records are only in memory because the disk is full,
         when a later call has written them.
 
         Args:
-          timeout: seconds to wait for uploads; None for as long as one attempt at each takes.
+          timeout: the most seconds to wait for uploads; None for as long as one attempt at each takes.
         """
         self._check_process()
-        self._outbox.refuse_own_threads()
+        self._uploads.refuse_own_threads()
         self._shut_down = True
         if self._scheduler is not None:
             self._scheduler.stop()
-        streams = list(self._open.streams.values())
-        left = push(self._outbox, streams, OpenStream.close, None, timeout)
+        streams = self._streams.all()
+        left = flush_streams(self._uploads, streams, OpenStream.close, None, timeout)
         if streams:
             self._unsealed = left.unsealed
         if not left.in_memory:
             for stream in streams:
-                stream.leave()
-            self._forget(streams)
-            self._outbox.stop(self._let_go)
+                stream.abandon()
+            self._streams.remove(streams)
+            self._uploads.stop(self._release_folder)
         return (*self._unsealed, *left.pending)
 
     def write_manifests(self) -> list[Manifest]:
-        """Write manifests of the files that are uploaded and in none yet; call `flush` before, to have all in.
+        """Write manifests of the files that are uploaded and in none yet; call `flush` first to include all records.
 
         Raises:
-          ConfigurationError: the streamer was made without `manifests`.
-          StoreError: the store failed; the next call goes on with the same manifests.
+          ConfigurationError: the streamer has no `manifests`.
+          StoreError: the store failed; the next call continues with the same manifests.
         """
         self._check_open()
-        if self._listings is None:
-            raise ConfigurationError("manifests=None: give manifests=Manifests() to the streamer to have any")
-        return self._listings.write(self._check_open)
+        if self._manifests is None:
+            raise ConfigurationError("manifests=None: give manifests=Manifests() to the streamer to write manifests")
+        return self._manifests.write(self._check_open)
 
     def run_scheduled(self) -> None:
-        """Do once what the scheduler does: seal what is over its time limit, try failed uploads that have waited."""
+        """Do once what the scheduler does: seal what is over its time limit, retry failed uploads that are due."""
         self._check_process()
-        failed = seal_all(list(self._open.streams.values()), OpenStream.seal_old)
-        self._outbox.retry_due()
+        failed = seal_all(self._streams.all(), OpenStream.seal_old)
+        self._uploads.retry_due()
         Remaining(failed, ()).check(self._folder.path)
 
     @property
     def stats(self) -> StreamerStats:
-        """What was done so far, and what waits; without a lock or a look at the disk, so it never waits or raises."""
-        streams, closed_records = self._open
-        open_streams = list(streams.values())
-        counts = self._outbox.counts
-        return StreamerStats(
-            open_streams=len(open_streams),
-            records=closed_records + sum(stream.records for stream in open_streams),
-            uploaded_files=counts.files,
-            uploaded_records=counts.records,
-            uploaded_bytes=counts.size,
-            failed_attempts=counts.failed_attempts,
-            pending=tuple(self._outbox.pending()),
-            disk_bytes=self._folder.quota.used + sum(stream.open_bytes for stream in open_streams),
-            unlisted_files=len(self._folder.uploaded),
-            damaged_files=len(self._folder.damaged),
-            callback_errors=counts.callback_errors,
-            lost_records=counts.lost_records,
-        )
+        """What was done so far, and what is pending; without locks and I/O, so that it never waits or raises."""
+        return stats_of(self._streams, self._uploads, self._folder)
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         path = self._folder.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock.take()
-            self._recover()
+            self._lock.acquire()
+            for sealed in recover_files(self._folder, self._manifests, self._output):
+                self._uploads.add(sealed)
         except OSError as exc:
             raise ConfigurationError(f"files_path={str(path)!r} can't be used: {exc.strerror}") from exc
 
-    def _recover(self) -> None:
-        """Upload what an earlier process left, and tell what can't be listed."""
-        left = recover(self._folder)
-        self._folder.uploaded.update(left.uploaded)
-        unlistable = [*left.uploaded.values()]
-        if self._listings is not None:
-            unlistable = [file for file in unlistable if not self._listings.can_list(file)] + self._listings.recover()
-        others = [(file.output, file.url) for file in unlistable]
-        others += [(sealed.output, None) for sealed in left.sealed if sealed.output.listed != self._output.listed]
-        error = other_settings(others, self._folder.path)
-        if error is not None:
-            report(error)
-        for sealed in left.sealed:
-            self._outbox.add(sealed)
-
-    @synchronized
-    def _open_stream(self, stream: Stream, limits: StreamLimits) -> OpenStream:
-        """Return the stream of that name, made with these limits if there is none."""
-        self._check_open()
-        streams = self._open.streams
-        if stream not in streams:
-            streams[stream] = OpenStream(
-                stream,
-                limits,
-                rules=self._rules,
-                folder=self._folder,
-                output=self._output,
-                durability=self._durability,
-                clock=self._clock,
-                hand_over=self._outbox.add,
-            )
-        if streams[stream].limits == limits:
-            streams[stream].reopen()
-        return streams[stream]
-
-    def _send(self, sealed: Sealed) -> None:
-        """Bring a buffer to where it belongs; an attempt after one that failed begins with the step that failed."""
+    def _upload_buffer(self, sealed: SealedBuffer) -> None:
+        """Finish, upload and remove a buffer; an attempt after a failed one begins with the step that failed."""
         if not sealed.uploaded:
             file = self._folder.finish(sealed)
             if file is not None:
-                check_answer(self._upload(file))
+                check_return_value(self._upload(file))
             sealed.uploaded = True
-        self._folder.forget(sealed)
+        self._folder.mark_uploaded(sealed)
 
     def _url_of(self, file: BufferFile) -> str | None:
         return self._describe(file).url if self._describe else None
 
-    def _let_go(self) -> None:
-        """Give the folder back, when no manifest is being written."""
-        if self._listings is not None:
-            self._listings.at_rest(self._lock.release)
+    def _release_folder(self) -> None:
+        """Unlock the folder, when no manifest is being written."""
+        if self._manifests is not None:
+            self._manifests.when_idle(self._lock.release)
         else:
             self._lock.release()
-
-    def _find(self, domain: str, namespace: str) -> OpenStream:
-        self._check_open()
-        stream = self._open.streams.get((domain, namespace))
-        if stream is None:
-            raise StreamNotOpenError(
-                f"the stream {Stream(domain, namespace)} is not open: call open({domain!r}, {namespace!r}) first"
-            )
-        return stream
-
-    @synchronized
-    def _forget(self, streams: list[OpenStream]) -> None:
-        gone = {
-            stream.stream for stream in streams if stream.closed and self._open.streams.get(stream.stream) is stream
-        }
-        left = {name: stream for name, stream in self._open.streams.items() if name not in gone}
-        records = sum(self._open.streams[name].records for name in gone)
-        self._open = _Open(left, self._open.closed_records + records)
 
     def _check_open(self) -> None:
         self._check_process()
@@ -369,6 +303,6 @@ class JsonBufferStreamer:
     def _check_process(self) -> None:
         if self._process != os.getpid():
             raise StreamerClosedError(
-                f"the streamer on {self._folder.path} belongs to process {self._process}: make another one, on another "
-                "folder, in a forked process"
+                f"the streamer on {self._folder.path} belongs to process {self._process}: in a forked process create "
+                "another one, on another folder"
             )

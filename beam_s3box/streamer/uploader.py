@@ -1,4 +1,4 @@
-"""Where finished files go: a bucket, any other store, or a function of the user's."""
+"""Where finished files are uploaded to: a bucket, any other store, or a function of the user."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streamer.events import BufferFile
 
 BUCKET_VARIABLE = "S3_UPLOADER_BUCKET"
-"""Environment variable that names the bucket, where the program does not."""
+"""The environment variable with the bucket, if the program gives none."""
 
 SEALED_BY = "streamer"
-"""Why a file was sealed, in the description of a shard: size, time, a flush or a crash, which the file does not say."""
+"""The reason to seal in the description of a shard; whether it was size, time, a flush or a crash is not recorded."""
 
 
 class FileUploader(Protocol):
-    """Brings one finished file to where it belongs."""
+    """Uploads finished files."""
 
     def upload(self, file: BufferFile) -> object:
-        """Upload the file, whole or not at all, or raise; the same file may come again after a crash."""
+        """Upload the file atomically, or raise; the same file may come again after a crash."""
         ...
 
 
@@ -36,18 +36,18 @@ AnyUploader: TypeAlias = FileUploader | Callable[[BufferFile], object]
 
 
 class StoreUploader:
-    """Uploads to a store, create-only: the same file again is a success and makes no second object.
+    """Uploads to a store, create-only: uploading the same file again succeeds and creates no second object.
 
     Args:
-      store: where to.
+      store: the destination.
 
     Raises:
-      ConfigurationError: its prefix is too long for keys that Redshift shows whole.
+      ConfigurationError: its prefix is too long for the URLs that Redshift can show.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        # a prefix that is too long shows here, and not at each upload
+        # raises here if the prefix is too long, and not at each upload
         self.layout(new_run_id())
 
     def __repr__(self) -> str:
@@ -58,8 +58,8 @@ class StoreUploader:
 
         Raises:
           ObjectExistsError: another object has its key.
-          StoreError: the store refused or failed, after its retries.
-          StreamerError: the file was changed.
+          StoreError: the store rejected it or failed, after its retries.
+          StreamerError: another program changed the file.
         """
         body = file.path.read_bytes()
         if len(body) != file.size:
@@ -67,20 +67,19 @@ class StoreUploader:
         put_once(self.store, self.key(file), body, hashlib.sha256(body).hexdigest(), file.content_type)
 
     def key(self, file: BufferFile) -> str:
-        """Return the file's key, which depends on its name and stream and on nothing else."""
+        """Return the key of a file, which depends on nothing but its name and stream."""
         name, dot, extension = file.file_name.partition(".")
         run_id, origin, sequence = name.rsplit("-", 2)
         stream = Stream(file.domain, file.namespace)
-        shard = SealedShard(stream, "", origin, int(sequence), SEALED_BY, ())
         digest = hashlib.sha256(file.file_name.encode("utf-8")).hexdigest()
-        return self.layout(run_id).shard(shard, digest, dot + extension)
+        return self.layout(run_id).shard(stream, "", origin, int(sequence), digest, dot + extension)
 
     def layout(self, run_id: str) -> Layout:
-        """Return the layout of the keys that a streamer of that run id makes."""
+        """Return the layout of keys for a streamer with this run id."""
         return Layout.below(self.store.root, run_id)
 
     def describe(self, file: BufferFile) -> ShardFile:
-        """Return the file as manifests list it."""
+        """Return the file as a manifest lists it."""
         key = self.key(file)
         return ShardFile(
             domain=file.domain,
@@ -100,13 +99,13 @@ class S3Uploader(StoreUploader):
     """Uploads to a bucket.
 
     Args:
-      bucket: its name; None for the environment variable `S3_UPLOADER_BUCKET`.
-      prefix: before every key.
-      s3: how to reach S3 and how objects are written.
-      credentials: a function that finds the keys; None leaves it to boto3.
+      bucket: the name of the bucket; None for the environment variable `S3_UPLOADER_BUCKET`.
+      prefix: the prefix of every key.
+      s3: settings of S3.
+      credentials: a function that returns the keys; None leaves it to boto3.
 
     Raises:
-      ConfigurationError: no bucket is named, or it can't be one.
+      ConfigurationError: no bucket is given, or it is not valid.
     """
 
     def __init__(
@@ -118,7 +117,7 @@ class S3Uploader(StoreUploader):
     ) -> None:
         bucket = os.environ.get(BUCKET_VARIABLE) if bucket is None else bucket
         if not bucket:
-            raise ConfigurationError(f"bucket={bucket!r} names none: give a bucket, or set {BUCKET_VARIABLE}")
+            raise ConfigurationError(f"bucket={bucket!r} is empty: give a bucket, or set {BUCKET_VARIABLE}")
         super().__init__(open_store(f"s3://{bucket}/{prefix}".rstrip("/"), s3, credentials))
 
 
@@ -126,7 +125,7 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
     """Return the function that uploads.
 
     Raises:
-      ConfigurationError: neither an object with `upload` nor a function, or a coroutine function.
+      ConfigurationError: it is neither an object with `upload` nor a function, or it is a coroutine function.
     """
     function = getattr(uploader, "upload", uploader)
     if not callable(function):
@@ -139,15 +138,15 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
     return function
 
 
-def check_answer(answer: object) -> None:
-    """Raise what an uploader meant that answered instead of raising.
+def check_return_value(value: object) -> None:
+    """Raise an error for an uploader that returned a failure instead of raising it.
 
     Raises:
-      StreamerError: it answered False, or something to be awaited.
+      StreamerError: it returned False, or an awaitable.
     """
-    if answer is False:
+    if value is False:
         raise StreamerError("the uploader returned False")
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
-        raise StreamerError("the uploader returned an awaitable, which nobody awaits: nothing is uploaded")
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise StreamerError("the uploader returned an awaitable, which is never awaited: nothing is uploaded")

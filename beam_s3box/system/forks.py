@@ -1,6 +1,6 @@
 """Renews locks, threads and connections in a forked process, before anything else runs there.
 
-A lock may be held by a thread that only the parent has, and whoever takes it in the child would wait for ever.
+A lock may be held by a thread that exists only in the parent; the child would wait for it for ever.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ class Forked(Protocol):
     """An object with locks, threads or connections."""
 
     def after_fork(self) -> None:
-        """Renew what only the parent process can use; called in the child, before anything else runs there."""
+        """Renew what only the parent can use; called in the child, before anything else runs there."""
         ...
 
 
 _KNOWN: dict[int, weakref.ref[Forked]] = {}
-"""By identity, so that a new object takes the place of one that is gone. Not a WeakSet: it runs Python code whenever an
-object goes, and an exception that a signal handler raises there is lost."""
+"""By `id`, so that a new object replaces one that was deleted. Not a WeakSet: it runs Python code whenever an object is
+deleted, and an exception that a signal handler raises there is lost."""
 
 
 def renew_in_children(thing: Forked) -> None:

@@ -1,4 +1,4 @@
-"""Local files: read as they were when they were found, without a mixture of old and new; and names made durable."""
+"""Local files: detect changes while a file is read, and make names durable."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from beam_s3box.errors import ConfigurationError
 
 
 def version_of(file: str | int) -> str:
-    """Return what tells the content of a file from another, by path or descriptor; empty for a pipe or a device.
+    """Return a text that identifies the content of a file, by path or descriptor; empty for a pipe or a device.
 
     Raises:
-      OSError: it is not there.
+      OSError: the file does not exist.
     """
     found = os.stat(file)
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}" if stat.S_ISREG(found.st_mode) else ""
@@ -26,19 +26,19 @@ def unchanged(path: str, descriptor: int, version: str | None = None) -> Iterato
     """Raise an error if a file changes while the block reads it.
 
     Args:
-      path: for the error.
-      descriptor: of the open file.
-      version: when it was found; None for now.
+      path: the path, for the error.
+      descriptor: the descriptor of the open file.
+      version: the version when the file was found; None for the current one.
 
     Raises:
-      ConfigurationError: it has changed, or is another file than then.
+      ConfigurationError: the file has changed, or is another file.
     """
     version = version_of(descriptor) if version is None else version
     _check(path, descriptor, version)
     try:
         yield
     except ConfigurationError as exc:
-        # then it is no wonder that it could not be read
+        # if the file has changed, that is why it could not be read
         _check(path, descriptor, version, exc)
         raise
     _check(path, descriptor, version)
@@ -47,8 +47,8 @@ def unchanged(path: str, descriptor: int, version: str | None = None) -> Iterato
 def changed(path: str) -> ConfigurationError:
     """Return the error for a file or object that changed while it was read."""
     return ConfigurationError(
-        f"input={path!r} has changed since it was found, and what was read of it may be a mixture of old and new: run "
-        "again when nothing writes to it"
+        f"input={path!r} has changed since it was found, so old and new content may be mixed: run again when nothing "
+        "writes to it"
     )
 
 

@@ -1,8 +1,8 @@
-"""Threads that run tasks, and a way to wait for a change; both hold when a signal handler raises, and after a fork.
+"""Threads that run tasks, and a way to wait for changes; both work after a signal handler raised, and after a fork.
 
-`concurrent.futures` takes locks in Python code: an exception that a signal handler raises there leaves one held for
-ever, and its threads hang. It also refuses tasks once the main thread has ended, and leaves a forked process a pool
-whose threads are not there. Here the caller's side is single calls into C: such an exception comes before or after.
+`concurrent.futures` takes locks in Python code: an exception that a signal handler raises there leaves a lock held for
+ever, and its threads hang. It also refuses tasks once the main thread has ended, and its pools have no threads in a
+forked process. Here the calling thread makes single calls into C: such an exception comes before or after them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _IDLE_SECONDS: Final = 5.0
 
 
 class Pending(Protocol[T_co]):
-    """What a task will return; a `concurrent.futures.Future` is one, too."""
+    """The future result of a task; a `concurrent.futures.Future` is one, too."""
 
     def done(self) -> bool:
-        """Return whether it has ended or was cancelled."""
+        """Return whether the task has ended or was cancelled."""
         ...
 
     def result(self) -> T_co:
@@ -37,7 +37,7 @@ class Pending(Protocol[T_co]):
         ...
 
     def cancel(self) -> bool:
-        """Return whether the task had not begun, and never will."""
+        """Cancel the task; return False if it has started already."""
         ...
 
 
@@ -50,10 +50,10 @@ class Executor(Protocol):
 
 
 class Task(Generic[T]):
-    """One call of a function, which whoever claims it first makes.
+    """One call of a function, made by the first thread that claims it.
 
-    What is not an Exception, as SystemExit or asyncio.CancelledError, is raised as an S3BoxError: it is an error of
-    this task, and not of the thread that asks for the result.
+    What is not an Exception, such as SystemExit or asyncio.CancelledError, is raised as an S3BoxError: it is an error
+    of this task, and not of the thread that asks for the result.
     """
 
     def __init__(self, function: Callable[..., T], arguments: tuple[Any, ...], wake: Callable[[], None]) -> None:
@@ -69,21 +69,21 @@ class Task(Generic[T]):
         self._value: T
 
     def run(self) -> None:
-        """Make the call, unless somebody else has begun it."""
+        """Make the call, unless another thread has started it."""
         if not self._claim.acquire(blocking=False):
             return
         try:
             self._value = self._function(*self._arguments)
-        except BaseException as exc:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as exc:  # noqa: BLE001 - `result` raises it
             self._error = as_error(exc)
         finally:
             self._end()
 
     def cancel(self) -> bool:
-        """Return whether the call had not begun, and never will."""
+        """Cancel the call; return False if it has started already."""
         if not self._claim.acquire(blocking=False):
             return False
-        self._error = S3BoxError("the task was cancelled before it began")
+        self._error = S3BoxError("the task was cancelled before it started")
         self._end()
         return True
 
@@ -109,7 +109,7 @@ class Task(Generic[T]):
         return self._value
 
     def _end(self) -> None:
-        # what the call was made with may be large, and the task may wait long to be asked for
+        # the arguments may be large, and it may take long until the result is asked for
         self._arguments = ()
         self._is_done = True
         self._running.release()
@@ -118,14 +118,14 @@ class Task(Generic[T]):
 class Threads:
     """A few threads that run tasks, oldest first.
 
-    They start when there are tasks, and end when there are none for a while; they don't keep the process. A process
-    that is forked has threads of its own; tasks of before stay the parent's. Where there is no thread and none can be
-    started, because the system refuses or the interpreter is ending, the caller runs the tasks.
+    They start when there are tasks, and end when there have been none for a while; they are daemon threads. A forked
+    process has its own threads; earlier tasks belong to the parent. If there is no thread and none can be started,
+    because the system refuses or the interpreter is shutting down, the caller runs the tasks.
 
     Args:
-      size: threads at a time.
-      name: of the threads.
-      idle_seconds: after which a thread without a task ends.
+      size: maximum number of threads.
+      name: the name of the threads.
+      idle_seconds: time after which a thread without a task ends.
     """
 
     def __init__(self, size: int, name: str, idle_seconds: float = _IDLE_SECONDS) -> None:
@@ -136,10 +136,10 @@ class Threads:
         renew_in_children(self)
 
     def after_fork(self) -> None:
-        """Begin without threads and tasks."""
+        """Start without threads and tasks."""
         self._tasks: queue.SimpleQueue[Task[Any]] = queue.SimpleQueue()
-        # both are only appended to and popped from, each of which is one step; a thread pops its place itself, so that
-        # an exception in the caller loses none
+        # both are only appended to and popped from, which is atomic; a thread pops its place itself, so that an
+        # exception in the caller loses none
         self._places: list[None] = [None] * self._size
         self._starting: list[None] = []
 
@@ -153,7 +153,7 @@ class Threads:
     def map(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
         """Yield what the function returns for each item, in order.
 
-        After an error, or when the caller takes no more, calls that have not begun never will.
+        After an error, or when the caller stops iterating, calls that have not started are cancelled.
         """
         tasks = [self.submit(function, item) for item in items]
         tasks.reverse()
@@ -165,7 +165,7 @@ class Threads:
                 task.cancel()
 
     def wake(self) -> None:
-        """Make sure that waiting tasks are run: an interrupted call may have started no thread for them."""
+        """Make sure that waiting tasks are run: an interrupted call may not have started a thread for them."""
         self._starting.clear()
         if not self._tasks.empty():
             self._start()
@@ -206,15 +206,16 @@ class Threads:
             pass
         finally:
             self._places.append(place)
-        # a task that came in between saw no place for a thread
+        # a task that was submitted in between found no place for a thread
         if not self._tasks.empty():
             self._start()
 
 
 def start_thread(function: Callable[[], None], name: str) -> None:
-    """Call a function on a new thread, which does not keep the process.
+    """Call a function on a new daemon thread.
 
-    Not by `Thread.start`: that waits with a lock in Python code, and makes a KeyError of what a signal handler raises.
+    It does not use `Thread.start`, which waits with a lock in Python code, and turns an exception of a signal handler
+    into a KeyError.
 
     Raises:
       RuntimeError: the system refuses.
@@ -224,16 +225,16 @@ def start_thread(function: Callable[[], None], name: str) -> None:
 
 def _call_named(function: Callable[[], None], name: str) -> None:
     try:
-        # a thread with a name, which `threading` forgets when it ends
+        # a thread with a name, which `threading` removes when it ends
         threading.Thread(target=function, name=name, daemon=True).start()
     except RuntimeError:
         function()
 
 
 class Bell:
-    """Wakes whoever waits for a change.
+    """Wakes all threads that wait for a change.
 
-    Take a waiter, look whether there is anything to wait for, and only then acquire it: a change in between releases
+    Take a waiter, check whether there is anything to wait for, and only then acquire it: a change in between releases
     it.
     """
 
@@ -248,7 +249,7 @@ class Bell:
         return waiter
 
     def ring(self) -> None:
-        """Tell all who wait."""
+        """Wake all threads that wait."""
         while self._waiters:
             try:
                 waiter = self._waiters.pop()
@@ -258,7 +259,7 @@ class Bell:
 
 
 def as_error(error: BaseException) -> BaseException:
-    """Return an error of a task as it is raised elsewhere: what is not an Exception ends its task alone."""
+    """Return the error that is raised in another thread for an error of a task: always an Exception or an interrupt."""
     if isinstance(error, Exception | KeyboardInterrupt):
         return error
     wrapped = S3BoxError(f"a task ended with {type(error).__name__}: {error}")

@@ -11,9 +11,11 @@ import apache_beam as beam
 from beam_s3box.engine.dead_letters import DeadLetter
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import ShardFile
-from beam_s3box.transforms.write import WriteToS3Box, WriteToS3BoxResult
+from beam_s3box.transforms.result import WriteToS3BoxResult
+from beam_s3box.transforms.tuning import Tuning
+from beam_s3box.transforms.write import WriteToS3Box
 
-__all__ = ["WriteToS3Box", "WriteToS3BoxResult"]
+__all__ = ["Tuning", "WriteToS3Box", "WriteToS3BoxResult"]
 
 
 def _hints(row: type) -> dict[str, Any]:

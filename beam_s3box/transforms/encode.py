@@ -18,6 +18,7 @@ from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
@@ -64,6 +65,7 @@ class EncodeSegments(beam.DoFn):
         self._intakes: dict[str, Intake] = {}
         self._singles: dict[str, int] = {}
         self._records_in = 0
+        self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
         """Take one element; outputs come when a shard is whole."""
@@ -103,7 +105,7 @@ class EncodeSegments(beam.DoFn):
         # most come this way, and are counted by the bundle
         self._singles[window] = self._singles.get(window, 0) + 1
         stream, line = routed
-        self._builder.add((stream, window, lane_of(line, self._plan.lanes)), (line,))
+        self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
         return []
 
     def _add_batch(self, batch: list[Any], window: str) -> list[DeadLetter]:
@@ -115,7 +117,7 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(lines))
         groups, refused = self._router.route_lines(lines)
         for stream, group in groups.items():
-            for lane, some in by_lane(group, self._plan.lanes):
+            for lane, some in by_lane(group, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
         return self._intake(window).count(len(lines), refused, batch)
 
@@ -124,6 +126,12 @@ class EncodeSegments(beam.DoFn):
         if intake is None:
             intake = self._intakes[window] = Intake(self._plan, self._counts)
         return intake
+
+    def _lanes_of(self, stream: Stream) -> int:
+        lanes = self._lanes.get(stream)
+        if lanes is None:
+            lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
+        return lanes
 
     def _outputs(self, letters: list[DeadLetter]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""

@@ -16,12 +16,12 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.input_totals import check_dead_letters
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.rewindow import NoteWindow, ReturnToWindows
+from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
 from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 
-_Carried: TypeAlias = tuple[bytes, Manifest]
-_SEED: _Carried = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
+_WindowedManifest: TypeAlias = tuple[bytes, Manifest]
+_SEED: _WindowedManifest = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
 """Takes the place of the manifests of a run that has none, so that it is finished too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest]]
@@ -50,7 +50,7 @@ class FinishRun(beam.PTransform):
         """Return the manifests, in their windows."""
         manifests, totals = inputs
         windows = self._plan.windows
-        carried = (
+        windowed = (
             manifests
             | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Manifest])
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
@@ -58,12 +58,12 @@ class FinishRun(beam.PTransform):
         seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
         finish = beam.ParDo(_FinishWithManifests(self._plan), AsIter(totals))
         return (
-            (carried, seed)
+            (windowed, seed)
             | "AllManifests" >> beam.Flatten()
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
             | "Gather" >> beam.GroupByKey()
             | "Finish" >> finish.with_output_types(tuple[bytes, Manifest])
-            | "ReturnToWindows" >> ReturnToWindows(windows, self._windowing, Manifest)
+            | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
         )
 
 
@@ -95,7 +95,7 @@ class FinishRunOfShards(beam.PTransform):
 
 
 class _KeyAll(beam.DoFn):
-    def process(self, row: _Carried) -> Iterator[tuple[str, _Carried]]:
+    def process(self, row: _WindowedManifest) -> Iterator[tuple[str, _WindowedManifest]]:
         yield _ALL, row
 
 
@@ -104,7 +104,7 @@ class _FinishWithManifests(beam.DoFn):
         self._plan = plan
 
     def process(
-        self, element: tuple[str, Iterable[_Carried]], totals: Iterable[tuple[str, InputTotals]]
+        self, element: tuple[str, Iterable[_WindowedManifest]], totals: Iterable[tuple[str, InputTotals]]
     ) -> Iterator[WindowedValue]:
         check_dead_letters(self._plan, totals)
         # by key: a runner that delivers at least once may bring a row twice
@@ -139,7 +139,7 @@ class _FinishWithTotals(beam.DoFn):
         self._plan.claim.finish(self._plan.store, [], Size(*size), shards)
 
 
-def _restored(row: Any) -> _Carried:
+def _restored(row: Any) -> _WindowedManifest:
     window, manifest = row
     return window, Manifest._make(manifest)
 

@@ -19,7 +19,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.rewindow import ReifyWindow, ReturnToWindows
+from beam_s3box.transforms.rewindow import ReifyWindow, RestoreWindows
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.transforms.windows import Windows, last_moment
 
@@ -28,8 +28,8 @@ Names: TypeAlias = tuple[str, str]
 
 _KEYED = tuple[Names, ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
-_FIRED = tuple[Names, list[ManifestPlan]]
-_CARRIED = tuple[Names, tuple[bytes, list[ManifestPlan]]]
+_FIRING = tuple[Names, list[ManifestPlan]]
+_WINDOWED = tuple[Names, tuple[bytes, list[ManifestPlan]]]
 _GLOBAL = GlobalWindow()
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
@@ -71,15 +71,15 @@ class WriteManifests(beam.PTransform):
 
     def _write_firings(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
         plan = self._plan
-        plan_firing = beam.ParDo(_PlanFiring(self._manifests.count, plan.windows)).with_output_types(_FIRED)
+        plan_firing = beam.ParDo(_PlanFiring(self._manifests.count, plan.windows)).with_output_types(_FIRING)
         write = beam.ParDo(_WriteFirings(plan)).with_output_types(tuple[bytes, Manifest])
         return (
             grouped
             | "PlanFiring" >> plan_firing
             | "ReifyWindow" >> ReifyWindow(plan.windows)
-            | "KeyFirings" >> beam.ParDo(_KeyFirings()).with_output_types(_CARRIED)
+            | "KeyFirings" >> beam.ParDo(_KeyFirings()).with_output_types(_WINDOWED)
             | "WriteFirings" >> write
-            | "ReturnToWindows" >> ReturnToWindows(plan.windows, windowing, Manifest)
+            | "RestoreWindows" >> RestoreWindows(plan.windows, windowing, Manifest)
         )
 
     def _write_bounded(self, grouped: beam.PCollection) -> beam.PCollection:

@@ -101,7 +101,7 @@ class _KeyByWindow(beam.DoFn):
         yield (domain, namespace, lane, self._plan.windows.encode(window), self._fingerprints[stream]), segment
 
 
-class _HeldInState:
+class _SegmentsInState:
     """Segments in a runner's bag."""
 
     def __init__(self, bag: Any, counts: BeamCounts) -> None:
@@ -226,7 +226,7 @@ class _PackByState(beam.DoFn):
                 "schemas; go back to the pipeline that it was, drain it, and begin the new one as a job of its own"
             )
         capacity = Capacity.of(plan.limits_of(stream), format.overhead)
-        return WindowBuffer(stream, window, state, _HeldInState(segments, self._counts), capacity)
+        return WindowBuffer(stream, window, state, _SegmentsInState(segments, self._counts), capacity)
 
     def _read(self, cell: Any) -> BufferState | None:
         self._counts.count(metrics.STATE_READS)

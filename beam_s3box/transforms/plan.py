@@ -14,14 +14,12 @@ class WritePlan(RunPlan):
     """Settings of one write; pickled into every step.
 
     Attributes:
-      windows: of the write.
-      lanes: keys that the records of one stream are spread over.
-      min_fill_to_seal: a bundle seals what fills at least this much of a shard, and sends on the rest.
-      unbounded: whether the input is: then shards have a time limit, and a runner may go back and write the manifests
-        of a firing again.
+      windows: the windows of the write.
+      min_fill_to_seal: a bundle seals what fills at least this much of a shard, and sends on the remainder.
+      unbounded: whether the input is unbounded: then shards have a time limit, and a runner may go back and write the
+        manifests of a firing again.
     """
 
     windows: Windows
-    lanes: int = 1
     min_fill_to_seal: float = DEFAULT_MIN_FILL
     unbounded: bool = False

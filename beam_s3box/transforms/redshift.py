@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Unpack, get_args
 
@@ -13,39 +14,43 @@ from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows
 
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError
+from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, UnreachableError
 from beam_s3box.formats import Format
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.client.sessions import Connect
-from beam_s3box.redshift.load.ledger import LEDGER
+from beam_s3box.redshift.load.ledger import LEDGER, LedgerName
+from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.redshift.load.plan import LoadResult
-from beam_s3box.redshift.load.table_loads import RETRY, LoadFailure, TableCreation, TableLoads
-from beam_s3box.redshift.sql.copy_options import CopyKeywords
+from beam_s3box.redshift.load.settings import RETRY, LoadSettings
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads, failure_of
+from beam_s3box.redshift.sql.copy import CopySettings
+from beam_s3box.redshift.sql.copy_options import ANY_CASE, CopyKeywords, CopyOptions
 from beam_s3box.redshift.sql.quoting import TableName
 from beam_s3box.redshift.sql.table_names import TableTemplate
-from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of, target_of
+from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of
 from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
 from beam_s3box.transforms.rewindow import into_global_window
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 
-OnFailure = Literal["fail", "failures"]
+OnFailure = Literal["error", "emit"]
 
 RECORDS_LOADED = "records_loaded"
 MANIFESTS_LOADED = "manifests_loaded"
 LOAD_FAILURES = "load_failures"
 
+_LOGGER = logging.getLogger(__name__)
 _FAILED = "failures"
 _KEYED = tuple[tuple[str, str], Manifest]
 
 
 class CopyToRedshiftResult(NamedTuple):
-    """What loads give back.
+    """The outputs of `CopyToRedshift`.
 
     Attributes:
-      loads: one LoadResult for each transaction that went well, also where all was loaded before.
-      failures: one LoadFailure for each that did not; empty with on_failure="fail".
+      loads: one LoadResult for each transaction that succeeded, also if everything was loaded before.
+      failures: one LoadFailure for each that failed; empty with on_failure="error".
     """
 
     loads: PCollection[LoadResult]
@@ -53,15 +58,16 @@ class CopyToRedshiftResult(NamedTuple):
 
 
 class CopyToRedshift(beam.PTransform):
-    """Loads manifests, as `WriteToS3Box` returns them, into tables of Redshift.
+    """Loads manifests, as `WriteToS3Box` returns them, into Redshift tables.
 
-    *Guarantees*: a manifest is loaded into its table once, also where a runner repeats a bundle or goes on elsewhere: a
-    ledger beside the tables is written in the transaction of the load. Of bounded input, all manifests of a table are
-    one transaction: it has all of them or none. Manifests of unbounded input are loaded as they come; one that can't be
-    loaded does not keep others out. There is one load at a time into a table, and one that fails stops no other table.
+    *Guarantees*: a manifest is loaded into its table once, also if a runner repeats a bundle or continues on another
+    worker: a ledger next to the tables is written in the transaction of the load. All manifests of a table are one
+    transaction if the input is bounded: the table has all of them or none. Manifests of unbounded input are loaded as
+    they arrive; one that can't be loaded does not block the others. There is one load at a time into a table, and one
+    that fails does not stop other tables, unless Redshift can't be reached at all.
 
-    *Windows*: any; loads happen in the global window, and there the results are. What a window's manifests hold
-    is not taken back when a runner with unbounded input goes back and writes a manifest anew: see `on_replaced`.
+    *Windows*: any; loads happen in the global window, and the results are in it. What a window's manifests list
+    is not taken back when a runner with unbounded input goes back and writes a manifest again: see `on_replaced`.
 
     *Example*:
 
@@ -74,28 +80,28 @@ class CopyToRedshift(beam.PTransform):
         )
 
     Args:
-      table: `"table"`, `"schema.table"`, one in which `{domain}` and `{namespace}` stand for a stream's names, or a
-        function from the Manifest to a table's name.
+      table: `"table"`, `"schema.table"`, a template in which `{domain}` and `{namespace}` are replaced by a stream's
+        names, or a function from the Manifest to a table's name.
       connection: a `RedshiftConnection` without a password of its own, a `RedshiftDataApi`, or a function that returns
         a new DB-API connection. It is pickled with the pipeline, and called on the workers.
-      iam_role: that reads S3 for COPY; see `copy_sql`.
-      credentials: in its place, a function that finds keys on the worker.
-      region: of the bucket, where it is not the cluster's.
+      iam_role: the role that reads S3 for COPY; see `copy_sql`.
+      credentials: instead of a role, a function that finds keys on the worker.
+      region: of the bucket, if it is not the cluster's.
       format: of the shards.
-      schema: of tables that name none.
-      mode: "append"; "truncate" replaces all that is in the table, for bounded input; "upsert" replaces the rows with
-        the same keys.
-      keys: for "upsert": the columns that name a row.
-      order_by: for "upsert": the column that says which of several rows is newer.
-      columns: that are loaded; None for all of the table.
-      create_tables: whether tables are made of the keys and values in the shards, and get a column for each new key.
-        Workers read the shards for that.
-      sample, exclude, ignore_case: how; see `infer_columns`.
-      on_failure: "fail" the pipeline, after the other tables of the bundle were loaded; or go on, with "failures" as
-        rows.
-      on_replaced: what is done with a manifest that was loaded and has been written anew since; see `RedshiftLoader`.
+      schema: of tables whose names have none.
+      mode: "append"; "truncate" replaces all rows of the table, for bounded input; "upsert" replaces the rows with the
+        same keys.
+      keys: for "upsert": the columns that identify a row.
+      order_by: for "upsert": the column that tells which of several rows is newer.
+      columns: to load; None for all columns of the table.
+      create_tables: whether tables are created from the keys and values in the shards, and extended by a column for
+        each new key. Workers read the shards for that.
+      sample, exclude, ignore_case: how columns are inferred; see `infer_columns`.
+      on_failure: "error" fails the pipeline, after the other tables of the bundle were loaded; "emit" goes on, and
+        failed loads are rows of `failures`. Each failure is logged. A `ConfigurationError` fails the pipeline always.
+      on_replaced: what to do with a manifest that was loaded and has been written again since; see `RedshiftLoader`.
       ledger: the ledger's name; see `RedshiftLoader`.
-      s3: how to reach S3 for the manifests, beyond Beam's `--s3_*` options, which also give the keys.
+      s3: how to reach S3 for the manifests, in addition to Beam's `--s3_*` options, which also have the keys.
       retry: attempts at a transaction, and the waits between them.
       options: of COPY, see `CopyOptions`; keys match columns in any case, unless `mapping` says otherwise.
 
@@ -125,8 +131,8 @@ class CopyToRedshift(beam.PTransform):
         sample: int | None = None,
         exclude: Collection[str] = (),
         ignore_case: bool = False,
-        on_failure: OnFailure = "fail",
-        on_replaced: OnReplaced = "refuse",
+        on_failure: OnFailure = "error",
+        on_replaced: OnReplaced = "error",
         ledger: str = LEDGER,
         s3: S3Settings | None = None,
         retry: Retry = RETRY,
@@ -134,43 +140,35 @@ class CopyToRedshift(beam.PTransform):
     ) -> None:
         super().__init__()
         self.table = table if callable(table) else TableTemplate(table, schema)
-        self._schema = schema
-        self._fails = _is_fail(on_failure)
+        self._fails = _raises(on_failure)
         self._s3 = s3
-        merge = merge_of(mode, keys, order_by)
         self.loads = TableLoads(
-            connection=connection,
-            mode=merge.mode,
-            keys=merge.keys,
-            order_by=merge.order_by,
+            settings=LoadSettings(
+                connection=connection,
+                copy=CopySettings(iam_role, credentials, region, format, CopyOptions.of({**ANY_CASE, **options})),
+                schema=schema,
+                ledger=LedgerName(ledger),
+                on_replaced=on_replaced,
+                retry=retry,
+            ),
+            merge=merge_of(mode, keys, order_by),
             columns=None if columns is None else tuple(columns),
-            made=TableCreation(sample, exclude, ignore_case) if create_tables else None,
-            retry=retry,
-            settings={
-                "iam_role": iam_role,
-                "credentials": credentials,
-                "region": region,
-                "format": format,
-                "schema": schema,
-                "on_replaced": on_replaced,
-                "ledger": ledger,
-                **options,
-            },
+            creation=TableCreation(sample, exclude, ignore_case) if create_tables else None,
         )
         if isinstance(self.table, TableTemplate) and self.table.is_constant:
-            self.loads.loader().target(self.table.target(None, None))
+            self.loads.loader.target(self.table.target(None, None))
         # a secret that can't travel shows here, and not in words of Beam's when the step is pickled
         pickler.dumps(self.loads)
 
     def expand(self, manifests: beam.PCollection[Manifest]) -> CopyToRedshiftResult:
-        """Return what was loaded, and what was not."""
+        """Return the results and the failures."""
         self._check(manifests)
         s3 = manifests.pipeline.options.view_as(S3Options)
         loads = self.loads.reaching(settings_with_options(self._s3 or S3Settings(), s3), credentials_of(s3))
         named = (
             manifests
             | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else into_global_window())
-            | "NameTables" >> _tagged(_NameTables(self.table, self._schema, fails=self._fails), _KEYED)
+            | "NameTables" >> _tagged(_NameTables(self.table, self.loads.loader, fails=self._fails), _KEYED)
         )
         loaded = (
             named.main
@@ -183,46 +181,57 @@ class CopyToRedshift(beam.PTransform):
         )
 
     def display_data(self) -> dict[str, Any]:
-        """Return the settings that runners show beside the step; no secret is among them."""
+        """Return the settings that runners show with the step; none is a secret."""
         table = self.table.table if isinstance(self.table, TableTemplate) else "by function"
         return {
             "table": DisplayDataItem(str(table), label="Table"),
-            "mode": DisplayDataItem(self.loads.mode, label="Mode"),
-            "redshift": DisplayDataItem(repr(self.loads.loader()), label="Redshift"),
-            "create_tables": DisplayDataItem(self.loads.made is not None, label="Tables are made"),
+            "mode": DisplayDataItem(self.loads.merge.mode, label="Mode"),
+            "redshift": DisplayDataItem(repr(self.loads.loader), label="Redshift"),
+            "create_tables": DisplayDataItem(self.loads.creation is not None, label="Creates tables"),
         }
 
     def _check(self, manifests: beam.PCollection[Manifest]) -> None:
-        if self.loads.mode == "truncate" and not manifests.is_bounded:
+        if self.loads.merge.mode == "truncate" and not manifests.is_bounded:
             raise ConfigurationError(
-                "mode='truncate' and unbounded input exclude each other: every manifest would replace what those "
-                "before it brought; use mode='append', or mode='upsert' with keys"
+                "mode='truncate' and unbounded input are mutually exclusive: every manifest would replace the rows of "
+                "those before it; use mode='append', or mode='upsert' with keys="
             )
 
 
 class _NameTables(beam.DoFn):
-    def __init__(self, table: TableTemplate | Callable[[Manifest], TableName], schema: str, *, fails: bool) -> None:
+    """Names the table of each manifest; a stream's own names may be invalid, and fail nothing else."""
+
+    def __init__(
+        self, table: TableTemplate | Callable[[Manifest], TableName], loader: RedshiftLoader, *, fails: bool
+    ) -> None:
         self._table = table
-        self._schema = schema
+        self._loader = loader
         self._fails = fails
 
     def process(self, manifest: Manifest) -> Iterator[tuple[tuple[str, str], Manifest] | TaggedOutput]:
         manifest = Manifest._make(manifest)  # a worker that has just decoded it holds a row of another class
+        if isinstance(self._table, TableTemplate):
+            self._table.check_stream(manifest.domain, manifest.namespace)
         try:
-            yield tuple(self._target(manifest)), manifest
+            yield tuple(self._loader.target(self._name(manifest))), manifest
         except S3BoxError as exc:
+            failure = failure_of("", [manifest], exc)
+            _log(failure)
             if self._fails:
                 raise
-            yield TaggedOutput(_FAILED, LoadFailure("", (manifest.url,), type(exc).__name__, str(exc)))
+            yield TaggedOutput(_FAILED, failure)
 
-    def _target(self, manifest: Manifest) -> Target:
+    def _name(self, manifest: Manifest) -> TableName:
         if isinstance(self._table, TableTemplate):
             return self._table.target(manifest.domain, manifest.namespace)
-        return target_of(self._table(manifest), self._schema)
+        return self._table(manifest)
 
 
 class _LoadTables(beam.DoFn):
-    """Loads what belongs to one table; a bundle that fails has tried all of its tables."""
+    """Loads what belongs to one table; a bundle that fails has tried all of its tables.
+
+    If Redshift can't be reached, the other tables of the bundle fail at once: each would wait as long.
+    """
 
     def __init__(self, loads: TableLoads, *, bounded: bool, fails: bool) -> None:
         self._loads = loads
@@ -237,8 +246,7 @@ class _LoadTables(beam.DoFn):
 
     def process(self, element: tuple[tuple[str, str], Iterable[Manifest]]) -> Iterator[LoadResult | TaggedOutput]:
         names, manifests = element
-        rows = list(map(Manifest._make, manifests))
-        for outcome in self._loads.outcomes(rows, Target(*names), one_by_one=not self._bounded):
+        for outcome in self._outcomes(Target(*names), list(map(Manifest._make, manifests))):
             if isinstance(outcome, LoadResult):
                 self._counts.count(RECORDS_LOADED, outcome.records)
                 self._counts.count(MANIFESTS_LOADED, len(outcome.loaded))
@@ -246,11 +254,28 @@ class _LoadTables(beam.DoFn):
             else:
                 self._counts.count(LOAD_FAILURES)
                 self._failed.append(outcome)
+                _log(outcome)
                 yield TaggedOutput(_FAILED, outcome)
 
     def finish_bundle(self) -> None:
         if self._fails and self._failed:
             raise LoadError(_sentence(self._failed))
+
+    def _outcomes(self, table: Target, manifests: list[Manifest]) -> Iterator[LoadResult | LoadFailure]:
+        if self._failed and self._failed[-1].error == UnreachableError.__name__:
+            yield failure_of(table, manifests, UnreachableError(f"not tried after {self._failed[-1].message}"))
+        else:
+            yield from self._loads.outcomes(manifests, table, one_by_one=not self._bounded)
+
+
+def _log(failure: LoadFailure) -> None:
+    _LOGGER.error(
+        "loading %d manifests into %s failed, the first is %s: %s",
+        len(failure.manifests),
+        failure.table or "a table",
+        failure.manifests[0],
+        failure.message,
+    )
 
 
 def _sentence(failed: Sequence[LoadFailure]) -> str:
@@ -265,7 +290,7 @@ def _tagged(fn: beam.DoFn, element_type: Any) -> Any:
     return step.with_outputs(_FAILED, main="main")
 
 
-def _is_fail(on_failure: OnFailure) -> bool:
+def _raises(on_failure: OnFailure) -> bool:
     if on_failure not in get_args(OnFailure):
         raise ConfigurationError(f"on_failure={on_failure!r} must be one of {', '.join(get_args(OnFailure))}")
-    return on_failure == "fail"
+    return on_failure == "error"

@@ -12,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.transforms.windowing import window_into
-from beam_s3box.transforms.windows import Windows, restoring
+from beam_s3box.transforms.windows import Windows, restoring_windowfn
 
 
 def into_global_window() -> beam.WindowInto:
@@ -39,7 +39,7 @@ class ReifyWindow(beam.PTransform):
         return elements | "NoteWindow" >> note | "WindowGlobally" >> into_global_window()
 
 
-class ReturnToWindows(beam.PTransform):
+class RestoreWindows(beam.PTransform):
     """Turns `(encoded window, element)`, stamped with the window's end, into the element in that window.
 
     Args:
@@ -56,7 +56,7 @@ class ReturnToWindows(beam.PTransform):
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Return the elements."""
-        again = window_into(self._windowing, restoring(self._windowing.windowfn))
+        again = window_into(self._windowing, restoring_windowfn(self._windowing.windowfn))
         keep = beam.ParDo(_KeepOwnWindow(self._windows)).with_output_types(self._element_type)
         return pairs | "WindowAgain" >> again | "KeepOwnWindow" >> keep
 
@@ -76,7 +76,7 @@ class FireOnce(beam.PTransform):
         """Return the elements."""
         element_type = elements.element_type
         pairs = elements | "ReifyWindow" >> ReifyWindow(self._windows)
-        return pairs | "ReturnToWindows" >> ReturnToWindows(self._windows, self._windowing, element_type)
+        return pairs | "RestoreWindows" >> RestoreWindows(self._windows, self._windowing, element_type)
 
 
 class NoteWindow(beam.DoFn):

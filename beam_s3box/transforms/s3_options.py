@@ -10,7 +10,6 @@ from apache_beam.options.pipeline_options import S3Options
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.s3_settings import Credentials, S3Settings
 
-_TOKEN_CHARACTERS = 32
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -58,7 +57,7 @@ def credentials_of(options: S3Options) -> CredentialsOfPipeline:
     """Return what finds the keys of a pipeline with these options, here and in its workers."""
     keys = _keys_of(options)
     known = (token for token, other in _BUILT_HERE.copy().items() if _same(keys, other))
-    token = next(known, None) or new_token(_TOKEN_CHARACTERS)
+    token = next(known, None) or new_token()
     _BUILT_HERE[token] = keys
     return CredentialsOfPipeline(token)
 

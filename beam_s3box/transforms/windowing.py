@@ -57,7 +57,7 @@ class WindowingChoice:
             )
         self._windowing = windowing
         self._lateness = _checked_lateness(allowed_lateness)
-        self._early_every = _checked_early(triggering_frequency)
+        self._triggering_frequency = _checked_frequency(triggering_frequency)
 
     def apply_to(self, records: beam.PCollection[Any]) -> Windowing:
         """Return the windowing of the write.
@@ -77,7 +77,7 @@ class WindowingChoice:
 
     def changes(self) -> bool:
         """Return whether the input has to be windowed anew."""
-        return self._windowing is not None or self._lateness is not None or self._early_every is not None
+        return self._windowing is not None or self._lateness is not None or self._triggering_frequency is not None
 
     def _resolved(self, records: beam.PCollection[Any]) -> Windowing:
         if isinstance(self._windowing, beam.WindowInto):
@@ -85,19 +85,19 @@ class WindowingChoice:
         if not self.changes():
             return records.windowing
         windowfn = self._windowing if self._windowing is not None else records.windowing.windowfn
-        lateness = self._kept()
+        lateness = self._lateness_seconds()
         trigger = AfterWatermark(
-            early=AfterProcessingTime(self._early_every) if self._early_every else None,
+            early=AfterProcessingTime(self._triggering_frequency) if self._triggering_frequency else None,
             late=AfterCount(1) if lateness else None,
         )
         return Windowing(windowfn, trigger, AccumulationMode.DISCARDING, allowed_lateness=lateness)
 
-    def _kept(self) -> float:
+    def _lateness_seconds(self) -> float:
         """Return for how many seconds runners keep a window that has ended."""
-        if self._early_every is None:
+        if self._triggering_frequency is None:
             return self._lateness or 0
         # Prism panics over a timer of an early firing that is due when its window is gone
-        return max(self._lateness or 0, self._early_every + _TIMER_SECONDS)
+        return max(self._lateness or 0, self._triggering_frequency + _TIMER_SECONDS)
 
 
 def _checked_lateness(seconds: float | None) -> float | None:
@@ -107,7 +107,7 @@ def _checked_lateness(seconds: float | None) -> float | None:
     return seconds
 
 
-def _checked_early(seconds: int | None) -> int | None:
+def _checked_frequency(seconds: int | None) -> int | None:
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1):
         # Beam can't translate fractions of a second in a trigger
         raise ConfigurationError(f"triggering_frequency={seconds!r} must be a whole number of seconds of at least 1")

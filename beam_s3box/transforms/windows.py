@@ -86,7 +86,7 @@ class WindowOfKey(NonMergingWindowFn):
         return self._coder
 
 
-def restoring(windowfn: WindowFn) -> WindowFn:
+def restoring_windowfn(windowfn: WindowFn) -> WindowFn:
     """Return a function that assigns `(encoded window, value)`, stamped with the window's end, to that window.
 
     Beam's own functions are known to every runner and assign it among others; any other one may have looked at the

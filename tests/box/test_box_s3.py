@@ -195,7 +195,7 @@ def test_an_argument_that_can_not_work_is_named(arguments: dict[str, Any]) -> No
 def test_no_secret_shows(s3_server: Server) -> None:
     box = S3Box("s3://bucket/prefix", aws_access_key_id="AKIDEXAMPLE0000000", aws_secret_access_key=SECRET)
     after = box.next_box()
-    for shown in (repr(box), repr(after), repr(box._settings), str(box.stats)):
+    for shown in (repr(box), repr(after), repr(box._plan), str(box.stats)):
         assert SECRET not in shown
         assert "AKIDEXAMPLE" not in shown
     with pytest.raises((TypeError, pickle.PicklingError, AttributeError)) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_s3box import StreamLimits, WriteToS3Box
+from beam_s3box import StreamLimits, Tuning, WriteToS3Box
 from beam_s3box.jobs.stream import PARSER
 from beam_s3box.shards.packing import BY_BUNDLE_END, BY_INPUT_END, BY_MEMORY, REASONS
 from beam_s3box.transforms.windowing import WindowingChoice
@@ -59,14 +59,16 @@ def rows_of(head: str) -> list[list[str]]:
 def test_the_arguments_and_their_defaults() -> None:
     parameters = inspect.signature(WriteToS3Box).parameters
     rows = {row[0].strip("`"): row[-1] for row in rows_of("| argument ")}
-    assert set(rows) - {"limits=StreamLimits(max_seconds=…)"} <= set(parameters)
+    assert set(rows) - {f"limits=StreamLimits({name}=…)" for name in ("max_seconds", "lanes")} - {
+        "tuning=Tuning(packing=…)"
+    } <= set(parameters)
     assert rows["limits=StreamLimits(max_seconds=…)"] == f"{StreamLimits().max_seconds:g}"
-    assert rows["lanes"] == str(parameters["lanes"].default)
-    assert rows["packing"] == f'`"{parameters["packing"].default}"`'
+    assert rows["limits=StreamLimits(lanes=…)"] == str(StreamLimits().lanes)
+    assert rows["tuning=Tuning(packing=…)"] == f'`"{Tuning().packing}"`'
     for name in ("windowing", "allowed_lateness", "triggering_frequency"):
         assert parameters[name].default is None
     assert rows["allowed_lateness"] == "0"
-    assert WindowingChoice(None, None, 5)._kept() == 5 + 60
+    assert WindowingChoice(None, None, 5)._lateness_seconds() == 5 + 60
 
 
 def test_every_reason_to_seal_is_named() -> None:

@@ -196,7 +196,7 @@ def test_a_run_without_an_end_is_never_taken_over(store: MemoryStore, first: Run
     """Its manifests count, so a second one that numbers its firings from 0 would replace them."""
     first.take(store)
     for refused in (second.check, second.take):
-        with pytest.raises(RunExistsError, match=r"only a bounded run can be begun again.*use a new run_id"):
+        with pytest.raises(RunExistsError, match=r"only a bounded run can be started again.*use a new run_id"):
             refused(store)
     assert record(store).attempt == "ours"
 
@@ -250,7 +250,9 @@ def test_without_the_right_to_read_an_id_that_the_user_chose_is_refused_at_once(
     store = WriteOnly(new_token(12))
     OURS.check(store)
     for claim in (OURS, THEIRS):
-        with pytest.raises(AccessError, match=r"whose run_id='run' is can't be read.*allow s3:GetObject on memory://"):
+        with pytest.raises(
+            AccessError, match=r"can't read which execution has run_id='run'.*allow s3:GetObject on memory://"
+        ):
             claim.take(store)
 
 

@@ -18,7 +18,8 @@ from beam_s3box.errors import StoreError
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import cut_line_of, split_lines
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, StreamSelector
+from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits

@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 
 from beam_s3box import metrics
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.line_packer import LinePacker, PackPlan
+from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.manifests import Manifests
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError, RecordError, RunExistsError, StoreError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.encoding import record_rules
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
 from beam_s3box.shards.runs import new_token
@@ -49,9 +50,9 @@ class FullStore(MemoryStore):
         return super().put(key, body, **arguments)
 
 
-def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> PackPlan:
+def plan_for(store: MemoryStore, run_id: str = "run", **limits: int) -> RunPlan:
     layout = Layout(run_id)
-    return PackPlan(
+    return RunPlan(
         store=store,
         layout=layout,
         format=JSON_LINES,
@@ -84,7 +85,7 @@ def test_every_line_is_listed_once_also_under_pressure(
 ) -> None:
     store = memory()
     records = lines(count, streams)
-    with LinePacker(dataclasses.replace(plan_for(store, records=limit), budget=budget), MemoryMetrics()) as packer:
+    with LinePacker(dataclasses.replace(plan_for(store, max_records=limit), budget=budget), MemoryMetrics()) as packer:
         for start in range(0, count, batch):
             packer.pack(records[start : start + batch])
         packed = packer.finish()
@@ -136,7 +137,7 @@ def test_a_failed_upload_raises_and_nothing_is_listed() -> None:
     store = FullStore(new_token(16), 2)
 
     def pack_all() -> None:
-        with LinePacker(plan_for(store, records=5), MemoryMetrics()) as packer:
+        with LinePacker(plan_for(store, max_records=5), MemoryMetrics()) as packer:
             packer.pack(lines(100))
             packer.finish()
 
@@ -186,7 +187,9 @@ def test_nothing_packed_is_a_finished_run_of_nothing() -> None:
 @pytest.mark.parametrize(("manifests", "expected"), [(Manifests("run", 2), 2), (Manifests("stream", 2), 6)])
 def test_manifests_by_scope_and_number(manifests: Manifests, expected: int) -> None:
     store = memory()
-    with LinePacker(dataclasses.replace(plan_for(store, records=5), manifests=manifests), MemoryMetrics()) as packer:
+    with LinePacker(
+        dataclasses.replace(plan_for(store, max_records=5), manifests=manifests), MemoryMetrics()
+    ) as packer:
         packer.pack(lines(100))
         assert len(packer.finish().manifests) == expected
     assert len(read_back(store).all_records()) == 100
@@ -206,7 +209,7 @@ def test_without_manifests_a_run_is_claimed_and_finished_too() -> None:
 
 def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
     store = FullStore(new_token(16), shards=2)
-    with LinePacker(plan_for(store, records=5), MemoryMetrics()) as packer:
+    with LinePacker(plan_for(store, max_records=5), MemoryMetrics()) as packer:
         with pytest.raises(StoreError, match="SlowDown"):  # noqa: PT012 - it comes with one of the calls
             for start in range(0, 200, 20):
                 packer.pack(lines(200)[start : start + 20])
@@ -222,7 +225,7 @@ def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
     ends: collections.Counter[str] = collections.Counter()
     for point in itertools.count(1):
         store = memory()
-        packer = LinePacker(plan_for(store, records=3), MemoryMetrics())
+        packer = LinePacker(plan_for(store, max_records=3), MemoryMetrics())
         packer.pack(lines(4))
         call = {"pack": lambda: packer.pack(lines(12)[4:]), "finish": packer.finish, "close": packer.close}[name]  # noqa: B023
         expected = {4, 12} if name == "pack" else {4}

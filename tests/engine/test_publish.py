@@ -507,7 +507,7 @@ def test_work_that_began_before_the_other_was_written_replaces_nothing() -> None
     outdated = begun(world)
     [new], [old] = (plan_manifests(STREAM, "", 0, world.shards([0]), 1) for _ in range(2))
     begun(world).write(new)
-    with pytest.raises(OutdatedWorkError, match=r"it may be outdated and replaces nothing; the runner does it again"):
+    with pytest.raises(OutdatedWorkError, match=r"it may be outdated and replaces nothing; the runner retries it"):
         outdated.write(old)
     assert begun(world).write(old).key == outdated.key(new), "what began later replaces it"
 
@@ -635,7 +635,7 @@ def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next()
         again.fire("w1", world.shards([1, 2]))
 
     world.store.hook = live
-    with pytest.raises(OutdatedWorkError, match="was written again, or withdrawn, by other work"):
+    with pytest.raises(OutdatedWorkError, match="was rewritten or removed by other work"):
         life.fire("w3", world.shards([3]))
     assert world.listed(life.committed(world)) == Counter([0, 1, 2])
     again.fire("w3", world.shards([3]))

@@ -28,9 +28,9 @@ STREAM = Stream("web", "clicks")
 OVERHEAD = Overhead(Size(30, 2, 0), Size(9, 1, 0))
 LIMITS = st.builds(
     StreamLimits,
-    object_bytes=st.integers(MIN_BYTES, 400),
-    raw_bytes=st.none() | st.integers(1, 600),
-    records=st.none() | st.integers(1, 12),
+    max_object_bytes=st.integers(MIN_BYTES, 400),
+    max_raw_bytes=st.none() | st.integers(1, 600),
+    max_records=st.none() | st.integers(1, 12),
 )
 SIZES = st.builds(Size, st.integers(1, 150), st.integers(1, 250), st.integers(1, 5))
 EVENTS = st.lists(SIZES | st.sampled_from(["age", "end"]), max_size=40)

@@ -99,7 +99,7 @@ def wrong(packages: tuple[str, ...], allowed: Callable[[str], bool]) -> list[str
 
 def test_the_search_finds_imports() -> None:
     found = {name for importer, name, _ in imports() if importer == "beam_s3box.formats.json_text"}
-    assert {"beam_s3box.errors", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= found
+    assert {"beam_s3box.checks", "beam_s3box.formats.deflate", "beam_s3box.shards.packing"} <= found
 
 
 def test_the_picture_names_what_is_there() -> None:

@@ -31,7 +31,7 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 EMBEDDED = ROOT / "requirements-embedded.txt"
 MAX_EMBEDDED_BYTES = 100_000_000
 """A layer of AWS Lambda may have 250 MB, unzipped and with all else that is in it."""
-NEED_BEAM = {"CopyToRedshift", "CopyToRedshiftResult", "WriteToS3Box", "WriteToS3BoxResult"}
+NEED_BEAM = {"CopyToRedshift", "CopyToRedshiftResult", "Tuning", "WriteToS3Box", "WriteToS3BoxResult"}
 MAX_IMPORT_SECONDS = 0.05
 _NOT_SOURCES = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
 
@@ -273,7 +273,7 @@ def seconds_to_import(python: pathlib.Path, cwd: pathlib.Path) -> float:
     rows = re.findall(r"import time:\s+\d+ \|\s+(\d+) \|\s+([\w.]+)", done.stderr)
     loaded = {name for _, name in rows}
     ours = {name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert ours - {"sitecustomize", "usercustomize"} == {"beam_s3box"}
+    assert ours - {"sitecustomize", "usercustomize"} == {"beam_s3box", "beam_s3box.system", "beam_s3box.system.lazy"}
     return {name: int(microseconds) / 1e6 for microseconds, name in rows}["beam_s3box"]
 
 

@@ -21,7 +21,8 @@ from beam_s3box.records.lines import (
     longest_line,
     split_lines,
 )
-from beam_s3box.records.routing import Router, StreamSelector
+from beam_s3box.records.routing import Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import KiB, MiB
 

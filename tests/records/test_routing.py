@@ -34,7 +34,8 @@ from beam_s3box.records.encoding import (
     RecordRules,
 )
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
+from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 
 LAX = RecordRules(max_bytes=None, forbid_nul=False)
@@ -722,19 +723,22 @@ def test_a_router_remembers_no_names_wrongly() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"domain": ""}, "domain='' must be text that is not empty"),
-        ({"domain": 5}, "domain=5 must be text"),
-        ({"namespace": b"a"}, "namespace=b'a' must be text"),
-        ({"domain_field": ""}, "domain_field='' must be text"),
-        ({"namespace_field": 1}, "namespace_field=1 must be text"),
-        ({"domain": "a", "domain_field": "d", "namespace": "b"}, "domain='a' and domain_field='d' exclude each other"),
+        ({"domain": ""}, "domain='' must be non-empty text"),
+        ({"domain": 5}, "domain=5 must be non-empty text"),
+        ({"namespace": b"a"}, "namespace=b'a' must be non-empty text"),
+        ({"domain_field": ""}, "domain_field='' must be non-empty text"),
+        ({"namespace_field": 1}, "namespace_field=1 must be non-empty text"),
+        (
+            {"domain": "a", "domain_field": "d", "namespace": "b"},
+            "domain='a' and domain_field='d' are mutually exclusive",
+        ),
         ({"domain": "a"}, "domain is given and namespace is not: give namespace='...' or namespace_field='...'"),
         ({"domain_field": "a"}, "domain is given and namespace is not"),
         ({"namespace": "a"}, "namespace is given and domain is not"),
         ({"namespace_field": "a"}, "namespace is given and domain is not: give domain='...' or domain_field='...'"),
         ({"stream": "a"}, "stream must be a function"),
-        ({"stream": str, "domain": "a", "namespace": "b"}, "neither domain nor namespace"),
-        ({"stream": str, "domain": "a"}, "neither domain nor namespace"),
+        ({"stream": str, "domain": "a", "namespace": "b"}, "can't be combined with domain or namespace"),
+        ({"stream": str, "domain": "a"}, "can't be combined with domain or namespace"),
         ({"domain": "\ud800", "namespace": "b"}, "can't name a stream"),
     ],
 )

@@ -16,9 +16,13 @@ import pytest
 
 from beam_s3box import AvroFormat, Manifests, StreamLimits, WriteToS3Box, avro_schema_of
 from beam_s3box.redshift import RedshiftConnection, RedshiftLoader
+from beam_s3box.redshift.load.settings import LoadSettings
 from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
+from beam_s3box.redshift.manifests import StoreReader
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Target
 from tests.redshift.load.conftest import Warehouse, redshift, warehouse
+from tests.redshift.load.fakes import table_loads
 from tests.transforms.test_copy_to_redshift import Into, into
 
 __all__ = ["into", "redshift", "warehouse"]
@@ -190,7 +194,7 @@ def test_avro_of_nested_types_and_times_arrives(into: Into) -> None:
 def test_a_text_a_byte_too_long_for_any_column_is_refused_and_named(into: Into) -> None:
     records = [{"d": "d", "n": "n", "text": "x" * (LONGEST + 1)}]
     into.warehouse.execute("CREATE TABLE texts (text VARCHAR(65535))")
-    _, failures = into.run(Written(write(into.warehouse, long_values="keep"), records), "texts", on_failure="failures")
+    _, failures = into.run(Written(write(into.warehouse, long_values="keep"), records), "texts", on_failure="emit")
     assert [failure.error for failure in failures] == ["CopyError"]
     assert "column text" in failures[0].message
     loads, _ = into.run(Written(write(into.warehouse, long_values="keep"), records), "texts", truncatecolumns=True)
@@ -206,19 +210,20 @@ def test_no_secret_is_in_a_log_an_error_a_repr_or_a_pickle(
     server, keys = warehouse.redshift, warehouse.keys()
     monkeypatch.setenv("REDSHIFT_PASSWORD", server.password)
     connect = RedshiftConnection(server.host, "dev", server.user, port=server.port, ssl=False)
-    loads = TableLoads(
+    settings = LoadSettings(
         connection=connect,
-        made=TableCreation(),
-        settings={"credentials": warehouse.keys, "s3": warehouse.settings, "s3_credentials": warehouse.keys},
+        copy=CopySettings(credentials=warehouse.keys),
+        fetch=StoreReader(warehouse.settings, warehouse.keys),
     )
+    loads = TableLoads(settings=settings, creation=TableCreation())
     outcomes = [
         *loads.outcomes([warehouse.manifest([{"id": 1}])], Target("public", "made")),
         *loads.outcomes([warehouse.manifest([{"id": "no number"}])], Target("public", "made")),
     ]
     assert [type(outcome).__name__ for outcome in outcomes] == ["LoadResult", "LoadFailure"]
-    without_keys = TableLoads(connection=connect, settings={"iam_role": warehouse.role, "s3": warehouse.settings})
+    without_keys = table_loads(connect, iam_role=warehouse.role, fetch=StoreReader(warehouse.settings))
     shown = [
-        repr(loads), repr(loads.loader()), repr(connect), caplog.text, *map(repr, outcomes),
+        repr(loads), repr(loads.loader), repr(connect), caplog.text, *map(repr, outcomes),
         "\n".join(loads.sql([warehouse.manifest([{"id": 1}])], Target("public", "made"))),
         repr(pickle.dumps(without_keys)), repr(pickle.dumps(RedshiftLoader(connect, iam_role=warehouse.role))),
     ]  # fmt: skip

@@ -14,16 +14,14 @@ from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.publish import write_manifest
 from beam_s3box.errors import ConfigurationError, LoadError, ObjectNotFoundError
 from beam_s3box.records.streams import Stream
-from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
 from beam_s3box.redshift.manifests import StoreReader, parse_manifest, read_manifests
 from beam_s3box.redshift.schema.infer import infer_columns
-from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.target import Target
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore
-from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, manifest_text
+from tests.redshift.load.fakes import FILE, OTHER, URL, manifest_text, table_loads
 
 ROOT = pathlib.Path(__file__).parents[2]
 MANIFEST = Manifest("web", "clicks", "", 0, URL, "", 1, 10, 0, 0)
@@ -58,6 +56,7 @@ def test_what_is_missing_is_an_error() -> None:
 AT_EXIT = """
 import atexit
 from beam_s3box.formats import AvroFormat
+from beam_s3box.redshift.manifests import read_manifests
 from beam_s3box.redshift.schema.infer import columns_of_shards
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.records.streams import Stream
@@ -69,7 +68,8 @@ shard = format.join((format.cut([format.encoder(Stream("d", "n"))(b'{"i":1}')]),
 texts = {"m": manifest_text("a.avro"), "a.avro": shard, "a.json": b'{"i":1}'}
 
 def work():
-    names = [columns_of_shards(["a.json"], texts.__getitem__), columns_of_manifests(["m"], texts.__getitem__)]
+    listed = read_manifests(["m"], texts.__getitem__)
+    names = [columns_of_shards(["a.json"], texts.__getitem__), columns_of_manifests(listed, texts.__getitem__)]
     print([column.name for columns in names for column in columns], flush=True)
 
 atexit.register(work)
@@ -163,10 +163,9 @@ def test_no_column_is_found_in_a_file_that_a_manifest_on_s3_must_not_list(tmp_pa
     def fetch(url: str) -> bytes:
         return body if url == URL else StoreReader()(url)
 
-    loads = TableLoads(connection=print, made=TableCreation(), settings={"iam_role": ROLE, "fetch": fetch})
+    loads = table_loads(fetch=fetch, creates=True)
     for work in (
         lambda: infer_columns(URL, fetch=fetch),
-        lambda: columns_of_manifests([URL], fetch),
         lambda: loads.load([URL], Target("public", "t")),
         lambda: loads.sql([URL], Target("public", "t")),
     ):

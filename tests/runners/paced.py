@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from beam_s3box import Manifests, StreamLimits, Tuning, WriteToS3Box
 from tests.runners.engines import run_to_end
 from tests.runners.feed import ROOT, Submitted
 
@@ -65,7 +65,7 @@ def build(paced: Paced, destination: str, arguments: list[str]) -> beam.Pipeline
         namespace_field="n",
         limits=StreamLimits(max_records=5),
         manifests=Manifests(count=paced.manifests),
-        rests="pack",
+        tuning=Tuning(partial_shards="shuffle"),
     )
     _ = result.manifests | "PaceManifests" >> beam.ParDo(Wait(paced.manifest_seconds))
     return pipeline

@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from beam_s3box import StreamLimits, WriteToS3Box
+from beam_s3box import StreamLimits, Tuning, WriteToS3Box
 from tests.runners.engines import run_to_end
 
 ROUNDS = 4
@@ -68,7 +68,7 @@ def main(destination: str, calls: str, start: str, *arguments: str) -> None:
         namespace_field="n",
         windowing=FixedWindows(600),
         limits=StreamLimits(max_seconds=300),
-        clock=PausingClock(pathlib.Path(calls)),
+        tuning=Tuning(clock=PausingClock(pathlib.Path(calls))),
     )
     moments = pipeline | "Rounds" >> PeriodicImpulse(begin, begin + ROUNDS * INTERVAL_SECONDS, INTERVAL_SECONDS)
     _ = moments | "Records" >> beam.ParDo(_Records(begin)) | "Write" >> write

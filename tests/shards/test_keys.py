@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, MAX_FOLDER_BYTES, MAX_URL_BYTES, Layout
-from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import MAX_RUN_ID_BYTES, new_run_id
 from beam_s3box.stores.base import check_key
 
@@ -29,20 +28,23 @@ STREAMS = st.builds(Stream, NAMES, NAMES)
 TAIL = "{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
 
 
-def shard(stream: Stream, window: str = "", origin: str = "0123456789ab", sequence: int = 0) -> SealedShard:
-    return SealedShard(stream, window, origin, sequence, "records", ())
-
-
-def key_of(layout: Layout, stream: Stream, window: str = "") -> str:
-    return layout.shard(shard(stream, window), SHA, ".json.gz")
+def key_of(
+    layout: Layout,
+    stream: Stream,
+    window: str = "",
+    origin: str = "0123456789ab",
+    sequence: int = 0,
+    digest: str = SHA,
+) -> str:
+    return layout.shard(stream, window, origin, sequence, digest, ".json.gz")
 
 
 def test_golden_keys() -> None:
     layout = Layout(RUN)
     stream = Stream("web", "clicks")
     name = f"{RUN}-0123456789ab-00007-0123456789ab.json.gz"
-    assert layout.shard(shard(stream, sequence=7), SHA, ".json.gz") == f"data/web/clicks/{name}"
-    assert layout.shard(shard(stream, WINDOW, sequence=7), SHA, ".json.gz") == f"data/web/clicks/{WINDOW}/{name}"
+    assert key_of(layout, stream, sequence=7) == f"data/web/clicks/{name}"
+    assert key_of(layout, stream, WINDOW, sequence=7) == f"data/web/clicks/{WINDOW}/{name}"
     assert layout.manifest(stream, "", 0, None) == f"manifests/{RUN}/web/clicks/00000.manifest"
     assert layout.manifest(stream, WINDOW, 1, None) == f"manifests/{RUN}/web/clicks/{WINDOW}/00001.manifest"
     assert layout.manifest(stream, WINDOW, 1, 7) == f"manifests/{RUN}/web/clicks/00000007-00001.manifest"
@@ -86,15 +88,15 @@ def test_two_streams_never_share_a_key(first: Stream, second: Stream) -> None:
 
 def test_everything_else_that_tells_two_shards_apart_is_in_the_key() -> None:
     stream = Stream("web", "clicks")
-    sealed = [
-        shard(stream),
-        shard(stream, window=WINDOW),
-        shard(stream, origin="ba9876543210"),
-        shard(stream, sequence=1),
-        shard(stream, sequence=100_000),
+    sealed: list[dict[str, Any]] = [
+        {},
+        {"window": WINDOW},
+        {"origin": "ba9876543210"},
+        {"sequence": 1},
+        {"sequence": 100_000},
     ]
-    keys = {layout.shard(one, SHA, ".json.gz") for one in sealed for layout in (Layout(RUN), Layout("other"))}
-    keys |= {Layout(RUN).shard(one, SHA[::-1], ".json.gz") for one in sealed}
+    keys = {key_of(layout, stream, **one) for one in sealed for layout in (Layout(RUN), Layout("other"))}
+    keys |= {key_of(Layout(RUN), stream, **one, digest=SHA[::-1]) for one in sealed}
     assert len(keys) == 3 * len(sealed)
 
 
@@ -128,7 +130,7 @@ def test_urls_on_s3_fit_redshifts_tables_whatever_the_run_is_called(run_id: str,
     layout = Layout.below(root, run_id)
     long = Stream("x" * 300, "ä" * 300)
     keys = [
-        layout.shard(shard(long, WINDOW, sequence=99_999), SHA, ".json.gz"),
+        key_of(layout, long, WINDOW, sequence=99_999),
         layout.manifest(long, WINDOW, 99_999, None),
     ]
     assert [key for key in keys if len(f"{root}/{key}") > MAX_URL_BYTES] == []
@@ -137,7 +139,7 @@ def test_urls_on_s3_fit_redshifts_tables_whatever_the_run_is_called(run_id: str,
 def test_urls_on_s3_fit_with_a_longer_template_too() -> None:
     template = "data/a-long-constant-folder/domain={domain}/namespace={namespace}/" + TAIL
     layout = Layout.below("s3://bucket/p", RUN, template)
-    key = layout.shard(shard(Stream("x" * 300, "y" * 300), WINDOW, sequence=99_999), SHA, ".json.gz")
+    key = key_of(layout, Stream("x" * 300, "y" * 300), WINDOW, sequence=99_999)
     assert len(f"s3://bucket/p/{key}") <= MAX_URL_BYTES
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.streams import Stream
+from beam_s3box.shards.lanes import MAX_LANES
 from beam_s3box.shards.limits import (
     DEFAULT_OBJECT_BYTES,
     MAX_OBJECT_BYTES,
@@ -51,6 +52,8 @@ def test_defaults() -> None:
         {"max_seconds": 0.001},
         {"max_seconds": 1},
         {"max_seconds": None},
+        {"lanes": 1},
+        {"lanes": MAX_LANES},
     ],
 )
 def test_accepts(values: dict[str, Any]) -> None:
@@ -76,12 +79,16 @@ def test_accepts(values: dict[str, Any]) -> None:
         ("max_records", 0, "a whole number of at least 1"),
         ("max_records", True, "a whole number"),
         ("max_records", 2.0, "a whole number"),
-        ("max_seconds", 0, "a number above 0; None means no time limit"),
-        ("max_seconds", -1.5, "a number above 0"),
-        ("max_seconds", float("nan"), "a number above 0"),
+        ("max_seconds", 0, "a number of seconds above 0; None means no time limit"),
+        ("max_seconds", -1.5, "a number of seconds above 0"),
+        ("max_seconds", float("nan"), "a number of seconds above 0"),
         ("max_seconds", float("inf"), "None means no time limit"),
-        ("max_seconds", True, "a number above 0"),
-        ("max_seconds", "60", "a number above 0"),
+        ("max_seconds", True, "a number of seconds above 0"),
+        ("max_seconds", "60", "a number of seconds above 0"),
+        ("lanes", 0, "a whole number from 1 to 1000"),
+        ("lanes", MAX_LANES + 1, "a whole number from 1 to 1000"),
+        ("lanes", True, "a whole number"),
+        ("lanes", "4", "a whole number"),
     ],
 )
 def test_refusals_name_parameter_value_and_rule(name: str, value: object, rule: str) -> None:
@@ -214,6 +221,7 @@ def test_an_error_of_the_function_is_not_hidden() -> None:
         ({"max_raw_bytes": "64MiB", "max_records": 10}, StreamLimits(max_raw_bytes=64 * MiB, max_records=10)),
         ({"max_raw_bytes": None, "max_seconds": None}, StreamLimits(max_seconds=None)),
         ({"max_seconds": 1.5}, StreamLimits(max_seconds=1.5)),
+        ({"lanes": 4}, StreamLimits(lanes=4)),
     ],
 )
 def test_reads_json(values: dict[str, Any], limits: StreamLimits) -> None:
@@ -239,7 +247,7 @@ def test_json_must_be_an_object(values: Any) -> None:
         ({"max_object_bytes": "5GB"}, r"object_bytes=5000000000 must be a whole number from 64 to 1073741824"),
         ({"max_records": "10"}, r"records='10' must be a whole number"),
         ({"max_records": 1.0}, r"records=1\.0 must be a whole number"),
-        ({"max_seconds": "60"}, r"seconds='60' must be a number above 0"),
+        ({"max_seconds": "60"}, r"seconds='60' must be a number of seconds above 0"),
     ],
 )
 def test_json_refusals_say_why(values: dict[str, Any], message: str) -> None:

@@ -121,7 +121,7 @@ def again(call: Callable[[], Any], times: int = 4) -> Any:
 def drop(streamer: JsonBufferStreamer) -> None:
     """What the end of its process does to a streamer: nothing of it runs any more, and the folder is free."""
     done = threading.Event()
-    streamer._outbox.stop(done.set)
+    streamer._uploads.stop(done.set)
     if streamer._scheduler is not None:
         streamer._scheduler.stop()
     assert done.wait(SECONDS), "an upload hangs"

@@ -358,7 +358,7 @@ def test_a_full_disk_is_emptied_once_uploads_succeed(
         for i in range(10_000):
             streamer.append("web", streams[i % len(streams)], {"i": i, "pad": "x" * 500})
 
-    with pytest.raises(StreamerError, match=r"the disk of .* is full but for what is needed to finish"):
+    with pytest.raises(StreamerError, match=r"the disk of .* is full, but for what is needed to finish"):
         use_all()
     taken = streamer.stats.records
     assert taken > 100

@@ -80,7 +80,7 @@ def test_a_thread_that_ends_is_replaced(make: Make, kept: Any, restarts: int, re
     for i in range(restarts):
         fill(streamer, i)
         streamer.flush(30)
-        (thread,) = streamer._outbox._threads
+        (thread,) = streamer._uploads._threads
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
     fill(streamer, restarts)
     streamer.flush(30)

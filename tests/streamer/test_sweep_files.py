@@ -26,7 +26,7 @@ ERRORS = (errno.EMFILE, errno.EIO, errno.ENOSPC)
 
 
 class Faults:
-    """Counts the calls that concern a folder, and has one of them fail."""
+    """UploadCounts the calls that concern a folder, and has one of them fail."""
 
     def __init__(self, folder: pathlib.Path, fail_at: int, code: int, *, after: bool) -> None:
         self.folder = str(folder)

@@ -22,7 +22,7 @@ def test_the_commands_are_such_that_programs_take_them() -> None:
     assert (values["redshift_table"], values["redshift_iam_role"]) == (demo_redshift.TABLE, ROLE)
     given = LOAD_PARSER.parse(demo_redshift.load_command(options)[4:])
     assert given.manifests == demo_redshift.MANIFESTS
-    assert given.create_tables
+    assert given.redshift_create_tables
 
 
 def test_the_source_has_the_streams_that_are_compared(capsys: pytest.CaptureFixture[str]) -> None:

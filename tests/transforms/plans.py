@@ -10,7 +10,7 @@ from apache_beam.transforms.window import FixedWindows
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.formats import JSON_LINES
 from beam_s3box.records.encoding import record_rules
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import LimitsForAll, StreamLimits
 from beam_s3box.stores import Store

@@ -17,7 +17,7 @@ from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_s3box import WriteToS3Box
+from beam_s3box import Tuning, WriteToS3Box
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.metrics import PROGRESS
 from beam_s3box.shards.model import ShardFile
@@ -168,7 +168,7 @@ DEFAULTS: dict[str, Any] = {
     "namespace_field": "n",
     "windowing": FixedWindows(60),
     "allowed_lateness": LATENESS,
-    "clock": clock,
+    "tuning": Tuning(clock=clock),
 }
 
 

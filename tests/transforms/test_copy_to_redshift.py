@@ -23,12 +23,13 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ConfigurationError, CopyToRedshift, LoadResult, Manifest, WriteToS3Box
 from beam_s3box.redshift import LoadFailure, RedshiftConnection, Secret
-from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.manifests import StoreReader
 from beam_s3box.redshift.sql.target import Target
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Credentials
 from beam_s3box.stores.retries import Retry
 from tests.redshift.load.conftest import Warehouse, clicks, redshift, warehouse
+from tests.redshift.load.fakes import table_loads
 
 __all__ = ["redshift", "warehouse"]
 
@@ -172,9 +173,7 @@ def test_a_table_that_fails_stops_no_other_and_is_a_row(into: Into) -> None:
     ]
     first, second = (manifest.url for manifest in manifests)
     into.warehouse.execute("CREATE TABLE others (id INTEGER, name VARCHAR(20))")
-    loads, failures = into.run(
-        beam.Create(manifests), ByUrl({first: "clicks", second: "others"}), on_failure="failures"
-    )
+    loads, failures = into.run(beam.Create(manifests), ByUrl({first: "clicks", second: "others"}), on_failure="emit")
     assert [(load.table, load.records) for load in loads] == [("public.clicks", 1)]
     ((table, urls, error, message),) = failures
     assert (table, urls, error) == ("public.others", (second,), "CopyError")
@@ -185,7 +184,7 @@ def test_a_table_that_fails_stops_no_other_and_is_a_row(into: Into) -> None:
 def test_a_failure_fails_the_pipeline_when_the_others_are_loaded(into: Into) -> None:
     manifests = [into.warehouse.manifest(clicks(1)), into.warehouse.manifest(clicks(2))]
     names = ByUrl({manifests[0].url: "nowhere", manifests[1].url: "clicks"})
-    with pytest.raises(Exception, match=r"table='public.nowhere' is not there: create it"):
+    with pytest.raises(Exception, match=r"table='public.nowhere' does not exist: create it"):
         into.run(beam.Create(manifests), names)
     assert into.warehouse.ids() == [2]
 
@@ -193,7 +192,7 @@ def test_a_failure_fails_the_pipeline_when_the_others_are_loaded(into: Into) -> 
 def test_a_name_that_can_be_no_table_is_a_failure_too(into: Into) -> None:
     manifest = into.warehouse.manifest(clicks(1))
     long = manifest._replace(namespace="x" * 130)
-    loads, failures = into.run(beam.Create([manifest, long]), "{namespace}", on_failure="failures")
+    loads, failures = into.run(beam.Create([manifest, long]), "{namespace}", on_failure="emit")
     assert [load.table for load in loads] == ["public.clicks"]
     assert [(failure.table, failure.error) for failure in failures] == [("", "ConfigurationError")]
     of_run = manifest._replace(domain=None, namespace=None)
@@ -244,7 +243,7 @@ def test_unbounded_manifests_are_loaded_as_they_come_each_once(into: Into) -> No
 
 
 def test_truncate_is_refused_for_unbounded_input(into: Into) -> None:
-    with pytest.raises(ConfigurationError, match="mode='truncate' and unbounded input exclude each other"):
+    with pytest.raises(ConfigurationError, match="mode='truncate' and unbounded input are mutually exclusive"):
         into.run(Windowed([into.warehouse.manifest(clicks(1))]), "clicks", "--streaming", mode="truncate")
 
 
@@ -292,14 +291,8 @@ def test_tables_grow_by_the_keys_of_later_records(into: Into) -> None:
 
 def test_over_the_data_api_a_table_takes_more_manifests_than_one_batch(into: Into) -> None:
     manifests = [into.warehouse.manifest(clicks(number)) for number in range(17)]
-    loads = TableLoads(
-        connection=into.warehouse.data_api(),
-        settings={
-            "iam_role": into.warehouse.role,
-            "s3": into.warehouse.settings,
-            "s3_credentials": into.warehouse.keys,
-        },
-    )
+    fetch = StoreReader(into.warehouse.settings, into.warehouse.keys)
+    loads = table_loads(into.warehouse.data_api(), iam_role=into.warehouse.role, fetch=fetch)
     outcomes = list(loads.outcomes(manifests, Target("public", "clicks")))
     assert [len(outcome.loaded) for outcome in outcomes if isinstance(outcome, LoadResult)] == [14, 3]
     assert into.warehouse.ids() == list(range(17))
@@ -353,7 +346,7 @@ def find_keys() -> Credentials:
 
 def test_a_password_of_its_own_is_refused_with_the_way_out(into: Into) -> None:
     holds = RedshiftConnection("host", "dev", "me", PASSWORD)
-    with pytest.raises(ConfigurationError, match="can't travel with a pipeline") as caught:
+    with pytest.raises(ConfigurationError, match="can't be pickled with a pipeline") as caught:
         into.copy("clicks", connection=holds)
     assert PASSWORD not in str(caught.value)
 
@@ -370,10 +363,10 @@ def test_what_runners_show_of_the_step(into: Into) -> None:
         ("{domain}_{name}", {}, "'{name}': the fields of a template are {domain} and {namespace}"),
         ("a.b.c", {}, "names a database"),
         ("", {}, "table=''"),
-        ("t", {"on_failure": "ignore"}, "on_failure='ignore' must be one of fail, failures"),
+        ("t", {"on_failure": "ignore"}, "on_failure='ignore' must be one of error, emit"),
         ("t", {"mode": "upsert"}, "keys= is missing"),
-        ("t", {"columns": ["a"], "create_tables": True}, "columns=['a'] and create_tables=True exclude each other"),
-        ("t", {"mode": "upsert", "keys": "id", "columns": ["a"]}, "keys has 'id', which is not loaded"),
+        ("t", {"columns": ["a"], "create_tables": True}, "columns=['a'] and create_tables=True are mutually exclusive"),
+        ("t", {"mode": "upsert", "keys": "id", "columns": ["a"]}, "keys= has 'id', which is not loaded"),
         ("t", {"iam_role": None}, "iam_role= is missing"),
         ("t", {"delimiter": ","}, "is for text files"),
         ("t", {"on_replaced": "reload"}, "on_replaced='reload' with mode='append'"),

@@ -21,7 +21,7 @@ from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from apache_beam.transforms.window import FixedWindows
 
-from beam_s3box import ConfigurationError, WriteToS3Box, WriteToS3BoxResult
+from beam_s3box import ConfigurationError, Tuning, WriteToS3Box, WriteToS3BoxResult
 
 LOCAL = {
     "DirectRunner": SwitchingDirectRunner,
@@ -50,7 +50,7 @@ def unbounded(runner: Any, *flags: str) -> WriteToS3BoxResult:
 
 
 def bounded(runner: Any, packing: Any, *flags: str) -> WriteToS3BoxResult:
-    return write(runner, beam.Create([{}]), *flags, packing=packing)
+    return write(runner, beam.Create([{}]), *flags, tuning=Tuning(packing=packing))
 
 
 @pytest.mark.parametrize("name", LOCAL)
@@ -216,9 +216,9 @@ def test_what_the_write_sets_is_logged_once(runner: type, told: list[str], caplo
     records = pipeline | beam.Create([{}])
     with caplog.at_level("INFO"):
         for number in "12":
-            step = WriteToS3Box("memory://engines", **BY_FIELD, packing="stateful", manifests=None)
+            step = WriteToS3Box("memory://engines", **BY_FIELD, tuning=Tuning(packing="stateful"), manifests=None)
             records | f"Write{number}" >> step
-    ours = [record for record in caplog.records if record.name.startswith("beam_s3box")]
+    ours = [record for record in caplog.records if record.name == "beam_s3box.transforms.engines"]
     assert [record.levelname for record in ours] == ["INFO"] * len(told)
     assert all(name in record.getMessage() for name, record in zip(told, ours, strict=True))
 

@@ -11,12 +11,13 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue, WindowFn
 
-from beam_s3box import StreamLimits, WriteToS3Box
+from beam_s3box import StreamLimits, Tuning, WriteToS3Box
 from beam_s3box.metrics import STATE_READS, STATE_WRITES
 from beam_s3box.shards.lanes import lane_of
 from beam_s3box.shards.packing import BY_OBJECT_BYTES, BY_RAW_BYTES, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.transforms.tuning import Packing
 from tests.readback import read_back, strict_gunzip
 from tests.transforms.streams import Script, Written, write
 
@@ -222,7 +223,7 @@ def test_a_hot_stream_spreads_over_lanes(store: MemoryStore) -> None:
     script = Script()
     for number in range(0, 60, 10):
         script.add(*range(number, number + 10), at=1)
-    written = write(script.watermark(60), store, lanes=3, limits=NO_TIME)
+    written = write(script.watermark(60), store, limits=StreamLimits(max_seconds=None, lanes=3))
     assert [reason for reason, _ in written.sealed()] == [BY_WINDOW_END] * 3
     assert all(ids == sorted(ids) for _, ids in written.sealed()), "within a lane the order is kept"
     assert len({key.rpartition("/")[0] for key in written.found.manifests}) == 1
@@ -232,7 +233,7 @@ def test_a_hot_stream_spreads_over_lanes(store: MemoryStore) -> None:
 def test_each_lane_has_a_time_limit_of_its_own(store: MemoryStore) -> None:
     first, second = (next(number for number in range(100) if lane_of(line(number), 2) == lane) for lane in (0, 1))
     script = Script().add(first, at=1).wait(5).add(second, at=1).wait(5).wait(4).watermark(60)
-    written = write(script, store, lanes=2, limits=TEN_SECONDS)
+    written = write(script, store, limits=StreamLimits(max_seconds=10, lanes=2))
     assert written.sealed() == [(BY_SECONDS, [first]), (BY_WINDOW_END, [second])]
 
 
@@ -241,10 +242,12 @@ def line(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("packing", ["group", "stateful"])
-def test_lanes_with_equal_rests_share_no_key(store: MemoryStore, packing: str) -> None:
+def test_lanes_with_equal_rests_share_no_key(store: MemoryStore, packing: Packing) -> None:
     """Equal bytes, numbers and streams: only who sealed them tells the shards apart."""
     elements = [{"d": "a", "n": "x", "i": number % 50} for number in range(200)]
-    counts = write_bounded(store, elements, packing=packing, lanes=4, rests="pack")
+    counts = write_bounded(
+        store, elements, limits=StreamLimits(lanes=4), tuning=Tuning(packing=packing, partial_shards="shuffle")
+    )
     assert counts == dict.fromkeys(range(50), 4)
     origins = [info.key.rsplit("-", 3)[1] for info in store.list("data/")]
     assert len(origins) == len(set(origins)) == 4
@@ -272,6 +275,6 @@ def test_bounded_input_packed_by_state_lists_every_record_once(
 ) -> None:
     elements = [{"d": f"d{number % 3}", "n": "x", "i": number, "pad": "z" * 50} for number in range(count)]
     limits = StreamLimits(max_raw_bytes=10_000)
-    counts = write_bounded(store, elements, packing="stateful", limits=limits, windowing=windowing)
+    counts = write_bounded(store, elements, tuning=Tuning(packing="stateful"), limits=limits, windowing=windowing)
     assert counts == dict.fromkeys(range(count), 2 if isinstance(windowing, SlidingWindows) else 1)
     assert all(len(strict_gunzip(store.get(info.key))) <= 10_000 for info in store.list("data/"))

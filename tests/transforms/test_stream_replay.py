@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from beam_s3box import Manifests, StreamLimits, Tuning, WriteToS3Box
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import RunExistsError, TransientStoreError
@@ -22,6 +22,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.testing import FailingStore
+from beam_s3box.transforms.tuning import Packing, PartialShards
 from tests.readback import ReadBack, read_back
 from tests.transforms.streams import Run, Script, write
 
@@ -133,16 +134,18 @@ def write_twice_each(store: MemoryStore, count: int, **arguments: Any) -> None:
 
 @pytest.mark.parametrize("packing", ["group", "stateful"])
 @pytest.mark.parametrize("count", [10, 1_000])
-def test_bundles_that_come_twice(store: MemoryStore, packing: str, count: int) -> None:
-    write_twice_each(store, count, packing=packing, limits=StreamLimits(max_records=20), rests="pack")
+def test_bundles_that_come_twice(store: MemoryStore, packing: Packing, count: int) -> None:
+    write_twice_each(
+        store, count, limits=StreamLimits(max_records=20), tuning=Tuning(packing=packing, partial_shards="shuffle")
+    )
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count))
 
 
-@pytest.mark.parametrize("rests", ["seal", "pack"])
-def test_what_the_first_of_two_bundles_sealed_stays_unlisted(store: MemoryStore, rests: str) -> None:
+@pytest.mark.parametrize("partial_shards", ["seal", "shuffle"])
+def test_what_the_first_of_two_bundles_sealed_stays_unlisted(store: MemoryStore, partial_shards: PartialShards) -> None:
     """Under keys of its own: the attempt is in them."""
-    write_twice_each(store, 400, limits=StreamLimits(max_records=20), rests=rests)
+    write_twice_each(store, 400, limits=StreamLimits(max_records=20), tuning=Tuning(partial_shards=partial_shards))
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(400))
     listed = {url for urls in found.manifests.values() for url in urls}
@@ -207,7 +210,7 @@ def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, 
 def test_another_run_of_the_same_id_is_refused_and_replaces_nothing(store: MemoryStore) -> None:
     write(script(), store, limits=LIMITS, run_id="nightly")
     before = {info.key: store.get(info.key) for info in store.list()}
-    with pytest.raises(RunExistsError, match=r"run_id='nightly' already names a run without an end"):
+    with pytest.raises(RunExistsError, match=r"run_id='nightly' already names an unbounded run"):
         write(Script().add(99, at=1).watermark(60), store, run_id="nightly")
     assert {info.key: store.get(info.key) for info in store.list()} == before
 
@@ -251,7 +254,13 @@ def test_bounded_input_with_a_trigger_of_its_own_lists_each_record_once(store: M
                 | beam.Flatten()
                 | beam.WindowInto(FixedWindows(60), trigger=trigger, accumulation_mode=AccumulationMode.DISCARDING)
             )
-            windowed | WriteToS3Box(store, domain_field="d", namespace_field="n", rests="pack", run_id=f"r{number}")
+            windowed | WriteToS3Box(
+                store,
+                domain_field="d",
+                namespace_field="n",
+                tuning=Tuning(partial_shards="shuffle"),
+                run_id=f"r{number}",
+            )
         record = RunRecord.parse("", store.get(f"runs/r{number}.json"))
         assert (record.size.records, len(record.manifests)) == (12, 1)
 
@@ -264,7 +273,12 @@ def test_equal_records_of_two_writes_are_in_two_shards(store: MemoryStore, runs:
         for label, run_id in zip("ab", runs, strict=True):
             # the second of one run id takes the first one's over, which has not finished, or is refused
             write = WriteToS3Box(
-                store, domain_field="d", namespace_field="n", run_id=f"{run_id}-{label}", manifests=None, rests="pack"
+                store,
+                domain_field="d",
+                namespace_field="n",
+                run_id=f"{run_id}-{label}",
+                manifests=None,
+                tuning=Tuning(partial_shards="shuffle"),
             )
             rows | label >> write
     found = read_back(store)

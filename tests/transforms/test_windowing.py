@@ -22,7 +22,7 @@ from apache_beam.transforms.trigger import (
 )
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows, WindowFn
 
-from beam_s3box import ConfigurationError, WriteToS3Box
+from beam_s3box import ConfigurationError, Tuning, WriteToS3Box
 from beam_s3box.transforms.windowing import WindowingChoice
 
 MINUTE = FixedWindows(60)
@@ -212,10 +212,6 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
         ({"triggering_frequency": 5.0}, r"triggering_frequency=5\.0"),
         ({"triggering_frequency": True}, "triggering_frequency=True"),
         ({"triggering_frequency": "5"}, "triggering_frequency='5'"),
-        ({"lanes": 0}, "lanes=0 must be a whole number from 1 to 1000"),
-        ({"lanes": 1_001}, "lanes=1001"),
-        ({"packing": "timer"}, "packing='timer' must be 'auto', 'group' or 'stateful'"),
-        ({"packing": None}, "packing=None must be"),
     ],
 )
 def test_what_can_not_work_is_refused_when_the_write_is_made(arguments: dict[str, Any], message: str) -> None:
@@ -231,7 +227,7 @@ def test_the_global_window_without_early_firings_is_refused(arguments: dict[str,
 
 def test_grouping_unbounded_input_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"packing='group' needs bounded input.*packing='auto' or 'stateful'"):
-        unbounded() | WriteToS3Box("memory://refused", **BY_FIELD, windowing=MINUTE, packing="group")
+        unbounded() | WriteToS3Box("memory://refused", **BY_FIELD, windowing=MINUTE, tuning=Tuning(packing="group"))
 
 
 def test_what_comes_out_is_in_the_windows_of_the_write() -> None:

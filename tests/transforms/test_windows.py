@@ -20,7 +20,7 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.transforms.windows import WindowOfKey, Windows, last_moment, restoring
+from beam_s3box.transforms.windows import WindowOfKey, Windows, last_moment, restoring_windowfn
 
 MINUTE = FixedWindows(60)
 
@@ -110,14 +110,14 @@ def test_a_window_comes_back_from_its_bytes(windowfn: WindowFn, window: Any) -> 
 @pytest.mark.parametrize("windowfn", [MINUTE, SlidingWindows(60, 10), GlobalWindows()])
 def test_beams_own_functions_restore_by_the_time_of_the_windows_end(windowfn: WindowFn) -> None:
     """Any runner knows them; the window is among those that they assign."""
-    assert restoring(windowfn) is windowfn
+    assert restoring_windowfn(windowfn) is windowfn
     [window, *_] = windowfn.assign(WindowFn.AssignContext(100))
     assert window in windowfn.assign(WindowFn.AssignContext(window.max_timestamp()))
 
 
 @pytest.mark.parametrize(("windowfn", "window"), [(ByName(), Named(0, 60, 3)), (Subclass(60), IntervalWindow(60, 120))])
 def test_any_other_function_restores_from_the_key(windowfn: WindowFn, window: Any) -> None:
-    again = restoring(windowfn)
+    again = restoring_windowfn(windowfn)
     assert isinstance(again, WindowOfKey)
     assert not again.is_merging()
     element = Windows(windowfn).encode(window), "what was a record is gone"

@@ -25,13 +25,14 @@ from beam_s3box import (
     Manifests,
     ShardFile,
     StreamLimits,
+    Tuning,
     WriteToS3Box,
     WriteToS3BoxResult,
 )
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.transforms.arguments import Packing
+from beam_s3box.transforms.tuning import Packing
 from tests.readback import read_back, strict_gunzip
 
 RUNNERS = {
@@ -302,7 +303,7 @@ def test_a_time_that_is_far_off_is_a_window_like_any_other(store: MemoryStore, p
     elements = [beam.window.TimestampedValue({"d": "d", "n": "n", "i": i}, time) for i, time in enumerate(times)]
     with beam.Pipeline(options=options()) as pipeline:
         windowed = pipeline | beam.Create(elements) | beam.WindowInto(beam.window.FixedWindows(60))
-        windowed | WriteToS3Box(store, **BY_FIELD, packing=packing)
+        windowed | WriteToS3Box(store, **BY_FIELD, tuning=Tuning(packing=packing))
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(5))
     assert len(found.manifests) == 5
@@ -366,16 +367,40 @@ def test_one_run_id_for_two_writes_of_a_pipeline_is_refused_when_it_is_built(sto
         rows | "Second" >> WriteToS3Box(store, **BY_FIELD, run_id="nightly")
 
 
-def test_one_object_applied_again_is_another_run(store: MemoryStore) -> None:
+def test_one_object_applied_again_is_another_run(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
     transform = WriteToS3Box(store, **BY_FIELD)
-    for _ in range(2):
-        with beam.Pipeline(options=options()) as pipeline:
-            rows = pipeline | beam.Create(records(10))
-            rows | "First" >> transform
-            rows | "Second" >> transform
+    results: list[WriteToS3BoxResult] = []
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            with beam.Pipeline(options=options()) as pipeline:
+                rows = pipeline | beam.Create(records(10))
+                results += [rows | "x" >> transform, rows | "y" >> transform]
     found = read_back(store)
-    assert len({key.split("/")[1] for key in found.manifests}) == 4
+    run_ids = [result.run_id for result in results]
+    assert {key.split("/")[1] for key in found.manifests} == set(run_ids)
+    assert len(set(run_ids)) == 4
     assert sorted(record["i"] for record in found.all_records()) == sorted(4 * list(range(10)))
+    logged = [record.getMessage() for record in caplog.records if record.name == "beam_s3box.transforms.write"]
+    assert logged == [f"run_id={run_id!r} names this write to {store.root}" for run_id in run_ids]
+
+
+class Nested(beam.PTransform):
+    """A composite of a user's own that returns what the write returned."""
+
+    def expand(self, rows: beam.PCollection[Any]) -> WriteToS3BoxResult:
+        result: WriteToS3BoxResult = rows | WriteToS3Box("memory://nested", **BY_FIELD, run_id="given")
+        return result
+
+
+def test_the_result_says_its_run_id_and_beam_sees_the_collections_alone() -> None:
+    pipeline = beam.Pipeline(options=options())
+    result: WriteToS3BoxResult = pipeline | beam.Create(records(1)) | "Outer" >> Nested()
+    assert result.run_id == "given"
+    assert [*result] == [result.shards, result.manifests, result.dead_letters]
+    assert [*result._asdict()] == ["shards", "manifests", "dead_letters"]
+    steps = pipeline.to_runner_api().components.transforms.values()
+    outputs = [set(step.outputs) for step in steps if step.unique_name in ("Outer", "Outer/WriteToS3Box")]
+    assert outputs == 2 * [{"shards", "manifests", "dead_letters"}]
 
 
 def test_names_that_try_to_leave_their_folder(tmp_path: pathlib.Path) -> None:
@@ -417,19 +442,22 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
     ("arguments", "message"),
     [
         ({"domain": "a"}, "domain is given and namespace is not"),
-        ({"domain": "a", "domain_field": "b", "namespace": "c"}, "domain='a' and domain_field='b' exclude each other"),
+        (
+            {"domain": "a", "domain_field": "b", "namespace": "c"},
+            "domain='a' and domain_field='b' are mutually exclusive",
+        ),
         ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and then neither"),
         ({"format": "parquet"}, "format='parquet' is not known; known are avro, json-array, json-lines"),
         (
             {"format": "json-array", "manifests": Manifests()},
-            "exclude each other: COPY can't load rows from it",
+            "are mutually exclusive: COPY can't load rows from it",
         ),
         ({"manifests": 3}, "manifests=3 must be a Manifests, None or 'auto'"),
         ({"limits": 5}, "limits=5 must be a StreamLimits"),
         ({"run_id": "a/b"}, "run_id='a/b' must be 1 to 48 letters"),
         ({"on_bad_record": "skip"}, "on_bad_record='skip' must be 'dead_letter' or 'fail'"),
         ({"max_record_bytes": 0}, "max_record_bytes=0 must be a whole number"),
-        ({"upload_concurrency": 0}, "upload_concurrency=0 must be a whole number from 1 to 256"),
+        ({"tuning": {"packing": "group"}}, r"tuning={.packing.: .group.} must be a Tuning, such as Tuning\("),
         ({"key_template": "{domain}"}, "key_template='{domain}' must use each of"),
     ],
 )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from apache_beam.typehints.row_type import RowTypeConstraint
 
-from beam_s3box import S3Box, WriteToS3Box
+from beam_s3box import S3Box, Tuning, WriteToS3Box
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.formats import AvroFormat
@@ -56,8 +56,8 @@ def listed(store: MemoryStore) -> int:
 
 
 @pytest.mark.parametrize("as_lines", [False, True])
-@pytest.mark.parametrize("rests", ["pack", "seal"])
-def test_each_stream_has_its_schema_and_each_record_a_place(as_lines: bool, rests: Any) -> None:
+@pytest.mark.parametrize("partial_shards", ["shuffle", "seal"])
+def test_each_stream_has_its_schema_and_each_record_a_place(as_lines: bool, partial_shards: Any) -> None:
     good = [{"d": "web", "n": "a", "x": i} for i in range(50)] + [
         {"d": "web", "n": "b", "y": str(i)} for i in range(50)
     ]
@@ -67,7 +67,13 @@ def test_each_stream_has_its_schema_and_each_record_a_place(as_lines: bool, rest
     with beam.Pipeline() as pipeline:
         elements = [json.dumps(record).encode() for record in records] if as_lines else records
         source = pipeline | beam.Create(elements)
-        source | WriteToS3Box(store, domain_field="d", namespace_field="n", format=AvroFormat(SCHEMAS), rests=rests)
+        source | WriteToS3Box(
+            store,
+            domain_field="d",
+            namespace_field="n",
+            format=AvroFormat(SCHEMAS),
+            tuning=Tuning(partial_shards=partial_shards),
+        )
     assert sorted(map(repr, read_back(store))) == sorted(map(repr, good))
     assert listed(store) == len(good)
     [key] = [info.key for info in store.list() if info.key.startswith("dead-letters/")]

@@ -147,7 +147,8 @@ def route_alone(path: str, bucket: str) -> None:
     """Find the stream of each line and check its syntax, on one core."""
     from beam_s3box.jobs.read.files import split_lines
     from beam_s3box.records.encoding import RecordRules
-    from beam_s3box.records.routing import Router, StreamSelector
+    from beam_s3box.records.routing import Router
+    from beam_s3box.records.selector import StreamSelector
 
     router = Router(StreamSelector(domain_field="carrier", namespace_field="origin"), RecordRules(4_000_000, True))
     with open(path, "rb") as file:

@@ -12,7 +12,7 @@ import orjson
 from apache_beam.typehints import List as BeamList
 from zlib_ng import zlib_ng
 
-from beam_s3box import ShardFile, StreamLimits, WriteToS3Box
+from beam_s3box import ShardFile, StreamLimits, Tuning, WriteToS3Box
 from beam_s3box.stores import Store, open_store
 from tools.bench_stream.tally import Note
 
@@ -31,7 +31,7 @@ def write_ours(lines: beam.PCollection, destination: str) -> None:
         domain_field="carrier",
         namespace_field="origin",
         limits=StreamLimits(max_records=SHARD_RECORDS),
-        packing="stateful",
+        tuning=Tuning(packing="stateful"),
     )
     result = lines | "Write" >> write
     shards = result.shards | "RecordsOfShards" >> beam.Map(_records_of).with_output_types(int)

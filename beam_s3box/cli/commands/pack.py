@@ -23,7 +23,8 @@ from beam_s3box.cli.console.tallies import (
 from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_report
-from beam_s3box.engine.line_packer import LinePacker, Packed, PackPlan
+from beam_s3box.engine.line_packer import LinePacker, Packed
+from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.lines import longest_line
@@ -38,7 +39,7 @@ _NOTICE: Final = (
 class _Job(NamedTuple):
     """What is to be done, after all that can be checked before was."""
 
-    plan: PackPlan
+    plan: RunPlan
     files: list[str]
     report: str | None
     grace_seconds: float
@@ -75,7 +76,7 @@ def run(arguments: Sequence[str], log: ToolLog) -> int:
     return code
 
 
-def _told_of_stop(outcome: _Outcome, plan: PackPlan) -> str:
+def _told_of_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
@@ -118,7 +119,7 @@ def _execute(job: _Job) -> _Outcome:
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
 
 
-def _report_of(packed: Packed, plan: PackPlan) -> RunReport:
+def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
     has_manifests = plan.manifests is not None
     sums = sum_tallies(
         (

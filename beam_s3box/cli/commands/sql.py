@@ -9,38 +9,35 @@ from typing import Final
 from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say_text, write_sql
 from beam_s3box.cli.console.tell import end
-from beam_s3box.cli.options.parser import PARAMETERS, CommandParser, Section, actions_of, as_flags
+from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.redshift_copy import (
     add_conversion_arguments,
     add_inference_arguments,
+    add_option,
     copy_options_of,
-    keys,
+    creation_of,
+    reader_of,
     words,
 )
 from beam_s3box.cli.options.redshift_target import add_role_argument
-from beam_s3box.cli.options.s3 import (
-    REACHING_TITLE,
-    add_s3_reaching_arguments,
-    add_s3_writing_arguments,
-    credentials_of,
-    settings_of,
-)
+from beam_s3box.cli.options.s3 import REACHING_TITLE, add_s3_reaching_arguments
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.formats import AVRO, FORMATS
+from beam_s3box.formats import AVRO, FORMATS, format_named
 from beam_s3box.redshift import Column, copy_sql, create_table_sql, mapping_of
 from beam_s3box.redshift.load.ledger import LedgerName
-from beam_s3box.redshift.manifests import StoreReader
+from beam_s3box.redshift.manifests import check_format, read_manifests
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.target import target_of
 
-_OWN_PARAMETERS = {**PARAMETERS, "table": "redshift_table", "iam_role": "redshift_iam_role"}
 _BY_KEY = (None, "auto", "auto ignorecase")
-"""Mappings with which the keys tell the columns."""
+"""Mappings with which the keys name the columns."""
 
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the manifest and the table."""
-    parser.add_argument("manifest", metavar="MANIFEST", nargs="?", help="its URL, as s3://bucket/prefix/x.manifest")
+    parser.add_argument(
+        "manifest", metavar="MANIFEST", nargs="?", help="its URL, such as s3://bucket/prefix/x.manifest"
+    )
     parser.add_argument("--redshift_table", metavar="SCHEMA.TABLE", help="the table")
 
 
@@ -52,20 +49,21 @@ def add_copy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=loadable, default=loadable[0], help=f"of the shards (default: {loadable[0]})"
     )
-    parser.add_argument("--noload", action="store_true", default=False, help="check the files, and load nothing")
+    add_option(parser, "noload", action="store_true", default=False, help="check the files, and load nothing")
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of CREATE TABLE."""
-    parser.add_argument("--dist_style", choices=("auto", "even", "all", "key"), help="(default: what Redshift chooses)")
-    parser.add_argument("--dist_key", metavar="COLUMN", help="column that says where a row lies")
-    parser.add_argument("--sort_keys", metavar="COLUMN,COLUMN2", help="columns that rows are sorted by")
+    styles = ("auto", "even", "all", "key")
+    add_option(parser, "dist_style", choices=styles, help="(default: what Redshift chooses)")
+    add_option(parser, "dist_key", metavar="COLUMN", help="column by which rows are distributed")
+    add_option(parser, "sort_keys", metavar="COLUMN,COLUMN2", help="columns by which rows are sorted")
 
 
 COPY_PARSER: Final = CommandParser(
     "s3box copy-sql",
     "MANIFEST --redshift_table=SCHEMA.TABLE --redshift_iam_role=ARN [OPTIONS]",
-    "Prints the COPY that loads a manifest. Without --columns the shards are read for their keys. With "
+    "Prints the COPY that loads a manifest. Without --redshift_columns the shards are read for their keys. With "
     "--s3_region_name the COPY names the bucket's region. Exit codes: 0 printed; 1 the shards can't be read; 2 an "
     "option can't work.",
     (
@@ -118,7 +116,7 @@ def _run(
         write_sql(f"{statement_of(_checked(given))};")
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
-        return end(code, as_flags(str(exc), parser.names, _OWN_PARAMETERS), log)
+        return end(code, str(exc), log)
     return 0
 
 
@@ -132,12 +130,12 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
 
 
 def _copy_sql(given: argparse.Namespace) -> str:
-    names, mapping = words(given.columns), given.mapping
+    names, mapping = words(given.redshift_columns), given.redshift_mapping
     if not names and mapping in _BY_KEY:
         columns = _columns_of(given, given.format)
         names, mapping = [column.name for column in columns], _check_mapping(mapping, mapping_of(columns))
     options = copy_options_of(given, mapping)
-    options["noload"] = given.noload
+    options["noload"] = given.redshift_noload
     return copy_sql(
         given.manifest,
         given.redshift_table,
@@ -153,30 +151,25 @@ def _create_table_sql(given: argparse.Namespace) -> str:
     return create_table_sql(
         given.redshift_table,
         _columns_of(given),
-        dist_style=given.dist_style,
-        dist_key=given.dist_key,
-        sort_keys=words(given.sort_keys),
+        dist_style=given.redshift_dist_style,
+        dist_key=given.redshift_dist_key,
+        sort_keys=words(given.redshift_sort_keys),
     )
 
 
 def _columns_of(given: argparse.Namespace, format: str | None = None) -> list[Column]:
     """Return the columns of the shards that the manifest lists."""
-    unasked = {action.dest: action.default for action in actions_of(add_s3_writing_arguments)}
-    settings = settings_of(argparse.Namespace(**unasked, **vars(given)))  # nothing is written here
-    return columns_of_manifests(
-        [given.manifest],
-        StoreReader(settings, credentials_of(given)),
-        sample=given.sample,
-        exclude=keys(given.exclude),
-        ignore_case=given.ignore_case,
-        format=format,
-    )
+    fetch = reader_of(given)
+    listed = read_manifests([given.manifest], fetch, needs_counts=False)
+    if format is not None:
+        check_format(format_named(format, finds_schema=True), listed)
+    return columns_of_manifests(listed, fetch, **vars(creation_of(given)))
 
 
 def _check_mapping(given: str | None, needed: str) -> str:
     if given == "auto" and needed != given:
         raise ConfigurationError(
-            "--mapping=auto would leave columns empty, without a word: keys have capital letters, and names of columns "
-            "have none; leave --mapping out"
+            "--redshift_mapping=auto would leave columns empty, without a word: keys have capital letters, and names "
+            "of columns have none; leave --redshift_mapping out"
         )
     return given or needed

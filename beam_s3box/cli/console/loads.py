@@ -1,4 +1,4 @@
-"""What a command says of a load into Redshift."""
+"""The result of a load into Redshift, in words."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 NAMING_TITLE: Final = "Streams: how a record names its (domain, namespace)"
 

@@ -19,18 +19,9 @@ from beam_s3box.cli.options.s3 import (
 )
 from beam_s3box.cli.options.shards import SHARDS_TITLE, add_shard_arguments, format_of, limits_of
 from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
-from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
-from beam_s3box.engine.line_packer import PackPlan
+from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.formats import resolved_for
-from beam_s3box.records.encoding import record_rules
-from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.limits import limits_by_stream
-from beam_s3box.shards.runs import check_run_id, new_run_id, new_token
 from beam_s3box.stores import open_store
-
-_ATTEMPT_CHARACTERS = 32
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +61,7 @@ PACK_PARSER: Final = CommandParser(
 """The command line; `python -m beam_s3box pack` is the same."""
 
 
-def plan_of(given: argparse.Namespace) -> PackPlan:
+def plan_of(given: argparse.Namespace) -> RunPlan:
     """Return the plan that the options describe; nothing is connected or read but the files of limits and schemas.
 
     Raises:
@@ -80,24 +71,16 @@ def plan_of(given: argparse.Namespace) -> PackPlan:
         raise ConfigurationError("the destination is missing: say where to write, as pack s3://bucket/prefix")
     naming, settings, credentials = naming_of(given), settings_of(given), credentials_of(given)
     format = format_of(given)
-    manifests = manifests_of(given, format)
-    run_id = new_run_id() if given.run_id is None else check_run_id(given.run_id)
-    store = open_store(given.destination, settings, credentials)
-    layout = Layout.below(store.root, run_id)
-    return PackPlan(
-        store=store,
-        layout=layout,
-        format=resolved_for(format, copy=manifests is not None),
+    spec = WriteSpec(
         selector=naming,
-        rules=record_rules(
-            for_redshift=manifests is not None,
-            max_record_bytes=max_record_bytes_of(given),
-            long_values=given.long_values,
-        ),
-        limits_of=limits_by_stream(limits_of(given)),
-        manifests=manifests,
-        claim=RunClaim(layout, new_token(_ATTEMPT_CHARACTERS), named=given.run_id is not None),
-        fail_on_bad_record=given.on_bad_record == "fail",
-        dead_letter_limit=DeadLetterLimit.of(given.max_dead_letters),
+        format=format,
+        manifests=manifests_of(given, format),
+        limits=limits_of(given),
+        run_id=given.run_id,
+        on_bad_record=given.on_bad_record,
+        max_dead_letters=given.max_dead_letters,
+        max_record_bytes=max_record_bytes_of(given),
+        long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
     )
+    return spec.plan(open_store(given.destination, settings, credentials))

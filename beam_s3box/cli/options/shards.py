@@ -65,18 +65,21 @@ def format_of(given: argparse.Namespace) -> Format:
     return AvroFormat(read_avro_schemas(given.avro_schema), codec=given.avro_codec or "deflate")
 
 
-def limits_of(given: argparse.Namespace, max_seconds: float | None = StreamLimits.max_seconds) -> Limits:
+def limits_of(
+    given: argparse.Namespace, max_seconds: float | None = StreamLimits.max_seconds, lanes: int = 1
+) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
 
     Args:
       given: the options.
       max_seconds: age of a shard where the file of limits does not say another one.
+      lanes: keys that a stream is spread over where the file of limits does not say another number.
 
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
     base = StreamLimits(
-        given.max_object_bytes or DEFAULT_OBJECT_BYTES, given.max_raw_bytes, given.max_records, max_seconds
+        given.max_object_bytes or DEFAULT_OBJECT_BYTES, given.max_raw_bytes, given.max_records, max_seconds, lanes
     )
     return base if given.limits is None else _limits_of_file(given.limits, base)
 

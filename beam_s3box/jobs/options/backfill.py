@@ -6,6 +6,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_s3box.jobs.options.csv import add_csv_arguments
 from beam_s3box.jobs.options.input import INPUT_TITLE
 from beam_s3box.jobs.read.files import INPUT_FORMATS
 
@@ -23,3 +24,4 @@ class FormatOptions(PipelineOptions):
             default="auto",
             help="of the files (default: auto, by extension, else jsonl)",
         )
+        add_csv_arguments(parser)

@@ -7,7 +7,7 @@ import argparse
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options import naming as cli_naming
-from beam_s3box.records.routing import StreamSelector
+from beam_s3box.records.selector import StreamSelector
 
 
 class NamingOptions(PipelineOptions):

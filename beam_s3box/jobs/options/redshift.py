@@ -1,4 +1,4 @@
-"""Options that load what a job writes into Redshift, and the step that all options together describe."""
+"""Options that load what a job writes into Redshift, and the step that they describe."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from beam_s3box.jobs.totals.loads import WriteLoads
 from beam_s3box.redshift.load.table_loads import TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.transforms.redshift import CopyToRedshift
+from beam_s3box.transforms.result import WriteToS3BoxResult
 from beam_s3box.transforms.s3_options import credentials_of
-from beam_s3box.transforms.write import WriteToS3BoxResult
 
 
 class RedshiftOptions(PipelineOptions):
-    """Into which tables what is written is loaded, and how."""
+    """The tables that a job loads, and how."""
 
     title = redshift_target.JOB_TITLE
 
@@ -39,13 +39,13 @@ class RedshiftOptions(PipelineOptions):
 
 
 class Redshift(NamedTuple):
-    """What is to be loaded, and where.
+    """The loads of a job.
 
     Attributes:
       copy: the step that loads.
-      loads: the same for the launcher, which checks beforehand, and prints the statements of a dry run.
+      loads: the same for the launcher, which checks it first, and prints the statements of a dry run.
       table: names the tables.
-      is_dry_run: whether the launcher prints statements, and nothing is loaded.
+      is_dry_run: whether the launcher prints the statements, and nothing is loaded.
     """
 
     copy: CopyToRedshift
@@ -61,7 +61,7 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
       options: of the job.
       write: what is written.
       log: shows no password.
-      has_end: whether the job has an end, at which it tells what was loaded; one that has none fails with a load.
+      has_end: whether the job ends, and then reports what was loaded; one that does not end fails with a load.
 
     Raises:
       ConfigurationError: an option that can't work, or options of Redshift without a table.
@@ -73,27 +73,24 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
         return None
     if given.redshift_dry_run and not has_end:
         raise ConfigurationError("--redshift_dry_run needs a job that ends: give --stop_after, or leave it out")
-    with redshift_target.named_as_options():
-        table = TableTemplate(given.redshift_table)
-        _check_write(options, write, table)
-        copy = CopyToRedshift(
-            given.redshift_table,
-            connection=redshift_target.connection_of(given),
-            iam_role=given.redshift_iam_role,
-            region=reading_settings_of(options).region,
-            format=options.view_as(ShardOptions).format,
-            mode=given.redshift_mode,
-            keys=redshift_copy.words(given.redshift_keys) or None,
-            order_by=given.redshift_order_by,
-            columns=redshift_copy.words(given.columns) or None,
-            create_tables=given.create_tables,
-            sample=given.sample,
-            exclude=redshift_copy.keys(given.exclude),
-            ignore_case=given.ignore_case,
-            on_replaced=given.redshift_on_replaced,
-            on_failure="failures" if has_end else "fail",
-            **redshift_copy.copy_options_of(given, given.mapping),
-        )
+    table = TableTemplate(given.redshift_table)
+    _check_write(options, write, table)
+    copy = CopyToRedshift(
+        given.redshift_table,
+        connection=redshift_target.connection_of(given),
+        iam_role=given.redshift_iam_role,
+        region=reading_settings_of(options).region,
+        format=options.view_as(ShardOptions).format,
+        mode=given.redshift_mode,
+        keys=redshift_copy.words(given.redshift_keys),
+        order_by=given.redshift_order_by,
+        columns=redshift_copy.words(given.redshift_columns) or None,
+        create_tables=given.redshift_create_tables,
+        on_replaced=given.redshift_on_replaced,
+        on_failure="emit" if has_end else "error",
+        **vars(redshift_copy.creation_of(given)),
+        **redshift_copy.copy_options_of(given, given.redshift_mapping),
+    )
     loads = copy.loads.reaching(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
     return Redshift(copy, loads, table, given.redshift_dry_run)
 
@@ -104,21 +101,20 @@ def loads_any(redshift: Redshift | None) -> TypeGuard[Redshift]:
 
 
 def check_redshift(redshift: Redshift | None) -> None:
-    """Raise the error that loads would meet, as far as one can know before there are manifests.
+    """Raise the error that loads would raise, as far as it is known before there are manifests.
 
     Raises:
-      LoadError: Redshift can't be reached or refuses, or the table is not there.
+      LoadError: Redshift can't be reached, rejects the login, or has no such table.
     """
     if not loads_any(redshift):
         return
-    with redshift_target.named_as_options():
-        redshift.loads.check()
-        if redshift.table.is_constant and redshift.loads.made is None:
-            redshift.loads.loader().columns(redshift.table.target(None, None))
+    redshift.loads.check()
+    if redshift.table.is_constant and redshift.loads.creation is None:
+        redshift.loads.loader.columns(redshift.table.target(None, None))
 
 
 def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3BoxResult, *, has_end: bool) -> None:
-    """Add the steps that load the manifests of a write, and that sum up what was loaded where the job has an end."""
+    """Add the steps that load the manifests of a write, and that sum up the loads if the job ends."""
     if not loads_any(redshift):
         return
     copied = result.manifests | "CopyToRedshift" >> redshift.copy
@@ -127,16 +123,16 @@ def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3B
 
 
 def _check_unasked(given: RedshiftOptions) -> None:
-    """Raise ConfigurationError for an option that does nothing without a table."""
+    """Raise ConfigurationError for an option that has no effect without a table."""
     for action in actions_of(RedshiftOptions._add_argparse_args):
         if getattr(given, action.dest) != action.default:
             raise ConfigurationError(
-                f"--{action.dest} does nothing without --redshift_table: name the table, as schema.table"
+                f"--{action.dest} has no effect without --redshift_table: give the table as schema.table"
             )
 
 
 def _check_write(options: PipelineOptions, write: Write, table: TableTemplate) -> None:
-    """Raise ConfigurationError where there is nothing that COPY could load."""
+    """Raise ConfigurationError if nothing is written that COPY could load."""
     if not write.has_manifests:
         raise ConfigurationError("--redshift_table needs manifests: leave --manifest_count=0 out")
     if not write.store.root.startswith("s3://"):

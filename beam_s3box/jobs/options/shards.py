@@ -30,14 +30,15 @@ def format_of(options: PipelineOptions) -> Format:
     return cli_shards.format_of(options.view_as(ShardOptions))
 
 
-def limits_of(options: PipelineOptions, seconds: float | None = StreamLimits.max_seconds) -> Limits:
+def limits_of(options: PipelineOptions, seconds: float | None = StreamLimits.max_seconds, lanes: int = 1) -> Limits:
     """Return the limits of a shard, one for all streams or by pattern.
 
     Args:
       options: of the job.
       seconds: age of a shard where the file of limits does not say another one.
+      lanes: keys that a stream is spread over where the file of limits does not say another number.
 
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
-    return cli_shards.limits_of(options.view_as(ShardOptions), seconds)
+    return cli_shards.limits_of(options.view_as(ShardOptions), seconds, lanes)

@@ -15,8 +15,10 @@ from beam_s3box.jobs.options.packing import BOUNDED, Packing
 from beam_s3box.jobs.options.s3 import S3WriteOptions, settings_of
 from beam_s3box.jobs.options.shards import format_of, limits_of
 from beam_s3box.records.lines import longest_line
+from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of
+from beam_s3box.transforms.tuning import Tuning
 from beam_s3box.transforms.write import WriteToS3Box
 
 
@@ -37,6 +39,7 @@ class Write(NamedTuple):
     Attributes:
       transform: writes the records.
       store: the destination, as the launcher sees it.
+      run_id: the id of the run.
       has_manifests: whether manifests are written.
       is_named: whether the user gave the run its id.
       max_line_bytes: of a line that is read whole.
@@ -44,6 +47,7 @@ class Write(NamedTuple):
 
     transform: WriteToS3Box
     store: Store
+    run_id: str
     has_manifests: bool
     is_named: bool
     max_line_bytes: int
@@ -64,6 +68,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         raise ConfigurationError("--output is missing: say where to write, as --output=s3://bucket/prefix")
     naming, settings = naming_of(options), settings_of(options)
     format = format_of(options)
+    run_id = given.run_id or new_run_id()
     manifests = manifests_of(options, format)
     transform = WriteToS3Box(
         given.output,
@@ -71,18 +76,17 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         namespace=naming.namespace,
         domain_field=naming.domain_field,
         namespace_field=naming.namespace_field,
-        limits=limits_of(options, stream.seconds),
+        limits=limits_of(options, stream.seconds, stream.lanes),
         format=format,
         manifests=manifests,
-        run_id=given.run_id,
+        run_id=run_id,
         on_bad_record=given.on_bad_record,
         max_dead_letters=given.max_dead_letters,
         max_record_bytes=cli_write.max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,
-        upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency,
-        lanes=stream.lanes,
+        tuning=Tuning(upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency),
     )
     store = open_store(given.output, settings, credentials_of(options.view_as(S3Options)))
     max_line_bytes = longest_line(transform.max_record_bytes)
-    return Write(transform, store, manifests is not None, given.run_id is not None, max_line_bytes)
+    return Write(transform, store, run_id, manifests is not None, given.run_id is not None, max_line_bytes)

@@ -13,7 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
-from beam_s3box.jobs.read.rows import ReadRows
+from beam_s3box.jobs.read.rows import ReadRows, RowOptions
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import (
     BATCH_BYTES,
@@ -203,6 +203,7 @@ class ReadRecords(beam.PTransform):
       patterns: paths and globs, local or `s3://`.
       input_format: one of `INPUT_FORMATS`.
       max_line_bytes: of lines of JSON, see `ReadJsonLines`.
+      rows: how files of rows are read.
     """
 
     def __init__(
@@ -210,9 +211,11 @@ class ReadRecords(beam.PTransform):
         patterns: Sequence[str],
         input_format: str = "auto",
         max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
+        rows: RowOptions | None = None,
     ) -> None:
         super().__init__()
         self._max_line_bytes = max_line_bytes
+        self._rows = rows or RowOptions()
         if input_format not in INPUT_FORMATS:
             known = ", ".join(INPUT_FORMATS)
             raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
@@ -230,7 +233,7 @@ class ReadRecords(beam.PTransform):
         return read | "AllFormats" >> beam.Flatten()
 
     def _read_format(self, name: str) -> beam.PTransform:
-        return ReadJsonLines(self._max_line_bytes) if name == "jsonl" else ReadRows(name)
+        return ReadJsonLines(self._max_line_bytes) if name == "jsonl" else ReadRows(name, self._rows)
 
 
 def _formats_of_pattern(pattern: str, input_format: str) -> Sequence[str]:

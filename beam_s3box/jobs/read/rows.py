@@ -1,89 +1,109 @@
-"""Reads files of rows: CSV here, Parquet and Avro through Beam's own IO."""
+"""Reads files of rows, CSV, Parquet and Avro, as batches of lines of JSON."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.filesystem import FileMetadata
 
-from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.input_files import S3Access, opened, s3_access_of
+from beam_s3box.jobs.read.avro.reader import read_avro
+from beam_s3box.jobs.read.csv.dialect import CsvDialect
+from beam_s3box.jobs.read.csv.reader import read_csv
+from beam_s3box.jobs.read.input_files import InputFile, S3Access, opened, s3_access_of
+from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
+from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.seekable import SizedFile
 from beam_s3box.records.lines import MAX_LINE_BYTES, READ_BYTES, gunzip, is_gzip
 
 
-class ReadRows(beam.PTransform):
-    """Reads CSV, Parquet or Avro files through Beam's own IO."""
+class RowOptions(NamedTuple):
+    """How files of rows are read.
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
+    Attributes:
+      csv: how CSV files are written.
+      max_characters: of a value, and of a line, of CSV.
+    """
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection[dict[str, Any]]:
-        """Return the rows by the names of their columns."""
-        paths = files | "Paths" >> beam.ParDo(_PathOf()).with_output_types(str)
-        if self._name == "parquet":
-            return paths | "ReadParquet" >> beam.io.ReadAllFromParquet()
-        if self._name == "avro":
-            return paths | "ReadAvro" >> beam.io.ReadAllFromAvro()
-        access = s3_access_of(files.pipeline.options)
-        return (
-            files | "SpreadFiles" >> beam.Reshuffle() | "ReadCsv" >> beam.ParDo(_ReadCsv(access)).with_output_types(Any)
-        )
+    csv: CsvDialect = CsvDialect()
+    max_characters: int = MAX_LINE_BYTES
 
 
-class _PathOf(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[str]:
-        yield file.path
+_WHOLE = (0, -1)
+_DEFAULT = RowOptions()
 
 
-class _ReadCsv(beam.DoFn):
-    def __init__(self, access: S3Access) -> None:
-        self._access = access
-
-    def process(self, file: FileMetadata) -> Iterator[dict[str, str] | list[str]]:
-        path = file.path
-        if not file.size_in_bytes:
-            return
-        # Beam's file IO, but not its pandas reader: that guesses types, and turns 007 into 7 and NA into nothing
-        with opened(path, self._access) as raw:
-            blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
-            try:
-                yield from _csv_rows(_text_lines(blocks))
-            except (csv.Error, UnicodeDecodeError) as exc:
-                raise ConfigurationError(f"input={path!r} is not valid CSV in UTF-8: {exc}") from exc
-
-
-def _text_lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a text in UTF-8 with their line breaks, as the csv module takes them.
+def split_rows(kind: str, file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file that workers share, for `read_rows`: row groups of Parquet; other files are whole.
 
     Raises:
-      csv.Error: a line that is longer than any sensible row.
+      ConfigurationError: the file can't be read; says its name and why.
     """
-    decoder, begun, size = codecs.getincrementaldecoder("utf-8-sig")(), [""], 0
-    for block in blocks:
-        first, *lines = decoder.decode(block).split("\n")
-        begun.append(first)
-        size += len(first)
-        if size > MAX_LINE_BYTES:
-            raise csv.Error(f"a line of more than {MAX_LINE_BYTES} characters")
-        if lines:
-            yield "".join(begun) + "\n"
-            begun = [lines.pop()]
-            size = len(begun[0])
-            yield from (f"{line}\n" for line in lines)
-    rest = "".join(begun) + decoder.decode(b"", final=True)
-    if rest:
-        yield rest
+    if kind == "parquet":
+        yield from split_parquet(file, path)
+    else:
+        yield _WHOLE
 
 
-def _csv_rows(text: Iterable[str]) -> Iterator[dict[str, str] | list[str]]:
-    """Yield rows by the names in the first line; one of another length as a plain list, which ends as a dead letter."""
-    rows = csv.reader(text, strict=True)
-    names = next(rows, [])
-    for values in rows:
-        if values:
-            yield dict(zip(names, values, strict=True)) if len(values) == len(names) else values
+def read_rows(
+    kind: str,
+    file: SizedFile,
+    path: str,
+    blocks: Iterator[bytes],
+    options: RowOptions = _DEFAULT,
+    part: tuple[int, int] = _WHOLE,
+) -> Iterator[ReadRow]:
+    """Return the rows of a file; those that can't be lines of JSON as rejected rows.
+
+    Args:
+      kind: `csv`, `parquet` or `avro`.
+      file: for Parquet and Avro.
+      path: of the file.
+      blocks: bytes of CSV, uncompressed.
+      options: say more.
+      part: as `split_rows` gave it.
+
+    Raises:
+      ConfigurationError: the file can't be read; says its name, where and why.
+    """
+    if kind == "parquet":
+        return read_parquet(file, path, *part)
+    if kind == "avro":
+        return read_avro(file, path)
+    return read_csv(blocks, path, options.csv, options.max_characters)
+
+
+class ReadRows(beam.PTransform):
+    """Reads CSV, Parquet or Avro files."""
+
+    def __init__(self, name: str, options: RowOptions = _DEFAULT) -> None:
+        super().__init__()
+        self._name = name
+        self._options = options
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection[ReadRow]:
+        """Return the rows."""
+        read = _ReadRows(self._name, self._options, s3_access_of(files.pipeline.options))
+        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadRows" >> beam.ParDo(read).with_output_types(Any)
+
+
+class _ReadRows(beam.DoFn):
+    def __init__(self, name: str, options: RowOptions, access: S3Access) -> None:
+        self._name = name
+        self._options = options
+        self._access = access
+
+    def process(self, file: FileMetadata) -> Iterator[ReadRow]:
+        path = file.path
+        with opened(path, self._access) as raw:
+            blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
+            sized = _Sized(raw, file.size_in_bytes)
+            yield from read_rows(self._name, sized, path, blocks, self._options)
+
+
+class _Sized:
+    def __init__(self, file: InputFile, size: int) -> None:
+        self.size = size
+        self.read = file.read
+        self.seek = file.seek

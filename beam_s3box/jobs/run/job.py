@@ -33,7 +33,7 @@ from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
-from beam_s3box.transforms.write import WriteToS3BoxResult
+from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
     if job.is_endless:
-        say(f"run {job.write.transform.run_id} to {job.write.store.root} ended")
+        say(f"run {job.write.run_id} to {job.write.store.root} ended")
         return 0
     return _tell(job, result, log)
 
@@ -156,7 +156,7 @@ def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log:
 
 def _told_of_interrupt(job: Job) -> str:
     """Return what counts of a run that was interrupted."""
-    run_id = job.write.transform.run_id
+    run_id = job.write.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
         return (
             f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "

@@ -1,4 +1,4 @@
-"""What a job says of its loads when it ends: lines, a part of the report, and the exit code."""
+"""What a job reports of its loads when it ends: lines, a part of the report, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say, write_sql
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.tell import end
-from beam_s3box.cli.options.redshift_target import as_options
 from beam_s3box.errors import S3BoxError
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
 from beam_s3box.jobs.options.write import Write
@@ -28,7 +27,7 @@ _MAX_LINES = 50
 
 @dataclasses.dataclass(frozen=True)
 class LoadedReport(RunReport):
-    """A run's report, with what was loaded.
+    """A run's report, with its loads.
 
     Attributes:
       redshift: loads and failures, as objects.
@@ -38,23 +37,23 @@ class LoadedReport(RunReport):
 
 
 def with_loads(report: RunReport, loads: Loads) -> LoadedReport:
-    """Return the report with what was loaded."""
+    """Return the report with the loads."""
     fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
     rows = {"loads": [load._asdict() for load in loads.done], "failures": [load._asdict() for load in loads.failed]}
     return LoadedReport(**fields, redshift=rows)
 
 
 def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
-    """Return what a finished pipeline loaded; None for one that loads nothing.
+    """Return the loads of a finished pipeline; None for one that loads nothing.
 
     Raises:
-      StoreError: it can't be read back.
+      StoreError: they can't be read back.
     """
     return read_loads(write.store, write.transform.claim) if loads_any(redshift) else None
 
 
 def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
-    """Print what was loaded, or would be, and return the exit code: 0 only if all manifests are in their tables."""
+    """Print the loads, or those of a dry run, and return the exit code: 0 only if all manifests are in their tables."""
     if redshift is None:
         return 0
     return _print_statements(redshift, report, log) if loads is None else _tell(report, loads, log)
@@ -64,10 +63,10 @@ def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
     say(*map(log.masked, _lines(loads)))
     code = 0
     for failure in loads.failed[:_MAX_LINES]:
-        code = end(1, f"loading into {failure.table or 'a table'} failed: {as_options(failure.message)}", log)
+        code = end(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
     lost = loads.unmentioned(report.manifests)
     if lost:
-        return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them by s3box load", log)
+        return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them with s3box load", log)
     return code
 
 
@@ -78,7 +77,7 @@ def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> in
             for statement in redshift.loads.sql(manifests, target):
                 write_sql(f"\n{log.masked(statement)};")
     except S3BoxError as exc:
-        return end(1, f"the pipeline finished, but its loads can't be shown: {as_options(str(exc))}", log)
+        return end(1, f"the pipeline finished, but its loads can't be shown: {exc}", log)
     return 0
 
 

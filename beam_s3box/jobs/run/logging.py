@@ -17,6 +17,9 @@ _PRISM = "PrismRunner"
 _OF_RUNNERS = ("apache_beam.", "root", "SdkWorker@", _PRISM)
 """Beginnings of the names under which runners log, in this process and out of others."""
 
+_LOADS = "beam_s3box.transforms.redshift"
+"""Logs each load that fails, which the job reports at its end."""
+
 _FAILURES = ("Traceback", "goroutine ")
 """Mark what workers in Python, and servers in Go, say of a failure."""
 
@@ -58,9 +61,9 @@ class _WithoutFailures(logging.Filter):
         self._log = log
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self._log.shows_tracebacks or not record.name.startswith(_OF_RUNNERS):
+        if self._log.shows_tracebacks or not record.name.startswith((*_OF_RUNNERS, _LOADS)):
             return True
-        if record.name == _PRISM:
+        if record.name in (_PRISM, _LOADS):
             return False
         message = record.getMessage()
         is_failure = record.exc_info or any(mark in message for mark in _FAILURES)

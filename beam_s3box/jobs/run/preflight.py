@@ -40,7 +40,7 @@ def check_destination(write: Write, *, bounded: bool) -> None:
     """
     write.store.check_writable()
     if write.is_named:
-        layout = Layout.below(write.store.root, write.transform.run_id)
+        layout = Layout.below(write.store.root, write.run_id)
         RunClaim(layout, attempt="", bounded=bounded).check(write.store)
 
 

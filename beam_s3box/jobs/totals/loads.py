@@ -1,4 +1,4 @@
-"""WriteLoads: what was loaded into Redshift is written as one small object, which the launcher reads back."""
+"""WriteLoads: the results of the loads are written as one small object, which the launcher reads back."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from beam_s3box.stores import Store
 
 
 class Loads(NamedTuple):
-    """What became of a run's loads.
+    """The loads of a run.
 
     Attributes:
-      done: those that went well, by table.
-      failed: those that did not.
+      done: those that succeeded, by table.
+      failed: those that failed.
     """
 
     done: list[LoadResult]
     failed: list[LoadFailure]
 
     def unmentioned(self, manifests: Iterable[str]) -> list[str]:
-        """Return the manifests that no load speaks of; the pipeline has lost none if there are none."""
+        """Return the manifests that are in no load; if there are none, the pipeline has lost none."""
         mentioned = {url for load in self.done for url in (*load.loaded, *load.skipped)}
         mentioned.update(url for load in self.failed for url in load.manifests)
         return sorted(set(manifests) - mentioned)
 
 
 def loads_key(claim: RunClaim) -> str:
-    """Return the key of what an execution of a run loaded; no other one reads it."""
+    """Return the key of the object with an execution's loads; no other execution reads it."""
     return claim.layout.of_attempt(claim.attempt, "loads")
 
 
 def read_loads(store: Store, claim: RunClaim) -> Loads:
-    """Return what a pipeline loaded.
+    """Return the loads of a pipeline.
 
     Raises:
-      StoreError: it can't be read.
+      StoreError: they can't be read.
     """
     rows = orjson.loads(store.get(loads_key(claim)))
     done = [_tupled(LoadResult, row) for row in rows if "outcome" in row]
@@ -51,13 +51,13 @@ def read_loads(store: Store, claim: RunClaim) -> Loads:
 
 
 class WriteLoads(beam.PTransform):
-    """Gathers what was loaded, and writes it when the input has ended.
+    """Gathers the results of the loads, and writes them when the input has ended.
 
     Takes a CopyToRedshiftResult as a plain tuple.
 
     Args:
-      store: where to.
-      claim: of the execution.
+      store: to write to.
+      claim: the execution's claim of the run.
     """
 
     def __init__(self, store: Store, claim: RunClaim) -> None:
@@ -66,10 +66,10 @@ class WriteLoads(beam.PTransform):
         self._claim = claim
 
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
-        """Return nothing."""
+        """Write the object; the output is empty."""
         loads, failures = result
         rows = [
-            # one that is always there, so that a run of nothing is told too
+            # a row that always exists, so that the object is written after a run of nothing too
             loads.pipeline | "Seed" >> beam.Create([("", b"")]).with_output_types(_ROW),
             loads | "RenderLoads" >> _rendered(),
             failures | "RenderFailures" >> _rendered(),

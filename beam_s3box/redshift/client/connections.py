@@ -12,12 +12,12 @@ from beam_s3box.redshift.sql.credentials import Secret
 from beam_s3box.stores.urls import split_url
 
 PASSWORD_VARIABLE: Final = "REDSHIFT_PASSWORD"  # noqa: S105 - the name of a variable
-"""Environment variable with the password, where the program gives none."""
+"""Environment variable with the password, if the program gives none."""
 
 DEFAULT_PORT: Final = 5439
 
 _KEEPALIVE_SECONDS: Final = 60
-"""A COPY is silent for as long as it runs, and the load balancers of AWS forget a silent connection after 350 s."""
+"""A connection is idle while a COPY runs, and the load balancers of AWS drop an idle connection after 350 s."""
 
 _SCHEMES = ("redshift", "postgresql", "postgres")
 _TEXTS = ("application_name", "cluster_identifier", "db_user", "profile", "region", "serverless_work_group", "sslmode")
@@ -27,15 +27,15 @@ _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclasses.dataclass(frozen=True)
 class RedshiftConnection:
-    """Where a cluster or workgroup is and who logs in; called, it connects.
+    """The endpoint of a cluster or workgroup and the login; a call connects.
 
     Without `iam` a user and a password log in. A password given here is masked, and never pickled: in a pipeline give a
     function that finds it on the worker, set `REDSHIFT_PASSWORD` there, or use `iam=True`.
 
     Attributes:
-      host: name of the endpoint; None where IAM finds it.
+      host: name of the endpoint; None if IAM finds it.
       database: to connect to.
-      user: who logs in.
+      user: to log in as.
       password: text, a `Secret`, or a function that returns either; None for `REDSHIFT_PASSWORD`.
       port: of the endpoint.
       iam: log in through IAM, with the credentials that boto3 finds or those of `profile`.
@@ -59,28 +59,28 @@ class RedshiftConnection:
         object.__setattr__(self, "options", dict(self.options))
         if not self.iam and (not self.host or not self.user):
             raise ConfigurationError(
-                f"host={self.host!r} and user={self.user!r} are both needed without iam=True: give the endpoint and "
-                "who logs in"
+                f"host={self.host!r} and user={self.user!r} are both required without iam=True: give the endpoint and "
+                "the user"
             )
         for name in self.options:
             if "password" in name or "secret" in name or "token" in name:
-                raise ConfigurationError(f"options has {name!r}, a secret: give password=, or use iam=True")
+                raise ConfigurationError(f"options= has {name!r}, a secret: give password=, or use iam=True")
 
     @classmethod
     def from_dsn(cls, dsn: str) -> RedshiftConnection:
-        """Return the connection that a URL describes: `redshift://user@host:5439/database?ssl=true`.
+        """Return the connection to a URL: `redshift://user@host:5439/database?ssl=true`.
 
-        Further options stand behind the question mark: `iam`, `ssl`, `sslmode`, `region`, `cluster_identifier`,
+        Further options follow the question mark: `iam`, `ssl`, `sslmode`, `region`, `cluster_identifier`,
         `serverless_work_group`, `db_user`, `profile`, `application_name`.
 
         Raises:
-          ConfigurationError: no such URL. It is not shown, as a password may stand in it.
+          ConfigurationError: an invalid URL. It is not shown, as it may contain a password.
         """
         parts = split_url(dsn)
         database = parts.path.removeprefix("/") if parts else ""
         if parts is None or parts.scheme not in _SCHEMES or not database or "/" in database or parts.fragment:
             raise ConfigurationError(
-                "dsn= must be written redshift://user@host:5439/database; / ? # @ [ and blanks within a part, as in a "
+                "dsn= must be written redshift://user@host:5439/database; / ? # @ [ and spaces within a part, as in a "
                 "password, are percent-encoded, and the port is a number"
             )
         known = _settings(parts.query)
@@ -100,7 +100,7 @@ class RedshiftConnection:
 
         Raises:
           ConfigurationError: the driver is not installed, or there is no password.
-          Exception: what the driver raises when it can't connect.
+          Exception: of the driver, if it can't connect.
         """
         try:
             import redshift_connector
@@ -135,7 +135,7 @@ class RedshiftConnection:
         found = found if found is not None else os.environ.get(PASSWORD_VARIABLE)
         if not found:
             raise ConfigurationError(
-                f"password= is missing: set {PASSWORD_VARIABLE}, give one, or use IAM (iam=True, ?iam=true in a DSN)"
+                f"password= is missing: set {PASSWORD_VARIABLE}, give one, or use IAM (iam=True, or ?iam=true in a DSN)"
             )
         return found.reveal() if isinstance(found, Secret) else found
 

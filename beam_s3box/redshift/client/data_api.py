@@ -19,7 +19,7 @@ MAX_STATEMENT_BYTES: Final = 100_000
 
 _ENDED = ("FINISHED", "FAILED", "ABORTED")
 _SHOWN = 60
-"""Characters of a statement that an error shows: never a key, as the Data API's statements hold none."""
+"""Characters of a statement that an error shows; the Data API's statements contain no keys."""
 
 _PAUSE_SECONDS = (0.5, 5.0)
 _SLOWER = 1.5
@@ -28,12 +28,12 @@ _READ_SECONDS = 60
 _ATTEMPTS = 5
 
 
-class Part(NamedTuple):
+class SubStatement(NamedTuple):
     """One statement of a batch that has ended.
 
     Attributes:
       id: of the statement.
-      status: as the Data API calls it.
+      status: of the statement, as the Data API names it.
       error: "" if there is none.
     """
 
@@ -42,16 +42,16 @@ class Part(NamedTuple):
     error: str
 
 
-class Answer(NamedTuple):
+class StatementResult(NamedTuple):
     """A statement or a batch that has ended.
 
     Attributes:
       id: of the statement.
       status: FINISHED, FAILED or ABORTED.
       error: "" if there is none.
-      created_at: when the Data API took it, by its clock; seconds since the epoch.
+      created_at: the time when the Data API accepted it, by its clock; seconds since the epoch.
       process: the session's number in Redshift, 0 if there was none.
-      parts: of a batch, one for each statement.
+      parts: the statements of a batch.
     """
 
     id: str
@@ -59,36 +59,36 @@ class Answer(NamedTuple):
     error: str
     created_at: float
     process: int
-    parts: tuple[Part, ...]
+    parts: tuple[SubStatement, ...]
 
     @property
     def is_finished(self) -> bool:
-        """Whether all went well, and a batch is committed."""
+        """Whether it succeeded, and a batch is committed."""
         return self.status == "FINISHED"
 
     @property
-    def words(self) -> str:
-        """What the Data API says of a statement that did not go well."""
-        return clean(self.error) or f"it ended as {self.status}, and the Data API does not say why"
+    def message(self) -> str:
+        """The error of a statement that failed."""
+        return clean(self.error) or f"it ended as {self.status}, without a reason"
 
 
 @dataclasses.dataclass(frozen=True)
 class RedshiftDataApi:
-    """Where a cluster or workgroup is for the Data API, and who asks.
+    """A cluster or workgroup that is reached through the Data API, and the login.
 
-    It holds no secret: boto3 finds the credentials, Redshift the password.
+    It contains no secret: boto3 finds the credentials, Redshift the password.
 
     Attributes:
       database: in which statements run.
       workgroup: of Redshift Serverless; or
-      cluster: a provisioned cluster's identifier.
-      secret_arn: of the secret in AWS Secrets Manager with user and password; None for IAM.
-      db_user: whom IAM logs in as, for a cluster without a secret.
-      region: of the cluster; None for what boto3 finds.
+      cluster: the identifier of a provisioned cluster.
+      secret_arn: the secret in AWS Secrets Manager with user and password; None for IAM.
+      db_user: the user that IAM logs in as, for a cluster without a secret.
+      region: of the cluster; None for the one that boto3 finds.
       profile: in the AWS configuration files.
-      endpoint_url: of another server that speaks the Data API; None for AWS.
-      client: makes the boto3 client; None to make one of the above.
-      sleep: waits that many seconds, between two questions whether a statement has ended.
+      endpoint_url: of another server with this API; None for AWS.
+      client: returns the boto3 client; None to create one from the above.
+      sleep: waits that many seconds, before the status of a statement is polled again.
     """
 
     database: str
@@ -104,11 +104,11 @@ class RedshiftDataApi:
 
     def __post_init__(self) -> None:
         if not self.database:
-            raise ConfigurationError("database= is missing: name the one in which the tables are")
+            raise ConfigurationError("database= is missing: give the name of the database with the tables")
         if (self.workgroup is None) == (self.cluster is None):
             raise ConfigurationError(
-                f"workgroup={self.workgroup!r}, cluster={self.cluster!r}: give the one or the other, as Redshift is "
-                "serverless or provisioned"
+                f"workgroup={self.workgroup!r}, cluster={self.cluster!r}: give one of them, for Redshift Serverless "
+                "or a provisioned cluster"
             )
         if self.db_user is not None and (self.workgroup is not None or self.secret_arn is not None):
             raise ConfigurationError(
@@ -117,7 +117,7 @@ class RedshiftDataApi:
 
     @property
     def address(self) -> dict[str, str]:
-        """The arguments of every request that say where and who."""
+        """The arguments of every request for the place and the login."""
         given = {
             "Database": self.database,
             "WorkgroupName": self.workgroup,
@@ -128,7 +128,7 @@ class RedshiftDataApi:
         return {name: value for name, value in given.items() if value is not None}
 
     def connect(self) -> Statements:
-        """Return what runs statements."""
+        """Return the client that runs statements."""
         return Statements(translated(self.client or self._make_client, "CreateClient"), self.address, self.sleep)
 
     def _make_client(self) -> Any:
@@ -142,7 +142,7 @@ class RedshiftDataApi:
             config=botocore.config.Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
-                # an answer that is lost is asked for again with the same token, and so is no second statement
+                # a request whose response was lost is repeated with the same token, and starts no second statement
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             ),
         )
@@ -156,7 +156,7 @@ class Statements:
         self._address = address
         self._sleep = sleep
 
-    def run(self, sql: str, token: str) -> Answer:
+    def run(self, sql: str, token: str) -> StatementResult:
         """Run one statement, in a transaction of its own.
 
         Args:
@@ -165,13 +165,13 @@ class Statements:
 
         Raises:
           ConfigurationError: the statement is longer than the Data API takes.
-          TransientLoadError, LoadError: the Data API can't be reached or refuses; what becomes of the statement stands
-            in the answer.
+          TransientLoadError, LoadError: the Data API can't be reached or rejects the request; whether the statement
+            succeeded is in the result.
         """
         _check_size(sql)
         return self._wait("ExecuteStatement", lambda: self._client.execute_statement(**self._request(token), Sql=sql))
 
-    def run_batch(self, sqls: Sequence[str], token: str) -> Answer:
+    def run_batch(self, sqls: Sequence[str], token: str) -> StatementResult:
         """Run several statements as one transaction; see `run`."""
         for sql in sqls:
             _check_size(sql)
@@ -180,12 +180,12 @@ class Statements:
             lambda: self._client.batch_execute_statement(**self._request(token), Sqls=list(sqls)),
         )
 
-    def columns(self, answer: Answer) -> list[str]:
+    def columns(self, answer: StatementResult) -> list[str]:
         """Return the names of the columns of a query that has ended."""
         page = self._page(answer.id, None)
         return [str(column.get("label") or column["name"]) for column in page["ColumnMetadata"]]
 
-    def rows(self, answer: Answer, number: int | None = None) -> list[list[Any]]:
+    def rows(self, answer: StatementResult, number: int | None = None) -> list[list[Any]]:
         """Return the rows of a query that has ended.
 
         Args:
@@ -212,13 +212,13 @@ class Statements:
     def _request(self, token: str) -> dict[str, str]:
         return {**self._address, "ClientToken": token}
 
-    def _wait(self, operation: str, submit: Callable[[], dict[str, Any]]) -> Answer:
+    def _wait(self, operation: str, submit: Callable[[], dict[str, Any]]) -> StatementResult:
         number = translated(submit, operation)["Id"]
         pause, longest = _PAUSE_SECONDS
         while True:
             described = translated(lambda: self._client.describe_statement(Id=number), "DescribeStatement")
             if described["Status"] in _ENDED:
-                return _answer(described)
+                return _result_of(described)
             self._sleep(pause)
             pause = min(longest, pause * _SLOWER)
 
@@ -233,15 +233,15 @@ def _check_size(sql: str) -> None:
         )
 
 
-def _answer(described: dict[str, Any]) -> Answer:
-    return Answer(
+def _result_of(described: dict[str, Any]) -> StatementResult:
+    return StatementResult(
         id=described["Id"],
         status=described["Status"],
         error=described.get("Error", ""),
         created_at=described["CreatedAt"].timestamp(),
         process=max(0, described.get("RedshiftPid", 0)),
         parts=tuple(
-            Part(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
+            SubStatement(part.get("Id", ""), part.get("Status", ""), part.get("Error", ""))
             for part in described.get("SubStatements", ())
         ),
     )

@@ -1,11 +1,11 @@
-"""The one place where errors of boto3's Data API client become ours."""
+"""Translates the errors of boto3's Data API client; nothing else does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from beam_s3box.errors import LoadError, TransientLoadError
+from beam_s3box.errors import LoadError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.errors import clean
 
 T = TypeVar("T")
@@ -25,16 +25,17 @@ _TRANSIENT_CODES: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-_TRANSIENT_CLASSES: Final = frozenset({"HTTPClientError", "ConnectionError"})
+_NETWORK_CLASSES: Final = frozenset({"HTTPClientError", "ConnectionError"})
 _ADVICE: Final = {
     "AccessDeniedException": "allow redshift-data:* for these credentials, and redshift:GetClusterCredentials, "
     "redshift-serverless:GetCredentials or the secret",
-    "ResourceNotFoundException": "correct cluster, workgroup or secret_arn, and the region",
-    "ValidationException": "correct what it names, such as cluster, workgroup, database or secret_arn",
+    "ResourceNotFoundException": "correct cluster, workgroup, secret_arn or region (--redshift_cluster and so on)",
+    "ValidationException": "correct what it names, such as cluster, workgroup, database or secret_arn "
+    "(--redshift_cluster and so on)",
     "ExpiredTokenException": "get new credentials",
     "UnrecognizedClientException": "correct the credentials",
     "NoCredentialsError": "set credentials in the environment, a profile or a role",
-    "NoRegionError": "set region= or AWS_REGION",
+    "NoRegionError": "set region= (--redshift_region) or AWS_REGION",
 }
 
 
@@ -43,7 +44,7 @@ def translated(call: Callable[[], T], operation: str) -> T:
 
     Raises:
       TransientLoadError: another attempt may help.
-      LoadError: it will not.
+      LoadError: another attempt does not help.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -57,8 +58,8 @@ def translated(call: Callable[[], T], operation: str) -> T:
         raise kind(_sentence(operation, code, str(error.get("Message") or ""))) from exc
     except BotoCoreError as exc:
         names = [base.__name__ for base in type(exc).__mro__]
-        kind = LoadError if _TRANSIENT_CLASSES.isdisjoint(names) else TransientLoadError
-        raise kind(_sentence(operation, names[0], str(exc))) from exc
+        is_unreachable = not _NETWORK_CLASSES.isdisjoint(names)
+        raise (UnreachableError if is_unreachable else LoadError)(_sentence(operation, names[0], str(exc))) from exc
 
 
 def _sentence(operation: str, code: str, text: str) -> str:

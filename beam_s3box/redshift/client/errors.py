@@ -1,4 +1,4 @@
-"""What a server or a driver says of a failure: is it worth another attempt, and what is to be done?"""
+"""The errors of servers and drivers: whether another attempt may help, and what to do."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from beam_s3box.errors import LoadError, TransientLoadError
 from beam_s3box.redshift.sql.credentials import MASK, mask_sql
 
 UNDEFINED_TABLE: Final = "42P01"
-"""SQLSTATE of a statement that names a table which is not there."""
+"""SQLSTATE of a statement that names a table which does not exist."""
 
 _MAX_CHARACTERS = 600
 _PASSWORD = re.compile(r"(?i)(?P<key>\b(?:password|pwd)\s*=\s*)(?:'[^']*'|\S+)|(?P<user>://[^:/@\s]*:)\S+@")
 
 
 class Failure(NamedTuple):
-    """What went wrong, without secrets.
+    """An error without secrets.
 
     Attributes:
-      text: in the server's or driver's words, on one line.
-      sqlstate: the server's code; "" if the server said nothing, because it could not be reached or hung up.
+      text: the server's or driver's message, on one line.
+      sqlstate: the server's code; "" if there was no response, because the server could not be reached or hung up.
     """
 
     text: str
@@ -29,18 +29,18 @@ class Failure(NamedTuple):
 
     @property
     def is_missing_table(self) -> bool:
-        """Whether a table that the statement names is not there."""
+        """Whether a table that the statement names does not exist."""
         return self.sqlstate == UNDEFINED_TABLE or bool(_MISSING_TABLE.search(self.text))
 
     @property
     def is_transient(self) -> bool:
-        """Whether the whole transaction may go well if it is tried again."""
+        """Whether the whole transaction may succeed if it is repeated."""
         if self.sqlstate.startswith(_TRANSIENT_CLASSES) or self.sqlstate in _TRANSIENT_STATES:
             return True
         return bool(_TRANSIENT_TEXT.search(self.text))
 
     def error(self, begin: str) -> LoadError:
-        """Return the error; its message begins with what was tried."""
+        """Return the error; its message begins with the action that failed."""
         kind = TransientLoadError if self.is_transient else LoadError
         advice = next((words for pattern, words in _ADVICE if pattern.search(f"{self.sqlstate} {self.text}")), "")
         code = f" [{self.sqlstate}]" if self.sqlstate else ""
@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text on one line, cut to a length that can be read, with secrets masked.
+    """Return a message on one line, truncated to a readable length, with secrets masked.
 
     Args:
       text: of a server or a driver, which may quote a statement or an address.
@@ -61,10 +61,10 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
     return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
-# connection exceptions; transactions in conflict; too many connections, not enough of something; shut down
+# connection exceptions; transactions in conflict; insufficient resources; shut down
 _TRANSIENT_CLASSES = ("08", "40", "53")
 _TRANSIENT_STATES = frozenset({"57P01", "57P02", "57P03", "55P03"})
-# 1018 and 1023 are how Redshift says it: "Managing concurrent write operations" of its developer guide
+# Redshift's own codes are 1018 and 1023: "Managing concurrent write operations" of its developer guide
 _TRANSIENT_TEXT = re.compile(
     r"\b1023\b.*serializable isolation|serializable isolation violation|\b1018\b.*relation does not exist"
     r"|deadlock detected|S3ServiceException.*(SlowDown|InternalError|ServiceUnavailable|Status 50[03])"
@@ -78,11 +78,11 @@ _ADVICE: Final = (
     (re.compile("^42501|permission denied", re.I), "grant the loader's user what it needs: see the documentation"),
     (
         re.compile("^57014|statement timeout", re.I),
-        "raise statement_timeout or the queue's limit, or load less",
+        "raise statement_timeout or the limit of the queue, or load less at once",
     ),
     (
         re.compile("not authorized to assume", re.I),
-        "attach the role to the cluster or workgroup, and trust it",
+        "attach the role to the cluster or workgroup, and let its trust policy name Redshift",
     ),
     (
         re.compile(r"S3ServiceException.*(AccessDenied|403)", re.I),
@@ -90,13 +90,13 @@ _ADVICE: Final = (
     ),
     (
         re.compile("mandatory url", re.I),
-        "a shard that the manifest lists is not in the bucket: has it been deleted? Write the data again",
+        "a shard that the manifest lists is not in the bucket: was it deleted? Write the data again",
     ),
-    (re.compile(r"S3ServiceException.*(PermanentRedirect|301)", re.I), "give region= of the bucket"),
-    (re.compile("identity column", re.I), "give columns= without the table's identity columns"),
+    (re.compile(r"S3ServiceException.*(PermanentRedirect|301)", re.I), "give the bucket's region= (--s3_region_name)"),
+    (re.compile("identity column", re.I), "give columns (--redshift_columns) without the table's identity columns"),
     (
         re.compile("^23502|insert a NULL value", re.I),
-        "records have no value for that column: write one, or leave it out of columns= so that its default counts; "
-        "without a default it must be nullable",
+        "records have no value for that column: write one, or leave it out of columns (--redshift_columns) so that it "
+        "gets its default; without a default it must be nullable",
     ),
 )

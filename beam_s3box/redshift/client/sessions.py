@@ -1,4 +1,4 @@
-"""One DB-API connection in one transaction; the one place where a driver's errors become ours."""
+"""One DB-API connection in one transaction. Errors of drivers are translated only here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from beam_s3box.errors import ConfigurationError, S3BoxError, TransientLoadError
+from beam_s3box.errors import ConfigurationError, S3BoxError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.errors import Failure, clean
 from beam_s3box.redshift.sql.credentials import MASK
 
@@ -17,7 +17,7 @@ Connect: TypeAlias = Callable[[], Any]
 
 
 class StatementRejected(Exception):
-    """The server refused a statement; the session is still there. It never leaves this package."""
+    """The server rejected a statement; the session goes on. It never leaves this package."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.text)
@@ -27,16 +27,16 @@ class StatementRejected(Exception):
 class Session:
     """A connection that runs one transaction after the other.
 
-    Statements go without parameters, their values are quoted in them: drivers differ in how they write parameters, and
-    COPY takes none.
+    Statements have no parameters, their values are quoted: drivers differ in how they write parameters, and COPY takes
+    none.
 
     Args:
-      connect: makes the connection.
-      secrets: texts that no error may show: keys in statements.
+      connect: returns the connection.
+      secrets: texts that no error may show, such as keys in statements.
 
     Raises:
-      TransientLoadError: no connection, for now.
-      LoadError: the server refuses it.
+      UnreachableError: no connection could be made, for now.
+      LoadError: the server rejects it.
       ConfigurationError: a connection that commits each statement.
     """
 
@@ -46,7 +46,7 @@ class Session:
         if getattr(self._connection, "autocommit", False):
             self.close()
             raise ConfigurationError(
-                "connection= gave a connection with autocommit, on which a load can't be undone: switch autocommit off"
+                "connection= returned a connection with autocommit, where a load can't be undone: turn autocommit off"
             )
 
     def __enter__(self) -> Session:
@@ -59,7 +59,7 @@ class Session:
         """Run a statement.
 
         Raises:
-          StatementRejected: the server refused it.
+          StatementRejected: the server rejected it.
           TransientLoadError: the connection is lost, or another attempt at the whole transaction may help.
         """
         self._run(sql, lambda cursor: None)
@@ -74,7 +74,7 @@ class Session:
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
     def commit(self) -> None:
-        """Commit; raises TransientLoadError if the connection is lost, and it is not known what became of it."""
+        """Commit; raises TransientLoadError if the connection is lost: it is unknown then whether it was committed."""
         self._translated("COMMIT", lambda: self._connection.commit())
 
     def rollback(self) -> None:
@@ -82,7 +82,7 @@ class Session:
         self._translated("ROLLBACK", lambda: self._connection.rollback())
 
     def close(self) -> None:
-        """Close the connection, and so roll back what is open; one that is lost is no error."""
+        """Close the connection, and so roll back an open transaction; a lost connection is no error."""
         with contextlib.suppress(Exception):
             self._connection.close()
 
@@ -95,7 +95,7 @@ class Session:
             failure, cause = self._read(exc)
             is_transient = failure.is_transient or (not failure.sqlstate and _is_of_the_network(exc))
         error = failure.error("connecting to Redshift")
-        raise (TransientLoadError(str(error)) if is_transient else error) from cause
+        raise (UnreachableError(str(error)) if is_transient else error) from cause
 
     def _run(self, sql: str, read: Callable[[Any], T]) -> T:
         def work() -> T:
@@ -114,13 +114,13 @@ class Session:
             raise
         except Exception as exc:  # noqa: BLE001 - drivers share no base, and a broken connection raises anything
             failure, cause = self._read(exc)
-        # behind the handler: an error that quotes a secret would else be the context of ours
+        # after the handler: otherwise an error that quotes a secret would be the context of ours
         if not failure.sqlstate:
             raise TransientLoadError(f"{tried}: the connection is lost: {failure.text}") from cause
         raise (failure.error(tried) if failure.is_transient else StatementRejected(failure)) from cause
 
     def _read(self, exc: Exception) -> tuple[Failure, Exception | None]:
-        """Return what an error says, and the error itself if it may stand in a traceback."""
+        """Return the failure, and the error itself if a traceback may show it."""
         return read_failure(exc, self._secrets), exc if _may_be_cause(exc, self._secrets) else None
 
 

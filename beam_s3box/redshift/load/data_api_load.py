@@ -1,4 +1,4 @@
-"""A load over the Data API: one batch is one transaction, in which nothing can be decided, so its statements check."""
+"""A load over the Data API: one batch is one transaction without branches, so its statements check conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, RedshiftDataApi, StatementResult
 from beam_s3box.redshift.client.errors import Failure, clean
 from beam_s3box.redshift.load.ledger import Decision, entry
 from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
@@ -21,7 +21,7 @@ from beam_s3box.redshift.load.table_admin import DataApiTables, missing_table, n
 from beam_s3box.redshift.manifests import ListedManifest
 
 _MAX_EARLIER = 100
-"""Batches of the same text within the hours for which the Data API remembers a token."""
+"""Batches of the same text within the hours for which the Data API remembers a token, at most."""
 
 
 class Step(NamedTuple):
@@ -29,21 +29,21 @@ class Step(NamedTuple):
 
     Attributes:
       sql: the statement.
-      does: what a failure of it means.
-      manifest: whose COPY it is, or whose count it checks.
+      role: what a failure of it means.
+      manifest: that the statement copies, or whose count it checks.
     """
 
     sql: str
-    does: Literal["ledger", "copy", "count", "keys", "other"] = "other"
+    role: Literal["ledger", "copy", "count", "keys", "other"] = "other"
     manifest: ListedManifest | None = None
 
 
 class BatchLoad:
-    """One load; called, it makes one attempt.
+    """One load; a call is one attempt.
 
-    The ledger is asked first; the batch locks it, and fails if it says anything else by then. Its token is made of its
-    text, so that a process that was killed after it had sent a batch finds the same batch again, and does not send a
-    second one. The token of a batch that ended before this load began gives way to the next.
+    The ledger is read first; the batch locks it, and fails if its entries have changed. The token of a batch is derived
+    from its text, so that a process that was killed after it had sent a batch finds the same batch again, and does not
+    send a second one. If a batch with the token ended before this load began, the next token is used.
     """
 
     def __init__(self, api: RedshiftDataApi, plan: Plan) -> None:
@@ -55,7 +55,7 @@ class BatchLoad:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a batch was sent that nobody answered."""
+        """Whether a batch was sent whose result is unknown."""
         return self._sent is not None
 
     @staticmethod
@@ -71,7 +71,7 @@ class BatchLoad:
         ]
 
     def __call__(self, number: int) -> LoadResult:
-        """Load, or find that it is loaded.
+        """Load, unless it is loaded already.
 
         Args:
           number: of the attempt, from 1.
@@ -92,7 +92,7 @@ class BatchLoad:
         if answer.is_finished:
             return plan.result("loaded", decision, self._count(steps, answer), number)
         error = self._explain(steps, answer)
-        # what was stopped may be committed all the same: the ledger knows, and answers when nothing of it runs any more
+        # a batch that was aborted may be committed all the same: the ledger tells, once nothing of the batch runs
         if self._sent is not None and not self._decide(self._ask_ledger()).load:
             return self._found(decision, number)
         raise error
@@ -103,14 +103,14 @@ class BatchLoad:
             return self._plan.result("loaded", self._sent, rows, number)
         return self._plan.result("already-loaded", decision, attempts=number)
 
-    def _decide(self, asked: Answer) -> Decision:
+    def _decide(self, asked: StatementResult) -> Decision:
         return self._plan.decide([entry(row) for row in self._statements.rows(asked)])
 
-    def _ask_ledger(self) -> Answer:
+    def _ask_ledger(self) -> StatementResult:
         ledger = self._plan.ledger
         answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
         if not answer.is_finished and _failure(answer.error).is_missing_table:
-            # of two that make it at the same time one may fail: what counts is whether it is there
+            # if two sessions create it at the same time, one may fail: what counts is whether it exists
             made = self._statements.run(ledger.create(), new_statement_token())
             answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
             if not answer.is_finished and not made.is_finished:
@@ -119,16 +119,16 @@ class BatchLoad:
             raise _failure(answer.error).error(f"asking the ledger {ledger.name}")
         return answer
 
-    def _submit(self, steps: Sequence[Step], since: float) -> Answer:
+    def _submit(self, steps: Sequence[Step], since: float) -> StatementResult:
         for token in itertools.islice(self._tokens(steps), _MAX_EARLIER):
             answer = self._statements.run_batch([step.sql for step in steps], token)
-            # an older one failed, or its entry was taken out of the ledger since; if it ended just now, the guard of
-            # the next one sees that
+            # an older one failed, or its entry was removed from the ledger since; if it ended just now, the guard of
+            # the next one notices
             if answer.created_at >= since:
                 return answer
         raise LoadError(
             f"loading into {self._plan.target} was tried {_MAX_EARLIER} times within the hours for which the Data API "
-            "remembers a batch: load over a RedshiftConnection, or wait"
+            "remembers a batch: load over a RedshiftConnection (--redshift_dsn), or wait"
         )
 
     def _tokens(self, steps: Sequence[Step]) -> Iterator[str]:
@@ -136,23 +136,23 @@ class BatchLoad:
         for number in itertools.count():
             yield hashlib.sha256(b"%d %s" % (number, text)).hexdigest()
 
-    def _explain(self, steps: Sequence[Step], answer: Answer) -> LoadError:
+    def _explain(self, steps: Sequence[Step], answer: StatementResult) -> LoadError:
         """Return the error for a batch that failed."""
         failed = next((number for number, part in enumerate(answer.parts) if part.status == "FAILED"), None)
         if failed is None or answer.status == "ABORTED":
-            # all statements went well, or none was begun, or they were stopped: which is no proof that nothing is
-            # committed, as Redshift may go on with a COPY that it has begun. The ledger says what became of it
-            return TransientLoadError(f"loading into {self._plan.target}: {answer.words}")
-        step, failure = steps[failed], _failure(answer.parts[failed].error or answer.words)
+            # all statements succeeded, or none was started, or they were aborted: that does not prove that nothing is
+            # committed, as Redshift may go on with a COPY that it has started. The ledger tells
+            return TransientLoadError(f"loading into {self._plan.target}: {answer.message}")
+        step, failure = steps[failed], _failure(answer.parts[failed].error or answer.message)
         if failure.is_transient:
             return failure.error(f"loading into {self._plan.target}")
         self._sent = None
-        if step.does == "ledger":
-            return TransientLoadError(f"loading into {self._plan.target}: another load was faster")
-        if step.does == "keys":
-            return self._plan.key_error("some are null, or stand more than once")
+        if step.role == "ledger":
+            return TransientLoadError(f"loading into {self._plan.target}: another load was first")
+        if step.role == "keys":
+            return self._plan.key_error("some are null or not unique")
         if step.manifest is not None:
-            if step.does == "count":
+            if step.role == "count":
                 return self._plan.row_error(step.manifest)
             found = self._problems(answer, step.manifest)
             return copy_error(failure, step.manifest, self._plan.target, found)
@@ -160,20 +160,20 @@ class BatchLoad:
             return missing_table(self._plan.target, failure)
         return failure.error(f"loading into {self._plan.target}")
 
-    def _count(self, steps: Sequence[Step], answer: Answer) -> int:
-        """Return the rows that COPY loaded, as the session was asked after each.
+    def _count(self, steps: Sequence[Step], answer: StatementResult) -> int:
+        """Return the number of rows that COPY loaded, which the batch queries after each.
 
-        The API's own count of a COPY is not looked at: it may be 0, whatever was loaded.
+        The API's own count of a COPY is not used: it may be 0, whatever was loaded.
         """
         rows = 0
         for number, step in enumerate(steps):
-            if step.does == "count" and step.manifest is not None:
-                least, most = self._plan.copies.row_bounds(step.manifest.records)
+            if step.role == "count" and step.manifest is not None:
+                least, most = self._plan.copy_settings.row_bounds(step.manifest.records)
                 rows += most if least == most else int(self._statements.rows(answer, number)[0][0])
         return rows
 
-    def _problems(self, answer: Answer, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
-        """Return what the system views say of the batch's session."""
+    def _problems(self, answer: StatementResult, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
+        """Return the problems that the system views have for the batch's session."""
         for query in queries(answer.process):
             asked = self._statements.run(query, new_statement_token())
             if asked.is_finished:
@@ -182,7 +182,7 @@ class BatchLoad:
 
 
 def _copy(plan: Plan, manifest: ListedManifest, columns: LoadedColumns) -> tuple[Step, Step]:
-    bounds = plan.copies.row_bounds(manifest.records)
+    bounds = plan.copy_settings.row_bounds(manifest.records)
     return (
         Step(plan.copy(manifest, columns), "copy", manifest),
         Step(copy_count_guard(*bounds), "count", manifest),
@@ -194,7 +194,7 @@ def _failure(error: str) -> Failure:
 
 
 def _check_limits(steps: Sequence[Step]) -> None:
-    copies = sum(step.does == "copy" for step in steps)
+    copies = sum(step.role == "copy" for step in steps)
     if len(steps) > MAX_STATEMENTS:
         most = copies - (len(steps) - MAX_STATEMENTS + 1) // 2
         raise ConfigurationError(

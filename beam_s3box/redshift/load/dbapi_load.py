@@ -1,4 +1,4 @@
-"""A load over a DB-API connection: one transaction, which asks the ledger first and may be tried again as a whole."""
+"""A load over a DB-API connection: one transaction, which reads the ledger first and may be repeated as a whole."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _ANOTHER_MADE_IT = ("23505", "42P07", "42710")
 
 
 class _Sent(NamedTuple):
-    """A commit that was sent, and whose answer may be lost."""
+    """A commit that was sent, and whose response may be lost."""
 
     decision: Decision
     rows: int
 
 
 class SessionLoad:
-    """One load; called, it makes one attempt.
+    """One load; a call is one attempt.
 
-    Every attempt begins by locking the ledger and asking it. So after a connection that was lost at COMMIT the next one
-    waits until the server has ended the first transaction, and then knows what became of it.
+    Every attempt begins by locking and reading the ledger. So after a connection that was lost at COMMIT the next
+    attempt waits until the server has ended the first transaction, and then knows whether it was committed.
     """
 
     def __init__(self, connect: Connect, plan: Plan) -> None:
@@ -40,11 +40,11 @@ class SessionLoad:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a commit was sent that nobody answered."""
+        """Whether a commit was sent whose result is unknown."""
         return self._sent is not None
 
     def __call__(self, number: int) -> LoadResult:
-        """Load, or find that it is loaded.
+        """Load, unless it is loaded already.
 
         Args:
           number: of the attempt, from 1.
@@ -52,7 +52,7 @@ class SessionLoad:
         Raises:
           LoadError: see `RedshiftLoader.load`.
         """
-        with Session(self._connect, self._plan.copies.secrets) as session:
+        with Session(self._connect, self._plan.copy_settings.secrets) as session:
             try:
                 return self._run(session, number)
             except StatementRejected as exc:
@@ -119,9 +119,9 @@ class SessionLoad:
         return rows
 
     def _problems(self, session: Session, manifest: ListedManifest) -> tuple[LoadProblem, ...]:
-        """Return what the system views say; a view that can't be read leaves the error as it is."""
+        """Return the problems that the system views have; if none can be read, the error stays as it is."""
         for query in queries(None):
-            # a refused query ends its transaction, and so did the COPY
+            # a rejected query ends its transaction, and so did the COPY
             with contextlib.suppress(StatementRejected, TransientLoadError):
                 session.rollback()
                 return problems(session.query(query), manifest.files)
@@ -132,4 +132,4 @@ class SessionLoad:
             return
         null, twice = (int(number) for number in session.query(count_bad_keys(self._plan.target, self._plan.merge))[0])
         if null or (twice and self._plan.merge.order_by is None):
-            raise self._plan.key_error(f"{null} are null, {twice} stand more than once")
+            raise self._plan.key_error(f"{null} are null, {twice} are not unique")

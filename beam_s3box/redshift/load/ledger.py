@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - every name and value in these statements comes quoted from `quoting`
-"""The ledger: a table that says which manifests are in which tables, written in the transaction that loads them.
+"""The ledger: a table that records which manifests are in which tables, written in the transaction that loads them.
 
-Redshift enforces no unique keys, and its system views show loads that were rolled back. So a load locks the ledger
-before anything else, which also makes its snapshot begin after the loads before it, and asks there.
+Redshift enforces no unique keys, and its system views show loads that were rolled back. So a load first locks the
+ledger, which also makes its snapshot begin after the loads before it, and reads it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from beam_s3box.errors import ConfigurationError, ManifestReplacedError
 from beam_s3box.redshift.manifests import ListedManifest
 from beam_s3box.redshift.sql.quoting import literal, table_parts
-from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, target_of
+from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, target_of, target_parts
 
 LEDGER: Final = "beam_s3box_loads"
-"""Name of the ledger, in the schema of the tables it speaks of."""
+"""Name of the ledger, in the schema of its tables."""
 
 _URL_BYTES = 2048
 """Room for a URL: S3 takes keys of 1,024 bytes, buckets of 63."""
@@ -26,36 +26,37 @@ _URL_BYTES = 2048
 
 @dataclasses.dataclass(frozen=True)
 class LedgerName:
-    """Names the ledger of each table, and keeps tables from being ledgers themselves.
+    """Names the ledger of each table, and prevents loads into ledgers.
 
-    Rows that were loaded into a ledger would tell later loads what is there already, and "truncate" would empty it. As
-    streams name tables, whoever writes records could do either.
+    Rows that were loaded into a ledger would make later loads skip manifests, and "truncate" would empty it. As
+    streams name tables, anybody who writes records could do either.
 
     Attributes:
-      template: the ledger's name; without a schema it lies in the table's. `{table}` in it stands for the table's name.
+      template: the ledger's name; without a schema it is in the table's. `{table}` in it is replaced by the table's
+        name.
 
     Raises:
-      ConfigurationError: no name of a table, one in another database, or one that is each table's own.
+      ConfigurationError: an invalid table name, one in another database, or the name of the table itself.
     """
 
     template: str = LEDGER
 
     def __post_init__(self) -> None:
-        target_of(self._parts("t"), "s", "ledger")
+        target_parts(self.template, "ledger")
         if self._parts("{table}") == ("{table}",):
-            raise ConfigurationError(f"ledger={self.template!r} is the table itself: write as '{{table}}_loads'")
+            raise ConfigurationError(f"ledger={self.template!r} is the table: write for instance '{{table}}_loads'")
 
     def of(self, target: Target) -> Target:
-        """Return the ledger of a table; raises ConfigurationError if its name gets too long."""
+        """Return the ledger of a table; raises ConfigurationError if its name is too long."""
         return target_of(self._parts(target.table), target.schema, "ledger")
 
     def check_target(self, target: Target) -> Target:
-        """Return the table; raises ConfigurationError if it is a ledger, be it that of another table."""
+        """Return the table; raises ConfigurationError if it is a ledger, of this or another table."""
         if any(self._is_named(target, parts) for parts in (self._parts("{table}"), (LEDGER,))):
             raise ConfigurationError(
-                f"table={str(target)!r} is a ledger, which says what is loaded, or named as one (ledger="
-                f"{self.template!r}): name another table, and where streams name tables give the template a fixed "
-                "prefix, as 'public.events_{domain}_{namespace}'"
+                f"table={str(target)!r} is a ledger, which records what is loaded, or named like one (ledger="
+                f"{self.template!r}): name another table, and if streams name tables give the template a fixed "
+                "prefix, such as 'public.events_{domain}_{namespace}'"
             )
         return target
 
@@ -64,7 +65,7 @@ class LedgerName:
 
     @staticmethod
     def _is_named(target: Target, parts: Sequence[str]) -> bool:
-        # a ledger that names no schema may lie in any; letters of any case are one, as Redshift folds names
+        # a ledger without a schema may be in any; case is ignored, as Redshift folds names
         names = (target.table,) if len(parts) == 1 else (target.schema, target.table)
         return all(
             re.fullmatch(".+".join(map(re.escape, part.casefold().split("{table}"))), name.casefold(), re.DOTALL)
@@ -73,13 +74,13 @@ class LedgerName:
 
 
 class Entry(NamedTuple):
-    """One manifest that is loaded.
+    """One manifest that was loaded.
 
     Attributes:
       url: of the manifest.
       sha256: of its text when it was loaded.
-      records: how many rows it listed then.
-      loaded_at: when, as Redshift writes it.
+      records: number of rows that it listed then.
+      loaded_at: the time, as Redshift writes it.
     """
 
     url: str
@@ -89,12 +90,12 @@ class Entry(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is to be done with manifests, after a look into the ledger.
+    """What to do with manifests, given the ledger.
 
     Attributes:
-      load: not loaded yet, or to be loaded again.
-      skip: loaded already.
-      entries: what the ledger says of all of them; those of `load` give way to new ones.
+      load: manifests that are not loaded yet, or to load again.
+      skip: manifests that are loaded already.
+      entries: of the ledger for all of them; those of `load` are replaced.
     """
 
     load: tuple[ListedManifest, ...]
@@ -103,24 +104,24 @@ class Decision(NamedTuple):
 
     @property
     def superseded(self) -> tuple[str, ...]:
-        """URLs that are loaded again, and whose entries give way."""
+        """URLs that are loaded again, and whose entries are replaced."""
         urls = {manifest.url for manifest in self.load}
         return tuple(sorted(entry.url for entry in self.entries if entry.url in urls))
 
 
 class Ledger(NamedTuple):
-    """The statements about one table's loads.
+    """The ledger of one table, and its statements.
 
     Attributes:
       name: of the ledger.
-      target: the table that is loaded.
+      target: the table.
     """
 
     name: Target
     target: Target
 
     def create(self) -> str:
-        """Return the statement that makes the ledger where there is none."""
+        """Return the statement that creates the ledger if it does not exist."""
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name.sql} (\n"
             "  table_schema VARCHAR(127) NOT NULL,\n"
@@ -158,7 +159,7 @@ class Ledger(NamedTuple):
         return f"DELETE FROM {self.name.sql}\n{self._where(urls)}"
 
     def guard(self, urls: Sequence[str], entries: Sequence[Entry]) -> str:
-        """Return a query that fails if the ledger says anything else of these manifests than `entries`."""
+        """Return a query that fails if the ledger has other entries for these manifests than `entries`."""
         count = len(entries)
         known = " OR ".join(
             f"(manifest_url = {literal(entry.url)} AND manifest_sha256 = {literal(entry.sha256)})" for entry in entries
@@ -169,12 +170,12 @@ class Ledger(NamedTuple):
     def decide(
         self, manifests: Sequence[ListedManifest], entries: Sequence[Entry], mode: Mode, on_replaced: OnReplaced
     ) -> Decision:
-        """Return what is to be loaded.
+        """Return which manifests to load.
 
-        With "truncate" all of the manifests or none: the table is to hold what they list together.
+        With "truncate" these are all or none: the table is to have the rows of all of them together.
 
         Raises:
-          ManifestReplacedError: a manifest was loaded with other shards, and `on_replaced` is "refuse".
+          ManifestReplacedError: a manifest was loaded with other shards, and `on_replaced` is "error".
         """
         known = {entry.url: entry for entry in entries}
         load, skip = [], []
@@ -199,15 +200,18 @@ class Ledger(NamedTuple):
     def _explain(self, manifest: ListedManifest, entry: Entry, mode: Mode) -> str:
         begin = (
             f"{manifest.url} was loaded into {self.target} at {entry.loaded_at} with {entry.records} records, and has "
-            f"been written anew since: it lists {manifest.records} records in other files now, as after a rollback of "
-            "the runner. "
+            f"been written again since: it lists {manifest.records} records in other files now, as after a rollback "
+            "of the runner. "
         )
         if mode != "append":
-            return f"{begin}on_replaced='reload' loads it again, on_replaced='skip' leaves the table as it is"
+            return (
+                f"{begin}on_replaced='reload' loads it again, on_replaced='skip' leaves the table as it is "
+                "(--redshift_on_replaced)"
+            )
         return (
             f"{begin}Nothing was loaded. Use mode='upsert' with keys and on_replaced='reload'; or remove the rows of "
             f"the earlier load from the table, then its entry ({' '.join(self.forget([manifest.url]).split())}), and "
-            "load again; or leave the table as it is with on_replaced='skip'"
+            "load again; or leave the table as it is with on_replaced='skip' (--redshift_on_replaced)"
         )
 
 

@@ -1,4 +1,4 @@
-"""What Redshift's system views say of a COPY that failed: which file, line and column, and why."""
+"""Why a COPY failed, from Redshift's system views: file, line, column and reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from beam_s3box.redshift.sql.types import MAX_VARCHAR_BYTES
 
 MAX_ROWS: Final = 100
-"""Rows that are asked for: a view may hold those of other loads of the same session too."""
+"""Rows to ask for: a view may also have those of other loads of the same session."""
 
 _SHOWN = 3
 
@@ -19,14 +19,14 @@ _TWICE = re.compile("duplicate (key|attribute)", re.IGNORECASE)
 
 
 class LoadProblem(NamedTuple):
-    """One place in a file that COPY refused.
+    """One place in a file that COPY rejected.
 
     Attributes:
       file: URL of the shard.
-      line: where the record ends, from 1; 0 if COPY does not say.
-      column: that did not take the value; "" where it is no single one.
-      reason: in Redshift's words.
-      length: bytes that the column takes, 0 where that is not said.
+      line: where the record ends, from 1; 0 if it is unknown.
+      column: that rejected the value; "" if it is not a single one.
+      reason: Redshift's message.
+      length: of the column in bytes; 0 if it is unknown.
     """
 
     file: str
@@ -41,14 +41,14 @@ class LoadProblem(NamedTuple):
 
 
 def queries(process: int | None) -> Iterable[str]:
-    """Yield the queries for the newest problems, for `problems`; the first that the server knows says all.
+    """Yield the queries for the newest problems, for `problems`; use the first one that the server supports.
 
     Args:
-      process: the session's number in Redshift; None for the session that asks, 0 where it is not known.
+      process: the session's number in Redshift; None for the session that asks, 0 if it is unknown.
     """
     number = "pg_backend_pid()" if process is None else f"{process:d}"
     here = "" if process == 0 else f"WHERE {{}} = {number} "
-    # the first is there on serverless too, the second on old clusters
+    # the first exists on serverless too, the second on old clusters
     yield (
         "SELECT file_name, line_number, column_name, error_message, column_length\nFROM sys_load_error_detail\n"
         f"{here.format('session_id')}ORDER BY start_time DESC LIMIT {MAX_ROWS:d}"
@@ -60,9 +60,9 @@ def queries(process: int | None) -> Iterable[str]:
 
 
 def problems(rows: Iterable[Sequence[object]], files: Iterable[str]) -> tuple[LoadProblem, ...]:
-    """Return those rows of a query that speak of these files, each place once.
+    """Return the rows of a query that are about these files, each place once.
 
-    The views pad their texts with blanks, and cut the name of a file at 256 bytes.
+    The views pad texts with spaces, and cut the name of a file after 256 bytes.
     """
     known = {file.encode()[:256].decode(errors="ignore") for file in files}
     found = (_problem(row) for row in rows)
@@ -76,20 +76,20 @@ def describe(found: Sequence[LoadProblem]) -> str:
 
 
 def way_out(found: Sequence[LoadProblem]) -> str:
-    """Return what can be done about problems, in one sentence."""
+    """Return how to fix the problems, in one sentence."""
     return "; ".join(dict.fromkeys(map(_advice, found[:_SHOWN])))
 
 
 def _advice(problem: LoadProblem) -> str:
     most = f"{MAX_VARCHAR_BYTES:,} bytes"
-    others = "leave such records out with maxerror= (above their number), or write the data again"
+    others = "skip such records with maxerror (--redshift_maxerror) above their number, or write the data again"
     if _TOO_LONG_IN_SUPER.search(problem.reason):
-        return f"SUPER takes no text of more than {most}, and COPY can't cut it there: {others}"
+        return f"SUPER takes no text of more than {most}, and COPY can't truncate it there: {others}"
     if _TOO_LONG.search(problem.reason):
         first = f"no column takes more than {most}: " if problem.length >= MAX_VARCHAR_BYTES else "widen the column, "
-        return f"{first}cut texts with truncatecolumns=True, {others}"
+        return f"{first}truncate texts with truncatecolumns (--redshift_truncatecolumns), {others}"
     if _TWICE.search(problem.reason):
-        return f"a key stands twice in a record, and what COPY makes of that is not defined: {others}"
+        return f"a key is twice in a record, and what COPY does then is not defined: {others}"
     return f"change the column's type, {others}"
 
 

@@ -1,39 +1,36 @@
-"""One load, decided before Redshift is asked: which manifests, into which table, how; and what came of it."""
+"""One load, decided before Redshift is asked: which manifests, into which table and how; and its result."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
-from beam_s3box.errors import ConfigurationError, CopyError, KeyValuesError, RowCountError
-from beam_s3box.formats import Format
+from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
 from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger
 from beam_s3box.redshift.load.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
 from beam_s3box.redshift.manifests import ListedManifest
-from beam_s3box.redshift.sql.copy import copy_sql
-from beam_s3box.redshift.sql.copy_options import CopyKeywords, CopyOptions
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, OnReplaced, Target
-from beam_s3box.stores import Credentials
 
 Outcome: TypeAlias = Literal["loaded", "already-loaded", "nothing-to-load"]
 
 
 class LoadResult(NamedTuple):
-    """What became of a load.
+    """The result of a load.
 
     Attributes:
-      outcome: "loaded"; "already-loaded" if the ledger knew all manifests; "nothing-to-load" if none lists a file.
+      outcome: "loaded"; "already-loaded" if all manifests are in the ledger; "nothing-to-load" if none lists a file.
       table: with its schema.
-      mode: how it was loaded.
-      loaded: URLs of the manifests whose rows this load brought.
-      skipped: URLs of those that were loaded before.
-      records: rows that COPY read.
-      rejected: rows that it left out, as `maxerror` allows.
-      attempts: how often it was tried, 1 if nothing went wrong.
+      mode: of the load.
+      loaded: URLs of the manifests that this load loaded.
+      skipped: URLs of the manifests that were loaded before.
+      records: rows that COPY loaded.
+      rejected: rows that COPY skipped, as `maxerror` allows.
+      attempts: number of attempts, 1 if nothing failed.
     """
 
     outcome: Outcome
@@ -47,74 +44,26 @@ class LoadResult(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Copies:
-    """How the COPYs of a load are written; see `copy_sql`.
-
-    Attributes:
-      iam_role, credentials, region, format, options: see `copy_sql`.
-    """
-
-    iam_role: str | Sequence[str] | None = None
-    credentials: Credentials | None = None
-    region: str | None = None
-    format: str | Format = "json-lines"
-    options: CopyKeywords = dataclasses.field(default_factory=CopyKeywords, hash=False)
-
-    def __post_init__(self) -> None:
-        if CopyOptions.of(self.options).noload:
-            raise ConfigurationError("noload=True loads nothing: use copy_sql(…, noload=True) to check files")
-        # anything that can't work shows here, and not at the first load
-        self.sql("s3://bucket/x.manifest", "x", ["x"])
-
-    def sql(self, url: str, table: str, columns: Sequence[str]) -> str:
-        """Return the COPY of a manifest into a temporary table."""
-        return copy_sql(
-            url,
-            (table,),
-            columns=columns,
-            iam_role=self.iam_role,
-            credentials=self.credentials,
-            region=self.region,
-            format=self.format,
-            **self.options,
-        )
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The texts in the statements that nothing may show."""
-        keys = self.credentials
-        if keys is None:
-            return ()
-        return tuple(key for key in (keys.secret_key, keys.token, keys.access_key) if key)
-
-    def row_bounds(self, records: int) -> tuple[int, int]:
-        """Return the least and the most rows that a COPY of so many records may load."""
-        # COPY fails as soon as the rows in error are as many as MAXERROR
-        tolerated = max(0, (self.options.get("maxerror") or 0) - 1)
-        return max(0, records - tolerated), records
-
-
-@dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that a load needs to know.
+    """A load that is ready to run.
 
     Attributes:
       target: the table.
-      ledger: that speaks of it.
-      manifests: to be loaded, by URL.
+      ledger: of the table.
+      manifests: to load, by URL.
       merge: how rows come into the table.
-      copies: how the COPYs are written.
-      columns: that are loaded; None for all that the table has and that can be loaded.
-      on_replaced: what is done with a manifest that was loaded with other shards.
+      copy_settings: what all COPYs of the load have in common, with the keys, if any.
+      columns: to load; None for all of the table that can be loaded.
+      on_replaced: what to do with a manifest that was loaded with other shards.
     """
 
     target: Target
     ledger: Ledger
     manifests: tuple[ListedManifest, ...]
     merge: Merge
-    copies: Copies
+    copy_settings: CopySettings
     columns: LoadedColumns | None = None
-    on_replaced: OnReplaced = "refuse"
+    on_replaced: OnReplaced = "error"
 
     @property
     def urls(self) -> list[str]:
@@ -122,12 +71,12 @@ class Plan:
         return [manifest.url for manifest in self.manifests]
 
     def decide(self, entries: Sequence[Entry]) -> Decision:
-        """Return what is to be loaded, by what the ledger says; see `Ledger.decide`."""
+        """Return what to load, given the entries of the ledger; see `Ledger.decide`."""
         return self.ledger.decide(self.manifests, entries, self.merge.mode, self.on_replaced)
 
     def copy(self, manifest: ListedManifest, columns: LoadedColumns) -> str:
         """Return the COPY of a manifest."""
-        return self.copies.sql(manifest.url, stage_of(self.target), columns.names)
+        return self.copy_settings.sql(manifest.url, (stage_of(self.target),), columns.names)
 
     def finish(self, decision: Decision, columns: LoadedColumns) -> Iterator[str]:
         """Yield the statements between the checks and the commit."""
@@ -143,30 +92,30 @@ class Plan:
         return columns
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:
-        """Raise RowCountError if COPY loaded more or fewer rows than it may."""
-        least, most = self.copies.row_bounds(manifest.records)
+        """Raise RowCountError if COPY loaded more or fewer rows than allowed."""
+        least, most = self.copy_settings.row_bounds(manifest.records)
         if not least <= rows <= most:
             raise self.row_error(manifest, rows)
 
     def row_error(self, manifest: ListedManifest, rows: int | None = None) -> RowCountError:
-        """Return the error for a COPY that loaded more or fewer rows than it may; None where nobody says how many."""
+        """Return the error for a COPY that loaded more or fewer rows than allowed; `rows` is None if it is unknown."""
         loaded = "another number of" if rows is None else rows
         return RowCountError(
-            f"COPY loaded {loaded} rows of {manifest.url}, which lists {manifest.records}; nothing of it is in "
-            f"{self.target}. Files were changed or cut after the manifest was written, or its counts are not of rows: "
-            "write the data again under a new run id"
+            f"COPY loaded {loaded} rows of {manifest.url}, which lists {manifest.records}; none of them is in "
+            f"{self.target}. Files were changed or truncated after the manifest was written, or its counts are not "
+            "numbers of rows: write the data again under a new run id"
         )
 
-    def key_error(self, what: str) -> KeyValuesError:
-        """Return the error for keys that can't name rows."""
+    def key_error(self, reason: str) -> KeyValuesError:
+        """Return the error for keys that don't identify rows."""
         return KeyValuesError(
-            f"keys={list(self.merge.keys)!r} can't name the rows for {self.target}: {what}. Nothing of the load is in "
-            "the table. Give order_by= with the column that says which is the newest, or keys that stand once and are "
-            "never null"
+            f"keys={list(self.merge.keys)!r} don't identify the rows for {self.target}: {reason}. Nothing of the load "
+            "is in the table. Give order_by (--redshift_order_by) with the column that tells which row is the newest, "
+            "or keys that are unique and never null"
         )
 
     def result(self, outcome: Outcome, decision: Decision, rows: int = 0, attempts: int = 1) -> LoadResult:
-        """Return what the caller gets."""
+        """Return the result for the caller."""
         loaded = decision.load if outcome == "loaded" else ()
         return LoadResult(
             outcome,
@@ -180,18 +129,11 @@ class Plan:
         )
 
 
-def copy_keywords(options: Mapping[str, Any]) -> CopyKeywords:
-    """Return options of COPY by name, unchecked."""
-    keywords = CopyKeywords()
-    keywords.update(options)  # type: ignore[typeddict-item]
-    return keywords
-
-
 def copy_error(failure: Failure, manifest: ListedManifest, target: Target, found: Sequence[LoadProblem]) -> CopyError:
-    """Return the error for a COPY that was refused: where, why, and what to do."""
+    """Return the error for a COPY that was rejected: where, why, and what to do."""
     begin = f"{failure.error(f'COPY of {manifest.url} into {target}')}. Nothing of the load is in the table. "
     if not found:
-        return CopyError(f"{begin}Redshift's views of load errors say nothing more of its files")
+        return CopyError(f"{begin}Redshift's views of load errors have no details about its files")
     return CopyError(
         f"{begin}{describe(found)}. What to do: {way_out(found)}",
         found,

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every name in these statements comes quoted from `quoting`
-"""The statements around the COPYs of a load, which fill a temporary table: checks, and the way into the target."""
+"""The statements around the COPYs of a load, which fill a temporary table: checks, and inserts into the target."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from beam_s3box.redshift.sql.quoting import column_list, folded, identifier
 from beam_s3box.redshift.sql.target import Merge, Target
 
 LAST_COPY_COUNT: Final = "SELECT pg_last_copy_count()"
-"""How many rows the session's last COPY loaded: what a load's check rests on, as it is asked in its transaction."""
+"""The number of rows that the session's last COPY loaded, in the transaction of the load."""
 
 
 def stage_of(target: Target) -> str:
-    """Return the name of the temporary table that COPY fills; only its own session sees it."""
+    """Return the name of the temporary table that COPY fills, which only the session sees."""
     return own_name("beam_s3box_stage", [target.table])
 
 
 def own_name(name: str, taken: Iterable[str]) -> str:
-    """Return a name of ours, with a number behind it if a table or column of the user's is called so."""
+    """Return a name of ours, with a number appended if a table or column of the user has the same name."""
     others = set(map(folded, taken))
     numbered = (f"{name}_{number}" for number in itertools.count(1))
     return next(one for one in itertools.chain([name], numbered) if one not in others)
 
 
 def create_stage(target: Target, columns: LoadedColumns) -> str:
-    """Return the statement that makes the temporary table: the columns that are loaded, with their types.
+    """Return the statement that creates the temporary table: the columns to load, with their types.
 
-    Nothing else of the target's comes with them: neither NOT NULL nor defaults, keys nor identities.
+    Nothing else is taken from the target: neither NOT NULL nor defaults, keys or identities.
     Source: "CREATE TABLE AS", usage notes.
     """
     names = ", ".join(_names(columns.names))
@@ -39,23 +39,23 @@ def create_stage(target: Target, columns: LoadedColumns) -> str:
 
 
 def drop_stage(target: Target) -> str:
-    """Return the statement that removes the temporary table, for connections that live on in a pool."""
+    """Return the statement that drops the temporary table, for connections that go back to a pool."""
     return f"DROP TABLE {identifier(stage_of(target))}"
 
 
 def no_rows(target: Target) -> str:
-    """Return a query without rows, whose columns are the table's."""
+    """Return a query without rows that has the columns of the table."""
     return f"SELECT * FROM {target.sql} LIMIT 0"
 
 
 def copy_count_guard(least: int, most: int) -> str:
-    """Return a query for the rows that the last COPY loaded, which fails unless they are so many."""
+    """Return a query for the number of rows that the last COPY loaded, which fails if it is out of bounds."""
     count = "pg_last_copy_count()"
     return guard_of(f"{count} BETWEEN {least:d} AND {most:d}", count)
 
 
 def count_bad_keys(target: Target, merge: Merge) -> str:
-    """Return the query for two numbers: keys that are null, and keys that stand in the records more than once."""
+    """Return the query for two numbers: keys that are null, and keys that are in more than one record."""
     return (
         f"SELECT COALESCE(SUM(CASE WHEN {_null(merge.keys)} THEN 1 ELSE 0 END), 0), "
         f"COALESCE(SUM(CASE WHEN {_count(merge.keys)} > 1 THEN 1 ELSE 0 END), 0)\n{_grouped(target, merge.keys)}"
@@ -63,16 +63,16 @@ def count_bad_keys(target: Target, merge: Merge) -> str:
 
 
 def bad_keys_guard(target: Target, merge: Merge) -> str:
-    """Return a query that fails if keys can't name rows."""
+    """Return a query that fails if keys don't identify rows."""
     twice = "" if merge.order_by else f" OR {_count(merge.keys)} > 1"
     return f"{guard_of('COUNT(*) = 0')}\n{_grouped(target, merge.keys)}\nWHERE {_null(merge.keys)}{twice}"
 
 
 def apply(target: Target, merge: Merge, columns: LoadedColumns) -> Iterator[str]:
-    """Yield the statements that bring the temporary table's rows into the target.
+    """Yield the statements that move the temporary table's rows into the target.
 
-    Rows are deleted and inserted, never truncated: TRUNCATE commits what is open. A row without a value for a column
-    that Redshift numbers is inserted without that column, the others with it.
+    Rows are deleted and inserted, never truncated: TRUNCATE commits the open transaction. Rows without a value for a
+    column that Redshift generates are inserted without that column, the others with it.
     """
     if merge.mode == "truncate":
         yield f"DELETE FROM {target.sql}"
@@ -102,7 +102,7 @@ def _delete_older(target: Target, merge: Merge) -> Iterator[str]:
 
 
 def _rows(target: Target, merge: Merge, columns: LoadedColumns, values: str, conditions: Sequence[str]) -> str:
-    """Return the query for the rows that are inserted: all, or the newest of each key."""
+    """Return the query for the rows to insert: all, or the newest of each key."""
     stage = identifier(stage_of(target))
     if merge.order_by is None:
         return " WHERE ".join([f"SELECT {values} FROM {stage}", *filter(None, [" AND ".join(conditions)])])
@@ -117,7 +117,7 @@ def _rows(target: Target, merge: Merge, columns: LoadedColumns, values: str, con
 
 
 def _value(name: str, columns: LoadedColumns) -> str:
-    """Return what is inserted into a column: its own default in the place of NULL, if it can't be NULL."""
+    """Return the value to insert into a column: its default instead of NULL, if it is NOT NULL."""
     default = columns.defaults.get(name)
     return identifier(name) if default is None else f"COALESCE({identifier(name)}, {default})"
 

@@ -1,4 +1,4 @@
-"""What a loader asks and tells of tables beside its loads: their columns, and statements that make or change them."""
+"""Tables besides their loads: their columns, and statements that create or change them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from beam_s3box.errors import LoadError
-from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, Answer, RedshiftDataApi, Statements
+from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, RedshiftDataApi, StatementResult, Statements
 from beam_s3box.redshift.client.errors import Failure
 from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejected
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
@@ -15,7 +15,7 @@ from beam_s3box.redshift.sql.target import Target
 
 
 def new_statement_token() -> str:
-    """Return a token for a statement that may be run again."""
+    """Return a token for a statement that may be repeated."""
     return uuid.uuid4().hex
 
 
@@ -26,17 +26,17 @@ class SessionTables:
         self._connect = connect
 
     def columns(self, target: Target) -> list[str]:
-        """Return the names of a table's columns; raises LoadError if it is not there."""
+        """Return the names of a table's columns; raises LoadError if it does not exist."""
         with Session(self._connect) as session:
             return _columns(session, target)
 
     def loadable(self, target: Target) -> LoadedColumns:
-        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        """Return the columns that a load fills by default; raises LoadError if the table does not exist."""
         with Session(self._connect) as session:
             return loadable_columns(session, target)
 
     def execute(self, statements: Sequence[str]) -> None:
-        """Run statements in one transaction; raises LoadError if one is refused."""
+        """Run statements in one transaction; raises LoadError if one is rejected."""
         with Session(self._connect) as session:
             try:
                 for statement in statements:
@@ -53,14 +53,14 @@ class DataApiTables:
         self._statements = statements
 
     def columns(self, target: Target) -> list[str]:
-        """Return the names of a table's columns; raises LoadError if it is not there."""
+        """Return the names of a table's columns; raises LoadError if it does not exist."""
         answer = self._statements.run(no_rows(target), new_statement_token())
         if not answer.is_finished:
             raise _explain(_failure(answer), target)
         return self._statements.columns(answer)
 
     def loadable(self, target: Target) -> LoadedColumns:
-        """Return the columns that a load fills which names none; raises LoadError if the table is not there."""
+        """Return the columns that a load fills by default; raises LoadError if the table does not exist."""
         names = self.columns(target)
         answer = self._statements.run(columns_with_defaults(target), new_statement_token())
         if not answer.is_finished:
@@ -68,7 +68,7 @@ class DataApiTables:
         return columns_of_table(target, names, self._statements.rows(answer))
 
     def execute(self, statements: Sequence[str]) -> None:
-        """Run statements, as many in one transaction as the Data API takes; raises LoadError if one is refused."""
+        """Run statements, as many in one transaction as the Data API takes; raises LoadError if one is rejected."""
         for begin in range(0, len(statements), MAX_STATEMENTS):
             answer = self._statements.run_batch(statements[begin : begin + MAX_STATEMENTS], new_statement_token())
             if not answer.is_finished:
@@ -76,15 +76,15 @@ class DataApiTables:
 
 
 def tables_of(connection: Connect | RedshiftDataApi) -> SessionTables | DataApiTables:
-    """Return the tables behind a connection."""
+    """Return the tables of a connection."""
     return DataApiTables(connection.connect()) if isinstance(connection, RedshiftDataApi) else SessionTables(connection)
 
 
 def loadable_columns(session: Session, target: Target) -> LoadedColumns:
-    """Return the columns that a load fills which names none, in the session's transaction.
+    """Return the columns that a load fills by default, in the session's transaction.
 
     Raises:
-      LoadError: the table is not there, or has none.
+      LoadError: the table does not exist, or has no such column.
     """
     names = _columns(session, target)
     try:
@@ -100,15 +100,15 @@ def _columns(session: Session, target: Target) -> list[str]:
         raise _explain(exc.failure, target) from exc
 
 
-def _failure(answer: Answer) -> Failure:
-    return Failure(answer.words)
+def _failure(answer: StatementResult) -> Failure:
+    return Failure(answer.message)
 
 
 def missing_table(target: Target, failure: Failure) -> LoadError:
-    """Return the error for a table that is not there."""
+    """Return the error for a table that does not exist."""
     return LoadError(
-        f"table={str(target)!r} is not there: create it, as with create_tables=True or create_table_sql "
-        f"({failure.text})"
+        f"table={str(target)!r} does not exist: create it, for instance with create_tables "
+        f"(--redshift_create_tables) or s3box create-table ({failure.text})"
     )
 
 

@@ -1,42 +1,39 @@
-"""Loads as jobs and commands do them: tables are made where that is asked for, and a failure is a row."""
+"""Loads as jobs and commands run them: tables are created if asked for, and a failure is a row."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
+from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, TransientLoadError
+from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
-from beam_s3box.redshift.client.sessions import Connect
+from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.redshift.load.plan import LoadResult
-from beam_s3box.redshift.manifests import StoreReader
+from beam_s3box.redshift.load.plan import LoadResult, Plan
+from beam_s3box.redshift.load.settings import LoadSettings
+from beam_s3box.redshift.manifests import ListedManifest, StoreReader
+from beam_s3box.redshift.schema.infer import check_exclude
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.columns import Column
 from beam_s3box.redshift.sql.ddl import alter_table_sql, create_table_sql
 from beam_s3box.redshift.sql.quoting import folded
-from beam_s3box.redshift.sql.target import Mode, Target, check_on_replaced, merge_of
+from beam_s3box.redshift.sql.target import Merge, Target, check_on_replaced
 from beam_s3box.stores import Credentials, S3Settings
-from beam_s3box.stores.retries import Retry
-
-T = TypeVar("T")
-
-RETRY: Final = Retry(max_attempts=6, base_seconds=1.0, cap_seconds=30.0)
 
 DATA_API_MANIFESTS: Final = 14
-"""Manifests of one transaction over the Data API, which takes 40 statements: two for each, and up to 12 others."""
-
-_ANY_CASE: Final = "auto ignorecase"
-"""With `"auto"` COPY would leave columns empty, without a word, where keys have capital letters."""
+"""Manifests of one Data API transaction, which takes 40 statements: two for each manifest, and up to 12 others."""
 
 
 class LoadFailure(NamedTuple):
     """A load that failed; nothing of it is in the table.
 
     Attributes:
-      table: with its schema; "" if the manifest's own names make none.
+      table: with its schema; "" if the manifest's own names make no table name.
       manifests: their URLs.
       error: name of the error's class.
       message: what it says.
@@ -50,170 +47,172 @@ class LoadFailure(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TableCreation:
-    """How tables are made of what manifests list.
+    """How tables are created from what manifests list.
 
     Attributes:
-      sample: look at about so many records of a load only; None for all.
+      sample: the approximate number of records of a load to look at; None for all.
       exclude: keys that become no column.
-      ignore_case: whether keys that differ in case only are one column.
+      ignore_case: whether keys that differ only in case are one column.
+
+    Raises:
+      ConfigurationError: an argument that can't work.
     """
 
     sample: int | None = None
     exclude: Collection[str] = ()
     ignore_case: bool = False
 
+    def __post_init__(self) -> None:
+        if self.sample is not None:
+            check_whole("sample", self.sample, 1)
+        check_exclude(self.exclude)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableLoads:
-    """All that loads into any table have in common. It holds settings only, and is pickled with a pipeline.
+    """What loads into any table have in common. It contains only settings, and is pickled with a pipeline.
 
     Attributes:
-      connection: see `RedshiftLoader`.
-      mode, keys, order_by, columns: see `RedshiftLoader.load`.
-      made: how tables are made, and grow; None if they are there.
-      retry: attempts at a transaction, and the waits between them.
-      settings: further arguments of `RedshiftLoader`. COPY matches keys in any case, unless `mapping` says otherwise.
+      settings: of the loader.
+      merge: how rows come into a table.
+      columns: to load; see `RedshiftLoader.load`.
+      creation: how tables are created and extended; None if they exist.
 
     Raises:
-      ConfigurationError: an argument that can't work. Nothing is connected yet.
+      ConfigurationError: arguments that don't work together.
     """
 
-    connection: Connect | RedshiftDataApi
-    mode: Mode = "append"
-    keys: tuple[str, ...] = ()
-    order_by: str | None = None
+    settings: LoadSettings
+    merge: Merge = dataclasses.field(default_factory=Merge)
     columns: tuple[str, ...] | None = None
-    made: TableCreation | None = None
-    retry: Retry = RETRY
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    creation: TableCreation | None = None
 
     def __post_init__(self) -> None:
-        merge = merge_of(self.mode, self.keys, self.order_by)
         if self.columns is not None:
-            if self.made is not None:
+            if self.creation is not None:
                 raise ConfigurationError(
-                    f"columns={list(self.columns)!r} and create_tables=True exclude each other: tables are made of all "
-                    "keys; leave some out with exclude="
+                    f"columns={list(self.columns)!r} and create_tables=True are mutually exclusive: tables are created "
+                    "from all keys; leave some out with exclude="
                 )
-            merge.check_columns(self.columns)
-        check_on_replaced(self.settings.get("on_replaced", "refuse"), self.mode)
-        self.loader()
+            self.merge.check_columns(self.columns)
+        check_on_replaced(self.settings.on_replaced, self.merge.mode)
 
-    def __repr__(self) -> str:
-        # settings and connections hold functions of the user's, which may show their arguments, and so a password
-        return f"TableLoads({self.loader()!r}, mode={self.mode!r})"
-
+    @property
     def loader(self) -> RedshiftLoader:
-        """Return a loader; nothing is connected yet."""
-        return RedshiftLoader(self.connection, retry=self.retry, **{"mapping": _ANY_CASE, **self.settings})
+        """The loader; nothing is connected yet."""
+        return RedshiftLoader.of(self.settings)
 
     def reaching(self, s3: S3Settings, credentials: Callable[[], Credentials | None] | None) -> TableLoads:
-        """Return the same, with how to reach S3 for the manifests and their shards."""
-        return dataclasses.replace(self, settings={**self.settings, "s3": s3, "s3_credentials": credentials})
+        """Return the same with other settings for reading manifests and shards from S3."""
+        settings = dataclasses.replace(self.settings, fetch=StoreReader(s3, credentials))
+        return dataclasses.replace(self, settings=settings)
 
     def outcomes(
         self, manifests: Iterable[Manifest | str], table: Target, *, one_by_one: bool = False
     ) -> Iterator[LoadResult | LoadFailure]:
-        """Load manifests into one table and yield what became of that.
+        """Load manifests into one table and yield the results.
 
-        All are one transaction; over the Data API, which has a limit, one for each `DATA_API_MANIFESTS`.
+        All manifests are one transaction; over the Data API, which has a limit, one for each `DATA_API_MANIFESTS`.
 
         Args:
           manifests: as a run returns them, or their URLs.
-          table: where to.
-          one_by_one: whether the manifests of a load that Redshift refuses are tried alone, in order, so that one
-            that can't be loaded does not keep the others out.
+          table: to load into.
+          one_by_one: whether the manifests of a load that Redshift rejects are tried alone, in order, so that one
+            that can't be loaded does not block the others.
+
+        Raises:
+          ConfigurationError: an argument that can't work, whatever the manifests are.
         """
-        for part in self._parts(sorted(manifests, key=_place)):
+        waiting = list(self._parts(sorted(manifests, key=_place)))
+        while waiting:
+            part, *waiting = waiting
             try:
                 yield self.load(part, table)
+            except ConfigurationError:
+                raise
+            except UnreachableError as exc:
+                # the other parts would wait just as long
+                yield failure_of(table, itertools.chain(part, *waiting), exc)
+                return
             except S3BoxError as exc:
                 if one_by_one and len(part) > 1 and not isinstance(exc, TransientLoadError):
-                    for manifest in part:
-                        yield from self.outcomes([manifest], table)
+                    waiting = [[manifest] for manifest in part] + waiting
                 else:
-                    yield LoadFailure(str(table), tuple(map(_url, part)), type(exc).__name__, str(exc))
+                    yield failure_of(table, part, exc)
 
-    def load(self, manifests: Sequence[Manifest | str], table: Target) -> LoadResult:
-        """Load manifests in one transaction, after the table was made.
+    def load(self, manifests: Iterable[Manifest | str], table: Target) -> LoadResult:
+        """Load manifests in one transaction, after the table was created or extended.
 
         Raises:
           S3BoxError: see `RedshiftLoader.load`, `infer_columns` and `alter_table_sql`.
         """
-        loader = self.loader()
-        loader.target(table)
-        if self.made is not None and manifests:
-            columns = self._columns_of(manifests)
-            self._repeat(lambda: make_table(loader, table, columns))
-        return loader.load_all(
-            manifests, table, self.mode, self.keys or None, order_by=self.order_by, columns=self.columns
-        )
+        loader = self.loader
+        plan = loader.plan(manifests, table, self.merge, self.columns)
+        if self.creation is not None and plan.manifests:
+            columns = self._columns_of(plan.manifests)
+            self.settings.retry.run(lambda number: make_table(loader, table, columns), errors=TransientLoadError)
+        return loader.run(plan)
 
     def sql(self, manifests: Iterable[Manifest | str], table: Target) -> list[str]:
-        """Return the statements of such loads, secrets masked, and load nothing; see `RedshiftLoader.sql`.
+        """Return the statements of such loads with secrets masked, and load nothing; see `RedshiftLoader.sql`.
 
-        Where tables are made, Redshift is not asked: the statements are those for a table that is not there yet.
+        If tables are created, Redshift is not asked: the statements are those for a table that does not exist yet.
         """
-        statements: list[str] = []
-        names = self.columns
-        self.loader().target(table)
-        for part in self._parts(sorted(manifests, key=_place)):
-            if self.made is not None:
-                columns = self._columns_of(part)
-                statements.append(create_table_sql(table, columns))
-                names = tuple(column.name for column in columns)
-            statements += self.loader().sql(
-                part, table, self.mode, self.keys or None, order_by=self.order_by, columns=names
-            )
-        return statements
+        return [
+            statement
+            for part in self._parts(sorted(manifests, key=_place))
+            for statement in self._statements(self.loader.plan(part, table, self.merge, self.columns))
+        ]
 
     def check(self) -> None:
-        """Raise LoadError if Redshift can't be reached, or refuses who asks."""
-        self.loader().execute("SELECT 1")
+        """Raise LoadError if Redshift can't be reached, or rejects the login."""
+        self.loader.execute("SELECT 1")
+
+    def _statements(self, plan: Plan) -> Iterator[str]:
+        if self.creation is not None and plan.manifests:
+            columns = self._columns_of(plan.manifests)
+            yield create_table_sql(plan.target, columns)
+            plan = dataclasses.replace(plan, columns=LoadedColumns(tuple(column.name for column in columns)))
+        yield from self.loader.statements(plan)
 
     def _parts(self, manifests: Sequence[Manifest | str]) -> Iterator[Sequence[Manifest | str]]:
         size = len(manifests)
-        if isinstance(self.connection, RedshiftDataApi) and self.mode != "truncate":
+        if isinstance(self.settings.connection, RedshiftDataApi) and self.merge.mode != "truncate":
             size = DATA_API_MANIFESTS
         for begin in range(0, len(manifests), size or 1):
             yield manifests[begin : begin + size]
 
-    def _columns_of(self, manifests: Iterable[Manifest | str]) -> list[Column]:
-        made = self.made or TableCreation()
-        fetch = self.settings.get("fetch") or StoreReader(self.settings.get("s3"), self.settings.get("s3_credentials"))
-        return columns_of_manifests(
-            manifests,
-            fetch,
-            sample=made.sample,
-            exclude=made.exclude,
-            ignore_case=made.ignore_case,
-            format=self.settings.get("format", "json-lines"),
-        )
+    def _columns_of(self, manifests: Sequence[ListedManifest]) -> list[Column]:
+        with _blaming_records():
+            return columns_of_manifests(manifests, self.settings.fetch, **vars(self.creation))
 
-    def _repeat(self, work: Callable[[], T]) -> T:
-        number = 1
-        while True:
-            try:
-                return work()
-            except TransientLoadError:
-                if number >= self.retry.max_attempts:
-                    raise
-            self.retry.sleep(self.retry.pause_seconds(number))
-            number += 1
+
+@contextlib.contextmanager
+def _blaming_records() -> Iterator[None]:
+    """Raise LoadError for keys that can't be columns: other tables may load their records."""
+    try:
+        yield
+    except ConfigurationError as exc:
+        raise LoadError(str(exc)) from exc
+
+
+def failure_of(table: Target | str, manifests: Iterable[Manifest | str], error: S3BoxError) -> LoadFailure:
+    """Return the row for a load that failed."""
+    return LoadFailure(str(table), tuple(map(_url, manifests)), type(error).__name__, str(error))
 
 
 def make_table(loader: RedshiftLoader, table: Target, columns: Sequence[Column]) -> None:
-    """Create a table if it is not there, and add the columns that it has not; the others stay as they are.
+    """Create a table if it does not exist, and add the missing columns; the existing ones stay as they are.
 
     Raises:
-      LoadError: Redshift refuses.
+      LoadError: Redshift rejects a statement.
     """
     try:
         _create_or_extend(loader, table, columns)
     except TransientLoadError:
         raise
     except LoadError:
-        # another session may have made the same at the same time: then nothing is left to do
+        # another session may have created the same at the same time: then nothing is left to do
         _create_or_extend(loader, table, columns)
 
 
@@ -223,7 +222,9 @@ def _create_or_extend(loader: RedshiftLoader, table: Target, columns: Sequence[C
     known = {folded(column.name) for column in there}
     new = [column for column in columns if folded(column.name) not in known]
     if new:
-        loader.execute(*alter_table_sql(table, there, new))
+        with _blaming_records():
+            statements = alter_table_sql(table, there, new)
+        loader.execute(*statements)
 
 
 def _place(manifest: Manifest | str) -> tuple[str, int, str]:

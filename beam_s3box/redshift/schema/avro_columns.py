@@ -1,4 +1,4 @@
-"""Columns for the records of an Avro file, by the schema in its header."""
+"""Columns for the records of an Avro file, from the schema in its header."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _TYPES: Final = {
     "array": "SUPER",
     "map": "SUPER",
 }
-"""COPY writes what is nested as JSON, bytes and enums as text. Source: "Data format parameters", AVRO."""
+"""COPY loads nested values as JSON, bytes and enums as text. Source: "Data format parameters", AVRO."""
 
 
 def avro_columns(url: str, body: bytes) -> list[Column]:
     """Return a column for each field of the file's records.
 
-    A schema says no lengths: texts get the longest VARCHAR. Dates and times are texts in files that COPY loads, and
-    so they are here; for columns of times make the table yourself, COPY converts them.
+    A schema has no lengths: texts get the longest VARCHAR. Dates and times are texts in files that COPY loads, and so
+    they are here; for columns of times create the table yourself, COPY converts them.
 
     Raises:
-      ConfigurationError: no schema of a record, or fields whose names are one column to Redshift.
+      ConfigurationError: not the schema of a record, or fields whose names are one column to Redshift.
     """
     schema = _schema_of(url, body)
     named: dict[str, str] = {}
@@ -49,7 +49,7 @@ def avro_columns(url: str, body: bytes) -> list[Column]:
         if name in columns:
             raise ConfigurationError(
                 f"{url} has the fields {columns[name].key!r} and {field['name']!r}, which are one column to Redshift: "
-                "rename one, or exclude= it"
+                "rename one, or exclude it (--redshift_exclude)"
             )
         columns[name] = Column(name, _TYPES[_kind(field["type"], named)], field["name"])
     return list(columns.values())
@@ -59,14 +59,14 @@ def _schema_of(url: str, body: bytes) -> Mapping[str, Any]:
     try:
         schema = orjson.loads(_header_of(body)["avro.schema"])
     except (LookupError, ValueError) as exc:
-        raise ConfigurationError(f"{url} has no header of Avro that can be read: is it Avro, and not cut off?") from exc
+        raise ConfigurationError(f"{url} has no valid Avro header: check that it is Avro, and not truncated") from exc
     if not isinstance(schema, dict) or schema.get("type") != "record":
-        raise ConfigurationError(f"{url} has a schema that is no record's: COPY loads records only")
+        raise ConfigurationError(f"{url} has a schema that is not a record: COPY loads only records")
     return schema
 
 
 def _kind(node: Any, named: dict[str, str]) -> str:
-    """Return the kind of a type as a key of `_TYPES`, of a union that of its one type beside null."""
+    """Return the kind of a type as a key of `_TYPES`; of a union, that of its only type besides null."""
     if isinstance(node, list):
         kinds = [_kind(branch, named) for branch in node if branch != "null"]
         return kinds[0] if len(kinds) == 1 else "record" if kinds else "null"

@@ -1,4 +1,4 @@
-"""Columns for records: each key a column, of the smallest type that holds whatever was seen."""
+"""Columns for records: one for each key, of the smallest type that holds all its values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.records.encoding import as_mapping, diagnose, encode_record
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, read_manifest
-from beam_s3box.redshift.schema.key_profile import Seen
+from beam_s3box.redshift.schema.key_profile import KeyProfile
 from beam_s3box.redshift.schema.shard_lines import shard_lines
 from beam_s3box.redshift.sql.columns import MAX_COLUMNS, Column, as_columns
 from beam_s3box.redshift.sql.quoting import MAX_NAME_BYTES, folded
@@ -25,10 +25,10 @@ from beam_s3box.shards.model import ShardFile
 from beam_s3box.system.threads import Threads
 
 THREADS: Final = 4
-"""Shards read at a time: each is in memory as a whole."""
+"""Shards to read at a time: each is in memory as a whole."""
 
 SAMPLED_SHARDS: Final = 16
-"""Shards that a sample is taken from: each is fetched as a whole, however few of its records are looked at."""
+"""Shards to take a sample from, at most: each is fetched as a whole, however few of its records are used."""
 
 Source: TypeAlias = str | Manifest | Iterable[Any]
 """A manifest, its URL, shards and manifests as a write returns them, or records: mappings, rows, JSON text."""
@@ -37,28 +37,27 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class Inference:
-    """What was seen of all keys. Parts of it can be made in any order, by any number of threads, and merged.
+    """The profiles of all keys. Parts can be made in any order, by any number of threads, and merged.
 
     Args:
-      ignore_case: whether keys that differ in case only are one column.
+      ignore_case: whether keys that differ only in case are one column.
       exclude: keys that become no column.
     """
 
     def __init__(self, *, ignore_case: bool = False, exclude: Collection[str] = ()) -> None:
-        if isinstance(exclude, str):
-            raise ConfigurationError(f"exclude={exclude!r} must be a collection of keys, not one text")
+        check_exclude(exclude)
         self._ignore_case = ignore_case
         self._exclude = frozenset(exclude)
-        self._keys: dict[str, Seen] = {}
+        self._keys: dict[str, KeyProfile] = {}
         self._capitals: set[str] = set()
         self._clash: tuple[str, str] | None = None
 
     def add(self, record: Any) -> None:
-        """Take in a record.
+        """Add a record.
 
         Raises:
           RecordError: it is not one JSON object.
-          ConfigurationError: more keys than a table has columns.
+          ConfigurationError: more keys than a table can have columns.
         """
         fields = _fields_of(record)
         for key, value in fields.items():
@@ -72,7 +71,7 @@ class Inference:
             self._note_clash(fields)
 
     def merge(self, other: Inference) -> None:
-        """Take in all that another one saw; it must have been made with the same arguments."""
+        """Add all that another inference has; it must have been made with the same arguments."""
         for key, seen in other._keys.items():
             (self._keys.get(key) or self._begin(key)).merge(seen)
         self._clash = min(filter(None, (self._clash, other._clash)), default=None)
@@ -81,25 +80,26 @@ class Inference:
         """Return the columns, in the order in which their keys were first seen.
 
         Raises:
-          ConfigurationError: no key at all, a key that can be no column's name, or two that are one name to Redshift.
+          ConfigurationError: no key, a key that can't be a column's name, or two that are one name to Redshift.
         """
         groups: dict[str, list[str]] = {}
         for key in self._keys:
             groups.setdefault(_name_of(key), []).append(key)
         self._check_groups(groups)
         if not groups:
-            raise ConfigurationError("records has no key at all: there is nothing to make columns of")
+            raise ConfigurationError("records has no keys: there is nothing to infer columns from")
         return as_columns([self._column(name, keys) for name, keys in groups.items()], "records")
 
-    def _begin(self, key: str) -> Seen:
+    def _begin(self, key: str) -> KeyProfile:
         if folded(key) != key:
             self._capitals.add(key)
-        seen = self._keys[key] = Seen()
-        # a name may have several spellings, but not as many as there are keys where data is used as keys
+        seen = self._keys[key] = KeyProfile()
+        # a name may have several spellings, but not as many as there are keys if data is used as keys
         if len(self._keys) > MAX_COLUMNS and len({folded(name) for name in self._keys}) > MAX_COLUMNS:
             raise ConfigurationError(
-                f"records has more than {MAX_COLUMNS} keys, which is more than a table's columns: exclude= some, or "
-                "load records whole, into one SUPER column, with mapping='noshred'"
+                f"records has more than {MAX_COLUMNS} keys, and a table has at most as many columns: exclude some "
+                "(--redshift_exclude), or load whole records into one SUPER column with mapping='noshred' "
+                "(--redshift_mapping)"
             )
         return seen
 
@@ -115,21 +115,27 @@ class Inference:
             first, second = self._clash
             raise ConfigurationError(
                 f"records has one with both {first!r} and {second!r}, which are one column to Redshift: rename one "
-                "before it is written, or exclude= it"
+                "before it is written, or exclude it (--redshift_exclude)"
             )
         for keys in groups.values():
             if len(keys) > 1 and not self._ignore_case:
                 first, second = sorted(keys)[:2]
                 raise ConfigurationError(
                     f"records has {first!r} in some and {second!r} in others, which are one column to Redshift: rename "
-                    "one before it is written, exclude= it, or give ignore_case=True and load with mapping='auto "
-                    "ignorecase'"
+                    "one before it is written, exclude it (--redshift_exclude), or ignore the case "
+                    "(--redshift_ignore_case) and load with mapping='auto ignorecase'"
                 )
 
     def _column(self, name: str, keys: list[str]) -> Column:
-        seen = functools.reduce(_merged, (self._keys[key] for key in keys), Seen())
-        # one with a capital, if there is one: it tells that COPY must ignore the case
-        return Column(name, seen.type, min(keys), seen.needs)
+        seen = functools.reduce(_merged, (self._keys[key] for key in keys), KeyProfile())
+        # a key with a capital letter, if there is one: COPY must ignore the case then
+        return Column(name, seen.type, min(keys), seen.min_type)
+
+
+def check_exclude(exclude: Collection[str]) -> None:
+    """Raise ConfigurationError for one text, whose characters would be the keys."""
+    if isinstance(exclude, str):
+        raise ConfigurationError(f"exclude={exclude!r} must be a collection of keys, not one text")
 
 
 def infer_columns(
@@ -141,25 +147,25 @@ def infer_columns(
     fetch: FetchBytes | None = None,
     threads: int = THREADS,
 ) -> list[Column]:
-    """Return a column for each key of the records, of the smallest type that holds what was seen.
+    """Return a column for each key of the records, of the smallest type that holds all its values.
 
     Whole numbers become BIGINT, or DECIMAL(38, 0) beyond 64 bits; others DOUBLE PRECISION; `Decimal`s DECIMAL; texts
-    VARCHAR with room to grow, or DATE, TIMESTAMP (without a zone), TIMESTAMPTZ (with one) where each is one; objects,
-    arrays, and values of several kinds SUPER. Numbers that no type holds to the last digit become VARCHAR, and so does
-    a key with nothing but nulls, as that loads whatever comes. Texts of digits stay texts. Columns are nullable and
-    their names in lower case; `mapping_of` says how COPY finds them.
+    VARCHAR with room for longer ones, or DATE, TIMESTAMP (without a zone), TIMESTAMPTZ (with one) if each is one;
+    objects, arrays, and values of several kinds SUPER. Numbers that no type holds exactly become VARCHAR, and so does
+    a key with only nulls, as a VARCHAR loads any later value. Texts of digits stay texts. Columns are nullable and
+    their names in lower case; `mapping_of` returns how COPY finds them.
 
     Args:
       source: records, or where they are; see `Source`.
-      ignore_case: whether keys that differ in case only are one column, which COPY fills with `"auto ignorecase"`.
-      exclude: keys that become no column; COPY passes over them.
-      sample: look at about so many records only: the first, of some shards all over the manifest. What others hold may
-        not fit, and COPY passes over keys that only they have. None looks at all.
+      ignore_case: whether keys that differ only in case are one column, which COPY fills with `"auto ignorecase"`.
+      exclude: keys that become no column; COPY skips them.
+      sample: the approximate number of records to look at: the first ones of shards spread over the manifest. Values
+        of other records may not fit, and COPY skips keys that only they have. None for all records.
       fetch: returns the bytes behind a URL; None for a `StoreReader`, which finds keys as boto3 does.
-      threads: shards read at a time.
+      threads: shards to read at a time.
 
     Raises:
-      ConfigurationError: no records, keys that can't be columns, or no manifest.
+      ConfigurationError: no records, keys that can't be columns, or an invalid manifest.
       RecordError: a record that is not one JSON object.
       StoreError: a manifest or shard can't be read.
     """
@@ -190,15 +196,15 @@ def columns_of_shards(
 ) -> list[Column]:
     """Return the columns for the records of shards of JSON lines.
 
-    Several shards are read at a time, and the result is the same as if they were read one after the other.
+    Several shards are read at a time, with the same result as one after the other.
 
     Args:
       urls: of the shards.
       fetch: returns the bytes behind a URL.
       ignore_case: see `infer_columns`, as for the others.
       exclude: keys that become no column.
-      sample: how many records to look at, about; None for all.
-      threads: shards read at a time.
+      sample: the approximate number of records to look at; None for all.
+      threads: shards to read at a time.
 
     Raises:
       ConfigurationError, RecordError, StoreError: see `infer_columns`.
@@ -216,7 +222,7 @@ def columns_of_shards(
         try:
             return _of_records(lines, new())
         except RecordError as exc:
-            raise RecordError(f"{url} has a line that is no record: {exc}", exc.reason) from exc
+            raise RecordError(f"{url} has a line that is not a record: {exc}", exc.reason) from exc
 
     whole = new()
     for part in Threads(threads, "beam_s3box-infer").map(one, chosen):
@@ -225,7 +231,7 @@ def columns_of_shards(
 
 
 class _ManifestUrl(str):
-    """Text that is no record."""
+    """Marks a URL among texts that are records."""
 
     __slots__ = ()
 
@@ -234,7 +240,7 @@ def _urls_of(item: Any, fetch: FetchBytes) -> Sequence[str]:
     if isinstance(item, ShardFile):
         return [item.url]
     url = item.url if isinstance(item, Manifest) else str(item)
-    return read_manifest(url, fetch, 0).files  # how many rows COPY makes of them does not matter here
+    return read_manifest(url, fetch, 0).files  # counts are not needed here
 
 
 def _of_records(records: Iterable[Any], inference: Inference) -> Inference:
@@ -244,7 +250,7 @@ def _of_records(records: Iterable[Any], inference: Inference) -> Inference:
 
 
 def _spread(urls: list[str], count: int) -> list[str]:
-    """Return at most so many of them, at even distances, the first and the last among them."""
+    """Return at most `count` of them, evenly spread, including the first and the last."""
     if len(urls) <= count:
         return urls
     return [urls[number * (len(urls) - 1) // (count - 1)] for number in range(count)]
@@ -255,8 +261,8 @@ def _fields_of(record: Any) -> Mapping[str, Any]:
         return _parse(record.encode("utf-8", "surrogatepass") if isinstance(record, str) else record)
     fields = as_mapping(record)
     if fields is None:
-        raise NotAnObjectError(f"{type(record).__name__} is no record: give mappings, rows or JSON text of objects")
-    # keys that are no text have a form in JSON, which is the record's own business
+        raise NotAnObjectError(f"{type(record).__name__} is not a record: give mappings, rows or JSON text of objects")
+    # keys that are not texts become texts in JSON, in their own way
     return fields if all(type(key) is str for key in fields) else _parse(encode_record(fields))
 
 
@@ -271,7 +277,7 @@ def _parse(line: bytes) -> Mapping[str, Any]:
 
 
 def _exact_float(text: str) -> float | decimal.Decimal:
-    """Return a number, also one that no float can hold."""
+    """Return a number, as a Decimal if no float can hold it."""
     number = float(text)
     return number if math.isfinite(number) else decimal.Decimal(text)
 
@@ -280,12 +286,12 @@ def _name_of(key: str) -> str:
     name = folded(key)
     if not key or "\0" in key or len(key.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise ConfigurationError(
-            f"records has the key {key!r}, which can be no column's name: it must have 1 to {MAX_NAME_BYTES} bytes and "
-            "no NUL; rename it before it is written, exclude= it, or load it through a jsonpaths file"
+            f"records has the key {key!r}, which can't be a column's name: a name has 1 to {MAX_NAME_BYTES} bytes and "
+            "no NUL; rename it before it is written, exclude it (--redshift_exclude), or load it with a jsonpaths file"
         )
     return name
 
 
-def _merged(one: Seen, other: Seen) -> Seen:
+def _merged(one: KeyProfile, other: KeyProfile) -> KeyProfile:
     one.merge(other)
     return one

@@ -1,4 +1,4 @@
-"""What was seen of one key of the records, and the type that holds it, the same in any order and any parts."""
+"""The values of one key of the records, summed up in any order and in parts, and the type of their column."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from beam_s3box.redshift.sql.columns import ANYTHING
 from beam_s3box.redshift.sql.types import MAX_DIGITS, MAX_VARCHAR_BYTES, SqlType
 
 VARCHAR_STEPS: Final = (256, 1_024, 4_096, 16_384, MAX_VARCHAR_BYTES)
-"""Lengths of texts: the first that has room for twice what was seen, as the next records may be longer."""
+"""Lengths of texts: the first with room for twice the longest, as later records may have longer ones."""
 
 DECIMAL_SCALES: Final = (4, 10, 18, 37)
-"""Digits behind the point: the first that has room for those that were seen, as COPY cuts off the others."""
+"""Digits after the point: the first with room for those that were seen, as COPY truncates others."""
 
 _BOOL, _INT, _FLOAT, _DECIMAL, _DATE, _TIMESTAMP, _TIMESTAMPTZ, _TEXT, _NESTED = (1 << bit for bit in range(9))
 _TEMPORAL = _DATE | _TIMESTAMP | _TIMESTAMPTZ
@@ -30,8 +30,8 @@ _FLOAT_BYTES = 32
 _DIGITS_A_BIT = math.log10(2)
 
 
-class Seen:
-    """What was seen of one key. It grows by `add` and `merge`; the order of both does not matter."""
+class KeyProfile:
+    """The values of one key, summed up. `add` and `merge` may be called in any order."""
 
     __slots__ = ("_bytes", "_digits", "_kinds", "_least", "_most", "_scale")
 
@@ -42,7 +42,7 @@ class Seen:
         self._bytes = 0
 
     def add(self, value: Any) -> None:
-        """Take in a value, as it is before it is written as JSON or after."""
+        """Add a value, as it is before it is written as JSON or after."""
         kind = type(value)
         if value is None:
             return
@@ -65,8 +65,8 @@ class Seen:
         else:
             self.add(msgspec.json.decode(encode_record({"value": value}))["value"])
 
-    def merge(self, other: Seen) -> None:
-        """Take in all that another one saw."""
+    def merge(self, other: KeyProfile) -> None:
+        """Add all that another profile has."""
         self._kinds |= other._kinds
         self._least, self._most = min(self._least, other._least), max(self._most, other._most)
         self._digits, self._scale = max(self._digits, other._digits), max(self._scale, other._scale)
@@ -74,12 +74,12 @@ class Seen:
 
     @property
     def type(self) -> str:
-        """The type for the column, with room to grow."""
+        """The type for the column, with room for longer values."""
         return str(self._type(has_room=True))
 
     @property
-    def needs(self) -> str:
-        """The smallest type that holds what was seen."""
+    def min_type(self) -> str:
+        """The smallest type that holds all values."""
         return str(self._type(has_room=False)) if self._kinds else ANYTHING
 
     def _add_text(self, value: str) -> None:
@@ -114,10 +114,10 @@ class Seen:
         return self._varchar(has_room) if is_text or not kinds else self._number(has_room)
 
     def _number(self, has_room: bool) -> SqlType:
-        """Return the number type that loses no digit, or a text for numbers that none holds."""
+        """Return the number type that loses no digit, or a text type if no number type does."""
         least, most = self._least, self._most
         if self._kinds & _FLOAT:
-            # what later loads need is told in digits, too: of 16 a DOUBLE PRECISION has some, and not all
+            # a DOUBLE PRECISION holds every number of 15 digits, and not every one of 16
             is_exact = max(-least, most) < _FIFTEEN_DIGITS and not self._kinds & _DECIMAL
             return SqlType("DOUBLE PRECISION") if is_exact else self._varchar(has_room)
         if not self._kinds & _DECIMAL and max(~least, most) < _INT64:
@@ -142,7 +142,7 @@ class Seen:
 
 
 def _kind_of(text: str) -> int:
-    """Return whether a text is a date, a time with or without zone, or neither, as COPY's 'auto' reads it."""
+    """Return whether COPY's 'auto' reads a text as a date, as a time with or without zone, or as neither."""
     try:
         if _DATE_TEXT.fullmatch(text):
             datetime.date.fromisoformat(text)
@@ -150,7 +150,7 @@ def _kind_of(text: str) -> int:
         if found := _TIME_TEXT.fullmatch(text):
             datetime.datetime.fromisoformat(text)
             return _TIMESTAMPTZ if found[1] else _TIMESTAMP
-    except ValueError:  # as 2026-02-30
+    except ValueError:  # such as 2026-02-30
         pass
     return _TEXT
 
@@ -160,11 +160,11 @@ def _smallest_integer(least: int, most: int) -> SqlType:
         if max(~least, most) < bound:
             return SqlType(name)
     if max(-least, most) < _FIFTEEN_DIGITS:
-        return SqlType("DECIMAL", (15, 0))  # which a DOUBLE PRECISION holds too
+        return SqlType("DECIMAL", (15, 0))  # a DOUBLE PRECISION holds it too
     return SqlType("BIGINT")
 
 
 def _digits_of(number: int) -> int:
-    """Return the digits of a whole number; of one that no type holds, about."""
+    """Return the number of digits of a whole number; approximately if no type holds it."""
     size = abs(number)
     return len(str(size)) if size < 10**MAX_DIGITS else int(size.bit_length() * _DIGITS_A_BIT) + 1

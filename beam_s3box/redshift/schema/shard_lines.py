@@ -15,16 +15,16 @@ _AVRO: Final = b"Obj\x01"
 
 
 def shard_lines(url: str, fetch: FetchBytes) -> Iterator[bytes]:
-    """Yield the lines of a shard of JSON lines, unpacked if it is gzip.
+    """Yield the lines of a shard of JSON lines, decompressed if it is gzip.
 
     Raises:
-      ConfigurationError: cut off, or of another format.
-      StoreError: it is not there, or can't be read.
+      ConfigurationError: a truncated shard, or one of another format.
+      StoreError: the shard can't be read.
     """
     body = fetch(url)
     if body.startswith(_AVRO):
         raise ConfigurationError(
-            f"source lists {url}, which is Avro and no JSON lines: name the columns yourself, or give records"
+            f"source lists {url}, which is Avro, not JSON lines: name the columns yourself, or give records"
         )
     file = io.BytesIO(body)
     for batch in split_lines(gunzip(file, url) if body.startswith(_GZIP) else plain_blocks(file)):

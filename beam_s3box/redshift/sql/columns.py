@@ -1,4 +1,4 @@
-"""Columns of a table: their names, their types, and which keys of the records fill them."""
+"""Columns of a table: their names, their types, and the keys of the records that fill them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from beam_s3box.redshift.sql.quoting import folded, identifier
 from beam_s3box.redshift.sql.types import SqlType, parse_type
 
 MAX_COLUMNS: Final = 1_600
-"""A table has no more. Source: "CREATE TABLE"."""
+"""The maximum for a table. Source: "CREATE TABLE"."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a table; every one is nullable, because NOT NULL can't be taken back.
+    """A column of a table; every column is nullable, because NOT NULL can't be removed later.
 
     Attributes:
-      name: as Redshift keeps it.
-      type: of Redshift, in any spelling; `SqlType.__str__` is what is kept.
+      name: of the column.
+      type: of Redshift, in any spelling; it is kept as `SqlType.__str__` writes it.
       key: of the records; "" for the column's name.
-      needs: the smallest type that holds what was seen, where the column was inferred: `type` has room to grow. ""
-        for the type itself; `ANYTHING` where only nulls were seen.
+      min_type: of an inferred column, the smallest type that holds all values: `type` has room for longer ones. ""
+        for the type itself; `ANYTHING` if there were only nulls.
     """
 
     name: str
     type: str
     key: str = ""
-    needs: str = ""
+    min_type: str = ""
 
     def __post_init__(self) -> None:
         identifier(self.name, "column")
         object.__setattr__(self, "type", str(parse_type(self.type, f"type of the column {self.name!r}")))
         object.__setattr__(self, "key", self.key or self.name)
-        if self.needs not in ("", ANYTHING):
-            object.__setattr__(self, "needs", str(parse_type(self.needs, "needs")))
+        if self.min_type not in ("", ANYTHING):
+            object.__setattr__(self, "needs", str(parse_type(self.min_type, "min_type")))
 
     @property
     def sql_type(self) -> SqlType:
-        """Its type, taken apart."""
+        """The type, parsed."""
         return parse_type(self.type)
 
     def fits(self, type: SqlType) -> bool:
-        """Return whether what was seen of this column can be loaded into one of that type, and loses nothing."""
-        return self.needs == ANYTHING or type.holds(parse_type(self.needs or self.type))
+        """Return whether the values of this column can be loaded into a column of that type without loss."""
+        return self.min_type == ANYTHING or type.holds(parse_type(self.min_type or self.type))
 
 
 ANYTHING: Final = "ANYTHING"
-"""What a column needs of which only nulls were seen."""
+"""`min_type` of a column that had only nulls."""
 
 Columns: TypeAlias = Sequence[Column] | Mapping[str, str]
 """Columns, or types by name."""
@@ -59,7 +59,7 @@ def as_columns(columns: Columns, parameter: str = "columns") -> list[Column]:
     """Return the columns of one table.
 
     Raises:
-      ConfigurationError: none, too many, one twice, or one that can't be.
+      ConfigurationError: no columns, too many, a name twice, or an invalid column.
     """
     if isinstance(columns, Mapping):
         columns = [Column(name, type) for name, type in columns.items()]
@@ -68,8 +68,8 @@ def as_columns(columns: Columns, parameter: str = "columns") -> list[Column]:
             raise ConfigurationError(f"{parameter} has {column!r}: give Columns, or a mapping from names to types")
     if not 1 <= len(columns) <= MAX_COLUMNS:
         raise ConfigurationError(
-            f"{parameter} has {len(columns)} columns; a table has 1 to {MAX_COLUMNS}: load records with more keys "
-            "whole, into one SUPER column, with mapping='noshred'"
+            f"{parameter} has {len(columns)} columns; a table has 1 to {MAX_COLUMNS}: load whole records with more "
+            "keys into one SUPER column with mapping='noshred' (--redshift_mapping)"
         )
     check_distinct((column.name for column in columns), parameter)
     return list(columns)
@@ -90,17 +90,17 @@ def check_distinct(names: Iterable[str], parameter: str = "columns") -> None:
 def mapping_of(columns: Iterable[Column]) -> str:
     """Return the `mapping` with which COPY fills the columns: `"auto"`, or `"auto ignorecase"` for keys in upper case.
 
-    With `"auto"` COPY finds no column for a key with a capital letter, and leaves it out without a word.
+    With `"auto"` COPY finds no column for a key with a capital letter, and skips it without a message.
 
     Raises:
-      ConfigurationError: a column whose key is another word: only a jsonpaths file can say that.
+      ConfigurationError: a column whose key differs from its name: that needs a jsonpaths file.
     """
-    odd = False
+    has_capitals = False
     for column in columns:
         if folded(column.key) != folded(column.name):
             raise ConfigurationError(
-                f"the column {column.name!r} has key={column.key!r}: COPY finds it through a jsonpaths file only; "
-                "give its URL as mapping="
+                f"the column {column.name!r} has key={column.key!r}: COPY finds it only with a jsonpaths file; give "
+                "its URL as mapping="
             )
-        odd = odd or folded(column.key) != column.key
-    return "auto ignorecase" if odd else "auto"
+        has_capitals = has_capitals or folded(column.key) != column.key
+    return "auto ignorecase" if has_capitals else "auto"

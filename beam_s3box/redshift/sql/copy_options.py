@@ -1,4 +1,4 @@
-"""The options of a COPY, named as COPY names them, checked before a statement is made of them."""
+"""The options of a COPY under their own names, checked before they become part of a statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.sql.quoting import literal
 
 MAX_MAXERROR: Final = 100_000
-"""COPY takes no more. Source: "Data load operations", MAXERROR."""
+"""The maximum of COPY. Source: "Data load operations", MAXERROR."""
 
 FORBIDDEN: Final = (
     "csv",
@@ -28,13 +28,13 @@ FORBIDDEN: Final = (
     "readratio",
     "removequotes",
 )
-"""Options of text files, which COPY refuses beside JSON. Source: "Data format parameters", JSON."""
+"""Options of text files, which COPY rejects with JSON. Source: "Data format parameters", JSON."""
 
 _EPOCHS = ("epochsecs", "epochmillisecs")
 
 
 class CopyKeywords(TypedDict, total=False):
-    """What `copy_sql` takes beside its own arguments; see `CopyOptions`."""
+    """The options that `copy_sql` takes besides its own arguments; see `CopyOptions`."""
 
     mapping: str
     timeformat: str | None
@@ -51,22 +51,26 @@ class CopyKeywords(TypedDict, total=False):
     noload: bool
 
 
+ANY_CASE: Final = CopyKeywords(mapping="auto ignorecase")
+"""The default of jobs and commands: with `"auto"` COPY leaves columns of keys with capital letters empty."""
+
+
 @dataclasses.dataclass(frozen=True)
 class CopyOptions:
     """The options of a COPY.
 
     Attributes:
-      mapping: how keys find columns: `"auto"` where they are written alike, `"auto ignorecase"` in any case,
-        `"noshred"` for the whole record into one SUPER column, or the URL of a jsonpaths file.
-      timeformat, dateformat: how times are written; None for Redshift's own defaults, which don't read ISO 8601.
-      truncatecolumns: cut texts that are too long for their column, instead of failing.
-      acceptinvchars: load text that is not UTF-8, with `?` or the character given in the place of what is wrong.
-      blanksasnull, emptyasnull: NULL for texts of blanks only, for empty ones.
-      trimblanks: cut the blanks behind a text.
-      roundec: round numbers with more digits than their column, instead of cutting them.
+      mapping: how keys match columns: `"auto"` if they are identical, `"auto ignorecase"` in any case, `"noshred"` for
+        the whole record into one SUPER column, or the URL of a jsonpaths file.
+      timeformat, dateformat: the format of times and dates; None for Redshift's defaults, which don't read ISO 8601.
+      truncatecolumns: truncate texts that are too long for their column, instead of failing.
+      acceptinvchars: load invalid UTF-8, with `?` or the given character in its place.
+      blanksasnull, emptyasnull: load texts of only spaces, or empty ones, as NULL.
+      trimblanks: remove trailing spaces of texts.
+      roundec: round numbers with more digits than their column, instead of truncating them.
       maxerror: fail at this many bad rows; None for COPY's default, the first.
-      compupdate: choose encodings anew; None leaves it to Redshift.
-      statupdate: count the table's statistics anew; None leaves it to Redshift.
+      compupdate: choose encodings again; None leaves it to Redshift.
+      statupdate: update the table's statistics; None leaves it to Redshift.
       noload: check the files, and load nothing.
     """
 
@@ -101,7 +105,7 @@ class CopyOptions:
         """Return the options given by name.
 
         Raises:
-          ConfigurationError: a name that is unknown, or that COPY forbids here; a value that can't work.
+          ConfigurationError: an option that is unknown, or that COPY rejects here; a value that can't work.
         """
         for name in keywords:
             if name not in _NAMES:
@@ -109,7 +113,7 @@ class CopyOptions:
         return cls(**keywords)
 
     def clauses(self) -> Iterator[str]:
-        """Yield the parts of the statement that say them; the format's own says the mapping."""
+        """Yield the clauses of the statement, without the format's, which has the mapping."""
         if self.timeformat is not None:
             yield f"TIMEFORMAT {literal(self.timeformat)}"
         if self.dateformat is not None:
@@ -146,12 +150,12 @@ def _check_format(name: str, value: object) -> None:
     if value is None:
         return
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{name}={value!r} must be 'auto' or a pattern as 'YYYY-MM-DD'; None for the default")
+        raise ConfigurationError(f"{name}={value!r} must be 'auto' or a format such as 'YYYY-MM-DD', or None")
     keyword = value.strip().lower()
     if keyword in ("auto", *_EPOCHS) and keyword != value:
-        raise ConfigurationError(f"{name}={value!r} must be written {keyword!r}: COPY takes it in lower case only")
+        raise ConfigurationError(f"{name}={value!r} must be written {keyword!r}: COPY takes only lower case")
     if keyword in _EPOCHS and name == "dateformat":
-        raise ConfigurationError(f"dateformat={value!r} is for timeformat: a date is no number")
+        raise ConfigurationError(f"dateformat={value!r} is only for timeformat=: a date is not a number")
 
 
 def _check_replacement(value: object) -> None:
@@ -169,7 +173,7 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 def _explain_unknown(name: str, value: object) -> str:
     plain = name.lower().replace(" ", "_")
     if plain in FORBIDDEN:
-        return f"{name}={value!r} is for text files: COPY refuses it beside JSON and Avro; leave it out"
+        return f"{name}={value!r} is for text files: COPY rejects it with JSON and Avro; leave it out"
     close = difflib.get_close_matches(plain.replace("_", ""), _NAMES, 1)
     return (
         f"{name}= is not an option here: {f'did you mean {close[0]}?' if close else 'known are ' + ', '.join(_NAMES)}"

@@ -1,4 +1,4 @@
-"""Statements that make a table, and that let it grow."""
+"""Statements that create a table, and that extend it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from beam_s3box.redshift.sql.quoting import TableName, column_list, folded, iden
 from beam_s3box.redshift.sql.types import SqlType, parse_type
 
 MAX_SORT_KEYS: Final = 400
-"""Columns of a compound sort key, at most. Source: "CREATE TABLE"."""
+"""The maximum of columns in a compound sort key. Source: "CREATE TABLE"."""
 
 _DIST_STYLES = ("auto", "even", "all", "key")
 _SHOWN = 5
@@ -32,13 +32,13 @@ def create_table_sql(
     Args:
       table: see `TableName`.
       columns: `Column`s, or a mapping from names to types.
-      if_not_exists: whether a table that is there is left as it is, instead of being an error.
-      dist_style: how rows are spread; None leaves it to Redshift.
-      dist_key: the column that says where a row lies.
-      sort_keys: the columns that rows are sorted by.
+      if_not_exists: whether an existing table is left as it is, instead of being an error.
+      dist_style: how rows are distributed; None leaves it to Redshift.
+      dist_key: the column by which rows are distributed.
+      sort_keys: the columns by which rows are sorted.
 
     Raises:
-      ConfigurationError: a name, a type or a key that can't work.
+      ConfigurationError: an invalid name, type or key.
     """
     found = as_columns(columns)
     parts = [
@@ -53,7 +53,7 @@ def create_table_sql(
 
 
 def alter_table_sql(table: TableName, existing: Mapping[str, str] | Iterable[Column], wanted: Columns) -> list[str]:
-    """Return the ALTER TABLEs that a table needs to take new columns, one column each as Redshift wants it.
+    """Return the ALTER TABLEs that add the missing columns to a table, one statement for each, as Redshift requires.
 
     Args:
       table: see `TableName`.
@@ -61,7 +61,7 @@ def alter_table_sql(table: TableName, existing: Mapping[str, str] | Iterable[Col
       wanted: the columns of the records, as `infer_columns` returns them.
 
     Raises:
-      ConfigurationError: a column is there with a type that does not hold its values, or there would be too many.
+      ConfigurationError: a column exists with a type that does not hold its values, or there would be too many.
     """
     name = qualified(table)
     pairs = existing.items() if isinstance(existing, Mapping) else ((one.name, one.type) for one in existing)
@@ -73,8 +73,8 @@ def alter_table_sql(table: TableName, existing: Mapping[str, str] | Iterable[Col
     new = [column for column in columns if folded(column.name) not in there]
     if len(there) + len(new) > MAX_COLUMNS:
         raise ConfigurationError(
-            f"{name} would have {len(there) + len(new)} columns; a table has at most {MAX_COLUMNS}: leave keys out "
-            "(exclude=), or gather them in one SUPER column"
+            f"{name} would have {len(there) + len(new)} columns; a table has at most {MAX_COLUMNS}: exclude keys "
+            "(--redshift_exclude), or put them into one SUPER column"
         )
     return [f"ALTER TABLE {name} ADD COLUMN {identifier(column.name)} {column.type}" for column in new]
 
@@ -84,7 +84,8 @@ def _distribution(columns: list[Column], style: str | None, key: str | None) -> 
         raise ConfigurationError(f"dist_style={style!r} must be one of {', '.join(_DIST_STYLES)}; None for the default")
     if key is None if style == "key" else key is not None and style is not None:
         raise ConfigurationError(
-            f"dist_style={style!r} and dist_key={key!r} don't fit: dist_style='key' needs a column"
+            f"dist_style={style!r} and dist_key={key!r} don't work together: dist_style='key' needs a column, no other "
+            "style takes one"
         )
     parts = [f"DISTSTYLE {style.upper()}"] if style else []
     if key is not None:
@@ -106,7 +107,7 @@ def _check_key(columns: list[Column], key: str, parameter: str) -> None:
     if folded(key) not in types:
         raise ConfigurationError(f"{parameter}={key!r} is not a column: columns has {_some(types)}")
     if types[folded(key)] == "SUPER":
-        raise ConfigurationError(f"{parameter}={key!r} is a SUPER column, which can be no key: choose another column")
+        raise ConfigurationError(f"{parameter}={key!r} is a SUPER column, which can't be a key: choose another column")
 
 
 def _holds(there: str, column: Column) -> bool:
@@ -115,7 +116,7 @@ def _holds(there: str, column: Column) -> bool:
 
 
 def _explain_changes(table: str, there: Mapping[str, str], changed: list[Column]) -> str:
-    each = _some(f"{one.name!r} is {there[folded(one.name)]} and needs {one.needs or one.type}" for one in changed)
+    each = _some(f"{one.name!r} is {there[folded(one.name)]} and needs {one.min_type or one.type}" for one in changed)
     return f"wanted does not fit {table}: {each}. {_way_out(table, there[folded(changed[0].name)], changed[0])}"
 
 
@@ -124,7 +125,8 @@ def _way_out(table: str, there: str, column: Column) -> str:
     if type is not None and type.name == "VARCHAR" and column.sql_type.name == "VARCHAR":
         return (
             f"Run ALTER TABLE {table} ALTER COLUMN {identifier(column.name)} TYPE {column.type} outside a "
-            "transaction, or load with truncatecolumns=True and leave the column out of wanted"
+            "transaction (Redshift rejects that for sort keys and distribution keys), or load with "
+            "truncatecolumns=True and leave the column out of wanted"
         )
     return (
         "Load into a new table, or add a column of the new type under another name, copy the values and rename it; "
@@ -133,7 +135,7 @@ def _way_out(table: str, there: str, column: Column) -> str:
 
 
 def _parsed(text: str) -> SqlType | None:
-    """Return a type of the catalog; None for one that nothing here is loaded into, as geometry."""
+    """Return a type of the catalog; None for one that is not supported here, such as geometry."""
     with contextlib.suppress(ConfigurationError):
         return parse_type(text)
     return None

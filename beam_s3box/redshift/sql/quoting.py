@@ -1,4 +1,4 @@
-"""Names and values as parts of a statement: nothing that is quoted here can end its quotes."""
+"""Quoting of names and values in statements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from beam_s3box.errors import ConfigurationError
 
 MAX_NAME_BYTES: Final = 127
-"""Redshift cuts a longer name off, with a mere notice. Source: "Names and identifiers" of its developer guide."""
+"""Redshift truncates longer names, with only a notice. Source: "Names and identifiers" of its developer guide."""
 
 TableName: TypeAlias = str | Sequence[str]
 """`"table"`, `"schema.table"`, or `("schema", "table")` for names that hold a dot."""
@@ -18,11 +18,11 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def identifier(name: str, parameter: str = "name") -> str:
-    """Return a name in double quotes, so that reserved words and odd characters are names too.
+    """Return a name in double quotes, so that reserved words and special characters are allowed.
 
     Args:
       name: of a column, a table or a schema.
-      parameter: how the error names it.
+      parameter: that the error names.
 
     Raises:
       ConfigurationError: empty, longer than `MAX_NAME_BYTES` in UTF-8, with a NUL, or not expressible in UTF-8.
@@ -39,22 +39,21 @@ def qualified(table: TableName, parameter: str = "table") -> str:
     """Return a table's name with its schema, each part quoted: `"schema"."table"`.
 
     Args:
-      table: parts in a tuple, or text in which dots part them; see `TableName`.
-      parameter: how the error names it.
+      table: parts in a tuple, or a text in which dots separate them; see `TableName`.
+      parameter: that the error names.
 
     Raises:
-      ConfigurationError: more parts than database, schema and table, a part that is no name, or text that comes with
-        quotes of its own.
+      ConfigurationError: more parts than database, schema and table, an invalid part, or a text that has quotes.
     """
     return ".".join(identifier(part, parameter) for part in table_parts(table, parameter))
 
 
 def table_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
-    """Return the names that a table's name consists of, the table's own last; see `qualified`."""
+    """Return the parts of a table's name, the table itself last; see `qualified`."""
     if isinstance(table, str) and '"' in table:
         raise ConfigurationError(
-            f"{parameter}={table!r} must come without quotes, they are added here; write a name that has one in a "
-            "tuple, as ('schema', 'table')"
+            f"{parameter}={table!r} must have no quotes, they are added here; write a name with a quote in a tuple, as "
+            "('schema', 'table')"
         )
     parts = tuple(table.split(".")) if isinstance(table, str) else tuple(table)
     if not 1 <= len(parts) <= _MAX_PARTS or not all(parts):

@@ -1,4 +1,4 @@
-"""Which table a load goes into, how, and what stands fixed before anything is asked of Redshift."""
+"""The table of a load and how rows come into it, checked before Redshift is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.sql.quoting import TableName, folded, identifier, qualified, table_parts
 
 Mode: TypeAlias = Literal["append", "truncate", "upsert"]
-OnReplaced: TypeAlias = Literal["refuse", "skip", "reload"]
+OnReplaced: TypeAlias = Literal["error", "skip", "reload"]
 
 MODES: Final = get_args(Mode)
 ON_REPLACED: Final = get_args(OnReplaced)
@@ -20,7 +20,7 @@ class Target(NamedTuple):
     """A table, with its schema: names as Redshift keeps them, in lower case.
 
     Attributes:
-      schema: never left to the search path, which another session may have set otherwise.
+      schema: of the table; it is never left to the search path, which differs between sessions.
       table: its name.
     """
 
@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """Return the name as it stands in a statement."""
+        """The name as it is written in a statement."""
         return qualified(self)
 
     def __str__(self) -> str:
@@ -41,21 +41,29 @@ def target_of(table: TableName, schema: str, parameter: str = "table") -> Target
 
     Args:
       table: see `quoting.TableName`.
-      schema: of a table that names none.
-      parameter: how the error names it.
+      schema: of a table whose name has none.
+      parameter: that the error names.
 
     Raises:
-      ConfigurationError: no name of a table, or one in another database.
+      ConfigurationError: an invalid table name, or one in another database.
+    """
+    return Target(*(folded(part) for part in ((schema, *target_parts(table, parameter))[-2:])))
+
+
+def target_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
+    """Return the name of a table, or of a template for names, as schema and table, or the table alone.
+
+    Raises:
+      ConfigurationError: an invalid table name, or one in another database.
     """
     parts = table_parts(table, parameter)
     if len(parts) > 2:
         raise ConfigurationError(
             f"{parameter}={table!r} names a database: a load goes into the connection's own; write 'schema.table'"
         )
-    target = Target(*(folded(part) for part in ((schema, *parts)[-2:])))
-    identifier(target.schema, parameter)
-    identifier(target.table, parameter)
-    return target
+    for part in parts:
+        identifier(part, parameter)
+    return parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +71,11 @@ class Merge:
     """How rows come into the table.
 
     Attributes:
-      mode: "append" adds them; "truncate" puts them in the place of all that is there; "upsert" puts each in the place
-        of the row with the same keys, and adds those whose keys are new.
-      keys: columns that name a row; for "upsert" only.
-      order_by: for "upsert": the column that says which of several rows with the same keys is the newest, among the
-        records and beside the table; None if keys stand once.
+      mode: "append" adds them; "truncate" replaces all rows of the table; "upsert" replaces the rows with the same
+        keys, and adds those with new keys.
+      keys: columns that identify a row; for "upsert" only.
+      order_by: for "upsert": the column that tells which of several rows with the same keys is the newest, among the
+        records and the rows of the table; None if keys are unique.
     """
 
     mode: Mode = "append"
@@ -78,7 +86,7 @@ class Merge:
         if self.mode not in MODES:
             raise ConfigurationError(f"mode={self.mode!r} must be one of {', '.join(MODES)}")
         if self.mode == "upsert" and not self.keys:
-            raise ConfigurationError("keys= is missing: mode='upsert' needs the columns that name a row")
+            raise ConfigurationError("keys= is missing: mode='upsert' needs the columns that identify a row")
         if self.mode != "upsert" and (self.keys or self.order_by is not None):
             raise ConfigurationError(
                 f"keys={list(self.keys)!r}, order_by={self.order_by!r} are for mode='upsert', not mode={self.mode!r}"
@@ -87,13 +95,13 @@ class Merge:
             identifier(name, "keys or order_by")
 
     def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise ConfigurationError if a key, or the column that orders, is not loaded."""
+        """Raise ConfigurationError if a key, or `order_by`, is not among the loaded columns."""
         loaded = {folded(column) for column in columns}
         for parameter, names in (("keys", self.keys), ("order_by", (self.order_by,) if self.order_by else ())):
             for name in names:
                 if folded(name) not in loaded:
                     raise ConfigurationError(
-                        f"{parameter} has {name!r}, which is not loaded; the columns are {', '.join(columns)}"
+                        f"{parameter}= has {name!r}, which is not loaded; the columns are {', '.join(columns)}"
                     )
 
 
@@ -102,17 +110,16 @@ def merge_of(mode: Mode, keys: Sequence[str] | None, order_by: str | None) -> Me
     return Merge(mode, (keys,) if isinstance(keys, str) else tuple(keys or ()), order_by)
 
 
-def check_on_replaced(on_replaced: OnReplaced, mode: Mode) -> OnReplaced:
-    """Return the choice.
+def check_on_replaced(on_replaced: OnReplaced, mode: Mode | None = None) -> None:
+    """Check the choice, and whether it works with the mode.
 
     Raises:
-      ConfigurationError: none of the choices, or one that would load rows twice.
+      ConfigurationError: an unknown choice, or one that would load rows twice.
     """
     if on_replaced not in ON_REPLACED:
         raise ConfigurationError(f"on_replaced={on_replaced!r} must be one of {', '.join(ON_REPLACED)}")
     if on_replaced == "reload" and mode == "append":
         raise ConfigurationError(
-            "on_replaced='reload' with mode='append' would keep the rows of the earlier load beside the new ones: use "
-            "mode='upsert' with keys, or 'refuse'"
+            "on_replaced='reload' with mode='append' would keep the rows of the earlier load next to the new ones: use "
+            "mode='upsert' with keys=, or on_replaced='error'"
         )
-    return on_replaced

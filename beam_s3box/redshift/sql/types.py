@@ -1,4 +1,4 @@
-"""Redshift's types: read from any of their spellings, so that nothing else gets into a statement as one."""
+"""Redshift's types, parsed from any of their spellings, so that a statement contains no other text as a type."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ALIASES = {
 }
 _NAMES = {alias.replace("_", " "): name for name, aliases in _ALIASES.items() for alias in aliases.split()}
 _LENGTHS = {"CHAR": (1, _MAX_CHAR_BYTES), "VARCHAR": (256, MAX_VARCHAR_BYTES), "VARBYTE": (64_000, _MAX_VARBYTE_BYTES)}
-"""Bytes of a type that says none, and at most."""
+"""Bytes of a type without a length, and at most."""
 
 _DEFAULT_DECIMAL = (18, 0)
 _TYPE = re.compile(r"([A-Z][A-Z0-9 ]*?) ?(?:\( ?(MAX|\d{1,9}) ?(?:, ?(\d{1,9}) ?)?\))?", re.ASCII)
@@ -54,11 +54,11 @@ _TEXT_BYTES = {
     "TIMESTAMP": 32,
     "TIMESTAMPTZ": 32,
 }
-"""Bytes that a value takes as text: COPY loads any scalar into a VARCHAR."""
+"""Bytes of a value as text: COPY loads any scalar into a VARCHAR."""
 
 _DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
 _EXACT_DIGITS = {"SMALLINT": 4, "INTEGER": 9, "BIGINT": 18, "DOUBLE PRECISION": 15, "REAL": 6}
-"""Every whole number of so many digits fits."""
+"""Every whole number of this many digits fits."""
 
 _WIDER = {
     "BIGINT": ("INTEGER", "SMALLINT"),
@@ -73,8 +73,8 @@ class SqlType(NamedTuple):
     """A type of Redshift.
 
     Attributes:
-      name: as Redshift's documents write it, in upper case.
-      sizes: bytes of a text; digits and scale of a DECIMAL.
+      name: as Redshift's documentation writes it, in upper case.
+      sizes: bytes of a text; precision and scale of a DECIMAL.
     """
 
     name: str
@@ -84,7 +84,7 @@ class SqlType(NamedTuple):
         return f"{self.name}({', '.join(map(str, self.sizes))})" if self.sizes else self.name
 
     def holds(self, other: SqlType) -> bool:
-        """Return whether a column of this type takes every value of another type, and loses nothing of it."""
+        """Return whether a column of this type holds every value of another type without loss."""
         if self == other or self.name == "SUPER":
             return True
         if self.name == "VARCHAR":
@@ -99,29 +99,29 @@ class SqlType(NamedTuple):
 
 
 def parse_type(text: str, parameter: str = "type") -> SqlType:
-    """Return the type that a text names: `character varying(20)` is `VARCHAR(20)`, `text` is `VARCHAR(256)`.
+    """Parse a type: `character varying(20)` is `VARCHAR(20)`, `text` is `VARCHAR(256)`.
 
     Raises:
-      ConfigurationError: no type of Redshift, or a size that it can't have.
+      ConfigurationError: not a type of Redshift, or an invalid size.
     """
     found = _TYPE.fullmatch(" ".join(text.upper().split())) if isinstance(text, str) else None
     name = _NAMES.get(found[1]) if found else None
     if found is None or name is None:
         raise ConfigurationError(
-            f"{parameter}={text!r} is not a type of Redshift: write one of {', '.join(sorted(_ALIASES))}"
+            f"{parameter}={text!r} is not a type of Redshift: use one of {', '.join(sorted(_ALIASES))}"
         )
     sizes = _sizes(name, found[2], found[3])
     if sizes is None or (found[1] == "TEXT" and found[2]):
         raise ConfigurationError(
-            f"{parameter}={text!r} has a size that {name} can't have: VARCHAR takes 1 to {MAX_VARCHAR_BYTES} bytes, "
-            f"CHAR to {_MAX_CHAR_BYTES}, DECIMAL to {MAX_DIGITS} digits with {_MAX_SCALE} behind the point, most "
+            f"{parameter}={text!r} has an invalid size for {name}: VARCHAR takes 1 to {MAX_VARCHAR_BYTES} bytes, "
+            f"CHAR to {_MAX_CHAR_BYTES}, DECIMAL to {MAX_DIGITS} digits with {_MAX_SCALE} after the point, most "
             "others none"
         )
     return SqlType(name, sizes)
 
 
 def _sizes(name: str, first: str | None, second: str | None) -> tuple[int, ...] | None:
-    """Return the sizes of a type, None if it can't have them."""
+    """Return the sizes of a type, None if they are invalid."""
     if name == "DECIMAL" and first != "MAX":
         digits, scale = (int(first), int(second or 0)) if first else _DEFAULT_DECIMAL
         return (digits, scale) if 1 <= digits <= MAX_DIGITS and scale <= min(digits, _MAX_SCALE) else None
@@ -140,7 +140,7 @@ def _is_larger(one: SqlType, other: SqlType) -> bool:
 
 
 def _text_bytes(type: SqlType) -> int:
-    """Return the bytes that any value of a type takes as text, 0 if that is not known."""
+    """Return the bytes that any value of a type takes as text, 0 if that is unknown."""
     if type.name == "DECIMAL":
         return type.sizes[0] + 3  # a sign, a point, and a zero before it
     if type.name in ("VARCHAR", "CHAR"):

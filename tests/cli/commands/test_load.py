@@ -64,7 +64,7 @@ def test_a_table_is_made_and_grows(load: Callable[..., Ended], warehouse: Wareho
         warehouse.manifest([{"id": 1, "Skip": "x"}]).url,
         warehouse.manifest([{"ID": 2, "at": "2026-01-01"}]).url,
     )
-    made = ("--redshift_table=made", "--create_tables", "--exclude=Skip")
+    made = ("--redshift_table=made", "--redshift_create_tables", "--redshift_exclude=Skip")
     assert load(first, *made).code == 0
     assert load(second, *made).code == 0
     rows = warehouse.rows("SELECT id, at::text FROM made ORDER BY id")
@@ -92,7 +92,7 @@ def test_a_manifest_written_anew_is_loaded_again_where_that_is_asked(
     warehouse.rewrite(manifest, clicks(2, 3, name="y"))
     refused = load(*upsert)
     assert refused.code == 1
-    assert "has been written anew since" in refused.err
+    assert "has been written again since" in refused.err
     assert load(*upsert, "--redshift_on_replaced=skip").out.startswith("nothing new")
     assert load(*upsert, "--redshift_on_replaced=reload").code == 0
     assert warehouse.rows("SELECT name FROM clicks ORDER BY id") == [("x1",), ("y2",), ("y3",)]
@@ -104,10 +104,10 @@ def test_a_failure_says_where_and_why(load: Callable[..., Ended], warehouse: War
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.count("\n") == 1
     assert "line 1, column name: " in ended.err
-    assert load(url, "--redshift_table=clicks", "--truncatecolumns").code == 0
+    assert load(url, "--redshift_table=clicks", "--redshift_truncatecolumns").code == 0
     gone = load(f"{url}x", "--redshift_table=clicks")
     assert (gone.code, gone.out) == (1, "")
-    assert load(url, "--redshift_table=nowhere").err.startswith("error: --redshift_table='public.nowhere' is not there")
+    assert load(url, "--redshift_table=nowhere").err.startswith("error: table='public.nowhere' does not exist")
 
 
 def test_a_dry_run_prints_the_statements(load: Callable[..., Ended], warehouse: Warehouse) -> None:
@@ -117,7 +117,7 @@ def test_a_dry_run_prints_the_statements(load: Callable[..., Ended], warehouse: 
     assert ended.out.startswith("BEGIN;\n\nLOCK TABLE")
     assert ended.out.endswith("COMMIT;\n")
     assert f"FROM '{url}'" in ended.out
-    made = load(url, "--redshift_table=other", "--redshift_dry_run", "--create_tables").out
+    made = load(url, "--redshift_table=other", "--redshift_dry_run", "--redshift_create_tables").out
     assert made.startswith('CREATE TABLE IF NOT EXISTS "public"."other" (\n  "id" BIGINT,')
     assert warehouse.ids() == []
     with pytest.raises(Exception, match="other"):
@@ -131,7 +131,7 @@ def test_a_dry_run_of_what_the_shards_tell_needs_no_server(
     code = main(
         [
             "load", warehouse.manifest(clicks(1)).url, "--redshift_table=t", "--redshift_iam_role=default",
-            "--redshift_dry_run", "--create_tables", f"--s3_endpoint_url={settings.endpoint_url}",
+            "--redshift_dry_run", "--redshift_create_tables", f"--s3_endpoint_url={settings.endpoint_url}",
             f"--s3_access_key_id={keys.access_key}", f"--s3_secret_access_key={keys.secret_key}",
         ]
     )  # fmt: skip
@@ -149,15 +149,15 @@ def test_a_dry_run_of_what_the_shards_tell_needs_no_server(
         ([*COMMON, "--redshift_workgroup=w"], "give one of --redshift_dsn"),
         ([*COMMON[:3], "--redshift_workgroup=w"], "--redshift_database is missing"),
         ([*COMMON[:3], "--redshift_dsn=redshift://me:hunter2-secret@h/dev"], "others see in the list of processes"),
-        ([*COMMON[:3], "--redshift_dsn=mysql://me@h/dev"], "--redshift_dsn= must be written redshift://"),
+        ([*COMMON[:3], "--redshift_dsn=mysql://me@h/dev"], "dsn= must be written redshift://"),
         ([*COMMON[:3], "--redshift_dsn=redshift://me@h/dev?password=x"], "the option 'password'"),
-        ([URLS[0], "--redshift_table=t", DSN], "--redshift_iam_role= is missing"),
-        ([URLS[0], "--redshift_table={domain}", *COMMON[2:]], "--redshift_table='{domain}' names a table for each stream"),
-        ([*COMMON, "--redshift_mode=upsert"], "--redshift_keys= is missing: --redshift_mode='upsert'"),
-        ([*COMMON, "--redshift_keys=a"], "are for --redshift_mode='upsert'"),
-        ([*COMMON, "--redshift_on_replaced=reload"], "--redshift_on_replaced='reload' with --redshift_mode='append'"),
-        ([*COMMON, "--columns=a", "--create_tables"], "and --create_tables exclude each other"),
-        ([*COMMON, "--noload"], "--noload loads nothing"),
+        ([URLS[0], "--redshift_table=t", DSN], "iam_role= is missing"),
+        ([URLS[0], "--redshift_table={domain}", *COMMON[2:]], "table='{domain}' names a table for each stream"),
+        ([*COMMON, "--redshift_mode=upsert"], "keys= is missing: mode='upsert'"),
+        ([*COMMON, "--redshift_keys=a"], "are for mode='upsert'"),
+        ([*COMMON, "--redshift_on_replaced=reload"], "on_replaced='reload' with mode='append'"),
+        ([*COMMON, "--redshift_columns=a", "--redshift_create_tables"], "and create_tables=True are mutually exclusive"),
+        ([*COMMON, "--redshift_noload"], "--redshift_noload loads nothing"),
         ([*COMMON, "--redshift_modus=append"], "did you mean --redshift_mode?"),
     ],
 )  # fmt: skip

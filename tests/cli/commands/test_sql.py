@@ -47,7 +47,9 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
 
 def test_a_table_from_a_manifest(run: Callable[..., Ended], manifest: str) -> None:
-    ended = run("create-table", manifest, "--redshift_table=web.page", "--dist_key=id", "--sort_keys=at,id")
+    ended = run(
+        "create-table", manifest, "--redshift_table=web.page", "--redshift_dist_key=id", "--redshift_sort_keys=at,id"
+    )
     assert ended == Ended(
         0,
         """\
@@ -66,9 +68,9 @@ SORTKEY ("at", "id");
 
 def test_columns_that_are_named_are_not_looked_up(run: Callable[..., Ended]) -> None:
     ended = run(
-        "copy-sql", "s3://lake/x.manifest", "--redshift_table=web.page", f"--redshift_iam_role={ROLE}", "--columns=id, order",
-        "--s3_region_name=eu-central-1", "--maxerror=3", "--compupdate=preset", "--statupdate=default", "--noload",
-        "--truncatecolumns", "--acceptinvchars=?",
+        "copy-sql", "s3://lake/x.manifest", "--redshift_table=web.page", f"--redshift_iam_role={ROLE}", "--redshift_columns=id, order",
+        "--s3_region_name=eu-central-1", "--redshift_maxerror=3", "--redshift_compupdate=preset", "--redshift_statupdate=default", "--redshift_noload",
+        "--redshift_truncatecolumns", "--redshift_acceptinvchars=?",
     )  # fmt: skip
     assert ended == Ended(
         0,
@@ -107,14 +109,14 @@ def on_s3(server: Server, records: list[dict[str, object]]) -> tuple[str, list[s
 def test_columns_come_from_the_shards_on_s3(run: Callable[..., Ended], s3_server: Server) -> None:
     url, reaching = on_s3(s3_server, [{"Id": 1, "user": "x"}, {"user": "y", "secret": 1}])
     options = [url, "--redshift_table=web.page", "--redshift_iam_role=default", *reaching]
-    ended = run("copy-sql", *options, "--exclude=secret")
+    ended = run("copy-sql", *options, "--redshift_exclude=secret")
     assert ended.code == 0, ended.err
     assert ended.out.splitlines()[:3] == ['COPY "web"."page" ("id", "user")', f"FROM '{url}'", "IAM_ROLE default"]
     assert "FORMAT AS JSON 'auto ignorecase' GZIP" in ended.out
-    assert run("copy-sql", *options, "--sample=1").out.startswith('COPY "web"."page" ("id", "user")\n')
-    refused = run("copy-sql", *options, "--mapping=auto")
+    assert run("copy-sql", *options, "--redshift_sample=1").out.startswith('COPY "web"."page" ("id", "user")\n')
+    refused = run("copy-sql", *options, "--redshift_mapping=auto")
     assert refused.code == 2
-    assert "--mapping=auto would leave columns empty" in refused.err
+    assert "--redshift_mapping=auto would leave columns empty" in refused.err
     assert s3_server.writer().secret_key not in ended.out + ended.err
 
 
@@ -132,16 +134,16 @@ def test_a_manifest_that_is_not_there_is_a_failure(run: Callable[..., Ended], co
     [
         ([], "the manifest is missing"),
         (["s3://b/m"], "--redshift_table is missing"),
-        (["s3://b/m", "--redshift_table=t", "--columns=a"], "--redshift_iam_role= is missing"),
-        (["s3://b/m", "--redshift_table=a.b.c.d", "--columns=a", "--redshift_iam_role=default"], "--redshift_table="),
-        (["s3://b/m", "--redshift_table=t", "--columns=a", "--redshift_iam_role=x"], "--redshift_iam_role='x' must"),
-        (["s3://b/m", "--redshift_table=t", "--columns=a", "--redshift_iam_role=default", "--maxerror=-1"], "--maxerror=-1"),
-        (["s3://b/m", "--redshift_table=t", "--columns=a,A", "--redshift_iam_role=default"], "one column to Redshift"),
-        (["s3://b/m", "--redshift_table=t", "--mapping=noshred", "--redshift_iam_role=default"], "--columns=[] must name"),
-        (["s3://b/m", "--redshift_table=t", "--mapping=s3://b/paths", "--redshift_iam_role=default"], "--columns=[]"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_columns=a"], "iam_role= is missing"),
+        (["s3://b/m", "--redshift_table=a.b.c.d", "--redshift_columns=a", "--redshift_iam_role=default"], "table='a.b.c.d'"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_columns=a", "--redshift_iam_role=x"], "iam_role='x' must"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_columns=a", "--redshift_iam_role=default", "--redshift_maxerror=-1"], "maxerror=-1"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_columns=a,A", "--redshift_iam_role=default"], "one column to Redshift"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_mapping=noshred", "--redshift_iam_role=default"], "columns=[] must name"),
+        (["s3://b/m", "--redshift_table=t", "--redshift_mapping=s3://b/paths", "--redshift_iam_role=default"], "columns=[]"),
         (["s3://b/m", "--redshift_tabel=t"], "did you mean --redshift_table?"),
         (["s3://b/m", "--redshift_table=t", "--format=json-array"], "--format"),
-        (["m.manifest", "--redshift_table=t", "--columns=a", "--redshift_iam_role=default"], "'m.manifest' must be the manifest's"),
+        (["m.manifest", "--redshift_table=t", "--redshift_columns=a", "--redshift_iam_role=default"], "'m.manifest' must be the manifest's"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_by_the_name_of_its_option(
@@ -157,8 +159,8 @@ def test_keys_that_clash_are_refused_with_the_way_out(run: Callable[..., Ended],
     url = write(tmp_path, [{"id": 1}, {"Id": 2}])
     ended = run("create-table", url, "--redshift_table=t")
     assert ended.code == 2
-    assert "--exclude= it, or give --ignore_case and load with mapping='auto ignorecase'" in ended.err
-    assert '"id" BIGINT' in run("create-table", url, "--redshift_table=t", "--ignore_case").out
+    assert "exclude it (--redshift_exclude), or ignore the case (--redshift_ignore_case) and load with" in ended.err
+    assert '"id" BIGINT' in run("create-table", url, "--redshift_table=t", "--redshift_ignore_case").out
 
 
 def test_avro_shards_have_tables_and_copies_too(run: Callable[..., Ended], s3_server: Server, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_avro_shards_have_tables_and_copies_too(run: Callable[..., Ended], s3_se
         s3_server.writer,
     )
     url = write(store, [{"Id": 1, "t": "x"}], AvroFormat(schema))
-    made = run("create-table", url, "--redshift_table=t", "--exclude=t", *reaching)
+    made = run("create-table", url, "--redshift_table=t", "--redshift_exclude=t", *reaching)
     assert made == Ended(0, 'CREATE TABLE IF NOT EXISTS "t" (\n  "id" BIGINT\n);\n', "")
     copy = ["copy-sql", url, "--redshift_table=t", "--redshift_iam_role=default", *reaching]
     printed = run(*copy, "--format=avro")
@@ -183,9 +185,9 @@ def test_avro_shards_have_tables_and_copies_too(run: Callable[..., Ended], s3_se
     assert "FORMAT AS AVRO 'auto ignorecase'" in printed.out
     refused = run(*copy)
     assert (refused.code, refused.out) == (2, "")
-    assert "not of the format json-lines: give --format=avro" in refused.err
+    assert "not of the format json-lines: give format=avro (--format=avro)" in refused.err
     refused = run("copy-sql", json_lines, *copy[2:], "--format=avro")
-    assert "not of the format avro: give --format=json-lines" in refused.err
+    assert "not of the format avro: give format=json-lines (--format=json-lines)" in refused.err
 
 
 @pytest.mark.parametrize("command", ["copy-sql", "create-table"])
@@ -201,8 +203,8 @@ def test_a_key_that_is_no_name_is_left_out_as_the_error_says(run: Callable[..., 
     refused = run("create-table", url, "--redshift_table=t")
     assert refused.code == 2
     assert "the key ''" in refused.err
-    assert "--exclude=" in refused.err
-    made = run("create-table", url, "--redshift_table=t", "--exclude=, x")
+    assert "(--redshift_exclude)" in refused.err
+    made = run("create-table", url, "--redshift_table=t", "--redshift_exclude=, x")
     assert made == Ended(0, 'CREATE TABLE IF NOT EXISTS "t" (\n  "name" VARCHAR(256)\n);\n', "")
 
 

@@ -228,7 +228,7 @@ def test_no_file_gets_the_number_of_a_closed_output(closed: str) -> None:
 
 
 def test_sql_that_can_not_be_written_is_an_error() -> None:
-    command = "-m beam_s3box copy-sql s3://bucket/x.manifest --redshift_table t --columns a --redshift_iam_role default"
+    command = "-m beam_s3box copy-sql s3://bucket/x.manifest --redshift_table t --redshift_columns a --redshift_iam_role default"
     for outputs, code in (("> /dev/full", 1), ("| true", 0), ("> /dev/null", 0)):
         done = subprocess.run(
             ["bash", "-c", f"'{sys.executable}' {command} {outputs}; exit ${{PIPESTATUS[0]}}"],

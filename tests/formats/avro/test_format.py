@@ -32,7 +32,8 @@ from beam_s3box.formats import (
 )
 from beam_s3box.formats.avro.blocks import BLOCK_BYTES
 from beam_s3box.records.encoding import SCHEMA_MISMATCH, record_rules
-from beam_s3box.records.routing import RejectedRecord, Router, StreamSelector
+from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import SealedShard

@@ -255,7 +255,7 @@ def test_a_stream_without_a_name_is_refused(arguments: list[str], part: str) -> 
 
 def test_the_write_is_what_the_options_say() -> None:
     write = write_of(PARSER.parse(["--output=memory://a", "--domain=b", "--namespace=c", "--run_id=r"]))
-    assert (write.store.root, write.transform.run_id) == ("memory://a", "r")
+    assert (write.store.root, write.run_id) == ("memory://a", "r")
     assert (write.has_manifests, write.is_named) == (True, True)
 
 

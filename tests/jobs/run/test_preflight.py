@@ -53,7 +53,7 @@ def test_a_run_id_that_finished_is_refused_and_one_that_did_not_may_be_begun_aga
 
 def test_a_new_run_id_is_not_looked_up() -> None:
     write = write_to("memory://preflight-new")
-    RunClaim(Layout(write.transform.run_id), "an earlier attempt").take(write.store)
+    RunClaim(Layout(write.run_id), "an earlier attempt").take(write.store)
     check_destination(write, bounded=False)
 
 

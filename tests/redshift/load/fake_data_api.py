@@ -10,9 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
-from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.stores.retries import Retry
-from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, Connection, Server, manifest_text
+from tests.redshift.load.fakes import Connection, Server, Setup
 
 _COLUMNS = [{"name": "id"}, {"name": "name", "label": "name"}]
 
@@ -139,21 +137,16 @@ def _field(value: object) -> dict[str, Any]:
     return {"longValue": value} if isinstance(value, int) else {"stringValue": str(value)}
 
 
-class DataApiSetup:
+class DataApiSetup(Setup):
     """A loader on a fake Data API, with manifests in memory; see `fakes.Setup`."""
 
     def __init__(self, **arguments: Any) -> None:
-        self.server = Server()
+        super().__init__(**arguments)
         self.server.ledger = {}
         self.client = Client(self.server)
-        self.texts = {URL: manifest_text(FILE), OTHER: manifest_text(FILE + "2")}
-        self.pauses: list[float] = []
         self.polls: list[float] = []
         self.api = RedshiftDataApi("dev", workgroup="w", client=lambda: self.client, sleep=self.polls.append)
-        retry = Retry(4, 1.0, 30.0, sleep=self.pauses.append, random=lambda: 1.0)
-        self.loader = RedshiftLoader(
-            self.api, **{"iam_role": ROLE, "fetch": self.texts.__getitem__, "retry": retry, **arguments}
-        )
+        self.change(connection=self.api)
 
     @property
     def copies(self) -> int:

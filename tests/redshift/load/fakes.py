@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import orjson
 
 from beam_s3box.redshift.load.loader import RedshiftLoader
+from beam_s3box.redshift.load.settings import RETRY, LoadSettings
+from beam_s3box.redshift.load.table_loads import TableCreation, TableLoads
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.stores.retries import Retry
 
 ROLE = "arn:aws:iam::123456789012:role/copy"
@@ -23,6 +27,15 @@ def manifest_text(*files: str, records: int = 10) -> bytes:
         {"url": file, "mandatory": True, "meta": {"content_length": 9, "record_count": records}} for file in files
     ]
     return orjson.dumps({"entries": entries})
+
+
+def table_loads(connection: Any = print, *, creates: bool = False, retry: Retry = RETRY, **settings: Any) -> TableLoads:
+    """Loads into any table; the settings are those of `LoadSettings`, and the role and the format of COPY."""
+    copy = CopySettings(settings.pop("iam_role", ROLE), format=settings.pop("format", "json-lines"))
+    return TableLoads(
+        settings=LoadSettings(connection=connection, copy=copy, retry=retry, **settings),
+        creation=TableCreation() if creates else None,
+    )
 
 
 class OperationalError(Exception):
@@ -175,6 +188,10 @@ class Setup:
         retry = Retry(4, 1.0, 30.0, sleep=self.pauses.append, random=lambda: 1.0)
         settings = {"iam_role": ROLE, "fetch": self.texts.__getitem__, "retry": retry, **arguments}
         self.loader = RedshiftLoader(self.server.connect, **settings)
+
+    def change(self, **settings: Any) -> None:
+        """Give the loader other settings."""
+        self.loader = RedshiftLoader.of(dataclasses.replace(self.loader.settings, **settings))
 
 
 def once(verb: str, error: Exception, times: int = 1) -> Callable[[str], None]:

@@ -264,7 +264,7 @@ def test_a_ledger_that_may_not_be_made_is_an_error(setup: Setup) -> None:
 
 def test_a_missing_table_is_named(setup: Setup) -> None:
     setup.server.faults = once("SELECT *", ServerError('relation "public.clicks" does not exist', "42P01"))
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks")
 
 
@@ -276,7 +276,7 @@ def test_a_connection_with_autocommit_is_refused_and_closed(setup: Setup) -> Non
         made[0].autocommit = True
         return made[0]
 
-    setup.loader._connection = connect
+    setup.change(connection=connect)
     with pytest.raises(ConfigurationError, match="autocommit"):
         setup.loader.load(URL, "clicks")
     assert made[0].is_closed
@@ -286,7 +286,7 @@ def test_a_connection_with_autocommit_is_refused_and_closed(setup: Setup) -> Non
 def test_an_interrupted_load_closes_its_connection(setup: Setup) -> None:
     made = []
     setup.server.faults = once("COPY", KeyboardInterrupt())  # type: ignore[arg-type]
-    setup.loader._connection = lambda: made.append(setup.server.connect()) or made[0]  # type: ignore[func-returns-value]
+    setup.change(connection=lambda: made.append(setup.server.connect()) or made[0])  # type: ignore[func-returns-value]
     with pytest.raises(KeyboardInterrupt):
         setup.loader.load(URL, "clicks")
     assert made[0].is_closed

@@ -46,7 +46,7 @@ def test_a_table_is_made_and_grows(command: list[str], warehouse: Warehouse) -> 
     first = warehouse.manifest([{"Id": 1, "when": "2026-11-22T10:00:00Z", "tags": ["a"]}])
     second = warehouse.manifest([{"Id": 2, "size": 0.5}])
     for manifest in (first, second):
-        assert main([*command, manifest.url, "--redshift_table=events", "--create_tables"]) == 0
+        assert main([*command, manifest.url, "--redshift_table=events", "--redshift_create_tables"]) == 0
     assert warehouse.rows("SELECT id, size FROM events ORDER BY id") == [(1, None), (2, 0.5)]
     assert warehouse.rows("SELECT COUNT(*) FROM events WHERE \"when\" = '2026-11-22 10:00:00+00'") == [(1,)]
 
@@ -62,7 +62,7 @@ def test_a_dry_run_prints_the_statements_and_loads_nothing(
     command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = warehouse.manifest(clicks(1))
-    arguments = [*command, manifest.url, "--redshift_table=made", "--create_tables", "--redshift_dry_run"]
+    arguments = [*command, manifest.url, "--redshift_table=made", "--redshift_create_tables", "--redshift_dry_run"]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "CREATE TABLE IF NOT EXISTS" in printed
@@ -90,16 +90,20 @@ LONG = "x" * 70_000
     [
         (
             {"id": 1, "name": "longer than twenty bytes"},
-            "widen the column, cut texts with --truncatecolumns, ",
+            "widen the column, truncate texts with truncatecolumns (--redshift_truncatecolumns), ",
             "65,535",
         ),
         (
             {"id": 1, "wide": LONG},
-            "no column takes more than 65,535 bytes: cut texts with --truncatecolumns, ",
+            "no column takes more than 65,535 bytes: truncate texts with truncatecolumns (--redshift_truncatecolumns), ",
             "widen",
         ),
         ({"id": 1, "more": {"a": LONG}}, "SUPER takes no text of more than 65,535 bytes", "truncatecolumns"),
-        ({"id": "x"}, "change the column's type, leave such records out with --maxerror=", "truncatecolumns"),
+        (
+            {"id": "x"},
+            "change the column's type, skip such records with maxerror (--redshift_maxerror)",
+            "truncatecolumns",
+        ),
     ],
     ids=["wider", "longest", "super", "type"],
 )
@@ -120,7 +124,7 @@ def test_what_an_error_advises_can_be_typed_and_helps(
     assert said in error
     assert unsaid not in error
     assert "=True" not in error
-    advised = "--truncatecolumns" if "--truncatecolumns" in error else "--maxerror=2"
+    advised = "--redshift_truncatecolumns" if "--redshift_truncatecolumns" in error else "--redshift_maxerror=2"
     assert main([*command, url, "--redshift_table=clicks", advised]) == 0
     assert 2 in warehouse.ids()
 
@@ -136,8 +140,8 @@ def test_a_key_that_stands_twice_is_named_with_a_way_to_load_the_rest(
     key = file.removeprefix(f"{warehouse.store.root}/")
     warehouse.store.put(key, lines, sha256=hashlib.sha256(lines).hexdigest(), content_type="", replace=True)
     assert main([*command, manifest.url, "--redshift_table=clicks"]) == 1
-    assert "a key stands twice in a record" in capsys.readouterr().err
-    assert main([*command, manifest.url, "--redshift_table=clicks", "--maxerror=2"]) == 0
+    assert "a key is twice in a record" in capsys.readouterr().err
+    assert main([*command, manifest.url, "--redshift_table=clicks", "--redshift_maxerror=2"]) == 0
     assert warehouse.ids() == [3]
 
 
@@ -150,9 +154,9 @@ def test_avro_shards_without_their_format_are_told_which(
         box.seal()
         url = box.url(box.create_manifests("m", 1)[0])
     load = [*command, url, "--redshift_table=clicks"]
-    for options in ([], ["--create_tables"]):
+    for options in ([], ["--redshift_create_tables"]):
         assert main([*load, *options]) == 2
-        assert "which is not of the format json-lines: give --format=avro" in capsys.readouterr().err
+        assert "which is not of the format json-lines: give format=avro (--format=avro)" in capsys.readouterr().err
     assert main([*load, "--format=avro"]) == 0
     assert warehouse.ids() == [7]
 
@@ -181,10 +185,10 @@ def test_a_password_in_an_error_of_the_driver_is_masked(
         (["s3://box/x.manifest", "--redshift_table=t", "--redshift_workgroup=w"], "error: give one of --redshift_dsn"),
         (
             ["s3://box/x.manifest", "--redshift_table=PUBLIC.beam_s3box_loads"],
-            "error: --redshift_table='public.beam_s3box_l",
+            "error: table='public.beam_s3box_l",
         ),
-        (["s3://box/x.manifest", "--redshift_table=t", "--noload"], "error: --noload loads nothing"),
-        (["s3://box/x.manifest", "--redshift_table=t", "--redshift_mode=upsert"], "error: --redshift_keys"),
+        (["s3://box/x.manifest", "--redshift_table=t", "--redshift_noload"], "error: --redshift_noload loads nothing"),
+        (["s3://box/x.manifest", "--redshift_table=t", "--redshift_mode=upsert"], "error: keys= is missing"),
     ],
 )
 def test_what_can_not_work_ends_before_anything_is_connected(

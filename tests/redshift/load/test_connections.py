@@ -119,7 +119,14 @@ def test_nothing_shows_the_password_or_the_keys() -> None:
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG", "token-token")
     loader = RedshiftLoader(GIVEN, credentials=keys)
     partial = RedshiftLoader(functools.partial(RedshiftConnection, password=PASSWORD), iam_role=ROLE)
-    for shown in (repr(GIVEN), str(GIVEN), repr(loader), repr(partial), f"{GIVEN.password}", repr(loader._copies)):
+    for shown in (
+        repr(GIVEN),
+        str(GIVEN),
+        repr(loader),
+        repr(partial),
+        f"{GIVEN.password}",
+        repr(loader.settings.copy),
+    ):
         assert PASSWORD not in shown
         assert "wJalr" not in shown
         assert "token-token" not in shown
@@ -131,11 +138,11 @@ def test_a_loader_is_pickled_without_secrets_or_not_at_all() -> None:
         repr(pickle.loads(pickle.dumps(plain))) == repr(plain) == "RedshiftLoader(RedshiftConnection(me@host:5439/dev))"
     )
     found = RedshiftLoader(RedshiftDataApi("dev", workgroup="w"), iam_role=ROLE, region="eu-central-1")
-    assert pickle.loads(pickle.dumps(found))._connection == RedshiftDataApi("dev", workgroup="w")
+    assert pickle.loads(pickle.dumps(found)).settings.connection == RedshiftDataApi("dev", workgroup="w")
     for holds in (RedshiftLoader(GIVEN, iam_role=ROLE), RedshiftLoader(print, credentials=Credentials("AKIA", "s"))):
-        with pytest.raises(ConfigurationError, match="can't travel with a pipeline"):
+        with pytest.raises(ConfigurationError, match="can't be pickled with a pipeline"):
             pickle.dumps(holds)
-    with pytest.raises(ConfigurationError, match="can't travel"):
+    with pytest.raises(ConfigurationError, match="can't be pickled"):
         copy.deepcopy(GIVEN)
 
 

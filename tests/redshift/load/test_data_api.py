@@ -148,10 +148,10 @@ def test_a_conflict_is_tried_again_under_another_token(setup: DataApiSetup) -> N
 
 def test_a_missing_table_is_named(setup: DataApiSetup) -> None:
     setup.server.faults = once("SELECT *", ServerError('relation "public.clicks" does not exist'), 9)
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks")
     setup.server.faults = once("CREATE TEMP", ServerError('relation "public.clicks" does not exist'), 9)
-    with pytest.raises(LoadError, match=r"table='public.clicks' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.clicks' does not exist: create it"):
         setup.loader.load(URL, "clicks", columns=["id"])
 
 
@@ -160,7 +160,7 @@ def test_a_replaced_manifest_is_refused_or_loaded_again(setup: DataApiSetup) -> 
     setup.texts[URL] = manifest_text(FILE + "new", records=10)
     with pytest.raises(ManifestReplacedError):
         setup.loader.load(URL, "clicks")
-    setup.loader._on_replaced = "reload"
+    setup.change(on_replaced="reload")
     assert setup.loader.load(URL, "clicks", "truncate").outcome == "loaded"
     assert setup.server.rows == 10
     assert setup.loader.load(URL, "clicks", "truncate").outcome == "already-loaded"
@@ -247,7 +247,7 @@ def test_a_table_of_many_columns_is_refused_by_the_limit_before_anything_is_sent
 @pytest.mark.parametrize("statuses", ["ABORTED", "FAILED"], ids=["all stopped", "the last failed"])
 def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, committed: bool, statuses: str) -> None:
     """Redshift may finish what it has begun; the ledger says what became of it."""
-    setup.loader._retry = Retry(1, 0.0, 0.0)
+    setup.change(retry=Retry(1, 0.0, 0.0))
     real = setup.client.describe_statement
 
     def aborted(*, Id: str) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def test_batches_of_another_address_have_another_token() -> None:
     for address in addresses:
         setup = DataApiSetup()
         api = RedshiftDataApi(**{"database": "dev", **address}, client=lambda client=setup.client: client)  # type: ignore[arg-type, misc]
-        setup.loader._connection = api
+        setup.change(connection=api)
         setup.loader.load(URL, "clicks")
         tokens += setup.client.batch_tokens
     assert len(set(tokens)) == len(tokens) == len(addresses)

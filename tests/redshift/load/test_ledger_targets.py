@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,16 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.load.ledger import LEDGER, LedgerName
 from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads
+from beam_s3box.redshift.load.settings import LoadSettings
+from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.manifests import StoreReader
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.table_names import TableTemplate
-from beam_s3box.redshift.sql.target import Target
+from beam_s3box.redshift.sql.target import Merge, Target
 from beam_s3box.stores.retries import Retry
-from beam_s3box.transforms.redshift import CopyToRedshift
+from beam_s3box.transforms.redshift import CopyToRedshift, _NameTables
 from tests.redshift.load.conftest import Warehouse, clicks
-from tests.redshift.load.fakes import FILE, ROLE, URL, Server, manifest_text
+from tests.redshift.load.fakes import FILE, ROLE, URL, Server, manifest_text, table_loads
 
 PUBLIC = Target("public", LEDGER)
 
@@ -74,7 +78,7 @@ def test_nothing_is_asked_or_made_for_a_table_that_is_a_ledger(table: Any) -> No
     server = Server()
     loader = RedshiftLoader(server.connect, iam_role=ROLE, fetch=_unread)
     target = TableTemplate(table).target(None, None)
-    loads = TableLoads(connection=server.connect, made=TableCreation(), settings={"iam_role": ROLE, "fetch": _unread})
+    loads = table_loads(server.connect, fetch=_unread, creates=True)
     works: list[Callable[[], object]] = [
         lambda: loader.load(URL, table),
         lambda: loader.load(URL, table, "truncate"),
@@ -94,42 +98,53 @@ def test_nothing_is_asked_or_made_for_a_table_that_is_a_ledger(table: Any) -> No
 def test_a_stream_that_is_named_as_a_ledger_is_refused(template: str) -> None:
     names = (LEDGER, "x") if template.endswith("{domain}") else ("Beam", "S3Box_Loads")
     server = Server()
-    loads = TableLoads(connection=server.connect, made=TableCreation(), settings={"iam_role": ROLE, "fetch": _unread})
+    loads = table_loads(server.connect, fetch=_unread, creates=True)
     manifest = Manifest(*names, "", 0, URL, "", 1, 10, 0, 0)
-    [failure] = loads.outcomes([manifest], TableTemplate(template).target(*names))
-    assert isinstance(failure, LoadFailure)
-    assert "is a ledger" in failure.message
-    assert "fixed prefix" in failure.message
+    with pytest.raises(ConfigurationError, match=r"is a ledger.*fixed prefix"):
+        list(loads.outcomes([manifest], TableTemplate(template).target(*names)))
     assert server.statements == []
+    step: Any = _NameTables(TableTemplate(template), loads.loader, fails=False)
+    [failed] = step.process(manifest)
+    assert "is a ledger" in failed.value.message
 
 
 def test_records_of_a_stream_can_not_write_or_empty_the_ledger(warehouse: Warehouse) -> None:
     """The forged line says that a manifest is loaded which is not; "truncate" would let all be loaded again."""
     template = TableTemplate("public.{domain}_{namespace}")
-    settings = {"iam_role": ROLE, "s3": warehouse.settings, "s3_credentials": warehouse.keys}
     honest, victim = warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(3))
-    loads = functools.partial(
-        TableLoads, connection=warehouse.connection, made=TableCreation(), retry=Retry(2, 0.0, 0.0), settings=settings
-    )
-    loads().load([honest], template.target("web", "clicks"))
+    fetch = StoreReader(warehouse.settings, warehouse.keys)
+    loads = table_loads(warehouse.connection, fetch=fetch, creates=True, retry=Retry(2, 0.0, 0.0))
+    loads.load([honest], template.target("web", "clicks"))
     line = {"table_schema": "public", "table_name": "web_clicks", "manifest_url": victim.url, "records": 1}
     hostile = warehouse.manifest([line])
-    for mode in ("append", "truncate"):
+    for merge in (Merge(), Merge("truncate")):
         with pytest.raises(ConfigurationError, match="is a ledger"):
-            loads(mode=mode).load([hostile], template.target("beam", "s3box_loads"))
-    assert loads().load([victim], template.target("web", "clicks")).outcome == "loaded"
-    assert loads().load([honest], template.target("web", "clicks")).outcome == "already-loaded"
+            dataclasses.replace(loads, merge=merge).load([hostile], template.target("beam", "s3box_loads"))
+    assert loads.load([victim], template.target("web", "clicks")).outcome == "loaded"
+    assert loads.load([honest], template.target("web", "clicks")).outcome == "already-loaded"
     assert warehouse.ids("web_clicks") == [1, 2, 3]
 
 
 def test_what_holds_a_connection_shows_none_of_its_arguments() -> None:
     secrets: Any = functools.partial(print, "hunter2")
-    settings: dict[str, Any] = {"iam_role": None, "credentials": secrets, "s3_credentials": secrets}
-    loads = TableLoads(connection=secrets, settings=settings)
+    settings = LoadSettings(
+        connection=secrets, copy=CopySettings(credentials=secrets), fetch=StoreReader(None, secrets)
+    )
+    loads = TableLoads(settings=settings)
     step = CopyToRedshift("t", connection=secrets, credentials=secrets)
-    for shown in (loads, loads.loader(), loads.loader()._fetch, step, step.loads, step.display_data(), vars(step)):
+    for shown in (
+        loads,
+        settings,
+        settings.copy,
+        settings.fetch,
+        loads.loader,
+        step,
+        step.loads,
+        step.display_data(),
+        vars(step),
+    ):
         assert "hunter2" not in repr(shown)
-    assert repr(loads) == "TableLoads(RedshiftLoader(partial), mode='append')"
+    assert repr(loads.loader) == "RedshiftLoader(partial)"
 
 
 def _unread(url: str) -> bytes:

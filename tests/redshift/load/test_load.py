@@ -302,9 +302,9 @@ def test_a_manifest_that_was_written_anew_is_refused_and_then_loaded(warehouse: 
 
 
 def test_a_missing_table_is_named(warehouse: Warehouse, make: Make) -> None:
-    with pytest.raises(LoadError, match=r"table='public.nowhere' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.nowhere' does not exist: create it"):
         make().load(warehouse.manifest(clicks(1)), "nowhere")
-    with pytest.raises(LoadError, match=r"table='public.nowhere' is not there: create it"):
+    with pytest.raises(LoadError, match=r"table='public.nowhere' does not exist: create it"):
         make().load(warehouse.manifest(clicks(1)), "nowhere", columns=["id"])
 
 

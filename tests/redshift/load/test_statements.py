@@ -9,9 +9,10 @@ from beam_s3box.redshift.load.data_api_load import BatchLoad
 from beam_s3box.redshift.load.ledger import Entry, Ledger
 from beam_s3box.redshift.load.load_errors import queries
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
-from beam_s3box.redshift.load.plan import Copies, Plan
+from beam_s3box.redshift.load.plan import Plan
 from beam_s3box.redshift.load.statements import apply, bad_keys_guard, count_bad_keys, own_name
 from beam_s3box.redshift.manifests import ListedManifest
+from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, Target
 from tests.redshift.load.fakes import ROLE, URL
 
@@ -24,7 +25,7 @@ NEWEST = Merge("upsert", ("id",), "seen")
 
 
 def test_a_load_over_the_data_api_reads_like_this() -> None:
-    plan = Plan(TARGET, LEDGER, (MANIFEST,), Merge(), Copies(ROLE))
+    plan = Plan(TARGET, LEDGER, (MANIFEST,), Merge(), CopySettings(ROLE))
     texts = [step.sql for step in BatchLoad.steps(plan, plan.decide([]), LoadedColumns(("id", "name")))]
     assert texts == [
         'LOCK TABLE "web"."beam_s3box_loads"',

@@ -13,13 +13,24 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
 from beam_s3box.formats.avro.blocks import header_of
 from beam_s3box.redshift import Column, LoadResult
-from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads, make_table
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads, make_table
+from beam_s3box.redshift.manifests import StoreReader, read_manifests
 from beam_s3box.redshift.schema.avro_columns import avro_columns
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Target
 from beam_s3box.stores.retries import Retry
-from tests.redshift.load.fakes import FILE, OTHER, ROLE, URL, OperationalError, Server, ServerError, manifest_text, once
+from tests.redshift.load.fakes import (
+    FILE,
+    OTHER,
+    URL,
+    OperationalError,
+    Server,
+    ServerError,
+    manifest_text,
+    once,
+    table_loads,
+)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,7 @@ def test_schemas_that_differ_make_columns_for_both() -> None:
         "s3://b/a.avro": avro_with(same="long", wider="int", mixed="boolean", left="string"),
         "s3://b/b.avro": avro_with(same="long", wider="long", mixed="long", more="double"),
     }
-    columns = columns_of_manifests([URL], bodies.__getitem__, exclude=["left"])
+    columns = columns_of_manifests(read_manifests([URL], bodies.__getitem__), bodies.__getitem__, exclude=["left"])
     assert {column.name: column.type for column in columns} == {
         "same": "BIGINT", "wider": "BIGINT", "mixed": "VARCHAR(65535)", "more": "DOUBLE PRECISION",
     }  # fmt: skip
@@ -122,19 +133,18 @@ def test_columns_of_what_the_package_itself_writes(tmp_path: Any) -> None:
         box.pack({"Id": 1, "flag": None, "small": 2})
         box.seal()
         url = box.url(box.create_manifests("m", 1)[0])
-    loads = TableLoads(connection=print, made=TableCreation(), settings={"iam_role": ROLE, "format": "avro"})
-    assert [column.name for column in loads._columns_of([url])] == ["id", "flag", "small"]
+    columns = columns_of_manifests(read_manifests([url], StoreReader()), StoreReader())
+    assert [column.name for column in columns] == ["id", "flag", "small"]
 
 
 def test_nothing_listed_is_nothing_to_make_columns_of() -> None:
     with pytest.raises(ConfigurationError, match="manifests list no files"):
-        columns_of_manifests([URL], {URL: manifest_text()}.__getitem__)
+        columns_of_manifests([], StoreReader())
 
 
-def loads_on(server: Server, **arguments: Any) -> TableLoads:
+def loads_on(server: Server) -> TableLoads:
     texts = {URL: manifest_text(FILE), OTHER: manifest_text(FILE + "2")}
-    settings = {"iam_role": ROLE, "fetch": texts.__getitem__}
-    return TableLoads(connection=server.connect, retry=Retry(1, 0.0, 0.0), settings=settings, **arguments)
+    return table_loads(server.connect, fetch=texts.__getitem__, retry=Retry(1, 0.0, 0.0))
 
 
 CLICKS = Target("public", "clicks")

@@ -195,7 +195,7 @@ def test_a_sample_looks_no_further() -> None:
         yield from ({"a": i} for i in range(10))
         raise AssertionError("looked further")
 
-    assert infer_columns(records(), sample=10) == [Column("a", "BIGINT", needs="SMALLINT")]
+    assert infer_columns(records(), sample=10) == [Column("a", "BIGINT", min_type="SMALLINT")]
 
 
 @pytest.mark.parametrize(("name", "value"), [("sample", 0), ("sample", True), ("threads", 0), ("exclude", "id")])

@@ -118,7 +118,7 @@ def test_a_table_never_grows_beyond_1600_columns() -> None:
     [
         ("integer", Column("x", "BIGINT"), ["'x' is integer and needs BIGINT", "Load into a new table"]),
         ("bigint", Column("x", "VARCHAR(256)"), ["'x' is bigint and needs VARCHAR(256)", "another name"]),
-        ("varchar(20)", Column("x", "VARCHAR(256)", needs="VARCHAR(21)"),
+        ("varchar(20)", Column("x", "VARCHAR(256)", min_type="VARCHAR(21)"),
          ["needs VARCHAR(21)", 'ALTER TABLE "t" ALTER COLUMN "x" TYPE VARCHAR(256) outside a transaction', "truncatecolumns"]),
         ("varchar(256)", Column("x", "SUPER"), ["needs SUPER", "leave the column out of wanted"]),
         ("geometry", Column("x", "BIGINT"), ["'x' is geometry", "new table"]),
@@ -144,7 +144,7 @@ def test_what_was_seen_counts_and_not_the_room_to_grow(there: str) -> None:
 
 @pytest.mark.parametrize("there", ["bigint", "geometry", "varchar(1)", "date"])
 def test_nulls_fit_any_type_that_can_be_loaded(there: str) -> None:
-    column = Column("x", "VARCHAR(256)", needs=ANYTHING)
+    column = Column("x", "VARCHAR(256)", min_type=ANYTHING)
     if there == "geometry":
         with pytest.raises(ConfigurationError, match="geometry"):
             alter_table_sql("t", {"x": there}, [column])

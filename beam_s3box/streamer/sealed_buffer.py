@@ -1,4 +1,4 @@
-"""A buffer on its way from its last record to the store."""
+"""A sealed buffer, until it is in the store."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from beam_s3box.streamer.output import Output
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class Sealed:
-    """A buffer that takes no more records, and how far it has come.
+class SealedBuffer:
+    """A buffer that takes no more records, and its progress.
 
     Attributes:
-      name: of the buffer.
-      stream: whose records these are.
-      output: what becomes of it.
-      records: acknowledged in it; None if an earlier process left it, which did not say.
-      size: bytes of the buffer; None likewise.
-      description: of the finished file, once it is complete.
+      name: the name of the buffer.
+      stream: the stream of its records.
+      output: the format of the finished file.
+      records: the acknowledged records; None if an earlier process left the buffer, because it is not known then.
+      size: the bytes of the buffer; None likewise.
+      description: the description of the finished file, once that is complete.
       ready: whether the description is on the disk.
-      empty: whether it was found to hold no record.
-      handed_over: whether it was given to be uploaded.
+      empty: whether it was found to have no records.
+      handed_over: whether it was passed on to be uploaded.
       uploaded: whether its upload succeeded.
-      kept: whether it waits for a manifest, by its description.
+      kept: whether its description is kept for a manifest.
       done: whether nothing is left to do.
-      lost: how many of its records another program removed.
+      lost: the number of its records that another program removed.
     """
 
     name: str

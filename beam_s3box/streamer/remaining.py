@@ -1,4 +1,4 @@
-"""What is left when a call could not upload everything, and the error that tells why."""
+"""What remains when a call could not upload everything, and the error that says why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beam_s3box.streamer.events import PendingFile
 _ENDS = {
     "folder": "They stay in {folder}",
     "memory": "Their records are in memory only, as {folder} has no room: free some, then flush or shut down again",
-    "lost": "Records of them are lost",
+    "lost": "Some of their records are lost",
 }
 
 
@@ -21,8 +21,8 @@ class Remaining(NamedTuple):
     """What is not uploaded.
 
     Attributes:
-      unsealed: what of open streams could not be sealed.
-      pending: files.
+      unsealed: records of open streams that could not be sealed.
+      pending: files that are not uploaded.
     """
 
     unsealed: tuple[PendingFile, ...]
@@ -34,23 +34,23 @@ class Remaining(NamedTuple):
         return any(file.place == "memory" for file in self.unsealed)
 
     def check(self, folder: pathlib.Path) -> None:
-        """Raise UploadsFailedError if anything is left; names each stream, why, and where its records are."""
+        """Raise UploadsFailedError if anything remains; names each stream, the reason, and where its records are."""
         files = (*self.unsealed, *self.pending)
-        told = [
+        sentences = [
             f"{_by_stream(there)}. {end.format(folder=folder)}"
             for place, end in _ENDS.items()
             if (there := [file for file in files if file.place == place])
         ]
-        if told:
-            raise UploadsFailedError(". ".join(told), files)
+        if sentences:
+            raise UploadsFailedError(". ".join(sentences), files)
 
 
 def _by_stream(files: Sequence[PendingFile]) -> str:
     by_stream: dict[Stream, list[PendingFile]] = {}
     for file in files:
         by_stream.setdefault(Stream(file.domain, file.namespace), []).append(file)
-    told = "; ".join(f"{stream}: {_why(pending)}" for stream, pending in sorted(by_stream.items()))
-    return f"{len(files)} files of {len(by_stream)} streams are not uploaded. {told}"
+    reasons = "; ".join(f"{stream}: {_why(pending)}" for stream, pending in sorted(by_stream.items()))
+    return f"{len(files)} files of {len(by_stream)} streams are not uploaded. {reasons}"
 
 
 def _why(files: Sequence[PendingFile]) -> str:

@@ -1,9 +1,9 @@
-"""Manifests of what a streamer uploaded: each file in exactly one of them, also when the process is killed between.
+"""Manifests of the uploaded files: each file is in exactly one of them, also if the process is killed in between.
 
-First a listing says which files go into which manifests, and that is what counts: it is written whole, then the files'
-own descriptions are removed, then the manifests are written, then the listing is removed. Whoever finds a listing goes
-on from there, to the same manifests under the same keys. A file is listed only where it is, and only if COPY can load
-it: what other settings left is kept for a streamer that has them.
+First a listing is written, a write-ahead log: it says which files go into which manifests. Then the descriptions of
+these files are removed, then the manifests are written, then the listing is removed. The next process that finds a
+listing continues there, with the same manifests under the same keys. A file is listed only with the URL that it was
+uploaded to, and only if COPY can load it: files from other settings are kept for a streamer with those settings.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ from beam_s3box.streamer.output import Output
 from beam_s3box.system.local_files import sync_folder
 
 LISTED = Output("json-lines", "gzip", listed=True)
-"""What COPY can load: checked by Redshift's rules, and compressed as the manifest's files are."""
+"""What COPY can load: checked by the rules of Redshift, and compressed as all files of a manifest are."""
 
 
 class ListingUploader(Protocol):
-    """What manifests need of an uploader, beside the upload; `StoreUploader` has it."""
+    """What manifests need of an uploader in addition to `upload`; `StoreUploader` has it."""
 
     @property
     def store(self) -> Store:
-        """Where the files are, and the manifests go."""
+        """The store of the files and the manifests."""
         ...
 
     def layout(self, run_id: str) -> Layout:
-        """Return the layout of the keys of that run id."""
+        """Return the layout of keys for a run id."""
         ...
 
     def describe(self, file: BufferFile) -> ShardFile:
-        """Return the file as manifests list it."""
+        """Return the file as a manifest lists it."""
         ...
 
 
 class Listing(NamedTuple):
-    """Which files go into manifests that are being written.
+    """The files of manifests that are being written.
 
     Attributes:
-      run_id, pane: name the manifests.
-      manifests: how many.
-      files: what they list.
+      run_id, pane: the names of the manifests.
+      manifests: the scope and number of manifests.
+      files: the files that they list.
     """
 
     run_id: str
@@ -74,7 +74,7 @@ class Listing(NamedTuple):
         return orjson.dumps({**values, "files": [orjson.Fragment(file.write()) for file in self.files]})
 
 
-class Listings:
+class ManifestJournal:
     """Writes the manifests of one streamer; one thread at a time."""
 
     def __init__(self, manifests: Manifests, uploader: ListingUploader, folder: Folder) -> None:
@@ -85,47 +85,47 @@ class Listings:
         self._guard = threading.Lock()
         self._open: dict[str, Listing] = {}
         self._written: set[str] = set()
-        self._at_rest: Callable[[], None] | None = None
+        self._when_idle: Callable[[], None] | None = None
 
     def recover(self) -> list[Description]:
-        """Find the listings that an earlier process could not finish; return the files of those that this can't."""
+        """Find unfinished listings of an earlier process; return the files of those that this streamer can't finish."""
         names = sorted(name for name, state in self._folder.scan() if state == "listing")
         found = {name: listing for name in names if (listing := self._read(name))}
         self._open = {name: listing for name, listing in found.items() if all(map(self.can_list, listing.files))}
         return [file for name, listing in found.items() if name not in self._open for file in listing.files]
 
     def can_list(self, description: Description) -> bool:
-        """Return whether COPY can load a file, and it is where this uploader brings it."""
+        """Return whether COPY can load a file, and this uploader uploads to the same URL."""
         return description.output == LISTED and description.url == self._uploader.describe(description.file).url
 
     def write(self, check: Callable[[], None]) -> list[Manifest]:
-        """Write manifests of what is uploaded and not listed; first those that an earlier call could not finish.
+        """Write manifests of files that are uploaded and not listed; first those that an earlier call did not finish.
 
         Args:
-          check: raises if the folder is no longer this streamer's.
+          check: raises if the streamer no longer owns the folder.
         """
         try:
             return self._write(check)
         finally:
-            self._rest()
+            self._call_when_idle()
 
-    def at_rest(self, function: Callable[[], None]) -> None:
-        """Call a function when no manifest is being written, now or later; none must be begun from now on."""
-        self._at_rest = function
-        self._rest()
+    def when_idle(self, function: Callable[[], None]) -> None:
+        """Call a function when no manifest is being written, now or later; from now on `write` must not be called."""
+        self._when_idle = function
+        self._call_when_idle()
 
-    def _rest(self) -> None:
-        if self._at_rest is not None and not self._guard.locked():
-            self._at_rest()
+    def _call_when_idle(self) -> None:
+        if self._when_idle is not None and not self._guard.locked():
+            self._when_idle()
 
     @synchronized
     def _write(self, check: Callable[[], None]) -> list[Manifest]:
         check()
-        self._note()
+        self._choose_files()
         return [manifest for name in sorted(self._open) for manifest in self._finish(name)]
 
-    def _note(self) -> None:
-        """Fix which files go into the next manifests."""
+    def _choose_files(self) -> None:
+        """Decide which files go into the next manifests."""
         listed = {file.file.file_name for listing in self._open.values() for file in listing.files}
         uploaded = sorted(self._folder.uploaded.items())
         files = tuple(file for _, file in uploaded if file.file.file_name not in listed and self.can_list(file))
@@ -134,9 +134,9 @@ class Listings:
             self._open[name] = Listing(self._folder.run_id, next(self._panes), self._manifests, files)
 
     def _finish(self, name: str) -> list[Manifest]:
-        listing, path = self._open[name], self._folder.place(name, "listing")
+        listing, path = self._open[name], self._folder.path_of(name, "listing")
         if name not in self._written or size_of(path) is None:
-            self._folder.write_whole(name, "listing", listing.write())
+            self._folder.write_atomic(name, "listing", listing.write())
             self._written.add(name)
         for description in listing.files:
             self._folder.drop_listed(description)
@@ -159,7 +159,7 @@ class Listings:
 
     def _read(self, name: str) -> Listing | None:
         try:
-            values = orjson.loads(self._folder.place(name, "listing").read_bytes())
+            values = orjson.loads(self._folder.path_of(name, "listing").read_bytes())
             files = tuple(self._file(description) for description in values["files"])
             manifests = Manifests(values["per"], values["count"])
             return Listing(str(values["run_id"]), int(values["pane"]), manifests, files)
@@ -172,19 +172,19 @@ class Listings:
 
 
 def other_settings(files: Sequence[tuple[Output, str | None]], folder: pathlib.Path) -> StreamerError | None:
-    """Return the error that tells of files which no manifest of this streamer will list; None if there are none.
+    """Return an error about files that no manifest of this streamer will list; None if there are none.
 
     Args:
-      files: what each is, and where it is uploaded to if it is.
-      folder: where they are.
+      files: the output of each file, and its URL if it is uploaded.
+      folder: the folder of the files.
     """
     if not files:
         return None
     kinds = "; ".join(sorted({_kind(output, url) for output, url in files}))
     return StreamerError(
         f"files_path={str(folder)!r} holds {len(files)} files that a streamer with other settings left, and that no "
-        f"manifest of this one will list: {kinds}. What is not uploaded yet will be; what waits for a manifest is kept "
-        "until a streamer with those settings writes it"
+        f"manifest of this one will list: {kinds}. Those that are not uploaded yet will be; those that wait for a "
+        "manifest are kept until a streamer with those settings writes it"
     )
 
 
@@ -195,10 +195,10 @@ def _kind(output: Output, url: str | None) -> str:
 
 
 def check_listable(manifests: Manifests, uploader: object, output: Output) -> ListingUploader:
-    """Return the uploader.
+    """Return the uploader, if manifests can list its files.
 
     Raises:
-      ConfigurationError: it can't say where files are, or COPY could not load them.
+      ConfigurationError: it does not know the URLs of files, or COPY could not load them.
     """
     if not isinstance(manifests, Manifests):
         raise ConfigurationError(f"manifests={manifests!r} must be a Manifests, or None for none")

@@ -1,7 +1,8 @@
-"""Shards on their way to the store: uploaded on a few threads, and kept until they are there.
+"""Shards that are being uploaded, on a few threads, and kept until they are in the store.
 
-Each step may break off between any two lines, when a signal handler raises, and be taken again: a shard is put into its
-next place before it leaves the one before, under its number, and an upload of the same bytes again is a success.
+Each step may be interrupted between any two lines, when a signal handler raises, and repeated: a shard is added to its
+next collection, under its number, before it is removed from the previous one, and uploading the same bytes again
+succeeds.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from beam_s3box.shards.model import SealedShard, ShardFile, total_size
 from beam_s3box.system.threads import Bell, Task, Threads, as_error
 
 
-class Outbox:
-    """Uploads shards beside the caller and forgets one when it is in the store, not before.
+class InFlightUploads:
+    """Uploads shards in the background and drops one when it is in the store, not before.
 
-    Every method is called with the lock held; the threads take it when an upload ends, and ring the bell.
+    Every method is called with the lock held; the threads acquire it when an upload ends, and ring the bell.
 
     Args:
       uploader: writes a shard.
-      threads: run the uploads.
-      lock: guards the outbox; a thread that holds it may take it again.
+      threads: the threads that upload.
+      lock: guards this object; reentrant.
       changed: rung when an upload ended.
 
     Attributes:
-      failed: shards whose upload failed, by their sequence, with the error.
+      failed: shards whose upload failed, by their sequence number, with the error.
       held_bytes: memory of the shards that are not in the store: their segments, and also the object while it is
         uploaded.
     """
@@ -35,7 +36,7 @@ class Outbox:
         self._threads = threads
         self._lock = lock
         self._changed = changed
-        self._on_the_way: dict[int, SealedShard] = {}
+        self._in_flight: dict[int, SealedShard] = {}
         self._tasks: dict[int, Task[None]] = {}
         self.failed: dict[int, tuple[SealedShard, BaseException]] = {}
         self._unreported: list[int] = []
@@ -48,54 +49,54 @@ class Outbox:
         return list(self._files.values())
 
     @property
-    def shards_on_the_way(self) -> int:
-        """Shards whose upload waits or runs."""
-        return len(self._on_the_way)
+    def shards_in_flight(self) -> int:
+        """The number of shards whose upload waits or runs."""
+        return len(self._in_flight)
 
     @property
     def has_unreported_failure(self) -> bool:
-        """Whether an upload failed and nobody was told."""
+        """Whether an upload failed that no call has raised yet."""
         return bool(self._unreported)
 
     def add(self, shard: SealedShard) -> None:
-        """Begin to upload a shard."""
-        self._on_the_way[shard.sequence] = shard
+        """Start to upload a shard."""
+        self._in_flight[shard.sequence] = shard
         self.held_bytes += 2 * _size(shard)
         self._begin(shard)
 
     def begin_all(self) -> None:
-        """Begin the uploads that a call which broke off has not begun."""
-        if len(self._tasks) < len(self._on_the_way):
-            for sequence, shard in list(self._on_the_way.items()):
+        """Start the uploads that an interrupted call did not start."""
+        if len(self._tasks) < len(self._in_flight):
+            for sequence, shard in list(self._in_flight.items()):
                 if sequence not in self._tasks:
                     self._begin(shard)
 
-    def retry_told(self) -> None:
-        """Begin once more to upload the shards whose failure was told."""
+    def retry_reported(self) -> None:
+        """Retry the shards whose failure was raised."""
         for sequence in [sequence for sequence in self.failed if sequence not in self._unreported]:
             shard, _ = self.failed[sequence]
-            self._on_the_way[sequence] = shard
+            self._in_flight[sequence] = shard
             del self.failed[sequence]
             self.held_bytes += _size(shard)
             self._begin(shard)
 
     def cancel(self) -> None:
-        """Forget what waits, and what failed."""
-        for sequence in list(self._on_the_way):
+        """Drop the uploads that wait, and those that failed."""
+        for sequence in list(self._in_flight):
             task = self._tasks.get(sequence)
             if task is None or task.cancel():
-                del self._on_the_way[sequence]
+                del self._in_flight[sequence]
         self.failed.clear()
         self._unreported.clear()
         self.held_bytes = 0
 
-    def forget(self) -> None:
-        """Forget what is on its way, too."""
-        self._on_the_way.clear()
+    def discard(self) -> None:
+        """Drop all uploads, also those that are running."""
+        self._in_flight.clear()
         self.cancel()
 
     def raise_failure(self) -> None:
-        """Raise the first failure that nobody was told of, else the first of all; all count as told then."""
+        """Raise the first failure that was not raised yet, else the first of all; then all of them count as raised."""
         if not self.failed:
             return
         shard, error = self.failed[self._unreported[0] if self._unreported else next(iter(self.failed))]
@@ -109,13 +110,13 @@ class Outbox:
         raise error
 
     def renew(self, lock: threading.RLock) -> None:
-        """Take a new lock, and forget what only the parent process uploads."""
+        """Replace the lock, and drop what only the parent process uploads."""
         self._lock = lock
-        self.forget()
+        self.discard()
 
     def _begin(self, shard: SealedShard) -> None:
         task = self._threads.submit(self._upload, shard)
-        if shard.sequence in self._on_the_way:  # without threads it has ended by now
+        if shard.sequence in self._in_flight:  # without threads it has ended by now
             self._tasks[shard.sequence] = task
 
     def _upload(self, shard: SealedShard) -> None:
@@ -126,12 +127,12 @@ class Outbox:
         except BaseException as exc:  # noqa: BLE001 - kept with its shard, and raised by the caller's next call
             outcome = as_error(exc)
         with self._lock:
-            self._settle(shard, outcome)
+            self._complete(shard, outcome)
         self._changed.ring()
 
-    def _settle(self, shard: SealedShard, outcome: ShardFile | BaseException) -> None:
+    def _complete(self, shard: SealedShard, outcome: ShardFile | BaseException) -> None:
         sequence, size = shard.sequence, _size(shard)
-        is_awaited = self._on_the_way.pop(sequence, None) is not None
+        is_awaited = self._in_flight.pop(sequence, None) is not None
         self._tasks.pop(sequence, None)
         if is_awaited:
             self.held_bytes -= 2 * size

@@ -1,0 +1,81 @@
+"""Reads Avro files, a block at a time."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+import fastavro
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.avro.schemas import Convert, plain_schema
+from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
+from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
+
+_MAGIC: Final = b"Obj\x01"
+_HEADER: Final = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "org.apache.avro.file.Header",
+        "fields": [
+            {"name": "magic", "type": {"type": "fixed", "name": "Magic", "size": 4}},
+            {"name": "meta", "type": {"type": "map", "values": "bytes"}},
+            {"name": "sync", "type": {"type": "fixed", "name": "Sync", "size": 16}},
+        ],
+    }
+)
+"""Of a file. Source: Avro 1.12, Object Container Files."""
+
+
+def read_avro(file: SizedFile, path: str) -> Iterator[ReadRow]:
+    """Yield the rows of a file.
+
+    Raises:
+      ConfigurationError: the file can't be read, as far as it is; says its name, why, and behind which row.
+    """
+    source = seekable(file)
+    magic = source.read(len(_MAGIC))
+    if magic != _MAGIC:
+        raise ConfigurationError(
+            f"input={path!r} is empty or does not begin as an Avro file does, with Obj: copy or write it again, or "
+            "leave it out"
+        )
+    source.seek(0)
+    with errors_named(path, "Avro"):
+        reader, convert = _open(source)
+    return batches_of(_rows(reader, convert, path), path)
+
+
+def _open(source: BinaryIO) -> tuple[Any, Convert | None]:
+    """Return a reader of the file's plain values, and what converts a row."""
+    header: Any = fastavro.schemaless_reader(source, _HEADER, None)
+    plain, convert = plain_schema(json.loads(header["meta"]["avro.schema"]))
+    if convert is None:
+        source.seek(0)
+        return fastavro.reader(source, handle_unicode_errors="surrogateescape"), None
+    header["meta"]["avro.schema"] = json.dumps(plain).encode()
+    begin = io.BytesIO()
+    fastavro.schemaless_writer(begin, _HEADER, header)
+    joined: Any = _Joined(begin.getvalue(), source)
+    return fastavro.reader(joined, handle_unicode_errors="surrogateescape"), convert
+
+
+class _Joined:
+    """A file whose beginning is another one."""
+
+    def __init__(self, begin: bytes, rest: BinaryIO) -> None:
+        self._begin = io.BytesIO(begin)
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        data = self._begin.read(size)
+        return data + self._rest.read(size - len(data)) if len(data) < size else data
+
+
+def _rows(reader: Any, convert: Convert | None, path: str) -> Iterator[tuple[int, Any]]:
+    number = 0
+    with errors_named(path, "Avro", lambda: f" after row {number}"):
+        for number, row in enumerate(reader, 1):
+            yield number, row if convert is None else convert(row)

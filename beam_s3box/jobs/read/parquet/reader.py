@@ -1,0 +1,133 @@
+"""Reads Parquet files, some row groups at a time, in a plain install: pandas decides nothing."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.parquet.values import values_of
+from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
+from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
+from beam_s3box.sizes import MiB
+
+SPLIT_BYTES: Final = 64 * MiB
+"""Bytes of values that one worker reads at a time, about."""
+
+_BATCH_BYTES: Final = 4 * MiB
+_MOST_ROWS: Final = 16_384
+_BUFFER_BYTES: Final = MiB
+"""Of a column: larger ones are read piece by piece."""
+
+_MAGIC: Final = b"PAR1"
+_ENCRYPTED: Final = b"PARE"
+_SIGNATURE_BYTES: Final = 28
+"""Behind a footer that is in plain text while columns are encrypted. Source: Parquet modular encryption, 5.2."""
+
+
+def split_parquet(file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of row groups that workers share, as (first, end).
+
+    Raises:
+      ConfigurationError: the file can't be read; says its name and why.
+    """
+    with errors_named(path, "Parquet"):
+        metadata = _open(seekable(file), path).metadata
+        first, held = 0, 0
+        for group in range(metadata.num_row_groups):
+            held += metadata.row_group(group).total_byte_size
+            if held >= SPLIT_BYTES:
+                yield first, group + 1
+                first, held = group + 1, 0
+        if first < metadata.num_row_groups:
+            yield first, metadata.num_row_groups
+
+
+def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadRow]:
+    """Yield the rows of a file, or of the row groups from `first` to before `end`.
+
+    Raises:
+      ConfigurationError: the file can't be read, has encrypted columns or two of one name; says its name and why.
+    """
+    with errors_named(path, "Parquet"):
+        parquet = _open(seekable(file), path)
+        _check_names(parquet.schema_arrow, path)
+    return batches_of(_rows(parquet, path, first, parquet.num_row_groups if end < 0 else end), path)
+
+
+def _open(source: BinaryIO, path: str) -> Any:
+    size = source.seek(0, 2)
+    if size < 2 * len(_MAGIC) + 4:
+        raise ConfigurationError(
+            f"input={path!r} has {size} bytes, too few for a Parquet file: copy or write it again, or leave it out"
+        )
+    source.seek(size - 8)
+    tail = source.read(8)
+    length, magic = int.from_bytes(tail[:4], "little"), tail[4:]
+    if magic == _ENCRYPTED:
+        raise _encrypted(path)
+    if magic != _MAGIC:
+        raise ConfigurationError(
+            f"input={path!r} does not end as a Parquet file does, with PAR1: it was cut off, or is another kind of "
+            "file; copy or write it again, or leave it out"
+        )
+    # microseconds hold all years that INT96 is used for, nanoseconds turn 9999 into 1816
+    parquet = pq.ParquetFile(
+        source, coerce_int96_timestamp_unit="us", pre_buffer=False, buffer_size=_BUFFER_BYTES, memory_map=False
+    )
+    # the reader would abort the process at the first column without its key
+    if length - parquet.metadata.serialized_size == _SIGNATURE_BYTES:
+        raise _encrypted(path)
+    return parquet
+
+
+def _encrypted(path: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"input={path!r} is an encrypted Parquet file, which can't be read here: decrypt it first, or leave it out"
+    )
+
+
+def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
+    """Raise ConfigurationError if two columns, or two fields of a struct, have one name."""
+    fields = list(fields)
+    twice = [name for name, number in collections.Counter(field.name for field in fields).items() if number > 1]
+    if twice:
+        names = ", ".join(repr(inside + name) for name in twice)
+        raise ConfigurationError(
+            f"input={path!r} has more than one column of the name {names}: an object holds one; rename all but one"
+        )
+    for field in fields:
+        kind = field.type
+        while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            kind = kind.value_type
+        if pa.types.is_struct(kind):
+            _check_names(kind, path, f"{inside}{field.name}.")
+
+
+def _rows(parquet: Any, path: str, first: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    metadata = parquet.metadata
+    number = sum(metadata.row_group(group).num_rows for group in range(first)) + 1
+    names = parquet.schema_arrow.names
+
+    def where() -> str:
+        return f" after row {number - 1}"
+
+    for group in range(first, end):
+        about = metadata.row_group(group)
+        row_bytes = max(1, about.total_byte_size // max(1, about.num_rows))
+        batch_rows = min(_MOST_ROWS, max(1, _BATCH_BYTES // row_bytes))
+        batches = parquet.iter_batches(batch_rows, [group], use_threads=False)
+        while True:
+            with errors_named(path, "Parquet", where):
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
+            if columns:
+                for at, values in enumerate(zip(*columns, strict=True), number):
+                    yield at, dict(zip(names, values, strict=True))
+            number += batch.num_rows

@@ -1,0 +1,164 @@
+"""How a record names its stream: by two of its fields, by constants, by a function, or by its key."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import enum
+import math
+import numbers
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from beam_s3box.errors import ConfigurationError, RecordError
+from beam_s3box.records.encoding import BAD_STREAM, MISSING_STREAM
+from beam_s3box.records.streams import Stream
+
+_UNSUPPORTED = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
+"""Characters that the JSON decoder can't have in the name of a field."""
+
+StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSelector:
+    """How a record names its stream. Without any argument, records are keyed: `((domain, namespace), record)`.
+
+    Attributes:
+      domain, namespace: constants.
+      domain_field, namespace_field: top-level fields of the record, whose text or number is the name.
+      stream: a function that takes the record as a mapping and returns (domain, namespace).
+    """
+
+    domain: str | None = None
+    namespace: str | None = None
+    domain_field: str | None = None
+    namespace_field: str | None = None
+    stream: StreamFunction | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("domain", "namespace"):
+            self._check_part(part, getattr(self, part), getattr(self, f"{part}_field"))
+        named = [name for name in ("domain", "namespace") if self._is_named(name)]
+        if self.stream is not None and (named or not callable(self.stream)):
+            raise ConfigurationError("stream must be a function, and can't be combined with domain or namespace")
+        if len(named) == 1:
+            other = "namespace" if named == ["domain"] else "domain"
+            raise ConfigurationError(
+                f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'"
+            )
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether records are keyed by their stream."""
+        return self.stream is None and not self._is_named("domain")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a record that name its stream."""
+        return tuple(dict.fromkeys(filter(None, (self.domain_field, self.namespace_field))))
+
+    def stream_of(self, fields: Mapping[str, Any]) -> Stream:
+        """Return the stream of a record.
+
+        Raises:
+          RecordError: the record names no stream.
+        """
+        if self.stream is not None:
+            return _checked_stream(_call(self.stream, fields))
+        domain = self.domain or _field_text(fields, self.domain_field or "")
+        namespace = self.namespace or _field_text(fields, self.namespace_field or "")
+        return Stream(domain, namespace)
+
+    def _is_named(self, part: str) -> bool:
+        return getattr(self, part) is not None or getattr(self, f"{part}_field") is not None
+
+    @staticmethod
+    def _check_part(part: str, constant: str | None, field: str | None) -> None:
+        for name, value in ((part, constant), (f"{part}_field", field)):
+            if value is not None and (not isinstance(value, str) or not value):
+                raise ConfigurationError(f"{name}={value!r} must be non-empty text")
+        if isinstance(field, str) and _UNSUPPORTED.search(field):
+            raise ConfigurationError(
+                f"{part}_field={field!r} must not contain quotes, backslashes or control characters"
+            )
+        if constant is not None and field is not None:
+            raise ConfigurationError(f"{part}={constant!r} and {part}_field={field!r} are mutually exclusive: give one")
+        if constant is not None:
+            _check_name(part, constant)
+
+
+def split_key(element: Any) -> tuple[Stream, Any]:
+    """Return the stream and the record of a keyed element.
+
+    Raises:
+      RecordError: the element has no key, or the key does not name a stream.
+    """
+    match element:
+        case (tuple() as key, record):
+            return _checked_stream(key), record
+    raise RecordError(
+        f"a {type(element).__name__}, not ((domain, namespace), record); give domain_field and namespace_field, or "
+        "domain and namespace, or stream, for records without a key",
+        MISSING_STREAM,
+    )
+
+
+def missing_field(field: str) -> str:
+    """Return what is wrong with a record without this field."""
+    return f"no field {field!r}, or it is null"
+
+
+def _checked_stream(names: Any) -> Stream:
+    match names:
+        case (domain, namespace):
+            return Stream(_name_text("domain", domain), _name_text("namespace", namespace))
+    raise RecordError(f"a stream is a pair (domain, namespace), not {names!r}", BAD_STREAM)
+
+
+def _call(function: StreamFunction, fields: Mapping[str, Any]) -> tuple[str, str]:
+    try:
+        return function(fields)
+    except Exception as exc:  # the user's code: the record becomes a dead letter that says why
+        raise RecordError(f"the stream function raised {type(exc).__name__}: {exc}", BAD_STREAM) from exc
+
+
+def _field_text(fields: Mapping[str, Any], field: str) -> str:
+    if field not in fields or fields[field] is None:
+        raise RecordError(missing_field(field), MISSING_STREAM)
+    return _name_text(f"field {field!r}", fields[field])
+
+
+def _name_text(what: str, value: Any) -> str:
+    """Return the text of a domain or namespace; numbers become text, and nothing else does."""
+    if isinstance(value, enum.Enum):
+        return _name_text(what, value.value)
+    if isinstance(value, numbers.Number) and not isinstance(value, bool | complex):
+        return _number_text(what, value)
+    if not isinstance(value, str) or not value:
+        shown = "empty" if value == "" else f"of type {type(value).__name__}"
+        raise RecordError(f"the {what} is {shown}; a stream is named by text or a number", BAD_STREAM)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise RecordError(f"the {what} has a lone surrogate", BAD_STREAM) from exc
+    return str(value)
+
+
+def _number_text(what: str, value: Any) -> str:
+    try:
+        finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+        text = str(value)
+    except (OverflowError, ValueError) as exc:  # a fraction or an integer too large for Python to write
+        raise RecordError(f"the {what} is a number that can't be written: {exc}", BAD_STREAM) from exc
+    if not finite:
+        raise RecordError(f"the {what} is {text}, which names no stream", BAD_STREAM)
+    return text
+
+
+def _check_name(part: str, name: str) -> None:
+    try:
+        _name_text(part, name)
+    except RecordError as exc:
+        raise ConfigurationError(f"{part}={name!r} can't name a stream: {exc}") from exc
