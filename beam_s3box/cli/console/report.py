@@ -38,25 +38,25 @@ class RunReport:
       records_in: records read.
       records_listed: records in shards that manifests list; in shards, where there are no manifests.
       dead_letters: records that could not be packed.
-      dead_letter_reasons: why, the most frequent reason first.
       streams: by name.
       manifests: URLs of all manifests.
+      dead_letter_reasons: why records are dead letters, the most frequent reason first.
     """
 
     run_id: str
     records_in: int
     records_listed: int
     dead_letters: int
-    dead_letter_reasons: list[DeadLetterReason]
     streams: list[StreamTotals]
     manifests: list[str]
+    dead_letter_reasons: list[DeadLetterReason] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of_summary(cls, body: bytes, records_in: int) -> RunReport:
         """Return the report for the summary that the pipeline wrote."""
         values: dict[str, Any] = orjson.loads(body)
         streams = [StreamTotals(**stream) for stream in values.pop("streams")]
-        reasons = [DeadLetterReason(**reason) for reason in values.pop("dead_letter_reasons")]
+        reasons = [DeadLetterReason(**reason) for reason in values.pop("dead_letter_reasons", ())]
         return cls(records_in=records_in, streams=streams, dead_letter_reasons=reasons, **values)
 
     @property
