@@ -7,8 +7,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 import orjson
 
@@ -26,7 +25,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import LimitsForAll, StreamLimits
 from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import KiB, MiB
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Executor
 
@@ -34,6 +33,9 @@ _FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
 """Read by people now and then: being fast matters more than being small."""
 
 _LIMITS: Final = StreamLimits(max_object_bytes=8 * MiB)
+_PIECE_BYTES: Final = 384 * KiB
+"""Of lines that go to the builder together: some make a segment."""
+
 _KEY: Final = (Stream("dead-letters", "dead-letters"), "", 0)
 """Under which the builder collects dead letters; it is in no object's key."""
 
@@ -60,44 +62,77 @@ class DeadLetter(NamedTuple):
     line: int | None = None
     offset: int | None = None
 
-    def to_json(self) -> bytes:
-        """Return one line of JSON; bytes that are not UTF-8 are written as hexadecimal, under `raw_hex`."""
-        return next(to_json_lines((self,)))
 
+class DeadLetterBatch(Sequence[DeadLetter]):
+    """Dead letters of records that came in together, kept by column.
 
-def dead_letters_of(
-    rejected: Sequence[RejectedRecord], selector: StreamSelector, origin: LineBatch | RejectedRow | None = None
-) -> list[DeadLetter]:
-    """Return rejected records as dead letters.
+    An input may be bad altogether. To create each dead letter only if somebody asks for it, and to render all without
+    that, takes a third of the time.
 
     Args:
       rejected: by the router.
       selector: how records name their streams: a constant half is known even where the record can't be read.
-      origin: what the router was given; None where nobody knows where the records came from.
+      origin: what the router was given: lines, or rows of one file in the place of the rejected records; None where
+        nobody knows where the records came from.
     """
-    if not rejected:
-        return []
-    streams, reasons, details, raws = zip(*rejected, strict=True)
-    known = [stream or (selector.domain, selector.namespace) for stream in streams]
-    domains, namespaces = zip(*known, strict=True)
-    source = None if origin is None else origin.source or None
-    offset = (origin.offset or None) if isinstance(origin, LineBatch) else None
-    columns = (domains, namespaces, reasons, details, raws, repeat(source), _lines_of(raws, origin), repeat(offset))
-    # an input may be bad altogether: without a call for each of them it takes a third of the time
-    return list(map(_new_letter, zip(*columns)))  # noqa: B905 - what is repeated has no end
 
+    def __init__(
+        self,
+        rejected: Sequence[RejectedRecord],
+        selector: StreamSelector,
+        origin: LineBatch | Sequence[RejectedRow] | None = None,
+    ) -> None:
+        columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
+        streams, self.reasons, self._details, self._raws = columns
+        self._lines = _lines_of(self._raws, origin)
+        self._source: str | None = None
+        self._offset: int | None = None
+        if isinstance(origin, LineBatch):
+            self._source, self._offset = origin.source or None, origin.offset or None
+        elif origin:
+            self._source = origin[0].source
+        if not any(streams):
+            self._heads = [(selector.domain, selector.namespace)] * len(streams)
+        else:
+            self._heads = [stream or (selector.domain, selector.namespace) for stream in streams]
 
-def to_json_lines(letters: Iterable[DeadLetter]) -> Iterator[bytes]:
-    """Yield `DeadLetter.to_json()` of each."""
-    # most neighbours in an input that is bad share all but record and line
-    for head, group in itertools.groupby(letters, _head):
-        begin = _begin_of(*head)
-        for _, _, _, _, raw, _, line, _ in group:
-            number = b"null" if line is None else b"%d" % line
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    @overload
+    def __getitem__(self, index: int) -> DeadLetter: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[DeadLetter]: ...
+
+    def __getitem__(self, index: int | slice) -> DeadLetter | list[DeadLetter]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        domain, namespace = self._heads[index]
+        reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
+        return DeadLetter(domain, namespace, reason, detail, raw, self._source, line, self._offset)
+
+    def first_of(self, reason: str) -> DeadLetter:
+        """Return the first dead letter of a reason."""
+        return self[self.reasons.index(reason)]
+
+    def to_json(self) -> list[bytes]:
+        """Return a line of JSON each; bytes that are not UTF-8 are written as hexadecimal, under `raw_hex`."""
+        lines: list[bytes] = []
+        for head, group in itertools.groupby(zip(self._heads, self.reasons, self._details, strict=True)):
+            start = len(lines)
+            lines += self._render(head, slice(start, start + len(list(group))))
+        return lines
+
+    def _render(self, head: tuple[Any, str, str], part: slice) -> Iterator[bytes]:
+        """Yield the lines of neighbours that differ in their record alone."""
+        (domain, namespace), reason, detail = head
+        begin = _begin_of(domain, namespace, reason, detail, self._source, self._offset)
+        for raw, line in zip(self._raws[part], self._lines[part], strict=True):
             try:
-                yield b'%b%b,"raw":%b}' % (begin, number, orjson.dumps(raw.decode()))
+                yield b'%b%b,"raw":%b}' % (begin, b"%d" % line if line else b"null", orjson.dumps(raw.decode()))
             except UnicodeDecodeError:
-                yield b'%b%b,"raw_hex":"%b"}' % (begin, number, raw.hex().encode("ascii"))
+                yield b'%b%b,"raw_hex":"%b"}' % (begin, b"%d" % line if line else b"null", raw.hex().encode("ascii"))
 
 
 class DeadLetterFiles:
@@ -128,13 +163,18 @@ class DeadLetterFiles:
         self._builder = ShardBuilder(_FORMAT, LimitsForAll(limits), codec, origin, min_fill_to_seal=0.0)
         self._queue = UploadQueue(_DeadLetterUploader(store, _FORMAT, layout), threads, MemoryMetrics())
 
-    def add(self, letters: Iterable[DeadLetter]) -> None:
+    def add(self, letters: DeadLetterBatch) -> None:
         """Keep dead letters; a file is written whenever there are enough.
 
         Raises:
           StoreError: the store refused or failed, after its retries.
         """
-        self._builder.add(_KEY, list(to_json_lines(letters)))
+        lines = letters.to_json()
+        step = max(1, len(lines) * _PIECE_BYTES // (sum(map(len, lines)) or 1))
+        for start in range(0, len(lines), step):
+            self._builder.add(_KEY, lines[start : start + step])
+            if self._builder.open_bytes > _PIECE_BYTES:
+                self._builder.cut()  # with room left, so that no line of the next piece is looked at by itself
         self._upload(self._builder.poll().shards)
 
     def finish(self) -> None:
@@ -160,12 +200,6 @@ class _DeadLetterUploader(Uploader):
         return self._layout.dead_letters(shard.origin, shard.sequence, sha256)
 
 
-_new_letter: Final = functools.partial(tuple.__new__, DeadLetter)
-
-_head: Final = operator.itemgetter(0, 1, 2, 3, 5, 7)
-"""All of a dead letter but its record and line: most neighbours of an input that is bad share it."""
-
-
 @functools.lru_cache(1_000)
 def _begin_of(
     domain: str | None, namespace: str | None, reason: str, detail: str, source: str | None, offset: int | None
@@ -182,14 +216,14 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _lines_of(raws: Sequence[bytes], origin: LineBatch | RejectedRow | None) -> Iterable[int | None]:
+def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] | None) -> Sequence[int | None]:
     """Return the number of each rejected record's line in its file.
 
     A router hands back the very lines that it was given, so that nobody counts lines of which none is rejected; of a
     line that was cut, its beginning.
     """
     if not isinstance(origin, LineBatch):
-        return repeat(None if origin is None else origin.line)
+        return [row.line for row in origin] if origin else [None] * len(raws)
     if len(raws) == len(origin.lines) and all(map(operator.is_, raws, origin.lines)):
         return origin.numbers
     places: dict[int, list[int]] = {}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import difflib
-import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import orjson
 
-from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
 from beam_s3box.records.encoding import MISSING_STREAM
 from beam_s3box.records.selector import StreamSelector
 
@@ -23,9 +22,6 @@ _MAX_FIELDS: Final = 12
 
 _MAX_SOURCES: Final = 5
 """Files without any good record that are named; of the others, the number is known."""
-
-
-_reason_of: Final = operator.attrgetter("reason")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,11 +127,11 @@ class InputCounter:
         self._selector = selector
         self._totals: dict[str, InputTotals] = {}
 
-    def count(self, source: str, records: int, letters: Sequence[DeadLetter]) -> Mapping[str, DeadLetterReason]:
+    def count(self, source: str, records: int, letters: DeadLetterBatch) -> Mapping[str, DeadLetterReason]:
         """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
         reasons = {
-            reason: DeadLetterReason.of(_first_of(reason, letters), number, self._selector)
-            for reason, number in collections.Counter(map(_reason_of, letters)).items()
+            reason: DeadLetterReason.of(letters.first_of(reason), number, self._selector)
+            for reason, number in collections.Counter(letters.reasons).items()
         }
         new = InputTotals(records - len(letters), len(letters), reasons)
         before = self._totals.get(source)
@@ -153,10 +149,6 @@ def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
     for one in totals:
         total = total.plus(one)
     return total
-
-
-def _first_of(reason: str, letters: Sequence[DeadLetter]) -> DeadLetter:
-    return next(letter for letter in letters if letter.reason == reason)
 
 
 def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:

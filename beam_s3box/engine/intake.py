@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from beam_s3box.engine.dead_letters import DeadLetter, dead_letters_of
+from beam_s3box.engine.dead_letters import DeadLetterBatch
 from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import RecordError
@@ -69,14 +69,14 @@ class Intake:
         self._rejected = 0
 
     def count(
-        self, records: int, rejected: Sequence[RejectedRecord], origin: LineBatch | RejectedRow | None = None
-    ) -> list[DeadLetter]:
+        self, records: int, rejected: Sequence[RejectedRecord], origin: LineBatch | Sequence[RejectedRow] | None = None
+    ) -> DeadLetterBatch:
         """Count records that came in together, and return those that were rejected as dead letters.
 
         Args:
           records: all of them.
           rejected: those that can't be packed.
-          origin: what they came as; None where nobody knows where they came from.
+          origin: what they came as, see DeadLetterBatch.
 
         Raises:
           RecordError: one was rejected, and the run is to fail then; says why, how it begins, and the way out.
@@ -84,7 +84,7 @@ class Intake:
         """
         if rejected and self._plan.fail_on_bad_record:
             raise _failure(rejected[0])
-        letters = dead_letters_of(rejected, self._plan.selector, origin) if rejected else []
+        letters = DeadLetterBatch(rejected, self._plan.selector, origin)
         # good rows come without the name of their file: nobody could say that all of one are bad
         reasons = self._counter.count(origin.source if isinstance(origin, LineBatch) else "", records, letters)
         if letters:

@@ -212,7 +212,7 @@ def diagnose(line: bytes) -> RecordError | None:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
-        return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+        return RecordError(invalid_utf8(exc), INVALID_UTF8)
     found: list[Any] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -227,6 +227,11 @@ def diagnose(line: bytes) -> RecordError | None:
     except (ValueError, RecursionError) as exc:
         return RecordError(f"not JSON: {exc}", NOT_JSON)
     return None if isinstance(value, dict) else RecordError(not_an_object(value), NOT_AN_OBJECT)
+
+
+def invalid_utf8(error: UnicodeDecodeError) -> str:
+    """Return what makes a text invalid UTF-8."""
+    return f"not valid UTF-8: {error.reason} at byte {error.start}"
 
 
 def original_bytes(record: Any) -> bytes:

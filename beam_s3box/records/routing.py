@@ -29,6 +29,7 @@ from beam_s3box.records.encoding import (
     as_mapping,
     diagnose,
     encode_record,
+    invalid_utf8,
     not_an_object,
     original_bytes,
     to_single_line,
@@ -134,19 +135,22 @@ class Router:
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and those refused."""
-        if not self._texts_only or not self._is_clean(lines):
+        text = b"".join(lines)
+        if not self._texts_only or self._might_be_odd(lines, text):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         refused: list[RejectedRecord] = []
         faults: dict[tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
-        for line in lines:
+        # a separator keeps what is broken at the end of one line from being mended by the next
+        is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
+        for line in lines if is_text else _without_utf8_faults(lines, faults):
             try:
                 key = key_of(decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
                 why = self._clear_fault(line, exc)
-                if why is not None and not line.startswith(b"\0"):
+                if why is not None:
                     faults.setdefault(why, []).append(line)
                 else:
                     self._add(fallback, refused, line)
@@ -190,18 +194,15 @@ class Router:
         else:
             groups.setdefault(routed[0], []).append(routed[1])
 
-    def _is_clean(self, lines: list[bytes]) -> bool:
-        """Return whether all lines are single lines of valid UTF-8 that break no rule, by looking at them together."""
-        text = b"".join(lines)
-        if b"\n" in text or b"\r" in text or self._rules.might_violate(lines, text):
-            return False
-        # a separator keeps what is broken at the end of one line from being mended by the next
-        return text.isascii() or _is_utf8(b"\n".join(lines))
+    def _might_be_odd(self, lines: list[bytes], text: bytes) -> bool:
+        """Return whether a line could have line breaks, have been cut or break a rule, by looking at all together."""
+        return b"\n" in text or b"\r" in text or b"\0" in text or self._rules.might_violate(lines, text)
 
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
         """Return the stream of a line, whose syntax and UTF-8 this checks whole."""
-        if not line.isascii() and not _is_utf8(line):
-            raise diagnose(line) or RecordError("not valid UTF-8", INVALID_UTF8)
+        fault = _utf8_fault(line)
+        if fault is not None:
+            raise RecordError(fault, INVALID_UTF8)
         try:
             decoded = self._decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
@@ -303,9 +304,21 @@ def _malformed(text: str) -> tuple[str, str]:
     return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _utf8_fault(text: bytes) -> str | None:
+    """Return what makes a text invalid UTF-8, None for a valid one."""
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            return invalid_utf8(exc)
+    return None
+
+
+def _without_utf8_faults(lines: Iterable[bytes], faults: dict[tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+    """Yield the lines of valid UTF-8, and add the others to the faults."""
+    for line in lines:
+        fault = _utf8_fault(line)
+        if fault is None:
+            yield line
+        else:
+            faults.setdefault((INVALID_UTF8, fault), []).append(line)

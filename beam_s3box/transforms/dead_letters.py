@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 
-from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import codec_threads, upload_threads
 
@@ -17,8 +17,8 @@ from beam_s3box.transforms.runtime import codec_threads, upload_threads
 class WriteDeadLetters(beam.PTransform):
     """Writes dead letters to files of their own and emits them unchanged, in their windows.
 
-    Takes lists of dead letters, as they arise, and emits them in batches: one by one, the dead letters of an input
-    that is bad altogether would take a hundred times as long as to pack good records.
+    Takes batches, and emits them as such: only a step that takes the dead letters makes a row of each. One by one,
+    those of an input that is bad altogether would take a hundred times as long as to pack good records.
 
     *Guarantees*: a bundle ends when its dead letters are in the store. A bundle that is retried writes its files again
     under other names, so the files may hold a dead letter twice; the PCollection does not.
@@ -28,7 +28,7 @@ class WriteDeadLetters(beam.PTransform):
         super().__init__()
         self._plan = plan
 
-    def expand(self, letters: beam.PCollection[list[DeadLetter]]) -> beam.PCollection[DeadLetter]:
+    def expand(self, letters: beam.PCollection[DeadLetterBatch]) -> beam.PCollection[DeadLetter]:
         """Return the dead letters."""
         # this runner alone knows no batches
         one_by_one = isinstance(letters.pipeline.runner, BundleBasedDirectRunner)
@@ -55,7 +55,7 @@ class _Write(beam.DoFn):
         """Forget what a failed bundle left."""
         self._abandon()
 
-    def _add(self, letters: list[DeadLetter]) -> None:
+    def _add(self, letters: DeadLetterBatch) -> None:
         if self._files is None:
             plan = self._plan
             threads = upload_threads(plan.upload_concurrency)
@@ -70,7 +70,7 @@ class _Write(beam.DoFn):
 
 class _WriteBatches(_Write):
     @beam.DoFn.yields_batches
-    def process(self, letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    def process(self, letters: DeadLetterBatch) -> Iterator[Sequence[DeadLetter]]:
         """Keep the dead letters for a file and pass them on."""
         self._add(letters)
         yield letters
@@ -85,7 +85,7 @@ class _WriteBatches(_Write):
 
 
 class _WriteOneByOne(_Write):
-    def process(self, letters: list[DeadLetter]) -> Iterator[DeadLetter]:
+    def process(self, letters: DeadLetterBatch) -> Iterator[DeadLetter]:
         """Keep the dead letters for a file and pass them on."""
         self._add(letters)
         yield from letters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -11,7 +13,7 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.dead_letters import DeadLetterBatch
 from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
@@ -40,7 +42,7 @@ _GLOBAL = GlobalWindow()
 class EncodeSegments(beam.DoFn):
     """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
 
-    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: lists of DeadLetter;
+    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: DeadLetterBatch;
     tagged `INPUT_TOTALS`: `(file, InputTotals)` of the bundle. Takes elements one by one or, from a step that yields
     lists, a batch at a time.
     """
@@ -90,36 +92,51 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
 
-    def _add_element(self, element: Any, window: str) -> list[DeadLetter]:
+    def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
             return self._add_lines(element.lines, window, element)
-        return self._add(element, window)
+        routed = self._add(element, window)
+        if routed is None:
+            return []
+        return [self._intake(window).count(1, [routed], [element] if type(element) is RejectedRow else None)]
 
-    def _add(self, element: Any, window: str) -> list[DeadLetter]:
+    def _add_batch(self, batch: list[Any], window: str) -> list[DeadLetterBatch]:
+        """Take elements, and return those that are rejected."""
+        if set(map(type, batch)) == {bytes}:
+            return self._add_lines(batch, window)
+        letters: list[DeadLetterBatch] = []
+        rejected: list[tuple[str, RejectedRecord, Any]] = []
+        for element in batch:
+            if type(element) is LineBatch:
+                letters += self._add_lines(element.lines, window, element)
+            elif (routed := self._add(element, window)) is not None:
+                rejected.append((element.source if type(element) is RejectedRow else "", routed, element))
+        for source, group in itertools.groupby(rejected, operator.itemgetter(0)):
+            _, records, elements = zip(*group, strict=True)
+            letters.append(self._intake(window).count(len(records), records, elements if source else None))
+        return letters
+
+    def _add(self, element: Any, window: str) -> RejectedRecord | None:
         self._records_in += 1
         if self._records_in >= _COUNT_EVERY:
             self._count_records()
         routed = self._router.route(element)
         if isinstance(routed, RejectedRecord):
-            return self._intake(window).count(1, [routed], element if type(element) is RejectedRow else None)
+            return routed
         # most come this way, and are counted by the bundle
         self._singles[window] = self._singles.get(window, 0) + 1
         stream, line = routed
         self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
-        return []
+        return None
 
-    def _add_batch(self, batch: list[Any], window: str) -> list[DeadLetter]:
-        if set(map(type, batch)) != {bytes}:
-            return [letter for element in batch for letter in self._add_element(element, window)]
-        return self._add_lines(batch, window)
-
-    def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetter]:
+    def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetterBatch]:
         self._counts.count(metrics.RECORDS_IN, len(lines))
-        groups, refused = self._router.route_lines(lines)
+        groups, rejected = self._router.route_lines(lines)
         for stream, group in groups.items():
             for lane, some in by_lane(group, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
-        return self._intake(window).count(len(lines), refused, batch)
+        letters = self._intake(window).count(len(lines), rejected, batch)
+        return [letters] if letters else []
 
     def _intake(self, window: str) -> Intake:
         intake = self._intakes.get(window)
@@ -133,16 +150,16 @@ class EncodeSegments(beam.DoFn):
             lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
         return lanes
 
-    def _outputs(self, letters: list[DeadLetter]) -> Iterator[Any] | None:
+    def _outputs(self, letters: list[DeadLetterBatch]) -> Iterator[Any] | None:
         """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
         flushed = self._builder.poll()
         if not letters and not flushed.shards and not flushed.remainders:
             return None
         return self._emit_all(letters, flushed)
 
-    def _emit_all(self, letters: list[DeadLetter], flushed: Flushed) -> Iterator[Any]:
-        if letters:
-            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
+    def _emit_all(self, letters: list[DeadLetterBatch], flushed: Flushed) -> Iterator[Any]:
+        for batch in letters:
+            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch)
         yield from self._emit(flushed)
 
     def _emit_totals(self) -> Iterator[Any]:

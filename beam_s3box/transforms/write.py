@@ -13,11 +13,9 @@ from apache_beam.options.pipeline_options import S3Options
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
-from apache_beam.typehints import List as BeamList
 
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
-from beam_s3box.engine.dead_letters import DeadLetter
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
@@ -285,5 +283,5 @@ class _Drop(beam.DoFn):
 def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
     in_global_window = isinstance(windowing.windowfn, GlobalWindows)
     encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    tagged = {SHARDS: SealedShard, DEAD_LETTERS: BeamList[DeadLetter], INPUT_TOTALS: BY_FILE}
+    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
     return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)
