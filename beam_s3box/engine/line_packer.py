@@ -102,8 +102,8 @@ class LinePacker:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
 
         Raises:
-          RecordError: a record is unfit, and the plan says that this is an error.
-          DeadLettersError: more records are unfit than the plan says.
+          RecordError: a record is invalid, and the plan says that this is an error.
+          DeadLettersError: more records are invalid than the plan says.
           StoreError: an upload failed, after its retries.
         """
         with self._poison_on_error():
@@ -111,8 +111,8 @@ class LinePacker:
             lines = batch.lines if isinstance(batch, LineBatch) else batch
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
-            groups, refused = self._router.route_lines(lines)
-            letters = self._intake.count(len(lines), refused, batch if isinstance(batch, LineBatch) else None)
+            groups, rejected = self._router.route_lines(lines)
+            letters = self._intake.count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
             if letters:
                 self._letters.add(letters)
             for stream, group in groups.items():
@@ -128,7 +128,7 @@ class LinePacker:
           DeadLettersError: more records are dead letters than the plan says; they are in the store, and nothing is
             listed.
           RunExistsError: another run wrote manifests under this run id.
-          StoreError: the store refused or failed, after its retries.
+          StoreError: the store rejected it or failed, after its retries.
         """
         self._check_open()
         self._claim()

@@ -1,4 +1,4 @@
-"""FinishRun: the commit of a bounded run, when everything it lists is in the store."""
+"""FinishRun: commits a bounded run when everything that it lists is in the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from beam_s3box.transforms.windows import last_moment
 
 _WindowedManifest: TypeAlias = tuple[bytes, Manifest]
 _SEED: _WindowedManifest = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
-"""Takes the place of the manifests of a run that has none, so that it is finished too."""
+"""An element for runs without manifests, so that these are finished, too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest]]
 _TOTALS = tuple[str, tuple[int, int, int, int]]
@@ -31,12 +31,12 @@ _GLOBAL = GlobalWindow()
 
 
 class FinishRun(beam.PTransform):
-    """Takes the manifests of a bounded run, writes its record when all of them are there, and then passes them on.
+    """Writes the record of a bounded run when all of its manifests exist, and then emits the manifests.
 
-    Takes the manifests and the run's InputTotals, as SumInput gives them.
+    Takes the manifests and the run's InputTotals, as SumInput returns them.
 
-    *Guarantees*: what comes out counts: the record lists it, with its digests. A run with too many dead letters fails
-    before that.
+    *Guarantees*: the record lists each manifest that is emitted, with its digest. A run with too many dead letters
+    fails before that.
 
     *Windows*: the manifests'.
     """
@@ -68,7 +68,7 @@ class FinishRun(beam.PTransform):
 
 
 class FinishRunOfShards(beam.PTransform):
-    """Takes the shards of a bounded run without manifests, and writes its record when all of them are there.
+    """Writes the record of a bounded run without manifests when all of its shards exist.
 
     Takes the shards and the run's InputTotals, as FinishRun does.
     """
@@ -107,7 +107,7 @@ class _FinishWithManifests(beam.DoFn):
         self, element: tuple[str, Iterable[_WindowedManifest]], totals: Iterable[tuple[str, InputTotals]]
     ) -> Iterator[WindowedValue]:
         check_dead_letters(self._plan, totals)
-        # by key: a runner that delivers at least once may bring a row twice
+        # by key: a runner with at-least-once delivery may deliver a row twice
         rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
         size = NOTHING

@@ -40,6 +40,7 @@ class RunReport:
       dead_letters: records that could not be packed.
       streams: by name.
       manifests: URLs of all manifests.
+      seconds: how long it took.
       dead_letter_reasons: why records are dead letters, the most frequent reason first.
     """
 
@@ -49,6 +50,7 @@ class RunReport:
     dead_letters: int
     streams: list[StreamTotals]
     manifests: list[str]
+    seconds: float = 0.0
     dead_letter_reasons: list[DeadLetterReason] = dataclasses.field(default_factory=list)
 
     @classmethod

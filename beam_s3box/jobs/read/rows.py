@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import apache_beam as beam
-from apache_beam.io.filesystem import FileMetadata
+from typing import NamedTuple
 
 from beam_s3box.jobs.read.avro.reader import read_avro
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
-from beam_s3box.jobs.read.input_files import InputFile, S3Access, opened, s3_access_of
 from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
 from beam_s3box.jobs.read.row_batches import ReadRow
 from beam_s3box.jobs.read.seekable import SizedFile
-from beam_s3box.records.lines import MAX_LINE_BYTES, READ_BYTES, gunzip, is_gzip
+from beam_s3box.records.lines import MAX_LINE_BYTES
 
 
 class RowOptions(NamedTuple):
@@ -72,38 +68,3 @@ def read_rows(
     if kind == "avro":
         return read_avro(file, path)
     return read_csv(blocks, path, options.csv, options.max_characters)
-
-
-class ReadRows(beam.PTransform):
-    """Reads CSV, Parquet or Avro files."""
-
-    def __init__(self, name: str, options: RowOptions = _DEFAULT) -> None:
-        super().__init__()
-        self._name = name
-        self._options = options
-
-    def expand(self, files: beam.PCollection) -> beam.PCollection[ReadRow]:
-        """Return the rows."""
-        read = _ReadRows(self._name, self._options, s3_access_of(files.pipeline.options))
-        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadRows" >> beam.ParDo(read).with_output_types(Any)
-
-
-class _ReadRows(beam.DoFn):
-    def __init__(self, name: str, options: RowOptions, access: S3Access) -> None:
-        self._name = name
-        self._options = options
-        self._access = access
-
-    def process(self, file: FileMetadata) -> Iterator[ReadRow]:
-        path = file.path
-        with opened(path, self._access) as raw:
-            blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
-            sized = _Sized(raw, file.size_in_bytes)
-            yield from read_rows(self._name, sized, path, blocks, self._options)
-
-
-class _Sized:
-    def __init__(self, file: InputFile, size: int) -> None:
-        self.size = size
-        self.read = file.read
-        self.seek = file.seek

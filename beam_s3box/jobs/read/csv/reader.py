@@ -15,8 +15,8 @@ from beam_s3box.jobs.read.csv.text import CsvRows, Row, lines_of
 from beam_s3box.jobs.read.csv.types import infer_types
 from beam_s3box.jobs.read.row_batches import BatchBuilder, ReadRow
 from beam_s3box.records.encoding import CSV_ROW_LENGTH, LONE_SURROGATE, encode_record
-from beam_s3box.records.lines import READ_BYTES
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.unpack import READ_BYTES
 
 _Converts = list[Callable[[str], Any] | None]
 
@@ -99,8 +99,8 @@ class _Table:
                     raise
                 # a property of the file and not of the row, so that all others with such letters would be wrong as well
                 raise ConfigurationError(
-                    f"input={self._path!r} is not valid CSV in UTF-8 at line {line}: correct the line, or say the file's "
-                    "encoding by --csv_encoding, as latin-1, cp1252 or utf-16"
+                    f"input={self._path!r} is not valid CSV in UTF-8 at line {line}: correct the line, or say the "
+                    "file's encoding by --csv_encoding, as latin-1, cp1252 or utf-16"
                 ) from exc
             if builder.add(text, line):
                 yield from builder.take()
