@@ -70,7 +70,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_given(patterns)
     if template_of(options) is None:
         check_destination(write, bounded=True)
-        check_input(patterns, options)
+        check_input(patterns, options, formats.input_format)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(formats), write.max_line_bytes)

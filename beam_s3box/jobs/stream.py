@@ -21,11 +21,19 @@ from beam_s3box.jobs.options.watch import WatchOptions, watching_of
 from beam_s3box.jobs.options.windows import WindowOptions, timing_of
 from beam_s3box.jobs.options.write import WriteOptions, write_of
 from beam_s3box.jobs.read.found_notes import FoundNotes
+from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import WatchFiles
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_json_lines, check_report, check_watched
+from beam_s3box.jobs.run.preflight import (
+    check_destination,
+    check_given,
+    check_json,
+    check_report,
+    check_watched,
+    tell_matches,
+)
 from beam_s3box.jobs.run.wait import template_of
 
 _DESCRIPTION = (
@@ -78,13 +86,15 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     read = ReadStream(timing, write.max_line_bytes)
     check_report(report)
     check_given(patterns)
-    check_json_lines(patterns)
+    check_json(patterns)
     if template_of(options) is None:
         check_destination(write, bounded=False)
         check_watched(patterns, options)
         check_redshift(redshift)
-    pipeline = new_pipeline(options)
-    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id))
+    pipeline, access = new_pipeline(options), s3_access_of(options)
+    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
+    if template_of(options) is None:
+        tell_matches(patterns, access)
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
     if has_end:

@@ -1,19 +1,12 @@
-"""Lines of JSON out of the bytes of a file: split in batches, unpacked from gzip, without byte order mark."""
+"""Lines of JSON out of the text of a file, in batches."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from zlib_ng import zlib_ng
-
-from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.sizes import KiB, MiB
-
-READ_BYTES: Final = 4 * MiB
-"""Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
 
 BATCH_BYTES: Final = 512 * KiB
 """Bytes of lines in a batch, about: more only costs memory, fewer cost calls."""
@@ -28,29 +21,6 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _CUT = b"\0beam_s3box: this line was cut:"
 _HEAD_BYTES = 4 * KiB
-_GZIP_WINDOW = 31
-_EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".avro": "avro"}
-
-
-class Readable(Protocol):
-    """What bytes are read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most that many bytes, none at the end."""
-        ...
-
-
-def format_of(path: str, input_format: str) -> str:
-    """Return the format of a file: the one asked for, or the one its extension tells; JSON lines if it tells none."""
-    if input_format != "auto":
-        return input_format
-    plain = path.lower().removesuffix(".gz")
-    return _EXTENSIONS.get(os.path.splitext(plain)[1], "jsonl")
-
-
-def is_gzip(path: str) -> bool:
-    """Return whether a file's name says that it is compressed."""
-    return path.lower().endswith(".gz")
 
 
 def longest_line(max_record_bytes: int | None) -> int:
@@ -158,53 +128,3 @@ class _BegunLine:
             line = b"" if self._is_blank else b"%b%d:%b" % (_CUT, self._max_bytes, line)
         self._begin()
         return line
-
-
-def plain_blocks(file: Readable, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the text of a file from its beginning, without a byte order mark."""
-    head = b""
-    while len(head) < len(BYTE_ORDER_MARK) and (block := file.read(read_bytes)):
-        head += block  # a pipe may give a byte at a time
-    head = head.removeprefix(BYTE_ORDER_MARK)
-    if head:
-        yield head
-    while block := file.read(read_bytes):
-        yield block
-
-
-def gunzip(file: Readable, path: str, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the text of a gzip file of one or many members.
-
-    Raises:
-      ConfigurationError: the file is cut off or not gzip.
-    """
-    inflater, first = zlib_ng.decompressobj(_GZIP_WINDOW), True
-    pending = file.read(read_bytes)
-    whole = not pending
-    try:
-        while pending:
-            block = inflater.decompress(pending, read_bytes)
-            if block:
-                yield block.removeprefix(BYTE_ORDER_MARK) if first else block
-                first = False
-            whole = inflater.eof
-            if whole:
-                pending = _skip_padding(file, inflater.unused_data, read_bytes)
-                inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
-            else:
-                pending = inflater.unconsumed_tail or file.read(read_bytes)
-    except zlib_ng.error as exc:  # type: ignore[misc]
-        raise ConfigurationError(f"input={path!r} is not valid gzip: {exc}") from exc
-    if not whole:
-        raise ConfigurationError(f"input={path!r} ends in the middle of its gzip data: copy it again")
-
-
-def _skip_padding(file: Readable, data: bytes, read_bytes: int) -> bytes:
-    """Return what follows a gzip member, without the zeros that some tools pad a file with."""
-    data = data.lstrip(b"\0")
-    while not data:
-        data = file.read(read_bytes)
-        if not data:
-            break
-        data = data.lstrip(b"\0")
-    return data

@@ -17,13 +17,13 @@ from beam_s3box.records.lines import (
     MAX_LINE_BYTES,
     MAX_UNLIMITED_LINE_BYTES,
     cut_line_of,
-    gunzip,
     longest_line,
     split_lines,
 )
 from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
+from beam_s3box.records.unpack import gunzip
 from beam_s3box.sizes import KiB, MiB
 
 

@@ -145,8 +145,8 @@ def codec_alone(path: str, bucket: str) -> None:
 
 def route_alone(path: str, bucket: str) -> None:
     """Find the stream of each line and check its syntax, on one core."""
-    from beam_s3box.jobs.read.files import split_lines
     from beam_s3box.records.encoding import RecordRules
+    from beam_s3box.records.lines import split_lines
     from beam_s3box.records.routing import Router
     from beam_s3box.records.selector import StreamSelector
 

@@ -95,7 +95,7 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
     plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
     check_report(given.report)
-    files = find_local_files(given.input or ())
+    files = find_local_files(given.input or (), _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()

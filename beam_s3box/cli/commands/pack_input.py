@@ -1,17 +1,18 @@
-"""Lines from standard input or from files, read so that a signal never cuts one in two."""
+"""Records from standard input or from files, read so that a signal never cuts one in two."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.lines import format_of, gunzip, is_gzip, plain_blocks, split_lines
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, documents_note, json_batches
+from beam_s3box.records.unpack import READ_BYTES, Readable
+from beam_s3box.system.globs import Glob, local_matches, no_match
 from beam_s3box.system.local_files import unchanged
 
 _STDIN = "standard input"
@@ -21,16 +22,21 @@ class ReadingStopped(Exception):
     """The command was asked to end; what was not read yet stays where it is: names the file."""
 
 
-def find_local_files(patterns: Sequence[str]) -> list[str]:
+def find_local_files(patterns: Sequence[str], tell: Callable[[str], None] = lambda text: None) -> list[str]:
     """Return the files that the patterns match, each once, by path.
 
+    Args:
+      patterns: paths and globs.
+      tell: takes a line about files that are not what their names say, or are left out.
+
     Raises:
-      ConfigurationError: a pattern matches nothing, or what is no local, readable file of JSON lines.
+      ConfigurationError: a pattern matches nothing, or what is no local, readable file of JSON.
     """
-    found = {path for pattern in patterns for path in _matches(pattern)}
-    for path in sorted(found):
-        _check_file(path)
-    return sorted(found)
+    found = sorted({path for pattern in patterns for path in _matches(pattern)})
+    documents = [path for path in found if _kind_of(path) == "json"]
+    if documents:
+        tell(documents_note(documents))
+    return found
 
 
 def check_standard_input() -> None:
@@ -43,7 +49,7 @@ def check_standard_input() -> None:
 
 
 def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: int) -> Iterator[LineBatch]:
-    """Yield lines in batches, of standard input where there are no files.
+    """Yield records in batches, of standard input where there are no files.
 
     Args:
       files: paths.
@@ -51,16 +57,15 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: i
       max_line_bytes: of a longer line only the beginning is read, see `beam_s3box.records.lines.split_lines`.
 
     Raises:
-      ReadingStopped: the first signal; lines that were not yielded are not taken.
-      ConfigurationError: a file can't be read, is not the gzip it is called, or changed while it was read.
+      ReadingStopped: the first signal; records that were not yielded are not taken.
+      ConfigurationError: a file can't be read, is not what it begins as, or changed while it was read.
     """
     for number, path in enumerate(files or [_STDIN], 1):
         where = f"{path}, file {number} of {len(files)}" if files else path
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
             file = _Descriptor(descriptor, path, where, interrupts)
-            blocks = gunzip(file, path) if is_gzip(path) else plain_blocks(file)
             with unchanged(path, descriptor):
-                for batch in split_lines(blocks, max_line_bytes=max_line_bytes, source=path):
+                for batch in json_batches(_json_of(file, path, READ_BYTES), path, max_line_bytes):
                     if interrupts.asked:
                         raise ReadingStopped(where)
                     yield batch
@@ -105,25 +110,31 @@ def _open(path: str) -> Iterator[int]:
 def _matches(pattern: str) -> list[str]:
     if pattern.startswith("s3://"):
         raise ConfigurationError(
-            f"--input={pattern!r} must be local: pipe it in, as with `aws s3 cp {pattern} -`, or use "
-            "python -m pipelines.backfill, which reads s3://"
+            f"--input={pattern!r} must be local: pipe it in, as with `aws s3 cp {pattern} -`, or use s3box backfill, "
+            "which reads s3://"
         )
-    found = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
+    glob, found = Glob.of(pattern), list(local_matches(pattern))
     if not found:
-        raise ConfigurationError(
-            f"--input={pattern!r} matches no file: correct the path, or quote a pattern in the shell"
-        )
-    return found
+        raise no_match(pattern, is_folder=os.path.isdir(pattern))
+    return [path for path in found if path == pattern or not glob.hides(path)]
 
 
-def _check_file(path: str) -> None:
-    if os.path.isdir(path) or not os.access(path, os.R_OK):
-        raise ConfigurationError(f"--input: {path!r} can't be read: it is no file, or its permissions forbid it")
-    format = format_of(path, "auto")
-    if format != "jsonl":
+def _kind_of(path: str) -> str:
+    if not os.access(path, os.R_OK):
+        raise ConfigurationError(f"--input: {path!r} can't be read: its permissions forbid it")
+    if not os.path.isfile(path):
+        return ""  # what a pipe gives is gone when it was looked at
+    with open(path, "rb") as file:
+        return _json_of(file, path, HEAD_BYTES).kind
+
+
+def _json_of(file: Readable, path: str, read_bytes: int) -> Contents:
+    contents = contents_of(file, path, read_bytes=read_bytes)
+    if contents.kind not in JSON_KINDS:
         raise ConfigurationError(
-            f"--input: {path!r} is {format}, and this packs JSON lines: use python -m pipelines.backfill for it"
+            f"--input: {path!r} is {contents.kind}, and this packs JSON: use s3box backfill for it"
         )
+    return contents
 
 
 def _unreadable(path: str, error: OSError) -> ConfigurationError:

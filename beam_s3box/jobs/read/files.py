@@ -1,38 +1,27 @@
-"""Reads files of records: JSON lines in batches of lines, other formats through Beam's own IO."""
+"""Reads files of records: each by what its first bytes say it is, large ones in parts that workers share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
-from apache_beam.io import fileio
-from apache_beam.io.filesystem import BeamIOError, FileMetadata
-from apache_beam.io.filesystems import FileSystems
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
-from beam_s3box.jobs.read.rows import ReadRows, RowOptions
+from beam_s3box.jobs.read.rows import RowOptions, read_rows
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.lines import (
-    BATCH_BYTES,
-    BYTE_ORDER_MARK,
-    MAX_UNLIMITED_LINE_BYTES,
-    READ_BYTES,
-    gunzip,
-    is_gzip,
-    plain_blocks,
-)
-from beam_s3box.records.lines import format_of as format_of
-from beam_s3box.records.lines import split_lines as split_lines
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, KINDS, contents_of, json_batches, kind_by_name
+from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
+from beam_s3box.records.unpack import READ_BYTES
 from beam_s3box.sizes import KiB, MiB
 
-INPUT_FORMATS = ("auto", "jsonl", "csv", "parquet", "avro")
-"""What can be read; `auto` goes by the file's extension."""
+INPUT_FORMATS = ("auto", *KINDS)
+"""What can be read; `auto` goes by the file's first bytes and by its extension."""
 
 _SPLIT_BYTES = 8 * MiB
-"""Bytes of a file that one worker reads at a time; compressed files can't be split."""
+"""Bytes of a file that one worker reads at a time; only plain lines can be split."""
 
 _READ_BYTES = READ_BYTES
 _BATCH_BYTES = BATCH_BYTES
@@ -40,23 +29,21 @@ _TAIL_BYTES = 64 * KiB
 """Bytes that are read at a time beyond a range, to find the end of its last line."""
 
 
-def find_files(patterns: Sequence[str]) -> list[FileMetadata]:
-    """Return the files that the patterns match, each once, by path.
+class Reading(NamedTuple):
+    """How files are read.
 
-    Raises:
-      ConfigurationError: a pattern matches nothing or can't be read.
+    Attributes:
+      access: to objects.
+      input_format: one of `INPUT_FORMATS`.
+      max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
+        `beam_s3box.records.lines.split_lines`.
+      rows: how files of rows are read.
     """
-    try:
-        results = FileSystems.match(list(patterns))
-    except (BeamIOError, ValueError) as exc:
-        raise ConfigurationError(f"input can't be read: {exc}") from exc
-    for pattern, result in zip(patterns, results, strict=True):
-        if not result.metadata_list:
-            raise ConfigurationError(
-                f"input={pattern!r} matches no file: correct the path, or quote a pattern in the shell"
-            )
-    found = {file.path: file for result in results for file in result.metadata_list}
-    return [found[path] for path in sorted(found)]
+
+    access: S3Access
+    input_format: str = "auto"
+    max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
+    rows: RowOptions = RowOptions()
 
 
 class FileRange(NamedTuple):
@@ -74,89 +61,144 @@ class FileRange(NamedTuple):
     version: str = ""
 
 
-class ReadJsonLines(beam.PTransform):
-    """Reads lines of JSON, plain or gzip, in batches; blank lines are no records.
+_Spread: TypeAlias = tuple[tuple[str, int], tuple[int, str]]
+"""A range as ((path, start), rest): keyed, so that a GroupByKey spreads them over workers."""
 
-    Takes a PCollection of FileMetadata. Plain files are split into ranges that workers share.
 
-    *Guarantees*: each line of each file is read. A file that is replaced or changed while it is read fails the bundle
-    with its name.
+class ReadRecords(beam.PTransform):
+    """Reads the records of files: batches of JSON lines, rows of CSV, Parquet and Avro as such lines as well.
+
+    A file that several patterns match is read once. Values of CSV stay text, as they stand in the file.
+
+    *Guarantees*: each record of each file is read, blank lines are none. A file that is replaced or changed
+    after it was found fails the bundle with its name.
 
     Args:
-      max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
-        `beam_s3box.records.lines.split_lines`.
+      patterns: paths and globs, local or `s3://`.
+      input_format: one of `INPUT_FORMATS`.
+      max_line_bytes: of lines of JSON, see `Reading`.
+      rows: how files of rows are read.
     """
 
-    def __init__(self, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        input_format: str = "auto",
+        max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
+        rows: RowOptions | None = None,
+    ) -> None:
         super().__init__()
+        if input_format not in INPUT_FORMATS:
+            known = ", ".join(INPUT_FORMATS)
+            raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
+        self._patterns = list(dict.fromkeys(patterns))
+        self._input_format = input_format
         self._max_line_bytes = max_line_bytes
+        self._rows = rows or RowOptions()
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection[LineBatch]:
-        """Return the lines."""
-        access = s3_access_of(files.pipeline.options)
-        read = _ReadLines(self._max_line_bytes, access)
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
+        """Return the records."""
+        access = s3_access_of(begin.pipeline.options)
+        reading = Reading(access, self._input_format, self._max_line_bytes, self._rows)
         return (
-            files
-            | "SplitFiles" >> beam.ParDo(_SplitFile(access)).with_output_types(tuple[tuple[str, int], tuple[int, str]])
+            begin
+            | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
+            | "FindFiles" >> beam.ParDo(_FindFiles(reading.access)).with_output_types(tuple[str, int, str, float])
+            | "SplitFiles" >> beam.ParDo(_SplitFile(reading)).with_output_types(_Spread)
             | "SpreadRanges" >> beam.GroupByKey()
-            | "ReadLines" >> beam.ParDo(read).with_output_types(Any)
+            | "ReadFiles" >> beam.ParDo(_ReadFiles(reading)).with_output_types(Any)
         )
 
 
-class _SplitFile(beam.DoFn):
-    """Yields the ranges of a file as ((path, start), rest): keyed, so that a GroupByKey spreads them over workers."""
-
+class _FindFiles(beam.DoFn):
     def __init__(self, access: S3Access) -> None:
         self._access = access
 
-    def process(self, file: FileMetadata) -> Iterator[tuple[tuple[str, int], tuple[int, str]]]:
-        for part in ranges_of(file.path, file.size_in_bytes, self._access):
+    def process(self, patterns: list[str]) -> Iterator[tuple[str, int, str, float]]:
+        for file in find_input(patterns, self._access):
+            yield file.path, file.size, file.version, file.changed
+
+
+class _SplitFile(beam.DoFn):
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def process(self, file: tuple[str, int, str, float]) -> Iterator[_Spread]:
+        for part in ranges_of(FoundInput(*file), self._reading):
             yield (part.path, part.start), (part.stop, part.version)
 
 
-def ranges_of(path: str, size: int, access: S3Access) -> Iterator[FileRange]:
-    """Yield the ranges of a file that workers share, all of one version; a small or compressed one is read whole."""
-    if not size:
-        return
-    if is_gzip(path) or size <= _SPLIT_BYTES:
-        yield FileRange(path, 0, -1)
-        return
-    version = find_version(path, size, access)
-    for start in range(0, version.size, _SPLIT_BYTES):
-        yield FileRange(path, start, min(start + _SPLIT_BYTES, version.size), version.name)
+class _ReadFiles(beam.DoFn):
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[Any]:
+        (path, start), rests = element
+        for stop, version in rests:
+            yield from read_part(FileRange(path, start, stop, version), self._reading)
 
 
-def read_lines(
-    part: FileRange, access: S3Access, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
-) -> Iterator[LineBatch]:
-    """Yield the lines that begin in a range of a file, in batches, without line breaks and blank lines.
+def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
+    """Yield the ranges of a file that workers share, all of one version; what can't be split is read whole.
 
     Raises:
-      ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not the gzip
-        it is called.
+      ConfigurationError: a file without a byte, where its format has some; or as `contents_of`.
     """
-    with opened(part.path, access, part.version) as file:
+    path, size, version, _ = file
+    if not size:
+        check_may_be_empty(path, reading.input_format)
+        return
+    if size <= _SPLIT_BYTES or not _is_split(file, reading):
+        yield FileRange(path, 0, -1, version)
+        return
+    if not version:
+        version, size = find_version(path, size, reading.access)
+    for start in range(0, size, _SPLIT_BYTES):
+        yield FileRange(path, start, min(start + _SPLIT_BYTES, size), version)
+
+
+def _is_split(file: FoundInput, reading: Reading) -> bool:
+    with opened(file.path, reading.access, file.version) as opened_file:
+        contents = contents_of(opened_file, file.path, reading.input_format, HEAD_BYTES)
+    return contents.is_plain and contents.kind == "jsonl"
+
+
+def check_may_be_empty(path: str, input_format: str) -> None:
+    """Raise ConfigurationError for a file without a byte, where its format has some."""
+    kind = kind_by_name(path) if input_format == "auto" else input_format
+    if kind in ("parquet", "avro"):
+        raise ConfigurationError(f"input={path!r} has no byte, and {kind.title()} has some: copy it again")
+
+
+def read_part(part: FileRange, reading: Reading) -> Iterator[Any]:
+    """Yield the records of a file, or of those of its lines that begin in a range: batches of lines, or rows.
+
+    Raises:
+      ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not what it
+        begins as.
+    """
+    with opened(part.path, reading.access, part.version) as file:
         if part.stop >= 0:
-            blocks = _blocks(file, part, max_line_bytes)
+            blocks = _blocks(file, part, reading.max_line_bytes)
+            yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
+            return
+        contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
+        if contents.kind in JSON_KINDS:
+            yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
         else:
-            blocks = gunzip(file, part.path, _READ_BYTES) if is_gzip(part.path) else plain_blocks(file, _READ_BYTES)
-        yield from split_lines(blocks, _BATCH_BYTES, max_line_bytes, part.path, part.start)
+            yield from read_rows(contents, file, part.path, reading.rows)
 
 
-class _ReadLines(beam.DoFn):
-    def __init__(self, max_line_bytes: int, access: S3Access) -> None:
-        self._max_line_bytes = max_line_bytes
-        self._access = access
+def read_json(part: FileRange, reading: Reading) -> Iterator[LineBatch]:
+    """Yield the records of a file of JSON, as `read_part` does.
 
-    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[LineBatch]:
-        for part in _ranges(element):
-            yield from read_lines(part, self._access, self._max_line_bytes)
-
-
-def _ranges(element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[FileRange]:
-    """Yield the ranges of one key: one, or as many as a path was matched."""
-    (path, start), rests = element
-    return (FileRange(path, start, stop, version) for stop, version in rests)
+    Raises:
+      ConfigurationError: it holds rows, or as above.
+    """
+    for batch in read_part(part, reading):
+        if not isinstance(batch, LineBatch):
+            raise ConfigurationError(f"input={part.path!r} is no JSON, which this job reads: use s3box backfill for it")
+        yield batch
 
 
 def _blocks(file: InputFile, part: FileRange, max_line_bytes: int) -> Iterator[bytes]:
@@ -192,96 +234,3 @@ def _rest_of_line(file: InputFile, max_line_bytes: int) -> Iterator[bytes]:
         if is_end:
             return
         position += len(block)
-
-
-class ReadRecords(beam.PTransform):
-    """Reads the records of files: batches of JSON lines, rows of CSV, Parquet and Avro as mappings.
-
-    A file that several patterns match is read once. Values of CSV stay text, as they stand in the file.
-
-    Args:
-      patterns: paths and globs, local or `s3://`.
-      input_format: one of `INPUT_FORMATS`.
-      max_line_bytes: of lines of JSON, see `ReadJsonLines`.
-      rows: how files of rows are read.
-    """
-
-    def __init__(
-        self,
-        patterns: Sequence[str],
-        input_format: str = "auto",
-        max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
-        rows: RowOptions | None = None,
-    ) -> None:
-        super().__init__()
-        self._max_line_bytes = max_line_bytes
-        self._rows = rows or RowOptions()
-        if input_format not in INPUT_FORMATS:
-            known = ", ".join(INPUT_FORMATS)
-            raise ConfigurationError(f"input_format={input_format!r} is not known; known are {known}")
-        self._patterns = list(dict.fromkeys(patterns))
-        self._input_format = input_format
-        self._formats = sorted({name for pattern in patterns for name in _formats_of_pattern(pattern, input_format)})
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
-        """Return the records."""
-        files = begin | "FindFiles" >> _FindFiles(self._patterns)
-        if len(self._formats) == 1:
-            return files | "ReadFiles" >> self._read_format(self._formats[0])
-        by_format = files | "ByFormat" >> beam.ParDo(_ByFormat(self._input_format)).with_outputs(*self._formats)
-        read = [by_format[name] | f"Read{name.title()}" >> self._read_format(name) for name in self._formats]
-        return read | "AllFormats" >> beam.Flatten()
-
-    def _read_format(self, name: str) -> beam.PTransform:
-        return ReadJsonLines(self._max_line_bytes) if name == "jsonl" else ReadRows(name, self._rows)
-
-
-def _formats_of_pattern(pattern: str, input_format: str) -> Sequence[str]:
-    """Return the formats that files which match the pattern may have."""
-    if input_format != "auto":
-        return (input_format,)
-    extension = os.path.splitext(pattern.lower().removesuffix(".gz"))[1]
-    is_open = any(character in "*?[]{}/\\" for character in extension) or (not extension and "*" in pattern)
-    return INPUT_FORMATS[1:] if is_open else (format_of(pattern, input_format),)
-
-
-class _FindFiles(beam.PTransform):
-    def __init__(self, patterns: Sequence[str]) -> None:
-        super().__init__()
-        self._patterns = patterns
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[FileMetadata]:
-        files = (
-            begin
-            | "Patterns" >> beam.Create(self._patterns)
-            | "MatchFiles" >> fileio.MatchAll(fileio.EmptyMatchTreatment.DISALLOW)
-        )
-        return files if len(self._patterns) == 1 else files | "EachFileOnce" >> _EachFileOnce()
-
-
-class _ByFormat(beam.DoFn):
-    def __init__(self, input_format: str) -> None:
-        self._input_format = input_format
-
-    def process(self, file: FileMetadata) -> Iterator[beam.pvalue.TaggedOutput]:
-        yield beam.pvalue.TaggedOutput(format_of(file.path, self._input_format), file)
-
-
-class _EachFileOnce(beam.PTransform):
-    def expand(self, files: beam.PCollection) -> beam.PCollection[FileMetadata]:
-        return (
-            files
-            | "KeyByPath" >> beam.ParDo(_KeyByPath()).with_output_types(tuple[str, FileMetadata])
-            | "GroupByPath" >> beam.GroupByKey()
-            | "FirstOfPath" >> beam.ParDo(_FirstOfPath()).with_output_types(FileMetadata)
-        )
-
-
-class _KeyByPath(beam.DoFn):
-    def process(self, file: FileMetadata) -> Iterator[tuple[str, FileMetadata]]:
-        yield file.path, file
-
-
-class _FirstOfPath(beam.DoFn):
-    def process(self, element: tuple[str, Iterable[FileMetadata]]) -> Iterator[FileMetadata]:
-        yield next(iter(element[1]))

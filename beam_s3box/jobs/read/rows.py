@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import apache_beam as beam
-from apache_beam.io.filesystem import FileMetadata
+from typing import NamedTuple
 
 from beam_s3box.jobs.read.avro.reader import read_avro
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
-from beam_s3box.jobs.read.input_files import InputFile, S3Access, opened, s3_access_of
-from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
+from beam_s3box.jobs.read.input_files import InputFile
+from beam_s3box.jobs.read.parquet.reader import read_parquet
 from beam_s3box.jobs.read.row_batches import ReadRow
-from beam_s3box.jobs.read.seekable import SizedFile
-from beam_s3box.records.lines import MAX_LINE_BYTES, READ_BYTES, gunzip, is_gzip
+from beam_s3box.records.contents import Contents
+from beam_s3box.records.lines import MAX_LINE_BYTES
 
 
 class RowOptions(NamedTuple):
@@ -30,80 +28,22 @@ class RowOptions(NamedTuple):
     max_characters: int = MAX_LINE_BYTES
 
 
-_WHOLE = (0, -1)
-_DEFAULT = RowOptions()
-
-
-def split_rows(kind: str, file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a file that workers share, for `read_rows`: row groups of Parquet; other files are whole.
-
-    Raises:
-      ConfigurationError: the file can't be read; says its name and why.
-    """
-    if kind == "parquet":
-        yield from split_parquet(file, path)
-    else:
-        yield _WHOLE
-
-
-def read_rows(
-    kind: str,
-    file: SizedFile,
-    path: str,
-    blocks: Iterator[bytes],
-    options: RowOptions = _DEFAULT,
-    part: tuple[int, int] = _WHOLE,
-) -> Iterator[ReadRow]:
+def read_rows(contents: Contents, file: InputFile, path: str, options: RowOptions) -> Iterator[ReadRow]:
     """Return the rows of a file; those that can't be lines of JSON as rejected rows.
 
     Args:
-      kind: `csv`, `parquet` or `avro`.
-      file: for Parquet and Avro.
+      contents: of the file.
+      file: the same, open.
       path: of the file.
-      blocks: bytes of CSV, uncompressed.
       options: say more.
-      part: as `split_rows` gave it.
 
     Raises:
       ConfigurationError: the file can't be read; says its name, where and why.
     """
-    if kind == "parquet":
-        return read_parquet(file, path, *part)
-    if kind == "avro":
-        return read_avro(file, path)
-    return read_csv(blocks, path, options.csv, options.max_characters)
-
-
-class ReadRows(beam.PTransform):
-    """Reads CSV, Parquet or Avro files."""
-
-    def __init__(self, name: str, options: RowOptions = _DEFAULT) -> None:
-        super().__init__()
-        self._name = name
-        self._options = options
-
-    def expand(self, files: beam.PCollection) -> beam.PCollection[ReadRow]:
-        """Return the rows."""
-        read = _ReadRows(self._name, self._options, s3_access_of(files.pipeline.options))
-        return files | "SpreadFiles" >> beam.Reshuffle() | "ReadRows" >> beam.ParDo(read).with_output_types(Any)
-
-
-class _ReadRows(beam.DoFn):
-    def __init__(self, name: str, options: RowOptions, access: S3Access) -> None:
-        self._name = name
-        self._options = options
-        self._access = access
-
-    def process(self, file: FileMetadata) -> Iterator[ReadRow]:
-        path = file.path
-        with opened(path, self._access) as raw:
-            blocks = gunzip(raw, path) if is_gzip(path) else iter(lambda: raw.read(READ_BYTES), b"")
-            sized = _Sized(raw, file.size_in_bytes)
-            yield from read_rows(self._name, sized, path, blocks, self._options)
-
-
-class _Sized:
-    def __init__(self, file: InputFile, size: int) -> None:
-        self.size = size
-        self.read = file.read
-        self.seek = file.seek
+    if contents.kind == "parquet":
+        return read_parquet(file, path)
+    if contents.kind == "avro":
+        return read_avro(contents.blocks, path)
+    # text with a byte order mark comes in UTF-8 already
+    dialect = dataclasses.replace(options.csv, encoding="utf-8") if contents.encoding else options.csv
+    return read_csv(contents.blocks, path, dialect, options.max_characters)

@@ -18,8 +18,9 @@ from beam_s3box.jobs.options.window_spec import MICROS
 from beam_s3box.jobs.options.windows import Timing
 from beam_s3box.jobs.read.counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from beam_s3box.jobs.read.event_times import OLDEST_ARRIVAL, Placer
-from beam_s3box.jobs.read.files import FileRange, ranges_of, read_lines
-from beam_s3box.jobs.read.input_files import S3Access, s3_access_of
+from beam_s3box.jobs.read.files import FileRange, Reading, ranges_of, read_json
+from beam_s3box.jobs.read.find import FoundInput
+from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.metrics import NAMESPACE
 from beam_s3box.records.batches import LineBatch
@@ -51,7 +52,7 @@ class StreamInput(NamedTuple):
 
 
 class ReadStream(beam.PTransform):
-    """Reads lines of JSON, plain or gzip, and puts each in the windows of its time; blank lines are no records.
+    """Reads files of JSON, packed or not, and puts each record in the windows of its time; blank lines are none.
 
     Takes a PCollection of FoundFile rows. Lines of one period that are read together are one element.
 
@@ -77,31 +78,30 @@ class ReadStream(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> StreamInput:
         """Return the lines and their numbers."""
-        access = s3_access_of(files.pipeline.options)
-        read = beam.ParDo(_ReadBatches(self._timing, self._max_line_bytes, access)).with_outputs(_COUNTS, main=_LINES)
-        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(access)).with_output_types(_Part)
+        reading = Reading(s3_access_of(files.pipeline.options), max_line_bytes=self._max_line_bytes)
+        read = beam.ParDo(_ReadBatches(self._timing, reading)).with_outputs(_COUNTS, main=_LINES)
+        parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(reading)).with_output_types(_Part)
         outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadLines" >> read
         lines = outputs[_LINES]
         return StreamInput(lines | "IntoWindows" >> window_into(self._windowing.apply_to(lines)), outputs[_COUNTS])
 
 
 class _SplitFoundFile(beam.DoFn):
-    def __init__(self, access: S3Access) -> None:
-        self._access = access
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
 
     def process(self, file: FoundFile) -> Iterator[_Part]:
         path, size, arrived = file
-        for part in ranges_of(path, size, self._access):
+        for part in ranges_of(FoundInput(path, size, "", 0), self._reading):
             yield (*part, size, arrived)
 
 
 class _ReadBatches(beam.DoFn):
     """Yields batches of lines of one period, stamped with its start, and counts, tagged."""
 
-    def __init__(self, timing: Timing, max_line_bytes: int, access: S3Access) -> None:
+    def __init__(self, timing: Timing, reading: Reading) -> None:
         self._timing = timing
-        self._max_line_bytes = max_line_bytes
-        self._access = access
+        self._reading = reading
 
     def setup(self) -> None:
         self._placer = Placer(self._timing)
@@ -110,7 +110,7 @@ class _ReadBatches(beam.DoFn):
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
         path, start, stop, version, size, arrived = part
         counts: collections.Counter[str] = collections.Counter()
-        for batch in read_lines(FileRange(path, start, stop, version), self._access, self._max_line_bytes):
+        for batch in read_json(FileRange(path, start, stop, version), self._reading):
             placed = self._placer.place(batch.lines, arrived)
             for micros, group in placed.groups.items():
                 some = batch if len(group) == len(batch.lines) else batch.part(group)

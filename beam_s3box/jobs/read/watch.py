@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import apache_beam as beam
-from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
@@ -24,7 +23,9 @@ from beam_s3box.jobs.options.watch import Watching
 from beam_s3box.jobs.options.window_spec import MICROS
 from beam_s3box.jobs.read.event_times import arrival_of
 from beam_s3box.jobs.read.file_memory import FileMemory
+from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.found_notes import FoundNotes
+from beam_s3box.jobs.read.input_files import NO_OPTIONS, S3Access
 from beam_s3box.jobs.read.watch_restriction import Round, RoundTracker, SeenFile, WatchCoder, WatchState
 
 FoundFile: TypeAlias = tuple[str, int, int]
@@ -55,6 +56,7 @@ class WatchFiles(beam.PTransform):
       delay: seconds that the watermark stays behind.
       notes: keep when a file was found that counts for that; None: if a runner goes back, it counts for another time.
       clock: seconds since 1970.
+      access: to objects.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class WatchFiles(beam.PTransform):
         delay: float,
         notes: FoundNotes | None = None,
         clock: Callable[[], float] = time.time,
+        access: S3Access = NO_OPTIONS,
     ) -> None:
         super().__init__()
-        self._watch = _Watch(Look(patterns, watching, clock, begun=clock()), watching, delay)
+        self._watch = _Watch(Look(patterns, watching, clock, clock(), access), watching, delay)
         self._notes = notes
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[FoundFile]:
@@ -82,8 +85,16 @@ class WatchFiles(beam.PTransform):
 class Look:
     """One look for files."""
 
-    def __init__(self, patterns: Sequence[str], watching: Watching, clock: Callable[[], float], begun: float) -> None:
-        self._patterns = list(dict.fromkeys(patterns))
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        watching: Watching,
+        clock: Callable[[], float],
+        begun: float,
+        access: S3Access = NO_OPTIONS,
+    ) -> None:
+        self._patterns = list(patterns)
+        self._access = access
         self._min_age = watching.min_age
         self._forget_after = watching.forget_after
         self._begun = int(begun * MICROS)
@@ -93,20 +104,20 @@ class Look:
         """Return the files that are new, and what is known after this look."""
         # before the listing: what appears during it is found now or next time, and is late in neither
         now = self.clock()
-        listed = (file for result in FileSystems.match(self._patterns) for file in result.metadata_list)
+        listed = find_input(self._patterns, self._access, must_match=False)
         files = {file.path: file for file in listed if self._is_whole(file, now)}
         new, memory = memory.after(files, now, self._forget_after)
         return tuple(self._seen(files[path], memory.at) for path in new), memory
 
-    def _seen(self, file: FileMetadata, found: int) -> SeenFile:
-        told = arrival_of(file.last_updated_in_seconds, found, self._begun)
-        return file.path, file.size_in_bytes, found if told is None else told, told is None
+    def _seen(self, file: FoundInput, found: int) -> SeenFile:
+        told = arrival_of(file.changed, found, self._begun)
+        return file.path, file.size, found if told is None else told, told is None
 
-    def _is_whole(self, file: FileMetadata, now: float) -> bool:
+    def _is_whole(self, file: FoundInput, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""
         if FileSystems.get_scheme(file.path) is not None:
             return True
-        return bool(now - file.last_updated_in_seconds >= self._min_age)
+        return bool(now - file.changed >= self._min_age)
 
 
 class _Watch(beam.DoFn, RestrictionProvider):

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options.reporting import check_report as check_report
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
-from beam_s3box.jobs.options.s3 import reading_settings_of
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError, StoreError
 from beam_s3box.jobs.options.write import Write
-from beam_s3box.jobs.read.files import find_files, format_of
+from beam_s3box.jobs.read.files import check_may_be_empty
+from beam_s3box.jobs.read.find import FoundInput, bucket_of, find_input
+from beam_s3box.jobs.read.input_files import S3Access, opened, s3_access_of
+from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note, kind_by_name, skipped_note
 from beam_s3box.shards.keys import Layout
-from beam_s3box.stores import S3Store, Store
-from beam_s3box.stores.base import check_readable_key
+from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
-from beam_s3box.transforms.s3_options import credentials_of
+from beam_s3box.system.globs import Glob
 
-_S3_URL = re.compile(r"(s3://[^/]+)/(.*)", re.DOTALL)
-_WILDCARD = re.compile(r"[*?\[]")
+_LOGGER = logging.getLogger(__name__)
+
+_MOST_ASKED: Final = 50
+"""Objects whose first bytes are read before the work begins."""
 
 
 def check_destination(write: Write, *, bounded: bool) -> None:
@@ -50,17 +53,50 @@ def check_given(patterns: Sequence[str] | None) -> None:
         raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
 
 
-def check_input(patterns: Sequence[str], options: PipelineOptions) -> None:
-    """Raise the error that reading would meet.
+def check_input(patterns: Sequence[str], options: PipelineOptions, input_format: str = "auto") -> None:
+    """Raise the error that reading would meet, and tell what is read otherwise than its name says.
 
     Raises:
       ConfigurationError: a pattern that matches nothing, or a file that can't be read.
     """
-    # Beam's own client repeats a request that fails for longer than anybody waits, so ours asks first
+    # few attempts and short timeouts here, as nobody waits for more
+    access = _quick_access(options)
     for pattern in patterns:
         if pattern.startswith("s3://"):
-            _check_listable(pattern, options)
-    _check_readable(find_files(patterns), options)
+            _check_listable(pattern, access)
+    skipped: list[str] = []
+    files = list(find_input(patterns, access, skipped=skipped.append))
+    if not files:
+        raise ConfigurationError(f"input: {skipped_note(skipped)}")
+    if skipped:
+        _LOGGER.info(skipped_note(skipped))
+    documents = [file.path for file in _some_of(files) if _kind_of(file, access, input_format) == "json"]
+    if documents and input_format == "auto":
+        _LOGGER.info(documents_note(documents))
+
+
+def _some_of(files: Sequence[FoundInput]) -> Iterator[FoundInput]:
+    """Yield the files to look into: all but those of a very long list of objects, each of which is a request."""
+    asked = 0
+    for file in files:
+        is_object = FileSystems.get_scheme(file.path) is not None
+        asked += is_object
+        if not is_object or asked <= _MOST_ASKED:
+            yield file
+
+
+def _kind_of(file: FoundInput, access: S3Access, input_format: str) -> str:
+    _check_local(file.path)
+    if not file.size:
+        check_may_be_empty(file.path, input_format)
+        return ""
+    try:
+        with opened(file.path, access, file.version) as opened_file:
+            return contents_of(opened_file, file.path, input_format, HEAD_BYTES).kind
+    except ObjectNotFoundError:
+        return ""  # removed since it was listed: the read itself decides
+    except StoreError as exc:
+        raise ConfigurationError(f"--input={file.path!r} can't be read: {exc}") from exc
 
 
 def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
@@ -69,53 +105,44 @@ def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
     Raises:
       ConfigurationError: a bucket that can't be listed, or a folder that is not there.
     """
+    access = _quick_access(options)
     for pattern in patterns:
         if pattern.startswith("s3://"):
-            _check_listable(pattern, options)
+            _check_listable(pattern, access)
         elif FileSystems.get_scheme(pattern) is None:
             _check_folder(pattern)
 
 
+def tell_matches(patterns: Sequence[str], access: S3Access) -> None:
+    """Say how many files match now; more may come, but none may mean that a pattern is wrong."""
+    count = sum(1 for _ in find_input(patterns, access, must_match=False))
+    _LOGGER.info("files that match --input now: %s", f"{count:,}" if count else "none; waiting for the first")
+
+
 def _check_folder(pattern: str) -> None:
-    folder = os.path.dirname(_WILDCARD.split(pattern, maxsplit=1)[0]) or "."
+    folder = Glob.of(pattern).base or "."
     if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise ConfigurationError(
             f"--input={pattern!r} can't be watched: {folder!r} is no folder, or its permissions forbid it"
         )
 
 
-def check_json_lines(patterns: Sequence[str]) -> None:
-    """Raise ConfigurationError for files that by their name hold no JSON lines."""
+def check_json(patterns: Sequence[str]) -> None:
+    """Raise ConfigurationError for files that by their name hold no JSON."""
     for pattern in patterns:
-        name = format_of(pattern, "auto")
-        if name != "jsonl":
+        name = kind_by_name(pattern)
+        if name:
             raise ConfigurationError(
-                f"--input={pattern!r} names {name} files, and this job reads JSON lines: python -m pipelines.backfill "
-                "reads others"
+                f"--input={pattern!r} names {name} files, and this job reads JSON: s3box backfill reads others"
             )
 
 
-def _check_listable(pattern: str, options: PipelineOptions) -> None:
-    match = _S3_URL.fullmatch(pattern)
-    if match is None:
-        raise ConfigurationError(f"--input={pattern!r} must be s3://bucket/pattern")
-    prefix = _WILDCARD.split(match[2], maxsplit=1)[0]
+def _check_listable(pattern: str, access: S3Access) -> None:
+    bucket, keys = bucket_of(pattern)
     try:
-        next(_quick_store(match[1], options).list(prefix), None)
+        next(S3Store(f"s3://{bucket}", *access).list(Glob.of(keys).prefix), None)
     except S3BoxError as exc:
         raise ConfigurationError(f"--input={pattern!r} can't be read: {exc}") from exc
-
-
-def _check_readable(files: Sequence[FileMetadata], options: PipelineOptions) -> None:
-    buckets: set[str] = set()
-    for file in files:
-        match = _S3_URL.fullmatch(file.path)
-        if match is None:
-            _check_local(file.path)
-        elif match[1] not in buckets:
-            # one object a bucket: a right to list often comes without one to read, and one to read is for all
-            buckets.add(match[1])
-            _check_object(match[1], match[2], options)
 
 
 def _check_local(path: str) -> None:
@@ -123,22 +150,13 @@ def _check_local(path: str) -> None:
         raise ConfigurationError(f"--input: {path!r} can't be read: it is no file, or its permissions forbid it")
 
 
-def _check_object(bucket: str, key: str, options: PipelineOptions) -> None:
-    try:
-        check_readable_key(key)
-    except ConfigurationError:
-        return  # Beam reads keys that no store here names
-    try:
-        _quick_store(bucket, options).stat(key)
-    except ObjectNotFoundError:
-        return  # removed since it was listed: the read itself decides
-    except S3BoxError as exc:
-        raise ConfigurationError(f"--input='{bucket}/{key}' can't be read: {exc}") from exc
-
-
-def _quick_store(bucket: str, options: PipelineOptions) -> Store:
-    """Return the bucket as Beam will see it, but for few attempts and short timeouts."""
-    settings = dataclasses.replace(
-        reading_settings_of(options), connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
+def _quick_access(options: PipelineOptions) -> S3Access:
+    settings, credentials = s3_access_of(options)
+    quick = dataclasses.replace(
+        settings,
+        connect_timeout=CHECK_CONNECT_SECONDS,
+        read_timeout=CHECK_READ_SECONDS,
+        max_attempts=CHECK_RETRY.max_attempts,
+        retry_seconds=CHECK_RETRY.seconds,
     )
-    return S3Store(bucket, settings, credentials_of(options.view_as(S3Options)), CHECK_RETRY)
+    return S3Access(quick, credentials)

@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
-from beam_s3box.jobs.read.files import FileRange, ReadRecords, find_files, format_of, split_lines
-from beam_s3box.jobs.read.input_files import S3Access
+from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords
+from beam_s3box.jobs.read.find import FoundInput, find_input
+from beam_s3box.jobs.read.input_files import NO_OPTIONS
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.contents import kind_by_name
+from beam_s3box.records.lines import split_lines
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.stores import S3Settings
 
-LOCAL = S3Access(S3Settings(), None)
+LOCAL = Reading(NO_OPTIONS)
 
 
 def read(*patterns: object, input_format: str = "auto") -> beam.PCollection[Any]:
@@ -63,7 +65,7 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
         monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
         parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
-        found = [line for part in parts for some in readers.read_lines(part, LOCAL) for line in some.lines]
+        found = [line for part in parts for some in readers.read_json(part, LOCAL) for line in some.lines]
         assert found == lines
 
 
@@ -79,7 +81,7 @@ def test_a_large_gzip_file_is_read_whole(tmp_path: pathlib.Path) -> None:
     lines = [b'{"i":%d,"pad":"%s"}' % (i, b"z" * 200) for i in range(30_000)]
     path = tmp_path / "large.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines)))
-    found = [line for some in readers.read_lines(FileRange(str(path), 0, -1), LOCAL) for line in some.lines]
+    found = [line for some in readers.read_json(FileRange(str(path), 0, -1), LOCAL) for line in some.lines]
     assert found == lines
 
 
@@ -142,27 +144,27 @@ def test_parquet_and_avro(tmp_path: pathlib.Path) -> None:
     )
 
 
-def test_the_format_goes_by_the_extension_unless_it_is_given() -> None:
+def test_names_tell_formats() -> None:
     names = ["a.csv", "a.CSV.gz", "a.parquet", "a.avro", "a.jsonl", "a.json.gz", "a", "a.log"]
-    assert [format_of(name, "auto") for name in names] == ["csv", "csv", "parquet", "avro", *["jsonl"] * 4]
-    assert format_of("a.csv", "jsonl") == "jsonl"
+    assert [kind_by_name(name) for name in names] == ["csv", "csv", "parquet", "avro", *[""] * 4]
     with pytest.raises(ConfigurationError, match="input_format='xml' is not known; known are auto, jsonl"):
         ReadRecords(["a"], "xml")
 
 
 def test_patterns_that_match_nothing_are_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").write_bytes(b"{}")
-    assert [file.path for file in find_files([str(tmp_path / "*"), str(tmp_path / "a")])] == [str(tmp_path / "a")]
+    found = find_input([str(tmp_path / "*"), str(tmp_path / "a")], NO_OPTIONS)
+    assert [file.path for file in found] == [str(tmp_path / "a")]
     with pytest.raises(ConfigurationError, match=r"input='.*/none-\*' matches no file"):
-        find_files([str(tmp_path / "a"), str(tmp_path / "none-*")])
+        list(find_input([str(tmp_path / "a"), str(tmp_path / "none-*")], NO_OPTIONS))
 
 
 def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_SPLIT_BYTES", 12)
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"1\n2\n\n  \n5\n6\n7\n8\n9\n")
-    parts = readers.ranges_of(str(path), path.stat().st_size, LOCAL)
-    found = [batch for part in parts for batch in readers.read_lines(part, LOCAL)]
+    parts = readers.ranges_of(FoundInput(str(path), path.stat().st_size, "", 0), LOCAL)
+    found = [batch for part in parts for batch in readers.read_json(part, LOCAL)]
     assert [(batch.lines, list(batch.numbers), batch.offset) for batch in found] == [
         ([b"1", b"2", b"5", b"6"], [1, 2, 5, 6], 0),
         ([b"7", b"8", b"9"], [1, 2, 3], 12),
@@ -174,5 +176,5 @@ def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch:
 def test_json_lines_come_in_batches(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"i": i}) + "\n" for i in range(1000)))
-    batches = readers.read_lines(FileRange(str(path), 0, path.stat().st_size), LOCAL)
+    batches = readers.read_json(FileRange(str(path), 0, path.stat().st_size), LOCAL)
     assert [len(batch.lines) for batch in batches] == [1000]

@@ -16,14 +16,14 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
-from beam_s3box.jobs.read.files import FileRange, ReadRecords, ranges_of, read_lines
-from beam_s3box.jobs.read.input_files import S3Access, find_version, opened, s3_access_of
+from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords, read_json
+from beam_s3box.jobs.read.find import FoundInput
+from beam_s3box.jobs.read.input_files import NO_OPTIONS, find_version, opened, s3_access_of
 from beam_s3box.records.lines import cut_line_of
-from beam_s3box.stores import S3Settings
 from tests.s3_proxy import Fault, Proxy, Request, s3_proxy
 from tools.seaweedfs import Server
 
-LOCAL = S3Access(S3Settings(), None)
+LOCAL = Reading(NO_OPTIONS)
 CHANGED = r"in\.jsonl.* has changed since it was found"
 OLD = b"".join(b'{"i":%d}\n' % i for i in range(100))
 NEW = OLD.replace(b"i", b"j")
@@ -36,8 +36,13 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_BATCH_BYTES", 64)
 
 
-def all_lines(parts: Iterator[FileRange] | list[FileRange], most: int = 1000, access: S3Access = LOCAL) -> list[bytes]:
-    return [line for part in parts for batch in read_lines(part, access, most) for line in batch.lines]
+def ranges_of(path: str, size: int, reading: Reading) -> Iterator[FileRange]:
+    return readers.ranges_of(FoundInput(path, size, "", 0), reading)
+
+
+def all_lines(parts: Iterator[FileRange] | list[FileRange], most: int = 1000, reading: Reading = LOCAL) -> list[bytes]:
+    reading = reading._replace(max_line_bytes=most)
+    return [line for part in parts for batch in read_json(part, reading) for line in batch.lines]
 
 
 @pytest.mark.parametrize("split", [1, 3, 7, 20, 1000])
@@ -128,7 +133,7 @@ def test_a_file_that_changes_while_one_range_is_read(
     monkeypatch.setattr(readers, "_SPLIT_BYTES", size)
     path = tmp_path / name
     path.write_bytes(OLD if name == "in.jsonl" else gzip.compress(os.urandom(100) + b"\n" + OLD * 9))
-    batches = read_lines(next(ranges_of(str(path), path.stat().st_size, LOCAL)), LOCAL)
+    batches = read_json(next(ranges_of(str(path), path.stat().st_size, LOCAL)), LOCAL)
     next(batches)
     change(path, NEW)
     with pytest.raises(ConfigurationError, match=r"in\.jsonl.* has changed since it was found"):
@@ -141,7 +146,7 @@ def test_a_small_file_that_is_replaced_is_read_whole_in_one_version(tmp_path: pa
     path.write_bytes(OLD[:50])
     (part,) = ranges_of(str(path), 50, LOCAL)
     replace(path, NEW)
-    batches = read_lines(part, LOCAL)
+    batches = read_json(part, LOCAL)
     replace(path, OLD)
     assert [line for batch in batches for line in batch.lines] == OLD.splitlines()
 
@@ -154,7 +159,7 @@ def test_a_range_that_ends_too_soon_is_no_end(tmp_path: pathlib.Path) -> None:
 
 
 def read_and_overwrite(path: pathlib.Path) -> None:
-    with opened(str(path), LOCAL) as file:
+    with opened(str(path), NO_OPTIONS) as file:
         assert file.read(2) == b"a\n"
         overwrite(path, b"b\n2\n")
         raise ConfigurationError("input='in.csv' is not valid CSV")
@@ -231,13 +236,13 @@ def test_a_small_object_is_one_request_and_a_large_one_is_of_one_version(
     s3_server: Server, proxy: Proxy, through: PipelineOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, access = put(s3_server, "one/in.jsonl", OLD), s3_access_of(through)
-    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
+    assert all_lines(ranges_of(path, len(OLD), Reading(access)), reading=Reading(access)) == OLD.splitlines()
     assert [request.operation for request in proxy.requests] == ["GetObject"]
     monkeypatch.setattr(readers, "_SPLIT_BYTES", 400)
-    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
+    assert all_lines(ranges_of(path, len(OLD), Reading(access)), reading=Reading(access)) == OLD.splitlines()
     put(s3_server, "one/in.jsonl.gz", packed := gzip.compress(OLD))
-    assert all_lines(ranges_of(f"{path}.gz", len(packed), access), access=access) == OLD.splitlines()
-    assert all_lines(ranges_of(path, 0, access), access=access) == []
+    assert all_lines(ranges_of(f"{path}.gz", len(packed), Reading(access)), reading=Reading(access)) == OLD.splitlines()
+    assert all_lines(ranges_of(path, 0, Reading(access)), reading=Reading(access)) == []
     assert find_version(path, 0, access).size == len(OLD)
 
 
@@ -246,7 +251,7 @@ def test_reads_that_fail_for_the_moment_are_tried_again(
 ) -> None:
     path, access = put(s3_server, "again/in.jsonl", OLD), s3_access_of(through)
     proxy.rule = lambda request: Fault(503, "SlowDown") if request.number == 0 else None
-    assert all_lines(ranges_of(path, len(OLD), access), access=access) == OLD.splitlines()
+    assert all_lines(ranges_of(path, len(OLD), Reading(access)), reading=Reading(access)) == OLD.splitlines()
 
 
 def test_many_small_objects_through_a_pipeline_share_a_client(

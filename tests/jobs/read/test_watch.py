@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import apache_beam as beam
 import pytest
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
@@ -20,6 +19,7 @@ from beam_s3box.jobs.options.watch import Watching
 from beam_s3box.jobs.options.window_spec import MICROS
 from beam_s3box.jobs.read.file_memory import FileMemory
 from beam_s3box.jobs.read.found_notes import FoundNotes
+from beam_s3box.jobs.read.input_files import NO_OPTIONS, S3Access, s3_access_of
 from beam_s3box.jobs.read.watch import WatchFiles
 from beam_s3box.jobs.read.watch_restriction import Round, RoundTracker, WatchState
 from beam_s3box.jobs.stream import PARSER
@@ -54,9 +54,16 @@ class Looked(NamedTuple):
     is_complete: bool
 
 
-def look(*patterns: str, min_age: float = 1, delay: float = 60, begun: float = BEGUN, at: float = NOW) -> Looked:
+def look(
+    *patterns: str,
+    min_age: float = 1,
+    delay: float = 60,
+    begun: float = BEGUN,
+    at: float = NOW,
+    access: S3Access = NO_OPTIONS,
+) -> Looked:
     times = iter([begun])
-    transform = WatchFiles(patterns, Watching(10, min_age, None), delay, clock=lambda: next(times, at))
+    transform = WatchFiles(patterns, Watching(10, min_age, None), delay, clock=lambda: next(times, at), access=access)
     return step(transform, WatchState(0, FileMemory(0)))
 
 
@@ -159,7 +166,7 @@ def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
     client, key = s3_server.client(), "watched/a.jsonl"
     client.put_object(Bucket=s3_server.bucket, Key=key, Body=b"{}\n")
     changed = client.head_object(Bucket=s3_server.bucket, Key=key)["LastModified"].timestamp()
-    FileSystems.set_options(
+    access = s3_access_of(
         PARSER.parse(
             [
                 f"--s3_endpoint_url={s3_server.endpoint_url}",
@@ -171,7 +178,7 @@ def test_an_object_on_s3_is_whole_when_it_appears(s3_server: Server) -> None:
     )
     url = f"s3://{s3_server.bucket}/{key}"
     for pattern in (f"s3://{s3_server.bucket}/watched/*", url):
-        result = look(pattern, min_age=10**9, begun=changed - 100, at=changed + 100)
+        result = look(pattern, min_age=10**9, begun=changed - 100, at=changed + 100, access=access)
         assert [output.value for output in result.outputs] == [(url, 3, int(changed * MICROS), False)]
 
 

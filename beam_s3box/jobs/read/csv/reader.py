@@ -15,8 +15,8 @@ from beam_s3box.jobs.read.csv.text import CsvRows, Row, lines_of
 from beam_s3box.jobs.read.csv.types import infer_types
 from beam_s3box.jobs.read.row_batches import BatchBuilder, ReadRow
 from beam_s3box.records.encoding import CSV_ROW_LENGTH, LONE_SURROGATE, encode_record
-from beam_s3box.records.lines import READ_BYTES
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.unpack import READ_BYTES
 
 _Converts = list[Callable[[str], Any] | None]
 

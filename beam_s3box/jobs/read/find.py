@@ -1,0 +1,132 @@
+"""Finds the files that patterns match, local, on S3 or wherever Beam lists them, as they are at that moment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.input_files import S3Access
+from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_objects import quoted
+from beam_s3box.system.globs import Glob, local_matches, no_match
+from beam_s3box.system.local_files import version_of
+
+_S3_PATTERN: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
+
+
+class FoundInput(NamedTuple):
+    """A file.
+
+    Attributes:
+      path: its name.
+      size: bytes.
+      version: tells its content from another's; empty where nothing tells.
+      changed: when it was last changed, in seconds since 1970; 0 where nothing tells.
+    """
+
+    path: str
+    size: int
+    version: str
+    changed: float
+
+
+def find_input(
+    patterns: Sequence[str],
+    access: S3Access,
+    *,
+    must_match: bool = True,
+    skipped: Callable[[str], None] = lambda path: None,
+) -> Iterator[FoundInput]:
+    """Yield the files that the patterns match, each once.
+
+    Args:
+      patterns: paths and globs, see `beam_s3box.system.globs`.
+      access: to objects.
+      must_match: whether a pattern that matches nothing is an error.
+      skipped: is told the paths that match, and hold no data, as `_SUCCESS`.
+
+    Raises:
+      ConfigurationError: a pattern matches nothing, or can't be one.
+      StoreError: a bucket can't be listed.
+    """
+    seen: set[str] = set()
+    for pattern in dict.fromkeys(patterns):
+        is_matched, find = False, _finder_of(pattern)
+        glob = Glob.of(pattern)
+        for file in find(pattern, access):
+            is_matched = True
+            if glob.is_open and file.path != pattern and glob.hides(file.path):
+                skipped(file.path)
+            elif len(patterns) == 1:
+                yield file
+            elif file.path not in seen:
+                seen.add(file.path)
+                yield file
+        if must_match and not is_matched:
+            raise no_match(pattern, is_folder=_is_folder(pattern, access))
+
+
+def _finder_of(pattern: str) -> Callable[[str, S3Access], Iterator[FoundInput]]:
+    scheme = FileSystems.get_scheme(pattern)
+    return {None: _find_local, "s3": _find_objects}.get(scheme, _find_elsewhere)
+
+
+def _find_local(pattern: str, access: S3Access) -> Iterator[FoundInput]:
+    for path in local_matches(pattern):
+        try:
+            found = os.stat(path)
+            version = version_of(path)
+        except FileNotFoundError:
+            continue  # removed since it was listed, or a link to nothing
+        yield FoundInput(path, found.st_size, version, found.st_mtime)
+
+
+def _find_objects(pattern: str, access: S3Access) -> Iterator[FoundInput]:
+    bucket, keys = bucket_of(pattern)
+    glob = Glob.of(keys)
+    matches = glob.matcher().fullmatch
+    objects = S3Store(f"s3://{bucket}", *access).list(glob.prefix)
+    found = (one for one in objects if one.key == keys or matches(one.key))
+    for one in found:
+        version = quoted(one.etag) if one.etag else ""
+        yield FoundInput(f"s3://{bucket}/{one.key}", one.size, version, one.modified)
+        if one.key == keys and not glob.is_open:
+            return  # the first of all that begin so
+
+
+def _find_elsewhere(pattern: str, access: S3Access) -> Iterator[FoundInput]:
+    try:
+        (result,) = FileSystems.match([pattern])
+    except (BeamIOError, ValueError) as exc:
+        raise ConfigurationError(f"input={pattern!r} can't be read: {exc}") from exc
+    for file in result.metadata_list:
+        yield FoundInput(file.path, file.size_in_bytes, "", file.last_updated_in_seconds)
+
+
+def bucket_of(pattern: str) -> tuple[str, str]:
+    """Return the bucket and the rest of an `s3://` pattern.
+
+    Raises:
+      ConfigurationError: it has no rest.
+    """
+    match = _S3_PATTERN.fullmatch(pattern)
+    if match is None:
+        raise ConfigurationError(f"input={pattern!r} must be s3://bucket/pattern")
+    return match[1], match[2]
+
+
+def _is_folder(pattern: str, access: S3Access) -> bool:
+    scheme = FileSystems.get_scheme(pattern)
+    if scheme is None:
+        return os.path.isdir(pattern)
+    if scheme != "s3":
+        return False
+    bucket, keys = bucket_of(pattern)
+    below = S3Store(f"s3://{bucket}", *access).list(keys.rstrip("/") + "/")
+    return next(below, None) is not None

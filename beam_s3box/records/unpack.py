@@ -1,0 +1,181 @@
+"""Bytes out of packed files: gzip, bzip2, xz and zstd, of one or many members."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
+
+from zlib_ng import zlib_ng
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.sizes import KiB, MiB
+
+READ_BYTES: Final = 4 * MiB
+"""Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
+
+PACKED_EXTENSIONS: Final[Mapping[str, str]] = {
+    ".gz": "gzip",
+    ".gzip": "gzip",
+    ".bz2": "bzip2",
+    ".xz": "xz",
+    ".zst": "zstd",
+    ".zstd": "zstd",
+}
+"""How files are packed, by what their names end with."""
+
+_GZIP_WINDOW = 31
+_ZSTD_BYTES = 16 * KiB
+"""Packed bytes given to zstd at a time: it takes no limit for what it returns."""
+
+_SKIPPABLE = 0x184D2A50
+"""Begins a frame of zstd without content; the last four bits are free."""
+
+
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most that many bytes, none at the end."""
+        ...
+
+
+class _Member(Protocol):
+    """Unpacks one member of a file, as the decompressors of bz2 and lzma do."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def packing_of(head: bytes) -> str:
+    """Return how a file is packed that begins with these bytes: a name, or nothing if it is not."""
+    if int.from_bytes(head[:4], "little") & 0xFFFFFFF0 == _SKIPPABLE:
+        return "zstd"
+    return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), "")
+
+
+def gunzip(file: Readable, path: str, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    """Yield what a gzip file holds, see `unpack`."""
+    return unpack(file, "gzip", path, read_bytes)
+
+
+def unpack(file: Readable, packing: str, path: str, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    """Yield what a packed file holds.
+
+    Args:
+      file: read from its beginning.
+      packing: a name, as `packing_of` returns it.
+      path: for errors.
+      read_bytes: read at a time, and yielded at a time at most; zstd yields what it likes.
+
+    Raises:
+      ConfigurationError: the file is cut off or damaged.
+    """
+    new_member = _MEMBERS[packing]
+    member, data = new_member(), file.read(read_bytes)
+    if not data:
+        return
+    while True:
+        try:
+            block = member.decompress(data, read_bytes)
+        except _errors() as exc:
+            raise ConfigurationError(f"input={path!r} is not valid {packing}: {exc}") from exc
+        if block:
+            yield block
+        data = b""
+        if member.eof:
+            data = _skip_padding(file, member.unused_data, read_bytes)
+            if not data:
+                return
+            member = new_member()
+        elif member.needs_input:
+            data = file.read(read_bytes)
+            if not data:
+                raise ConfigurationError(f"input={path!r} ends in the middle of its {packing} data: copy it again")
+
+
+class _GzipMember:
+    def __init__(self) -> None:
+        self._inflater = zlib_ng.decompressobj(_GZIP_WINDOW)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflater.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inflater.decompress(data or self._inflater.unconsumed_tail, max_length)
+
+
+class _ZstdMember:
+    def __init__(self) -> None:
+        import zstandard
+
+        self._inflater = zstandard.ZstdDecompressor().decompressobj()
+        self._data = b""
+        self._at = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._at >= len(self._data)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data + self._data[self._at :]
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._data, self._at = data, 0
+        begin, self._at = self._at, self._at + _ZSTD_BYTES
+        return self._inflater.decompress(self._data[begin : self._at])
+
+
+_MAGICS: Final[Mapping[bytes, str]] = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_MEMBERS: Final[Mapping[str, Callable[[], _Member]]] = {
+    "gzip": _GzipMember,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lzma.LZMADecompressor,
+    "zstd": _ZstdMember,
+}
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import zstandard
+
+    return (zlib_ng.error, OSError, lzma.LZMAError, zstandard.ZstdError)  # type: ignore[return-value]
+
+
+def _skip_padding(file: Readable, data: bytes, read_bytes: int) -> bytes:
+    """Return what follows a member, without the zeros that some tools pad a file with."""
+    data = data.lstrip(b"\0")
+    while not data:
+        data = file.read(read_bytes)
+        if not data:
+            break
+        data = data.lstrip(b"\0")
+    return data
