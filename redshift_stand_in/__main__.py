@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stand_in = _stand_in(given)
     except ValueError as exc:
         parser.error(str(exc))
-    # held back while servers start and stop; raised there, an exception would leave some of them running
+    # signals are blocked while servers start and stop; an exception there would leave some of them running
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
         with stand_in:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "--s3-endpoint-url",
         metavar="URL",
         default=_first_set("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        help="the S3 server that s3:// means (default: AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL)",
+        help="the S3 server for s3:// URLs (default: AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL)",
     )
     parser.add_argument(
         "--region",

@@ -1,4 +1,4 @@
-"""ALTER TABLE of Redshift: one change a statement, and fewer of them than PostgreSQL has."""
+"""ALTER TABLE of Redshift: one change for each statement, and fewer kinds of changes than PostgreSQL has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Change(NamedTuple):
 
     Attributes:
       sql: for the server; "" for the statement as it is.
-      alone: whether it can't stand in a transaction.
+      alone: whether it can't be in a transaction.
     """
 
     sql: str = ""
@@ -24,13 +24,13 @@ class Change(NamedTuple):
 
 
 def alter_table(renderer: Renderer, tokens: list[Token]) -> Change:
-    """Return what the server is to do; RedshiftError for changes that Redshift does not know; dg:r_ALTER_TABLE."""
+    """Return the change for the server, or raise RedshiftError if Redshift does not support it; dg:r_ALTER_TABLE."""
     _check_single(tokens)
     reader = Reader(tokens)
     reader.expect("ALTER", "TABLE")
     table = reader.qualified()
     head = "ALTER TABLE " + ".".join(renderer.name(part) for part in table)
-    # what says how rows are spread or which key is informational changes nothing here
+    # distribution, sort keys and informational keys change nothing here
     nothing = Change(f"{head} OWNER TO CURRENT_USER")
     word = reader.take().word
     if word == "ADD":

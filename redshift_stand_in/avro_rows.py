@@ -55,7 +55,7 @@ def _open(data: bytes) -> Any:
 
 
 def _check_union(field: dict[str, Any]) -> None:
-    # unions with null work in practice; nothing is known of others
+    # unions with null work in practice; nothing is known about others
     branches = field["type"]
     if isinstance(branches, list) and (len(branches) > 2 or "null" not in branches):
         raise s3_error(f"Invalid AVRO file found. Field {field['name']}: only a union of null and a type is supported.")
@@ -67,7 +67,7 @@ def _without_logical_types(schema: Any) -> Any:
         return [_without_logical_types(branch) for branch in schema]
     if not isinstance(schema, dict):
         return schema
-    # fastavro marks what it has parsed; the copy is to be parsed again
+    # fastavro marks parsed schemas; the copy must be parsed again
     kept = {key: value for key, value in schema.items() if key not in ("logicalType", "__fastavro_parsed__", "default")}
     for key in ("type", "items", "values"):
         if key in kept:
@@ -80,7 +80,7 @@ def _without_logical_types(schema: Any) -> Any:
 def _records(block: Any, schema: Any, line: int) -> Iterator[Row]:
     content = block.bytes_
     stored, raw = block.size, len(content.getvalue())
-    # which of the two is meant is not documented
+    # it is not documented which of the two is meant
     if max(stored, raw) > MAX_ROW:
         raise s3_error(f"Invalid AVRO file found. A block has {max(stored, raw)} bytes, more than {MAX_ROW}.")
     for number in range(line + 1, line + block.num_records + 1):
@@ -93,7 +93,7 @@ def _records(block: Any, schema: Any, line: int) -> Iterator[Row]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as if it had come from JSON; bytes as Avro's own JSON encoding has them."""
+    """Return a value as if it came from JSON; bytes as in Avro's own JSON encoding."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, float):

@@ -15,12 +15,12 @@ _CHUNK = 1 << 18
 
 @dataclasses.dataclass
 class Answer:
-    """What a statement gave.
+    """The result of a statement.
 
     Attributes:
       columns: name and type of each.
       rows: values in text format.
-      tag: as `INSERT 0 3`.
+      tag: such as `INSERT 0 3`.
     """
 
     columns: list[tuple[str, int]] = dataclasses.field(default_factory=list)
@@ -33,7 +33,7 @@ class Backend:
 
     Args:
       connect: opens the socket.
-      parameters: parameters of the start-up message: user, database and what else the server needs to know.
+      parameters: parameters of the start-up message: user, database and others that the server needs.
       password: for a server that asks for one in clear text.
     """
 
@@ -63,7 +63,7 @@ class Backend:
             self.greeting.append(message)
 
     def run(self, sql: str) -> Answer:
-        """Run a statement of our own and return its rows; RedshiftError with the server's words if it fails."""
+        """Run a statement of the stand-in and return its rows, or raise RedshiftError with the server's message."""
         self.stream.write(wire.query(sql))
         return self._collect(Answer())
 
@@ -81,13 +81,13 @@ class Backend:
         self._collect(Answer())
 
     def relay(self, message: Message, until: bytes, send: Callable[[Message], None]) -> Message:
-        """Pass a message on and hand what comes back to `send`, up to one of the kinds `until`, which is returned.
+        """Forward a message and pass the responses to `send`, up to one of the kinds `until`, which is returned.
 
-        ReadyForQuery is not handed on: who calls says when the client may go on.
+        ReadyForQuery is not passed: the caller decides when the client may go on.
         """
         self.stream.write(message)
         if message.kind not in (b"Q", b"S"):
-            # without it the server would keep its answer until the client's Sync
+            # without it the server would hold its response until the client's Sync
             self.stream.write(Message(b"H", b""))
         while True:
             answer = self.stream.read()
@@ -129,7 +129,7 @@ def _failure(message: Message) -> RedshiftError:
 
 
 def literal(value: str | int | None) -> str:
-    """Return a value as SQL text, for statements of our own."""
+    """Return a value as SQL text, for statements of the stand-in."""
     if value is None:
         return "NULL"
     if isinstance(value, int):
@@ -138,5 +138,5 @@ def literal(value: str | int | None) -> str:
 
 
 def identifier(name: str) -> str:
-    """Return a quoted name, for statements of our own."""
+    """Return a quoted name, for statements of the stand-in."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Types of columns: what Redshift calls them, and what the server has for them."""
+"""Types of columns: their names in Redshift and in the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_POSTGRES = (
 
 
 def read_type(reader: Reader, column: str) -> str:
-    """Read the type of a column and return the server's; RedshiftError if Redshift has none such.
+    """Read the type of a column and return the server's; raises RedshiftError if Redshift has no such type.
 
     dg:c_Supported_data_types, dg:r_Character_types, dg:r_Numeric_types201.
     """

@@ -46,7 +46,7 @@ class ColumnDefinition:
 
 
 def read_column(renderer: Renderer, tokens: list[Token], table: str) -> ColumnDefinition:
-    """Read a definition to its end; keys and encodings are taken and dropped, as nothing here depends on them.
+    """Read a definition to its end; keys and encodings are accepted and dropped, as nothing here depends on them.
 
     dg:r_CREATE_TABLE_NEW. Unique and primary keys are not enforced by Redshift: dg:t_Defining_constraints.
     """
@@ -95,7 +95,7 @@ def _expression(reader: Reader) -> list[Token]:
     taken: list[Token] = []
     depth = 0
     while (token := reader.peek) is not None:
-        # DEFAULT NULL is a value, what follows an expression is an attribute
+        # DEFAULT NULL is a value; an expression is followed by attributes
         if taken and depth == 0 and token.word in _ATTRIBUTES:
             break
         depth += {"(": 1, ")": -1}.get(token.word, 0)
@@ -117,7 +117,7 @@ def _seed(reader: Reader) -> str:
 
 
 def skip_parentheses(reader: Reader) -> None:
-    """Go over a list in parentheses, if one comes next."""
+    """Skip a list in parentheses, if one comes next."""
     if not reader.accept("("):
         return
     while not reader.accept(")"):

@@ -1,4 +1,4 @@
-"""A value of a document into a column: by the column's type, with Redshift's rules and error reasons."""
+"""Converts a value of a document for a column, with Redshift's rules and error reasons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Column:
       name: as stored.
       type: the server's name without its lengths.
       size: bytes of text, or digits of a number.
-      scale: digits behind the point.
+      scale: digits after the point.
       not_null: whether NULL makes a row fail.
     """
 
@@ -42,7 +42,7 @@ class Column:
 
     @classmethod
     def of(cls, name: str, type_name: str, not_null: bool) -> Column:
-        """Read the server's name of a type, as `character varying(10)`."""
+        """Read the server's name of a type, such as `character varying(10)`."""
         found = _TYPE.fullmatch(type_name)
         if found is None:
             return cls(name, type_name, not_null=not_null)
@@ -51,7 +51,7 @@ class Column:
 
 
 def convert(value: Any, column: Column, command: CopyCommand) -> str | None:
-    """Return a value as the server takes it, None for NULL; RowError if the column can't hold it."""
+    """Return a value for the server, None for NULL; raises RowError if the column can't hold it."""
     found = None if value is None else _convert(value, column, command)
     if found is None and column.not_null:
         raise RowError(1213, "Missing data for not-null field", column.name)
@@ -65,7 +65,7 @@ def _convert(value: Any, column: Column, command: CopyCommand) -> str | None:
     text = as_json(value) if isinstance(value, (dict, list, bool)) else str(value)
     if kind in ("character varying", "character"):
         return read_string(text, column.name, column.size, kind == "character", command)
-    # a field that is empty or blank is NULL in a column that holds no text
+    # an empty or blank field is NULL in a column that is not a text
     if not text.strip():
         return None
     if kind in _BITS:

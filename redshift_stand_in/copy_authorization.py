@@ -1,4 +1,4 @@
-"""The clause by which COPY may read S3: roles, or keys."""
+"""The clause that allows COPY to read S3: roles, or keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_authorization(reader: Reader) -> Authorization | None:
 
 
 def _roles(text: str) -> tuple[str, ...]:
-    # a comma may stand in a role's name, so a chain is cut where the next ARN begins
+    # a role's name may contain a comma, so a chain is split where the next ARN begins
     roles = tuple(re.split(r",(?=arn:)", text))
     for role in roles:
         if _ROLE.fullmatch(role) is None:

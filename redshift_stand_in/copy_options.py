@@ -1,4 +1,4 @@
-"""COPY as a client wrote it: every word known, nothing twice, nothing that the format forbids."""
+"""A parsed COPY: every word is known, none is there twice, and none is forbidden by the format."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CopyCommand:
       compression: of all files, or None.
       time_format: for timestamps, or None for the default.
       date_format: for dates, or None for the default.
-      max_errors: how many errors make the load fail; at least 1.
-      replacement: what stands for invalid characters with ACCEPTINVCHARS, or None.
+      max_errors: number of errors that make the load fail; at least 1.
+      replacement: replaces invalid characters with ACCEPTINVCHARS, or None.
       skipped_lines: IGNOREHEADER.
       flags: options without a value: TRUNCATECOLUMNS, NOLOAD …
     """
@@ -67,7 +67,7 @@ _FLAGS = (
 
 
 class _Options:
-    """The words behind the data source."""
+    """The words after the data source."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -138,7 +138,7 @@ class _Options:
         self.fields[field] = value
 
     def _ignore(self, value: object) -> None:
-        """Take a value that the stand-in has no use for."""
+        """Read a value that the stand-in does not use."""
 
     def _set_compression(self, name: str) -> None:
         if "compression" in self.fields:
@@ -203,12 +203,12 @@ class _Options:
             return
         value = self._reader.string()
         if value not in words and not value.startswith("s3://"):
-            raise RedshiftError(f"{name} argument {value!r} is none of {', '.join(words)} or an S3 object", "22023")
+            raise RedshiftError(f"{name} argument {value!r} is not one of {', '.join(words)} or an S3 object", "22023")
         self._set("mapping", value)
 
 
 def read_copy(tokens: list[Token]) -> CopyCommand:
-    """Read a COPY statement; RedshiftError for anything that Redshift would not take."""
+    """Read a COPY statement; raises RedshiftError for anything that Redshift would reject."""
     reader = Reader(tokens)
     reader.expect("COPY")
     table = reader.qualified()

@@ -51,7 +51,7 @@ def _as_query(renderer: Renderer, reader: Reader, head: str) -> str:
 
 
 def _items(reader: Reader) -> list[list[Token]]:
-    """Return the tokens between the commas of the list that comes next."""
+    """Return the tokens between the commas of the next list."""
     reader.expect("(")
     items: list[list[Token]] = [[]]
     depth = 0
@@ -126,7 +126,7 @@ def _constraint(renderer: Renderer, item: list[Token]) -> set[str]:
 
 
 def _skip_attributes(reader: Reader) -> None:
-    """Go over the distribution, the sort keys and the like of a table."""
+    """Skip the distribution, the sort keys and similar clauses of a table."""
     while (token := reader.peek) is not None and token.word != "AS":
         word = reader.take().word
         if word in ("BACKUP", "DISTSTYLE"):

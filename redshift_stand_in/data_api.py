@@ -19,7 +19,7 @@ class DataApi:
 
     Args:
       jobs: runs the statements.
-      port: where to listen; 0 for any free port.
+      port: to listen on; 0 for any free port.
 
     Raises:
       OSError: another program listens there.
@@ -34,7 +34,7 @@ class DataApi:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, and wait for statements under way."""
+        """Stop listening, and wait for running statements."""
         self._httpd.shutdown()
         self._httpd.server_close()
         self._thread.join()
@@ -58,7 +58,7 @@ class DataApi:
 def _handler(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # head and body in one packet: sent one after the other, the second waits 40 ms for the client's receipt
+        # head and body in one packet: otherwise the second waits 40 ms for the client's acknowledgement
         wbufsize = -1
 
         def do_POST(self) -> None:
@@ -77,6 +77,6 @@ def _handler(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> type[ht
                 self.wfile.flush()
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     return Handler

@@ -24,11 +24,11 @@ _PARAMETER = re.compile(r"'(?:[^'\\]|''|\\.)*'|\"[^\"]*\"|(?<!:):([A-Za-z_]\w*)"
 
 
 class DataApiError(Exception):
-    """A request that is refused.
+    """A request that is rejected.
 
     Args:
       kind: name of the exception, such as ValidationException.
-      message: for people.
+      message: of the error.
     """
 
     def __init__(self, kind: str, message: str, **more: str) -> None:
@@ -43,8 +43,8 @@ class Job:
 
     Attributes:
       id: id of the job.
-      statements: with their parameters put in.
-      request: what was asked for.
+      statements: with their parameters inserted.
+      request: of the client.
       status: SUBMITTED, STARTED, FINISHED, FAILED or ABORTED.
       answers: results of the statements that are done.
     """
@@ -63,7 +63,7 @@ class Jobs:
     """All jobs of the stand-in.
 
     Args:
-      open_session: logs in through the proxy, as any client.
+      open_session: logs in through the proxy, like any client.
       database: the only one.
       compute: names of the cluster and the workgroup.
       secret_arn: ARN of the secret with the user's password.
@@ -94,7 +94,7 @@ class Jobs:
         return self._submit(request, [_filled(sql, request.get("Parameters") or []) for sql in request["Sqls"]])
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Tell how far a job is."""
+        """Return the status of a job."""
         job = self._find(request["Id"].partition(":")[0])
         described = {
             "Id": job.id, "Status": job.status, "CreatedAt": job.created, "UpdatedAt": job.updated,
@@ -128,7 +128,7 @@ class Jobs:
         }
 
     def cancel(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Refuse: a job is over before anyone could cancel it."""
+        """Reject: a job has ended before a client could cancel it."""
         job = self._find(request["Id"])
         raise _invalid(f"Could not cancel a query that is already in {job.status} state with ID: {job.id}")
 
@@ -144,7 +144,7 @@ class Jobs:
         }
 
     def close(self) -> None:
-        """Wait until every job has ended."""
+        """Wait for all jobs to end."""
         for thread in self._threads:
             thread.join()
 
@@ -177,7 +177,7 @@ class Jobs:
             raise _invalid(f"Database {request.get('Database')!r} does not exist")
         named = {key: request[key] for key in self._compute if key in request}
         if len(named) != 1:
-            raise _invalid("exactly one of ClusterIdentifier and WorkgroupName is needed")
+            raise _invalid("exactly one of ClusterIdentifier and WorkgroupName is required")
         for key, name in named.items():
             if name != self._compute[key]:
                 raise _invalid(f"Redshift endpoint doesn't exist in this region: {name}")
@@ -227,7 +227,7 @@ def _run_all(session: Backend, job: Job) -> None:
 
 
 def _filled(sql: str, parameters: list[dict[str, str]]) -> str:
-    """Put values in for `:name`; they are texts, and neither identifiers nor NULL; boto3 itself refuses empty ones."""
+    """Insert values for `:name`: texts, neither identifiers nor NULL; boto3 itself rejects empty ones."""
     values = {parameter["name"]: parameter["value"] for parameter in parameters}
 
     def put_in(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Results of the Data API: each value in a field that names its kind."""
+"""Results of the Data API: each value in a field of its kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def column_metadata(label: str, oid: int) -> dict[str, Any]:
 
 
 def field(value: str | None, oid: int) -> dict[str, Any]:
-    """Return a value: a number of a fixed size as number, and all else, decimals too, as text."""
+    """Return a value: a number of a fixed size as a number, everything else, also a decimal, as text."""
     if value is None:
         return {"isNull": True}
     if oid in _LONG:

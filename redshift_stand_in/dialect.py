@@ -1,4 +1,4 @@
-"""A client's SQL as Redshift would take it, in words that the real server takes; refused where Redshift refuses it."""
+"""Translates a client's SQL for the real server, and rejects what Redshift rejects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Statement:
       verb: its first word, in upper case.
       copy: what to load, if it is a COPY.
       commits: whether it commits the transaction in which it runs.
-      alone: what to call it in an error, if it can't stand in a transaction that the client began.
+      alone: its name in an error, if it can't be in a transaction that the client began.
     """
 
     sql: str
@@ -43,7 +43,7 @@ class Statement:
 
 
 def translate(sql: str, names: LongNames) -> list[Statement]:
-    """Return the statements of a text; RedshiftError if one of them can't be run."""
+    """Return the statements of a text, or raise RedshiftError if one of them can't be run."""
     return [_translate(Renderer(sql, names), part) for part in split(scan(sql))]
 
 
@@ -81,7 +81,7 @@ def _merge(statement: Statement, renderer: Renderer, tokens: list[Token]) -> Sta
 
 
 def _truncate(statement: Statement, renderer: Renderer, tokens: list[Token]) -> Statement:
-    """Take `TRUNCATE [TABLE] name`: one table, no options, and the transaction ends; dg:r_TRUNCATE."""
+    """Read `TRUNCATE [TABLE] name`: one table, no options, and the transaction ends; dg:r_TRUNCATE."""
     reader = Reader(tokens[1:])
     reader.accept("TABLE")
     reader.qualified()
@@ -101,10 +101,10 @@ _KNOWN_SETTINGS = (
 
 
 def _set(statement: Statement, renderer: Renderer, tokens: list[Token]) -> Statement:
-    """Let the settings pass that Redshift knows and the server does not; they change nothing here."""
+    """Accept the settings that Redshift has and the server does not; they change nothing here."""
     name = tokens[1].text.lower() if len(tokens) > 1 else ""
     if name == "enable_case_sensitive_identifier":
-        raise RedshiftError("the stand-in folds names always: enable_case_sensitive_identifier is not imitated")
+        raise RedshiftError("the stand-in always folds names: enable_case_sensitive_identifier is not imitated")
     if name in _KNOWN_SETTINGS:
         return dataclasses.replace(statement, sql=f"SET redshift.{name} {renderer.render(tokens[2:])}")
     return statement

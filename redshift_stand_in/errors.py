@@ -1,11 +1,11 @@
-"""The error that Redshift answers a statement with, and a fault of a single row of a load."""
+"""The error of a statement, and the error of a single row of a load."""
 
 from __future__ import annotations
 
 SYNTAX = "42601"
 NOT_SUPPORTED = "0A000"
 INTERNAL = "XX000"
-"""SQLSTATE of what fails below the leader node: most errors of COPY."""
+"""SQLSTATE of failures below the leader node: most errors of COPY."""
 IN_FAILED_TRANSACTION = "25P02"
 IN_TRANSACTION = "25001"
 
@@ -14,9 +14,9 @@ class RedshiftError(Exception):
     """A statement that fails.
 
     Args:
-      message: as the driver shows it.
+      message: of the server.
       sqlstate: five characters.
-      detail: more lines, as Redshift adds them for what fails below the leader node.
+      detail: more lines, as Redshift adds them for failures below the leader node.
     """
 
     def __init__(self, message: str, sqlstate: str = NOT_SUPPORTED, detail: str = "") -> None:
@@ -27,13 +27,13 @@ class RedshiftError(Exception):
 
 
 def syntax_error(near: str) -> RedshiftError:
-    """Return what the parser says about a word that it does not expect; "" for the end of the statement."""
+    """Return the parser's error for an unexpected word; "" for the end of the statement."""
     where = f'at or near "{near}"' if near else "at end of input"
     return RedshiftError(f"syntax error {where}", SYNTAX)
 
 
 def s3_error(reason: str, code: int = 8001) -> RedshiftError:
-    """Return the error of a load that meets trouble with S3, the manifest or a whole file."""
+    """Return the error of a load for S3, the manifest or a whole file."""
     detail = f"  error:  {reason}\n  code:      {code}\n  context:   \n"
     return RedshiftError(reason, INTERNAL, detail)
 

@@ -1,4 +1,4 @@
-"""The server's errors in Redshift's words, where the two differ."""
+"""Redshift's messages for the server's errors, where they differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = re.compile(r"redshift_bytes_\d+_(\d+)")
 
 
 def as_redshift_fails(message: Message, names: LongNames) -> Message:
-    """Return an ErrorResponse as Redshift would word it."""
+    """Return an ErrorResponse with Redshift's message."""
     fields = wire.fields_of(message.body)
     text, state = names.restore(fields.get("M", "")), fields.get("C", "")
     too_long = _BYTES.search(fields.get("n", ""))

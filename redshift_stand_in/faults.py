@@ -1,4 +1,4 @@
-"""What clients sent, and connections that are dropped on purpose."""
+"""The statements of clients, and connections that are dropped on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COMMIT = ("COMMIT", "END")
 
 
 class Seen(NamedTuple):
-    """A statement that a client had executed.
+    """A statement that was executed for a client.
 
     Attributes:
       session: number of the session, from 1.
@@ -29,7 +29,7 @@ class Cut(NamedTuple):
     """A connection to drop.
 
     Attributes:
-      when: before the statement is executed, or after: executed, and its answer lost.
+      when: before the statement is executed, or after: it is executed, and its response lost.
       number: number of the statement in its session; None for COMMIT, whatever its number.
     """
 
@@ -47,7 +47,7 @@ class Faults:
 
     @property
     def seen(self) -> list[Seen]:
-        """What was executed so far, in order."""
+        """The statements that were executed so far, in order."""
         with self._lock:
             return list(self._seen)
 
@@ -69,7 +69,7 @@ class Faults:
             self._cuts.clear()
 
     def note(self, seen: Seen) -> None:
-        """Write a statement into the log."""
+        """Add a statement to the log."""
         with self._lock:
             self._seen.append(seen)
 

@@ -1,4 +1,4 @@
-"""A JSONPaths file: where in a document each column's value stands; dg:copy-usage_notes-copy-from-json."""
+"""A JSONPaths file: the place of each column's value in a document; dg:copy-usage_notes-copy-from-json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DOTS = re.compile(r"\.([^.\[\]'\"*?@()]+)|\[(\d+)\]")
 
 
 def read_json_paths(body: bytes) -> list[Path] | None:
-    """Return the path of each column, or None where another name than `jsonpaths` makes it 'auto'."""
+    """Return the path of each column, or None if another name than `jsonpaths` makes it 'auto'."""
     try:
         document, end = DECODER.raw_decode(body.decode("utf-8").strip())
     except ValueError as exc:
@@ -55,7 +55,7 @@ def _invalid(text: str) -> RedshiftError:
 
 
 def follow(value: Any, path: Path) -> Any:
-    """Return what stands at the end of a path, or None."""
+    """Return the value at the end of a path, or None."""
     for step in path:
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, dict) else None

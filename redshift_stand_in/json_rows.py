@@ -18,7 +18,7 @@ _NEXT_ROW = re.compile(r"\n[ \t\r]*(?=[{\[])")
 def json_rows(data: bytes, skipped_lines: int = 0) -> Iterator[Row]:
     """Yield a row for each object or array of a file, and for each piece of it that is neither.
 
-    Bytes that are no UTF-8 come as lone surrogates, and it is the column that decides what becomes of them.
+    Invalid UTF-8 is decoded to lone surrogates, and the column decides what to do with them.
     """
     text = data.decode("utf-8", errors="surrogateescape")
     position = _after_lines(text, skipped_lines)
@@ -50,7 +50,7 @@ def _space_end(text: str, position: int) -> int:
 
 
 def _next(text: str, position: int) -> tuple[Any | RowError, int]:
-    """Return the value that begins here and its end, or the error and where reading may go on."""
+    """Return the value that begins here and its end, or the error and where to go on reading."""
     if text[position] not in "{[":
         found = _START.search(text, position)
         end = found.start() if found is not None else len(text)
@@ -60,6 +60,6 @@ def _next(text: str, position: int) -> tuple[Any | RowError, int]:
     except (ValueError, RecursionError) as exc:
         found = _NEXT_ROW.search(text, position)
         return RowError(1216, f"Invalid JSON: {exc}"), found.end() if found is not None else len(text)
-    # the bytes, not the characters: they are what the limit counts
+    # the limit counts bytes, not characters
     raw = text[position:end].encode("utf-8", errors="surrogateescape")
     return check_size(len(raw), raw.count(b"|"), "Maximum size of a JSON object") or value, end

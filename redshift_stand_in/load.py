@@ -31,7 +31,7 @@ class Table(NamedTuple):
       sql: its name in quotes.
       name: as stored.
       oid: object id in the server.
-      columns: those that are loaded, in the order of the list.
+      columns: to load, in the order of the list.
     """
 
     sql: str
@@ -44,9 +44,9 @@ class Copying:
     """Runs COPY for all sessions.
 
     Args:
-      clients: makes a boto3 client for what a COPY was authorized with.
-      log: where loads and their errors are written, whatever becomes of the transaction.
-      names: those too long for the server.
+      clients: returns a boto3 client for the authorization of a COPY.
+      log: records loads and their errors, also of transactions that are rolled back.
+      names: that are too long for the server.
       region: region of the cluster and its bucket.
     """
 
@@ -125,7 +125,7 @@ def _mapping(command: CopyCommand, table: Table, sources: Sources) -> Mapping:
 
 
 def _lines(files: Iterator[File], command: CopyCommand, table: Table, mapping: Mapping, load: Load) -> Iterator[str]:
-    """Yield the rows in the server's text format; those that fail are written down, and too many end the load."""
+    """Yield the rows in the server's text format; those that fail are recorded, and too many end the load."""
     failed = 0
     for file in files:
         last = 0

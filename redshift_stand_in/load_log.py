@@ -14,7 +14,7 @@ _NOW = "(now() AT TIME ZONE 'UTC')"
 
 
 class Load:
-    """One COPY under way.
+    """A running COPY.
 
     Attributes:
       query: its id.
@@ -29,7 +29,7 @@ class Load:
         self._bytes = 0
 
     def error(self, url: str, row: Row, error: RowError, column: Column | None) -> None:
-        """Write a row down that could not be loaded."""
+        """Record a row that could not be loaded."""
         self._errors += 1
         kind = _SHORT_TYPES.get(column.type, column.type[:10]) if column is not None else ""
         size = str(column.size) if column is not None and column.size else "0"
@@ -38,17 +38,17 @@ class Load:
         self._log.write(f"INSERT INTO {_TABLES}.load_errors VALUES ({self._key}, {where}, {what})")
 
     def file(self, url: str, lines: int, stored: int) -> None:
-        """Write a file down that was read."""
+        """Record a file that was read."""
         self._files += 1
         self._bytes += stored
         self._log.write(f"INSERT INTO {_TABLES}.load_files VALUES ({self.query}, {_text(url, 256)}, {lines}, {stored})")
 
     def finished(self, rows: int) -> None:
-        """Write down that the load is done; the transaction may still be rolled back."""
+        """Record that the load is complete; the transaction may still be rolled back."""
         self._close("completed", rows, "")
 
     def failed(self, reason: str) -> None:
-        """Write down that the load failed."""
+        """Record that the load failed."""
         self._close("aborted", 0, reason)
 
     def _close(self, status: str, rows: int, reason: str) -> None:
@@ -72,7 +72,7 @@ class LoadLog:
         self._lock = threading.Lock()
 
     def begin(self, query: int, backend: Backend, table_id: int, table: str, source: str) -> Load:
-        """Write down that a load begins in a client's session."""
+        """Record that a load begins in a client's session."""
         numbers = backend.run("SELECT txid_current(), pg_backend_pid()").rows[0]
         transaction, session = int(numbers[0] or 0), int(numbers[1] or 0)
         self.write(
@@ -100,5 +100,5 @@ _SHORT_TYPES = {
 
 
 def _text(text: str, size: int = 1024) -> str:
-    """Return a literal that fits a column of so many bytes."""
+    """Return a literal that fits a column of this many bytes."""
     return literal(text.encode(errors="replace")[:size].decode(errors="ignore"))

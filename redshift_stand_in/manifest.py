@@ -12,7 +12,7 @@ class Entry(NamedTuple):
     """A file of the load.
 
     Attributes:
-      url: the whole path of one object.
+      url: the full path of one object.
       mandatory: whether COPY ends if it is missing.
     """
 
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 
 
 def read_manifest(body: bytes) -> list[Entry]:
-    """Return the entries in order, a file that is listed twice twice; dg:copy-parameters-data-source-s3."""
+    """Return the entries in order; a file that is listed twice is there twice; dg:copy-parameters-data-source-s3."""
     try:
         document = json.loads(body.decode("utf-8"))
     except ValueError as exc:

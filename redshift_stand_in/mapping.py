@@ -28,7 +28,7 @@ def by_name(columns: list[str], ignore_case: bool) -> Mapping:
         for key, item in value.items():
             name = key.translate(_LOWER) if ignore_case else key
             if name in wanted and (name in found or key in repeated):
-                # what Redshift loads then is not documented: better no row than one of two values
+                # it is not documented what Redshift loads then: better no row than one of two values
                 raise RowError(1216, f"Duplicate key {name} in JSON object", name)
             found[name] = item
         return [found.get(name) for name in columns]
@@ -37,7 +37,7 @@ def by_name(columns: list[str], ignore_case: bool) -> Mapping:
 
 
 def by_path(body: bytes, columns: list[str]) -> Mapping:
-    """Return the mapping of a JSONPaths file: its expressions stand for the columns in their order."""
+    """Return the mapping of a JSONPaths file: its expressions are for the columns in their order."""
     paths = read_json_paths(body)
     if paths is None:
         return by_name(columns, ignore_case=False)

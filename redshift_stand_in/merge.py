@@ -74,7 +74,7 @@ def _check_matched(tokens: list[Token]) -> None:
 
 
 def _skip_expression(reader: Reader) -> bool:
-    """Go over an expression; return whether a comma, and so another column, follows."""
+    """Skip an expression; return whether a comma, and so another column, follows."""
     depth = 0
     while reader.peek is not None:
         word = reader.take().word

@@ -1,4 +1,4 @@
-"""Names of up to 127 bytes for a server that takes 63."""
+"""Names of up to 127 bytes for a server with a limit of 63."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LongNames:
         self.originals: dict[str, str] = {}
 
     def short(self, name: str) -> str:
-        """Return a name that the server takes."""
+        """Return a name for the server."""
         encoded = name.encode()
         if len(encoded) <= SERVER_BYTES:
             return name
@@ -31,7 +31,7 @@ class LongNames:
         return short
 
     def restore(self, text: str) -> str:
-        """Return a message with the long names in place of the short ones."""
+        """Return a message with the long names instead of the short ones."""
         for short, name in self.originals.items():
             text = text.replace(short, name)
         return text

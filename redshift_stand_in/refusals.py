@@ -1,4 +1,4 @@
-"""What PostgreSQL would do and Redshift does not; dg:c_unsupported-postgresql-features and the pages named below."""
+"""Statements that PostgreSQL runs and Redshift does not; dg:c_unsupported-postgresql-features and pages named below."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DML = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
 
 
 def refuse(tokens: list[Token], original: str) -> None:
-    """Raise for a statement that Redshift would not run."""
+    """Raise RedshiftError for a statement that Redshift would reject."""
     words = [token.word for token in tokens]
     for command in _COMMANDS:
         if words[: len(command)] == list(command):
@@ -52,7 +52,7 @@ def _refuse_clauses(tokens: list[Token], words: list[str]) -> None:
     if verb == "CREATE":
         _refuse_pair(tokens, words, ("ON", "COMMIT"))
     if verb == "LOCK":
-        # dg:r_LOCK: an ACCESS EXCLUSIVE lock, and no other
+        # dg:r_LOCK: only an ACCESS EXCLUSIVE lock
         _refuse_word(tokens, words, "IN")
         _refuse_word(tokens, words, "NOWAIT")
     _refuse_pair(tokens, words, ("FILTER", "("))

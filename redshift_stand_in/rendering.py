@@ -1,4 +1,4 @@
-"""Tokens back to SQL, with names as the server is to see them."""
+"""Tokens back to SQL, with names for the server."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from redshift_stand_in.names import SERVER_BYTES, LongNames
 from redshift_stand_in.tokens import Token
 
 _SYNTAX_OF_THE_SERVER = ("JSON_SERIALIZE",)
-"""Functions of Redshift whose names are keywords to the server, unless they stand in quotes."""
+"""Functions of Redshift whose names are keywords to the server, unless they are in quotes."""
 
 _OTHER_CATALOGS = {"PG_ATTRDEF": "redshift_attrdef"}
-"""Catalogs of Redshift's that the server has too, and in another form."""
+"""Catalogs of Redshift that the server has in another form."""
 
 
 class Renderer:
     """Writes parts of a statement.
 
     Args:
-      sql: the text that was cut into tokens.
-      names: makes long names short.
+      sql: the text that was split into tokens.
+      names: shortens long names.
     """
 
     def __init__(self, sql: str, names: LongNames) -> None:
@@ -27,11 +27,11 @@ class Renderer:
         self._names = names
 
     def original(self, tokens: Sequence[Token]) -> str:
-        """Return the text of tokens that follow each other, as the client wrote it."""
+        """Return the text of consecutive tokens, as the client wrote it."""
         return self._sql[tokens[0].start : tokens[-1].end] if tokens else ""
 
     def render(self, tokens: Sequence[Token]) -> str:
-        """Return the text of tokens that follow each other, with names folded and shortened."""
+        """Return the text of consecutive tokens, with names folded and shortened."""
         if not tokens:
             return ""
         parts: list[str] = []

@@ -1,4 +1,4 @@
-"""Words that name nothing unless they stand in quotes; dg:r_pg_keywords."""
+"""Words that are names only in quotes; dg:r_pg_keywords."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ RESERVED = frozenset(
     REJECTLOG RESORT RESPECT RESTORE RIGHT SELECT SESSION_USER SIMILAR SNAPSHOT SOME SYSDATE SYSTEM START TABLE TAG TDES
     TEXT255 TEXT32K THEN TIMESTAMP TO TOP TRAILING TRUE TRUNCATECOLUMNS UNION UNIQUE UNNEST UNPIVOT USER USING VERBOSE
     WALLET WHEN WHERE WITH WITHOUT
-    """.split()  # noqa: SIM905 - as one reads it on the page
+    """.split()  # noqa: SIM905 - as on the page
 )

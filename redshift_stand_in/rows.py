@@ -17,7 +17,7 @@ RAW_SHOWN = 1_024
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row as it was found.
+    """A row of a file.
 
     Attributes:
       line: the last line of it in its file, from 1.

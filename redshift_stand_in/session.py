@@ -1,7 +1,7 @@
-"""One client's session: simple and extended queries, passed on to the real server or answered here.
+"""One client's session: simple and extended queries, forwarded to the real server or answered here.
 
-Every message is answered before the next is read. So a statement of our own, as the rows of a COPY, can go to the
-server between two of the client's, in the client's transaction.
+Every message is answered before the next is read. So a statement of the stand-in, such as the rows of a COPY, can be
+sent to the server between two of the client's, in the client's transaction.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _ABORTED = RedshiftError(
 
 
 class LoadFailed(RedshiftError):
-    """A COPY that failed after its load began: its id counts all the same.
+    """A COPY that failed after its load began; its id is used up.
 
     Args:
-      failure: what the client gets.
+      failure: for the client.
       copy_id: id of the load.
     """
 
@@ -59,7 +59,7 @@ class Session:
       backend: its session with the real server.
       copier: runs COPY.
       faults: the log and the cuts.
-      names: those too long for the real server.
+      names: that are too long for the real server.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Session:
         self._out.append(wire.ready(self._backend.status))
 
     def _run(self, statement: Statement, message: Message) -> None:
-        """Execute a statement, on this side or on the server's, with the cuts that wait for it."""
+        """Execute a statement, here or on the server, with the cuts that wait for it."""
         self._count += 1
         seen = Seen(self._number, self._count, statement.verb, statement.original)
         self._faults.note(seen)
@@ -195,7 +195,7 @@ class Session:
             self._relay(message)
         if self._faults.due("after", seen):
             if message.kind == b"E":
-                # outside a transaction it is committed only here
+                # outside of a transaction it is committed only here
                 self._relay(Message(b"S", b""))
             raise _CutError
         if self._failed:
@@ -214,7 +214,7 @@ class Session:
             self._commit_with(statement)
 
     def _commit_with(self, statement: Statement) -> None:
-        """Run a statement that commits the transaction it stands in."""
+        """Run a statement that commits its transaction."""
         tag = self._backend.run(statement.sql).tag
         if self._backend.status == "T":
             self._backend.run("COMMIT")
@@ -244,7 +244,7 @@ class Session:
         self._backend.run(f"SELECT {values}, set_config('redshift.copy_count', {literal(str(rows))}, false)")
 
     def _settle(self) -> None:
-        """Set the id of a load that failed, once its transaction is over: a rollback would take it back."""
+        """Set the id of a load that failed, once its transaction is over: a rollback would revert it."""
         if self._failed_copy is not None and self._backend.status == "I":
             self._remember(self._failed_copy, 0)
             self._failed_copy = None

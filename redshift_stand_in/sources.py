@@ -1,4 +1,4 @@
-"""What COPY reads from S3: the manifest, the files it lists, and what is in them behind the compression."""
+"""The objects that COPY reads from S3: the manifest, its files, and their decompressed content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class File(NamedTuple):
     """A file of the load.
 
     Attributes:
-      url: where it is on S3.
+      url: of the object.
       data: its bytes, decompressed.
       stored: size on S3 in bytes.
     """
@@ -33,7 +33,7 @@ class File(NamedTuple):
 
 
 class Sources:
-    """Reads from S3 as one COPY may.
+    """Reads from S3 for one COPY.
 
     Args:
       client: boto3 client with the keys of the load.
@@ -50,7 +50,7 @@ class Sources:
             yield File(url, _decompressed(stored, command, url), len(stored))
 
     def read(self, url: str) -> bytes:
-        """Return an object; an error of S3 if it is not there or can't be read."""
+        """Return an object, or raise an error of S3 if it does not exist or can't be read."""
         bucket, key = _parts(url)
         try:
             return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
@@ -125,7 +125,7 @@ def _decompressed(data: bytes, command: CopyCommand, url: str) -> bytes:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return what the first member holds: nothing says that COPY reads on, so what follows is lost here."""
+    """Return the content of the first member: further ones are lost, as no page says that COPY reads them."""
     reader = zlib.decompressobj(31)
     found = reader.decompress(data)
     if not reader.eof:

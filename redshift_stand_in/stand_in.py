@@ -1,4 +1,4 @@
-"""The stand-in as tests and demos use it: one context manager that starts everything and stops it again."""
+"""The stand-in as tests and demos use it: one context manager that starts and stops everything."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class RedshiftStandIn:
     """A Redshift cluster of one node.
 
     Args:
-      s3_endpoint: URL of the S3 server that `s3://` means.
+      s3_endpoint: URL of the S3 server for `s3://` URLs.
       access_key: access key of a user who may read there; for loads that name a role.
       secret_key: secret key of the same user.
       session_token: session token of the same user, if the keys are temporary.
       region: region of the cluster and its buckets.
       roles: ARNs of the roles attached to the cluster; None for any ARN that is well-formed.
-      port: where drivers connect; 0 for any free port.
+      port: for drivers; 0 for any free port.
       data_api_port: the port of the Data API; 0 for any free port.
 
     Raises:
@@ -48,12 +48,12 @@ class RedshiftStandIn:
 
     Attributes:
       host: 127.0.0.1.
-      port: port for drivers; the free port that was found, once it runs, if 0 was asked for.
+      port: port for drivers; once it runs, the free port that was found for 0.
       database: name of the only database.
       user: owner of the database.
       password: password of the user.
       cluster: name of the cluster, for the Data API.
-      workgroup: name of a workgroup that means the same cluster, for the Data API.
+      workgroup: name of a workgroup for the same cluster, for the Data API.
       secret_arn: ARN of the user's secret, for the Data API.
       region: as given.
       roles: as given.
@@ -123,7 +123,7 @@ class RedshiftStandIn:
         return {
             "host": self.host, "port": self.port, "database": self.database, "user": self.user,
             "password": self.password, "ssl": False,
-            # the driver would look for the name of its caller in the source of every frame
+            # the driver would search the source of every frame for the name of its caller
             "application_name": "stand-in",
         }  # fmt: skip
 
@@ -133,7 +133,7 @@ class RedshiftStandIn:
         return self._data_api.url
 
     def data_api(self, **changes: Any) -> Any:
-        """Return the real boto3 client of `redshift-data`, talking to the stand-in; `changes` replace its arguments."""
+        """Return a real boto3 client of `redshift-data` for the stand-in; `changes` replace its arguments."""
         arguments = {
             "region_name": self.region, "endpoint_url": self.data_api_url,
             "aws_access_key_id": "any", "aws_secret_access_key": "any",
@@ -152,7 +152,7 @@ class RedshiftStandIn:
 
     @property
     def statements(self) -> list[str]:
-        """Their texts."""
+        """The texts of these statements."""
         return [seen.sql for seen in self.seen]
 
     @property
@@ -161,11 +161,11 @@ class RedshiftStandIn:
         return self._faults.waiting
 
     def cut_before(self, number: int) -> None:
-        """Drop the next session that comes to its n-th statement, from 1, before that is executed."""
+        """Drop the next session that reaches its n-th statement, from 1, before it is executed."""
         self._faults.arm(Cut("before", number))
 
     def cut_after(self, number: int) -> None:
-        """Drop the next session that comes to its n-th statement: it is executed, and the answer lost."""
+        """Drop the next session that reaches its n-th statement: it is executed, and the response lost."""
         self._faults.arm(Cut("after", number))
 
     def cut_before_commit(self) -> None:
@@ -173,7 +173,7 @@ class RedshiftStandIn:
         self._faults.arm(Cut("before", None))
 
     def cut_after_commit(self) -> None:
-        """Drop the next session that sends COMMIT: it is committed, and the answer lost."""
+        """Drop the next session that sends COMMIT: it is committed, and the response lost."""
         self._faults.arm(Cut("after", None))
 
     def cut_all(self) -> None:
@@ -203,7 +203,7 @@ class RedshiftStandIn:
         return Backend(lambda: socket.create_connection((self.host, self.port)), parameters, self.password)
 
     def _client(self, authorization: Authorization) -> Any:
-        """Return a client with the keys of a COPY, the same for the same ones: making one takes longer than a load."""
+        """Return a client with the keys of a COPY. It is kept: creating one takes longer than a load."""
         attached = self.roles is None or set(authorization.roles) <= self.roles
         if authorization.keys is None and not attached:
             roles = ",".join(authorization.roles)

@@ -6,7 +6,7 @@ from redshift_stand_in.copy_options import CopyCommand
 from redshift_stand_in.errors import RowError
 
 _ESCAPED = range(0xDC80, 0xDD00)
-"""Lone surrogates that stand for single bytes that are no UTF-8."""
+"""Lone surrogates for single bytes that are invalid UTF-8."""
 
 
 def read_string(text: str, column: str, size: int, is_char: bool, command: CopyCommand) -> str | None:
@@ -21,7 +21,7 @@ def read_string(text: str, column: str, size: int, is_char: bool, command: CopyC
     if not size or len(encoded) <= size:
         return text
     if "TRUNCATECOLUMNS" in flags:
-        # a character that would be cut in two is left out
+        # a character that would be split is left out
         return encoded[:size].decode(errors="ignore")
     reason = "Char length exceeds DDL length" if is_char else "String length exceeds DDL length"
     raise RowError(1204, reason, column, text[:1024])

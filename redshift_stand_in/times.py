@@ -30,13 +30,13 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 def read_date(text: str, form: str | None) -> str | None:
-    """Return a date as the server takes it, or None if it does not have the format; a time of day is dropped."""
+    """Return a date for the server, or None if the text has another format; a time of day is dropped."""
     stamp = _read(text, _pattern(form, _DEFAULT_DATE))
     return None if stamp is None else stamp[0].date().isoformat()
 
 
 def read_timestamp(text: str, form: str | None, zoned: bool) -> str | None:
-    """Return a timestamp as the server takes it, or None if it does not have the format.
+    """Return a timestamp for the server, or None if the text has another format.
 
     A zone in the text counts for TIMESTAMPTZ, and is dropped for TIMESTAMP.
     """

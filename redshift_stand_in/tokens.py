@@ -1,4 +1,4 @@
-"""SQL cut into tokens, as Redshift reads it: a backslash escapes in a literal, names are folded to lower case."""
+"""Splits SQL into tokens, as Redshift reads it: a backslash escapes in a literal, names are folded to lower case."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Token(NamedTuple):
     Attributes:
       kind: word, quoted, string, number, param, dollar or op.
       text: text as it is in the statement.
-      start: where it stands.
+      start: its position.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Token(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """The position of its end."""
         return self.start + len(self.text)
 
     @property
@@ -89,7 +89,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def scan(sql: str) -> list[Token]:
-    """Cut SQL into tokens; white space and comments are left out."""
+    """Split SQL into tokens; white space and comments are left out."""
     tokens: list[Token] = []
     position = 0
     while position < len(sql):
@@ -130,7 +130,7 @@ def split(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 class Reader:
-    """Tokens read one after the other."""
+    """Reads tokens one after the other."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = list(tokens)
@@ -150,7 +150,7 @@ class Reader:
         return token
 
     def accept(self, *words: str) -> bool:
-        """Go over these words if they come next, in this order."""
+        """Skip these words if they come next, in this order."""
         following = self._tokens[self._next : self._next + len(words)]
         if [token.word for token in following] != list(words):
             return False
@@ -158,7 +158,7 @@ class Reader:
         return True
 
     def expect(self, *words: str) -> None:
-        """Go over these words; a syntax error if others come."""
+        """Skip these words, or raise a syntax error if others come."""
         for word in words:
             token = self.take()
             if token.word != word:

@@ -1,4 +1,4 @@
-"""JSON values whose numbers keep the text they came with."""
+"""JSON values whose numbers keep their text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DECODER = json.JSONDecoder(
 
 
 def as_json(value: Any) -> str:
-    """Return the text of a value, without blanks."""
+    """Return the text of a value, without spaces."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
@@ -61,7 +61,7 @@ def as_json(value: Any) -> str:
 
 
 def check_super(value: Any, column: str, depth: int = 1) -> None:
-    """Raise for what a SUPER column can't hold; dg:limitations-super, dg:super-configurations."""
+    """Raise RowError for values that a SUPER column can't hold; dg:limitations-super, dg:super-configurations."""
     if depth > MAX_DEPTH:
         raise RowError(1224, f"The nesting depth of SUPER exceeds {MAX_DEPTH}", column)
     if isinstance(value, Object) and value.repeated:

@@ -1,4 +1,4 @@
-"""Messages of the PostgreSQL protocol, version 3: framing, and the few that the proxy reads or writes itself."""
+"""Messages of the PostgreSQL protocol, version 3: framing, and those that the proxy reads or writes itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CANCEL_REQUEST = 80_877_102
 
 _OID_JSON = 114
 _OID_SUPER = 4000
-"""What Redshift calls a SUPER column in the description of a row."""
+"""The type of a SUPER column in the description of a row."""
 
 
 class Message(NamedTuple):
@@ -42,7 +42,7 @@ class Stream:
         return Message(b"", self._take(self._length()))
 
     def read(self) -> Message:
-        """Return the next message; EOFError when the other side is gone."""
+        """Return the next message, or raise EOFError if the other side is gone."""
         kind = self._take(1)
         return Message(kind, self._take(self._length()))
 
@@ -51,8 +51,8 @@ class Stream:
         self.socket.sendall(b"".join(message.packed() for message in messages))
 
     def close(self) -> None:
-        """Close without a goodbye: the other side sees a connection that is lost."""
-        # whoever reads it in another thread is woken; close() alone would leave him waiting
+        """Close without a message: the other side sees a lost connection."""
+        # a reader in another thread is woken; close() alone would leave it waiting
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self._file.close()
@@ -69,7 +69,7 @@ class Stream:
 
 
 def text(value: str) -> bytes:
-    """Return a string as the protocol has it: UTF-8 and a zero."""
+    """Return a string of the protocol: UTF-8 and a zero byte."""
     return value.encode() + b"\0"
 
 
@@ -113,12 +113,12 @@ def error(failure: RedshiftError) -> Message:
 
 
 def fatal(message: str, sqlstate: str) -> Message:
-    """Return the ErrorResponse of a session that does not begin."""
+    """Return the ErrorResponse of a rejected session."""
     return Message(b"E", b"SFATAL\0VFATAL\0C" + text(sqlstate) + b"M" + text(message) + b"\0")
 
 
 def notice(message: str) -> Message:
-    """Return what psql shows as INFO."""
+    """Return a message that psql shows as INFO."""
     return Message(b"N", b"SINFO\0VINFO\0C00000\0M" + text(message) + b"\0")
 
 

@@ -68,7 +68,7 @@ class ManifestWriter:
         Raises:
           ConfigurationError: manifests with another key or count were begun before.
           ObjectExistsError: another box wrote manifests with this key; nothing was written: try another key.
-          StoreError: the store refused or failed; the same call again writes the rest.
+          StoreError: the store rejected it or failed; the same call again writes what is missing.
         """
         lists = split_evenly(files, count)
         with self._lock:

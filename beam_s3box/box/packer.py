@@ -1,6 +1,6 @@
 """The moving part of a box: takes lines from many threads, and uploads shards on few.
 
-Lines wait in stripes, each with a lock of its own, so that threads seldom wait for each other: under one lock for all,
+Lines wait in stripes, each with its own lock, so that threads seldom wait for each other: under one lock for all,
 eight threads were three times as slow as one. A full stripe is moved to one common list, under the packer's lock; when
 that list is long enough, it goes to the builder as one batch, and the shards that it seals are uploaded. The
 packer's lock is free while a caller waits, and is always taken before a stripe's.

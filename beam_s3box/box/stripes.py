@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class Stripe:
-    """Lines of some threads, guarded by a lock of its own; the packer's lock is taken once a batch."""
+    """Lines of some threads, guarded by its own lock; the packer's lock is taken once a batch."""
 
     __slots__ = ("bytes", "lines", "lock")
 

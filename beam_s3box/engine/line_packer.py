@@ -94,17 +94,17 @@ class LinePacker:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
 
         Raises:
-          RecordError: a record is unfit, and the plan says that this is an error.
+          RecordError: a record is invalid, and the plan says that this is an error.
           StoreError: an upload failed, after its retries.
         """
         with self._poison_on_error():
             self._claim()
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
-            groups, refused = self._router.route_lines(lines)
-            if refused:
-                self._letters.add(accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record))
-                self._dead_letters += len(refused)
+            groups, rejected = self._router.route_lines(lines)
+            if rejected:
+                self._letters.add(accept_dead_letters(rejected, self._counts, fail=self._plan.fail_on_bad_record))
+                self._dead_letters += len(rejected)
             for stream, group in groups.items():
                 self._builder.add((stream, "", 0), group)
             self._upload(self._builder.poll())
@@ -116,7 +116,7 @@ class LinePacker:
 
         Raises:
           RunExistsError: another run wrote manifests under this run id.
-          StoreError: the store refused or failed, after its retries.
+          StoreError: the store rejected it or failed, after its retries.
         """
         self._check_open()
         self._claim()

@@ -1,4 +1,4 @@
-"""One plan for every write, with Beam or without: what the user said, and what one run of it consists of."""
+"""One plan for every write, with Beam or without: the settings of the user, and those of one run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_upload_concurrency(value: int) -> int:
     """Return the number of uploads at a time.
 
     Raises:
-      ConfigurationError: it is no whole number, or out of range.
+      ConfigurationError: it is not a whole number, or out of range.
     """
     return check_whole("upload_concurrency", value, 1, _MAX_UPLOADS)
 
@@ -70,7 +70,7 @@ class RunPlan:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WriteSpec:
-    """What the user said about a write, checked when it is created. Any number of runs can be planned from it.
+    """The settings that the user gave to a write, checked when it is created. It can plan any number of runs.
 
     Attributes:
       selector: how a record names its stream.

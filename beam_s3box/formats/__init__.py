@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from beam_s3box.formats.avro.schemas import read_avro_schemas
 
 FORMATS: dict[str, Format] = {format.name: format for format in (JSON_LINES, JSON_ARRAY)}
-"""Formats that need nothing beside their name, by the name that users write."""
+"""Formats that need no arguments, by name."""
 
 AVRO = "avro"
-"""The format that needs a schema."""
+"""The name of the format that needs a schema."""
 
 FORMAT_NAMES = (*FORMATS, AVRO)
-"""All names."""
+"""The names of all formats."""
 
 _AVRO_HOMES = {"AvroFormat": "avro.format", "avro_schema_of": "avro.inference", "read_avro_schemas": "avro.schemas"}
-"""Imported when first used: most writes need no fastavro."""
+"""Imported when first used, as most writes do not need fastavro."""
 
 __all__ = [
     "AVRO",
@@ -47,11 +47,11 @@ __all__ = [
 
 
 def format_named(format: str | Format, *, finds_schema: bool = False) -> Format:
-    """Return the format of that name, or the format itself.
+    """Return the format with this name, or the format itself.
 
     Args:
-      format: its name, or a format.
-      finds_schema: whether the caller finds the schema of `"avro"`, which the name alone does not give.
+      format: a name or a format.
+      finds_schema: whether the caller finds the schema of `"avro"`, which is not in the name.
 
     Raises:
       ConfigurationError: no such format, or one that needs a schema.

@@ -1,7 +1,7 @@
-"""A format is three things: it cuts a segment out of records, joins segments to a shard, and names itself.
+"""The interface of formats: a format makes segments of records, and joins segments to a shard.
 
-Where it packs rows of a schema and no lines of JSON, it is a `SchemaFormat` besides: each stream may have a schema of
-its own, and a record is turned into its row before it is accepted, so that what does not fit is refused in time.
+A format with a schema, which packs rows instead of lines of JSON, is also a `SchemaFormat`: each stream may have its
+own schema, and a record is encoded as a row before it is accepted, so that one that does not fit is rejected in time.
 """
 
 from __future__ import annotations
@@ -14,74 +14,74 @@ from beam_s3box.shards.model import Segment
 from beam_s3box.shards.packing import Overhead
 
 Encoder: TypeAlias = Callable[[bytes], bytes]
-"""Turns a line of JSON into what the format packs, or raises RecordError."""
+"""Encodes a line of JSON as the format packs it, or raises RecordError."""
 
 
 class Format(Protocol):
-    """What the rest of the package asks of a format; implementations are immutable and picklable."""
+    """The interface of a format; implementations are immutable and picklable."""
 
     @property
     def name(self) -> str:
-        """Its name, as users write it."""
+        """The name of the format, as users write it."""
         ...
 
     @property
     def extension(self) -> str:
-        """Extension of the object's key."""
+        """The extension of the object's key."""
         ...
 
     @property
     def content_type(self) -> str:
-        """MIME type of the object."""
+        """The MIME type of the object."""
         ...
 
     @property
     def copy_clause(self) -> str | None:
-        """What COPY needs to read it; None if COPY can't load rows from it."""
+        """The clause of COPY for this format; None if COPY can't load it."""
         ...
 
     @property
     def overhead(self) -> Overhead:
-        """What the format adds to the records of a shard."""
+        """The size that the format adds to the records of a shard."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Text that formats share only if one may join what another cut; of a stream's own format, see `format_of`."""
+        """A text that is equal only for formats whose segments can be joined; see also `format_of`."""
         ...
 
     @property
     def record_overhead(self) -> int:
-        """Raw bytes that a record takes in a segment beside its line."""
+        """Raw bytes that a record takes in a segment in addition to its line."""
         ...
 
     def cut(self, lines: Sequence[bytes]) -> Segment:
-        """Return records as a segment: a line of JSON each, without its line break, or what an encoder made of it."""
+        """Return records as a segment: lines of JSON without line breaks, or what the encoder returned for them."""
         ...
 
     def join(self, segments: Sequence[Segment]) -> bytes:
-        """Return the segments as one object; never compresses anything again."""
+        """Return the segments joined as one object, without compressing them again."""
         ...
 
 
 @runtime_checkable
 class SchemaFormat(Protocol):
-    """What a format has beside where records have a schema."""
+    """The additional interface of a format with a schema."""
 
     def of_stream(self, stream: Stream) -> Format:
         """Return the format of one stream's shards."""
         ...
 
     def encoder(self, stream: Stream) -> Encoder:
-        """Return what turns a line of JSON of this stream into what `cut` takes.
+        """Return the function that encodes a line of JSON of this stream for `cut`.
 
         Raises:
-          RecordError: the stream takes no records.
+          RecordError: the stream has no schema.
         """
         ...
 
     def resolved_for(self, *, copy: bool) -> Format:
-        """Return the format as a write with or without manifests needs it."""
+        """Return the format for a write with (`copy`) or without manifests."""
         ...
 
 
@@ -91,10 +91,10 @@ def format_of(format: Format, stream: Stream) -> Format:
 
 
 def encoders_of(format: Format) -> Callable[[Stream], Encoder] | None:
-    """Return what gives the encoder of a stream, None where lines of JSON are packed as they are."""
+    """Return the function that returns the encoder of a stream, None if lines of JSON are packed unchanged."""
     return format.encoder if isinstance(format, SchemaFormat) else None
 
 
 def resolved_for(format: Format, *, copy: bool) -> Format:
-    """Return the format as a write with or without manifests needs it; most formats are the same for both."""
+    """Return the format for a write with (`copy`) or without manifests; most formats are the same for both."""
     return format.resolved_for(copy=copy) if isinstance(format, SchemaFormat) else format

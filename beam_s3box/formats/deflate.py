@@ -1,8 +1,8 @@
-"""Single-member gzip files made of pieces that were compressed on their own.
+"""Single-member gzip files made of segments that were compressed independently.
 
-A segment is raw deflate data that a full flush ends on a byte boundary. Behind a fixed header, and before a final
-empty block with the combined CRC32 and length, any row of segments is one ordinary gzip member: RFC 1951 lets blocks
-follow each other, and after a full flush no block refers back to the one before.
+A segment is raw deflate data that a full flush ends on a byte boundary. After a fixed header, and followed by a final
+empty block, the combined CRC32 and the length, any sequence of segments is one ordinary gzip member: RFC 1951 allows
+any number of blocks, and after a full flush no block refers to an earlier one.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ LEVEL = 4
 """Compression level: on JSON 2.2 times as fast as zlib's 6 for 7 % more bytes."""
 
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-"""gzip header without name, time or system: equal records give equal bytes."""
+"""The gzip header, without name, time or system: equal records give equal bytes."""
 
 _FINAL_BLOCK = b"\x03\x00"
 TRAILER_BYTES = len(_FINAL_BLOCK) + 8
-"""Bytes behind the last segment: an empty final block, CRC32, length modulo 2**32."""
+"""Bytes after the last segment: an empty final block, CRC32, length modulo 2**32."""
 
 _RAW_DEFLATE_WINDOW = -15
 
 
 def compress(raw: bytes, records: int, level: int = LEVEL) -> Segment:
-    """Return the bytes as a segment; releases the GIL while it works."""
+    """Return the bytes as a segment. It releases the GIL while it compresses."""
     compressor = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_DEFLATE_WINDOW)
     data = compressor.compress(raw) + compressor.flush(zlib_ng.Z_FULL_FLUSH)
     return Segment(data, zlib_ng.crc32(raw), len(raw), records)
 
 
 def store(raw: bytes) -> Segment:
-    """Return up to 65,535 bytes as a segment that is not compressed: the separator between segments."""
+    """Return up to 65,535 bytes as a segment without compression, for separators between segments."""
     if not raw:
         return Segment(b"", 0, 0, 0)
     length = len(raw)

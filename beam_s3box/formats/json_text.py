@@ -17,15 +17,17 @@ _DIGEST_CHARACTERS = 12
 
 @dataclasses.dataclass(frozen=True)
 class JsonText:
-    """A gzip file of JSON records, described by what stands around and between them.
+    """A gzip file of JSON records, described by the texts around and between them.
 
     Attributes:
-      name: as users write it.
-      copy_clause: what COPY needs, None if it can't load rows from such a file.
-      between: between two records.
-      after: behind the last record of a segment.
-      opening, separator, closing: before, between and behind the segments of a shard.
-      level: compression level of zlib-ng, 1 (fast) to 9 (small).
+      name: the name of the format, as users write it.
+      copy_clause: the clause of COPY for this format, None if COPY can't load it.
+      between: the text between two records.
+      after: the text after the last record of a segment.
+      opening, separator, closing: the texts before, between and after the segments of a shard.
+      level: the compression level of zlib-ng, from 1 (fastest) to 9 (smallest).
+      extension: the extension of the object's key.
+      content_type: the MIME type of the object.
     """
 
     name: str
@@ -44,7 +46,7 @@ class JsonText:
 
     @functools.cached_property
     def overhead(self) -> Overhead:
-        """What the format adds to the records of a shard."""
+        """The size that the format adds to the records of a shard."""
         opening, separator, closing = (
             deflate.store(text).size for text in (self.opening, self.separator, self.closing)
         )
@@ -53,17 +55,17 @@ class JsonText:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """The name, and a digest of what stands around and between records; segments of all levels can be joined."""
+        """The name, and a digest of the texts around and between records; segments of all levels can be joined."""
         texts = (self.between, self.after, self.opening, self.separator, self.closing)
         return f"{self.name}-{hashlib.sha256(repr(texts).encode('ascii')).hexdigest()[:_DIGEST_CHARACTERS]}"
 
     @property
     def record_overhead(self) -> int:
-        """Raw bytes that a record takes in a segment beside its line."""
+        """Raw bytes that a record takes in a segment in addition to its line."""
         return len(self.between)
 
     def cut(self, lines: Sequence[bytes]) -> Segment:
-        """Return the records, one line of JSON each without its line break, as a segment."""
+        """Return the records, given as lines of JSON without line breaks, as a segment."""
         return deflate.compress(self.between.join(lines) + self.after, len(lines), self.level)
 
     def join(self, segments: Sequence[Segment]) -> bytes:
@@ -81,9 +83,9 @@ class JsonText:
 
 
 JSON_LINES = JsonText("json-lines", copy_clause="FORMAT AS JSON 'auto' GZIP", between=b"\n", after=b"\n")
-"""One record a line, as Redshift's COPY reads it."""
+"""One record per line, as Redshift's COPY reads it."""
 
 JSON_ARRAY = JsonText(
     "json-array", copy_clause=None, between=b",\n", opening=b"[\n", separator=b",\n", closing=b"\n]\n"
 )
-"""One array a file; Redshift takes a whole array for one row, so no manifest goes with it."""
+"""One array per file. Redshift loads a whole array as one row, so it has no manifests."""

@@ -1,7 +1,7 @@
-"""What a record is and how it becomes one line of JSON.
+"""Encodes records as lines of JSON.
 
-A record is a JSON object: a dict, a dataclass, a NamedTuple, a Beam row, or JSON text. Values that Python has and
-JSON has not are written as `encode_record` says.
+A record is a JSON object: a dict, a dataclass, a NamedTuple, a Beam row, or JSON text. `encode_record` describes how
+Python values are written that JSON does not have.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ REASONS: Final = (
 """Why a record becomes a dead letter."""
 
 REDSHIFT_MAX_RECORD_BYTES: Final = 4_000_000
-"""COPY takes rows of up to 4 MB and counts `|` twice; its documents leave open whether that is 10**6 or 2**20."""
+"""COPY accepts rows of up to 4 MB and counts `|` twice; its documentation does not define MB: 10**6 or 2**20."""
 
 JSON_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-"""For `orjson.dumps`, with `json_default`: what it would write otherwise than `encode_record` says."""
+"""Options of `orjson.dumps`, with `json_default`, for values that it would write differently."""
 
 BACKSLASH: Final = ord("\\")
-"""To look for one byte by its number takes a sixth of the time that it takes by a text."""
+"""Searching for one byte by its number takes a sixth of the time of searching for a bytes object."""
 
 _MAX_EXPONENT: Final = 6_176
-"""Of decimal128, the widest decimal that is in use. Source: IEEE 754."""
+"""The maximum exponent of decimal128, the largest decimal type in use. Source: IEEE 754."""
 
 _LINE_FEED: Final = ord("\n")
 _CARRIAGE_RETURN: Final = ord("\r")
@@ -77,12 +77,12 @@ _UTC = datetime.UTC
 
 
 class RecordRules(NamedTuple):
-    r"""What else makes a record unfit, besides not being a JSON object.
+    r"""The rules that make a JSON object an invalid record.
 
     Attributes:
-      max_bytes: bytes of the line with `|` counted twice; None for no limit.
-      forbid_nul: whether a NUL character (`\u0000`) is refused, which Redshift can't store.
-      long_values: what happens to texts that are longer than Redshift stores, see `beam_s3box.records.long_values`.
+      max_bytes: maximum bytes of the line, with `|` counted twice; None for no limit.
+      forbid_nul: whether NUL characters (`\u0000`) are rejected, which Redshift can't store.
+      long_values: what happens to texts that are too long for Redshift, see `beam_s3box.records.long_values`.
     """
 
     max_bytes: int | None
@@ -91,12 +91,12 @@ class RecordRules(NamedTuple):
 
     @property
     def harmless_bytes(self) -> int:
-        """Bytes up to which a line without a backslash breaks no rule."""
+        """The length up to which a line without a backslash violates no rule."""
         most = sys.maxsize if self.max_bytes is None else self.max_bytes // 2
         return most if self.long_values == "keep" else min(most, MAX_TEXT_BYTES)
 
     def check(self, line: bytes) -> bytes:
-        """Return a line of valid JSON as it may be stored, or raise RecordError if it breaks a rule."""
+        """Return a line of valid JSON as it is stored, or raise RecordError if it violates a rule."""
         if self.long_values == "truncate" and len(line) > MAX_TEXT_BYTES:
             line = _without_long_texts(line)
         if self.max_bytes is not None and 2 * len(line) > self.max_bytes:
@@ -113,8 +113,8 @@ class RecordRules(NamedTuple):
         return line
 
     def might_violate(self, lines: list[bytes], text: bytes) -> bool:
-        """Return whether any of the lines could break a rule, given all of them joined: cheap, and never wrongly no."""
-        # few records have a backslash, and looking for one byte is ten times as fast as for six
+        """Return whether a line might violate a rule, given all lines joined. Cheap; false positives are possible."""
+        # few records have a backslash, and searching for one byte is ten times as fast as for six
         if self.forbid_nul and BACKSLASH in text and b"\\u0000" in text:
             return True
         most = self.harmless_bytes
@@ -124,14 +124,14 @@ class RecordRules(NamedTuple):
 def record_rules(
     *, for_redshift: bool, max_record_bytes: int | None = None, long_values: LongValues = "reject"
 ) -> RecordRules:
-    """Return what makes a record unfit.
+    """Return the rules that make a record invalid.
 
     Args:
-      for_redshift: whether COPY shall load it: then NUL is refused, by default what COPY finds too large, and texts
-        that are too long.
-      max_record_bytes: bytes with `|` counted twice; None for the default, or no limit where COPY is not asked.
-      long_values: whether a record with a text of more than 65,535 bytes is rejected, or the text cut at the end of a
-        character (`"truncate"`), or kept; without effect where COPY is not asked.
+      for_redshift: whether COPY will load the records. Then NUL characters are rejected, and by default records and
+        texts that are too large for COPY.
+      max_record_bytes: maximum bytes, with `|` counted twice; None for COPY's limit, or no limit without COPY.
+      long_values: whether a record with a text of more than 65,535 bytes is rejected, or the text is truncated at the
+        end of a character (`"truncate"`), or kept; ignored without COPY.
 
     Raises:
       ConfigurationError: not a number of bytes, or not one of the choices.
@@ -146,7 +146,7 @@ def record_rules(
 def _without_long_texts(line: bytes) -> bytes:
     found = list(long_texts(line))
     for long in found:
-        if long.is_key:  # two names that were cut could become one
+        if long.is_key:  # two truncated names could become equal
             raise _too_long(long)
     return cut(line, found) if found else line
 
@@ -154,7 +154,7 @@ def _without_long_texts(line: bytes) -> bytes:
 def _too_long(long: LongText) -> RecordError:
     what = "the name of a field" if long.is_key else f'the text of "{long.name}"' if long.name else "a text"
     return RecordError(
-        f"{what} has {len(long.text)} bytes, and Redshift stores at most {MAX_TEXT_BYTES}: shorten it, or see "
+        f"{what} has {len(long.text)} bytes, and Redshift stores at most {MAX_TEXT_BYTES}: shorten it, or set "
         "long_values",
         VALUE_TOO_LONG,
     )
@@ -168,14 +168,14 @@ def as_mapping(value: Any) -> Mapping[str, Any] | None:
         return value._asdict()  # type: ignore[no-any-return]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    as_dict = getattr(value, "as_dict", None)  # beam.Row, seen without importing Beam
+    as_dict = getattr(value, "as_dict", None)  # beam.Row, recognized without importing Beam
     return as_dict() if callable(as_dict) and not isinstance(value, type) else None
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of JSON text, without a line break.
 
-    datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are taken as UTC); date, time: ISO 8601;
+    datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are treated as UTC); date, time: ISO 8601;
     Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and
     arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any
     size.
@@ -190,12 +190,12 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
 
 
 def to_single_line(text: str | bytes) -> bytes:
-    """Return JSON text as one line: untouched if it is one already, else with its line breaks as spaces.
+    """Return JSON text as one line: unchanged if it is one already, otherwise with spaces for line breaks.
 
-    A raw line break can only stand between JSON tokens, so no value changes.
+    JSON allows raw line breaks between tokens only, so no value changes.
 
     Raises:
-      RecordError: text that UTF-8 can't express, or a line break within a value, which JSON forbids.
+      RecordError: the text can't be encoded as UTF-8, or has a line break within a value.
     """
     if isinstance(text, str):
         try:
@@ -208,7 +208,7 @@ def to_single_line(text: str | bytes) -> bytes:
 
 
 def diagnose(line: bytes) -> RecordError | None:
-    """Return why a line is not a JSON object that may be stored, or None if it is one."""
+    """Return why a line is not a valid JSON object, or None if it is one."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -216,7 +216,7 @@ def diagnose(line: bytes) -> RecordError | None:
     found: list[Any] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found.extend(pairs)  # also those that a duplicate hides
+        found.extend(pairs)  # also those that a duplicate key hides
         return {}
 
     try:
@@ -230,12 +230,12 @@ def diagnose(line: bytes) -> RecordError | None:
 
 
 def original_bytes(record: Any) -> bytes:
-    """Return bytes that preserve a refused record: its own, its JSON text, or as much of its repr as there is."""
+    """Return bytes that preserve a rejected record: its own bytes, its JSON text, or its repr."""
     if isinstance(record, bytes):
         return record
     if isinstance(record, str):
         return record.encode("utf-8", "backslashreplace")
-    with contextlib.suppress(RecordError):  # then that is why it is refused, and its repr tells more
+    with contextlib.suppress(RecordError):  # then that is why it is rejected, and its repr tells more
         fields = as_mapping(record)
         if fields is not None:
             return encode_record(fields)
@@ -256,7 +256,7 @@ def _without_line_break(token: re.Match[bytes]) -> bytes:
 
 
 def json_default(value: Any) -> Any:
-    """Return a value that orjson knows, for one that it does not."""
+    """Return a value that orjson can write, for one that it can't."""
     if isinstance(value, Unfit):
         raise value.error()
     if isinstance(value, datetime.datetime):
@@ -267,7 +267,7 @@ def json_default(value: Any) -> Any:
         return decimal_text(value) if value.is_finite() else None
     if isinstance(value, bytes | bytearray | memoryview):
         return value.hex()
-    to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, seen without importing Beam
+    to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, recognized without importing Beam
     if callable(to_datetime):
         return _utc_text(to_datetime())
     fields = as_mapping(value)
@@ -275,26 +275,26 @@ def json_default(value: Any) -> Any:
         return dict(fields)
     if type(value).__module__ == "numpy":
         return orjson.Fragment(_numpy_text(value))
-    raise TypeError(f"{type(value).__name__} has no JSON form here: convert it before it is written")
+    raise TypeError(f"{type(value).__name__} has no JSON form: convert it before the write")
 
 
 def decimal_text(value: decimal.Decimal) -> str:
-    """Return the exact text of a finite Decimal: `0.0000000000` and not `0E-10`, which not every reader knows.
+    """Return the exact text of a finite Decimal: `0.0000000000` and not `0E-10`, which some readers don't support.
 
-    Exponents beyond those of any database's type stay, as their zeros would fill the memory: `1E+1000000`.
+    Exponents that exceed every database type are kept, as their zeros would fill the memory: `1E+1000000`.
     """
     return format(value, "f") if abs(value.as_tuple().exponent) <= _MAX_EXPONENT else str(value)  # type: ignore[arg-type]
 
 
 def _numpy_text(value: Any) -> bytes:
     """Return the JSON text of a numpy scalar or array."""
-    value = value[()]  # an array without dimensions is its one value
+    value = value[()]  # an array without dimensions becomes its one value
     if value.shape == () and value != value:
         return b"null"  # NaN, or NaT, which orjson writes as a date
     if value.shape and value.dtype.kind == "M":
         return b"[" + b",".join(map(_numpy_text, value)) + b"]"
     if value.shape:
-        value = value.astype(value.dtype.newbyteorder("="), order="C")  # the one memory layout that orjson reads
+        value = value.astype(value.dtype.newbyteorder("="), order="C")  # the only memory layout that orjson supports
     return orjson.dumps(value, None, _NUMPY_OPTIONS)
 
 
@@ -313,7 +313,7 @@ def _utc_text(value: datetime.datetime) -> str | None:
 
 
 def _encode_slowly(record: Mapping[str, Any], first: TypeError) -> bytes:
-    """Encode what orjson refused: integers over 64 bits, keys that are not text; or say what is wrong."""
+    """Encode what orjson can't: integers over 64 bits and keys that are not text; or raise what is wrong."""
     try:
         plain = _plain_tree(record)
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")

@@ -9,13 +9,13 @@ from beam_s3box.records.batches import LineBatch
 from beam_s3box.sizes import KiB, MiB
 
 BATCH_BYTES: Final = 512 * KiB
-"""Bytes of lines in a batch, about: more only costs memory, fewer cost calls."""
+"""Approximate bytes of the lines in a batch: more only costs memory, fewer cost calls."""
 
 MAX_LINE_BYTES: Final = 16 * MiB
-"""Bytes of a line that is held whole, where records of this size are refused anyway: then it is a whole dead letter."""
+"""Maximum bytes of a line that is kept whole if records of this size are rejected, for a complete dead letter."""
 
 MAX_UNLIMITED_LINE_BYTES: Final = 64 * MiB
-"""The same where records have no limit of their own; a line takes some four times its size while it is packed."""
+"""The same if the size of records is unlimited; a line takes about four times its size while it is packed."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -24,12 +24,12 @@ _HEAD_BYTES = 4 * KiB
 
 
 def longest_line(max_record_bytes: int | None) -> int:
-    """Return how many bytes of a line are held while its end is looked for.
+    """Return how many bytes of a line are kept until its end is found.
 
     Args:
-      max_record_bytes: of the records that are accepted, None for no limit.
+      max_record_bytes: the limit of accepted records, None for no limit.
     """
-    # the byte more is a carriage return, which is no part of the line
+    # one byte more for a carriage return, which is not part of the line
     return MAX_UNLIMITED_LINE_BYTES if max_record_bytes is None else max(MAX_LINE_BYTES, max_record_bytes + 1)
 
 
@@ -44,9 +44,9 @@ def split_lines(
 
     Args:
       blocks: the text.
-      batch_bytes: of the lines in a batch, about.
-      max_line_bytes: of a line that grows beyond this from block to block only the beginning is kept, see
-        `cut_line_of`.
+      batch_bytes: approximate bytes of the lines in a batch.
+      max_line_bytes: maximum bytes of a line that continues in further blocks; of longer ones only the beginning is
+        kept, see `cut_line_of`.
       source: names the text in the batches.
       offset: the byte of the source at which the text begins.
     """
@@ -54,7 +54,7 @@ def split_lines(
 
     def batches(lines: list[bytes], text_bytes: int) -> Iterator[LineBatch]:
         numbers: Sequence[int] = range(number, number + len(lines))
-        if min(lines) < b"!":  # a line that is blank, or begins with white space, sorts before all others
+        if min(lines) < b"!":  # blank lines, and lines that start with white space, sort before all others
             numbers = [at for at, line in zip(numbers, lines, strict=True) if line and not line.isspace()]
             lines = [lines[at - number] for at in numbers]
         length = max(1, len(lines) * batch_bytes // text_bytes)
@@ -76,11 +76,11 @@ def split_lines(
 
 
 class CutLine(NamedTuple):
-    """A line that was too long to be held.
+    """A line that was too long to be kept.
 
     Attributes:
-      detail: what is wrong with it.
-      head: its first bytes.
+      detail: the problem.
+      head: the first bytes of the line.
     """
 
     detail: str
@@ -88,10 +88,10 @@ class CutLine(NamedTuple):
 
 
 def cut_line_of(line: bytes) -> CutLine | None:
-    """Return what is left of a line that `split_lines` cut, None for any other.
+    """Return the beginning of a line that `split_lines` truncated, None for all other lines.
 
-    It travels among the lines, as bytes that no line of JSON begins with: so it is refused where all others are, and
-    counts as one of them.
+    Truncated lines are among the other lines, marked by bytes that no line of JSON starts with. So they are rejected
+    and counted like any invalid line.
     """
     if not line.startswith(_CUT):
         return None
@@ -100,19 +100,19 @@ def cut_line_of(line: bytes) -> CutLine | None:
 
 
 class _BegunLine:
-    """The line that a block ended in, as far as it was read."""
+    """The incomplete line at the end of a block."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._begin()
 
     def _begin(self) -> None:
-        self._held = bytearray()  # and no list of parts, which a pipe may make as small as it likes
+        self._held = bytearray()  # not a list of parts, which may be tiny if they come from a pipe
         self._bytes = 0
         self._is_blank = True
 
     def add(self, part: bytes) -> None:
-        """Add what follows."""
+        """Add the next part."""
         self._bytes += len(part)
         if self._bytes <= self._max_bytes:
             self._held += part
@@ -122,7 +122,7 @@ class _BegunLine:
         del self._held[_HEAD_BYTES:]
 
     def end(self) -> bytes:
-        """Return the line, and begin the next one."""
+        """Return the line, and start the next one."""
         line = bytes(self._held).removesuffix(b"\r")
         if self._bytes > self._max_bytes:
             line = b"" if self._is_blank else b"%b%d:%b" % (_CUT, self._max_bytes, line)

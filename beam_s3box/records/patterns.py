@@ -1,6 +1,6 @@
-"""Settings by stream: patterns of `domain/namespace`, an exact name before any wildcard.
+"""Settings by stream: patterns of `domain/namespace`. Exact names take precedence over wildcards.
 
-Both names stand percent-encoded, as in the keys, so that `/` parts them and nothing else.
+Both names are percent-encoded, as in keys, so that there is only one `/`, which separates them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _T = TypeVar("_T")
 
 
 def check_pattern(pattern: object, parameter: str) -> None:
-    """Raise ConfigurationError for a pattern that could match no stream."""
+    """Raise ConfigurationError for a pattern that can't match any stream."""
     if not isinstance(pattern, str) or (pattern != "*" and pattern.count("/") != 1):
         raise ConfigurationError(
-            f"{parameter} has the pattern {pattern!r}: write '*' or 'domain/namespace', each part with wildcards "
-            "if you like, and a '/' inside a name as %2F"
+            f"{parameter} has the pattern {pattern!r}: write '*' or 'domain/namespace', each part with "
+            "optional wildcards, and with %2F for a '/' inside a name"
         )
 
 
 def find_by_pattern(by_pattern: Mapping[str, _T], stream: Stream) -> _T | None:
-    """Return what the stream's own name, else the first pattern that matches it, stands for; None if nothing does."""
+    """Return the value of the stream's own name, else of the first pattern that matches it; None if nothing matches."""
     name = str(stream)
     if name in by_pattern:
         return by_pattern[name]

@@ -1,8 +1,8 @@
-"""How a record names its stream: by two of its fields, by constants, by a function, or by the key it came with.
+"""Routing: records become lines by stream; what can't be packed is rejected.
 
-Lines of JSON are routed and not parsed: a decoder that knows only the two fields checks the syntax of the whole line
-and skips the rest, several times faster than building a dict. It does not look at the UTF-8 of what it skips, so the
-lines of a batch are checked together; only when that fails are they checked one by one.
+Lines of JSON are not parsed: a decoder of just the two fields checks the syntax of the whole line and skips all other
+fields, which is several times faster than building a dict. It does not check the UTF-8 of what it skips, so the lines
+of a batch are checked together first, and one by one only if that fails.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
 
 _MALFORMED = "JSON is malformed: "
-"""How the decoder begins what it says of text that is no JSON."""
+"""The beginning of the decoder's message for text that is not JSON."""
 
 _KNOWN_STREAMS = 10_000
-"""Streams whose checked names a router remembers."""
+"""Maximum number of streams in a router's cache."""
 
 Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
-"""Gives what turns a stream's lines into what its format packs; both raise RecordError for what does not fit."""
+"""Returns the encoder of a stream, from lines to what its format packs; both raise RecordError."""
 
 
 class RejectedRecord(NamedTuple):
     """A record that can't be packed.
 
     Attributes:
-      stream: where it would have gone, if that is known.
+      stream: its stream, if known.
       reason: one of `beam_s3box.records.encoding.REASONS`.
-      detail: what exactly is wrong.
+      detail: the exact problem.
       raw: the record's own bytes, or its repr if it could not be encoded.
     """
 
@@ -63,14 +63,14 @@ class RejectedRecord(NamedTuple):
 
 
 class Router:
-    """Turns what users hand in into lines by stream, and what can't be packed into `RejectedRecord`.
+    """Turns records into lines by stream, and what can't be packed into `RejectedRecord`.
 
-    One router serves one thread; it holds no records.
+    A router is used by one thread; it does not keep records.
 
     Args:
       selector: how a record names its stream.
-      rules: what else makes a record unfit.
-      encoders: turn lines into what the format packs; None where it packs lines.
+      rules: further rules that a record must not violate.
+      encoders: turn lines into what the format packs; None if it packs lines.
     """
 
     def __init__(self, selector: StreamSelector, rules: RecordRules, encoders: Encoders | None = None) -> None:
@@ -84,7 +84,7 @@ class Router:
         self._texts_only = selector.stream is None and not selector.is_keyed
 
     def route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
-        """Return the stream of one element and what is packed of it, or why it is refused."""
+        """Return the stream of one element and its encoded record, or why it is rejected."""
         routed = self._route(element)
         if self._encoder_of is None or isinstance(routed, RejectedRecord):
             return routed
@@ -95,7 +95,7 @@ class Router:
             return RejectedRecord(stream, exc.reason, str(exc), original_bytes(element))
 
     def _route(self, element: Any) -> tuple[Stream, bytes] | RejectedRecord:
-        """Return the stream and the line of one element, or why it is refused."""
+        """Return the stream and the line of one element, or why it is rejected."""
         stream: Stream | None = None
         if isinstance(element, RejectedRow):
             return RejectedRecord(stream, element.reason, element.detail, element.raw)
@@ -123,7 +123,7 @@ class Router:
         return {stream: rows for stream, rows in encoded.items() if rows}, refused
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
-        """Return the lines by stream, in order, and those refused."""
+        """Return the lines by stream, in order, and the rejected ones."""
         if not self._texts_only or not self._is_clean(lines):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
@@ -152,7 +152,7 @@ class Router:
     def _add_named(
         self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[RejectedRecord]
     ) -> bool:
-        """Add groups under checked names; return False if two are one stream, named by a number and by its text."""
+        """Add the groups by their streams; return False if two are one stream, named by a number and by its text."""
         for key, lines in groups.items():
             try:
                 stream = self._stream_of_key(key)
@@ -178,15 +178,15 @@ class Router:
             groups.setdefault(routed[0], []).append(routed[1])
 
     def _is_clean(self, lines: list[bytes]) -> bool:
-        """Return whether all lines are single lines of valid UTF-8 that break no rule, by looking at them together."""
+        """Return whether all lines are single lines of valid UTF-8 that violate no rule, checking them together."""
         text = b"".join(lines)
         if b"\n" in text or b"\r" in text or self._rules.might_violate(lines, text):
             return False
-        # a separator keeps what is broken at the end of one line from being mended by the next
+        # the separator prevents that an incomplete character is completed by the next line
         return text.isascii() or _is_utf8(b"\n".join(lines))
 
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
-        """Return the stream of a line, whose syntax and UTF-8 this checks whole."""
+        """Return the stream of a line after checking all of its syntax and UTF-8."""
         if not line.isascii() and not _is_utf8(line):
             raise diagnose(line) or RecordError("not valid UTF-8", INVALID_UTF8)
         try:
@@ -200,17 +200,17 @@ class Router:
         return self._stream_of_key(self._key_of(decoded))
 
     def _check_key(self, key: Any) -> Stream:
-        """Return the stream for what the decoder found in the fields that name it."""
+        """Return the stream for the values of the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
         return self._selector.stream_of(values)
 
     def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
-        """Return the reason and the detail for a line that the decoder refused, None where it takes a closer look.
+        """Return the reason and detail for a line that the decoder rejected, None if they need a closer look.
 
-        An input may be bad altogether, and a closer look takes ten times as long.
+        All lines of an input may be invalid, and a closer look takes ten times as long.
         """
         if type(exc) is msgspec.DecodeError:
-            # only of a lone surrogate, which is an escape, `diagnose` says more
+            # `diagnose` knows more only of lone surrogates, which are escapes
             return None if BACKSLASH in line else _malformed(str(exc))
         try:
             record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
@@ -223,7 +223,7 @@ class Router:
         return None
 
     def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
-        """Return the stream of a line that the decoder refused (names may be fractions), or raise what is wrong."""
+        """Return the stream of a line that the decoder rejected (names may be fractions), or raise the error."""
         why = self._clear_fault(line, exc)
         if why is not None:
             reason, detail = why
@@ -244,7 +244,7 @@ class Router:
 
 
 def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[RejectedRecord]) -> list[bytes]:
-    """Return the lines of a stream encoded; those that do not fit are added to the refused ones."""
+    """Return the encoded lines of a stream; lines that can't be encoded are added to the rejected ones."""
     rows = []
     for line in lines:
         try:
@@ -255,24 +255,24 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: l
 
 
 def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
-    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all the rest."""
+    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all fields."""
     members = [(f"field{i}", str | int, msgspec.field(name=name)) for i, name in enumerate(fields)]
     return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
 
 
 def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
-    """Return the function from what the decoder gives to the values of the fields: a pair, one value, or None."""
+    """Return the function from a decoded record to the values of the fields: a pair, one value, or None."""
     if not fields:
         return _no_key
     return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
 
 
 def _no_key(decoded: Any) -> None:
-    """Return None: constants name the stream."""
+    """Return None: the stream is named by constants."""
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """Return the object that a line holds; orjson would make large integers fractions, and refuse larger ones."""
+    """Return the object of a line; orjson would turn large integers into fractions, and reject larger ones."""
     try:
         return dict(json.loads(line))
     except (ValueError, RecursionError) as exc:

@@ -1,4 +1,4 @@
-"""A stream, the (domain, namespace) pair that records are grouped by, and how its names become folders."""
+"""Streams, the (domain, namespace) pairs that records are grouped by, and the names of their folders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 _SAFE = "-_."
 _DIGEST_CHARACTERS = 16
 MIN_FOLDER_BYTES = _DIGEST_CHARACTERS + 8
-"""The shortest folder name that still tells a person which stream it is."""
+"""Minimum length of a folder name, so that people recognize the stream."""
 
 
 class Stream(NamedTuple):
-    """The pair that records are grouped by; every stream has its own folder, limits and shards."""
+    """The pair that records are grouped by. Every stream has its own folder, limits and shards."""
 
     domain: str
     namespace: str
@@ -23,10 +23,10 @@ class Stream(NamedTuple):
 
 
 def encode_name(name: str) -> str:
-    """Return the name percent-encoded, so that it is one path component and nothing else.
+    """Return the name percent-encoded, so that it is exactly one path component.
 
-    Letters, digits, `-`, `_` and inner `.` stay; all else becomes `%XX` of its UTF-8 bytes. A name of dots only is
-    encoded whole; an empty one becomes `%`. Different names give different results.
+    Letters, digits, `-`, `_` and inner `.` are kept; all other characters become `%XX` of their UTF-8 bytes. A name of
+    dots only is fully encoded; an empty one becomes `%`. Different names have different results.
     """
     if not name:
         return "%"
@@ -36,7 +36,7 @@ def encode_name(name: str) -> str:
 
 
 def folder_name(name: str, max_bytes: int) -> str:
-    """Return `encode_name(name)`; where that is longer than `max_bytes`, its beginning, `~` and the name's digest."""
+    """Return `encode_name(name)`; if it is longer than `max_bytes`, its beginning, `~` and a digest of the name."""
     encoded = encode_name(name)
     if len(encoded) <= max_bytes:
         return encoded

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 from zlib_ng import zlib_ng
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.sizes import KiB, MiB
+from beam_s3box.sizes import MiB
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 READ_BYTES: Final = 4 * MiB
 """Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
@@ -26,9 +32,6 @@ PACKED_EXTENSIONS: Final[Mapping[str, str]] = {
 """How files are packed, by what their names end with."""
 
 _GZIP_WINDOW = 31
-_ZSTD_BYTES = 16 * KiB
-"""Packed bytes given to zstd at a time: it takes no limit for what it returns."""
-
 _SKIPPABLE = 0x184D2A50
 """Begins a frame of zstd without content; the last four bits are free."""
 
@@ -75,7 +78,7 @@ def unpack(file: Readable, packing: str, path: str, read_bytes: int = READ_BYTES
       file: read from its beginning.
       packing: a name, as `packing_of` returns it.
       path: for errors.
-      read_bytes: read at a time, and yielded at a time at most; zstd yields what it likes.
+      read_bytes: read at a time, and yielded at a time at most.
 
     Raises:
       ConfigurationError: the file is cut off or damaged.
@@ -87,7 +90,7 @@ def unpack(file: Readable, packing: str, path: str, read_bytes: int = READ_BYTES
     while True:
         try:
             block = member.decompress(data, read_bytes)
-        except _errors() as exc:
+        except _ERRORS as exc:
             raise ConfigurationError(f"input={path!r} is not valid {packing}: {exc}") from exc
         if block:
             yield block
@@ -123,33 +126,6 @@ class _GzipMember:
         return self._inflater.decompress(data or self._inflater.unconsumed_tail, max_length)
 
 
-class _ZstdMember:
-    def __init__(self) -> None:
-        import zstandard
-
-        self._inflater = zstandard.ZstdDecompressor().decompressobj()
-        self._data = b""
-        self._at = 0
-
-    @property
-    def eof(self) -> bool:
-        return self._inflater.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return self._at >= len(self._data)
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inflater.unused_data + self._data[self._at :]
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if data:
-            self._data, self._at = data, 0
-        begin, self._at = self._at, self._at + _ZSTD_BYTES
-        return self._inflater.decompress(self._data[begin : self._at])
-
-
 _MAGICS: Final[Mapping[bytes, str]] = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -160,14 +136,9 @@ _MEMBERS: Final[Mapping[str, Callable[[], _Member]]] = {
     "gzip": _GzipMember,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lzma.LZMADecompressor,
-    "zstd": _ZstdMember,
+    "zstd": zstd.ZstdDecompressor,
 }
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    return (zlib_ng.error, OSError, lzma.LZMAError, zstandard.ZstdError)  # type: ignore[return-value]
+_ERRORS: Final[tuple[type[Exception], ...]] = (zlib_ng.error, OSError, lzma.LZMAError, zstd.ZstdError)  # type: ignore[assignment]
 
 
 def _skip_padding(file: Readable, data: bytes, read_bytes: int) -> bytes:

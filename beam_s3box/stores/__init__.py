@@ -1,4 +1,4 @@
-"""Object stores: S3, a local folder, memory. boto3 is imported when a client is needed, and not before."""
+"""Object stores: S3, a local folder, memory. boto3 is imported when a client is created."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def open_store(
     settings: S3Settings | None = None,
     credentials: Callable[[], Credentials | None] | None = None,
 ) -> Store:
-    """Return the store that a destination names; nothing is connected, read or created yet.
+    """Return the store of a destination, without connecting, reading or creating anything.
 
     Args:
       destination: `s3://bucket/prefix`, `file:///folder` (taken as it is, not percent-decoded), a folder's path,
         `memory://name`, or a store, which is returned as it is.
-      settings: how to reach S3; the other stores have no use for it.
+      settings: the settings of S3; other stores ignore them.
       credentials: see `S3Store`.
 
     Raises:
-      ConfigurationError: none of these.
+      ConfigurationError: the destination is not valid.
     """
     if isinstance(destination, os.PathLike):
         return LocalStore(destination)
@@ -52,16 +52,18 @@ def open_store(
         case "memory":
             return MemoryStore(destination[scheme.end() :])
     raise ConfigurationError(
-        f"destination={destination!r} has a scheme that is not known: write s3://bucket/prefix, file:///folder, "
+        f"destination={destination!r} has an unknown scheme: write s3://bucket/prefix, file:///folder, "
         "memory://name or a folder's path, or give a store of your own"
     )
 
 
 def _check_store(store: Store) -> Store:
     missing = [name for name in _STORE_METHODS if not callable(getattr(store, name, None))]
-    untold = [name for name in _STORE_PROPERTIES if not isinstance(getattr(store, name, None), bool)]
-    if untold and not missing:
-        raise ConfigurationError(f"destination={store!r} must say in {untold[0]}, True or False, what it promises")
+    undeclared = [name for name in _STORE_PROPERTIES if not isinstance(getattr(store, name, None), bool)]
+    if undeclared and not missing:
+        raise ConfigurationError(
+            f"destination={store!r} must have the property {undeclared[0]}, which is True or False"
+        )
     if missing:
         raise ConfigurationError(
             f"destination={store!r} must be text, a path or a store; it has no method {missing[0]}()"

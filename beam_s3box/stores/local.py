@@ -30,17 +30,17 @@ _READ_BYTES = 1 << 20
 
 
 class LocalStore:
-    """Objects as files below one folder, which is created by the first write.
+    """Objects as files below one folder, which the first write creates.
 
-    A file appears whole under its final name: it is written and synced under another name in the same folder, and
-    then linked. So the file system must know hard links, as all of Linux and macOS do.
+    A file appears as a whole under its final name: it is written and synced under another name in the same folder, and
+    then linked. So the file system must support hard links, as those of Linux and macOS do.
 
-    Writes and removals with `if_match` wait for each other, across processes too, by a lock on the file's folder; an
-    unconditional one in the same moment does not wait. ETags are made of the file's inode, size and time.
+    Writes and deletions with `if_match` lock the file's folder, across processes too; unconditional ones do not wait
+    for the lock. ETags consist of the file's inode, size and time.
 
     Args:
-      path: of the folder.
-      clock: returns seconds since the epoch, as the file system's does.
+      path: the path of the folder.
+      clock: returns seconds since the epoch, by the clock of the file system.
     """
 
     def __init__(self, path: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> None:
@@ -54,7 +54,7 @@ class LocalStore:
 
     @property
     def root(self) -> str:
-        """URL of the root; its path is as on disk, not percent-encoded."""
+        """The URL of the root; the path is not percent-encoded."""
         return "file://" + str(self._folder).rstrip("/")
 
     def url(self, key: str) -> str:
@@ -63,7 +63,7 @@ class LocalStore:
 
     @property
     def conditional_create(self) -> bool:
-        """A link to a name that is taken fails."""
+        """Linking fails if the name exists."""
         return True
 
     @property
@@ -86,7 +86,7 @@ class LocalStore:
         replace: bool = False,
         if_match: str | None = None,
     ) -> int:
-        """Write an object; see `Store.put`. The checksum and the type are not kept: a file has no place for them."""
+        """Write an object; see `Store.put`. The checksum and the type are not stored."""
         check_condition(replace, if_match)
         path = self._path(key)
         with _translated("write", path):
@@ -107,14 +107,14 @@ class LocalStore:
             return path.read_bytes()
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """Return an object's bytes and what is known of them."""
+        """Return an object's bytes and its properties."""
         path = self._path(key)
         with _translated("read", path), path.open("rb") as file:
             body, status = file.read(), os.fstat(file.fileno())
         return body, _info(key, status, hashlib.sha256(body).hexdigest())
 
     def stat(self, key: str) -> ObjectInfo:
-        """Return what is known of an object; its checksum is computed from its bytes."""
+        """Return the properties of an object; its checksum is computed from its bytes."""
         path = self._path(key)
         with _translated("read", path), path.open("rb") as file:
             digest = hashlib.sha256()
@@ -124,7 +124,7 @@ class LocalStore:
         return _info(key, status, digest.hexdigest())
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key begins with the prefix, by key."""
+        """Yield the objects whose key starts with the prefix, by key."""
         with _translated("list", self._folder):
             found = sorted(_files(self._folder, prefix))
         for key, path in found:
@@ -133,7 +133,7 @@ class LocalStore:
             yield _info(key, status, None)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove an object, if it is there; folders stay. See `Store.delete`."""
+        """Delete an object, if it exists; folders are kept. See `Store.delete`."""
         check_condition(True, if_match)
         path = self._path(key)
         with _translated("delete", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -147,7 +147,7 @@ class LocalStore:
 
     @property
     def clock_resolution(self) -> float:
-        """File systems take the time of the last tick of the kernel."""
+        """File systems use the time of the kernel's last tick."""
         return 0.02
 
     def now(self) -> float:
@@ -155,7 +155,7 @@ class LocalStore:
         return self._clock()
 
     def check_writable(self) -> None:
-        """Raise the error that a write would meet: try a file in the folder, or in the nearest one that exists."""
+        """Raise the error that a write would raise: try a file in the folder, or in its nearest existing parent."""
         with _translated("write", self._folder), _temporary_file(_nearest_folder(self._folder)):
             pass
 
@@ -177,7 +177,7 @@ def _temporary_file(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         path.touch(exist_ok=False)
         yield path
     finally:
-        # it may have been moved away, or never made
+        # it may have been renamed, or never created
         path.unlink(missing_ok=True)
 
 
@@ -190,14 +190,14 @@ def _write(path: pathlib.Path, body: bytes) -> None:
 
 def _publish(temporary: pathlib.Path, path: pathlib.Path, replace: bool) -> None:
     if path.is_dir():
-        raise StoreError(f"write {path} failed: a folder of this name is there")
+        raise StoreError(f"write {path} failed: there is a folder of this name")
     if replace:
         os.replace(temporary, path)
         return
     try:
         os.link(temporary, path)
     except FileExistsError as exc:
-        raise ObjectExistsError(f"write {path} failed: a file of this name is already there") from exc
+        raise ObjectExistsError(f"write {path} failed: a file of this name already exists") from exc
 
 
 def _replace_matching(temporary: pathlib.Path, path: pathlib.Path, etag: str, body: bytes) -> None:
@@ -214,7 +214,7 @@ def _replace_matching(temporary: pathlib.Path, path: pathlib.Path, etag: str, bo
 
 
 class _Lock:
-    """A lock on a folder, across processes; it ends with the object, too, where a signal handler broke in."""
+    """A lock on a folder, across processes; it is released with the object, in case a signal handler interrupts."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._handles: list[int] = []
@@ -250,16 +250,16 @@ def _info(key: str, status: os.stat_result, sha256: str | None) -> ObjectInfo:
 
 
 def _changed(operation: str, path: pathlib.Path) -> ObjectChangedError:
-    return ObjectChangedError(f"{operation} {path} failed: it is another file than expected, or gone")
+    return ObjectChangedError(f"{operation} {path} failed: it has another ETag than expected, or is gone")
 
 
 def _files(folder: pathlib.Path, prefix: str) -> Iterator[tuple[str, pathlib.Path]]:
-    """Yield key and path of every object below a folder; walks only where the prefix leads, and never out of it."""
+    """Yield key and path of every object below a folder; only those with the prefix are visited."""
     parent = prefix.rpartition("/")[0]
     try:
         start = folder / check_key(parent) if parent else folder
     except ConfigurationError:
-        # no key begins like that
+        # no key starts like that
         return
     if not start.is_dir():
         return
@@ -277,7 +277,7 @@ def _raise(error: OSError) -> None:
 
 @contextlib.contextmanager
 def _translated(operation: str, path: pathlib.Path) -> Iterator[None]:
-    """Turn errors of the operating system into ours."""
+    """Translate errors of the operating system into errors of this package."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
@@ -285,9 +285,9 @@ def _translated(operation: str, path: pathlib.Path) -> Iterator[None]:
             raise ObjectNotFoundError(f"read {path} failed: there is no such file") from exc
         raise StoreError(f"{operation} {path} failed: {exc.strerror}") from exc
     except PermissionError as exc:
-        raise AccessError(f"{operation} {path} failed: {exc.strerror}; give this user the right to") from exc
+        raise AccessError(f"{operation} {path} failed: {exc.strerror}; give this user the permission") from exc
     except (OSError, ValueError) as exc:
-        # ValueError: a name that no file can have, as one with a zero byte
+        # ValueError: an invalid name of a file, such as one with a zero byte
         raise StoreError(f"{operation} {path} failed: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
@@ -296,5 +296,5 @@ def _check_text(path: str) -> None:
         path.encode()
     except UnicodeEncodeError as exc:
         raise ConfigurationError(
-            f"destination={path!r} is not valid UTF-8, and manifests name shards by it: choose another folder"
+            f"destination={path!r} is not valid UTF-8, and manifests contain it: choose another folder"
         ) from exc

@@ -15,7 +15,7 @@ _ETAGS = itertools.count(1)
 
 
 class _Object(NamedTuple):
-    """One state of a key; without a body, the key has no object."""
+    """One state of a key; without a body, the object does not exist."""
 
     body: bytes | None
     modified: float
@@ -26,15 +26,15 @@ _BUCKETS: dict[str, dict[str, _Object]] = {}
 """The first state of each key, by the name of the store."""
 
 _NEXT: dict[str, _Object] = {}
-"""What followed a state, by its ETag. A change is one call of `setdefault`, so no lock is needed that could stay held
-after a fork, or when a signal handler raises; and it happened or it did not."""
+"""The state after another one, by the ETag of that one. A change is one atomic call of `setdefault`, so there is no
+lock that could stay locked after a fork or when a signal handler raises."""
 
 
 class MemoryStore:
-    """Objects in this process's memory; stores of the same name share their objects, also after pickling.
+    """Objects in the memory of this process; stores with the same name share their objects, also after pickling.
 
     Args:
-      name: of the objects' place.
+      name: the name of the store.
       clock: returns seconds since the epoch.
     """
 
@@ -49,7 +49,7 @@ class MemoryStore:
 
     @property
     def root(self) -> str:
-        """URL of the root."""
+        """The URL of the root."""
         return f"memory://{self._name}"
 
     def url(self, key: str) -> str:
@@ -58,17 +58,17 @@ class MemoryStore:
 
     @property
     def conditional_create(self) -> bool:
-        """A create-only write is refused in one step."""
+        """A create-only write is atomic."""
         return True
 
     @property
     def conditional_replace(self) -> bool:
-        """`if_match` is checked in one step with the write."""
+        """`if_match` is checked atomically."""
         return True
 
     @property
     def conditional_delete(self) -> bool:
-        """`if_match` is checked in one step with the removal."""
+        """`if_match` is checked atomically."""
         return True
 
     def put(
@@ -87,7 +87,7 @@ class MemoryStore:
             found = self._state(check_key(key))
             there = None if found is None else found.body
             if there is not None and not replace:
-                raise ObjectExistsError(f"{self.url(key)} is already there")
+                raise ObjectExistsError(f"{self.url(key)} already exists")
             if if_match is not None and (found is None or there is None or found.etag != if_match):
                 if there != body:
                     raise self._changed(key)
@@ -100,23 +100,23 @@ class MemoryStore:
         return self._find(key)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """Return an object's bytes and what is known of them."""
+        """Return an object's bytes and its properties."""
         body, found = self._find(key)
         return body, _info(key, found, hashlib.sha256(body).hexdigest())
 
     def stat(self, key: str) -> ObjectInfo:
-        """Return what is known of an object."""
+        """Return the properties of an object."""
         return self.read(key)[1]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key begins with the prefix, by key."""
+        """Yield the objects whose key starts with the prefix, by key."""
         for key in sorted(key for key in [*_BUCKETS.get(self._name, {})] if key.startswith(prefix)):
             found = self._state(key)
             if found is not None and found.body is not None:
                 yield _info(key, found, None)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove an object, if it is there; see `Store.delete`."""
+        """Delete an object, if it exists; see `Store.delete`."""
         check_condition(True, if_match)
         while True:
             found = self._state(check_key(key))
@@ -140,17 +140,17 @@ class MemoryStore:
         """Memory can always be written."""
 
     def _changed(self, key: str) -> ObjectChangedError:
-        return ObjectChangedError(f"{self.url(key)} is another object than expected, or gone")
+        return ObjectChangedError(f"{self.url(key)} has another ETag than expected, or is gone")
 
     def _state(self, key: str) -> _Object | None:
-        """Return the last state of a key, None for one that never was."""
+        """Return the last state of a key, None if it never existed."""
         found = _BUCKETS.get(self._name, {}).get(key)
         while found is not None and (following := _NEXT.get(found.etag)) is not None:
             found = following
         return found
 
     def _follow(self, key: str, found: _Object | None, body: bytes | None) -> bool:
-        """Return whether this is the next state of the key; False if another one followed first."""
+        """Add the next state of a key; return False if another thread was first."""
         state = _Object(body, self._clock(), f"{next(_ETAGS)}")
         if found is None:
             return _BUCKETS.setdefault(self._name, {}).setdefault(key, state) is state
@@ -159,7 +159,7 @@ class MemoryStore:
     def _find(self, key: str) -> tuple[bytes, _Object]:
         found = self._state(check_key(key))
         if found is None or found.body is None:
-            raise ObjectNotFoundError(f"{self.url(key)} is not there")
+            raise ObjectNotFoundError(f"{self.url(key)} does not exist")
         return found.body, found
 
 

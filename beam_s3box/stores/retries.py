@@ -1,4 +1,4 @@
-"""Attempts at a request: for how long, how many, and how long to wait between them."""
+"""Retries: how many, for how long, and with which waits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 def _random() -> float:
-    # by name: a pickled `random.random` carries its generator's state, and all workers would wait in step
-    return random.random()  # noqa: S311 - it spreads load and guards nothing
+    # a pickled `random.random` contains the generator's state, so all workers would wait for the same times
+    return random.random()  # noqa: S311 - it spreads load, and is not for security
 
 
 def is_transient(error: S3BoxError) -> bool:
@@ -26,20 +26,20 @@ def is_transient(error: S3BoxError) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Retry:
-    """Repeats what fails for the moment, with exponential backoff and full jitter.
+    """Retries transient errors, with exponential backoff and full jitter.
 
-    It stands in for botocore's own retries, whose standard mode shares one quota over all threads of a client: when
-    a whole job is throttled, the quota is gone and requests fail long before their last attempt.
+    It replaces botocore's own retries, whose standard mode has one quota for all threads of a client: when a whole job
+    is throttled, the quota is used up and requests fail long before their last attempt.
 
     Attributes:
-      max_attempts: the first included; no more than these, however much time is left.
-      base_seconds: the longest wait before the second attempt; it doubles from there.
-      cap_seconds: the longest wait of all.
+      max_attempts: maximum number of attempts, including the first, even if there is time left.
+      base_seconds: maximum wait before the second attempt; it doubles with each attempt.
+      cap_seconds: maximum of all waits.
       sleep: waits that many seconds.
-      random: returns a number from 0 to 1, the share of the longest wait that is taken.
-      seconds: after so many since the first attempt began, the next failure is the last. The waits end then, so that
-        the last attempt is made when the time is over and not before.
-      clock: returns seconds that only ever go forward.
+      random: returns a number from 0 to 1, the fraction of the maximum wait.
+      seconds: time from the start of the first attempt after which the next failure is the last. A wait is no longer
+        than that, so that the last attempt is made when the time is over and not before.
+      clock: returns monotonic seconds.
     """
 
     max_attempts: int = 8
@@ -80,5 +80,5 @@ class Retry:
 
     def pause_seconds(self, number: int) -> float:
         """Return how long to wait after attempt `number` failed."""
-        # the exponent is bounded, as a float has an end
+        # the exponent is limited, because a float would overflow
         return self.random() * min(self.cap_seconds, self.base_seconds * 2.0 ** min(number - 1, 64))

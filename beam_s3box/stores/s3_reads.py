@@ -59,16 +59,6 @@ class ObjectReader:
         head = self._requests.send("HeadObject", self._key, {}, finish=answer)[0]
         return ObjectVersion(head["ETag"], head["ContentLength"])
 
-    def size(self) -> int:
-        """Return the object's bytes.
-
-        Raises:
-          StoreError: it can't be read.
-        """
-        if self._size is None:
-            self._size = self.version().size
-        return self._size
-
     def seek(self, position: int) -> None:
         """Read on from there."""
         self._position = position

@@ -1,4 +1,4 @@
-"""URLs that may hold a password: taken apart in one place, which shows no part of them when that fails."""
+"""Parses URLs that may contain a password; no part of a URL is shown if that fails."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import urllib.parse
 from typing import NamedTuple
 
 _OUTSIDE = ("@", "\\")
-"""What stands outside of user and host only where a `/`, `?` or `#` of a password was not percent-encoded."""
+"""Characters that follow the host only if a `/`, `?` or `#` of a password was not percent-encoded."""
 
 
 class UrlParts(NamedTuple):
-    """A URL, taken apart; user, password and path are percent-decoded.
+    """The parts of a URL; user, password and path are percent-decoded.
 
     Attributes:
-      scheme: in lower case.
-      user: None if there is none, as for the others.
-      password: "" if there is a colon and nothing behind it.
-      host: in lower case.
-      port: a number.
-      path: with its first slash.
+      scheme: the scheme, in lower case.
+      user: the user; None if there is none, as for the others.
+      password: the password; "" if there is a colon with nothing after it.
+      host: the host, in lower case.
+      port: the port number.
+      path: the path, with its leading slash.
       query: name and value of each option, in order.
-      fragment: what follows `#`.
+      fragment: the text after `#`.
     """
 
     scheme: str
@@ -34,13 +34,13 @@ class UrlParts(NamedTuple):
 
 
 def split_url(url: object) -> UrlParts | None:
-    """Return the parts of a URL, or None for what is not one, or may hold a password in another place than its own.
+    """Return the parts of a URL, or None if it is invalid or may contain a password in the wrong place.
 
-    It raises nothing: errors of `urllib.parse` quote what they could not read, and an error that is raised while they
-    are handled carries them in its traceback. Raise after this has returned.
+    It does not raise: errors of `urllib.parse` quote their input, and an error that is raised while they are handled
+    has them in its traceback. Raise an error after this has returned.
     """
     if not isinstance(url, str) or any(character.isspace() or not character.isprintable() for character in url):
-        return None  # urlsplit drops line breaks and tabs, also out of a password
+        return None  # urlsplit removes line breaks and tabs, also from a password
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port

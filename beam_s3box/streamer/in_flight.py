@@ -215,7 +215,7 @@ class InFlightUploads:
         raised: BaseException | None = None
         try:
             self._upload_buffer(upload.sealed)
-        except BaseException as exc:  # noqa: BLE001 - whatever an uploader raises is told to on_upload, and tried again
+        except BaseException as exc:  # noqa: BLE001 - whatever an uploader raises is passed to on_upload, and retried
             raised = exc
         error = as_error(raised, "the uploader") if raised else None
         attempts = upload.attempts + 1

@@ -64,7 +64,7 @@ class FolderLock:
             holder = os.pread(self._handles[0], 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise FolderInUseError(
                 f"files_path={str(folder)!r} is in use by the streamer of process {holder}: a folder has one "
-                "streamer at a time; give this one a folder of its own, or shut down the other one"
+                "streamer at a time; give this one another folder, or shut down the other one"
             ) from exc
         os.ftruncate(self._handles[0], 0)
         os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from beam_s3box.errors import StreamNotOpenError
+from beam_s3box.errors import ConfigurationError, StreamNotOpenError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.streamer.guard import synchronized
@@ -63,15 +63,23 @@ class OpenStreams:
         return open_streams, closed_records + sum(stream.records for stream in open_streams)
 
     @synchronized
-    def open(self, stream: Stream, limits: StreamLimits) -> OpenStream:
-        """Return the stream of that name, created with these limits if there is none."""
+    def open(self, stream: Stream, limits: StreamLimits) -> None:
+        """Open a stream with these limits; it may be open with them already.
+
+        Raises:
+          ConfigurationError: it is open with other limits.
+        """
         self._check()
         streams = self._state.streams
         if stream not in streams:
             streams[stream] = self._new(stream, limits)
-        if streams[stream].limits == limits:
-            streams[stream].reopen()
-        return streams[stream]
+        found = streams[stream].limits
+        if found != limits:
+            raise ConfigurationError(
+                f"size_limit={limits.max_raw_bytes}, time_limit={limits.max_seconds}: the stream {stream} is open with "
+                f"size_limit={found.max_raw_bytes}, time_limit={found.max_seconds}; close it first"
+            )
+        streams[stream].reopen()
 
     @synchronized
     def remove(self, streams: list[OpenStream]) -> None:

@@ -90,6 +90,13 @@ class Output(NamedTuple):
         return format if self.compression == "gzip" else PlainText(format)
 
 
+def checked_output(format: str, compression: str, *, listed: bool) -> Output:
+    """Return the output of these names; raise ConfigurationError if one is unknown."""
+    output = Output(format, compression, listed)
+    output.make()
+    return output
+
+
 def output_bytes(data_bytes: int, records: int, format: Format) -> int:
     """Return the most bytes that a finished file and its description take, for lines of this many bytes."""
     raw_bytes = data_bytes + records * format.record_overhead + format.overhead.shard.raw_bytes

@@ -31,7 +31,7 @@ _ROOM_FOR_NAMES = 32 * 1024
 
 
 class OpenStream:
-    """Takes the records of one stream. Safe from many threads; it has a lock of its own.
+    """Takes the records of one stream. Safe from many threads: it has its own lock.
 
     Args:
       stream: the name of the stream.

@@ -29,7 +29,7 @@ from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.journal import check_durability
 from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable
 from beam_s3box.streamer.open_streams import OpenStreams
-from beam_s3box.streamer.output import Output
+from beam_s3box.streamer.output import checked_output
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.recovery import recover_files
 from beam_s3box.streamer.remaining import Remaining
@@ -90,8 +90,7 @@ class JsonBufferStreamer:
         retry: Retry = DEFAULT_RETRY,
     ) -> None:
         self._upload = upload_function(uploader)
-        self._output = Output(format, compression, listed=manifests is not None)
-        self._output.make()
+        self._output = checked_output(format, compression, listed=manifests is not None)
         durability = check_durability(durability)
         check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads)
         path = pathlib.Path(os.path.abspath(files_path))
@@ -135,8 +134,7 @@ class JsonBufferStreamer:
     ) -> None:
         """Shut down; raise UploadsFailedError if something remains, unless another error is being raised."""
         if error is not None and self._process != os.getpid():
-            # a forked process that ends: the streamer belongs to its parent
-            return
+            return  # a forked process that ends: the streamer belongs to its parent
         remaining = Remaining((), self.shut_down())
         if error is None:
             remaining.check(self._folder.path)
@@ -161,13 +159,7 @@ class JsonBufferStreamer:
           StreamerClosedError: the streamer is shut down.
         """
         self._check_open()
-        limits = checked_limits(size_limit, time_limit)
-        found = self._streams.open(Stream(domain, namespace), limits)
-        if found.limits != limits:
-            raise ConfigurationError(
-                f"size_limit={size_limit}, time_limit={time_limit}: the stream {found.stream} is open with "
-                f"size_limit={found.limits.max_raw_bytes}, time_limit={found.limits.max_seconds}; close it first"
-            )
+        self._streams.open(Stream(domain, namespace), checked_limits(size_limit, time_limit))
 
     def append(self, domain: str, namespace: str, record: Any) -> None:
         """Add a record to an open stream; when this returns, it is as safe as `durability` says.

@@ -132,7 +132,7 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
         raise ConfigurationError(f"uploader={uploader!r} must have a method upload(file), or be a function of the file")
     if inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"uploader={uploader!r} is asynchronous; uploads run on threads of their own: give a plain function, which "
+            f"uploader={uploader!r} is asynchronous, and uploads run on threads: give a plain function, which "
             "may call asyncio.run"
         )
     return function

@@ -19,10 +19,9 @@ __all__ = ["Tuning", "WriteToS3Box", "WriteToS3BoxResult"]
 
 
 def _hints(row: type) -> dict[str, Any]:
-    """Return the types of a row's fields as Beam reads them.
+    """Return the types of the fields of a row in the form that Beam understands.
 
-    Of a type's name in quotes, and of `str | None`, it would make a type of Python's own, which no runner in Java can
-    decode.
+    Beam would turn quoted types, and `str | None`, into a pickled Python type, which no Java runner can decode.
     """
     hints = typing.get_type_hints(row)
     return {

@@ -1,4 +1,4 @@
-"""The schema of Avro that the type of a PCollection's elements says, known when the pipeline is built."""
+"""Derives an Avro schema from the element type of a PCollection, when the pipeline is built."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ _TYPES: Final[dict[Any, Any]] = {
     datetime.date: {"type": "int", "logicalType": "date"},
     datetime.time: {"type": "long", "logicalType": "time-micros"},
     uuid.UUID: {"type": "string", "logicalType": "uuid"},
-    decimal.Decimal: "string",  # its text is exact whatever precision comes
+    decimal.Decimal: "string",  # as text it is exact, whatever its precision
 }
 
 
 def avro_schema_of_elements(element_type: Any, *, keyed: bool) -> dict[str, Any]:
-    """Return the schema of elements that are Beam rows, NamedTuples or dataclasses.
+    """Return the Avro schema of elements that are Beam rows, NamedTuples or dataclasses.
 
     Args:
-      element_type: of a PCollection.
+      element_type: the element type of a PCollection.
       keyed: whether elements are `((domain, namespace), record)`.
 
     Raises:
-      ConfigurationError: elements whose type says no fields, or a field whose type is not known.
+      ConfigurationError: the type of the elements has no fields, or the type of a field is unknown.
     """
     if keyed and isinstance(element_type, typehints.TupleConstraint) and len(element_type.tuple_types) > 1:
         element_type = element_type.tuple_types[1]
     row = _row_type(element_type)
     if row is None:
         raise ConfigurationError(
-            f"format='avro' finds its schema in the type of the elements, and theirs is {element_type}: give "
+            f"format='avro' takes its schema from the type of the elements, which is {element_type}: give "
             "AvroFormat(schema), or elements with a schema (beam.Row, NamedTuple, dataclass)"
         )
     return _record(row, "Record")
@@ -58,7 +58,7 @@ def avro_schema_of_elements(element_type: Any, *, keyed: bool) -> dict[str, Any]
 
 def _record(row: RowTypeConstraint, name: str) -> dict[str, Any]:
     fields = []
-    # Beam takes a type whose name stands in quotes, as all do with `from __future__ import annotations`, for Any
+    # Beam treats quoted types as Any, and all are quoted with `from __future__ import annotations`
     hints = typing.get_type_hints(row.user_type) if isinstance(row.user_type, type) else {}
     for field, kind in row._fields:
         found = _type(hints.get(field, kind), f"{name}_{field}")
@@ -81,7 +81,7 @@ def _type(kind: Any, name: str) -> Any:
     if row is not None:
         return _record(row, name)
     raise ConfigurationError(
-        f"format='avro': the type {kind} of {name.removeprefix('Record_')!r} has no type in Avro here: give "
+        f"format='avro': the type {kind} of {name.removeprefix('Record_')!r} has no Avro type here: give "
         "AvroFormat(schema)"
     )
 

@@ -1,4 +1,4 @@
-"""EncodeSegments: records in, whole shards and rest segments out, bundle by bundle."""
+"""EncodeSegments: turns records into full shards and remainder segments, bundle by bundle."""
 
 from __future__ import annotations
 
@@ -29,30 +29,29 @@ SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
 
 _COUNT_EVERY = 1_000
-"""Records that come one by one are counted together, so that counting costs nothing and progress still shows."""
+"""Records that come one by one are counted in batches, so that counting costs little and progress is still visible."""
 
 _GLOBAL = GlobalWindow()
 
 
 class EncodeSegments(beam.DoFn):
-    """Validates, routes, encodes and compresses records of the global window, and seals what makes a whole shard.
+    """Validates, routes, encodes and compresses records of the global window, and seals full shards.
 
-    Outputs: rest segments by stream and lane; tagged `SHARDS`: SealedShard; tagged `DEAD_LETTERS`: lists of DeadLetter.
-    Takes
-    elements one by one or, from a step that yields lists, a batch at a time.
+    Emits remainder segments by stream and lane; with the tag `SHARDS`: SealedShard; with the tag `DEAD_LETTERS`: lists
+    of DeadLetter. Takes elements one by one or, from a step that yields batches, a batch at a time.
     """
 
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
     def setup(self) -> None:
-        """Claim the run id before the first shard, and prepare what lives as long as the worker."""
+        """Claim the run id before the first shard, and create what lives as long as the worker."""
         claim_once(self._plan.store, self._plan.claim)
         self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
-        """Begin with empty buffers under a new origin: a retry of the bundle never meets its keys."""
+        """Start with empty buffers under a new origin: a retry of the bundle writes other keys."""
         plan = self._plan
         origin = new_origin()
         self._builder = ShardBuilder(
@@ -63,7 +62,7 @@ class EncodeSegments(beam.DoFn):
         self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
-        """Take one element; outputs come when a shard is whole."""
+        """Take one element; emit shards that are full."""
         return self._outputs(self._add_element(element, ""))
 
     @beam.DoFn.yields_elements
@@ -72,11 +71,11 @@ class EncodeSegments(beam.DoFn):
         return self._outputs(self._add_batch(batch, ""))
 
     def get_input_batch_type(self, input_element_type: Any) -> Any:
-        """Return the type of batches: a list of whatever comes in."""
+        """Return the type of batches: a list of the input type."""
         return BeamList[input_element_type]
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Give out all that is left."""
+        """Emit everything that is left."""
         self._count_records()
         yield from self._emit(self._builder.finish())
 
@@ -102,13 +101,13 @@ class EncodeSegments(beam.DoFn):
 
     def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
         if set(map(type, batch)) != {bytes}:
-            return [refused for element in batch for refused in self._add(element, window)]
+            return [rejected for element in batch for rejected in self._add(element, window)]
         self._counts.count(metrics.RECORDS_IN, len(batch))
-        groups, refused = self._router.route_lines(batch)
+        groups, rejected = self._router.route_lines(batch)
         for stream, lines in groups.items():
             for lane, some in by_lane(lines, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
-        return refused
+        return rejected
 
     def _lanes_of(self, stream: Stream) -> int:
         lanes = self._lanes.get(stream)
@@ -116,16 +115,16 @@ class EncodeSegments(beam.DoFn):
             lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
         return lanes
 
-    def _outputs(self, refused: list[RejectedRecord]) -> Iterator[Any] | None:
-        """Return what to emit by now; None for nothing, as a generator for each element costs more than its record."""
+    def _outputs(self, rejected: list[RejectedRecord]) -> Iterator[Any] | None:
+        """Return what to emit now; None for nothing, because a generator per element costs more than its record."""
         flushed = self._builder.poll()
-        if not refused and not flushed.shards and not flushed.remainders:
+        if not rejected and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(refused, flushed)
+        return self._emit_all(rejected, flushed)
 
-    def _emit_all(self, refused: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
-        if refused:
-            letters = accept_dead_letters(refused, self._counts, fail=self._plan.fail_on_bad_record)
+    def _emit_all(self, rejected: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
+        if rejected:
+            letters = accept_dead_letters(rejected, self._counts, fail=self._plan.fail_on_bad_record)
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
         yield from self._emit(flushed)
 
@@ -142,14 +141,14 @@ class EncodeSegments(beam.DoFn):
 
 
 def _drained(items: list[_T]) -> Iterator[_T]:
-    """Yield the items in order, and let go of each: what is sent on is copied, and need not be held twice."""
+    """Yield the items in order, and release each: what is emitted is copied, and need not be held twice."""
     items.reverse()
     while items:
         yield items.pop()
 
 
 class EncodeWindowedSegments(EncodeSegments):
-    """The same for records in windows; apart, because asking for the window costs as much as routing a record."""
+    """The same for records in windows; separate, because asking for the window costs as much as routing a record."""
 
     def process(self, element: Any, window: Any = beam.DoFn.WindowParam) -> Iterator[Any] | None:
         """Take one element of one window."""
@@ -161,7 +160,7 @@ class EncodeWindowedSegments(EncodeSegments):
         return self._outputs(self._add_batch(batch, self._name(window)))
 
     def start_bundle(self) -> None:
-        """Begin with empty buffers."""
+        """Start with empty buffers."""
         super().start_bundle()
         self._names: dict[Any, str] = {}
 

@@ -1,4 +1,4 @@
-"""Which runners carry which form of the write: one that would lose records is set right, or refused."""
+"""Which runners support which form of the write: one that would lose records is configured, or rejected."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from apache_beam.testing.test_stream import TestStream
 from beam_s3box.errors import ConfigurationError
 
 _LOCAL_RUNNERS = frozenset({"SwitchingDirectRunner", "DirectRunner", "BundleBasedDirectRunner", "FnApiRunner"})
-"""Beam's runners in pure Python; subclasses, such as TestDirectRunner, are meant too."""
+"""Beam's runners in pure Python; including subclasses, such as TestDirectRunner."""
 
 _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
 _PRISM_RUNNERS = frozenset({"PrismRunner", "PortableRunner"})
-"""Runners that Prism may be behind; another engine passes over experiments that it does not know."""
+"""Runners that may run on Prism; other engines ignore experiments that they do not know."""
 
 _OTHER_RUNNERS = frozenset({"SparkRunner"})
-"""Runners that derive from PortableRunner and are always another engine than Flink or Prism."""
+"""Runners that derive from PortableRunner and never run on Flink or Prism."""
 
 _NO_SPLITS = "prism_disable_sdf_split"
 _WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
 _IDLE_SOURCES = "shutdown_sources_after_idle_ms"
 _NEVER = 2**63 - 1
-"""What Beam's runner sets itself where the pipeline asks for checkpoints."""
+"""The value that Beam's runner sets itself if the pipeline enables checkpoints."""
 
 _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
@@ -39,8 +39,8 @@ _LOGGER = logging.getLogger(__name__)
 class _FlinkOptions(DebugOptions):
     """Options of Flink's job server that Beam's Python SDK does not define.
 
-    Not a direct subclass of PipelineOptions: Beam adds the arguments of all of those to every pipeline's options, and a
-    program that defines these arguments itself could not run any more.
+    Not a direct subclass of PipelineOptions: Beam adds the arguments of all direct subclasses to the options of every
+    pipeline, and a program that defines the same arguments could no longer run.
     """
 
     @classmethod
@@ -52,25 +52,25 @@ class _FlinkOptions(DebugOptions):
 def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> None:
     """Keep the pipeline's runner from losing records of this input, by its options or by an error.
 
-    On Flink a checkpoint within a bundle forgets what the bundle holds, with any input and any way of packing. Whether
-    there will be checkpoints is not known here, as the cluster's configuration may switch them on, so bundles are
-    always finished first. Beam's runner does not know either: unless the pipeline asks for checkpoints it ends the
-    Impulse before each source of Python's at once, and then runs the source in a loop that lets no checkpoint be
-    completed and fills the TaskManager's memory. So the Impulse of unbounded input is kept.
+    On Flink a checkpoint during a bundle loses what the bundle holds, with any input and any packing. Whether there
+    will be checkpoints is not known here, because the configuration of the cluster may enable them; so bundles are
+    always finished first. Beam's runner does not know either: unless the pipeline enables checkpoints, it ends the
+    Impulse before each Python source at once, and then runs the source in a loop that lets no checkpoint complete and
+    fills the memory of the TaskManager. So the Impulse of unbounded input is kept alive.
 
-    On Prism state goes with an experiment that forbids splits: a bundle that pauses is split there, and when it ends
-    it overwrites the state of the keys that were given away with what it was at the begin.
+    On Prism, state needs an experiment that forbids splits: a bundle that pauses is split there, and when it ends it
+    overwrites the state of the keys that were split off with their state at its start.
 
     Raises:
-      ConfigurationError: unbounded input, or timers of real time, on Beam's local runner in Python; Flink, told to
-        begin checkpoints within a bundle. Names the way out.
+      ConfigurationError: unbounded input, or processing-time timers, on Beam's local Python runners; Flink configured
+        to start checkpoints during a bundle. Names the fix.
     """
     pipeline = records.pipeline
-    # a notebook's runner hands the pipeline to another one
+    # the runner of a notebook passes the pipeline to another one
     actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
     runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS)
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
-        # by the name that users know it by
+        # the name that users know
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS:
         given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
@@ -85,36 +85,36 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
 def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
     if unbounded:
         raise ConfigurationError(
-            f"the input is unbounded, and {runner} holds no watermark back for timers: it would lose records in "
-            f"silence; {_ADVICE}"
+            f"the input is unbounded, and {runner} does not hold back the watermark for timers: it would lose records "
+            f"silently; {_ADVICE}"
         )
     if stateful and runner != "FnApiRunner":
         raise ConfigurationError(
-            f"packing='stateful' needs timers of real time, and with these {runner} loses records in silence; use "
+            f"packing='stateful' needs processing-time timers, and with these {runner} loses records silently; use "
             "packing='auto', or --runner=PrismRunner"
         )
 
 
 def _finish_bundles_first(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
-    """Set Flink's option, unless it is set; what the pipeline says of it itself is not overridden but refused."""
+    """Set the option of Flink unless the pipeline sets it; a value that loses records is rejected, not overridden."""
     value = given.get(_WHOLE_BUNDLES)
     if value is None:
         options.finish_bundle_before_checkpointing = True
-        _LOGGER.info("set --%s: without it, a checkpoint of Flink forgets what a bundle holds", _WHOLE_BUNDLES)
+        _LOGGER.info("set --%s: without it, a checkpoint of Flink loses what a bundle holds", _WHOLE_BUNDLES)
     elif not _is_on(value):
         raise ConfigurationError(
-            f"{_WHOLE_BUNDLES}={value} loses records on Flink, with no fault needed: a checkpoint within a bundle "
-            "forgets what the bundle holds; leave the option out, and the write sets it"
+            f"{_WHOLE_BUNDLES}={value} loses records on Flink, even without any failure: a checkpoint during a bundle "
+            "loses what the bundle holds; leave the option out, and the write sets it"
         )
 
 
 def _keep_sources(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
-    """Set what Beam's runner does itself where it knows of checkpoints."""
+    """Set what Beam's runner sets itself if it knows of checkpoints."""
     if given.get(_IDLE_SOURCES) is None and int(given.get("checkpointing_interval") or -1) <= 0:
         options.shutdown_sources_after_idle_ms = _NEVER
         _LOGGER.info(
-            "set --%s=%d: else checkpoints that only the cluster asks for are never completed; 0 lets a job "
-            "end with its sources, where there are no checkpoints",
+            "set --%s=%d: otherwise checkpoints that only the cluster enables never complete; 0 lets a job end "
+            "with its sources, if there are no checkpoints",
             _IDLE_SOURCES,
             _NEVER,
         )
@@ -131,12 +131,12 @@ def _is_on(value: Any) -> bool:
 
 
 def _kind(runner: Any, known: frozenset[str]) -> str:
-    """Return which of the known runners this is, by its class or one that it derives from; "" for any other."""
+    """Return which of the known runners this is, by its class or a base class; "" for any other."""
     return next((kind.__name__ for kind in type(runner).__mro__ if kind.__name__ in known), "")
 
 
 def _comes_from_test_stream(records: beam.PCollection[Any]) -> bool:
-    """Return whether Beam's TestStream feeds this PCollection; it steps watermark and clock by itself."""
+    """Return whether the input comes from Beam's TestStream, which controls watermark and clock itself."""
     waiting, seen = [records], set()
     while waiting:
         producer = waiting.pop().producer

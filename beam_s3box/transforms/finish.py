@@ -1,4 +1,4 @@
-"""FinishRun: the commit of a bounded run, when everything it lists is in the store."""
+"""FinishRun: commits a bounded run when everything that it lists is in the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from beam_s3box.transforms.windows import last_moment
 
 _WindowedManifest: TypeAlias = tuple[bytes, Manifest]
 _SEED: _WindowedManifest = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
-"""Takes the place of the manifests of a run that has none, so that it is finished too."""
+"""An element for runs without manifests, so that these are finished, too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest]]
 _TOTALS = tuple[str, tuple[int, int, int, int]]
@@ -28,9 +28,9 @@ _GLOBAL = GlobalWindow()
 
 
 class FinishRun(beam.PTransform):
-    """Takes the manifests of a bounded run, writes its record when all of them are there, and then passes them on.
+    """Writes the record of a bounded run when all of its manifests exist, and then emits the manifests.
 
-    *Guarantees*: what comes out counts: the record lists it, with its digests.
+    *Guarantees*: the record lists each manifest that is emitted, with its digest.
 
     *Windows*: the input's.
     """
@@ -61,7 +61,7 @@ class FinishRun(beam.PTransform):
 
 
 class FinishRunOfShards(beam.PTransform):
-    """Takes the shards of a bounded run without manifests, and writes its record when all of them are there."""
+    """Writes the record of a bounded run without manifests when all of its shards exist."""
 
     def __init__(self, plan: WritePlan) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _FinishWithManifests(beam.DoFn):
         self._plan = plan
 
     def process(self, element: tuple[str, Iterable[_WindowedManifest]]) -> Iterator[WindowedValue]:
-        # by key: a runner that delivers at least once may bring a row twice
+        # by key: a runner with at-least-once delivery may deliver a row twice
         rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
         size = NOTHING

@@ -1,4 +1,4 @@
-"""WriteManifests: when every shard of a firing is in the store, the lists that COPY loads, and the run's commit."""
+"""WriteManifests: writes manifests when every shard of a firing is in the store, and commits the run."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _LINEAGE_STATE = beam.DoFn.StateParam(_LINEAGE)
 class WriteManifests(beam.PTransform):
     """Writes the manifests of each firing of each window, per stream or per run.
 
-    *Guarantees*: the first GroupByKey holds a manifest back until every shard it lists is in the store. Work that a
-    runner does again replaces and withdraws what it wrote before; outdated work replaces nothing. The manifests of a
-    bounded run come out when the run's record says that they count. Those of an unbounded run count as soon as they are
-    written; the firings of a stream are numbered in state, so that one that is done again meets the first, whatever its
-    window.
+    *Guarantees*: the first GroupByKey holds a manifest back until every shard that it lists is in the store. Work that
+    a runner repeats replaces and withdraws what it wrote before; outdated work replaces nothing. The manifests of a
+    bounded run are emitted when the record of the run says that they count. Those of an unbounded run count as soon as
+    they are written; the firings of a stream are numbered in state, so that a repeated firing has the key of the first
+    one, whatever its window.
 
-    *Windows*: manifests of their own for each; a firing without shards has none.
+    *Windows*: each window has manifests of its own; a firing without shards has none.
     """
 
     def __init__(self, plan: WritePlan, manifests: Manifests) -> None:
@@ -94,7 +94,7 @@ class _KeyByScope(beam.DoFn):
         self._manifests = manifests
 
     def process(self, file: ShardFile) -> Iterator[tuple[Names, ShardFile]]:
-        file = ShardFile._make(file)  # a worker that has just decoded it holds a row of another class
+        file = ShardFile._make(file)  # a decoded row is an instance of another class
         scope = self._manifests.scope(file)
         yield ((scope.domain, scope.namespace) if scope else _WHOLE_RUN), file
 
@@ -128,7 +128,7 @@ class _PlanFiring(_Plan):
     ) -> Iterator[tuple[Names, list[ManifestPlan]]]:
         names, files = element
         plans = self._plans(names, files, window, pane.index)
-        if plans:  # runners fire empty panes, too
+        if plans:  # runners also fire empty panes
             yield names, plans
 
 
@@ -141,7 +141,7 @@ class _KeyFirings(beam.DoFn):
 
 
 class _WriteManifest(beam.DoFn):
-    """Writes the manifests of a bounded run, several at a time; a bundle ends when all of them are there, or none."""
+    """Writes the manifests of a bounded run, several at a time; a bundle ends when all of them exist, or none."""
 
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
@@ -169,7 +169,7 @@ class _WriteManifest(beam.DoFn):
 
 
 class _WriteFirings(beam.DoFn):
-    """Numbers the firings of each stream or run, and writes their manifests: streams at a time, each in order."""
+    """Numbers the firings of each stream or run, and writes their manifests: streams in parallel, each in order."""
 
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan

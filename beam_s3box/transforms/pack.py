@@ -1,4 +1,4 @@
-"""PackShards: the rests of all bundles become shards. The form for bounded input."""
+"""PackShards: packs the remainders of all bundles into shards. The form for bounded input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from beam_s3box.transforms.plan import WritePlan
 
 
 class PackShards(beam.PTransform):
-    """Groups rest segments by stream and lane and cuts them into shards: the form for bounded input, without timers.
+    """Groups remainder segments by stream and lane and packs them into shards. For bounded input; without timers.
 
     *Windows*: a shard never spans two.
     """
@@ -25,11 +25,11 @@ class PackShards(beam.PTransform):
         super().__init__()
         self._plan = plan
 
-    def expand(self, rests: beam.PCollection) -> beam.PCollection:
-        """Return the shards, not uploaded yet."""
+    def expand(self, remainders: beam.PCollection) -> beam.PCollection:
+        """Return the shards, which are not uploaded yet."""
         return (
-            rests
-            | "GroupRests" >> beam.GroupByKey()
+            remainders
+            | "GroupRemainders" >> beam.GroupByKey()
             | "CutShards" >> beam.ParDo(_CutShards(self._plan)).with_output_types(SealedShard)
         )
 
@@ -41,10 +41,10 @@ class _CutShards(beam.DoFn):
     def process(
         self, element: tuple[tuple[str, str, int], Iterable[tuple[Any, ...]]], window: Any = beam.DoFn.WindowParam
     ) -> Iterator[SealedShard]:
-        """Cut the segments of one stream and lane while iterating: no more than one shard is held."""
+        """Pack the segments of one stream and lane while iterating: no more than one shard is in memory."""
         (domain, namespace, _), segments = element
         stream, name = Stream(domain, namespace), self._plan.windows.name(window)
-        # new for each execution: a second one, or a second firing, never meets the keys of the first
+        # new for each execution: a second one, or a second firing, writes other keys
         origin = new_origin()
         shard = OpenShard(Capacity.of(self._plan.limits_of(stream), format_of(self._plan.format, stream).overhead))
         sequence = 0

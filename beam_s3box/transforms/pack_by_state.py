@@ -1,7 +1,7 @@
-"""PackByState: the rests of all bundles become shards by size, by age, and at the end of their window.
+"""PackByState: packs the remainders of all bundles into shards, sealed by size, by age, and at the end of their window.
 
-The form for unbounded input. Its key is the stream, the lane and the window, and its input sits in the global window:
-state in the window itself would be held by runners until the lateness is over, and hold back all manifests with it.
+The form for unbounded input. Its key has the stream, the lane and the window, and its input is in the global window:
+runners would keep state in the window itself until the lateness is over, and that would hold back all manifests.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windows import last_moment
 
 Key: TypeAlias = tuple[str, str, int, bytes, str]
-"""Domain, namespace, lane, the window as bytes, and the fingerprint of the format that cut the segment.
+"""Domain, namespace, lane, the window as bytes, and the fingerprint of the format of the segment.
 
-A job that is updated in place keeps its state: by the fingerprint segments of another format or schema, in state or on
-their way to it, never meet those of this one.
+A job that is updated in place keeps its state: with the fingerprint, segments of another format or schema, in state or
+in flight, are never joined to those of this one.
 """
 
 _SEGMENT = tuple[bytes, int, int, int]
@@ -54,15 +54,15 @@ _AGE_TIMER = beam.DoFn.TimerParam(_AGE)
 _FORGET_TIMER = beam.DoFn.TimerParam(_FORGET)
 _END_OF_TIME = GlobalWindow().max_timestamp()
 _LEAST_MEMORY = Duration.of(60)
-"""How long an ended window is remembered at least, so that stragglers beyond the lateness need no timers either."""
+"""How long an ended window is remembered at least, so that records beyond the lateness need no timers either."""
 
 
 class PackByState(beam.PTransform):
-    """Collects rest segments by stream, lane and window, and seals shards from them; not uploaded yet.
+    """Collects remainder segments by stream, lane and window, and seals shards, which are not uploaded yet.
 
-    *Guarantees*: every segment is in one shard, in the order of its lane. A shard waits no longer than the stream's
-    `seconds`, counted from its first segment, and not past the end of its window; a segment that comes later is a
-    shard at once, without a timer, so that late records never hold the watermark back.
+    *Guarantees*: every segment is in one shard, in the order of its lane. A shard waits no longer than `max_seconds` of
+    the stream since its first segment, and not past the end of its window; a later segment becomes a shard at once,
+    without a timer, so that late records never hold back the watermark.
 
     *Windows*: the input's; the output is `(encoded window, shard)` in the global window, stamped with the window's end.
     """
@@ -73,11 +73,11 @@ class PackByState(beam.PTransform):
         self._lateness = allowed_lateness
         self._clock = clock
 
-    def expand(self, rests: beam.PCollection) -> beam.PCollection:
+    def expand(self, remainders: beam.PCollection) -> beam.PCollection:
         """Return the shards."""
         pack = _PackByState(self._plan, self._lateness, self._clock)
         return (
-            rests
+            remainders
             | "KeyByWindow" >> beam.ParDo(_KeyByWindow(self._plan)).with_output_types(tuple[Key, _SEGMENT])
             | "WindowGlobally" >> into_global_window()
             | "Pack" >> beam.ParDo(pack).with_output_types(tuple[bytes, SealedShard])
@@ -102,7 +102,7 @@ class _KeyByWindow(beam.DoFn):
 
 
 class _SegmentsInState:
-    """Segments in a runner's bag."""
+    """Segments in the state of the runner."""
 
     def __init__(self, bag: Any, counts: BeamCounts) -> None:
         self._bag = bag
@@ -121,7 +121,7 @@ class _SegmentsInState:
 
 
 class _PackByState(beam.DoFn):
-    """Beam's part: state, timers, timestamps. What to seal is WindowBuffer's."""
+    """The part of Beam: state, timers, timestamps. WindowBuffer decides what to seal."""
 
     def __init__(self, plan: WritePlan, allowed_lateness: Duration, clock: Callable[[], float]) -> None:
         self._plan = plan
@@ -130,7 +130,7 @@ class _PackByState(beam.DoFn):
 
     def setup(self) -> None:
         self._counts = BeamCounts()
-        # what the timers that fired here tell of the watermark: at least so far it is
+        # a lower bound of the watermark, from the timers that fired here
         self._passed = MIN_TIMESTAMP
 
     def process(
@@ -143,7 +143,7 @@ class _PackByState(beam.DoFn):
     ) -> Iterator[TimestampedValue]:
         key, segment = element[0], Segment(*element[1])
         last, stored = self._last_moment(key), self._read(cell)
-        # a window that is known to be over needs no timer, which would fire at once, and nothing to remember
+        # a window that is known to have ended needs no state, and no timer, which would fire at once
         state = stored or BufferState.new(new_origin(), ended=last <= self._passed)
         buffer = self._buffer(key, state, segments)
         if state.ended:
@@ -166,7 +166,7 @@ class _PackByState(beam.DoFn):
         segments: Any = _SEGMENTS_STATE,
         cell: Any = _BUFFER_STATE,
     ) -> Iterator[TimestampedValue]:
-        """Seal what waited long enough; runners fire timers late, too, when it is gone already."""
+        """Seal what has waited long enough; runners may also fire this timer when nothing is left."""
         state = self._read(cell)
         if state is None:
             return
@@ -184,8 +184,8 @@ class _PackByState(beam.DoFn):
         age: Any = _AGE_TIMER,
         forget: Any = _FORGET_TIMER,
     ) -> Iterator[TimestampedValue]:
-        """Seal what is left of the window, and remember that it is over."""
-        # left behind, this timer makes Flink's job spin for ever
+        """Seal what is left of the window, and remember that it has ended."""
+        # if this timer stays set, a job on Flink spins for ever
         age.clear()
         last, state = self._last_moment(key), self._read(cell)
         self._passed = max(self._passed, last)
@@ -200,13 +200,13 @@ class _PackByState(beam.DoFn):
 
     @on_timer(_FORGET)
     def on_forget(self, cell: Any = _BUFFER_STATE) -> None:
-        """Forget the window: what comes now is beyond the lateness."""
+        """Forget the window: what arrives now is beyond the lateness."""
         self._counts.count(metrics.STATE_WRITES)
         cell.clear()
 
     def _start_clock(self, key: Key, age: Any) -> None:
         seconds = self._plan.limits_of(_stream_of(key)).max_seconds
-        # bounded input ends by itself, and FnApiRunner waits in vain for a timer of real time
+        # bounded input ends without it, and FnApiRunner never fires processing-time timers then
         if seconds is not None and self._plan.unbounded:
             age.set(Timestamp.of(self._clock() + seconds))
         else:
@@ -221,9 +221,9 @@ class _PackByState(beam.DoFn):
         format = format_of(plan.format, stream)
         if format.fingerprint != key[4]:
             raise ConfigurationError(
-                f"format: the job's state holds records of {stream} as {key[4]}, and this pipeline writes "
-                f"{format.fingerprint}, which can't be in one shard with them: a job that runs keeps its format and "
-                "schemas; go back to the pipeline that it was, drain it, and begin the new one as a job of its own"
+                f"format: the state of the job has records of {stream} as {key[4]}, and this pipeline writes "
+                f"{format.fingerprint}, which can't be in one shard with them: a running job can't change its format "
+                "or schemas; go back to the previous pipeline, drain it, and start the new one as a new job"
             )
         capacity = Capacity.of(plan.limits_of(stream), format.overhead)
         return WindowBuffer(stream, window, state, _SegmentsInState(segments, self._counts), capacity)

@@ -1,4 +1,4 @@
-"""What all steps of one write share, fixed when the pipeline is built."""
+"""The settings that all steps of one write share, fixed when the pipeline is built."""
 
 from __future__ import annotations
 

@@ -262,10 +262,11 @@ class _LoadTables(beam.DoFn):
             raise LoadError(_sentence(self._failed))
 
     def _outcomes(self, table: Target, manifests: list[Manifest]) -> Iterator[LoadResult | LoadFailure]:
-        if self._failed and self._failed[-1].error == UnreachableError.__name__:
-            yield failure_of(table, manifests, UnreachableError(f"not tried after {self._failed[-1].message}"))
-        else:
+        unreachable = next((one for one in self._failed if one.error == UnreachableError.__name__), None)
+        if unreachable is None:
             yield from self._loads.outcomes(manifests, table, one_by_one=not self._bounded)
+        else:
+            yield failure_of(table, manifests, UnreachableError(f"not tried: {unreachable.message}"))
 
 
 def _log(failure: LoadFailure) -> None:

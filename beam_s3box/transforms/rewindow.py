@@ -1,4 +1,4 @@
-"""Out of the windows and back: steps between the two see every element at once, whatever trigger and lateness say."""
+"""Steps out of the windows and back: those in between see every element at once, whatever trigger and lateness are."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from beam_s3box.transforms.windows import Windows, restoring_windowfn
 
 
 def into_global_window() -> beam.WindowInto:
-    """Return the step into the global window where no element waits for another, and none is ever too late."""
+    """Return a step into the global window, where no element waits for another one, and none is too late."""
     return beam.WindowInto(
         GlobalWindows(),
         trigger=Repeatedly(AfterCount(1)),
         accumulation_mode=AccumulationMode.DISCARDING,
-        # at the end of this window the watermark would have left every element behind
+        # with timestamps at the end of this window every element would be behind the watermark
         timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST,
     )
 
 
 class ReifyWindow(beam.PTransform):
-    """Turns each element into `(encoded window, element)` in the global window; it keeps its time."""
+    """Turns each element into `(encoded window, element)` in the global window, with the same timestamp."""
 
     def __init__(self, windows: Windows) -> None:
         super().__init__()
@@ -40,12 +40,12 @@ class ReifyWindow(beam.PTransform):
 
 
 class RestoreWindows(beam.PTransform):
-    """Turns `(encoded window, element)`, stamped with the window's end, into the element in that window.
+    """Turns `(encoded window, element)`, with the end of the window as timestamp, into the element in that window.
 
     Args:
-      windows: encode the window.
-      windowing: of what comes out.
-      element_type: of what comes out.
+      windows: encodes windows.
+      windowing: the windowing of the output.
+      element_type: the element type of the output.
     """
 
     def __init__(self, windows: Windows, windowing: Windowing, element_type: Any) -> None:
@@ -56,15 +56,16 @@ class RestoreWindows(beam.PTransform):
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Return the elements."""
-        again = window_into(self._windowing, restoring_windowfn(self._windowing.windowfn))
+        window_again = window_into(self._windowing, restoring_windowfn(self._windowing.windowfn))
         keep = beam.ParDo(_KeepOwnWindow(self._windows)).with_output_types(self._element_type)
-        return pairs | "WindowAgain" >> again | "KeepOwnWindow" >> keep
+        return pairs | "WindowAgain" >> window_again | "KeepOwnWindow" >> keep
 
 
 class FireOnce(beam.PTransform):
-    """Keeps elements of bounded input, stamped with their window's end, in their windows, without the input's trigger.
+    """Keeps elements of bounded input in their windows, without the trigger of the input.
 
-    One that fires more often, or that may finish, would list a window's shards in several manifests, or not at all.
+    Their timestamps are the ends of their windows. A trigger that fires more often, or that may finish, would list the
+    shards of a window in several manifests, or not at all.
     """
 
     def __init__(self, windows: Windows, windowing: Windowing) -> None:
@@ -95,17 +96,17 @@ class _KeepOwnWindow(beam.DoFn):
         self._windows = windows
 
     def process(self, element: tuple[bytes, Any], window: Any = beam.DoFn.WindowParam) -> Iterator[Any]:
-        """Emit the element, or nothing: sliding windows overlap.
+        """Emit the element in its own window, and not in others that overlap.
 
         Raises:
-          ConfigurationError: the element's window is none of these, so that it would be lost.
+          ConfigurationError: the pipeline does not have this window, so that the element would be lost.
         """
         encoded, value = element
         if self._windows.encode(window) == encoded:
             yield value
         elif not self._windows.are_of(encoded):
             raise ConfigurationError(
-                f"windowing: the job's state holds records in windows that this pipeline does not have, {encoded!r} as "
-                "Beam encodes them: a job that runs keeps its windows; go back to the pipeline that it was, drain it, "
-                "and begin the new one as a job of its own"
+                f"windowing: the state of the job has records in windows that this pipeline does not have, {encoded!r} "
+                "in the encoding of Beam: a running job can't change its windows; go back to the previous pipeline, "
+                "drain it, and start the new one as a new job"
             )

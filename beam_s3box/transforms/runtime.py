@@ -19,25 +19,25 @@ _CLAIMED: set[tuple[str, RunClaim]] = set()
 
 @functools.cache
 def codec_threads() -> Threads:
-    """Return this process's threads for compression, one a core: zlib-ng works without the GIL."""
+    """Return the threads of this process for compression, one per core: zlib-ng releases the GIL."""
     return Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
 
 
 @functools.cache
 def upload_threads(concurrency: int) -> Threads:
-    """Return this process's threads for requests to the store: shared by all steps, as starting a thread waits."""
+    """Return the threads of this process for requests to the store, shared by all steps: starting threads is slow."""
     return Threads(concurrency, "beam_s3box-upload")
 
 
 def claim_once(store: Store, claim: RunClaim) -> None:
-    """Claim the run id, once in this process; raises as `RunClaim.take` does."""
+    """Claim the run id, once in this process; raise what `RunClaim.take` raises."""
     if (store.root, claim) not in _CLAIMED:
         claim.take(store)
         _CLAIMED.add((store.root, claim))
 
 
 class BeamCounts:
-    """Counts into Beam's metrics, and beside them into this process's progress; only for a bundle's own thread."""
+    """Counts in Beam's metrics and in the progress of this process; only for the thread of the bundle."""
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter."""

@@ -1,4 +1,4 @@
-"""What Beam's own `--s3_*` options say about S3."""
+"""Settings and keys of S3 from Beam's own `--s3_*` options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def settings_with_options(settings: S3Settings, options: S3Options) -> S3Settings:
-    """Return the settings, what they leave open taken from Beam's options; keys stay out of it."""
+    """Return the settings, completed from Beam's options, without keys."""
     changes: dict[str, object] = {}
     if settings.endpoint_url is None and options.s3_endpoint_url:
         changes["endpoint_url"] = options.s3_endpoint_url
@@ -29,11 +29,11 @@ def settings_with_options(settings: S3Settings, options: S3Options) -> S3Setting
 
 @dataclasses.dataclass(frozen=True)
 class CredentialsOfPipeline:
-    """Finds the keys that one pipeline's `--s3_*` options carry, where a client needs them; None if they carry none.
+    """Finds the keys in the `--s3_*` options of a pipeline, where a client needs them; None if there are none.
 
-    The keys never travel with the graph. In the process that built the pipeline they are found under the token; in a
-    worker of its own, in the options that Beam hands to that worker. Beam keeps only one pipeline's options in a
-    process, those of the one that was built last, so that they say nothing about the others there.
+    The keys are never pickled with the graph. In the process that built the pipeline they are found by the token; in a
+    worker process, in the options that Beam passes to that worker. Beam keeps the options of only one pipeline in a
+    process, the one that was built last, so that these do not apply to others there.
 
     Attributes:
       token: names the keys in the process that built the pipeline; random.
@@ -45,7 +45,7 @@ class CredentialsOfPipeline:
         """Return the keys."""
         if self.token in _BUILT_HERE:
             return _BUILT_HERE[self.token]
-        options = FileSystems._pipeline_options  # the only place where a worker keeps them
+        options = FileSystems._pipeline_options  # the only place where a worker has them
         return None if options is None else _keys_of(options.view_as(S3Options))
 
 
@@ -54,7 +54,7 @@ _BUILT_HERE: dict[str, Credentials | None] = {}
 
 
 def credentials_of(options: S3Options) -> CredentialsOfPipeline:
-    """Return what finds the keys of a pipeline with these options, here and in its workers."""
+    """Return an object that finds the keys of a pipeline with these options, here and in its workers."""
     keys = _keys_of(options)
     known = (token for token, other in _BUILT_HERE.copy().items() if _same(keys, other))
     token = next(known, None) or new_token()

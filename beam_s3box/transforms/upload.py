@@ -1,4 +1,4 @@
-"""UploadShards: whole shards in, descriptions of objects out. It never leaves the stage that cut the shards."""
+"""UploadShards: uploads shards and emits descriptions of the objects, in the stage that sealed the shards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GLOBAL = GlobalWindow()
 
 
 class _Upload(beam.DoFn):
-    """Writes shards to the store, several at a time; a bundle ends when all of its shards are there.
+    """Writes shards to the store, several at a time; a bundle ends when all of its shards exist.
 
     *Guarantees*: an upload that fails after its retries fails the bundle; what it had uploaded stays unlisted.
     """
@@ -29,66 +29,66 @@ class _Upload(beam.DoFn):
         self._plan = plan
 
     def setup(self) -> None:
-        """Prepare what lives as long as the worker."""
+        """Create what lives as long as the worker."""
         plan = self._plan
         uploader = Uploader(plan.store, plan.format, plan.layout)
         self._queue = UploadQueue(uploader, upload_threads(plan.upload_concurrency), BeamCounts())
 
     def start_bundle(self) -> None:
-        """Forget what a failed bundle left."""
+        """Drop what a failed bundle left."""
         self._queue.abandon()
-        self._places: dict[str, Any] = {}
+        self._windows: dict[str, Any] = {}
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Wait for what is still on its way."""
+        """Wait for the uploads in flight."""
         return self._emit(self._queue.finish())
 
     def teardown(self) -> None:
-        """Forget what a failed bundle left."""
+        """Drop what a failed bundle left."""
         self._queue.abandon()
 
-    def _add(self, shard: SealedShard, place: Any) -> Iterator[WindowedValue]:
-        if shard.window not in self._places:
-            self._places[shard.window] = place
+    def _add(self, shard: SealedShard, window: Any) -> Iterator[WindowedValue]:
+        if shard.window not in self._windows:
+            self._windows[shard.window] = window
             _note_lineage(self._plan.store.root)
         return self._emit(self._queue.add(shard))
 
     def _emit(self, files: Iterable[ShardFile]) -> Iterator[WindowedValue]:
         for file in files:
-            yield self._placed(file, self._places[file.window])
+            yield self._with_window(file, self._windows[file.window])
 
-    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
+    def _with_window(self, file: ShardFile, window: Any) -> WindowedValue:
         raise NotImplementedError
 
 
 class UploadShards(_Upload):
-    """Uploads shards that stand in their own windows; so do the files."""
+    """Uploads shards that are in their windows; the output is, too."""
 
     def process(self, shard: SealedShard, window: Any = beam.DoFn.WindowParam) -> Iterator[WindowedValue]:
-        """Queue a shard; emit those that are in the store by now, each in its own window."""
+        """Queue a shard; emit those that are in the store, each in its own window."""
         return self._add(shard, window)
 
-    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
-        return WindowedValue(file, last_moment(place), (place,))
+    def _with_window(self, file: ShardFile, window: Any) -> WindowedValue:
+        return WindowedValue(file, last_moment(window), (window,))
 
 
 class UploadKeyedShards(_Upload):
-    """Uploads `(encoded window, shard)` in the global window; the files carry their windows on."""
+    """Uploads `(encoded window, shard)` in the global window; the output has the encoded window, too."""
 
     def process(
         self, element: tuple[bytes, SealedShard], timestamp: Any = beam.DoFn.TimestampParam
     ) -> Iterator[WindowedValue]:
-        """Queue a shard; emit those that are in the store by now, each with its window and its time."""
+        """Queue a shard; emit those that are in the store, each with its window and timestamp."""
         window, shard = element
         return self._add(shard, (window, timestamp))
 
-    def _placed(self, file: ShardFile, place: Any) -> WindowedValue:
-        window, timestamp = place
-        return WindowedValue((window, file), timestamp, (_GLOBAL,))
+    def _with_window(self, file: ShardFile, window: Any) -> WindowedValue:
+        encoded, timestamp = window
+        return WindowedValue((encoded, file), timestamp, (_GLOBAL,))
 
 
 def _note_lineage(root: str) -> None:
-    """Name the destination in the job's lineage."""
+    """Report the destination in the lineage of the job."""
     scheme, _, path = root.partition("://")
     bucket, _, prefix = path.strip("/").partition("/")
     Lineage.sinks().add(scheme, *filter(None, (bucket, prefix)), last_segment_sep="/")

@@ -1,4 +1,4 @@
-"""Which windows, triggers and lateness a write works with, and which ones it refuses."""
+"""Which windows, triggers and lateness a write supports, and which ones it rejects."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.transforms.windows import is_whole_milliseconds
 
 _TIMER_SECONDS = 60.0
-"""By which a timer of real time may be behind the watermark."""
+"""How far a processing-time timer may be behind the watermark."""
 
 
 class WindowingChoice:
-    """What the user says of windows; what is left open, the input's own windowing says.
+    """The windowing that the user asks for; everything else is that of the input.
 
     Args:
       windowing: a WindowInto, used as it is, or a window function.
@@ -35,7 +35,7 @@ class WindowingChoice:
       triggering_frequency: seconds between manifests of a window that has not ended.
 
     Raises:
-      ConfigurationError: an argument of another kind, out of range, or said twice.
+      ConfigurationError: an argument has the wrong type, is out of range, or is given twice.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class WindowingChoice:
             allowed_lateness is not None or triggering_frequency is not None
         ):
             raise ConfigurationError(
-                "windowing is a WindowInto, which has a trigger and a lateness of its own: say allowed_lateness and "
-                "triggering_frequency there, or give windowing=FixedWindows(60) and the like"
+                "windowing is a WindowInto, which has its own trigger and lateness: set allowed_lateness and "
+                "triggering_frequency there, or give a window function, such as windowing=FixedWindows(60)"
             )
         self._windowing = windowing
         self._lateness = _checked_lateness(allowed_lateness)
@@ -69,14 +69,14 @@ class WindowingChoice:
         _check_windows(windowing)
         _check_accumulation(windowing)
         if records.is_bounded:
-            # the end of the input fires every window once: local runners fail on triggers of processing time, and of a
-            # trigger that fires more often every manifest would be one of several
+            # the end of the input fires every window once: local runners fail on processing-time triggers, and a
+            # trigger that fires more often would split the manifests
             return Windowing(windowing.windowfn, timestamp_combiner=windowing.timestamp_combiner)
         _check_unbounded(windowing)
         return _discarding(windowing)
 
     def changes(self) -> bool:
-        """Return whether the input has to be windowed anew."""
+        """Return whether the input has to be windowed again."""
         return self._windowing is not None or self._lateness is not None or self._triggering_frequency is not None
 
     def _resolved(self, records: beam.PCollection[Any]) -> Windowing:
@@ -93,10 +93,10 @@ class WindowingChoice:
         return Windowing(windowfn, trigger, AccumulationMode.DISCARDING, allowed_lateness=lateness)
 
     def _lateness_seconds(self) -> float:
-        """Return for how many seconds runners keep a window that has ended."""
+        """Return how many seconds runners keep a window after its end."""
         if self._triggering_frequency is None:
             return self._lateness or 0
-        # Prism panics over a timer of an early firing that is due when its window is gone
+        # Prism panics when the timer of an early firing is due after its window was dropped
         return max(self._lateness or 0, self._triggering_frequency + _TIMER_SECONDS)
 
 
@@ -118,7 +118,7 @@ def _check_windows(windowing: Windowing) -> None:
     if windowing.windowfn.is_merging():
         raise ConfigurationError(
             f"the input's windows ({windowing.windowfn}) merge, and a sealed shard can't move to another window: use "
-            "fixed, sliding or other windows that don't merge, as windowing=FixedWindows(60), or "
+            "fixed, sliding or other windows that don't merge, such as windowing=FixedWindows(60), or "
             "windowing=GlobalWindows() for bounded input"
         )
     for name in ("size", "period", "offset"):
@@ -126,7 +126,7 @@ def _check_windows(windowing: Windowing) -> None:
         if isinstance(length, Duration | Timestamp) and not is_whole_milliseconds(length):
             raise ConfigurationError(
                 f"windowing: the {name} of {windowing.windowfn!r} is {length.micros} microseconds; runners count in "
-                "milliseconds: records of such windows would be lost; use whole milliseconds, as FixedWindows(0.5)"
+                "milliseconds: records of such windows would be lost; use whole milliseconds, such as FixedWindows(0.5)"
             )
 
 
@@ -142,16 +142,16 @@ def _check_accumulation(windowing: Windowing) -> None:
 def _check_unbounded(windowing: Windowing) -> None:
     if isinstance(windowing.windowfn, GlobalWindows) and _waits_for_the_end(windowing.triggerfn):
         raise ConfigurationError(
-            "the input is unbounded and in the global window, whose end never comes, so no manifest would ever be "
-            "written: give windowing=FixedWindows(60) for manifests by the minute, or triggering_frequency=60 for "
-            "manifests of the global window"
+            "the input is unbounded and in the global window, which never ends, so no manifest would ever be written: "
+            "give windowing=FixedWindows(60) for manifests every minute, or triggering_frequency=60 for manifests of "
+            "the global window"
         )
     reason = windowing.triggerfn.may_lose_data(windowing)
     if reason != DataLossReason.NO_POTENTIAL_LOSS:
         raise ConfigurationError(
             f"the trigger {windowing.triggerfn} may lose shards ({str(reason).rpartition('.')[2]}): no manifest would "
             "list them; give windowing=FixedWindows(60) and allowed_lateness, and the write chooses a trigger, or one "
-            "that fires for late records too, as AfterWatermark(late=AfterCount(1))"
+            "that also fires for late records, such as AfterWatermark(late=AfterCount(1))"
         )
 
 
@@ -160,7 +160,7 @@ def _waits_for_the_end(trigger: TriggerFn) -> bool:
 
 
 def _discarding(windowing: Windowing) -> Windowing:
-    """Return the windowing with firings that list a shard once: with lateness a default trigger would repeat it."""
+    """Return the windowing in discarding mode: with lateness a default trigger would list shards again."""
     return Windowing(
         windowing.windowfn,
         windowing.triggerfn,
@@ -172,7 +172,7 @@ def _discarding(windowing: Windowing) -> Windowing:
 
 
 def window_into(windowing: Windowing, windowfn: WindowFn | None = None) -> beam.WindowInto:
-    """Return the step that applies a windowing, with another function if one is given: all of it, lateness too."""
+    """Return the step that applies all of a windowing, with another window function if one is given."""
     return beam.WindowInto(
         windowfn if windowfn is not None else windowing.windowfn,
         trigger=windowing.triggerfn,

@@ -1,4 +1,4 @@
-"""Windows: their names in keys, and a way there and back as bytes, so that a key can carry its window."""
+"""Windows: their names in keys, and their encoding as bytes, so that a key can contain a window."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TELLING_CHARACTERS = 8
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _CALENDAR_YEARS: Final = 400
 _CALENDAR_SECONDS: Final = 146_097 * 86_400
-"""After so many years, which are so many seconds, the Gregorian calendar repeats itself."""
+"""After this many years, which are this many seconds, the Gregorian calendar repeats."""
 
 
 class Windows:
-    """Names, encodes and restores the windows that one window function makes.
+    """Names, encodes and decodes the windows of one window function.
 
     Args:
-      windowfn: of the PCollection.
+      windowfn: the window function of the PCollection.
     """
 
     def __init__(self, windowfn: WindowFn) -> None:
@@ -39,13 +39,13 @@ class Windows:
         self._coder = windowfn.get_window_coder()
 
     def name(self, window: Any) -> str:
-        """Return the window's name in keys: "" for the global window, else its bounds in UTC, which sort by time.
+        """Return the name of the window in keys: "" for the global one, otherwise its bounds in UTC, sortable.
 
-        A window of a class of its own may be more than its bounds: a digest of all of it tells it from others. Every
-        time that Beam can carry has a name, so that one record with a wrong clock never stops the others.
+        A window of another class may have more properties than its bounds: a digest of all of them distinguishes it.
+        Every time that Beam supports has a name, so that one record with a wrong clock never stops the others.
 
         Raises:
-          ConfigurationError: a bound lies within a millisecond.
+          ConfigurationError: a bound is not a whole millisecond.
         """
         if isinstance(window, GlobalWindow):
             return ""
@@ -56,29 +56,29 @@ class Windows:
         return f"until-{_compact(window.end)}-{digest}"
 
     def encode(self, window: Any) -> bytes:
-        """Return the window as bytes; equal windows give equal ones."""
+        """Return the window as bytes; equal windows have equal bytes."""
         encoded: bytes = self._coder.encode(window)
         return encoded
 
     def decode(self, encoded: bytes) -> Any:
-        """Return the window that `encode` made these bytes of."""
+        """Return the window from the bytes of `encode`."""
         return self._coder.decode(encoded)
 
     def are_of(self, encoded: bytes) -> bool:
-        """Return whether the window function makes the window that these bytes stand for."""
+        """Return whether the window function assigns elements to this encoded window."""
         context = WindowFn.AssignContext(last_moment(self.decode(encoded)))
         return encoded in map(self.encode, self._windowfn.assign(context))
 
 
 class WindowOfKey(NonMergingWindowFn):
-    """Puts `(encoded window, value)` back into its window, for windows that follow from more than a timestamp."""
+    """Assigns `(encoded window, value)` to its window, for windows that depend on more than the timestamp."""
 
     def __init__(self, windowfn: WindowFn) -> None:
         super().__init__()
         self._coder = windowfn.get_window_coder()
 
     def assign(self, assign_context: WindowFn.AssignContext) -> list[Any]:
-        """Return the window that the element carries."""
+        """Return the window in the element."""
         return [self._coder.decode(assign_context.element[0])]
 
     def get_window_coder(self) -> Any:
@@ -87,21 +87,21 @@ class WindowOfKey(NonMergingWindowFn):
 
 
 def restoring_windowfn(windowfn: WindowFn) -> WindowFn:
-    """Return a function that assigns `(encoded window, value)`, stamped with the window's end, to that window.
+    """Return a function that assigns `(encoded window, value)`, at the end of the window, to that window.
 
-    Beam's own functions are known to every runner and assign it among others; any other one may have looked at the
-    record, which is gone.
+    Beam's own functions are known to every runner and assign to that window among others; any other function may
+    depend on the record, which is not available any more.
     """
     return windowfn if type(windowfn) in (FixedWindows, SlidingWindows, GlobalWindows) else WindowOfKey(windowfn)
 
 
 def last_moment(window: Any) -> Timestamp:
-    """Return the last moment of a window: what its elements are stamped with. Beam carries no time beyond its last."""
+    """Return the last moment of a window, the timestamp of its output, which must not be after MAX_TIMESTAMP."""
     return min(window.max_timestamp(), MAX_TIMESTAMP)
 
 
 def is_whole_milliseconds(time: Timestamp | Duration) -> bool:
-    """Return whether runners keep this time as it is: they count in milliseconds."""
+    """Return whether runners represent this time exactly: they count in milliseconds."""
     return bool(time.micros % 1_000 == 0)
 
 
@@ -109,15 +109,15 @@ def _check_bounds(window: Any) -> None:
     bounds = [window.start, window.end] if isinstance(window, IntervalWindow) else [window.end]
     if not all(map(is_whole_milliseconds, bounds)):
         raise ConfigurationError(
-            f"windowing: the window {window!r} begins or ends within a millisecond, which runners cut off, so that its "
-            "records would be lost: use windows whose bounds are whole milliseconds"
+            f"windowing: the window {window!r} begins or ends at a fraction of a millisecond, which runners cut off, "
+            "so that its records would be lost: use windows whose bounds are whole milliseconds"
         )
 
 
 def _compact(timestamp: Timestamp) -> str:
-    """Return a time as ISO 8601 writes it without separators; years beyond four digits are marked, and still sort."""
+    """Return a time in ISO 8601 without separators; years beyond four digits are marked, and still sort."""
     seconds, micros = divmod(timestamp.micros, 1_000_000)
-    # Beam's times reach farther than datetime's, by 290,000 years on each side
+    # the range of Beam's timestamps exceeds that of datetime, by 290,000 years on each side
     cycles, within = divmod(seconds, _CALENDAR_SECONDS)
     moment = _EPOCH + datetime.timedelta(seconds=within)
     fraction = f".{micros:06d}" if micros else ""
@@ -127,5 +127,5 @@ def _compact(timestamp: Timestamp) -> str:
 def _year(year: int) -> str:
     if 1 <= year <= 9999:
         return f"{year:04d}"
-    # "-" sorts before all digits and "Y" behind them; "+", as ISO 8601 has it, means a space in URLs
+    # "-" sorts before all digits and "Y" after them; the "+" of ISO 8601 means a space in URLs
     return f"Y{year:06d}" if year > 0 else f"-{-year:06d}"

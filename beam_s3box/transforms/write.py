@@ -60,7 +60,7 @@ class WriteToS3Box(beam.PTransform):
     in `dead_letters`. A failure leaves at worst unlisted shards, never a manifest that lists a shard which is missing,
     partial or duplicated. An upload that fails after its retries fails the pipeline. With unbounded input no record
     waits longer than its stream's `max_seconds`, nor past the end of its window; a manifest that a runner writes again
-    after it went back to a checkpoint replaces the one of the same name.
+    after it restored a checkpoint replaces the one of the same name.
 
     *Windows*: a shard never spans two windows, and each window has manifests of its own: one for every firing that has
     shards, named by the number of the pane. Records later than the allowed lateness are in shards that the runner lets
@@ -94,7 +94,7 @@ class WriteToS3Box(beam.PTransform):
       long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
         `"reject"`: its record is a dead letter; `"truncate"`: it is cut at the end of a character; `"keep"`.
       s3: settings of S3 beyond Beam's `--s3_*` options, which set endpoint, region and keys.
-      windowing: a window function, or a WindowInto with a trigger of its own; default: the input's windows.
+      windowing: a window function, or a WindowInto with its own trigger; default: the input's windows.
       allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they arrive.
       triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
         end. The lateness is then at least a minute more than this.

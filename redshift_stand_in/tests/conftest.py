@@ -51,7 +51,7 @@ class Files:
 
 @pytest.fixture(scope="session")
 def s3_client(s3_server: Any) -> Any:
-    """One client for all tests: making it takes longer than most of them."""
+    """One client for all tests: creating it takes longer than most of them."""
     return s3_server.client()
 
 

@@ -1,4 +1,4 @@
-"""What COPY makes of Avro files."""
+"""How COPY loads Avro files."""
 
 from __future__ import annotations
 
@@ -181,6 +181,6 @@ def test_the_schema_is_a_record(table: Any, failure: Any) -> None:
 
 
 def test_unions_beyond_null(table: Any, failure: Any) -> None:
-    """Not documented, so refused."""
+    """Not documented, so rejected."""
     table.create("a integer")
     assert "only a union of null" in failure(container([("a", ["null", "int", "string"])], [{"a": 1}]))

@@ -1,4 +1,4 @@
-"""`python -m redshift_stand_in`, as a shell runs it: what it prints, how it ends, and what it can't be given."""
+"""`python -m redshift_stand_in`, as a shell runs it: what it prints, how it ends, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMAND = [sys.executable, "-m", "redshift_stand_in"]
 
 @pytest.fixture
 def folder() -> Iterator[pathlib.Path]:
-    """Where the command puts its data. Its path is short, as that of a Unix socket must be."""
+    """The folder for the command's data. Its path is short, as the path of a Unix socket must be."""
     made = pathlib.Path(tempfile.mkdtemp(prefix="rs-test-"))
     yield made
     shutil.rmtree(made)
@@ -203,7 +203,7 @@ def test_a_session_token_goes_to_s3() -> None:
             self.send_error(403)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), S3) as server:
         thread = threading.Thread(target=server.serve_forever)

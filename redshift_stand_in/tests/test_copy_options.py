@@ -1,4 +1,4 @@
-"""COPY's text: what may stand there, and what may not stand together."""
+"""COPY's text: which options are allowed, and which are mutually exclusive."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_avro_needs_the_word_format() -> None:
     """Found in practice: bare AVRO is a syntax error; dg:copy-parameters-data-format has FORMAT AS AVRO."""
     assert read(_START + "FORMAT AS AVRO 'auto'").format == "AVRO"
     assert refused(_START + "AVRO 'auto'") == 'syntax error at or near "AVRO"'
-    assert "none of auto, auto ignorecase" in refused(_START + "FORMAT AS AVRO 'noshred'")
+    assert "not one of auto, auto ignorecase" in refused(_START + "FORMAT AS AVRO 'noshred'")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_options_that_json_forbids(option: str) -> None:
         ("FORMAT AS JSON 'auto' GZIP GZIP", "conflicting or redundant options"),
         ("FORMAT AS JSON 'auto' GZIP ZSTD", "conflicting or redundant options"),
         ("FORMAT AS JSON 'auto' JSON 'auto'", "conflicting or redundant options"),
-        ("FORMAT AS JSON 'AUTO'", "JSON argument 'AUTO' is none of auto, auto ignorecase, noshred or an S3 object"),
+        ("FORMAT AS JSON 'AUTO'", "JSON argument 'AUTO' is not one of auto, auto ignorecase, noshred or an S3 object"),
         ("FORMAT AS JSON 'auto' MAXERROR 100001", "MAXERROR must be between 0 and 100000"),
         ("FORMAT AS JSON 'auto' MAXERROR '1'", "syntax error at or near \"'1'\""),
         ("FORMAT AS JSON 'auto' MAXERROR 1 IGNOREALLERRORS", "MAXERROR and IGNOREALLERRORS can't be used together"),
@@ -120,7 +120,7 @@ def test_roles(clause: str, roles: tuple[str, ...]) -> None:
     ["", "my-role", "arn:aws:iam::12345:role/x", "arn:aws:iam::123456789012:user/x", f"{_ROLE} ", f"{_ROLE}, {_ROLE}"],
 )
 def test_a_role_is_an_arn(role: str) -> None:
-    """dg:copy-parameters-authorization; no blanks in a chain."""
+    """dg:copy-parameters-authorization; no spaces in a chain."""
     assert refused(f"COPY t FROM 's3://b/k' IAM_ROLE '{role}' JSON 'auto'").startswith("Invalid IAM role ARN")
 
 

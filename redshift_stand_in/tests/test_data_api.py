@@ -19,7 +19,7 @@ def shared_client(stand_in: RedshiftStandIn) -> Any:
 
 @pytest.fixture
 def client(redshift: RedshiftStandIn, shared_client: Any) -> Any:
-    """The client, with a stand-in that is empty."""
+    """The client, with an empty stand-in."""
     return shared_client
 
 

@@ -1,4 +1,4 @@
-"""SQL that Redshift takes, changes or refuses, and PostgreSQL does not, or the other way round."""
+"""SQL that Redshift and PostgreSQL treat differently."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_types_and_constraints_that_redshift_has_not(table: Any, declared: str, 
 
 
 def test_clauses_of_create_table(table: Any) -> None:
-    """dg:r_CREATE_TABLE_NEW: keys, distribution and encodings are taken; unique and primary keys are not enforced."""
+    """dg:r_CREATE_TABLE_NEW: keys, distribution and encodings are accepted; unique and primary keys are not enforced."""
     table.run(
         "CREATE TABLE IF NOT EXISTS public.t (a bigint NOT NULL ENCODE az64 DISTKEY, b varchar(9) DEFAULT 'x, (y' ENCODE zstd SORTKEY UNIQUE, "
         "c int REFERENCES t (a), PRIMARY KEY (a), UNIQUE (b, c)) BACKUP NO DISTSTYLE KEY COMPOUND SORTKEY (b, c)"
@@ -128,7 +128,7 @@ def test_names_have_up_to_127_bytes(table: Any) -> None:
 
 
 def test_a_backslash_escapes_in_a_literal(table: Any) -> None:
-    """dlt and PostgreSQL 8: a quote behind it does not end the literal."""
+    """dlt and PostgreSQL 8: a quote after a backslash does not end the literal."""
     assert table.run(r"SELECT 'a\\b', 'it''s', 'x\'; SELECT 2; --'") == [("a\\b", "it's", "x'; SELECT 2; --")]
     table.create("a integer")
     evil = r"COPY t FROM 's3://b/\' IAM_ROLE default JSON \'auto\'"

@@ -42,7 +42,7 @@ def test_keys_match_lower_case(table: Any) -> None:
 
 
 def test_keys_that_fall_together_fail(table: Any) -> None:
-    """Not documented, so the row is refused: one of two values would be lost."""
+    """Not documented, so the row is rejected: one of two values would be lost."""
     table.create("a integer")
     assert table.fails('{"a": 1, "a": 2}') == "Duplicate key a in JSON object"
     assert table.fails('{"a": 1, "A": 2}', _IGNORE_CASE) == "Duplicate key a in JSON object"

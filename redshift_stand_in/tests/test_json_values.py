@@ -1,4 +1,4 @@
-"""What COPY makes of the values of a JSON file, column type by column type."""
+"""How COPY loads the values of a JSON file, for each column type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a COPY reads, and what it says of those that it can't."""
+"""The files that a COPY reads, and the errors of those that it can't read."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_without_the_word_a_manifest_is_data(t: Any, files: Any) -> None:
 
 
 def test_a_prefix_without_a_manifest(t: Any, files: Any) -> None:
-    """dg:copy-parameters-data-source-s3: all objects whose key begins so."""
+    """dg:copy-parameters-data-source-s3: all objects whose key has this prefix."""
     files.put("part-1.gz", _ONE)
     files.put("part-2.gz", _ONE)
     files.put("other.gz", _ONE)
@@ -113,7 +113,7 @@ def test_a_prefix_without_a_manifest(t: Any, files: Any) -> None:
 
 
 def test_only_the_first_gzip_member_is_read(t: Any, files: Any) -> None:
-    """Not documented: some readers stop there, so it must not matter."""
+    """Not documented: some readers stop there, so nothing may depend on it."""
     t.run(copy(files.manifest(files.put("1.gz", _ONE + _ONE))))
     assert count(t) == 1
 

@@ -1,4 +1,4 @@
-"""The package stands alone: it imports nothing of this repository, and names what it needs to be installed."""
+"""The package is independent: it imports nothing of this repository, and declares its requirements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def imported(paths: list[pathlib.Path]) -> Iterator[str]:
 
 
 def requirements() -> set[str]:
-    """Return what the package's requirements give to import."""
+    """Return the modules of the package's requirements."""
     listed = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["dependencies"]
     names = [re.split(r"[><=!~ ]", one)[0].replace("-", "_") for one in listed]
     return {module for name in names for module in NEEDED.get(name, {name})}

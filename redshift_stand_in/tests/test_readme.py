@@ -1,4 +1,4 @@
-"""What README.md shows runs as it is written there."""
+"""The examples of README.md run as they are written there."""
 
 from __future__ import annotations
 

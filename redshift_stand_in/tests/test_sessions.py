@@ -70,7 +70,7 @@ def test_a_copy_is_of_its_transaction(redshift: RedshiftStandIn, connection: Any
 
 
 def test_a_failed_copy_fails_the_transaction(connection: Any, bad_load: str) -> None:
-    """dg:r_BEGIN: after an error only ROLLBACK is heard."""
+    """dg:r_BEGIN: after an error only ROLLBACK is accepted."""
     with pytest.raises(Error, match="stl_load_errors"):
         run(connection, bad_load)
     for sql in (bad_load, "SELECT 1", "TRUNCATE t"):
@@ -108,7 +108,7 @@ def test_copy_id_and_count(connection: Any, load: str, bad_load: str) -> None:
 
 
 def test_errors_outlive_the_rollback(redshift: RedshiftStandIn, connection: Any, bad_load: str) -> None:
-    """dg:r_STL_LOAD_ERRORS, dg:SYS_LOAD_ERROR_DETAIL: both views, padded with blanks, from any session."""
+    """dg:r_STL_LOAD_ERRORS, dg:SYS_LOAD_ERROR_DETAIL: both views, padded with spaces, from any session."""
     with pytest.raises(Error):
         run(connection, bad_load)
     connection.close()
@@ -129,7 +129,7 @@ def test_errors_outlive_the_rollback(redshift: RedshiftStandIn, connection: Any,
 
 
 def test_history_knows_loads_that_were_rolled_back(redshift: RedshiftStandIn, connection: Any, load: str) -> None:
-    """dg:SYS_LOAD_HISTORY: so it is no ledger."""
+    """dg:SYS_LOAD_HISTORY: so it can't serve as a ledger."""
     run(connection, load)
     connection.rollback()
     assert run(connection, "SELECT status, loaded_rows, source_file_count FROM sys_load_history") == [
@@ -215,7 +215,7 @@ def test_a_cut_at_any_statement(redshift: RedshiftStandIn, connection: Any, load
 
 @pytest.mark.parametrize(("cut", "found"), [("cut_before_commit", 0), ("cut_after_commit", 1)])
 def test_a_cut_at_commit(redshift: RedshiftStandIn, connection: Any, load: str, cut: str, found: int) -> None:
-    """The outcome of a COMMIT whose answer is lost is unknown to the client: here both happen."""
+    """The outcome of a COMMIT whose response is lost is unknown to the client: both are tried."""
     getattr(redshift, cut)()
     with pytest.raises(LOST):
         transaction(redshift, load)
@@ -257,7 +257,7 @@ def test_reset_forgets_everything(redshift: RedshiftStandIn, connection: Any, ba
 
 
 def test_keys_are_checked_by_s3(redshift: RedshiftStandIn, connection: Any, load: str) -> None:
-    """dg:copy-parameters-authorization: with keys it is their rights that count."""
+    """dg:copy-parameters-authorization: with keys their permissions count."""
     keys = load.replace(f"IAM_ROLE '{ROLE}'", "ACCESS_KEY_ID 'nobody' SECRET_ACCESS_KEY 'wrong'")
     with pytest.raises(Error, match="Status 403"):
         run(connection, keys)

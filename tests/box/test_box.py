@@ -1,4 +1,4 @@
-"""S3Box on memory: what is packed is in the listed shards once, and what can't be packed leaves no trace."""
+"""S3Box with a store in memory: every packed record is in the listed shards once; rejected records leave no trace."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_packed_record_is_in_the_listed_shards_once(
 ) -> None:
     store = MemoryStore(new_token(12))
     expected: list[Any] = []
-    # Redshift's rules refuse NUL, which this is not about
+    # NUL, which Redshift rejects, is tested elsewhere
     kept = [
         (how, [row for row in batch if "\0" not in repr(row) and "\\x00" not in repr(row)]) for how, batch in batches
     ]
@@ -289,14 +289,14 @@ def test_another_boxs_manifests_are_not_replaced(store: MemoryStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["s3://bucket/key", "/key", "key/", "", "../key", "a/../b", "a//b", "./a", "data/m", "runs/m", "a\nb", None]
+    "key", ["s3://bucket/key", "/key", "key/", "", "../key", "a/../b", "a//b", "./a", "data/m", "runs/m", "a\nb", 5]
 )
 def test_a_manifests_key_is_relative_and_clean(store: MemoryStore, key: Any) -> None:
     box = S3Box(store)
     box.pack({"i": 1})
     with pytest.raises(ConfigurationError, match="key="):
         box.create_manifests(key)
-    box.pack({"i": 2})  # not even sealed
+    box.pack({"i": 2})  # the box is not even sealed
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None])
@@ -412,7 +412,7 @@ def test_a_with_left_by_an_exception_after_the_manifests(store: MemoryStore) -> 
 
 
 class BrokenFormat:
-    """Cuts some segments, then no more."""
+    """A format that fails after some segments."""
 
     def __init__(self, good: int) -> None:
         self._good = good

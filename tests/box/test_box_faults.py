@@ -1,4 +1,4 @@
-"""S3Box when the store fails, is slow, or the process ends: nothing lost, nothing published by half, memory bounded."""
+"""S3Box when the store fails or is slow, or the process ends: no loss, no partial publication, bounded memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pack_until_it_fails(box: S3Box) -> tuple[list[int], StoreError]:
 
 
 class GatedStore:
-    """Passes on what the gate lets through."""
+    """Forwards writes while the gate is open."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -203,7 +203,7 @@ def test_pack_waits_while_uploads_are_behind_and_others_can_ask(store: MemorySto
     while box.stats.records != last:
         last = box.stats.records
         assert not done.wait(1.0), "pack did not wait"
-    # each shard may be there twice, as segments and as the object that is sent
+    # each shard may be in memory twice, as segments and as the object that is uploaded
     assert 2_000_000 < box.stats.raw_bytes < 66_000_000
     gated.gate.set()
     thread.join()

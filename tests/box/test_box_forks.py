@@ -1,4 +1,4 @@
-"""A process forks in every state of a box: the child gets a clear error or a box of its own, the parent publishes all."""
+"""A fork in every state of a box: the child gets a clear error or a new box, the parent publishes everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALLS: Final[dict[str, Callable[[S3Box], object]]] = {
 
 
 class Slow(LocalStore):
-    """Is in the middle of an upload, until the gate opens."""
+    """A store whose uploads wait until the gate opens."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder))
@@ -40,7 +40,7 @@ class Slow(LocalStore):
 
 
 def in_child(work: Callable[[], object]) -> int:
-    """Fork, do the work in the child, and return its exit code: 0 if it came through, 3 if it hung."""
+    """Fork, do the work in the child, and return its exit code: 0 if it succeeded, 3 if it hung."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -81,7 +81,7 @@ def uploading(box: S3Box) -> int:
 
 
 def locked(box: S3Box) -> int:
-    """Hold every lock on a thread that the child has not."""
+    """Hold every lock on a thread that does not exist in the child."""
     held, packer = threading.Event(), box._packer
 
     def hold() -> None:

@@ -1,4 +1,4 @@
-"""A signal handler raises within a call of S3Box: at every line, several times in a row, and by real signals."""
+"""A signal handler raises during a call of S3Box: at every line, several times in a row, and with real signals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 2.0
 
 
 class Trial:
-    """One box, and what its calls have acknowledged."""
+    """One box, and the records that its calls acknowledged."""
 
     def __init__(self) -> None:
         self.store = MemoryStore(new_token(16))
@@ -57,7 +57,7 @@ class Trial:
         self.acknowledged += numbers
 
     def noted(self, error: Late, numbers: range) -> None:
-        """Take what the note says for acknowledged: a caller goes on behind it."""
+        """Count as acknowledged what the note says: a caller continues after it."""
         for note in getattr(error, "__notes__", ()):
             packed = int(note.partition("first ")[2].partition(" ")[0])
             self.acknowledged += numbers[:packed]
@@ -76,7 +76,7 @@ class Trial:
             with pytest.raises(BoxSealedError, match=r"box\.next_box\(\)"):
                 self.box.pack({"i": -1})
             assert self.listed() == []
-            return "given up"
+            return "aborted"
         listed = self.listed()
         assert len(listed) == len(set(listed)), "doubled"
         assert set(self.acknowledged) <= set(listed), "lost"
@@ -120,7 +120,7 @@ def test_raised_several_times_in_a_row(told: Callable[[str], None]) -> None:
         with hangs_are_found():
             for name in ("pack", "pack_many", "stats", "pack", "seal", "seal", "create_manifests", "create_manifests"):
                 tries += 1
-                # what is given up already says so
+                # an aborted box raises its own error
                 with contextlib.suppress(Late, BoxSealedError):
                     raises_at(chance.randrange(1, 3_000), lambda: CALLS[name](trial))  # noqa: B023 - called at once
             ends[trial.check()] += 1
@@ -129,7 +129,7 @@ def test_raised_several_times_in_a_row(told: Callable[[str], None]) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, Late])
-def test_the_error_arrives_as_it_is_and_is_named_when_the_box_is_given_up(error: type[BaseException]) -> None:
+def test_the_error_arrives_as_it_is_and_is_named_when_the_box_is_aborted(error: type[BaseException]) -> None:
     seen: set[str] = set()
     for point in itertools.count(1):
         trial = Trial()
@@ -157,7 +157,7 @@ def test_real_signals(told: Callable[[str], None]) -> None:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             trial = Trial()
-            # a signal that meets the collection of garbage is lost: Python can't raise there
+            # a signal during garbage collection is lost: Python can't raise there
             for call in (lambda: trial.pack(20_000), trial.box.seal):  # noqa: B023 - called at once
                 with contextlib.suppress(Late, BoxSealedError):
                     try:

@@ -1,4 +1,4 @@
-"""S3Box at the end of a process, without threads, and with code of its user's that raises what is no exception."""
+"""S3Box at the end of a process, without threads, and with user code that raises a BaseException."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 class Raising:
-    """A store whose first write raises what is no exception, as a cancelled library may."""
+    """A store whose first write raises a BaseException, as a cancelled library may."""
 
     def __init__(self, store: MemoryStore, error: BaseException) -> None:
         self._store = store
@@ -122,7 +122,7 @@ def test_credentials_that_end_the_process_are_an_error_of_the_upload(s3_server: 
 
 
 def test_what_is_packed_while_the_box_is_sealed_is_refused_or_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread packs right after the stripes were emptied: too late, and it is told so."""
+    """Another thread packs right after the stripes were emptied: it is too late, and gets an error."""
     store = MemoryStore(new_token(12))
     box = S3Box(store)
     packer, outcomes = box._packer, []

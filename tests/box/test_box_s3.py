@@ -1,4 +1,4 @@
-"""S3Box on a real S3 server: what is asked of it, which keys are used, and that no secret shows."""
+"""S3Box on a real S3 server: its requests and its keys, and no secret is shown."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def log() -> Iterator[ToolLog]:
     ("arguments", "message"),
     [
         ([], "error: --runner is missing: a streaming job runs on PrismRunner on this machine, FlinkRunner,"),
-        (["--runner=FnApiRunner"], "error: the input is unbounded, and FnApiRunner holds no watermark back"),
-        (["--runner=DirectRunner"], "error: the input is unbounded, and DirectRunner holds no watermark back"),
+        (["--runner=FnApiRunner"], "error: the input is unbounded, and FnApiRunner does not hold back the watermark"),
+        (["--runner=DirectRunner"], "error: the input is unbounded, and DirectRunner does not hold back the watermark"),
         (
             ["--runner=PrismRunner", "--input=/none/*.jsonl"],
             "error: --input='/none/*.jsonl' can't be watched: '/none' is",

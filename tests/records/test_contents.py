@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-import zstandard
+from backports import zstd as zstd_module
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.contents import Contents, contents_of, json_batches
@@ -39,7 +39,7 @@ def records(body: bytes, path: str = "data", size: int = 1 << 20) -> list[bytes]
 
 
 def zstd(body: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(body)
+    return zstd_module.compress(body)
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

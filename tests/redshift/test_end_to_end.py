@@ -87,7 +87,7 @@ QUERY = (
 
 
 def sums_of(records: list[Record]) -> list[tuple[Any, ...]]:
-    """Return what `QUERY` must say."""
+    """Return the expected result of `QUERY`."""
     return [sums_of_stream(stream, [one for one in records if one["d"] == stream]) for stream in ("d0", "d1", "d2")]
 
 
@@ -110,7 +110,7 @@ def same(found: Any, expected: Any) -> bool:
 
 @pytest.mark.parametrize("manifests", [Manifests(), Manifests("run", 4)], ids=["stream", "run"])
 def test_json_lines_of_every_type_arrive_as_they_were(into: Into, manifests: Manifests) -> None:
-    # exact numbers are text in JSON, and nothing in a shard says what they were
+    # exact numbers are text in JSON, and nothing in a shard tells their type
     into.warehouse.execute("CREATE TABLE wide (price DECIMAL(18, 2))")
     loads, failures = into.run(Written(write(into.warehouse, manifests=manifests), RECORDS), "wide", create_tables=True)
     assert failures == []

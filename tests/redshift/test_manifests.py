@@ -1,4 +1,4 @@
-"""Manifests are read again when they are loaded."""
+"""Manifests are read when they are loaded."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ atexit.register(work)
 
 
 def test_manifests_and_shards_are_read_when_the_process_ends() -> None:
-    """`concurrent.futures` takes no tasks by then."""
+    """`concurrent.futures` accepts no tasks at that time."""
     done = subprocess.run(
         [sys.executable, "-c", AT_EXIT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -120,8 +120,8 @@ def listing(*entries: object) -> bytes:
         (b"[]", 'has no "entries"'),
         (b'{"entries": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "its text is not JSON"),
         (listing({"uri": "s3://b/x"}), 'has no "entries" with a "url" each'),
-        (listing({"url": "s3://b/x"}), "does not say how many records"),
-        (listing({"url": "s3://b/x", "meta": None}), "does not say how many records"),
+        (listing({"url": "s3://b/x"}), "has no counts of records"),
+        (listing({"url": "s3://b/x", "meta": None}), "has no counts of records"),
         (listing({"url": "s3://b/x", "meta": "x"}), "\"meta\": 'x' for 's3://b/x': it must be an object"),
         (listing({"url": "s3://b/x", "meta": [1]}), "it must be an object"),
         *(
@@ -155,7 +155,7 @@ def test_counts_of_zero_are_counts() -> None:
 
 
 def test_no_column_is_found_in_a_file_that_a_manifest_on_s3_must_not_list(tmp_path: pathlib.Path) -> None:
-    """Who makes a table of a manifest reads its shards: a local file would show its keys, and its content."""
+    """Creating a table reads the shards of a manifest: a local file would expose its keys and its content."""
     secret = tmp_path / "secret.json"
     secret.write_text('{"aws_secret_of_the_host": "x"}')
     body = listing({"url": f"file://{secret}", "meta": {"record_count": 1}})

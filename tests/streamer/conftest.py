@@ -1,4 +1,4 @@
-"""A streamer on a fresh folder, with a clock that stands still and an uploader that keeps what it gets."""
+"""A streamer on an empty folder, with a manual clock and an uploader that stores what it gets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Kept:
-    """Keeps what is uploaded; fails as long as `error` is set, waits as long as `gate` is closed."""
+    """Stores what is uploaded; fails while `error` is set, waits while `gate` is closed."""
 
     def __init__(self) -> None:
         self.files: list[BufferFile] = []
@@ -76,7 +76,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
 
 @pytest.fixture
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no disk take its time; what a test of many lives breaks does not depend on it."""
+    """Skip syncs, which are slow and make no difference to the tests that use this."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
@@ -87,14 +87,14 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def stored() -> dict[str, Any]:
-    """Arguments of a streamer that writes manifests to a store in memory."""
+    """The arguments of a streamer that writes manifests to a store in memory."""
     uploader = StoreUploader(MemoryStore(new_token(12)))
     return {"uploader": uploader, "format": "json-lines", "compression": "gzip", "manifests": Manifests()}
 
 
 @pytest.fixture
 def make(folder: pathlib.Path, kept: Kept, clock: Clock) -> Iterator[Callable[..., JsonBufferStreamer]]:
-    """Make streamers on the folder; they are shut down at the end."""
+    """Create streamers on the folder; they are shut down at the end."""
     made: list[JsonBufferStreamer] = []
 
     def streamer(uploader: Any = None, **arguments: Any) -> JsonBufferStreamer:

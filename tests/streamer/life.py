@@ -1,4 +1,4 @@
-"""One whole life of a streamer's folder, for tests that break it at every point: fill, flush, list, die, and go on.
+"""One complete life of a streamer folder, for tests that interrupt it at every point: fill, flush, list, end, continue.
 
 `Ledger` is what the outside knows: which records were acknowledged, and what reached the uploader.
 """
@@ -29,7 +29,7 @@ SECONDS = 20
 
 
 class Counting(StoreUploader):
-    """Uploads to a store, and counts how often each file came."""
+    """Uploads to a store, and counts the uploads of each file."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -41,7 +41,7 @@ class Counting(StoreUploader):
 
 
 class Ledger:
-    """Follows records through lives on one folder; `check` says what is lost, doubled or stuck."""
+    """Follows records through lives on one folder; `check` finds what is lost, duplicated or stuck."""
 
     def __init__(self, folder: pathlib.Path, durability: str = "os", store: pathlib.Path | None = None) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class Ledger:
             streamer.open("web", namespace, size_limit=40, time_limit=0)
 
     def finish(self) -> None:
-        """Have another streamer do the rest, with nothing in its way."""
+        """Let another streamer do the rest, undisturbed."""
         streamer = self.make()
         streamer.flush(SECONDS)
         streamer.write_manifests()
@@ -87,7 +87,7 @@ class Ledger:
         return [json.loads(line)["i"] for body in bodies for line in body.splitlines()]
 
     def check(self, unacknowledged: int) -> None:
-        """Fail if an acknowledged record is not listed exactly once, or more came than was on its way."""
+        """Fail if an acknowledged record is not listed exactly once, or other records are."""
         found = collections.Counter(self.listed())
         lost = set(self.acknowledged) - set(found)
         assert not lost, f"lost {sorted(lost)}"
@@ -99,7 +99,7 @@ class Ledger:
 
 @contextlib.contextmanager
 def within_seconds(seconds: float = 10 * SECONDS) -> Iterator[None]:
-    """Kill the process with a traceback of all threads if this hangs, as nothing else ends a lock that is never free."""
+    """Kill the process with a traceback of all threads if this hangs, because nothing else ends a deadlock."""
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
         yield
@@ -108,7 +108,7 @@ def within_seconds(seconds: float = 10 * SECONDS) -> Iterator[None]:
 
 
 def again(call: Callable[[], Any], times: int = 4) -> Any:
-    """Make a call until it succeeds, as a program does after an error of the moment."""
+    """Repeat a call until it succeeds, as a program does after a transient error."""
     for left in reversed(range(times)):
         try:
             return call()
@@ -119,7 +119,7 @@ def again(call: Callable[[], Any], times: int = 4) -> Any:
 
 
 def drop(streamer: JsonBufferStreamer) -> None:
-    """What the end of its process does to a streamer: nothing of it runs any more, and the folder is free."""
+    """Do what the end of the process does: stop the threads of the streamer, and unlock the folder."""
     done = threading.Event()
     streamer._uploads.stop(done.set)
     if streamer._scheduler is not None:

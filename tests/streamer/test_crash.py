@@ -1,4 +1,4 @@
-"""kill -9 at random moments, again and again on the same folder: each acknowledged record ends in exactly one object."""
+"""kill -9 at random moments, repeatedly on the same folder: each acknowledged record is in exactly one object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = WRITER.parents[2]
 
 
 def run_until_killed(folder: pathlib.Path, store: pathlib.Path, first: int, kill_at: int, after: int) -> list[int]:
-    """Return the records that were acknowledged; kill after so many of them where the writer does not do it itself."""
+    """Return the acknowledged records; kill the writer after this many unless it does so itself."""
     command = [sys.executable, str(WRITER), str(folder), str(store), str(first), str(kill_at)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

@@ -1,4 +1,4 @@
-"""What other programs, full disks and broken machines do to the folder: rescued, or reported once, never silent."""
+"""Damage to the folder by other programs, full disks and power loss: recovered or reported once, never silent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fill(streamer: JsonBufferStreamer, first: int, count: int) -> None:
 
 
 def bytes_in(folder: pathlib.Path) -> int:
-    """Return the bytes of all files of streamers, which other threads may remove meanwhile."""
+    """Return the bytes of all files of streamers, which other threads may remove in the meantime."""
     sizes = []
     for path in folder.glob("*.*"):
         with contextlib.suppress(FileNotFoundError):
@@ -84,7 +84,7 @@ def test_a_buffer_that_was_cut_loses_no_more_and_is_told_once(
     os.truncate(path, length)
     fill(streamer, 20, 20)
     with pytest.raises(
-        UploadsFailedError, match=r"RecordsLostError: \d+ records of this file are lost\)\. Records of"
+        UploadsFailedError, match=r"RecordsLostError: \d+ records of this file are lost\)\. Some of their records"
     ) as caught:
         streamer.flush()
     assert [file.place for file in caught.value.files] == ["lost"]
@@ -117,7 +117,7 @@ def test_a_buffer_that_was_overwritten_in_its_place_lists_no_damaged_line(
 
 
 @pytest.mark.parametrize("state", ["sealed", "json", "cut json", "ready"])
-def test_a_file_that_was_removed_before_its_upload_is_told_and_holds_nothing_up(
+def test_a_file_that_was_removed_before_its_upload_is_reported_and_holds_nothing_up(
     make: Make, folder: pathlib.Path, kept: Any, reported: list[Any], state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streamer = make(upload_threads=1)
@@ -260,7 +260,7 @@ def test_the_folder_stays_locked_when_the_file_lock_is_removed(make: Make, folde
         make()
 
 
-def test_links_are_nobodys(make: Make, folder: pathlib.Path, kept: Any, tmp_path: pathlib.Path) -> None:
+def test_links_are_ignored(make: Make, folder: pathlib.Path, kept: Any, tmp_path: pathlib.Path) -> None:
     folder.mkdir()
     (tmp_path / "other").write_bytes(HEADER + b'{"i":0}\n')
     (folder / f"{NAME}.sealed").symlink_to(tmp_path / "other")
@@ -320,7 +320,7 @@ def test_the_maximum_is_kept_also_while_files_are_finished(make: Make, folder: p
 
 
 class SmallDisk:
-    """A disk that has room for so many bytes of the folder, as `statvfs` says and each write finds."""
+    """A disk with room for this many bytes of the folder, for `statvfs` and for writes."""
 
     def __init__(self, folder: pathlib.Path, size: int) -> None:
         self.folder = folder

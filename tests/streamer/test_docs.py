@@ -1,4 +1,4 @@
-"""The table of the ancestor's features names a test for each row, and its example runs."""
+"""The table of features of the older library names a test in each row, and its example runs."""
 
 from __future__ import annotations
 

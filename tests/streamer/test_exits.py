@@ -1,4 +1,4 @@
-"""Exits, signals, forks, threads that don't start and exceptions that are no Exception: uploads go on, all is told."""
+"""Exits, signals, forks, threads that don't start and BaseExceptions: uploads continue, everything is reported."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_no_exception_fails_the_attempt_and_ends_no_thread(
 
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_a_thread_that_ends_is_replaced(make: Make, kept: Any, restarts: int, reported: list[Any]) -> None:
-    """Whatever ended it, here an exception that another thread sets: what it had taken goes to its successor."""
+    """Here an exception that another thread sets ends it: its upload goes to its successor."""
     streamer = make(upload_threads=1)
     for i in range(restarts):
         fill(streamer, i)
@@ -366,7 +366,7 @@ def test_what_is_synced_and_in_which_order(
 def test_a_hook_is_called_outside_of_locks(
     make: Make, kept: Any, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path
 ) -> None:
-    """A hook that logs through the streamer itself would wait for ever otherwise."""
+    """Otherwise a hook that logs through the streamer itself would deadlock."""
     streamer = make()
     streamer.open("web", "a", size_limit=40)
     hooked: queue.SimpleQueue[Any] = queue.SimpleQueue()

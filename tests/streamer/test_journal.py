@@ -1,4 +1,4 @@
-"""The buffer file: what is in it before `append` returns, and what a write that fails leaves."""
+"""The buffer file: what is in it before `append` returns, and what a failed write leaves."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_threads_share_a_sync(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def fail_writes(monkeypatch: pytest.MonkeyPatch, keep: int, error: BaseException, times: int = 1) -> None:
-    """Have the next writes of records write only so many bytes, and then raise."""
+    """Let the next writes of records write only this many bytes, and then raise."""
     real, left = os.write, [times]
 
     def write(handle: int, data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Manifests of a streamer: each uploaded file in exactly one, also when it is killed between any two steps."""
+"""Manifests of a streamer: each uploaded file is in exactly one, also if it is killed between two steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A streamer on a real S3 server: one object a file, also when a reply is lost or the server says no."""
+"""A streamer on a real S3 server: one object per file, also if a reply is lost or the server rejects requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a crash leaves, step by step: the next streamer uploads each acknowledged record once, under the same name."""
+"""What a crash leaves at each step: the next streamer uploads each acknowledged record once, under the same name."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_file_that_was_finished_is_uploaded_as_it_is(left: Any, make: Make, ke
     assert os.listdir(folder) == ["lock"]
 
 
-def test_a_half_finished_file_is_made_anew(left: Any, make: Make, kept: Any, folder: pathlib.Path) -> None:
+def test_a_half_finished_file_is_made_again(left: Any, make: Make, kept: Any, folder: pathlib.Path) -> None:
     left("sealed", HEADER + b'{"i":0}\n')
     left("json", b'{"i"')
     left("part", b'{"file_n')
@@ -136,7 +136,7 @@ def test_files_of_others_are_left_alone(left: Any, make: Make, folder: pathlib.P
 
 
 def test_an_object_whose_upload_was_not_put_down_stays_one(make: Make, folder: pathlib.Path, tmp_path: Any) -> None:
-    """Killed between the upload and the removal: the object is there, and so is the file."""
+    """Killed between the upload and the removal: both the object and the file exist."""
     store = LocalStore(tmp_path / "store")
     uploader = StoreUploader(store)
 

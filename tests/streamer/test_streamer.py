@@ -1,4 +1,4 @@
-"""What a user of one streamer sees: streams, limits, formats, and errors that say what to do."""
+"""The interface of one streamer: streams, limits, formats, and errors with a fix."""
 
 from __future__ import annotations
 

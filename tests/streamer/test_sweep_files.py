@@ -1,4 +1,4 @@
-"""Each file-system call of a whole life fails once, before or after its effect: nothing is lost, doubled or stuck."""
+"""Each file-system call of a complete life fails once, before or after its effect: nothing is lost, duplicated or stuck."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ERRORS = (errno.EMFILE, errno.EIO, errno.ENOSPC)
 
 
 class Faults:
-    """UploadCounts the calls that concern a folder, and has one of them fail."""
+    """Counts the calls on a folder, and makes one of them fail."""
 
     def __init__(self, folder: pathlib.Path, fail_at: int, code: int, *, after: bool) -> None:
         self.folder = str(folder)
@@ -51,7 +51,7 @@ class Faults:
                 self.failed = name
             if fails and not self.after:
                 raise OSError(self.code, os.strerror(self.code))
-            # a disk takes its time for this, and no fault here depends on what it does
+            # slow on a real disk, and no fault here depends on it
             result = None if name == "fsync" else real(*args, **kwargs)
             if type(first) is int and name == "close":
                 self._handles.discard(first)
@@ -74,7 +74,7 @@ class Faults:
 
 
 def live(ledger: Ledger) -> None:
-    """Fill, upload, list, die with a full and an open buffer, come back, list and end."""
+    """Fill, upload, list, end with a full and an open buffer, start again, list and end."""
     first = again(ledger.make)
     ledger.open(first)
     for _ in range(9):
@@ -103,7 +103,7 @@ def live(ledger: Ledger) -> None:
 
 
 def break_one_life(folder: pathlib.Path, durability: str, number: int, *, after: bool) -> bool:
-    """Live once with one call that fails, and check; return False if there are not so many calls."""
+    """Live once with one call that fails, and check; return False if there are fewer calls."""
     ledger = Ledger(folder, durability)
     faults = Faults(folder, number, ERRORS[number % len(ERRORS)], after=after)
     try:

@@ -27,11 +27,11 @@ DURABILITIES = ["os", "memory", "fsync"]
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises; no Exception, as KeyboardInterrupt is none."""
+    """What a signal handler raises; not an Exception, just as KeyboardInterrupt."""
 
 
 class Lines:
-    """Follows the lines of the streamer that this thread runs, and does something at the n-th."""
+    """Traces the lines of the streamer in this thread, and does something at the n-th."""
 
     def __init__(self, at: int, act: Callable[[], None], *, by_function: bool = False) -> None:
         self.at = at
@@ -73,7 +73,7 @@ def interrupt() -> None:
 
 
 def steps(streamer: JsonBufferStreamer, ledger: Ledger) -> dict[str, Callable[[], Any]]:
-    """The calls that a signal may interrupt; each again until it has gone through, as after ^C."""
+    """The calls that a signal may interrupt; each is repeated until it succeeds, as after ^C."""
     return {
         "open": lambda: ledger.open(streamer),
         "append": lambda: ledger.append(streamer, 5),
@@ -95,7 +95,7 @@ def go_through(call: Callable[[], Any]) -> None:
 
 
 def interrupted_life(folder: pathlib.Path, durability: str, at: int) -> Lines:
-    """Live once with an exception at that moment."""
+    """Live once with an exception at this moment."""
     ledger = Ledger(folder, durability)
     lines = Lines(at, interrupt)
     try:
@@ -133,7 +133,7 @@ def test_an_exception_at_every_line(
 def test_a_signal_at_any_moment(
     tmp_path: pathlib.Path, no_sync: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same with real signals, which come also within Python's own library; a life takes some milliseconds."""
+    """The same with real signals, which also arrive within the standard library; a life takes some milliseconds."""
     # within the callback of a weak reference Python itself drops what a handler raises
     monkeypatch.setattr(sys, "unraisablehook", lambda arguments: None)
     numbers = random.Random(11)
@@ -156,7 +156,7 @@ def test_a_signal_at_any_moment(
 
 
 def live_with_timer(streamer: JsonBufferStreamer, ledger: Ledger, seconds: float) -> int:
-    """Return how often the timer came within the calls: once or never."""
+    """Return how often the timer interrupted the calls: once or never."""
     interrupted = 0
     try:
         try:
@@ -174,7 +174,7 @@ def live_with_timer(streamer: JsonBufferStreamer, ledger: Ledger, seconds: float
 
 
 class Forks:
-    """Forks, and has the child use what it must not: it exits with 0 if each call refuses."""
+    """Forks, and lets the child use what it must not: it exits with 0 if each call raises."""
 
     def __init__(self, streamer: JsonBufferStreamer) -> None:
         self.streamer = streamer
@@ -243,7 +243,7 @@ _OPERATIONS = {"open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "os.
 
 
 def killed_life(ledger: Ledger, at: int, results: int) -> None:
-    """What the child does: live, and kill itself before that call; tell each record that was acknowledged."""
+    """Live in the child, and kill itself before this call; write each acknowledged record to the parent."""
     calls = 0
 
     def is_next() -> bool:
@@ -276,7 +276,7 @@ def killed_life(ledger: Ledger, at: int, results: int) -> None:
 
 
 def kill_one(ledger: Ledger, at: int) -> bool:
-    """Return whether the child lived to that call."""
+    """Return whether the child reached this call."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -291,7 +291,7 @@ def kill_one(ledger: Ledger, at: int) -> bool:
 
 
 def test_a_kill_at_every_call(tmp_path: pathlib.Path, no_sync: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """The objects are in a local folder, which outlives the process."""
+    """The objects are in a local folder, which survives the process."""
     tried, alive = 0, True
     with within_seconds():
         while alive:

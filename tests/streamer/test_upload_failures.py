@@ -1,4 +1,4 @@
-"""Uploads that fail, wait or never end: appends go on, everything is told, nothing is lost."""
+"""Uploads that fail, wait or never end: appends continue, everything is reported, nothing is lost."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_failed_files_are_tried_again_for_ever_with_backoff(make: Make, kept: An
 
 
 def wait_for_attempts(streamer: JsonBufferStreamer, attempts: int) -> None:
-    """Wait until that many attempts have failed, and the last one is put down."""
+    """Wait until this many attempts have failed, and the last one is recorded."""
     done = threading.Event()
     while not done.wait(0.001):
         if streamer.stats.failed_attempts == attempts and streamer.stats.pending[0].attempts == attempts:

@@ -19,7 +19,7 @@ from beam_s3box.transforms.windows import Windows
 
 
 def write_plan(store: Store, **changes: Any) -> WritePlan:
-    """A plan for JSON lines of the stream d/n, in windows of a minute, but for what is given."""
+    """Return a plan for JSON lines of the stream d/n, in windows of a minute, with these changes."""
     layout = Layout("run")
     plan = WritePlan(
         store=store,

@@ -1,7 +1,7 @@
-"""Streams that a script feeds: records, watermark and clock step by step, on Beam's TestStream.
+"""Scripted streams: records, watermark and clock step by step, on Beam's TestStream.
 
-The one runner for it holds no watermark back for timers. So what a timer seals at its window's end comes to the
-manifests after that end: here a lateness is allowed, and a script steps past each window within it.
+The only runner for it does not hold back the watermark for timers. So what a timer seals at the end of its window
+reaches the manifests after that end: a lateness is allowed here, and a script steps past each window within it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ END_OF_TIME = Timestamp(micros=(GlobalWindow().max_timestamp().micros // 1000 + 
 
 
 class Clock:
-    """Seconds that the script alone advances, as TestStream does its own; DoFns are pickled, so that it is a class."""
+    """Seconds that only the script advances, as TestStream does its own; a class, because DoFns are pickled."""
 
     now = 0.0
 
@@ -41,36 +41,36 @@ def clock() -> float:
 
 
 class Script:
-    """What comes when. Every call of `add` is a bundle of its own, and all of its work is done before the next step."""
+    """What arrives when. Every call of `add` is a bundle, whose work is done before the next step."""
 
     def __init__(self) -> None:
         self._stream = TestStream()
         self._now = 0.0
 
     def add(self, *numbers: int, at: float, stream: str = "a", pad: int = 0) -> Script:
-        """Let records come in one bundle; they happened at that second."""
+        """Let records arrive in one bundle, with this second as event time."""
         records = [{"d": stream, "n": "x", "i": number, "pad": "z" * pad} for number in numbers]
         self._stream.add_elements([TimestampedValue((self._now, record), at) for record in records])
         return self
 
     def watermark(self, seconds: float) -> Script:
-        """Let it be known that no record from before that second is to be expected any more."""
+        """Advance the watermark to this second."""
         self._stream.advance_watermark_to(seconds)
         return self
 
     def wait(self, seconds: float) -> Script:
-        """Let time pass."""
+        """Advance processing time."""
         self._now += seconds
         self._stream.advance_processing_time(seconds)
         return self
 
     def end(self) -> TestStream:
-        """Let the stream end, and with it all windows."""
+        """End the stream, and with it all windows."""
         return self._stream.advance_watermark_to_infinity()
 
 
 class Emitted(NamedTuple):
-    """An element of an output: its window and time, and the script's clock when it came."""
+    """An element of an output: its window and timestamp, and the script's clock when it was emitted."""
 
     value: Any
     window: Any
@@ -79,13 +79,13 @@ class Emitted(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a script's stream became.
+    """The outcome of a scripted stream.
 
     Attributes:
-      store: where it lies.
+      store: the destination.
       shards, manifests, dead_letters: as the transform emitted them, in order.
-      counts: what this run counted.
-      found: what lies in the store.
+      counts: the counters of this run.
+      found: what is in the store.
     """
 
     store: Store
@@ -96,7 +96,7 @@ class Written(NamedTuple):
     found: ReadBack
 
     def sealed(self, stream: str = "a") -> list[tuple[str, list[int]]]:
-        """Return why each shard of a stream was sealed and what it holds, in the order of their coming."""
+        """Return why each shard of a stream was sealed and what it holds, in the order of their output."""
         return [(shard.value.sealed_by, self.ids(shard.value)) for shard in self.shards if shard.value.domain == stream]
 
     def ids(self, file: ShardFile) -> list[int]:
@@ -124,7 +124,7 @@ class Written(NamedTuple):
         return "/".join(filter(None, (*names, manifest.window, f"{manifest.pane}-{number}")))
 
     def panes(self) -> list[tuple[int, list[int]]]:
-        """Return pane and ids of each manifest, in the order of their coming."""
+        """Return pane and ids of each manifest, in the order of their output."""
         listed = self.listed()
         return [(item.value.pane, listed[self.name(item.value)]) for item in self.manifests]
 
@@ -140,7 +140,7 @@ class _Collected:
 
 
 class Run:
-    """A pipeline that writes a script's stream; it may run more than once, as one that went back to its beginning."""
+    """A pipeline that writes a scripted stream; it may run more than once, as if it restarted from its beginning."""
 
     def __init__(self, script: Script, store: Store, **arguments: Any) -> None:
         self._store = store
@@ -182,7 +182,7 @@ def options() -> PipelineOptions:
 
 
 class _KeepTime(beam.DoFn):
-    """Sets the clock to the moment at which the script let the record come."""
+    """Sets the clock to the moment at which the script added the record."""
 
     def process(self, element: tuple[float, dict[str, Any]]) -> Iterator[dict[str, Any]]:
         Clock.now, record = element

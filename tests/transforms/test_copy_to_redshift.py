@@ -1,4 +1,4 @@
-"""CopyToRedshift: manifests of a write into tables of the stand-in, once, with a row for what failed."""
+"""CopyToRedshift: manifests of a write into tables of the stand-in, once, with a row for each failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ AT_ONCE = Retry(3, 0.0, 0.0)
 
 
 class Collected:
-    """What the outputs of each run emitted; a class, because DoFns are pickled."""
+    """The elements of the outputs of each run; a class, because DoFns are pickled."""
 
     runs: ClassVar[dict[str, list[Any]]] = {}
 
@@ -248,7 +248,7 @@ def test_truncate_is_refused_for_unbounded_input(into: Into) -> None:
 
 
 def test_one_that_can_not_be_loaded_keeps_no_other_out(into: Into) -> None:
-    """Where several manifests of an unbounded stream come at once, they are tried alone if they fail together."""
+    """If several manifests of an unbounded stream arrive together, they are tried alone when they fail together."""
     loads = into.copy("clicks").loads.reaching(into.warehouse.settings, into.warehouse.keys)
     good, bad, last = (into.warehouse.manifest(clicks(i, name="n" * i)) for i in (1, 30, 2))
     outcomes = list(loads.outcomes([good, bad, last], Target("public", "clicks"), one_by_one=True))

@@ -1,4 +1,4 @@
-"""Which runner carries which form of the write; a pipeline is built for each, and none runs."""
+"""Which runner supports which form of the write; a pipeline is built for each, and none runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
 
 
 def write(runner: Any, source: beam.PTransform, *flags: str, **arguments: Any) -> WriteToS3BoxResult:
-    """Build the pipeline; to build is to check."""
+    """Build the pipeline, which checks it."""
     pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(list(flags)))
     result = pipeline | source | WriteToS3Box("memory://engines", **BY_FIELD, **arguments)
     assert isinstance(result, WriteToS3BoxResult)
@@ -59,7 +59,10 @@ def test_unbounded_input_is_refused_on_beams_local_runners(name: str, flags: lis
     with pytest.raises(ConfigurationError) as caught:
         unbounded(LOCAL[name](), *flags)
     message = str(caught.value)
-    assert f"the input is unbounded, and {name} holds no watermark back for timers: it would lose records" in message
+    assert (
+        f"the input is unbounded, and {name} does not hold back the watermark for timers: it would lose records"
+        in message
+    )
     assert "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner" in message
 
 
@@ -69,13 +72,13 @@ def test_so_it_is_on_runners_that_derive_from_these_or_are_the_default() -> None
         (DirectRunner(), "DirectRunner"),
         (None, "DirectRunner"),
     ):
-        with pytest.raises(ConfigurationError, match=rf"unbounded, and {name} holds no watermark"):
+        with pytest.raises(ConfigurationError, match=rf"unbounded, and {name} does not hold back the watermark"):
             unbounded(runner)
 
 
 @pytest.mark.parametrize("name", ["DirectRunner", "BundleBasedDirectRunner"])
 def test_timers_of_real_time_are_refused_where_beam_loses_what_they_seal(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"packing='stateful' needs timers of real time.*{name} loses records.*"
+    with pytest.raises(ConfigurationError, match=rf"packing='stateful' needs processing-time timers.*{name} loses records.*"
                                                  r"use packing='auto', or --runner=PrismRunner"):  # fmt: skip
         bounded(LOCAL[name](), "stateful")
 
@@ -92,7 +95,7 @@ def test_fn_api_runner_packs_bounded_input_by_state() -> None:
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_test_stream_may_feed_any_runner(name: str) -> None:
-    """It steps the watermark by itself; also when steps, windows and other inputs lie between."""
+    """It controls the watermark itself; also if steps, windows and other inputs are in between."""
     write(LOCAL[name](), TestStream(), windowing=FixedWindows(60))
     pipeline = beam.Pipeline(runner=LOCAL[name](), options=PipelineOptions([]))
     stepped = pipeline | TestStream() | "Step" >> beam.Map(dict)
@@ -145,7 +148,7 @@ NEVER = 2**63 - 1
     ],
 )
 def test_unbounded_input_on_flink_keeps_its_source(runner: type, flags: list[str], milliseconds: Any) -> None:
-    """As Beam does with an interval; without, no checkpoint of the cluster's own would be completed."""
+    """As Beam does with an interval; otherwise no checkpoint that the cluster enables would complete."""
     assert options_of(unbounded(runner(), *flags)).get("shutdown_sources_after_idle_ms") == milliseconds
 
 

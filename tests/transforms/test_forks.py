@@ -1,4 +1,4 @@
-"""A process that has run WriteToS3Box forks, and the child runs it, too: threads and clients are made for each process."""
+"""A process that ran WriteToS3Box forks, and the child runs it, too: each process creates its threads and clients."""
 
 from __future__ import annotations
 

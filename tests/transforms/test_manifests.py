@@ -1,4 +1,4 @@
-"""The steps that write manifests, alone: firings in their order, and nothing of a bundle that broke off."""
+"""The steps that write manifests: firings in their order, and nothing of a failed bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOW = IntervalWindow(0, 60)
 
 
 class Ordered(MemoryStore):
-    """Holds the first manifest of the stream a up until the stream b has its own; notes who writes in between."""
+    """Delays the first manifest of the stream a until the stream b has its own; records who writes in between."""
 
     def __init__(self) -> None:
         super().__init__(new_token(12))
@@ -43,7 +43,7 @@ class Ordered(MemoryStore):
 
 
 class Cell:
-    """Beam's cell of one key."""
+    """The value state of one key."""
 
     value: Any = None
 
@@ -72,7 +72,7 @@ def manifests_of(outputs: Any) -> list[Manifest]:
 
 
 def test_firings_of_a_stream_are_numbered_and_written_as_they_come_and_streams_at_a_time() -> None:
-    """Were a later one written first, the earlier one would withdraw it, and its records would be listed nowhere."""
+    """If a later one was written first, the earlier one would withdraw it, and its records would be listed nowhere."""
     store = Ordered()
     plan = write_plan(store, unbounded=True, upload_concurrency=4)
     step, lineages = begun(_WriteFirings(plan)), {"a": Cell(), "b": Cell()}
@@ -88,7 +88,7 @@ def test_firings_of_a_stream_are_numbered_and_written_as_they_come_and_streams_a
 
 @pytest.mark.parametrize("unbounded", [True, False])
 def test_a_bundle_writes_nothing_of_one_that_broke_off(unbounded: bool) -> None:
-    """A runner does its work again: then a second manifest would list the same shards."""
+    """A runner repeats its work: a second manifest would list the same shards."""
     store = MemoryStore(new_token(12))
     plan = write_plan(store, unbounded=unbounded)
     step = begun((_WriteFirings if unbounded else _WriteManifest)(plan))

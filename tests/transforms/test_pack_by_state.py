@@ -1,4 +1,4 @@
-"""The step with state and timers by itself: what it sets, keeps and refuses; runners hide some of it."""
+"""The step with state and timers: what it sets, keeps and rejects; runners hide some of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCHEMAS = [
 
 
 class Bag:
-    """Beam's bag of one key."""
+    """The bag state of one key."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -54,7 +54,7 @@ class Bag:
 
 
 class Cell:
-    """Beam's cell of one key, and how often it was written."""
+    """The value state of one key, and how often it was written."""
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -71,7 +71,7 @@ class Cell:
 
 
 class Timer:
-    """Beam's timer of one key: due at one time, or never."""
+    """The timer of one key: due at one time, or never."""
 
     def __init__(self) -> None:
         self.due: Timestamp | None = None
@@ -84,7 +84,7 @@ class Timer:
 
 
 class Held:
-    """What a runner keeps for one key."""
+    """The state that a runner keeps for one key."""
 
     def __init__(self) -> None:
         self.segments, self.cell = Bag(), Cell()
@@ -133,7 +133,7 @@ def reasons(outputs: list[TimestampedValue]) -> list[str]:
 
 
 def test_a_first_record_sets_the_end_within_its_window_and_the_age_by_the_clock() -> None:
-    """`window.end` belongs to the next window: what a timer there emits would go to it."""
+    """`window.end` belongs to the next window: the output of a timer there would be in it."""
     plan, held, window = plan_for(), Held(), IntervalWindow(60, 120)
     step, element = packer(plan), keyed(plan, window, JSON_LINES)
     assert process(step, element, held) == []
@@ -170,7 +170,7 @@ def test_a_late_record_of_a_window_that_has_state_is_a_shard_without_a_timer() -
 
 
 def test_a_late_record_of_a_window_that_is_known_to_be_over_touches_neither_state_nor_timers() -> None:
-    """A timer in its past would fire at once, and until it did, hold the watermark."""
+    """A timer in the past would fire at once, and hold the watermark until then."""
     plan, first, second = plan_for(), Held(), Held()
     step, window = packer(plan), IntervalWindow(0, 60)
     element = keyed(plan, window, JSON_LINES)
@@ -217,9 +217,7 @@ def test_state_of_another_format_is_never_sealed_as_this_ones(before: Format, af
     old, new = plan_for(before), plan_for(after)
     element = keyed(old, window, before, line_for(before))
     process(packer(old), element, held)
-    with pytest.raises(
-        ConfigurationError, match=r"state holds records of d/n as .*go back to the pipeline that it was"
-    ):
+    with pytest.raises(ConfigurationError, match=r"state holds records of d/n as .*go back to the previous pipeline"):
         fires(packer(new), element[0], held)
     assert len(held.segments.values) == 1, "the old pipeline still finds it"
     assert reasons(fires(packer(old), element[0], held)) == [BY_SECONDS if fires is on_age else BY_WINDOW_END]
@@ -231,7 +229,7 @@ def test_segments_of_another_format_on_their_way_never_meet_this_ones(before: Fo
     old, new = plan_for(before), plan_for(after)
     late, first = (keyed(plan, window, format, line_for(format)) for plan, format in ((old, before), (new, after)))
     assert late[0] != first[0], "a runner keeps state by key"
-    with pytest.raises(ConfigurationError, match="format: the job's state"):
+    with pytest.raises(ConfigurationError, match="format: the state of the job"):
         process(packer(new), late, held)
     assert held.is_untouched()
 

@@ -1,4 +1,4 @@
-"""The rows of a write's outputs: a schema of plain types, which SQL, YAML and runners in Java read."""
+"""The rows of the outputs of a write: a schema of plain types, which SQL, YAML and Java runners can read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def schema_of(row: Any) -> schema_pb2.Schema:
 
 @ROWS
 def test_every_field_is_of_an_atomic_type(row: Any) -> None:
-    """A `logical type` of Python's own would be an error in a runner in Java, and only there."""
+    """A logical type that only Python knows would be an error in Java runners, and only there."""
     fields = schema_of(row).fields
     assert [field.name for field in fields] == list(row._fields)
     for field in fields:

@@ -1,4 +1,4 @@
-"""Keys of S3 that travel in a pipeline's options: each pipeline of a process uses its own."""
+"""Keys of S3 in the options of a pipeline: each pipeline of a process uses its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unbounded input by state: shards by size, by age, and at the window's end, on a clock that the test turns."""
+"""Unbounded input packed by state: shards sealed by size, by age, and at the end of the window, with a manual clock."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_limit_on_s3_bytes_is_kept_by_the_objects(store: MemoryStore) -> Non
     check_all_listed(written, 25)
 
 
-def test_a_bundle_that_holds_whole_shards_seals_them_and_state_packs_the_rests(store: MemoryStore) -> None:
+def test_a_bundle_that_holds_whole_shards_seals_them_and_state_packs_the_remainders(store: MemoryStore) -> None:
     script = Script().add(*range(10), at=1).add(10, 11, at=1).add(12, 13, 14, at=1).watermark(60)
     written = write(script, store, limits=StreamLimits(max_records=4, max_seconds=None))
     assert sorted(written.sealed()) == [
@@ -147,7 +147,7 @@ def test_parts_of_a_second_count(store: MemoryStore) -> None:
 
 
 def test_the_time_limit_never_counts_from_the_last_shard(store: MemoryStore) -> None:
-    """Long silence, then a record: it has all of its ten seconds, and not those that passed before it came."""
+    """After a long pause a record has its full ten seconds, whatever passed before it arrived."""
     script = Script().add(0, at=1).wait(10).wait(100).add(1, at=1).wait(9).add(2, at=1).wait(1).wait(50).watermark(60)
     written = write(script, store, limits=TEN_SECONDS)
     assert written.sealed() == [(BY_SECONDS, [0]), (BY_SECONDS, [1, 2])]
@@ -163,7 +163,7 @@ def test_after_a_seal_by_size_the_time_counts_from_what_stays_behind(store: Memo
 
 
 def test_after_a_seal_that_leaves_nothing_no_timer_fires(store: MemoryStore) -> None:
-    """The shard of the next record begins with it, and the clock of the one that is gone does not end it."""
+    """The shard of the next record starts with it, and the timer of the previous one does not end it."""
     limits = StreamLimits(max_records=2, max_seconds=10)
     script = Script().add(0, at=1).wait(4).add(1, at=1).wait(4).add(2, at=1).wait(2).wait(7).add(3, at=1)
     written = write(script.wait(20).watermark(60), store, limits=limits)
@@ -172,7 +172,7 @@ def test_after_a_seal_that_leaves_nothing_no_timer_fires(store: MemoryStore) -> 
 
 
 def test_after_a_seal_that_leaves_nothing_the_clock_stands_still(store: MemoryStore) -> None:
-    """It would find nothing, and cost a round through the state for every shard."""
+    """It would find nothing, and cost a read of state for every shard."""
     limits = StreamLimits(max_records=2, max_seconds=10)
     idle = write(Script().add(0, at=1).add(1, at=1).wait(10).wait(10).watermark(60), store, limits=limits)
     busy = write(Script().add(0, at=1).add(1, at=1).watermark(60), MemoryStore(new_token(12)), limits=limits)
@@ -199,7 +199,7 @@ def test_time_limits_of_streams_do_not_meet(store: MemoryStore) -> None:
 
 
 def test_the_end_of_a_window_stops_its_clock(store: MemoryStore) -> None:
-    """A clock left behind would find nothing, which is harmless here; Flink's jobs spin for ever on it."""
+    """A timer that stays set would find nothing, which is harmless here; jobs on Flink spin for ever on it."""
     written = write(Script().add(0, at=1).watermark(60).wait(10).wait(100), store, limits=TEN_SECONDS)
     assert written.sealed() == [(BY_WINDOW_END, [0])]
     assert len(written.manifests) == 1
@@ -230,6 +230,14 @@ def test_a_hot_stream_spreads_over_lanes(store: MemoryStore) -> None:
     check_all_listed(written, 60)
 
 
+def test_only_streams_with_lanes_are_spread(store: MemoryStore) -> None:
+    script = Script().add(*range(30), at=1, stream="a").add(*range(30, 60), at=1, stream="b").watermark(60)
+    limits = {"a/*": StreamLimits(max_seconds=None, lanes=3), "b/*": StreamLimits(max_seconds=None)}
+    written = write(script, store, limits=limits)
+    assert [len(written.sealed(stream)) for stream in "ab"] == [3, 1]
+    check_all_listed(written, 60)
+
+
 def test_each_lane_has_a_time_limit_of_its_own(store: MemoryStore) -> None:
     first, second = (next(number for number in range(100) if lane_of(line(number), 2) == lane) for lane in (0, 1))
     script = Script().add(first, at=1).wait(5).add(second, at=1).wait(5).wait(4).watermark(60)
@@ -242,8 +250,8 @@ def line(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("packing", ["group", "stateful"])
-def test_lanes_with_equal_rests_share_no_key(store: MemoryStore, packing: Packing) -> None:
-    """Equal bytes, numbers and streams: only who sealed them tells the shards apart."""
+def test_lanes_with_equal_remainders_share_no_key(store: MemoryStore, packing: Packing) -> None:
+    """Equal bytes, numbers and streams: only the origin distinguishes the shards."""
     elements = [{"d": "a", "n": "x", "i": number % 50} for number in range(200)]
     counts = write_bounded(
         store, elements, limits=StreamLimits(lanes=4), tuning=Tuning(packing=packing, partial_shards="shuffle")

@@ -1,4 +1,4 @@
-"""Unbounded input by window: each firing lists what no earlier one listed, and nothing comes into another window."""
+"""Unbounded input by window: each firing lists what no earlier one listed, and nothing moves to another window."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_end_of_a_window_seals_and_lists(store: MemoryStore) -> None:
 def test_before_its_end_a_window_has_no_manifest(
     store: MemoryStore, watermark: int, expected: list[tuple[int, list[int]]]
 ) -> None:
-    """What the script's end fires is lost on this runner: only what came before it is looked at."""
+    """The output of the end of the script is lost on this runner: only what was emitted before is checked."""
     written = write(Script().add(0, at=1).watermark(watermark), store, allowed_lateness=1)
     assert written.panes() == expected
 
@@ -84,7 +84,7 @@ def test_a_shard_sealed_by_time_waits_for_the_end_to_be_listed(store: MemoryStor
 
 
 def test_the_watermark_at_the_end_of_time_seals_everything(store: MemoryStore) -> None:
-    """A drain. All is listed, too, where the runner leaves the manifests time, which this one does step by step."""
+    """A drain. Everything is also listed if the runner leaves time for the manifests, as this one does step by step."""
     script = Script().add(0, at=1).add(1, at=61).add(2, at=1, stream="b").add(3, at=100_000)
     written = write(script, store, limits=StreamLimits(max_seconds=None))
     assert sorted(ids for stream in "ab" for _, ids in written.sealed(stream)) == [[0], [1], [2], [3]]
@@ -118,7 +118,7 @@ def test_late_records_are_sealed_at_once_and_in_late_panes(store: MemoryStore) -
 
 
 def test_a_late_record_of_a_stream_that_had_none_on_time(store: MemoryStore) -> None:
-    """Its window was never opened, so nothing but the runner's watermark can say that it is over."""
+    """Its window was never opened, so only the watermark of the runner shows that it has ended."""
     script = Script().add(0, at=1, stream="b").watermark(60).add(1, at=2).watermark(90)
     written = write(script, store, allowed_lateness=100)
     assert [ids for _, ids in written.sealed()] == [[1]]
@@ -158,7 +158,7 @@ def test_an_ended_window_is_remembered_as_long_as_late_records_are_allowed(store
 
 
 def test_an_ended_window_is_forgotten_then_and_nothing_waits_all_the_same(store: MemoryStore) -> None:
-    """The end's timer is set again, and fires at once; where a DoFn lives longer than here, it still knows."""
+    """The timer for the end is set again, and fires at once; a DoFn that lives longer than here still knows."""
     script = Script().add(0, at=1).watermark(60).watermark(1_000).add(1, at=2).add(2, at=3).watermark(2_000)
     written = write(script, store, allowed_lateness=30)
     assert written.sealed() == [(BY_WINDOW_END, [0]), (BY_WINDOW_END, [1]), (BY_WINDOW_END, [2])]
@@ -194,7 +194,7 @@ def test_early_firings_list_what_is_new(store: MemoryStore) -> None:
 
 
 def test_a_firing_without_shards_writes_nothing(store: MemoryStore) -> None:
-    """An early one listed all there was; the one at the end of the window finds nothing, nor does another window's."""
+    """An early one listed everything; the one at the end of the window has nothing, nor does that of another window."""
     script = Script().add(0, at=1).wait(1).wait(5).wait(60).watermark(60).watermark(120).watermark(180)
     written = write(script, store, limits=ONE_SECOND, triggering_frequency=5)
     assert written.panes() == [(0, [0])]
@@ -234,7 +234,7 @@ def test_as_many_manifests_a_firing_as_asked(store: MemoryStore, count: int) -> 
 
 
 def test_one_manifest_a_firing_over_all_streams(store: MemoryStore) -> None:
-    """The one at the window's end lists all that no earlier one listed."""
+    """The one at the end of the window lists everything that no earlier one listed."""
     script = Script().add(0, at=1, stream="a").add(1, at=1, stream="b").wait(5)
     script.add(2, at=1, stream="b").add(3, at=1, stream="c").watermark(60).add(4, at=1, stream="a").watermark(90)
     written = write(script, store, limits=EACH, triggering_frequency=5, manifests=Manifests(per="run"))
@@ -270,7 +270,7 @@ def _by_start(written: Written) -> dict[tuple[float, int], list[int]]:
 
 
 class ByParity(NonMergingWindowFn):
-    """Windows of a minute that depend on the record: odd ones begin 30 seconds later."""
+    """Windows of a minute that depend on the record: for odd ones they begin 30 seconds later."""
 
     def assign(self, context: WindowFn.AssignContext) -> list[IntervalWindow]:
         shift = 30 * (context.element["i"] % 2)

@@ -1,4 +1,4 @@
-"""What a runner does again: bundles that fail half way, bundles that come twice, and a whole run from its beginning."""
+"""Work that a runner repeats: bundles that fail half way, bundles that run twice, and a whole run from its beginning."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_once(found: ReadBack, unlisted: int = 0) -> None:
 
 
 def test_the_stream_has_shards_of_every_kind(store: MemoryStore) -> None:
-    """Else the tests below would say less than they seem to."""
+    """Otherwise the tests below would check less than they seem to."""
     written = write(script(), store, limits=LIMITS)
     reasons = {shard.value.sealed_by for shard in written.shards}
     assert reasons == {"records", "seconds", "window_end", "lateness"}
@@ -69,7 +69,7 @@ def test_the_stream_has_shards_of_every_kind(store: MemoryStore) -> None:
 @pytest.mark.parametrize("succeed", [0, 1, 3])
 @pytest.mark.parametrize("keys", ["data/*", "manifests/*", "runs/*"])
 def test_writes_that_fail_for_a_while(store: MemoryStore, keys: str, succeed: int, when: Any) -> None:
-    """Three times, so that the fourth attempt of Beam's runner goes well; nothing written twice is there twice."""
+    """Three times, so that the fourth attempt of Beam's runner succeeds; nothing is duplicated."""
     failing = FailingStore(store, keys, succeed=succeed, fail=3, when=when)
     written = write(script(), failing, limits=LIMITS)
     check_once(written.found)
@@ -96,7 +96,7 @@ def faulty_limits(stream: Stream) -> StreamLimits:
 
 
 def write_with_faults(store: MemoryStore, *at: int) -> ReadBack:
-    """Fail in the midst of bundles: the limits are asked for by every step that packs, element for element."""
+    """Fail in the middle of bundles: every step that packs asks for the limits of each element."""
     _Faults.calls, _Faults.at = 0, frozenset(at)
     return write(script(), store, limits=faulty_limits).found
 
@@ -119,7 +119,7 @@ def test_bundles_that_fail_several_times_in_a_row(store: MemoryStore, first: int
 
 
 def write_twice_each(store: MemoryStore, count: int, **arguments: Any) -> None:
-    """Let FnApiRunner do every bundle twice, forgetting what the first one gave out, its state too."""
+    """Let FnApiRunner run every bundle twice, and drop the output and the state of the first."""
     options = PipelineOptions(["--runner=FnApiRunner", "--direct_runner_bundle_repeat=1"])
     before = PROGRESS.totals().get("records_in", 0)
     with beam.Pipeline(options=options) as pipeline:
@@ -144,7 +144,7 @@ def test_bundles_that_come_twice(store: MemoryStore, packing: Packing, count: in
 
 @pytest.mark.parametrize("partial_shards", ["seal", "shuffle"])
 def test_what_the_first_of_two_bundles_sealed_stays_unlisted(store: MemoryStore, partial_shards: PartialShards) -> None:
-    """Under keys of its own: the attempt is in them."""
+    """Under other keys: the attempt is in them."""
     write_twice_each(store, 400, limits=StreamLimits(max_records=20), tuning=Tuning(partial_shards=partial_shards))
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(400))
@@ -157,7 +157,7 @@ def test_what_the_first_of_two_bundles_sealed_stays_unlisted(store: MemoryStore,
 
 
 def test_a_stream_that_goes_back_to_its_beginning_replaces_its_manifests(store: MemoryStore) -> None:
-    """The shards are cut under other keys; the last manifest of a pane counts, and what only the first listed is none."""
+    """The shards have other keys; the last manifest of a pane counts, and nothing that only the first one listed."""
     run = Run(script(), store, limits=LIMITS, run_id="again")
     first = run.run().found
     second = run.run().found
@@ -168,7 +168,7 @@ def test_a_stream_that_goes_back_to_its_beginning_replaces_its_manifests(store: 
 
 
 class ChangingLimits:
-    """Limits that change between runs: they stand for records that come again in another order, or together."""
+    """Limits that change between runs, as if records came again in another order, or together."""
 
     records = 2
 
@@ -191,7 +191,7 @@ def test_a_run_that_goes_back_may_cut_other_shards(store: MemoryStore) -> None:
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("per", ["stream", "run"])
 def test_a_run_that_goes_back_may_fire_less_often(store: MemoryStore, per: Any, count: int) -> None:
-    """What the first time listed in firings or parts that the second time has not got is listed no more."""
+    """What the first run listed in firings or parts that the second one does not have is not listed any more."""
     streams = Script()
     for number in range(4):
         streams.add(number, at=1).wait(5)
@@ -225,7 +225,7 @@ def store_keys(store: MemoryStore, prefix: str) -> list[str]:
 def test_a_bounded_run_that_is_done_again_lists_each_record_once(
     store: MemoryStore, per: Any, count: int, records: int
 ) -> None:
-    """As Flink in batch, Spark and a template that is started twice do it: same claim, other shards."""
+    """As Flink in batch mode, Spark and a template that is started twice do: the same claim, other shards."""
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     rows = pipeline | beam.Create([{"d": f"d{i % 2}", "n": "x", "i": i} for i in range(14)])
     rows | WriteToS3Box(
@@ -267,11 +267,11 @@ def test_bounded_input_with_a_trigger_of_its_own_lists_each_record_once(store: M
 
 @pytest.mark.parametrize("runs", [("one", "two"), ("same", "same")])
 def test_equal_records_of_two_writes_are_in_two_shards(store: MemoryStore, runs: tuple[str, str]) -> None:
-    """Without manifests nothing but the keys keeps them apart."""
+    """Without manifests only the keys distinguish them."""
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         rows = pipeline | beam.Create([{"d": "a", "n": "x", "i": i} for i in range(3)])
         for label, run_id in zip("ab", runs, strict=True):
-            # the second of one run id takes the first one's over, which has not finished, or is refused
+            # the second one with a run id takes over the first one, which has not finished, or is rejected
             write = WriteToS3Box(
                 store,
                 domain_field="d",

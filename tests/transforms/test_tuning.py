@@ -1,4 +1,4 @@
-"""Tuning: what it accepts, and what it makes of a pipeline."""
+"""Tuning: the values that it accepts, and their effect on a pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The upload step by itself: what a bundle that broke off leaves behind, and what the next one must not take over."""
+"""The upload step: what a failed bundle leaves behind, and what the next one must not emit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WINDOWS = [IntervalWindow(0, 60), IntervalWindow(60, 120)]
 
 
 class SlowStore(MemoryStore):
-    """Writes nothing until it is let go, and says when a write has begun."""
+    """Writes nothing until it is released, and reports when a write has started."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -59,7 +59,7 @@ def keys(store: MemoryStore) -> list[int]:
 
 
 def test_a_bundle_does_not_emit_what_one_that_broke_off_had_queued(store: SlowStore) -> None:
-    """Its shards are sealed again by the bundle that does its work again: then they would be listed twice."""
+    """Its shards are sealed again when the bundle is repeated: otherwise they would be listed twice."""
     step = begun(UploadShards(write_plan(store, upload_concurrency=1)))
     assert list(step.process(shard(1), WINDOWS[0])) == []
     step.start_bundle()

@@ -1,4 +1,4 @@
-"""Windows, triggers and lateness: what a write takes from its input or is told, and what it refuses."""
+"""Windows, triggers and lateness: what a write takes from its input or its arguments, and what it rejects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from apache_beam.transforms.trigger import (
 )
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, SlidingWindows, WindowFn
 
-from beam_s3box import ConfigurationError, Tuning, WriteToS3Box
+from beam_s3box import ConfigurationError, StreamLimits, Tuning, WriteToS3Box
 from beam_s3box.transforms.windowing import WindowingChoice
 
 MINUTE = FixedWindows(60)
@@ -58,7 +58,7 @@ def chosen(
 
 
 def facts(windowing: Windowing) -> tuple[WindowFn, str, Any, float]:
-    """Return what it says; triggers as text, because Beam's of processing time equal none but themselves."""
+    """Return its properties; triggers as text, because Beam's processing-time triggers have no equality."""
     return (
         windowing.windowfn,
         str(windowing.triggerfn),
@@ -67,7 +67,7 @@ def facts(windowing: Windowing) -> tuple[WindowFn, str, Any, float]:
     )
 
 
-# ---------------------------------------------------------------- what is taken
+# ---------------------------------------------------------------- accepted
 
 
 @pytest.mark.parametrize("windowfn", [MINUTE, SlidingWindows(60, 10)])
@@ -93,7 +93,7 @@ def test_the_inputs_windowing_is_kept(windowfn: WindowFn) -> None:
 def test_a_window_function_gets_a_trigger_that_loses_nothing(
     lateness: float | None, early: int | None, trigger: TriggerFn, kept: float
 ) -> None:
-    """With early firings a window is kept until the last of their timers has come."""
+    """With early firings a window is kept until the last of their timers has fired."""
     windowing = chosen(unbounded(), MINUTE, lateness, early)
     assert facts(windowing) == (MINUTE, str(trigger), DISCARDING, kept)
 
@@ -123,7 +123,7 @@ def test_the_global_window_works_with_a_trigger_that_fires() -> None:
 
 
 def test_bounded_input_fires_each_window_once() -> None:
-    """Beam's local runners crash on triggers of processing time, and the input's end fires every window anyway."""
+    """Beam's local runners crash on processing-time triggers, and the end of the input fires every window anyway."""
     windowing = chosen(bounded(), MINUTE, 30, 5)
     assert facts(windowing)[:3] == (MINUTE, str(DefaultTrigger()), DISCARDING)
     assert isinstance(chosen(bounded(), GlobalWindows()).windowfn, GlobalWindows)
@@ -131,12 +131,12 @@ def test_bounded_input_fires_each_window_once() -> None:
 
 
 def test_a_default_trigger_never_accumulates() -> None:
-    """With lateness it fires more than once, and Beam's default is to say everything again."""
+    """With lateness it fires more than once, and Beam's default is to accumulate."""
     records = unbounded() | beam.WindowInto(MINUTE, allowed_lateness=30, accumulation_mode=ACCUMULATING)
     assert facts(chosen(records)) == (MINUTE, str(DefaultTrigger()), DISCARDING, 30)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- rejected
 
 REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
     "sessions of the input": (lambda: unbounded() | into(Sessions(10)), None, r"merge.*use fixed, sliding"),
@@ -184,7 +184,7 @@ def test_windows_that_would_lose_or_repeat_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sessions", "the global window", "no late trigger", "accumulating"])
-def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
+def test_the_write_rejects_them_when_the_pipeline_is_built(name: str) -> None:
     records, windowing, message = REFUSED[name]
     with pytest.raises(ConfigurationError, match=message):
         records() | WriteToS3Box("memory://refused", **BY_FIELD, windowing=windowing)
@@ -198,7 +198,7 @@ def test_the_write_refuses_when_the_pipeline_is_built(name: str) -> None:
         ({"windowing": FixedWindows}, "must be a window function"),
         (
             {"windowing": into(), "allowed_lateness": 5},
-            r"windowing is a WindowInto.*say allowed_lateness and triggering_frequency",
+            r"windowing is a WindowInto.*set allowed_lateness and triggering_frequency",
         ),
         ({"windowing": into(), "triggering_frequency": 5}, r"windowing is a WindowInto"),
         ({"windowing": into(), "allowed_lateness": 0}, r"windowing is a WindowInto"),
@@ -240,9 +240,9 @@ def test_what_comes_out_is_in_the_windows_of_the_write() -> None:
 
 
 def test_defaults() -> None:
-    """As README and docstring say them: nothing of windows is shown, as nothing is changed."""
+    """As in README and docstring: windows are not shown, because they are not changed."""
     shown = {item.key: item.value for item in DisplayData.create_from(WriteToS3Box("memory://x", **BY_FIELD)).items}
-    assert shown["limits"] == ("StreamLimits(max_object_bytes=67108864, raw_bytes=None, records=None, seconds=60.0)")
+    assert shown["limits"] == str(StreamLimits())
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_defaults() -> None:
 )
 @pytest.mark.parametrize("given", [True, False], ids=["given", "from the input"])
 def test_windows_below_a_millisecond_are_refused(windowfn: WindowFn, named: str, *, given: bool) -> None:
-    """Runners count in milliseconds: bounds within one move, and the window's records are lost."""
+    """Runners count in milliseconds: other bounds would move, and the records of the window would be lost."""
     records = unbounded() if given else unbounded() | into(windowfn)
     with pytest.raises(ConfigurationError, match=f"windowing: the {named} of .* microseconds.*whole milliseconds"):
         chosen(records, windowfn if given else None)

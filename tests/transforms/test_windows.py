@@ -1,4 +1,4 @@
-"""Windows: names that tell them apart, and bytes that bring them back."""
+"""Windows: unique names, and an encoding from which they are decoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINUTE = FixedWindows(60)
 
 
 class Named(IntervalWindow):
-    """A window that is more than its bounds."""
+    """A window with more properties than its bounds."""
 
     def __init__(self, start: float, end: float, name: int) -> None:
         super().__init__(start, end)
@@ -56,7 +56,7 @@ class ByName(NonMergingWindowFn):
 
 
 class Subclass(FixedWindows):
-    """Beam's own windows under another name: no runner in Java knows it."""
+    """Beam's own windows under another name, which no Java runner knows."""
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ def test_windows_at_both_ends_of_time_have_names_and_a_last_moment(time: Timesta
 
 @pytest.mark.parametrize("window", [IntervalWindow(0.0005, 1), IntervalWindow(0, 0.0005), Named(0, 0.0005, 1)])
 def test_a_bound_within_a_millisecond_is_refused(window: IntervalWindow) -> None:
-    with pytest.raises(ConfigurationError, match=r"within a millisecond.*whole milliseconds"):
+    with pytest.raises(ConfigurationError, match=r"fraction of a millisecond.*whole milliseconds"):
         Windows(ByName()).name(window)

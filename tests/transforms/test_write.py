@@ -1,4 +1,4 @@
-"""WriteToS3Box on the runners: every record in one listed shard or a dead letter, whatever comes in."""
+"""WriteToS3Box on the runners: every record is in one listed shard or a dead letter, whatever the input is."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ def check_windows(found: list[tuple[float, str]]) -> None:
 
 @pytest.mark.parametrize("packing", ["group", "stateful"])
 def test_a_time_that_is_far_off_is_a_window_like_any_other(store: MemoryStore, packing: Packing) -> None:
-    """Milliseconds given for seconds, no time at all, and the last one that Beam carries."""
+    """Milliseconds instead of seconds, no time at all, and the last one that Beam supports."""
     times = [1_700_000_000, 1_700_000_000_000, -(10**11), MIN_TIMESTAMP, MAX_TIMESTAMP]
     elements = [beam.window.TimestampedValue({"d": "d", "n": "n", "i": i}, time) for i, time in enumerate(times)]
     with beam.Pipeline(options=options()) as pipeline:
@@ -385,7 +385,7 @@ def test_one_object_applied_again_is_another_run(store: MemoryStore, caplog: pyt
 
 
 class Nested(beam.PTransform):
-    """A composite of a user's own that returns what the write returned."""
+    """A composite transform of a user that returns the result of the write."""
 
     def expand(self, rows: beam.PCollection[Any]) -> WriteToS3BoxResult:
         result: WriteToS3BoxResult = rows | WriteToS3Box("memory://nested", **BY_FIELD, run_id="given")

@@ -1,4 +1,4 @@
-"""Avro through the pipeline: schemas by stream or from the elements' type, and what does not fit beside the shards."""
+"""Avro in a pipeline: schemas by stream or from the element type, and dead letters for what does not fit."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_elements_type_is_a_schema_and_manifests_decide_on_logical_types(man
 
 def test_types_of_rows() -> None:
     inner = RowTypeConstraint.from_fields([("a", int)])
-    # Beam takes `str | None` for Any here
+    # Beam treats `str | None` as Any here
     fields = [("i", np.int32), ("f", np.float32), ("s", Optional[str]), ("r", inner), ("l", beam.typehints.List[inner])]  # noqa: UP045
     schema = avro_schema_of_elements(RowTypeConstraint.from_fields(fields), keyed=False)
     assert [(field["name"], field["type"]) for field in schema["fields"]][:3] == [
@@ -113,17 +113,17 @@ def test_types_of_rows() -> None:
     AvroFormat(schema)
     keyed = beam.typehints.Tuple[beam.typehints.Tuple[str, str], Row]
     assert len(avro_schema_of_elements(keyed, keyed=True)["fields"]) == 6
-    with pytest.raises(ConfigurationError, match=r"the type .* of 'x' has no type in Avro here"):
+    with pytest.raises(ConfigurationError, match=r"the type .* of 'x' has no Avro type here"):
         avro_schema_of_elements(RowTypeConstraint.from_fields([("x", complex)]), keyed=False)
 
 
 def test_what_has_no_schema_is_refused_when_the_pipeline_is_built() -> None:
     pipeline = beam.Pipeline()
     source = pipeline | beam.Create([{"a": 1}])
-    with pytest.raises(ConfigurationError, match="finds its schema in the type of the elements"):
+    with pytest.raises(ConfigurationError, match="takes its schema from the type of the elements"):
         source | WriteToS3Box(new_store(), domain="a", namespace="b", format="avro")
     kept = AvroFormat(record_of(a="long"), for_redshift=False)
-    with pytest.raises(ConfigurationError, match="exclude each other: COPY can't load rows from it"):
+    with pytest.raises(ConfigurationError, match="are mutually exclusive: COPY can't load rows from it"):
         WriteToS3Box(new_store(), domain="a", namespace="b", format=kept, manifests=Manifests())
     union = AvroFormat(record_of(a=["null", "long", "string"]))
     with pytest.raises(ConfigurationError, match="is a union of several types"):

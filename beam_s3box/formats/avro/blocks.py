@@ -1,7 +1,7 @@
-"""The container of Avro: a header, and blocks of rows that one sync marker parts.
+"""Avro container files: a header, and blocks of rows separated by a sync marker.
 
-Blocks are compressed one by one, so those of a stream can be cut anywhere and joined behind a header without a look
-at them. The marker follows from the schema and the codec: equal records give equal bytes, whoever cut them.
+Blocks are compressed independently, so the blocks of a stream can be joined after a header without decompressing them.
+The marker is derived from the schema and the codec: equal records give equal bytes on all workers.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from beam_s3box.sizes import MiB
 MARKER_BYTES: Final = 16
 
 BLOCK_BYTES: Final = 1 * MiB
-"""Raw bytes of a block, one larger row aside. COPY takes 4 MB, and its documents leave open whether compressed."""
+"""Raw bytes of a block, unless a single row is larger. COPY accepts 4 MB, compressed or not: it is not documented."""
 
 MAX_HEADER_BYTES: Final = 1_000_000
-"""COPY takes a header of up to 1 MB."""
+"""COPY accepts a header of up to 1 MB."""
 
 _MAGIC: Final = b"Obj\x01"
 _RAW_DEFLATE_WINDOW: Final = -15
 
 
 def header_of(schema: str, codec: str) -> bytes:
-    """Return what stands before the first block, the sync marker at its end.
+    """Return the header of a file, which ends with the sync marker.
 
     Raises:
-      ConfigurationError: COPY would refuse it.
+      ConfigurationError: the header is too long for COPY.
     """
     entries = {"avro.codec": codec, "avro.schema": schema}
     pairs = b"".join(_text(name) + _text(value) for name, value in entries.items())
@@ -42,14 +42,14 @@ def header_of(schema: str, codec: str) -> bytes:
     header = fields + hashlib.sha256(fields).digest()[:MARKER_BYTES]
     if len(header) > MAX_HEADER_BYTES:
         raise ConfigurationError(
-            f"schema makes a header of {len(header)} bytes, and Redshift takes {MAX_HEADER_BYTES}: shorten its docs, "
+            f"schema makes a header of {len(header)} bytes, and Redshift accepts {MAX_HEADER_BYTES}: shorten its docs, "
             "or split the records into streams with smaller schemas"
         )
     return header
 
 
 def blocks_of(rows: Sequence[bytes], codec: str) -> Iterator[bytes]:
-    """Yield the rows as blocks, without the marker behind each; works mostly without the GIL."""
+    """Yield the rows as blocks, without the marker after each; mostly without the GIL."""
     compress = compressor(codec)
     for count, raw in _runs(rows):
         data = compress(raw)
@@ -57,18 +57,18 @@ def blocks_of(rows: Sequence[bytes], codec: str) -> Iterator[bytes]:
 
 
 def compressor(codec: str) -> Callable[[bytes], bytes]:
-    """Return what compresses a block.
+    """Return the function that compresses a block.
 
     Raises:
-      ConfigurationError: not a codec that COPY reads, or the package that it needs is not installed.
+      ConfigurationError: COPY does not support the codec, or the package that it needs is not installed.
     """
     if codec not in CODECS:
-        raise ConfigurationError(f"codec={codec!r} must be one of {', '.join(CODECS)}: COPY reads no other")
+        raise ConfigurationError(f"codec={codec!r} must be one of {', '.join(CODECS)}: COPY supports no other")
     return CODECS[codec]
 
 
 def check_codec(codec: str) -> None:
-    """Raise ConfigurationError if blocks can't be compressed with the codec here."""
+    """Raise ConfigurationError if the codec is not available."""
     compressor(codec)
     if codec == "snappy":
         _cramjam()
@@ -94,7 +94,7 @@ def _snappy(raw: bytes) -> bytes:
 
 
 def _cramjam() -> Any:
-    """Return the package that has snappy, which only this codec needs."""
+    """Return the package that implements snappy."""
     try:
         return importlib.import_module("cramjam")
     except ImportError as exc:
@@ -114,4 +114,4 @@ def _as_it_is(raw: bytes) -> bytes:
 
 
 CODECS: Final[dict[str, Callable[[bytes], bytes]]] = {"null": _as_it_is, "deflate": _deflate, "snappy": _snappy}
-"""What COPY can read; Avro has more."""
+"""The codecs that COPY supports; Avro has more."""

@@ -1,4 +1,4 @@
-"""What a schema must keep beyond what its parser asks, and the form of it that Redshift's COPY understands."""
+"""Checks of schemas that the parser does not make, and the schema that Redshift's COPY can read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAMED: Final = ("record", "error", "enum", "fixed")
 
 
 def check_schema(schema: Any) -> None:
-    """Raise ConfigurationError for what no reader would take.
+    """Raise ConfigurationError for a schema that readers would reject.
 
     Args:
-      schema: parsed, names in full.
+      schema: the parsed schema, with full names.
     """
     for node, path in _walk(schema, ""):
         problem = _problem_of_union(node) if isinstance(node, list) else _problem_of(node)
@@ -27,10 +27,10 @@ def check_schema(schema: Any) -> None:
 
 
 def check_fields(schema: Any) -> None:
-    """Raise ConfigurationError for a record without fields, which the parser passes over and other readers do not.
+    """Raise ConfigurationError for a record without fields, which the parser accepts and other readers do not.
 
     Args:
-      schema: as it was given.
+      schema: the schema as it was given.
     """
     for node, path in _walk(schema, ""):
         if isinstance(node, Mapping) and node.get("type") == "record" and not isinstance(node.get("fields"), list):
@@ -38,19 +38,19 @@ def check_fields(schema: Any) -> None:
 
 
 def check_unions_for_copy(schema: Any) -> None:
-    """Raise ConfigurationError for unions that COPY is not known to read."""
+    """Raise ConfigurationError for unions that COPY may not support."""
     for node, path in _walk(schema, ""):
         if isinstance(node, list) and len([branch for branch in node if branch != "null"]) > 1:
             raise ConfigurationError(
-                f"schema{path} is a union of several types, and Redshift's COPY is only known to read null and one "
-                "more: use one type, or write no manifests"
+                f"schema{path} is a union of several types, and Redshift's COPY is only known to support null and "
+                "one type: use one type, or write no manifests"
             )
 
 
 def as_text(schema: Any) -> Any:
-    """Return the schema with a string for each logical type, which COPY would load as bare numbers or bytes.
+    """Return the schema with strings instead of logical types, which COPY would load as numbers or bytes.
 
-    Defaults of such fields go: they are written into each record that needs them.
+    Defaults of these fields are removed: they are written into each record that needs them.
     """
     return _Rewriter().rewrite(schema)
 
@@ -79,7 +79,7 @@ class _Rewriter:
 
 
 def _walk(node: Any, path: str) -> Iterator[tuple[Any, str]]:
-    """Yield each union and each complex type, with where it stands."""
+    """Yield each union and each complex type, with its path."""
     if isinstance(node, list):
         yield node, path
         for branch in node:
@@ -96,14 +96,14 @@ def _walk(node: Any, path: str) -> Iterator[tuple[Any, str]]:
 def _problem_of(node: Mapping[str, Any]) -> str | None:
     kind = node["type"]
     if node.get("name") in _PRIMITIVES:
-        return f"the name {node['name']!r} is that of a type of Avro's own"
+        return f"the name {node['name']!r} is that of a built-in type of Avro"
     bad = [part for part in str(node.get("name", "x")).split(".") if not _NAME.fullmatch(part)]
     names = [field["name"] for field in node.get("fields", ())]
     bad += [name for name in names if not _NAME.fullmatch(name)]
     if bad:
-        return f"the name {bad[0]!r} must be letters, digits and _, and begin with no digit"
+        return f"the name {bad[0]!r} must be letters, digits and _, and not start with a digit"
     if len(set(names)) < len(names):
-        return f"the field {next(name for name in names if names.count(name) > 1)!r} stands twice"
+        return f"the field {next(name for name in names if names.count(name) > 1)!r} occurs twice"
     if kind == "fixed" and (not isinstance(node["size"], int) or isinstance(node["size"], bool) or node["size"] < 0):
         return f"size={node['size']!r} must be a whole number of bytes"
     if node.get("logicalType") == "decimal" and kind in ("bytes", "fixed"):
@@ -133,7 +133,7 @@ def _problem_of_union(branches: Sequence[Any]) -> str | None:
 
 
 def kind_of(branch: Any) -> str:
-    """Return what tells a type from the others of a union: its kind, or its name if it has one."""
+    """Return what distinguishes a type in a union: its kind, or its name if it has one."""
     if isinstance(branch, list):
         return "union"
     if isinstance(branch, str):

@@ -1,4 +1,4 @@
-"""Avro: container files whose blocks are compressed where the records are, and joined behind a header."""
+"""The format Avro: container files whose blocks are compressed with the records and joined after a header."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ Codec = Literal["null", "deflate", "snappy"]
 UnknownFields = Literal["refuse", "drop"]
 
 _KNOWN_SCHEMAS: Final = 4096
-"""Schemas that a process keeps compiled."""
+"""Maximum number of compiled schemas in the cache of a process."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AvroFormat:
-    """Avro container files; a record that does not fit its schema is refused before it is packed.
+    """Avro container files. A record that does not fit its schema is rejected before it is packed.
 
-    Values are those that JSON has, as records are JSON objects: text for strings, enums, `bytes` and `fixed`
-    (hexadecimal, as bytes in a record are written), ISO 8601 for dates and times, text or numbers for decimals, text
-    for UUIDs; a number stands for itself in what Avro stores as one. Dates and times are cut to the unit of their type.
-    A field that is missing has the schema's default, or null where that fits. A union takes the first type that fits;
-    an integer that a float or double would round, another that fits, if there is one.
+    Records are JSON objects, so values are JSON: text for strings, enums, `bytes` and `fixed` (hexadecimal, as bytes in
+    a record are written), ISO 8601 for dates and times, text or numbers for decimals, text for UUIDs. A number is used
+    unchanged for a type that Avro stores as a number. Dates and times are truncated to the unit of their type. A
+    missing field gets the schema's default, or null if the type allows it. A value in a union gets the first type that
+    fits; an integer that a float or double would round gets another type that fits, if there is one.
 
     Attributes:
-      schema: of records: an object or JSON text, a mapping from patterns such as `"web/*"` to schemas, or a function of
-        the stream that returns one. Records of a stream without schema are refused. None: to be found by the write.
-      codec: of blocks: `"null"`, `"deflate"` or `"snappy"`, which needs the package cramjam.
-      unknown_fields: `"refuse"` records with fields that the schema has not, or `"drop"` the fields.
-      for_redshift: whether COPY shall load it: then logical types are written as text, which COPY converts (it knows
-        none of them), and unions are null and one type. False keeps all that Avro has, and no manifest can list it.
-        None: as the write has manifests or not.
+      schema: the schema of the records: an object or JSON text, a mapping from patterns such as `"web/*"` to schemas,
+        or a function from stream to schema. Records of a stream without schema are rejected. None: the write infers it.
+      codec: the codec of blocks: `"null"`, `"deflate"` or `"snappy"`, which needs the package cramjam.
+      unknown_fields: `"refuse"` rejects records with fields that are not in the schema, `"drop"` drops the fields.
+      for_redshift: whether COPY will load the files. Then logical types, which COPY does not support, are written as
+        text that it converts, and unions may only be null and one type. False supports all of Avro, but no manifests.
+        None: True if the write has manifests.
 
     Raises:
-      ConfigurationError: no schema of a record, one that no reader or COPY would take, or an unknown codec.
+      ConfigurationError: not the schema of a record, a schema that readers or COPY would reject, or an unknown codec.
     """
 
     schema: AvroSchemas | SchemasOf | None = None
@@ -72,44 +72,44 @@ class AvroFormat:
 
     @property
     def name(self) -> str:
-        """Its name, as users write it."""
+        """The name of the format, as users write it."""
         return "avro"
 
     @property
     def extension(self) -> str:
-        """Extension of the object's key."""
+        """The extension of the object's key."""
         return ".avro"
 
     @property
     def content_type(self) -> str:
-        """MIME type of the object."""
+        """The MIME type of the object."""
         return "application/avro"
 
     @property
     def copy_clause(self) -> str | None:
-        """What COPY needs to read it; None if logical types are kept."""
+        """The clause of COPY for this format; None if logical types are kept."""
         return None if self.for_redshift is False else "FORMAT AS AVRO 'auto'"
 
     @property
     def overhead(self) -> Overhead:
-        """What the format adds to the records of a shard: its header, and a sync marker behind each segment."""
+        """The size that the format adds to the records of a shard: the header, and a sync marker after each segment."""
         return Overhead(Size(len(self._shard.header) + MARKER_BYTES, 0, 0), Size(MARKER_BYTES, 0, 0))
 
     @property
     def fingerprint(self) -> str:
-        """The sync marker, which follows from schema and codec."""
+        """The sync marker, which is derived from schema and codec."""
         return f"avro-{self._shard.marker.hex()}"
 
     @property
     def record_overhead(self) -> int:
-        """Raw bytes that a record takes in a segment beside its row."""
+        """Raw bytes that a record takes in a segment in addition to its row."""
         return 0
 
     def resolved_for(self, *, copy: bool) -> AvroFormat:
-        """Return the format as a write with or without manifests needs it.
+        """Return the format for a write with (`copy`) or without manifests.
 
         Raises:
-          ConfigurationError: COPY would not take the schema.
+          ConfigurationError: COPY does not support the schema.
         """
         return self if self.for_redshift is not None else dataclasses.replace(self, for_redshift=copy)
 
@@ -118,7 +118,7 @@ class AvroFormat:
 
         Raises:
           RecordError: the stream has no schema.
-          ConfigurationError: a function gave something else than a schema, or the format has none yet.
+          ConfigurationError: a function returned something other than a schema, or the format has none yet.
         """
         if isinstance(self.schema, SchemaForAll):
             return self
@@ -130,7 +130,7 @@ class AvroFormat:
         return dataclasses.replace(self, schema=SchemaForAll(text))
 
     def encoder(self, stream: Stream) -> Callable[[bytes], bytes]:
-        """Return what turns a line of JSON of this stream into an Avro row, or raises RecordError.
+        """Return the function that encodes a line of JSON of this stream as an Avro row, or raises RecordError.
 
         Raises:
           RecordError, ConfigurationError: see `of_stream`.
@@ -138,7 +138,7 @@ class AvroFormat:
         return self.of_stream(stream)._shard.encode
 
     def cut(self, lines: Sequence[bytes]) -> Segment:
-        """Return the records, one Avro row each, as a segment: blocks with a sync marker between them."""
+        """Return the records, given as Avro rows, as a segment: blocks with a sync marker between them."""
         shard = self._shard
         data = shard.marker.join(blocks_of(lines, self.codec))
         return Segment(data, shard.checksum, sum(map(len, lines)), len(lines))
@@ -177,12 +177,12 @@ NO_SCHEMA: Final = (
 
 
 class _Compiled(NamedTuple):
-    """What one schema needs.
+    """A compiled schema.
 
     Attributes:
-      header: of a shard, the sync marker at its end.
+      header: the header of a shard, which ends with the sync marker.
       marker: the sync marker.
-      checksum: of the header; goes with each segment, so that none is joined behind another header.
+      checksum: the checksum of the header; each segment has it, so that none is joined after another header.
       encode: returns the row of a line.
     """
 
@@ -211,17 +211,17 @@ def _compile(text: str, codec: str, drop_unknown: bool, for_redshift: bool) -> _
     except UnfitError as exc:
         raise ConfigurationError(f"schema: {exc}") from exc
     except RecursionError as exc:
-        raise ConfigurationError("schema: nested too deep, or a default of a type that holds itself") from exc
+        raise ConfigurationError("schema: nested too deeply, or the default of a recursive type") from exc
     encode = _encoder(write, exact=has_decimals(parsed), most=REDSHIFT_MAX_RECORD_BYTES if for_redshift else None)
     return _Compiled(header, header[-MARKER_BYTES:], zlib_ng.crc32(header), encode)
 
 
 def _parse(schema: Any) -> Any:
-    """Return the schema with its names in full."""
+    """Return the schema with full names."""
     try:
         parsed: Any = fastavro.parse_schema(schema)
-    except Exception as exc:  # fastavro raises what it stumbles over: KeyError, TypeError, its own
-        raise ConfigurationError(f"schema is not one of Avro: {type(exc).__name__}: {exc}") from exc
+    except Exception as exc:  # fastavro raises KeyError, TypeError and its own errors
+        raise ConfigurationError(f"schema is not a valid Avro schema: {type(exc).__name__}: {exc}") from exc
     return {name: part for name, part in parsed.items() if not name.startswith("__")}
 
 
@@ -235,9 +235,9 @@ def _encoder(write: WriteValue, *, exact: bool, most: int | None) -> Callable[[b
         except (UnfitError, msgspec.MsgspecError) as exc:
             raise RecordError(f"does not fit the schema: {exc}", SCHEMA_MISMATCH) from exc
         except RecursionError as exc:
-            raise RecordError("does not fit the schema: nested too deep", SCHEMA_MISMATCH) from exc
+            raise RecordError("does not fit the schema: nested too deeply", SCHEMA_MISMATCH) from exc
         if most is not None and len(row) > most:
-            raise RecordError(f"{len(row)} bytes as Avro, and COPY takes {most}", TOO_LARGE)
+            raise RecordError(f"{len(row)} bytes as Avro, and COPY accepts {most}", TOO_LARGE)
         return bytes(row)
 
     return encode

@@ -1,4 +1,4 @@
-"""A schema out of a sample of records: every field may be null or missing, as nobody knows the records to come."""
+"""Infers a schema from a sample of records. Every field is optional, as later records may not have it."""
 
 from __future__ import annotations
 
@@ -31,44 +31,44 @@ _PYTHON: Final = (
     (datetime.date, "date"),
     (datetime.time, "time"),
     (uuid.UUID, "uuid"),
-    (decimal.Decimal, "string"),  # its text is exact whatever precision comes
+    (decimal.Decimal, "string"),  # its text is exact for any precision
 )
 
 
 def avro_schema_of(records: Iterable[Any], *, name: str = "Record") -> dict[str, Any]:
-    """Return a schema that a sample of records fits: dicts, rows, dataclasses, or lines of JSON.
+    """Return a schema that fits a sample of records: dicts, rows, dataclasses, or lines of JSON.
 
-    Integers become `long` (beyond 64 bits `decimal(38, 0)`), integers beside fractions `double`, objects records (maps
-    where a name is none of Avro's), datetimes, dates, times and UUIDs of Python logical types, Decimals strings. What
-    is of several types becomes a union, which COPY does not read.
+    Integers become `long` (over 64 bits `decimal(38, 0)`), fields with integers and fractions `double`, objects records
+    (or maps, if a name is not allowed in Avro), Python's datetimes, dates, times and UUIDs logical types, and Decimals
+    strings. Fields with several types become unions, which COPY does not support.
 
     Args:
       records: the sample.
-      name: of the schema.
+      name: the name of the schema.
 
     Raises:
-      ConfigurationError: no record, one that is no object, a type that JSON has not, or a field whose name Avro can't
-        have.
+      ConfigurationError: there are no records, one is not an object, a type has no JSON form, or the name of a field
+        is not allowed in Avro.
     """
     seen = _Seen()
     for record in records:
         value = _parse(record) if isinstance(record, str | bytes) else record
         if as_mapping(value) is None:
-            raise ConfigurationError(f"records holds a {type(value).__name__}, and a record is an object")
+            raise ConfigurationError(f"records holds a {type(value).__name__}, and a record must be an object")
         seen.add(value)
     if not seen.fields:
         raise ConfigurationError("records holds no field to infer a schema from: give more records, or a schema")
     bad = [field for field in seen.fields if not _NAME.fullmatch(field)]
     if bad:
         raise ConfigurationError(
-            f"records have the field {bad[0]!r}; a name in Avro is letters, digits and _, and begins with no digit: "
+            f"records have the field {bad[0]!r}; a name in Avro has letters, digits and _, and no digit at the start: "
             "rename it before the write"
         )
     return seen.record(name)
 
 
 class _Seen:
-    """What was seen at one place of the records."""
+    """The types that were seen at one path of the records."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, None] = {}
@@ -76,7 +76,7 @@ class _Seen:
         self._items: _Seen | None = None
 
     def add(self, value: Any) -> None:
-        """Note a value."""
+        """Add a value."""
         if value is None:
             return
         fields = as_mapping(value)
@@ -101,7 +101,7 @@ class _Seen:
         return {"type": "record", "name": name, "fields": fields}
 
     def nullable(self, name: str) -> list[Any]:
-        """Return a union of null and what was seen; where nothing was, of null and string."""
+        """Return the union of null and the types that were seen, or of null and string if there were none."""
         kinds = list(self.kinds)
         if "huge" in kinds and "long" in kinds:
             kinds.remove("long")
@@ -123,7 +123,7 @@ class _Seen:
         return _LOGICAL.get(kind, kind)
 
     def merge(self, other: _Seen) -> None:
-        """Note all that another place saw."""
+        """Add all types of another path."""
         self.kinds.update(other.kinds)
         for name, seen in other.fields.items():
             self.fields.setdefault(name, _Seen()).merge(seen)

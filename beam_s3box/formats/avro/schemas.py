@@ -1,4 +1,4 @@
-"""Schemas: given as an object, as JSON text or in a file, one for all streams or for each its own."""
+"""Schemas, given as objects, as JSON text or in a file, for all streams or by stream."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class SchemaForAll:
 
 @dataclasses.dataclass(frozen=True)
 class SchemasByPattern:
-    """Schemas by the first pattern that matches `domain/namespace`; an exact name goes before any wildcard."""
+    """Schemas by the first pattern that matches `domain/namespace`; exact names take precedence over wildcards."""
 
     by_pattern: Mapping[str, str]
 
     def __call__(self, stream: Stream) -> str | None:
-        """Return the schema of this stream, None for a stream that no pattern matches."""
+        """Return the schema of this stream, None if no pattern matches."""
         return find_by_pattern(self.by_pattern, stream)
 
     @property
@@ -53,7 +53,7 @@ class SchemasByPattern:
 
 @dataclasses.dataclass(frozen=True)
 class SchemasByFunction:
-    """Schemas by a function of the user's, which gives None for a stream whose records are refused."""
+    """Schemas by a function of the user, which returns None for a stream whose records are rejected."""
 
     function: Callable[[Stream], AvroSchema | None]
 
@@ -64,7 +64,7 @@ class SchemasByFunction:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Those that are known beforehand: none."""
+        """The schemas that are known in advance: none."""
         return ()
 
 
@@ -72,7 +72,7 @@ SchemasOf: TypeAlias = SchemaForAll | SchemasByPattern | SchemasByFunction
 
 
 def schemas_of(schema: AvroSchemas | SchemasOf) -> SchemasOf:
-    """Return the schemas that a user's `schema` argument stands for.
+    """Return the schemas for a user's `schema` argument.
 
     Raises:
       ConfigurationError: not a schema, a mapping to schemas, or a function.
@@ -94,7 +94,7 @@ def schemas_of(schema: AvroSchemas | SchemasOf) -> SchemasOf:
 
 
 def schema_text(schema: Any, parameter: str = "schema") -> str:
-    """Return a schema as JSON text without white space, the order of its names kept.
+    """Return a schema as JSON text without white space, in the order of its names.
 
     Raises:
       ConfigurationError: not JSON, or not of a record.
@@ -105,7 +105,7 @@ def schema_text(schema: Any, parameter: str = "schema") -> str:
             raise ConfigurationError(
                 f"{parameter} must be the schema of a record, as {{'type': 'record', 'name': ..., 'fields': [...]}}"
             )
-        own = {name: part for name, part in value.items() if not name.startswith("__")}  # fastavro leaves its own
+        own = {name: part for name, part in value.items() if not name.startswith("__")}  # fastavro adds these
         return json.dumps(own, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ConfigurationError:
         raise
@@ -114,10 +114,10 @@ def schema_text(schema: Any, parameter: str = "schema") -> str:
 
 
 def read_avro_schemas(path: str | os.PathLike[str], parameter: str = "avro_schema") -> SchemasOf:
-    """Return what a file holds: one schema as JSON, or an object of schemas by pattern.
+    """Return the schemas in a file: one schema as JSON, or an object of schemas by pattern.
 
     Raises:
-      ConfigurationError: it can't be read, or holds anything else.
+      ConfigurationError: the file can't be read, or has other content.
     """
     shown = os.fspath(path)
     try:
@@ -128,7 +128,7 @@ def read_avro_schemas(path: str | os.PathLike[str], parameter: str = "avro_schem
     except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"{parameter}={shown!r} is not JSON: {exc}") from exc
     if not isinstance(value, dict) or not value:
-        raise ConfigurationError(f"{parameter}={shown!r} must hold a schema, or an object of schemas by pattern")
+        raise ConfigurationError(f"{parameter}={shown!r} must contain a schema, or an object of schemas by pattern")
     try:
         return schemas_of(value)
     except ConfigurationError as exc:

@@ -1,4 +1,4 @@
-"""The types of Avro, one by one: each checks a value that JSON holds and appends what Avro has for it."""
+"""The types of Avro: each checks a JSON value and appends its encoding."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final, TypeAlias
 from beam_s3box.formats.avro.values import UnfitError, unfit
 
 WriteValue: TypeAlias = Callable[[Any, bytearray], None]
-"""Appends a value that JSON holds as Avro has it, or raises UnfitError."""
+"""Appends the encoding of a JSON value, or raises UnfitError."""
 
 ReadBytes: TypeAlias = Callable[[Any], bytes]
 
 _SMALL: Final = 1024
 SHOWN_CHARACTERS: Final = 64
-"""Of a name in an error."""
+"""Characters of a name in an error."""
 
 
 def long_bytes(number: int) -> bytes:
-    """Return an integer of 64 bits as Avro has it: zigzag, in groups of seven bits."""
+    """Return the encoding of a 64-bit integer: zigzag, in groups of seven bits."""
     number = number << 1 if number >= 0 else ~(number << 1)
     groups = bytearray()
     while number > 0x7F:
@@ -35,7 +35,7 @@ _SMALL_LONGS: Final = [long_bytes(number) for number in range(_SMALL)]
 
 
 def of_hexadecimal(value: Any) -> bytes:
-    """Return the bytes that a record holds, as `encode_record` writes them."""
+    """Return the bytes of a value in a record, as `encode_record` writes them."""
     if type(value) is not str:
         raise unfit(value, "bytes as hexadecimal text")
     try:
@@ -45,7 +45,7 @@ def of_hexadecimal(value: Any) -> bytes:
 
 
 def of_latin1(value: Any) -> bytes:
-    """Return the bytes that a schema gives as a default: one for each character."""
+    """Return the bytes of a default in a schema: one for each character."""
     if type(value) is not str:
         raise unfit(value, "bytes as text")
     try:
@@ -55,7 +55,7 @@ def of_latin1(value: Any) -> bytes:
 
 
 def converted(convert: Callable[[Any], Any], write: WriteValue) -> WriteValue:
-    """Return what writes what the values are converted to."""
+    """Return the function that converts values and writes the results."""
     return lambda value, out: write(convert(value), out)
 
 
@@ -65,7 +65,7 @@ def _length(raw: bytes) -> bytes:
 
 
 def write_nullable(null: bytes, index: bytes, write_other: WriteValue) -> WriteValue:
-    """Return what writes a union of null and one type, by their places in it."""
+    """Return the function that writes a union of null and one type, given their encoded indexes."""
 
     def write(value: Any, out: bytearray) -> None:
         if value is None:
@@ -130,12 +130,12 @@ def _store_fixed(raw: bytes, out: bytearray) -> None:
 
 
 def write_bytes(read_bytes: ReadBytes) -> WriteValue:
-    """Return what writes bytes."""
+    """Return the function that writes bytes."""
     return converted(read_bytes, _store_bytes)
 
 
 def write_fixed(size: int, read_bytes: ReadBytes) -> WriteValue:
-    """Return what writes so many bytes, no more and no fewer."""
+    """Return the function that writes exactly `size` bytes."""
 
     def write(value: Any, out: bytearray) -> None:
         raw = read_bytes(value)
@@ -147,7 +147,7 @@ def write_fixed(size: int, read_bytes: ReadBytes) -> WriteValue:
 
 
 def write_enum(symbols: Sequence[str]) -> WriteValue:
-    """Return what writes one of the symbols."""
+    """Return the function that writes a symbol."""
     indexes = {symbol: long_bytes(index) for index, symbol in enumerate(symbols)}
 
     def write(value: Any, out: bytearray) -> None:
@@ -161,7 +161,7 @@ def write_enum(symbols: Sequence[str]) -> WriteValue:
 
 
 def write_array(write_item: WriteValue) -> WriteValue:
-    """Return what writes arrays."""
+    """Return the function that writes arrays."""
 
     def write(value: Any, out: bytearray) -> None:
         if type(value) is not list:
@@ -180,7 +180,7 @@ def write_array(write_item: WriteValue) -> WriteValue:
 
 
 def write_map(write_item: WriteValue) -> WriteValue:
-    """Return what writes objects with any names."""
+    """Return the function that writes objects with any keys."""
 
     def write(value: Any, out: bytearray) -> None:
         if type(value) is not dict:
@@ -210,4 +210,4 @@ PRIMITIVES: Final[dict[str, WriteValue]] = {
 }
 
 STORED: Final[dict[str, WriteValue]] = {**PRIMITIVES, "bytes": _store_bytes, "fixed": _store_fixed}
-"""What writes the stored form of a logical type."""
+"""The functions that write the stored form of a logical type."""

@@ -1,7 +1,7 @@
-"""Values of Avro's logical types: read from JSON, and written as Avro has them or as text.
+"""Values of Avro's logical types: read from JSON, and written as Avro stores them or as text.
 
-Redshift's COPY does not know logical types: it would load a timestamp as a number and a decimal as bytes. So each of
-them has two forms, the number or bytes that Avro stores, and the text that COPY converts by itself.
+Redshift's COPY does not support logical types: it would load a timestamp as a number and a decimal as bytes. So each
+has two forms: the number or bytes that Avro stores, and the text that COPY converts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _JSON_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "boole
 
 
 class UnfitError(Exception):
-    """A value that does not fit its schema; says where, and never what the value is: errors end in logs."""
+    """A value that does not fit its schema; the message has its path but not the value, as errors are logged."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -37,7 +37,7 @@ class UnfitError(Exception):
         return f"{where}: {self.args[0]}" if where else str(self.args[0])
 
     def below(self, step: str) -> UnfitError:
-        """Return this error, now as one below a field (`.name`) or item (`[3]`)."""
+        """Return this error with a field (`.name`) or item (`[3]`) added to the path."""
         self.path.append(step)
         return self
 
@@ -46,10 +46,10 @@ class Logical(NamedTuple):
     """A logical type.
 
     Attributes:
-      read: returns the value that JSON holds, as Python has it. A number stands for itself: it is what Avro stores.
+      read: returns the Python value of a JSON value. A number is what Avro stores.
       store: returns what Avro stores: an integer, bytes or text.
       text: returns the text that COPY converts.
-      restore: returns the value of stored bytes, which is how a schema gives a default; None where it is a number.
+      restore: returns the value of stored bytes, as in a default of a schema; None if a number is stored.
     """
 
     read: Callable[[Any], Any]
@@ -70,13 +70,13 @@ def unfit(value: object, wanted: str) -> UnfitError:
 
 
 def logical_of(node: Mapping[str, Any]) -> Logical | None:
-    """Return the logical type of a schema; None for none, or one that is not known: Avro then takes the type below."""
+    """Return the logical type of a schema; None if there is none or it is unknown."""
     made = _LOGICAL.get((node.get("logicalType", ""), node["type"]))
     return made(node) if made else None
 
 
 def has_decimals(schema: Any) -> bool:
-    """Return whether a decimal is anywhere in a schema: then fractions must be read exactly."""
+    """Return whether there is a decimal anywhere in a schema: then fractions must be read exactly."""
     if isinstance(schema, Mapping):
         return schema.get("logicalType") == "decimal" or any(map(has_decimals, schema.values()))
     return isinstance(schema, list) and any(map(has_decimals, schema))
@@ -92,7 +92,7 @@ def _date(node: Mapping[str, Any]) -> Logical:
 
 
 def _time(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
-    """Return the maker of a time of day, stored in units of so many microseconds."""
+    """Return the factory of a time of day, stored in units of `unit` microseconds."""
 
     def read(value: Any) -> int:
         if type(value) is int:
@@ -100,7 +100,7 @@ def _time(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
         else:
             time = _parsed(datetime.time.fromisoformat, value, "a time, as 10:15:00.5")
             if time.tzinfo is not None:
-                raise UnfitError("a time with a zone, which Avro's times have not")
+                raise UnfitError("a time with a zone, which Avro's times do not have")
             micros = (datetime.datetime.combine(_EPOCH_DAY, time) - _EPOCH) // _MICROSECOND
         if not 0 <= micros < _DAY_MICROSECONDS:
             raise UnfitError("a number that is no time of a day")
@@ -113,7 +113,7 @@ def _time(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
 
 
 def _timestamp(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
-    """Return the maker of a moment, stored in units of so many microseconds; without a zone it is taken as UTC."""
+    """Return the factory of a timestamp, stored in units of `unit` microseconds; without a zone it is UTC."""
 
     def read(value: Any) -> int:
         if type(value) is int:
@@ -126,14 +126,14 @@ def _timestamp(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
 
 
 def _local_timestamp(unit: int) -> Callable[[Mapping[str, Any]], Logical]:
-    """Return the maker of what a clock on the wall shows; `Z` is passed over, as datetimes without zone get one."""
+    """Return the factory of a local timestamp; `Z` is ignored, because datetimes without a zone are written with it."""
 
     def read(value: Any) -> int:
         if type(value) is int:
             return value * unit
         moment = _parsed(datetime.datetime.fromisoformat, value, "a date and time, as 2026-11-22T10:15:00")
         if moment.utcoffset():
-            raise UnfitError("a time with a zone, and a local one is asked for")
+            raise UnfitError("a time with a zone, and the type is a local time")
         return (moment.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
 
     return lambda node: Logical(read, lambda micros: micros // unit, _moment_text)
@@ -148,7 +148,7 @@ def _decimal(node: Mapping[str, Any]) -> Logical:
 
     def read(value: Any) -> decimal.Decimal:
         try:
-            # trapped: more digits than the precision, and a fraction that the scale would cut off
+            # the traps: more digits than the precision, and a fraction that the scale would round
             return _exact_number(value).quantize(one, context=context)
         except decimal.DecimalException as exc:
             raise UnfitError(f"a number that does not fit decimal({precision}, {scale})") from exc

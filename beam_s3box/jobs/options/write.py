@@ -68,7 +68,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         raise ConfigurationError("--output is missing: say where to write, as --output=s3://bucket/prefix")
     naming, settings = naming_of(options), settings_of(options)
     format = format_of(options)
-    run_id = given.run_id or new_run_id()
+    run_id = new_run_id() if given.run_id is None else given.run_id
     manifests = manifests_of(options, format)
     transform = WriteToS3Box(
         given.output,

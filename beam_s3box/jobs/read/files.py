@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,9 +11,10 @@ import apache_beam as beam
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
-from beam_s3box.jobs.read.rows import RowOptions, read_rows
+from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, KINDS, contents_of, json_batches, kind_by_name
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, KINDS, Contents, contents_of, json_batches, kind_by_name
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
 from beam_s3box.records.unpack import READ_BYTES
 from beam_s3box.sizes import KiB, MiB
@@ -37,38 +39,54 @@ class Reading(NamedTuple):
       input_format: one of `INPUT_FORMATS`.
       max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
         `beam_s3box.records.lines.split_lines`.
-      rows: how files of rows are read.
+      rows: how files of rows are read; None where they are refused.
     """
 
     access: S3Access
     input_format: str = "auto"
     max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
-    rows: RowOptions = RowOptions()
+    rows: RowOptions | None = None
+
+    def contents_of(self, file: InputFile, path: str, read_bytes: int) -> Contents:
+        """Return what a file holds.
+
+        Raises:
+          ConfigurationError: it can't be read, or holds rows where these are refused.
+        """
+        contents = contents_of(file, path, self.input_format, read_bytes)
+        if self.rows is None and contents.kind not in JSON_KINDS:
+            raise ConfigurationError(f"input={path!r} is {contents.kind}, and this job reads JSON: use s3box backfill")
+        return contents
 
 
 class FileRange(NamedTuple):
-    """A part of a file: the lines that begin in it.
+    """A part of a file.
 
     Attributes:
       path: of the file.
-      start, stop: bytes; `stop` is -1 for a file that is read whole, as a small or a compressed one.
+      start, stop: of lines the bytes in which they begin, of Parquet row groups; `stop` is -1 for a file that is read
+        whole, as a small or a compressed one.
       version: of the file, so that all its ranges are of one; empty for the one that is there when it is read.
+      size: bytes of the file.
+      kind: what it holds; empty where the read itself finds out.
     """
 
     path: str
     start: int
     stop: int
     version: str = ""
+    size: int = 0
+    kind: str = ""
 
 
-_Spread: TypeAlias = tuple[tuple[str, int], tuple[int, str]]
+_Spread: TypeAlias = tuple[tuple[str, int], tuple[int, str, int, str]]
 """A range as ((path, start), rest): keyed, so that a GroupByKey spreads them over workers."""
 
 
 class ReadRecords(beam.PTransform):
-    """Reads the records of files: batches of JSON lines, rows of CSV, Parquet and Avro as such lines as well.
+    """Reads the records of files: JSON, CSV, Parquet and Avro, in batches of lines; rejected rows come alone.
 
-    A file that several patterns match is read once. Values of CSV stay text, as they stand in the file.
+    A file that several patterns match is read once.
 
     *Guarantees*: each record of each file is read, blank lines are none. A file that is replaced or changed
     after it was found fails the bundle with its name.
@@ -103,7 +121,7 @@ class ReadRecords(beam.PTransform):
         return (
             begin
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
-            | "FindFiles" >> beam.ParDo(_FindFiles(reading.access)).with_output_types(tuple[str, int, str, float])
+            | "FindFiles" >> beam.ParDo(_FindFiles(access)).with_output_types(tuple[str, int, str, float])
             | "SplitFiles" >> beam.ParDo(_SplitFile(reading)).with_output_types(_Spread)
             | "SpreadRanges" >> beam.GroupByKey()
             | "ReadFiles" >> beam.ParDo(_ReadFiles(reading)).with_output_types(Any)
@@ -125,17 +143,17 @@ class _SplitFile(beam.DoFn):
 
     def process(self, file: tuple[str, int, str, float]) -> Iterator[_Spread]:
         for part in ranges_of(FoundInput(*file), self._reading):
-            yield (part.path, part.start), (part.stop, part.version)
+            yield (part.path, part.start), part[2:]
 
 
 class _ReadFiles(beam.DoFn):
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
-    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str]]]) -> Iterator[Any]:
+    def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str, int, str]]]) -> Iterator[Any]:
         (path, start), rests = element
-        for stop, version in rests:
-            yield from read_part(FileRange(path, start, stop, version), self._reading)
+        for rest in rests:
+            yield from read_part(FileRange(path, start, *rest), self._reading)
 
 
 def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
@@ -148,19 +166,29 @@ def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
     if not size:
         check_may_be_empty(path, reading.input_format)
         return
-    if size <= _SPLIT_BYTES or not _is_split(file, reading):
-        yield FileRange(path, 0, -1, version)
+    if size <= _SPLIT_BYTES:
+        yield FileRange(path, 0, -1, version, size)
         return
     if not version:
         version, size = find_version(path, size, reading.access)
-    for start in range(0, size, _SPLIT_BYTES):
-        yield FileRange(path, start, min(start + _SPLIT_BYTES, size), version)
+    whole = FileRange(path, 0, -1, version, size)
+    with opened(path, reading.access, version) as opened_file:
+        contents = reading.contents_of(opened_file, path, HEAD_BYTES)
+        if contents.kind == "parquet":
+            for start, stop in split_rows(contents.kind, _Sized(opened_file, size), path):
+                yield whole._replace(start=start, stop=stop, kind=contents.kind)
+        elif contents.kind == "jsonl" and contents.is_plain:
+            for start in range(0, size, _SPLIT_BYTES):
+                yield whole._replace(start=start, stop=min(start + _SPLIT_BYTES, size), kind=contents.kind)
+        else:
+            yield whole
 
 
-def _is_split(file: FoundInput, reading: Reading) -> bool:
-    with opened(file.path, reading.access, file.version) as opened_file:
-        contents = contents_of(opened_file, file.path, reading.input_format, HEAD_BYTES)
-    return contents.is_plain and contents.kind == "jsonl"
+def read_json(part: FileRange, reading: Reading) -> Iterator[LineBatch]:
+    """Yield the records of a file of JSON or a part of it, see `read_part`; a file of rows is an error."""
+    for batch in read_part(part, reading._replace(rows=None)):
+        if isinstance(batch, LineBatch):
+            yield batch
 
 
 def check_may_be_empty(path: str, input_format: str) -> None:
@@ -170,35 +198,43 @@ def check_may_be_empty(path: str, input_format: str) -> None:
         raise ConfigurationError(f"input={path!r} has no byte, and {kind.title()} has some: copy it again")
 
 
-def read_part(part: FileRange, reading: Reading) -> Iterator[Any]:
-    """Yield the records of a file, or of those of its lines that begin in a range: batches of lines, or rows.
+def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
+    """Yield the records of a file or a part of it: batches of lines, and rejected rows.
 
     Raises:
       ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not what it
         begins as.
     """
     with opened(part.path, reading.access, part.version) as file:
-        if part.stop >= 0:
+        if part.kind == "jsonl":
             blocks = _blocks(file, part, reading.max_line_bytes)
             yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
             return
-        contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
+        if part.kind:
+            yield from read_rows(
+                part.kind,
+                _Sized(file, part.size),
+                part.path,
+                iter(()),
+                reading.rows or RowOptions(),
+                (part.start, part.stop),
+            )
+            return
+        contents = reading.contents_of(file, part.path, _READ_BYTES)
         if contents.kind in JSON_KINDS:
             yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
-        else:
-            yield from read_rows(contents, file, part.path, reading.rows)
+            return
+        options = reading.rows or RowOptions()
+        if contents.encoding:  # by its mark; the blocks are UTF-8
+            options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
+        yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)
 
 
-def read_json(part: FileRange, reading: Reading) -> Iterator[LineBatch]:
-    """Yield the records of a file of JSON, as `read_part` does.
-
-    Raises:
-      ConfigurationError: it holds rows, or as above.
-    """
-    for batch in read_part(part, reading):
-        if not isinstance(batch, LineBatch):
-            raise ConfigurationError(f"input={part.path!r} is no JSON, which this job reads: use s3box backfill for it")
-        yield batch
+class _Sized:
+    def __init__(self, file: InputFile, size: int) -> None:
+        self.size = size
+        self.read = file.read
+        self.seek = file.seek
 
 
 def _blocks(file: InputFile, part: FileRange, max_line_bytes: int) -> Iterator[bytes]:

@@ -19,8 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import FindCredentials
-from beam_s3box.stores.s3_reads import ObjectReader
-from beam_s3box.stores.s3_reads import ObjectReplacedError as ObjectReplacedError
+from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.system.local_files import changed, unchanged, version_of
 from beam_s3box.transforms.s3_options import credentials_of
@@ -118,15 +117,6 @@ def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile
     else:
         with FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
             yield file
-
-
-def size_of(file: InputFile) -> int:
-    """Return the bytes of an open file, which is read from its beginning after that."""
-    if isinstance(file, ObjectReader):
-        return file.size()
-    size: int = file.seek(0, os.SEEK_END)  # type: ignore[call-arg]
-    file.seek(0)
-    return size
 
 
 def _is_s3(path: str) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from beam_s3box.jobs.read.avro.reader import read_avro
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
-from beam_s3box.jobs.read.input_files import InputFile
-from beam_s3box.jobs.read.parquet.reader import read_parquet
+from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
 from beam_s3box.jobs.read.row_batches import ReadRow
-from beam_s3box.records.contents import Contents
+from beam_s3box.jobs.read.seekable import SizedFile
 from beam_s3box.records.lines import MAX_LINE_BYTES
 
 
@@ -28,22 +26,45 @@ class RowOptions(NamedTuple):
     max_characters: int = MAX_LINE_BYTES
 
 
-def read_rows(contents: Contents, file: InputFile, path: str, options: RowOptions) -> Iterator[ReadRow]:
+_WHOLE = (0, -1)
+_DEFAULT = RowOptions()
+
+
+def split_rows(kind: str, file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file that workers share, for `read_rows`: row groups of Parquet; other files are whole.
+
+    Raises:
+      ConfigurationError: the file can't be read; says its name and why.
+    """
+    if kind == "parquet":
+        yield from split_parquet(file, path)
+    else:
+        yield _WHOLE
+
+
+def read_rows(
+    kind: str,
+    file: SizedFile,
+    path: str,
+    blocks: Iterator[bytes],
+    options: RowOptions = _DEFAULT,
+    part: tuple[int, int] = _WHOLE,
+) -> Iterator[ReadRow]:
     """Return the rows of a file; those that can't be lines of JSON as rejected rows.
 
     Args:
-      contents: of the file.
-      file: the same, open.
+      kind: `csv`, `parquet` or `avro`.
+      file: for Parquet.
       path: of the file.
+      blocks: bytes of CSV and Avro, uncompressed.
       options: say more.
+      part: as `split_rows` gave it.
 
     Raises:
       ConfigurationError: the file can't be read; says its name, where and why.
     """
-    if contents.kind == "parquet":
-        return read_parquet(file, path)
-    if contents.kind == "avro":
-        return read_avro(contents.blocks, path)
-    # text with a byte order mark comes in UTF-8 already
-    dialect = dataclasses.replace(options.csv, encoding="utf-8") if contents.encoding else options.csv
-    return read_csv(contents.blocks, path, dialect, options.max_characters)
+    if kind == "parquet":
+        return read_parquet(file, path, *part)
+    if kind == "avro":
+        return read_avro(blocks, path)
+    return read_csv(blocks, path, options.csv, options.max_characters)

@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.jobs.read.input_files import InputFile, ObjectReplacedError, size_of
+from beam_s3box.jobs.read.input_files import InputFile
 from beam_s3box.sizes import MiB
+from beam_s3box.stores.s3_reads import ObjectReplacedError
 
 _BUFFER_BYTES = MiB
 
 
+class SizedFile(InputFile, Protocol):
+    """An open file whose size is known."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        ...
+
+
 class _Raw(io.RawIOBase):
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self, file: SizedFile) -> None:
         self._file = file
-        self._size = size_of(file)
+        self._size = file.size
         self._position = 0
 
     def readable(self) -> bool:
@@ -42,7 +52,7 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def seekable(file: InputFile) -> io.BufferedReader:
+def seekable(file: SizedFile) -> io.BufferedReader:
     """Return the file, from its beginning, as an ordinary file of Python's."""
     file.seek(0)
     return io.BufferedReader(_Raw(file), _BUFFER_BYTES)

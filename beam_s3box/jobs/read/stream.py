@@ -34,7 +34,7 @@ _ON_THE_WAY_SECONDS: Final = 600.0
 """Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
 uploaded, and so long its window has to wait for it."""
 
-_Part = tuple[str, int, int, str, int, int]
+_Part = tuple[str, int, int, str, int, str, int, int]
 """The FileRange; size and arrival of the FoundFile."""
 
 
@@ -108,9 +108,10 @@ class _ReadBatches(beam.DoFn):
         self._counters = {name: Metrics.counter(NAMESPACE, name) for name in ARRIVALS}
 
     def process(self, part: _Part) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
-        path, start, stop, version, size, arrived = part
+        path, start, stop, version, there, kind, size, arrived = part
+        file = FileRange(path, start, stop, version, there, kind)
         counts: collections.Counter[str] = collections.Counter()
-        for batch in read_json(FileRange(path, start, stop, version), self._reading):
+        for batch in read_json(file, self._reading):
             placed = self._placer.place(batch.lines, arrived)
             for micros, group in placed.groups.items():
                 some = batch if len(group) == len(batch.lines) else batch.part(group)

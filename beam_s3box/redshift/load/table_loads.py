@@ -20,8 +20,7 @@ from beam_s3box.redshift.manifests import ListedManifest, StoreReader
 from beam_s3box.redshift.schema.infer import check_exclude
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.columns import Column
-from beam_s3box.redshift.sql.ddl import alter_table_sql, create_table_sql
-from beam_s3box.redshift.sql.quoting import folded
+from beam_s3box.redshift.sql.ddl import add_columns_sql, create_table_sql
 from beam_s3box.redshift.sql.target import Merge, Target, check_on_replaced
 from beam_s3box.stores import Credentials, S3Settings
 
@@ -218,12 +217,10 @@ def make_table(loader: RedshiftLoader, table: Target, columns: Sequence[Column])
 
 def _create_or_extend(loader: RedshiftLoader, table: Target, columns: Sequence[Column]) -> None:
     loader.execute(create_table_sql(table, columns))
-    there = [Column(name, "SUPER") for name in loader.columns(table)]
-    known = {folded(column.name) for column in there}
-    new = [column for column in columns if folded(column.name) not in known]
-    if new:
-        with _blaming_records():
-            statements = alter_table_sql(table, there, new)
+    existing = loader.columns(table)
+    with _blaming_records():
+        statements = add_columns_sql(table, existing, columns)
+    if statements:
         loader.execute(*statements)
 
 

@@ -63,13 +63,22 @@ def alter_table_sql(table: TableName, existing: Mapping[str, str] | Iterable[Col
     Raises:
       ConfigurationError: a column exists with a type that does not hold its values, or there would be too many.
     """
-    name = qualified(table)
     pairs = existing.items() if isinstance(existing, Mapping) else ((one.name, one.type) for one in existing)
     there = {folded(column): type for column, type in pairs}
     columns = as_columns(wanted, "wanted")
     changed = [one for one in columns if folded(one.name) in there and not _holds(there[folded(one.name)], one)]
     if changed:
-        raise ConfigurationError(_explain_changes(name, there, changed))
+        raise ConfigurationError(_explain_changes(qualified(table), there, changed))
+    return add_columns_sql(table, there, columns)
+
+
+def add_columns_sql(table: TableName, existing: Iterable[str], columns: Iterable[Column]) -> list[str]:
+    """Return the ALTER TABLEs that add the missing columns to a table, whatever the types of the existing ones.
+
+    Raises:
+      ConfigurationError: there would be too many columns.
+    """
+    name, there = qualified(table), set(map(folded, existing))
     new = [column for column in columns if folded(column.name) not in there]
     if len(there) + len(new) > MAX_COLUMNS:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""`load`: manifests into a table by one command, and what it refuses, shows and hides."""
+"""`load`: manifests into a table by one command; its errors, its output, and the secrets that it hides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`copy-sql` and `create-table`: statements from a manifest alone, on standard output and nothing else there."""
+"""`copy-sql` and `create-table`: statements for a manifest, and nothing else on standard output."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_schemas_by_stream() -> None:
         ({"schema": {"web": USERS}}, "schema, as it has no 'type', has the pattern 'web'"),
         ({"schema": {"web/*": {"type": "int"}}}, r"schema\['web/\*'\] must be the schema of a record"),
         ({"schema": {"type": "record", "name": "R"}}, "schema: a record must have a list of fields"),
-        ({"schema": record_of("nope")}, "schema is not one of Avro: UnknownType: nope"),
+        ({"schema": record_of("nope")}, "schema is not a valid Avro schema: UnknownType: nope"),
         ({"schema": USERS, "codec": "zstandard"}, "codec='zstandard' must be one of null, deflate, snappy"),
         ({"schema": USERS, "unknown_fields": "keep"}, "unknown_fields='keep' must be 'refuse' or 'drop'"),
     ],
@@ -212,7 +212,7 @@ def test_schemas_from_a_file(tmp_path: Path) -> None:
     for content in (USERS, {"web/*": USERS}):
         path.write_text(json.dumps(content))
         assert format_of(AvroFormat(read_avro_schemas(path)), STREAM) == AvroFormat(USERS)
-    for text, message in (("{", "is not JSON"), ("[]", "must hold a schema"), ('{"x": 1}', "the pattern 'x'")):
+    for text, message in (("{", "is not JSON"), ("[]", "must contain a schema"), ('{"x": 1}', "the pattern 'x'")):
         path.write_text(text)
         with pytest.raises(ConfigurationError, match=rf"avro_schema='.*schema.json'.*{message}"):
             read_avro_schemas(path)

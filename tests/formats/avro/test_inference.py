@@ -107,8 +107,8 @@ def test_later_records_widen_what_earlier_ones_said() -> None:
     [
         ([], "no field to infer"),
         ([{}], "no field to infer"),
-        ([[1]], "holds a list, and a record is an object"),
-        (["[1]"], "holds a list, and a record is an object"),
+        ([[1]], "holds a list, and a record must be an object"),
+        (["[1]"], "holds a list, and a record must be an object"),
         (["{"], "text that is not JSON"),
         ([{"x-y": 1}], "the field 'x-y'; a name in Avro"),
         ([{"a": object()}], "hold a object, whose type in Avro is not known"),

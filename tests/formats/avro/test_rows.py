@@ -97,7 +97,7 @@ def test_the_place_is_named_however_deep() -> None:
 
 def test_fields_that_the_schema_has_not_are_refused_or_dropped() -> None:
     schema = record_of("int")
-    with pytest.raises(RecordError, match="has 'b', 'c', 'd' and 1 more, which the schema has not"):
+    with pytest.raises(RecordError, match="has 'b', 'c', 'd' and 1 more, which the schema does not have"):
         encode(AvroFormat(schema), {"a": 1, "b": 1, "c": 2, "d": 3, "e": 4})
     body = shard(AvroFormat(schema, unknown_fields="drop"), {"b": 1, "a": 1})
     assert read(body) == [{"a": 1}]
@@ -185,7 +185,7 @@ def test_a_row_that_copy_would_not_take_is_too_large() -> None:
     numbers = {"a": [1] * 600_000}
     schema = record_of({"type": "array", "items": "double"})
     assert len(line(numbers)) < 4_000_000
-    with pytest.raises(RecordError, match="4800004 bytes as Avro, and COPY takes 4000000") as caught:
+    with pytest.raises(RecordError, match="4800004 bytes as Avro, and COPY accepts 4000000") as caught:
         encode(AvroFormat(schema), numbers)
     assert caught.value.reason == TOO_LARGE
     assert read(shard(AvroFormat(schema, for_redshift=False), numbers)) == [numbers]

@@ -14,6 +14,7 @@ from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.input import InputOptions
 from beam_s3box.jobs.options.manifests import manifests_of
 from beam_s3box.jobs.options.naming import naming_of
+from beam_s3box.jobs.options.packing import Packing
 from beam_s3box.jobs.options.parser import OptionParser
 from beam_s3box.jobs.options.s3 import reading_settings_of, settings_of
 from beam_s3box.jobs.options.shards import limits_of
@@ -246,7 +247,7 @@ def test_bad_tags_are_refused(tags: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
-    [([], "nothing says how"), (["--domain=a"], "namespace is not"), (["--domain=a", "--domain_field=b"], "exclude")],
+    [([], "nothing says how"), (["--domain=a"], "namespace is not"), (["--domain=a", "--domain_field=b"], "exclusive")],
 )
 def test_a_stream_without_a_name_is_refused(arguments: list[str], part: str) -> None:
     with pytest.raises(ConfigurationError, match=part):
@@ -259,12 +260,18 @@ def test_the_write_is_what_the_options_say() -> None:
     assert (write.has_manifests, write.is_named) == (True, True)
 
 
+def test_lanes_are_a_limit_of_every_stream() -> None:
+    write = write_of(PARSER.parse(["--output=memory://a", "--domain=b", "--namespace=c"]), stream=Packing(60, 4))
+    assert "lanes=4" in write.transform.display_data()["limits"].value
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         ([], "--output is missing"),
         (["--output=ftp://a"], "destination='ftp://a'"),
         (["--output=memory://a", "--run_id=a b"], "run_id='a b'"),
+        (["--output=memory://a", "--run_id="], "run_id=''"),
         (["--output=memory://a", "--max_record_bytes=x"], "max_record_bytes='x' is not a size"),
         (["--output=memory://a", "--s3_concurrency=0"], "concurrency=0"),
     ],

@@ -1,4 +1,4 @@
-"""Jobs that load what they wrote: tables, lines, report and exit code; and what they refuse before any work."""
+"""Jobs that load what they wrote: tables, lines, report and exit code; and errors before any work."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_no_secret_is_seen_while_a_job_runs(warehouse: Warehouse, environment: M
 
 
 def command_lines() -> bytes:
-    """The command lines of this machine's processes that a job of ours may have started."""
+    """The command lines of this machine's processes that a job may have started."""
     found: list[bytes] = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:

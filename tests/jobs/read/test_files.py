@@ -64,7 +64,7 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
         monkeypatch.setattr(readers, "_READ_BYTES", block)
         monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
-        parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
+        parts = [FileRange(str(path), start, min(start + split, size), kind="jsonl") for start in range(0, size, split)]
         found = [line for part in parts for some in readers.read_json(part, LOCAL) for line in some.lines]
         assert found == lines
 
@@ -140,7 +140,7 @@ def test_parquet_and_avro(tmp_path: pathlib.Path) -> None:
         fastavro.writer(file, {"type": "record", "name": "r", "fields": fields}, rows)
     check(
         read(tmp_path / "a.parquet", tmp_path / "a.avro"),
-        [json.dumps(row, separators=(",", ":")).encode() for row in rows] * 2,
+        [json.dumps(row, separators=(",", ":")).encode() for row in rows * 2],
     )
 
 
@@ -176,5 +176,5 @@ def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch:
 def test_json_lines_come_in_batches(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"i": i}) + "\n" for i in range(1000)))
-    batches = readers.read_json(FileRange(str(path), 0, path.stat().st_size), LOCAL)
+    batches = readers.read_json(FileRange(str(path), 0, path.stat().st_size, kind="jsonl"), LOCAL)
     assert [len(batch.lines) for batch in batches] == [1000]

@@ -57,7 +57,7 @@ def test_lines_longer_than_many_ranges_are_read_once_or_cut_once(
     for end in (b"", b"\n", b"\r\n"):
         path.write_bytes((end or b"\n").join(lines) + end)
         size = path.stat().st_size
-        parts = [FileRange(str(path), start, min(start + split, size)) for start in range(0, size, split)]
+        parts = [FileRange(str(path), start, min(start + split, size), kind="jsonl") for start in range(0, size, split)]
         for most in (1, 10, 30, 31, 1000):
             found = all_lines(parts, most)
             cuts = [cut_line_of(line) for line in found]
@@ -155,7 +155,7 @@ def test_a_range_that_ends_too_soon_is_no_end(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(OLD)
     with pytest.raises(ConfigurationError, match=r"in\.jsonl' ends at byte 890, before 900"):
-        all_lines([FileRange(str(path), 0, 900)])
+        all_lines([FileRange(str(path), 0, 900, kind="jsonl")])
 
 
 def read_and_overwrite(path: pathlib.Path) -> None:

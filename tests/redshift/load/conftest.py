@@ -31,11 +31,11 @@ Record = Mapping[str, Any]
 
 
 class Warehouse:
-    """A stand-in with an empty database, and a bucket beside it.
+    """A stand-in with an empty database, and a bucket.
 
     Attributes:
       redshift: the stand-in.
-      role: one that it knows.
+      role: one that it accepts.
       store: where shards and manifests are written.
       connection: to the stand-in, through redshift_connector.
     """
@@ -76,7 +76,7 @@ class Warehouse:
         return write_manifest(self.store, layout, plan_manifests(Stream("web", "clicks"), "", 0, shards, 1)[0])
 
     def rewrite(self, manifest: Manifest, *files: Iterable[Record]) -> None:
-        """Write a manifest anew, with other shards, as an unbounded run does after a rollback."""
+        """Write a manifest again, with other shards, as an unbounded run does after a rollback."""
         other = self.manifest(*files)
         body = self.store.get(other.key)
         digest = hashlib.sha256(body).hexdigest()
@@ -114,7 +114,7 @@ def clicks(*ids: int, name: str = "x") -> list[dict[str, Any]]:
 
 
 def together(*works: Callable[[], Any]) -> list[Any]:
-    """Do several things at the same time and return what each gave."""
+    """Call several functions at the same time and return their results."""
     results: list[Any] = [None] * len(works)
     begin = threading.Barrier(len(works))
 

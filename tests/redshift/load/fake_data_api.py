@@ -1,4 +1,4 @@
-"""A Data API client in memory, in front of the fake server: tokens, batches as transactions, answers that get lost."""
+"""A Data API client in memory, in front of the fake server: tokens, batches as transactions, responses that get lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def client_error(operation: str, code: str, status: int = 400) -> ClientError:
 
 
 class Client:
-    """What boto3 gives.
+    """A fake of the boto3 client.
 
     Attributes:
       calls: names of the operations, in order.
@@ -95,7 +95,7 @@ class Client:
                     status = "FAILED"
             part = f"{number}:{len(parts) + 1}"
             self._rows[part] = rows
-            # of a COPY the real one reports no rows, whatever it loaded
+            # the real one reports no rows for a COPY, however many it loaded
             count = 0 if sql.startswith("COPY") else len(rows)
             failed = {"Error": error} if status == "FAILED" else {}
             parts.append({"Id": part, "Status": status, "ResultRows": count, **failed})

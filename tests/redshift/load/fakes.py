@@ -1,4 +1,4 @@
-"""A DB-API driver and a server behind it, for what no real server does on demand; and manifests in memory."""
+"""A DB-API driver and a server behind it, for faults that no real server has on demand; and manifests in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE = "s3://bucket/data/web/clicks/a.json.gz"
 
 
 def manifest_text(*files: str, records: int = 10) -> bytes:
-    """A manifest's text; each file holds so many records."""
+    """Return a manifest's text; each file has this many records."""
     entries = [
         {"url": file, "mandatory": True, "meta": {"content_length": 9, "record_count": records}} for file in files
     ]
@@ -39,11 +39,11 @@ def table_loads(connection: Any = print, *, creates: bool = False, retry: Retry 
 
 
 class OperationalError(Exception):
-    """What drivers raise when the connection is gone: by its name, and without an SQLSTATE."""
+    """The error of drivers for a lost connection: recognized by its name, without an SQLSTATE."""
 
 
 class ServerError(Exception):
-    """What redshift_connector raises for an error of the server: its fields by letter."""
+    """The error of redshift_connector for an error of the server: its fields by letter."""
 
     def __init__(self, message: str, code: str = "XX000", detail: str = "") -> None:
         super().__init__({"S": "ERROR", "C": code, "M": message, **({"D": detail} if detail else {})})
@@ -53,7 +53,7 @@ CONFLICT = ("1023", "XX000", "\n  error:  Serializable isolation violation on ta
 
 
 class Server:
-    """Keeps a ledger and counts of rows, as far as the loader's statements speak of them.
+    """Keeps a ledger and counts of rows, as far as the loader's statements use them.
 
     Attributes:
       ledger: committed entries by URL: digest and records; None as long as there is no ledger.
@@ -195,7 +195,7 @@ class Setup:
 
 
 def once(verb: str, error: Exception, times: int = 1) -> Callable[[str], None]:
-    """Raise the error the first times that a statement begins so."""
+    """Raise the error the first times that a statement begins with this verb."""
     left = [times]
 
     def fault(statement: str) -> None:

@@ -1,4 +1,4 @@
-"""Connections that tell a test of each statement, before and after it is executed."""
+"""Connections that call a test's hooks before and after each statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def silent(statement: str) -> None:
 
 
 class HookedConnection:
-    """A DB-API connection that passes everything on to another; COMMIT counts as a statement."""
+    """A DB-API connection that forwards everything to another; COMMIT counts as a statement."""
 
     autocommit = False
 

@@ -1,4 +1,4 @@
-"""A reader in another session sees the table before a load or after it, and nothing in between."""
+"""A reader in another session sees the table before a load or after it, and no state in between."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_load_that_fails_leaves_the_old_rows(warehouse: Warehouse, mode: Any) 
             warehouse.manifest(clicks(3, name="longer than twenty bytes")), "clicks", mode, keys_of(mode)
         )
     if mode == "upsert":
-        with pytest.raises(KeyValuesError, match="0 are null, 1 stand more than once"):
+        with pytest.raises(KeyValuesError, match="0 are null, 1 are not unique"):
             warehouse.loader().load(warehouse.manifest(clicks(3, 3)), "clicks", mode, "id")
     assert warehouse.rows("SELECT id, name FROM clicks ORDER BY id") == OLD
     assert warehouse.rows("SELECT COUNT(*) FROM beam_s3box_loads") == [(0,)]

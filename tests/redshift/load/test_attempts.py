@@ -1,4 +1,4 @@
-"""The loader's order of things, on a server that fails where it is told to."""
+"""The loader's sequence of statements, on a server that fails on demand."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_copy_that_fails_tells_file_line_and_column(setup: Setup) -> None:
 
 def test_a_copy_that_fails_without_a_word_is_an_error_all_the_same(setup: Setup) -> None:
     setup.server.faults = once("COPY", ServerError("Mandatory url is not present in manifest file.", "XX000"))
-    with pytest.raises(CopyError, match=r"Mandatory url.*deleted.*Nothing of the load is in the table.*nothing more"):
+    with pytest.raises(CopyError, match=r"Mandatory url.*deleted.*Nothing of the load is in the table.*no details"):
         setup.loader.load(URL, "clicks")
 
 

@@ -132,7 +132,7 @@ def test_what_an_error_advises_can_be_typed_and_helps(
 def test_a_key_that_stands_twice_is_named_with_a_way_to_load_the_rest(
     command: list[str], warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What COPY makes of it is not documented; the stand-in refuses the record, which is the stricter reading."""
+    """It is not documented what COPY does then; the stand-in rejects the record, which is the stricter reading."""
     manifest = warehouse.manifest(clicks(1, 2))
     body = warehouse.store.get(manifest.key)
     [file] = [entry["url"] for entry in json.loads(body)["entries"]]
@@ -164,7 +164,7 @@ def test_avro_shards_without_their_format_are_told_which(
 def test_a_password_in_an_error_of_the_driver_is_masked(
     command: list[str], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In whatever words it comes: no pattern of ours knows them."""
+    """In any message: no pattern of ours matches it."""
     password = warehouse.redshift.password
 
     def connect(**arguments: object) -> None:

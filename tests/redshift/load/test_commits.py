@@ -1,4 +1,4 @@
-"""A manifest of a bounded run counts when the run's record says so, and lists just its text."""
+"""A manifest of a bounded run counts if the run's record is finished and lists its digest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_those_of_a_finished_run_count(store: MemoryStore) -> None:
     claim = RunClaim(LAYOUT, "ours")
     claim.take(store)
     rows = [manifest(store, window=window) for window in ("", "w1", "w2")]
-    with pytest.raises(LoadError, match=r"does not count yet: run run, begun at .*, has not finished"):
+    with pytest.raises(LoadError, match=r"does not count yet: run run, started at .*, has not finished"):
         load(rows[0].url)
     claim.finish(store, rows, NOTHING, 3)
     assert load(*(row.url for row in rows)) == sorted(row.url for row in rows)
@@ -57,7 +57,7 @@ def test_those_of_a_failed_run_and_those_that_it_does_not_list_do_not(store: Mem
     again.take(store)
     again.finish(store, [], NOTHING, 0)
     stray = manifest(store)  # by a worker that was given up
-    with pytest.raises(LoadError, match="it is none of the manifests that run run finished with"):
+    with pytest.raises(LoadError, match="it is not one of the manifests of the finished run run"):
         load(stray.url)
 
 
@@ -68,12 +68,12 @@ def test_a_text_that_the_run_did_not_finish_with_does_not(store: MemoryStore) ->
     claim.finish(store, [row], NOTHING, 1)
     store.delete(row.key)
     other = manifest(store, "b")
-    with pytest.raises(LoadError, match="is not the text that run run finished with"):
+    with pytest.raises(LoadError, match="is not the manifest that run run finished with"):
         load(other.url)
 
 
 def test_rows_of_a_write_are_taken_at_their_word(store: MemoryStore) -> None:
-    """They come out of it when they count; nobody is asked again."""
+    """A run returns manifests that count; its record is not read again."""
     RunClaim(LAYOUT, "ours").take(store)
     row = manifest(store)
     assert load(row) == [row.url]
@@ -115,7 +115,7 @@ def test_a_record_that_can_not_be_read_is_an_error() -> None:
     def fetch(url: str) -> bytes:
         raise AccessError("GetObject: 403")
 
-    with pytest.raises(AccessError, match=r"it is not known whether the run's manifests count: allow s3:GetObject"):
+    with pytest.raises(AccessError, match=r"it is unknown whether its run's manifests count: allow s3:GetObject"):
         Commits(fetch).check("s3://bucket/manifests/run/00000.manifest", "ab")
 
 

@@ -1,4 +1,4 @@
-"""Loads over the Data API: nothing is decided within a batch, and yet a manifest is loaded once."""
+"""Loads over the Data API: a batch has no branches, and yet a manifest is loaded once."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_answer_that_is_lost_ends_in_one_load(setup: DataApiSetup, operation:
 
 
 def test_a_process_that_was_killed_finds_its_batch_again(setup: DataApiSetup) -> None:
-    """The batch is under way: the ledger does not know of it yet, and the same text is the same batch."""
+    """The batch is running: it is not in the ledger yet, and the same text is the same batch."""
     setup.client.after = once("BatchExecuteStatement", KeyboardInterrupt())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         setup.loader.load(URL, "clicks")
@@ -191,7 +191,7 @@ def test_a_statement_that_is_too_long_is_refused(setup: DataApiSetup) -> None:
         (client_error("x", "AccessDeniedException"), LoadError, "AccessDeniedException: said so; allow redshift-data:"),
         (client_error("x", "ResourceNotFoundException"), LoadError, "correct cluster, workgroup"),
         (client_error("x", "Odd", 503), TransientLoadError, r"Odd: said so \(4 attempts\)"),
-        (NoRegionError(), LoadError, "set region= or AWS_REGION"),
+        (NoRegionError(), LoadError, r"set region= \(--redshift_region\) or AWS_REGION"),
     ],
 )
 def test_what_the_api_refuses_says_what_to_do(
@@ -207,8 +207,8 @@ def test_what_the_api_refuses_says_what_to_do(
     ("arguments", "message"),
     [
         ({"database": ""}, "database= is missing"),
-        ({}, "give the one or the other"),
-        ({"workgroup": "w", "cluster": "c"}, "give the one or the other"),
+        ({}, "give one of them"),
+        ({"workgroup": "w", "cluster": "c"}, "give one of them"),
         ({"workgroup": "w", "db_user": "me"}, "db_user='me' is for a cluster"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_table_of_many_columns_is_refused_by_the_limit_before_anything_is_sent
 @pytest.mark.parametrize("committed", [True, False], ids=["committed", "not committed"])
 @pytest.mark.parametrize("statuses", ["ABORTED", "FAILED"], ids=["all stopped", "the last failed"])
 def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, committed: bool, statuses: str) -> None:
-    """Redshift may finish what it has begun; the ledger says what became of it."""
+    """Redshift may finish a batch that it has started; the ledger tells whether it did."""
     setup.change(retry=Retry(1, 0.0, 0.0))
     real = setup.client.describe_statement
 
@@ -272,7 +272,7 @@ def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, comm
 
 
 def test_the_rows_are_those_that_the_session_counted_not_those_that_the_api_reports(setup: DataApiSetup) -> None:
-    """`ResultRows` of a COPY is 0, whatever it loaded."""
+    """`ResultRows` of a COPY is 0, however many rows it loaded."""
     tolerant = DataApiSetup(maxerror=3)
     tolerant.server.copies = {URL: 8}
     result = tolerant.loader.load_all([URL, OTHER], "clicks")
@@ -305,7 +305,7 @@ def test_batches_of_another_address_have_another_token() -> None:
 
 
 def test_all_pages_of_a_result_are_read(setup: DataApiSetup) -> None:
-    """The ledger's answer may come in pages: what stands on a later one is loaded, too."""
+    """The entries of the ledger may come in pages, and those of later pages count too."""
     setup.loader.load_all([URL, OTHER], "clicks")
     asked = setup.client.calls.count("GetStatementResult")
     result = setup.loader.load_all([URL, OTHER], "clicks")

@@ -1,4 +1,4 @@
-"""Whatever breaks, and however many load at once: every row is in the table exactly once."""
+"""With any failure, and any number of concurrent loads, every row is in the table exactly once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROWS = {
 
 
 def cut_each(warehouse: Warehouse, connection: Any, mode: Any, when: str) -> list[str]:
-    """Cut at the first statement of a session, then at the second, …, until none is so long; return where it was."""
+    """Cut at the first statement of a session, then at the second, …, until no session is as long; return the number."""
     manifest, rows = warehouse.manifest(clicks(1, 2)), ROWS[mode]
     where: list[str] = []
 
@@ -85,7 +85,7 @@ def test_a_commit_whose_answer_is_lost_is_a_load(warehouse: Warehouse, driver: s
     manifest = warehouse.manifest(clicks(2))
     result = loader.load(manifest, "clicks")
     assert not warehouse.redshift.waiting
-    # over the Data API the attempt itself asks the ledger what became of it
+    # over the Data API the attempt itself reads the ledger
     attempts = 1 if driver == "data-api" else 2
     assert (result.outcome, result.loaded, result.records, result.attempts) == ("loaded", (manifest.url,), 1, attempts)
     assert warehouse.ids() == [1, 2]
@@ -126,7 +126,7 @@ def test_a_loader_that_is_killed(warehouse: Warehouse, when: str, verb: str) -> 
 
 
 def test_two_loaders_at_once_load_once(warehouse: Warehouse) -> None:
-    """Also the ledger is made by both at once."""
+    """Both create the ledger at the same time."""
     manifest = warehouse.manifest(clicks(1, 2))
     results = together(*[functools.partial(warehouse.loader().load, manifest, "clicks") for _ in range(3)])
     assert sorted(result.outcome for result in results) == ["already-loaded", "already-loaded", "loaded"]
@@ -134,7 +134,7 @@ def test_two_loaders_at_once_load_once(warehouse: Warehouse) -> None:
 
 
 def test_a_loader_that_waits_sees_what_it_waited_for(warehouse: Warehouse) -> None:
-    """The second one is at the lock while the first loads: its snapshot must begin behind the first one's commit."""
+    """The second one is at the lock while the first loads: its snapshot must begin after the first one's commit."""
     manifest = warehouse.manifest(clicks(1))
     warehouse.loader().load(warehouse.manifest(clicks(0)), "clicks")
     late: list[Any] = []
@@ -155,7 +155,7 @@ def test_over_both_ways_at_once_a_manifest_is_loaded_once(warehouse: Warehouse) 
     loaders = [warehouse.loader(), warehouse.loader(warehouse.data_api()), warehouse.loader(warehouse.data_api())]
     loaders[0].load(warehouse.manifest(clicks(0)), "clicks")
     results = together(*[functools.partial(loader.load, manifest, "clicks") for loader in loaders])
-    # two that send the same batch to the Data API are one to it
+    # two loads that send the same batch to the Data API are one to it
     outcomes = {result.outcome for result in results}
     assert "loaded" in outcomes
     assert outcomes <= {"loaded", "already-loaded"}
@@ -163,7 +163,7 @@ def test_over_both_ways_at_once_a_manifest_is_loaded_once(warehouse: Warehouse) 
 
 
 def test_a_batch_that_comes_behind_another_load_changes_nothing(warehouse: Warehouse) -> None:
-    """The other one commits after the ledger was asked, and before the batch begins."""
+    """The other load commits after the ledger was read, and before the batch begins."""
     warehouse.loader().load(warehouse.manifest(clicks(0)), "clicks")
     manifest = warehouse.manifest(clicks(1))
     api = warehouse.data_api()
@@ -208,7 +208,7 @@ def test_a_conflict_with_another_transaction_is_tried_again(warehouse: Warehouse
 
 
 class Waiting:
-    """A load in a thread of its own, begun and by now waiting for the ledger's lock."""
+    """A load in another thread, which is waiting for the ledger's lock."""
 
     def __init__(self, work: Callable[[], Any], warehouse: Warehouse) -> None:
         self._result: list[Any] = []

@@ -1,4 +1,4 @@
-"""Names and values that are chosen to break out of a statement, and secrets that are looked for everywhere."""
+"""Names and values that try to break out of a statement, and a search for secrets in all output."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def _connections(warehouse: Warehouse) -> dict[str, Callable[[], Any]]:
 
 @pytest.mark.parametrize("driver", ["redshift_connector", "psycopg"])
 def test_keys_in_a_copy_show_nowhere(warehouse: Warehouse, caplog: pytest.LogCaptureFixture, driver: str) -> None:
-    """S3 refuses the keys; the syntax is broken right behind them; the connection is lost at the COPY."""
-    # on DEBUG the drivers and botocore log what servers say, whatever that is
+    """S3 rejects the keys; the syntax is invalid right after them; the connection is lost at the COPY."""
+    # at DEBUG the drivers and botocore log all messages of servers
     caplog.set_level(logging.INFO)
     connect = _connections(warehouse)[driver]
     loader = warehouse.loader(connect, iam_role=None, credentials=KEYS, retry=Retry(2, 0.0, 0.0))
@@ -132,14 +132,14 @@ def _at_hostile_key(warehouse: Warehouse, records: list[dict[str, Any]], name: s
 
 
 def _failure(kind: type[Exception], work: Callable[[], Any]) -> str:
-    """Return what a traceback of the failure shows, with all its causes."""
+    """Return the traceback of the failure, with all its causes."""
     with pytest.raises(kind) as caught:
         work()
     return "".join(traceback.format_exception(caught.value)) + repr(caught.value)
 
 
 def _breaking(connect: Callable[[], Any]) -> Callable[[], Any]:
-    """Return connections that spoil a COPY right behind its keys, so that the server quotes what stands there."""
+    """Return connections that corrupt a COPY right after its keys, so that the server quotes them."""
 
     def broken() -> Any:
         connection = connect()

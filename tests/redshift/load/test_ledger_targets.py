@@ -1,4 +1,4 @@
-"""A table is never a ledger: streams name tables, and records that go into a ledger would say what is loaded."""
+"""A table is never a ledger: streams name tables, and records in a ledger would make later loads skip manifests."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_stream_that_is_named_as_a_ledger_is_refused(template: str) -> None:
 
 
 def test_records_of_a_stream_can_not_write_or_empty_the_ledger(warehouse: Warehouse) -> None:
-    """The forged line says that a manifest is loaded which is not; "truncate" would let all be loaded again."""
+    """The forged row claims that a manifest is loaded; "truncate" would have all manifests loaded again."""
     template = TableTemplate("public.{domain}_{namespace}")
     honest, victim = warehouse.manifest(clicks(1, 2)), warehouse.manifest(clicks(3))
     fetch = StoreReader(warehouse.settings, warehouse.keys)

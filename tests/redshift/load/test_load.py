@@ -25,7 +25,7 @@ Make = Callable[..., RedshiftLoader]
 
 @pytest.fixture(params=["redshift_connector", "data-api"])
 def make(request: pytest.FixtureRequest, warehouse: Warehouse) -> Make:
-    """Make loaders over the driver, and over the Data API."""
+    """Return loaders over the driver, and over the Data API."""
     if request.param == "data-api":
         return lambda **settings: warehouse.loader(warehouse.data_api(), **settings)
     return lambda **settings: warehouse.loader(**settings)
@@ -111,7 +111,7 @@ def test_keys_that_can_not_name_rows_are_refused(
     warehouse: Warehouse, make: Make, records: list[dict[str, object]]
 ) -> None:
     warehouse.execute("INSERT INTO clicks VALUES (1, 'old')")
-    with pytest.raises(KeyValuesError, match=r"keys=\['id'\] can't name the rows for public.clicks"):
+    with pytest.raises(KeyValuesError, match=r"keys=\['id'\] don't identify the rows for public.clicks"):
         make().load(warehouse.manifest(records), "clicks", "upsert", "id")
     assert warehouse.rows("SELECT name FROM clicks") == [("old",)]
 
@@ -191,7 +191,7 @@ def test_numbers_that_records_have_are_kept_and_missing_ones_are_made(warehouse:
         (1, True, True),
         (2, True, True),
     ]
-    with pytest.raises(LoadError, match=r"identity column.*give columns= without"):
+    with pytest.raises(LoadError, match=r"identity column.*give columns .* without"):
         make().load(warehouse.manifest([{"pk": 1, "id": 1}]), "always", columns=["pk", "id"])
 
 
@@ -221,7 +221,7 @@ def test_a_column_that_can_not_be_null_gets_its_default_where_a_record_has_none(
 
 def test_a_column_that_can_not_be_null_and_has_no_default_is_named(warehouse: Warehouse, make: Make) -> None:
     warehouse.execute("CREATE TABLE strict (id INTEGER, kind VARCHAR(9) NOT NULL, made INTEGER NOT NULL DEFAULT 1)")
-    with pytest.raises(LoadError, match=r"into column kind\b.*columns="):
+    with pytest.raises(LoadError, match=r"into column kind\b.*--redshift_columns"):
         make().load(warehouse.manifest([{"id": 1}]), "strict")
     with pytest.raises(LoadError, match=r"into column made\b.*columns="):
         make().load(warehouse.manifest([{"id": 1, "kind": "x"}]), "strict", columns=["id", "kind", "made"])
@@ -250,7 +250,7 @@ def test_names_of_ours_are_names_of_columns_keys_and_tables_too(warehouse: Wareh
 
 
 def test_rows_that_copy_left_out_are_counted_by_asking_redshift(warehouse: Warehouse, make: Make) -> None:
-    """The Data API says 0 of every COPY."""
+    """The Data API reports 0 rows for every COPY."""
     manifest = warehouse.manifest([*clicks(1, 2), {"id": "x"}, *clicks(4)])
     result = make(maxerror=3).load(manifest, "clicks")
     assert (result.records, result.rejected, warehouse.ids()) == (3, 1, [1, 2, 4])
@@ -272,7 +272,7 @@ def test_a_shard_that_is_gone_is_an_error_with_a_way_out(warehouse: Warehouse, m
     manifest = warehouse.manifest(clicks(1))
     for info in list(warehouse.store.list("data/")):
         warehouse.store.delete(info.key)
-    with pytest.raises(CopyError, match="has it been deleted"):
+    with pytest.raises(CopyError, match="was it deleted"):
         make().load(manifest, "clicks")
     with pytest.raises(ObjectNotFoundError):
         make().load(manifest.url + "x", "clicks")
@@ -315,7 +315,7 @@ def test_columns_are_asked_for_and_statements_run(warehouse: Warehouse, make: Ma
     assert loader.columns("made") == ["id", "name"]
     with pytest.raises(LoadError, match="running statements"):
         loader.execute("CREATE TABLE more (id INTEGER)", "CREATE TABLE made (id INTEGER)")
-    with pytest.raises(LoadError, match=r"'public.more' is not there"):
+    with pytest.raises(LoadError, match=r"'public.more' does not exist"):
         loader.columns("more")
 
 

@@ -1,4 +1,4 @@
-"""Which table a manifest goes into, and of which columns it is made."""
+"""The table of a manifest, and the columns that it is created with."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def test_columns_of_an_avro_schema() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{}", "no header of Avro that can be read"),
-        (b"", "no header of Avro that can be read"),
-        (header_of(orjson.dumps(SCHEMA).decode(), "null")[:60], "no header of Avro that can be read"),
-        (header_of('"string"', "null"), "a schema that is no record's"),
+        (b"{}", "no valid Avro header"),
+        (b"", "no valid Avro header"),
+        (header_of(orjson.dumps(SCHEMA).decode(), "null")[:60], "no valid Avro header"),
+        (header_of('"string"', "null"), "a schema that is not a record"),
         (
             header_of('{"type":"record","name":"E","fields":[{"name":"a","type":"int"},{"name":"A","type":"int"}]}', "null"),
             "'a' and 'A', which are one column to Redshift",
@@ -169,8 +169,32 @@ def test_what_may_go_well_later_is_not_tried_alone() -> None:
     assert (failure.error, failure.manifests) == ("TransientLoadError", (URL, OTHER))
 
 
+def test_keys_that_can_be_no_columns_are_a_failure_of_their_table() -> None:
+    texts = {URL: manifest_text(FILE), FILE: b'{"id":1,"ID":2}\n'}
+    loads = table_loads(Server().connect, fetch=texts.__getitem__, creates=True)
+    [failure] = loads.outcomes([URL], CLICKS)
+    assert isinstance(failure, LoadFailure)
+    assert failure.error == "LoadError"
+    assert "which are one column to Redshift" in failure.message
+
+
+def test_a_load_reads_each_manifest_once() -> None:
+    texts, read = {URL: manifest_text(FILE), FILE: b'{"id":1}\n'}, []
+
+    def fetch(url: str) -> bytes:
+        read.append(url)
+        return texts[url]
+
+    loads = table_loads(Server().connect, fetch=fetch, creates=True)
+    assert loads.load([URL], CLICKS).records == 10
+    assert sorted(read) == sorted(texts)
+    read.clear()
+    assert loads.sql([URL], CLICKS)[0].startswith("CREATE TABLE")
+    assert sorted(read) == sorted(texts)
+
+
 class Tables:
-    """What `make_table` asks of a loader."""
+    """A fake of the loader's methods that `make_table` uses."""
 
     def __init__(self, columns: list[str], *errors: Exception) -> None:
         self.names = columns

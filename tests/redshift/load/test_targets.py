@@ -1,4 +1,4 @@
-"""Tables, modes and keys: what can't work is refused before anything is asked of Redshift."""
+"""Tables, modes and keys: invalid ones are errors before Redshift is asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_table_has_a_schema_and_is_written_in_lower_case(table: str | tuple[st
         ("dev.web.clicks", "names a database"),
         ("", "must be 'table' or 'schema.table'"),
         ("a" * 128, "has 128 bytes"),
-        ('"x"', "must come without quotes"),
+        ('"x"', "must have no quotes"),
     ],
 )
 def test_a_name_that_can_not_work_is_refused(table: str, message: str) -> None:
@@ -60,9 +60,9 @@ def test_a_mode_that_can_not_work_is_refused(mode: str, keys: object, order_by: 
 def test_keys_must_be_loaded() -> None:
     merge = Merge("upsert", ("ID",), "seen")
     merge.check_columns(["id", "Seen"])
-    with pytest.raises(ConfigurationError, match="keys has 'ID', which is not loaded; the columns are name, seen"):
+    with pytest.raises(ConfigurationError, match="keys= has 'ID', which is not loaded; the columns are name, seen"):
         merge.check_columns(["name", "seen"])
-    with pytest.raises(ConfigurationError, match="order_by has 'seen'"):
+    with pytest.raises(ConfigurationError, match="order_by= has 'seen'"):
         merge.check_columns(["id"])
 
 

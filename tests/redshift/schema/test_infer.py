@@ -1,4 +1,4 @@
-"""Types of columns from records: the smallest that loses nothing, whatever the order and the parts."""
+"""Types of columns from records: the smallest without loss, in any order and any parts."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_what_is_no_record_is_refused(record: Any) -> None:
 
 def test_no_records_have_no_columns() -> None:
     for records in ("", "{}"):
-        with pytest.raises(ConfigurationError, match="no key at all"):
+        with pytest.raises(ConfigurationError, match="no keys"):
             infer_columns([records] if records else [])
 
 
@@ -152,7 +152,7 @@ def test_names_are_folded_and_keys_kept() -> None:
 def test_keys_that_differ_in_case_are_an_error_with_a_way_out() -> None:
     records: list[dict[str, Any]] = [{"id": 1}, {"Id": "x"}]
     with pytest.raises(
-        ConfigurationError, match=r"'Id' in some and 'id' in others.*ignore_case=True.*'auto ignorecase'"
+        ConfigurationError, match=r"'Id' in some and 'id' in others.*--redshift_ignore_case.*'auto ignorecase'"
     ):
         infer_columns(records)
     columns = infer_columns(records, ignore_case=True)
@@ -177,14 +177,14 @@ def test_other_letters_are_not_folded() -> None:
 
 @pytest.mark.parametrize("key", ["", "a\0b", "x" * 128, "é" * 64])
 def test_a_key_that_can_be_no_name_is_an_error_with_a_way_out(key: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"can be no column's name.*exclude="):
+    with pytest.raises(ConfigurationError, match=r"can't be a column's name.*--redshift_exclude"):
         infer_columns([{"id": 1, key: 2}])
     assert len(infer_columns([{"id": 1, key: 2}], exclude=[key])) == 1
 
 
 def test_at_most_1600_columns() -> None:
     assert len(infer_columns([{f"k{i}": i for i in range(1600)}])) == 1600
-    with pytest.raises(ConfigurationError, match=r"more than 1600 keys.*SUPER column, with mapping='noshred'"):
+    with pytest.raises(ConfigurationError, match=r"more than 1600 keys.*SUPER column with mapping='noshred'"):
         infer_columns([{f"k{i}": i} for i in range(1601)])
     both = [{f"k{i}": i for i in range(1000)}, {f"K{i}": i for i in range(1000)}]
     assert len(infer_columns(both, ignore_case=True)) == 1000
@@ -274,5 +274,5 @@ def test_records_and_their_lines_have_the_same_columns(records: list[dict[str, A
 
 
 def test_a_refused_line_tells_what_it_is() -> None:
-    with pytest.raises(NotAnObjectError, match="set is no record"):
+    with pytest.raises(NotAnObjectError, match="set is not a record"):
         infer_columns([{1, 2}])

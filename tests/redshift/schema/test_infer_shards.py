@@ -66,7 +66,7 @@ def pack(destination: Any) -> Packed:
 
 
 class Counting:
-    """Reads through, and tells what and how many at a time."""
+    """Reads, and records the URLs and the number of concurrent reads."""
 
     def __init__(self, wait_for: int = 1) -> None:
         self.urls: list[str] = []
@@ -122,16 +122,16 @@ def test_plain_shards_and_several_members_are_read(store: MemoryStore) -> None:
 
 def test_a_bad_line_names_its_shard(store: MemoryStore) -> None:
     url = put_shard(store, 0, {"a": 1}, [1])
-    with pytest.raises(RecordError, match=rf"{url} has a line that is no record: a JSON array"):
+    with pytest.raises(RecordError, match=rf"{url} has a line that is not a record: a JSON array"):
         infer_columns(put_manifest(store, url))
 
 
 @pytest.mark.parametrize(
     ("body", "error", "message"),
     [
-        (b"Obj\x01\x00", ConfigurationError, "which is Avro and no JSON lines"),
+        (b"Obj\x01\x00", ConfigurationError, "which is Avro, not JSON lines"),
         (gzip.compress(b'{"a":1}')[:-4], ConfigurationError, "ends in the middle of its gzip data"),
-        (b"", ConfigurationError, "no key at all"),
+        (b"", ConfigurationError, "no keys"),
     ],
 )
 def test_a_shard_that_cannot_be_read_is_an_error(
@@ -143,7 +143,7 @@ def test_a_shard_that_cannot_be_read_is_an_error(
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"entries":[{}]}'])
 def test_what_is_no_manifest_is_an_error(store: MemoryStore, body: bytes) -> None:
-    with pytest.raises(LoadError, match="is no manifest"):
+    with pytest.raises(LoadError, match="is not a manifest"):
         infer_columns(put(store, "manifests/x", body))
 
 

@@ -1,4 +1,4 @@
-"""COPY statements, letter by letter, and what is refused before one is made."""
+"""COPY statements, character by character, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_keys_only_without_a_role() -> None:
         "SESSION_TOKEN 'token'",
     ]
     assert "SESSION_TOKEN" not in copy(iam_role=None, credentials=Credentials("a", "b"))
-    with pytest.raises(ConfigurationError, match="exclude each other"):
+    with pytest.raises(ConfigurationError, match="mutually exclusive"):
         copy(credentials=keys)
     with pytest.raises(ConfigurationError, match="iam_role= is missing"):
         copy(iam_role=None)
@@ -183,7 +183,7 @@ def test_a_format_that_copy_cannot_load_is_refused() -> None:
 
 @pytest.mark.parametrize("name", [*FORBIDDEN, "CSV", "NULL AS", "FILLRECORD"])
 def test_options_that_json_forbids_are_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}=True is for text files: COPY refuses it"):
+    with pytest.raises(ConfigurationError, match=f"{name}=True is for text files: COPY rejects it"):
         copy(**{name: True})
 
 

@@ -1,4 +1,4 @@
-"""Where SQLAlchemy's dialect for Redshift can say the same COPY, it means the same."""
+"""A COPY of SQLAlchemy's dialect for Redshift means the same as ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAKES_VALUE = {
 
 
 def meaning(statement: str) -> dict[str, Any]:
-    """Return what a COPY says, whatever its words are that may be left out and the order of its options."""
+    """Return the meaning of a COPY, without optional words and the order of its options."""
     found = tokens(statement)
     start = found.index(Token("word", "FROM"))
     names = [token.text for token in found[1:start] if token.kind in ("name", "word")]
@@ -38,7 +38,7 @@ def meaning(statement: str) -> dict[str, Any]:
 
 
 def access(said: dict[str, Any]) -> dict[str, Any]:
-    """Return who reads S3, taken out of the one text in which SQLAlchemy says it."""
+    """Return the authorization, parsed from the single text that SQLAlchemy writes."""
     words = {"aws_iam_role": "IAM_ROLE", "aws_access_key_id": "ACCESS_KEY_ID", "token": "SESSION_TOKEN"}
     pairs = (part.partition("=")[::2] for part in said.pop("CREDENTIALS", "").split(";") if part)
     return {words.get(name, name.removeprefix("aws_").upper()): value for name, value in pairs}

@@ -1,4 +1,4 @@
-"""A secret shows itself nowhere, and a statement with keys can be shown without them."""
+"""A secret is never shown, and a statement with keys can be shown without them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_secrets_are_compared_by_their_text() -> None:
 
 @pytest.mark.parametrize("text", ["", None, 7, b"x"])
 def test_what_is_no_secret_is_refused_and_not_shown(text: object) -> None:
-    with pytest.raises(ConfigurationError, match="must be text, and not empty"):
+    with pytest.raises(ConfigurationError, match="must be a text, and not empty"):
         Secret(text)  # type: ignore[arg-type]
 
 

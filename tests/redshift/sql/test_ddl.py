@@ -1,4 +1,4 @@
-"""CREATE TABLE and ALTER TABLE, letter by letter, and what they refuse."""
+"""CREATE TABLE and ALTER TABLE, character by character, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_table_with_keys() -> None:
     [
         ({"dist_style": "random"}, "dist_style='random' must be one of auto"),
         ({"dist_style": "key"}, "dist_style='key' needs a column"),
-        ({"dist_style": "even", "dist_key": "id"}, "don't fit"),
+        ({"dist_style": "even", "dist_key": "id"}, "don't work together"),
         ({"dist_key": "nope"}, "dist_key='nope' is not a column: columns has id, order"),
         ({"dist_key": "tags"}, "dist_key='tags' is a SUPER column"),
         ({"sort_keys": ["tags"]}, "sort_keys='tags' is a SUPER column"),
@@ -156,5 +156,5 @@ def test_how_copy_finds_the_columns() -> None:
     assert mapping_of([Column("id", "BIGINT"), Column("é", "DATE", key="é")]) == "auto"
     assert mapping_of([Column("id", "BIGINT"), Column("name", "DATE", key="Name")]) == "auto ignorecase"
     assert mapping_of([Column("Id", "BIGINT")]) == "auto ignorecase"
-    with pytest.raises(ConfigurationError, match="key='other': COPY finds it through a jsonpaths file only"):
+    with pytest.raises(ConfigurationError, match="key='other': COPY finds it only with a jsonpaths file"):
         mapping_of([Column("id", "BIGINT", key="other")])

@@ -1,4 +1,4 @@
-"""Names and values chosen to break out of a statement stay names and values."""
+"""Names and values that try to break out of a statement stay names and values."""
 
 from __future__ import annotations
 

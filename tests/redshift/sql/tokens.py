@@ -1,4 +1,4 @@
-"""A reader of statements of its own, which knows nothing of how they are made: one character at a time, as Redshift's.
+"""A reader of statements that is independent of their construction: one character at a time, like Redshift's.
 
 Source: "Names and identifiers", "Literals" of Redshift's developer guide; in a literal a backslash takes the next
 character as it is.
@@ -39,7 +39,7 @@ def tokens(statement: str) -> list[Token]:
 
 
 def kinds(statement: str) -> list[str]:
-    """Return what can't be chosen: kinds of tokens, and words and symbols themselves."""
+    """Return what users can't choose: kinds of tokens, and words and symbols themselves."""
     return [token.kind if token.kind in ("name", "text") else token.text for token in tokens(statement)]
 
 

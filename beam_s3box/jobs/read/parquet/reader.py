@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.input_files import InputFile
 from beam_s3box.jobs.read.parquet.values import values_of
 from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
-from beam_s3box.jobs.read.seekable import errors_named, seekable
+from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
 from beam_s3box.sizes import MiB
 
 SPLIT_BYTES: Final = 64 * MiB
@@ -30,7 +29,7 @@ _SIGNATURE_BYTES: Final = 28
 """Behind a footer that is in plain text while columns are encrypted. Source: Parquet modular encryption, 5.2."""
 
 
-def split_parquet(file: InputFile, path: str) -> Iterator[tuple[int, int]]:
+def split_parquet(file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
     """Yield the ranges of row groups that workers share, as (first, end).
 
     Raises:
@@ -48,7 +47,7 @@ def split_parquet(file: InputFile, path: str) -> Iterator[tuple[int, int]]:
             yield first, metadata.num_row_groups
 
 
-def read_parquet(file: InputFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadRow]:
+def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadRow]:
     """Yield the rows of a file, or of the row groups from `first` to before `end`.
 
     Raises:
