@@ -23,7 +23,9 @@ import orjson
 
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import RecordError
+from beam_s3box.records.foreign import foreign_fields, foreign_value, value_fix
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongText, LongValues, check_long_values, cut, long_texts
+from beam_s3box.records.moments import timedelta_text
 from beam_s3box.records.unfit import Unfit
 
 NOT_JSON: Final = "not-json"
@@ -161,24 +163,26 @@ def _too_long(long: LongText) -> RecordError:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:
-    """Return the fields of a dict, dataclass, NamedTuple or Beam row, or None if the value is none of these."""
+    """Return the fields of a dict, dataclass, NamedTuple, Beam row or one of `foreign_fields`; else None."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return value._asdict()  # type: ignore[no-any-return]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, type):
+        return None
     as_dict = getattr(value, "as_dict", None)  # beam.Row, recognized without importing Beam
-    return as_dict() if callable(as_dict) and not isinstance(value, type) else None
+    return as_dict() if callable(as_dict) else foreign_fields(value)
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of JSON text, without a line break.
 
     datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are treated as UTC); date, time: ISO 8601;
-    Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and
-    arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any
-    size.
+    timedelta: ISO 8601, such as `P1DT2.5S`; Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value;
+    bytes: hexadecimal; numpy scalars and arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row and those of
+    `foreign_fields`: object; NaN and infinities: null; integers of any size.
 
     Raises:
       RecordError: a value of another type, or text with a lone surrogate.
@@ -270,12 +274,16 @@ def json_default(value: Any) -> Any:
     to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, recognized without importing Beam
     if callable(to_datetime):
         return _utc_text(to_datetime())
-    fields = as_mapping(value)
+    foreign = foreign_value(value)
+    if foreign is not None:
+        return foreign
+    fix = value_fix(value)
+    fields = None if fix else as_mapping(value)
     if fields is not None:
         return dict(fields)
     if type(value).__module__ == "numpy":
         return orjson.Fragment(_numpy_text(value))
-    raise TypeError(f"{type(value).__name__} has no JSON form: convert it before the write")
+    raise TypeError(f"{type(value).__name__} has no JSON form: {fix or 'convert it before the write'}")
 
 
 def decimal_text(value: decimal.Decimal) -> str:
@@ -291,11 +299,20 @@ def _numpy_text(value: Any) -> bytes:
     value = value[()]  # an array without dimensions becomes its one value
     if value.shape == () and value != value:
         return b"null"  # NaN, or NaT, which orjson writes as a date
-    if value.shape and value.dtype.kind == "M":
+    if value.shape and value.dtype.kind in "mM":
         return b"[" + b",".join(map(_numpy_text, value)) + b"]"
+    if value.dtype.kind == "m":
+        return orjson.dumps(_timedelta64_text(value))
     if value.shape:
         value = value.astype(value.dtype.newbyteorder("="), order="C")  # the only memory layout that orjson supports
     return orjson.dumps(value, None, _NUMPY_OPTIONS)
+
+
+def _timedelta64_text(value: Any) -> str:
+    plain = value.astype("m8[us]").item()
+    if not isinstance(plain, datetime.timedelta):
+        raise TypeError(f"{value!r} is longer than a duration of Python's can be")
+    return timedelta_text(plain)
 
 
 def _utc_text(value: datetime.datetime) -> str | None:
@@ -345,6 +362,8 @@ def _plain_tree(value: Any) -> Any:
         return fields
     if isinstance(value, list) or type(value) is tuple:
         return [_plain_tree(item) for item in value]
+    if isinstance(value, orjson.Fragment):
+        return json.loads(orjson.dumps(value))
     if type(value).__module__ == "numpy" and not isinstance(value, bytes):
         return orjson.loads(_numpy_text(value))
     return _plain_tree(json_default(value))

@@ -1,8 +1,9 @@
-"""Records and values of other libraries, none of which is imported here: an object of one that is not loaded can't come."""
+"""Records and values of other libraries; none is imported here, as its objects come only where it is loaded."""
 
 from __future__ import annotations
 
 import datetime
+import importlib
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,7 +16,7 @@ from beam_s3box.records.moments import timedelta_text
 NULL: Final = orjson.Fragment(b"null")
 """What a value that means null is replaced by, as None means that there is no replacement."""
 
-_MANY_RECORDS: Final[Mapping[tuple[str, str], str]] = {
+_RECORD_FIXES: Final[Mapping[tuple[str, str], str]] = {
     ("pandas", "DataFrame"): "give its rows: df.to_dict('records')",
     ("polars", "DataFrame"): "give its rows: df.to_dicts()",
     ("pyarrow", "Table"): "give its rows: table.to_pylist()",
@@ -24,13 +25,24 @@ _MANY_RECORDS: Final[Mapping[tuple[str, str], str]] = {
     ("builtins", "set"): "give each of its items as an element",
     ("builtins", "generator"): "use FlatMap, so that each item is an element",
 }
+_VALUE_FIXES: Final[Mapping[tuple[str, str], str]] = {
+    ("builtins", "set"): "a set has no order, give sorted(...) of it",
+    ("builtins", "frozenset"): "a set has no order, give sorted(...) of it",
+    ("builtins", "complex"): "give its real and imag",
+    ("builtins", "generator"): "give list(...) of it",
+    ("builtins", "range"): "give list(...) of it",
+    ("pandas", "Series"): "give series.tolist(), or series.to_dict()",
+    ("pandas", "DataFrame"): "give df.to_dict('records')",
+    ("polars", "Series"): "give series.to_list()",
+    ("polars", "DataFrame"): "give df.to_dicts()",
+}
 
 
 def foreign_fields(value: Any) -> Mapping[str, Any] | None:
     """Return the fields of an object of another library, None for one that has none or is not known.
 
-    pydantic: as `model_dump()`; msgspec: by the names that it encodes, tag included; attrs: its attributes; protobuf: by
-    the names of the .proto file, see `_message_fields`; pandas Series, as `df.iterrows()` gives: by its labels.
+    pydantic: as `model_dump()`; msgspec: by the names that it encodes, tag included; attrs: its attributes; protobuf:
+    by the names of the .proto file, see `_message_fields`; pandas Series, as `df.iterrows()` gives: by its labels.
     """
     kind = type(value)
     if isinstance(value, msgspec.Struct):
@@ -50,25 +62,29 @@ def foreign_fields(value: Any) -> Mapping[str, Any] | None:
 def foreign_value(value: Any) -> Any:
     """Return what a value of another library is written as, None if it is not known.
 
-    A set: an array in the order of its items' JSON, so that equal sets are equal texts; timedelta: ISO 8601, such as
-    `P1DT2.5S`; pandas' NA: null; protobuf's own types: as in protobuf's JSON.
+    timedelta: ISO 8601, such as `P1DT2.5S`; pandas' NA: null; protobuf's own types: as in protobuf's JSON.
     """
     if isinstance(value, datetime.timedelta):
         return NULL if value != value else timedelta_text(_without_nanoseconds(value))
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=_order)
-    if type(value).__name__ == "NAType" and type(value).__module__.startswith("pandas."):
+    if type(value).__name__ == "NAType" and _kind_of(value)[0] == "pandas":
         return NULL
-    if _is_a(value, "google.protobuf.message", "Message"):
+    if _is_a(value, "google.protobuf.message", "Message") and _is_well_known(value):
         return _well_known(value)
     return None
 
 
-def what_to_do(value: Any) -> str:
-    """Return how to make records of something that is none, beginning with a colon; empty if that is not known."""
-    kind = type(value)
-    fix = _MANY_RECORDS.get((kind.__module__.partition(".")[0], kind.__name__))
-    return f": {fix}" if fix else ""
+def record_fix(value: Any) -> str:
+    """Return how to make records of something that is none; empty if that is not known."""
+    return _RECORD_FIXES.get(_kind_of(value), "")
+
+
+def value_fix(value: Any) -> str:
+    """Return what to write in place of a value that a record can't hold; empty for another value."""
+    return _VALUE_FIXES.get(_kind_of(value), "")
+
+
+def _kind_of(value: Any) -> tuple[str, str]:
+    return (type(value).__module__ or "").partition(".")[0], type(value).__name__
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:
@@ -136,8 +152,7 @@ def _well_known(message: Any) -> Any:
         return message.ToDatetime()
     if name.endswith("Value") and "value" in message.DESCRIPTOR.fields_by_name:
         return message.value
-    from google.protobuf import json_format  # loaded with the message
-
+    json_format = importlib.import_module("google.protobuf.json_format")
     converted = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return NULL if converted is None else converted
 
@@ -145,9 +160,3 @@ def _well_known(message: Any) -> Any:
 def _without_nanoseconds(value: datetime.timedelta) -> datetime.timedelta:
     to_python = getattr(value, "to_pytimedelta", None)  # pandas' Timedelta carries nanoseconds
     return to_python() if callable(to_python) else value
-
-
-def _order(item: Any) -> bytes:
-    from beam_s3box.records.encoding import JSON_OPTIONS, json_default
-
-    return orjson.dumps(item, json_default, JSON_OPTIONS | orjson.OPT_NON_STR_KEYS)

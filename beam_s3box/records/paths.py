@@ -1,7 +1,11 @@
-r"""The name of a field, which may be within others: `user.country`; a dot that belongs to a name is written `\.`."""
+r"""The name of a field: `user.country` is the field of that very name or, where there is none, `country` in `user`.
+
+`user\.country` is the field of that very name alone.
+"""
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -14,54 +18,88 @@ FieldPath: TypeAlias = tuple[str, ...]
 _PART: Final = re.compile(r"(?:[^.\\]|\\\.)+")
 
 
-def path_of(field: str) -> FieldPath | None:
-    r"""Return the path that a user wrote, None if it is none: an empty part, or a backslash not before a dot."""
+def paths_of(field: str) -> tuple[FieldPath, ...]:
+    """Return where a field may be, the first of which counts; nothing if no field can have the name."""
     path = tuple(part.replace("\\.", ".") for part in _PART.findall(field))
-    return path if path and ".".join(part.replace(".", "\\.") for part in path) == field else None
+    if ".".join(part.replace(".", "\\.") for part in path) != field:
+        return () if "\\" in field else ((field,),)
+    return (path,) if len(path) == 1 else ((".".join(path),), path)
 
 
-def find_field(record: Any, path: FieldPath, as_mapping: Callable[[Any], Mapping[str, Any] | None]) -> Any:
-    """Return the value of a field, None if it or one around it is missing.
+def find_field(record: Any, paths: Sequence[FieldPath], as_mapping: Callable[[Any], Mapping[str, Any] | None]) -> Any:
+    """Return the value of a field, None if it is nowhere.
 
     Args:
       record: a mapping.
-      path: of the field.
+      paths: where the field may be.
       as_mapping: gives the fields of an object.
     """
-    for name in path:
-        fields = as_mapping(record)
-        if fields is None or name not in fields:
-            return None
-        record = fields[name]
-    return record
+    for path in paths:
+        found = record
+        for name in path:
+            fields = as_mapping(found)
+            found = None if fields is None else fields.get(name)
+        if found is not None:
+            return found
+    return None
 
 
-def decoder_of(paths: Sequence[FieldPath]) -> tuple[Callable[[bytes], Any], tuple[str, ...]]:
-    """Return a decoder of just these fields, which checks the syntax of all the rest; and the attributes they are in.
+def decoder_of(
+    fields: Sequence[Sequence[FieldPath]],
+) -> tuple[Callable[[bytes], Any], Callable[[Any], Any]]:
+    """Return a decoder of just these fields, which checks the syntax of all the rest, and what takes their values off.
+
+    The values are a pair, one value, or None for no fields.
 
     Args:
-      paths: none of which leads to another.
+      fields: where each may be; no path leads to another.
     """
-    attributes: list[str] = []
     tree: dict[str, Any] = {}
-    for path in paths:
+    for path in (path for paths in fields for path in paths):
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
         node[path[-1]] = None
-    struct = _struct(tree)
-    for path in paths:
-        node, parts = tree, []
-        for name in path:
-            parts.append(f"field{list(node).index(name)}")
-            node = node[name]
-        attributes.append(".".join(parts))
-    return msgspec.json.Decoder(struct).decode, tuple(attributes)
+    is_plain = all(len(paths) == 1 for paths in fields)
+    decode = msgspec.json.Decoder(_struct(tree, is_plain)).decode
+    attributes = [[_attribute(tree, path) for path in paths] for paths in fields]
+    if not fields:
+        return decode, _nothing
+    if is_plain:
+        return decode, operator.attrgetter(*(paths[0] for paths in attributes))
+    readers = [[operator.attrgetter(name) for name in paths] for paths in attributes]
+    if len(readers) == 1:
+        return decode, lambda decoded: _first(decoded, readers[0])
+    return decode, lambda decoded: tuple(_first(decoded, some) for some in readers)
 
 
-def _struct(tree: Mapping[str, Any]) -> Any:
-    members = [
-        (f"field{index}", str | int if inner is None else _struct(inner), msgspec.field(name=name))
-        for index, (name, inner) in enumerate(tree.items())
-    ]
+def _nothing(decoded: Any) -> None:
+    """Return None: the stream is named by constants."""
+
+
+def _first(decoded: Any, readers: Sequence[Callable[[Any], Any]]) -> Any:
+    for read in readers:
+        try:
+            value = read(decoded)
+        except AttributeError:  # of None, an object that is missing
+            continue
+        if value is not None:
+            return value
+    return None
+
+
+def _attribute(tree: Mapping[str, Any], path: FieldPath) -> str:
+    parts, node = [], tree
+    for name in path:
+        parts.append(f"field{list(node).index(name)}")
+        node = node[name]
+    return ".".join(parts)
+
+
+def _struct(tree: Mapping[str, Any], is_plain: bool) -> Any:
+    members = []
+    for index, (name, inner) in enumerate(tree.items()):
+        kind = str | int if inner is None else _struct(inner, is_plain)
+        field = msgspec.field(name=name) if is_plain else msgspec.field(name=name, default=None)
+        members.append((f"field{index}", kind if is_plain else kind | None, field))
     return msgspec.defstruct("StreamFields", members, gc=False)

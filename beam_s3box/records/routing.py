@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -31,7 +30,9 @@ from beam_s3box.records.encoding import (
     original_bytes,
     to_single_line,
 )
+from beam_s3box.records.foreign import record_fix
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
@@ -78,8 +79,8 @@ class Router:
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
         self._fields = selector.fields
-        self._decode = _decoder(self._fields)
-        self._key_of = _key_reader(self._fields)
+        self._paths = selector.paths
+        self._decode, self._key_of = decoder_of(self._paths)
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
         self._texts_only = selector.stream is None and not selector.is_keyed
 
@@ -202,7 +203,7 @@ class Router:
     def _check_key(self, key: Any) -> Stream:
         """Return the stream for the values of the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
-        return self._selector.stream_of(values)
+        return self._selector.stream_of_values(values)
 
     def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
         """Return the reason and detail for a line that the decoder rejected, None if they need a closer look.
@@ -217,8 +218,8 @@ class Router:
         except orjson.JSONDecodeError:
             return None
         if isinstance(record, dict):
-            for field in self._fields:
-                if record.get(field) is None:
+            for field, paths in zip(self._fields, self._paths, strict=True):
+                if find_field(record, paths, as_mapping) is None:
                     return MISSING_STREAM, missing_field(field)
         return None
 
@@ -238,7 +239,9 @@ class Router:
     def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
         fields = as_mapping(element)
         if fields is None:
-            raise RecordError(f"a {type(element).__name__}, not an object", NOT_AN_OBJECT)
+            fix = record_fix(element)
+            detail = f"a {type(element).__name__}, not an object"
+            raise RecordError(f"{detail}: {fix}" if fix else detail, NOT_AN_OBJECT)
         stream = stream or self._selector.stream_of(fields)
         return encode_record(fields), stream
 
@@ -252,23 +255,6 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: l
         except RecordError as exc:
             refused.append(RejectedRecord(stream, exc.reason, str(exc), line))
     return rows
-
-
-def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
-    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all fields."""
-    members = [(f"field{i}", str | int, msgspec.field(name=name)) for i, name in enumerate(fields)]
-    return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
-
-
-def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
-    """Return the function from a decoded record to the values of the fields: a pair, one value, or None."""
-    if not fields:
-        return _no_key
-    return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
-
-
-def _no_key(decoded: Any) -> None:
-    """Return None: the stream is named by constants."""
 
 
 def _parse(line: bytes) -> dict[str, Any]:
