@@ -39,7 +39,7 @@ types: $(DEV) ## mypy --strict
 	$(RUN) -m mypy
 
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
-	.venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
 
 bench: $(DEV) ## how fast, and beside what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)

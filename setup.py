@@ -67,7 +67,6 @@ setuptools.setup(
         "fastavro>=1.9",
         "msgspec>=0.19",
         "orjson>=3.10",
-        "rich>=13",
         "zlib-ng>=0.5",
     ],
     extras_require={

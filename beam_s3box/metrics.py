@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import functools
+import json
+import os
+import tempfile
 import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from beam_s3box.system.forks import renew_in_children
 
 NAMESPACE: Final = "beam_s3box"
 """The namespace of all metrics in `result.metrics()`."""
+
+INPUT_BYTES: Final = "input_bytes"
+"""Of files, as they are stored."""
+
+FILES_FOUND: Final = "files_found"
+FILES_READ: Final = "files_read"
+FILE_LAG_MILLISECONDS: Final = "file_lag_milliseconds"
+"""From the arrival of a file to the time it was read, summed over files."""
 
 RECORDS_IN: Final = "records_in"
 RECORDS_LISTED: Final = "records_listed"
@@ -66,5 +81,57 @@ class MemoryMetrics:
             return dict(self._totals)
 
 
-PROGRESS: Final = MemoryMetrics()
+class SharedMetrics(MemoryMetrics):
+    """Counts in memory, and writes the counts to a file that another process reads; the last ones may be missing there.
+
+    Args:
+      folder: of the files, one a process.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+        self._due = 0.0
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter."""
+        super().count(name, number)
+        with self._lock:
+            if time.monotonic() < self._due:
+                return
+            self._due = time.monotonic() + _SHARE_SECONDS
+            path = os.path.join(self._folder, str(os.getpid()))
+            # the folder goes when the launcher has ended: nobody reads any more
+            with contextlib.suppress(OSError):
+                with open(f"{path}.new", "w", encoding="utf-8") as file:
+                    json.dump(self._totals, file)
+                os.replace(f"{path}.new", f"{path}.json")
+
+
+@contextlib.contextmanager
+def shared_by_children() -> Iterator[Callable[[], dict[str, int]]]:
+    """Within the block, let processes that are started count into files; yield what sums them up."""
+    with tempfile.TemporaryDirectory(prefix="beam_s3box-progress-") as folder:
+        os.environ[_FOLDER] = folder
+        try:
+            yield functools.partial(_sum_of, folder)
+        finally:
+            del os.environ[_FOLDER]
+
+
+def _sum_of(folder: str) -> dict[str, int]:
+    totals: collections.Counter[str] = collections.Counter()
+    for name in os.listdir(folder):
+        if name.endswith(".json"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                totals.update(json.load(file))
+    return dict(totals)
+
+
+_FOLDER: Final = "BEAM_S3BOX_PROGRESS"
+"""Variable of the environment that names the folder to a child process."""
+
+_SHARE_SECONDS: Final = 0.5
+
+PROGRESS: Final = SharedMetrics(os.environ[_FOLDER]) if _FOLDER in os.environ else MemoryMetrics()
 """The counts of this process, for a progress line; unlike in Beam's metrics, a retried bundle counts again."""

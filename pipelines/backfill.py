@@ -1,6 +1,6 @@
 r"""Write files of records to S3 as gzip JSON shards by stream, with the manifests that Redshift's COPY loads.
 
-    s3box backfill --input='data/*.jsonl.gz' --output=s3://bucket/prefix \
+    s3box backfill --input='data/*.jsonl.gz' --destination=s3://bucket/prefix \
         --domain_field=carrier --namespace_field=origin
 
 Exit codes: 0 every record is in a listed shard or among the dead letters; 1 the pipeline failed, or records are

@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             connection=RedshiftConnection.from_dsn(given.redshift),
             iam_role=given.iam_role,
             create_tables=True,
+            on_failure="emit",
         )
         # what could not be loaded is an output, not an error: without this step the pipeline would succeed
         loaded.failures | "FailOnFailures" >> beam.Map(fail)
@@ -60,7 +61,7 @@ def read_rows(file: fileio.ReadableFile) -> Iterator[dict[str, str]]:
 
 def fail(failure: LoadFailure) -> None:
     """Fail the pipeline with the reason of a load that failed."""
-    raise RuntimeError(f"{failure.table}: {failure.error}")
+    raise RuntimeError(f"{failure.table}: {failure.message}")
 
 
 if __name__ == "__main__":

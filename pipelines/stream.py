@@ -1,6 +1,6 @@
 r"""Write files of JSON lines to S3 as they appear: gzip JSON shards by stream, and manifests for Redshift's COPY.
 
-    s3box stream --input='s3://bucket/landing/*.jsonl' --output=s3://bucket/prefix \
+    s3box stream --input='s3://bucket/landing/*.jsonl' --destination=s3://bucket/prefix \
         --domain_field=carrier --namespace_field=origin --timestamp_field=time --window=fixed:300 \
         --runner=FlinkRunner --flink_master=localhost:8081
 

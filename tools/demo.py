@@ -39,7 +39,7 @@ def pipeline_command(endpoint_url: str, report: Path) -> list[str]:
         "-m",
         "pipelines.backfill",
         f"--input={SOURCE}",
-        f"--output={DESTINATION}",
+        f"--destination={DESTINATION}",
         f"--domain_field={DOMAIN_FIELD}",
         f"--namespace_field={NAMESPACE_FIELD}",
         "--max_object_bytes=64KiB",

@@ -72,7 +72,7 @@ def backfill_command(options: list[str]) -> list[str]:
     return [
         *("python", "-m", "pipelines.backfill"),
         f"--input={SOURCE}",
-        f"--output={DESTINATION}",
+        f"--destination={DESTINATION}",
         f"--domain_field={demo.DOMAIN_FIELD}",
         f"--namespace_field={demo.NAMESPACE_FIELD}",
         "--manifest_scope=run",

@@ -43,7 +43,7 @@ def stream_command(landing: Path, endpoint_url: str, prism: Path) -> list[str]:
         "-m",
         "pipelines.stream",
         f"--input={landing}/*.jsonl",
-        f"--output={DESTINATION}",
+        f"--destination={DESTINATION}",
         f"--domain_field={demo.DOMAIN_FIELD}",
         f"--namespace_field={demo.NAMESPACE_FIELD}",
         f"--window=fixed:{WINDOW_SECONDS}",

@@ -136,7 +136,7 @@ def command_of(landing: Path, report: Path, endpoint_url: str, seconds: float) -
         "-m",
         "pipelines.stream",
         f"--input={landing}/*.jsonl",
-        f"--output={_DESTINATION}",
+        f"--destination={_DESTINATION}",
         *("--domain_field=d", "--namespace_field=n", "--timestamp_field=t"),
         f"--window=fixed:{_WINDOW_SECONDS}",
         f"--watermark_delay={_DELAY_SECONDS}",

@@ -65,17 +65,20 @@ class S3Box:
 
     Args:
       destination: `s3://bucket/prefix`, `file:///folder`, a folder's path, `memory://name`, or a Store.
-      bucket, prefix: the destination on S3, in two parts.
+      bucket: the bucket of a destination on S3, in place of `destination`.
+      prefix: the prefix in that bucket.
       buffer_size: bytes of a shard before compression.
       max_object_bytes: bytes of a shard on S3; default: 64 MiB.
       max_records: records of a shard; default: no limit.
-      aws_access_key_id, aws_secret_access_key, aws_session_token: the keys, both or neither; default: those that boto3
-        finds.
+      aws_access_key_id: the access key; default: the one that boto3 finds.
+      aws_secret_access_key: its secret key: both or neither.
+      aws_session_token: the session token of temporary keys.
       region: the region of the bucket; default: the one that boto3 finds.
       endpoint_url: the URL of another server with the S3 protocol.
       s3: more settings of S3.
       format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format such as AvroFormat(schema).
-      domain, namespace: the name of the stream: shards are below `data/{domain}/{namespace}/`.
+      domain: the first part of the stream's name: shards are below `data/{domain}/{namespace}/`.
+      namespace: the second part.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
       long_values: what happens to a text of more than 65,535 bytes, which Redshift can't store, with a format that
         COPY reads: `"reject"` raises RecordError, `"truncate"` cuts it at the end of a character, `"keep"` packs it.

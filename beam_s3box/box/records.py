@@ -19,8 +19,8 @@ from beam_s3box.records.encoding import (
     VALUE_TOO_LONG,
     RecordRules,
     encode_record,
-    json_default,
 )
+from beam_s3box.records.json_values import json_default
 from beam_s3box.records.routing import Encoders, RejectedRecord, Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.sizes import KiB

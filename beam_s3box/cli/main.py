@@ -5,41 +5,18 @@ cat data/*.jsonl | python -m beam_s3box pack s3://bucket/prefix --domain_field=c
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from beam_s3box.cli.commands import load as cli_redshift_load
-from beam_s3box.cli.commands import pack as cli_pack
-from beam_s3box.cli.commands import sql as cli_redshift_sql
-from beam_s3box.cli.commands.jobs import JOBS, run_job_command
+from beam_s3box.cli.commands.about import ABOUT, find_command, run_help
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.cli.console.interrupts import exit_code_of, interrupted_of, signals_raise
 from beam_s3box.cli.console.logging import ToolLog, installed
-from beam_s3box.cli.console.output import say, say_text, say_version, sturdy_output
-from beam_s3box.cli.console.tell import end
-
-COMMANDS: Final[Mapping[str, tuple[Callable[[Sequence[str], ToolLog], int], str]]] = {
-    "pack": (cli_pack.run, "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads"),
-    "copy-sql": (cli_redshift_sql.run_copy_sql, "print the COPY that loads a manifest into a Redshift table"),
-    "load": (cli_redshift_load.run_load, "load manifests into a Redshift table, each exactly once"),
-    "create-table": (cli_redshift_sql.run_create_table, "print the CREATE TABLE for the records of a manifest"),
-}
-"""What each command does, in code and in words."""
-
-_HELP: Final = "\n".join(
-    [
-        "usage: s3box COMMAND [OPTIONS]",
-        "",
-        *(
-            f"  {name:<12} {text}"
-            for name, text in {**{name: text for name, (_, text) in COMMANDS.items()}, **JOBS}.items()
-        ),
-        "",
-        "s3box COMMAND --help lists its options, s3box --version prints the version.",
-    ]
-)
+from beam_s3box.cli.console.output import say, say_version, sturdy_output
+from beam_s3box.cli.console.summary import fail_with
+from beam_s3box.cli.options.parser import asks_for_help, before_dashes
+from beam_s3box.errors import S3BoxError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         process, without waiting for threads whose work no longer counts.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in JOBS:
-        return run_job_command(arguments[0], arguments[1:], owns_process=argv is None)
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS and COMMANDS[name].is_job and not _asks_about(arguments):
+        # what the jobs share with Beam's logging is loaded for a job only
+        from beam_s3box.jobs.run.entry import run_command
+
+        return run_command(lambda rest, log: COMMANDS[name].run(rest, log), arguments[1:], owns_process=argv is None)
     log = ToolLog("beam_s3box")
     with sturdy_output(), installed(log):
         try:
@@ -68,20 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str], log: ToolLog) -> int:
     name, *rest = arguments or [""]
-    if name in COMMANDS:
-        return COMMANDS[name][0](rest, log)
-    if name in ("-h", "--help"):
-        say_text(_HELP)
-        return 0
-    if name == "--version":
+    if "--version" in before_dashes(arguments):
         say_version()
         return 0
-    return end(2, _explain(name), log)
+    try:
+        if name in ("-h", "--help"):
+            return run_help(rest, log)
+        if name in ABOUT:
+            return run_help([], log) if asks_for_help(rest) else ABOUT[name][0](rest, log)
+        command = find_command(name)
+        return run_help([name], log) if asks_for_help(rest) else command.run(rest, log)
+    except S3BoxError as exc:
+        return fail_with(2, str(exc), log)
 
 
-def _explain(name: str) -> str:
-    known = ", ".join([*COMMANDS, *JOBS])
-    if not name:
-        return f"the command is missing: it is one of {known}; see --help"
-    close = difflib.get_close_matches(name, [*COMMANDS, *JOBS], 1)
-    return f"{name!r} is not a command: {f'did you mean {close[0]}?' if close else f'it is one of {known}'}"
+def _asks_about(arguments: Sequence[str]) -> bool:
+    """Return whether a job's help or the version is asked for, which needs no Beam."""
+    return asks_for_help(arguments) or "--version" in before_dashes(arguments)

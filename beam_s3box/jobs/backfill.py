@@ -6,47 +6,20 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box.jobs.options.backfill import FormatOptions
+from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.jobs.options.csv import csv_dialect_of
-from beam_s3box.jobs.options.flink import FlinkOptions
-from beam_s3box.jobs.options.input import InputOptions
-from beam_s3box.jobs.options.manifests import ManifestOptions
-from beam_s3box.jobs.options.naming import NamingOptions
-from beam_s3box.jobs.options.parser import OptionParser
-from beam_s3box.jobs.options.redshift import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
-from beam_s3box.jobs.options.reporting import ReportingOptions
-from beam_s3box.jobs.options.runners import DEFAULT_RUNNER
-from beam_s3box.jobs.options.s3 import S3WriteOptions
-from beam_s3box.jobs.options.shards import ShardOptions
-from beam_s3box.jobs.options.write import WriteOptions, write_of
+from beam_s3box.jobs.options.parser import OptionParser, given_of
+from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
+from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.files import ReadRecords
 from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import ToolLog
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_report
+from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
 from beam_s3box.jobs.run.wait import template_of
 
-_DESCRIPTION = (
-    "Writes files of records to S3 as gzip JSON shards by stream, and the manifests that Redshift's COPY loads."
-)
-
-PARSER = OptionParser(
-    "s3box backfill",
-    _DESCRIPTION,
-    (
-        InputOptions,
-        FormatOptions,
-        WriteOptions,
-        NamingOptions,
-        ShardOptions,
-        ManifestOptions,
-        S3WriteOptions,
-        RedshiftOptions,
-        FlinkOptions,
-        ReportingOptions,
-    ),
-    DEFAULT_RUNNER,
-)
+PARSER = OptionParser(BACKFILL, DEFAULT_RUNNER)
 """The command line."""
 
 
@@ -62,20 +35,22 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     set_up(options, log)
-    report = options.view_as(ReportingOptions).report
-    patterns, formats = options.view_as(InputOptions).input, options.view_as(FormatOptions)
+    given = given_of(options)
+    patterns = given.input
     write = write_of(options)
     redshift = redshift_of(options, write, log)
-    check_report(report)
+    reporting = reporting_of(given)
     check_given(patterns)
+    input_bytes = None
     if template_of(options) is None:
+        check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=True)
-        check_input(patterns, options, formats.input_format)
+        input_bytes = check_input(patterns, options, given.input_format)
         check_redshift(redshift)
     pipeline = new_pipeline(options)
-    rows = RowOptions(csv_dialect_of(formats), write.max_line_bytes)
-    read = ReadRecords(patterns, formats.input_format, write.max_line_bytes, rows)
+    rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
+    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
-    return Job(pipeline, write, report, redshift=redshift)
+    return Job(pipeline, write, reporting, input_bytes, redshift=redshift)

@@ -6,20 +6,14 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from beam_s3box.jobs.options.flink import FlinkOptions
-from beam_s3box.jobs.options.input import InputOptions
-from beam_s3box.jobs.options.manifests import ManifestOptions
-from beam_s3box.jobs.options.naming import NamingOptions
-from beam_s3box.jobs.options.packing import PackingOptions, packing_of
-from beam_s3box.jobs.options.parser import OptionParser
-from beam_s3box.jobs.options.redshift import RedshiftOptions, check_redshift, copy_to_redshift, redshift_of
-from beam_s3box.jobs.options.reporting import ReportingOptions
+from beam_s3box.cli.options.jobs import STREAM
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.jobs.options.parser import OptionParser, given_of
+from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import check_stream_runner
-from beam_s3box.jobs.options.s3 import S3WriteOptions
-from beam_s3box.jobs.options.shards import ShardOptions
-from beam_s3box.jobs.options.watch import WatchOptions, watching_of
-from beam_s3box.jobs.options.windows import WindowOptions, timing_of
-from beam_s3box.jobs.options.write import WriteOptions, write_of
+from beam_s3box.jobs.options.stream import packing_of, watching_of
+from beam_s3box.jobs.options.windows import timing_of
+from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.stream import ReadStream
@@ -30,36 +24,12 @@ from beam_s3box.jobs.run.preflight import (
     check_destination,
     check_given,
     check_json,
-    check_report,
     check_watched,
     tell_matches,
 )
 from beam_s3box.jobs.run.wait import template_of
 
-_DESCRIPTION = (
-    "Writes files of JSON lines to S3 as they appear, as gzip JSON shards by stream, and the manifests that Redshift's "
-    "COPY loads. Files are read once, when they are found, and must be whole then."
-)
-
-PARSER = OptionParser(
-    "s3box stream",
-    _DESCRIPTION,
-    (
-        InputOptions,
-        WatchOptions,
-        WriteOptions,
-        NamingOptions,
-        WindowOptions,
-        ShardOptions,
-        PackingOptions,
-        ManifestOptions,
-        S3WriteOptions,
-        RedshiftOptions,
-        FlinkOptions,
-        ReportingOptions,
-    ),
-    None,
-)
+PARSER = OptionParser(STREAM)
 """The command line."""
 
 
@@ -77,17 +47,18 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     check_stream_runner(options)
     options.view_as(StandardOptions).streaming = True
     set_up(options, log)
-    report = options.view_as(ReportingOptions).report
+    given = given_of(options)
     watching, timing = watching_of(options), timing_of(options)
     write = write_of(options, stream=packing_of(options))
     has_end = watching.stop_after is not None
     redshift = redshift_of(options, write, log, has_end=has_end)
-    patterns = options.view_as(InputOptions).input
+    patterns = given.input
     read = ReadStream(timing, write.max_line_bytes)
-    check_report(report)
+    reporting = reporting_of(given)
     check_given(patterns)
     check_json(patterns)
     if template_of(options) is None:
+        check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=False)
         check_watched(patterns, options)
         check_redshift(redshift)
@@ -100,4 +71,4 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     if has_end:
         write_summary(write, result, stream.counts)
     copy_to_redshift(redshift, write, result, has_end=has_end)
-    return Job(pipeline, write, report, is_endless=not has_end, redshift=redshift)
+    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)

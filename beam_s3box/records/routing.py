@@ -24,13 +24,13 @@ from beam_s3box.records.encoding import (
     NOT_JSON,
     TOO_LARGE,
     RecordRules,
-    as_mapping,
     diagnose,
     encode_record,
     original_bytes,
     to_single_line,
 )
 from beam_s3box.records.foreign import record_fix
+from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow

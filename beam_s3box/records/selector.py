@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from beam_s3box.errors import ConfigurationError, RecordError
-from beam_s3box.records.encoding import BAD_STREAM, MISSING_STREAM, as_mapping
+from beam_s3box.records.encoding import BAD_STREAM, MISSING_STREAM
+from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.paths import FieldPath, find_field, paths_of
 from beam_s3box.records.streams import Stream
 

@@ -1,4 +1,4 @@
-"""Objects in S3, or in a server that speaks its language: one request an object, create-only, checked by the server."""
+"""Objects in S3 or a compatible server: one request per object, create-only, checked by the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
 from beam_s3box.stores.s3_client import Connection, FindCredentials
 from beam_s3box.stores.s3_errors import OddAnswerError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
-from beam_s3box.stores.s3_objects import listed, looked_up, quoted, read, read_with_info
+from beam_s3box.stores.s3_objects import listed, looked_up, object_parameters, quoted, read, read_with_info
 from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.stores.s3_urls import parse_url
@@ -36,16 +35,16 @@ if TYPE_CHECKING:
 class S3Store:
     """Objects below a bucket's prefix.
 
-    Guarantees: an object is written by one PUT, or in parts when it is larger than `settings.multipart_bytes`, and
-    never overwritten unless that is asked for. The server checks the SHA-256 of what arrives, and a write is a success
-    only when the answer is one that S3 gives to it. Nothing is listed, looked up or copied on the way.
+    *Guarantees*: an object is written by one PUT, or by a multipart upload if it is larger than
+    `settings.multipart_bytes`, and never overwritten unless requested. The server checks the SHA-256 of the body, and a
+    write succeeds only with a response that S3 sends for it. A write does not list, look up or copy objects.
 
     Args:
-      url: `s3://bucket/prefix`; the prefix may be left out.
-      settings: how to reach S3 and how objects are written there.
-      credentials: a function that finds the keys when the store first needs them, on the machine where it needs them;
-        it is pickled with the store, and the keys are not. None, or a function that returns None, leaves it to boto3:
-        environment, profile, role of the machine. It is asked again when the server says that its keys have expired.
+      url: `s3://bucket/prefix`; the prefix is optional.
+      settings: the connection to S3, and the properties of objects.
+      credentials: a function that returns the keys when the store first needs them, on the machine that needs them. It
+        is pickled with the store, and the keys are not. None, or a function that returns None, leaves it to boto3:
+        environment, profile, role of the machine. It is called again if the server reports that the keys have expired.
       retry: attempts and waits; None for those of the settings.
     """
 
@@ -75,32 +74,32 @@ class S3Store:
 
     @property
     def root(self) -> str:
-        """URL of the root."""
+        """The URL of the root."""
         return "/".join(["s3:/", self._bucket, *filter(None, [self._prefix])])
 
     @property
     def client(self) -> S3Client:
-        """The boto3 client: made on first use, and shared by the stores of this process with the same settings."""
+        """The boto3 client, created on first use and shared by the stores of this process with the same settings."""
         return self.requests.connect().client
 
     @property
     def requests(self) -> Requests:
-        """Sends requests to the bucket: checked, retried, and with errors of ours."""
+        """The requests to the bucket: checked, retried, and with the errors of this package."""
         return Requests(self._connection, self._bucket, self._retry)
 
     @property
     def conditional_create(self) -> bool:
-        """Whether the server is asked to refuse a write to a key that is taken."""
+        """Whether requests ask the server to refuse a write if the key exists."""
         return self._settings.conditional_writes
 
     @property
     def conditional_replace(self) -> bool:
-        """Whether the server is asked to compare ETags before it writes."""
+        """Whether requests ask the server to compare ETags before it writes."""
         return self._settings.conditional_writes
 
     @property
     def conditional_delete(self) -> bool:
-        """Whether the server is asked to compare ETags before it removes."""
+        """Whether requests ask the server to compare ETags before it deletes."""
         return self._settings.conditional_writes
 
     def url(self, key: str) -> str:
@@ -129,7 +128,7 @@ class S3Store:
         try:
             return write({"IfMatch": quoted(if_match)})
         except (ObjectExistsError, ObjectNotFoundError) as exc:
-            # AWS says 404 where there is no object, others 412
+            # if there is no object, AWS responds with 404, others with 412
             if isinstance(exc, ObjectNotFoundError) and error_code(exc) != "NoSuchKey":
                 raise
             if not holds(self, key, body, sha256):
@@ -137,39 +136,39 @@ class S3Store:
             return 1
 
     def get(self, key: str) -> bytes:
-        """Return an object's bytes, which are checked if this package wrote them."""
+        """Return an object's bytes. Their checksum is verified if this package wrote them."""
         return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """Return an object's bytes and what is known of them."""
+        """Return an object's bytes and its properties."""
         finish = functools.partial(read_with_info, key)
         return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def stat(self, key: str) -> ObjectInfo:
-        """Return what is known of an object; its checksum only if this package wrote it."""
+        """Return the properties of an object; its checksum only if this package wrote it."""
         finish = functools.partial(looked_up, key)
         return self.requests.send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key begins with the prefix, in the server's order: on AWS by key."""
+        """Yield the objects whose key starts with the prefix, in the server's order: on AWS by key."""
         requests = self.requests
         root = self._full_key("")
         position = {"Prefix": root + prefix}
-        # not boto3's paginator: it can't go on after a page that failed
+        # not boto3's paginator, which can't continue after a page that failed
         while True:
             page, _ = requests.send("ListObjectsV2", None, position, finish=answer)
             for entry in page.get("Contents", ()):
-                # some servers tidy a prefix up, and list what is not asked for
+                # some servers normalize the prefix, and list other objects
                 if entry["Key"].startswith(root + prefix):
                     yield listed(root, entry)
             if not page.get("IsTruncated"):
                 return
             if page["NextContinuationToken"] == position.get("ContinuationToken"):
-                raise OddAnswerError(f"ListObjectsV2 {self.root} failed: the page that follows is the same page again")
+                raise OddAnswerError(f"ListObjectsV2 {self.root} failed: the next page is the same page again")
             position = {**position, "ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove an object, if it is there; see `Store.delete`."""
+        """Delete an object, if it exists; see `Store.delete`."""
         check_key(key)
         check_condition(True, if_match)
         condition = {} if if_match is None else {"IfMatch": quoted(if_match)}
@@ -185,44 +184,46 @@ class S3Store:
                 raise
         except ObjectExistsError as exc:
             if if_match is None:
-                raise StoreError(f"{exc}, which was no condition") from exc
-            # also what a server says of an object that an attempt of ours without an answer has removed
+                raise StoreError(f"{exc}, and the request had no condition") from exc
+            # a server also responds like this if an earlier attempt, whose response was lost, has deleted the object
             if self._find(key) is not None:
                 raise _changed(str(exc), if_match) from exc
 
     @property
     def clock_resolution(self) -> float:
-        """HTTP dates are whole seconds."""
+        """HTTP dates have a resolution of one second."""
         return 1.0
 
     def now(self) -> float:
-        """Return the time by the server's clock; see `Store.now`. Asks the server if it has not answered yet."""
+        """Return the time by the server's clock; see `Store.now`. It sends a request if there was no response yet."""
         clock = self.requests.connect().clock
         if clock.now() is None:
-            # any answer will do, also that nothing is there or that nobody may look
+            # any response will do, also 404 or 403
             with contextlib.suppress(ObjectNotFoundError, AccessError):
                 self.requests.send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
-        told = clock.now()
-        if told is None:
-            raise StoreError(f"HeadObject {self.root} failed: the server's answers have no Date, which tells the time")
-        return told
+        now = clock.now()
+        if now is None:
+            raise StoreError(
+                f"HeadObject {self.root} failed: the server's responses have no Date header, so its time is unknown"
+            )
+        return now
 
     def check_writable(self) -> None:
-        """Raise the error that a write would meet, within 5 seconds: write a small object and remove it again.
+        """Raise the error that a write would raise, within 5 seconds: write a small object and delete it.
 
-        An upload in parts is made as well, and refused, as the object is in its way. Where it may not be removed,
-        `.beam_s3box-write-check` stays below the root.
+        A multipart upload is made as well, and refused because the object exists. Without the permission to delete,
+        `.beam_s3box-write-check` is left below the root.
         """
         WriteCheck(self.root, self._settings, self._for_check).run()
 
     def _for_check(self, settings: S3Settings, retry: Retry, body: bytes) -> tuple[S3Store, Requests, MultipartUpload]:
         store = S3Store(self.root, settings, self._credentials, retry)
         condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
-        parameters = store._parameters(hashlib.sha256(body).hexdigest(), "text/plain")
+        parameters = object_parameters(settings, hashlib.sha256(body).hexdigest(), "text/plain")
         return store, store.requests, store._upload(CHECK_KEY, body, parameters, condition)
 
     def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
-        parameters = self._parameters(sha256, content_type)
+        parameters = object_parameters(self._settings, sha256, content_type)
         try:
             if len(body) > self._settings.multipart_bytes:
                 return self._put_parts(key, body, parameters, condition, sha256)
@@ -232,7 +233,7 @@ class S3Store:
             sent = {**parameters, **condition}
             return self.requests.send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
         except OddAnswerError:
-            # the server may have done it, and something on the way have spoiled its answers
+            # the write may have succeeded, and a proxy may have replaced the response
             if self._is_there(key, body, sha256):
                 return 1
             raise
@@ -243,7 +244,7 @@ class S3Store:
         try:
             return self._upload(key, body, parameters, condition).run()
         except ObjectExistsError:
-            # with a condition the caller compares; without, it can only be our own, made by an attempt without answer
+            # with a condition the caller compares; without, it can only be that of an attempt whose response was lost
             if condition or not holds(self, key, body, sha256):
                 raise
             return 2
@@ -262,7 +263,7 @@ class S3Store:
         )
 
     def _look_first(self, key: str, replace: bool, if_match: str | None) -> None:
-        """Refuse what a server that knows conditions would refuse."""
+        """Raise the errors of a server with conditional writes."""
         if replace and if_match is None:
             return
         found = self._find(key)
@@ -281,26 +282,12 @@ class S3Store:
         try:
             return holds(self, key, body, sha256)
         except StoreError:
-            # the first error says more
+            # the first error is more helpful
             return False
-
-    def _parameters(self, sha256: str, content_type: str) -> dict[str, Any]:
-        """What every object is written with."""
-        settings = self._settings
-        parameters = {
-            "ContentType": content_type,
-            "Metadata": {"sha256": sha256},
-            "ServerSideEncryption": settings.sse,
-            "SSEKMSKeyId": settings.sse_kms_key_id,
-            "StorageClass": settings.storage_class,
-            "ACL": settings.acl,
-            "Tagging": urllib.parse.urlencode(settings.tags),
-        }
-        return {name: value for name, value in parameters.items() if value}
 
     def _full_key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
 
 
 def _changed(what: str, if_match: str | None) -> ObjectChangedError:
-    return ObjectChangedError(f"{what}; it is not the one with the ETag {if_match!r}, or gone")
+    return ObjectChangedError(f"{what}; it does not have the ETag {if_match!r}, or is gone")

@@ -1,7 +1,7 @@
-"""What an answer must carry to be one of S3. Every operation's answer is checked here, by one table.
+"""Checks whether a response is from S3, for every operation, by one table.
 
-A 200 is no proof: pages to log in, web consoles and gateways say it to everything, and a 200 may hold an error.
-botocore checks no status below 300 and no field, and makes an empty result of any XML that it does not know.
+A status of 200 does not prove it: login pages, web consoles and gateways send it for any request, and a 200 may contain
+an error. botocore checks neither statuses below 300 nor fields, and returns an empty result for any unknown XML.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any, Final, Literal, NamedTuple
 
 
 class OddAnswer(Exception):
-    """What answered is not S3, or not all of its answer came."""
+    """The response is not from S3, or incomplete."""
 
 
 class Expected(NamedTuple):
-    """What an operation's answer must carry.
+    """The requirements for the response of an operation.
 
     Attributes:
-      fields: names of botocore that must have a value.
-      either: of these, one must.
-      statuses: of HTTP.
-      body: "none" but white space, "object" for its bytes, "xml" for what the fields are read from; else the name of
-        the XML's outermost element, where fields could be missing in an answer that is right.
-      entries: what each listed object must have.
+      fields: botocore's names of the fields that must have a value.
+      either: fields of which one must have a value.
+      statuses: the HTTP statuses.
+      body: "none" for white space only, "object" for the bytes of an object, "xml" for any XML; otherwise the name of
+        the root element, for operations whose valid responses may lack fields.
+      entries: the fields that each listed object must have.
     """
 
     fields: tuple[str, ...] = ()
@@ -42,15 +42,15 @@ ANSWERS: Final[Mapping[str, Expected]] = {
     "UploadPart": Expected(("ETag",)),
     "CompleteMultipartUpload": Expected(("ETag",), ("Key", "Location"), body="xml"),
     "AbortMultipartUpload": Expected(statuses=(204, 200)),
-    # 206, if a part was asked for: `check_fields` knows
+    # 206 only for a request with a range: see `check_fields`
     "GetObject": Expected(_OBJECT, statuses=(200, 206), body="object"),
     "HeadObject": Expected(_OBJECT),
     "ListObjectsV2": Expected(("IsTruncated",), body="ListBucketResult", entries=("Key", "Size", "LastModified")),
     "DeleteObject": Expected(statuses=(204, 200)),
-    # servers name its element in more than one way, and nothing depends on what it says
+    # servers have different names for its element, and its content is not used
     "GetBucketLocation": Expected(body="xml"),
 }
-"""By the operation's name. What is not in here is not asked for."""
+"""By the name of the operation; no others are used."""
 
 _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(?:\w+:)?(\w+)")
 _NOT_MODIFIED = 304
@@ -58,10 +58,10 @@ _PART = 206
 
 
 def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Check status and body before botocore reads them; a handler of its event `before-parse.s3`.
+    """Check status and body before botocore parses them, as a handler of its event `before-parse`.
 
     Raises:
-      OddAnswer: it is not what the operation answers with.
+      OddAnswer: it is not a response of this operation.
     """
     status, body = response_dict["status_code"], response_dict["body"]
     if status >= 300:
@@ -79,15 +79,15 @@ def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any)
 
 
 def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
-    """Check what botocore read.
+    """Check the response as botocore has parsed it.
 
     Args:
       operation: one of `ANSWERS`.
-      answer: what botocore made of the answer.
-      sent: the request's parameters.
+      answer: the parsed response.
+      sent: the parameters of the request.
 
     Raises:
-      OddAnswer: something is missing, or the server tells another checksum than that of the body.
+      OddAnswer: a field is missing, or the server returned another checksum than that of the body.
     """
     expected = ANSWERS[operation]
     if answer["ResponseMetadata"]["HTTPStatusCode"] == _PART and not ("Range" in sent and answer.get("ContentRange")):
@@ -102,7 +102,7 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
         missing += [f"{name} of an object" for name in expected.entries if entry.get(name) in (None, "")]
     if missing:
         if expected.body == "object":
-            # nobody will read it, and its connection is not to stay open
+            # nobody will read it, and its connection must not stay open
             answer["Body"].close()
         raise OddAnswer(f"a {expected.statuses[0]} without {missing[0]}")
     told, meant = answer.get("ChecksumSHA256"), sent.get("ChecksumSHA256")
@@ -114,7 +114,7 @@ def _check_body(expected: Expected, status: int, body: bytes) -> None:
     root = _ROOT.match(body)
     found = root[1].decode() if root else ""
     if found == "Error":
-        # botocore makes an error of it, by its code
+        # botocore raises an error by its code
         return
     if expected.body == "none" and body.strip():
         raise OddAnswer(f"a {status} with a body, which S3 does not send here: {_begin(body)}")
@@ -125,7 +125,7 @@ def _check_body(expected: Expected, status: int, body: bytes) -> None:
 
 
 def _check_redirect(operation: str, status: int, headers: Mapping[str, str], body: Any) -> None:
-    """Refuse a redirect that is not S3's: botocore would look for the bucket's region, and be redirected for ever."""
+    """Reject a redirect that is not from S3: botocore would look up the bucket's region, and be redirected for ever."""
     if status >= 400 or status == _NOT_MODIFIED or "x-amz-bucket-region" in headers:
         return
     if operation == "HeadBucket" or not isinstance(body, bytes) or b"<Code>" not in body:

@@ -1,4 +1,4 @@
-"""Ask S3 whether writes will work, by the requests that writes make: in seconds, and leaving nothing behind."""
+"""Checks whether writes to S3 will succeed, by the same requests: within seconds, and leaving nothing behind."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
 
 CHECK_KEY = ".beam_s3box-write-check"
-"""Key of the object that is written and removed."""
+"""The key of the object that is written and deleted."""
 
 CHECK_RETRY: Final = Retry(max_attempts=3, seconds=3.0)
-"""One failure is no reason to refuse a run; with the timeouts below, three of them take less than 5 seconds."""
+"""One failure should not prevent a run; with the timeouts below, three attempts take less than 5 seconds."""
 
 CHECK_CONNECT_SECONDS: Final = 2.0
 CHECK_READ_SECONDS: Final = 2.0
@@ -32,7 +32,7 @@ _BODY = b"written by beam_s3box to see whether it may write here; it can be remo
 _IN_PARTS = _BODY + b"in parts\n"
 
 _SILENT_CODES = ("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405")
-"""Answers that say nothing of the bucket: a writer needs no right to ask where it is."""
+"""Codes that do not mean that the bucket is missing: a writer needs no permission for its location."""
 
 _DEADLINE_SECONDS = 5.0
 
@@ -42,8 +42,8 @@ class WriteCheck:
     """A check whether objects can be written.
 
     Attributes:
-      root: URL of the store.
-      settings: of the writes; attempts and timeouts are the check's own.
+      root: the URL of the store.
+      settings: the settings of writes; the check has its own attempts and timeouts.
       open: returns a store with these settings, attempts and body, requests to its bucket, and an upload in parts.
     """
 
@@ -52,9 +52,9 @@ class WriteCheck:
     open: Callable[[S3Settings, Retry, bytes], tuple[Store, Requests, MultipartUpload]]
 
     def run(self) -> None:
-        """Raise the error that a write would meet; after 5 seconds without any, that nothing answers.
+        """Raise the error that a write would raise, or after 5 seconds that there is no response.
 
-        The check runs in a thread of its own, because looking up a host or finding credentials has no timeout.
+        The check runs in its own thread, because resolving a host or finding credentials has no timeout.
         """
         outcome: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         late = threading.Event()
@@ -101,7 +101,7 @@ def _find_bucket(requests: Requests) -> None:
     try:
         requests.send("GetBucketLocation", None, {}, finish=answer, stop=_is_odd)
     except OddAnswerError:
-        # some servers do not know the question; whether this is one, the next request tells
+        # some servers do not support this operation; the next request finds out
         return
     except StoreError as exc:
         if error_code(exc) not in _SILENT_CODES:
@@ -113,12 +113,12 @@ def _is_odd(error: StoreError) -> bool:
 
 
 def _write(store: Store) -> None:
-    """Write the object, and see whether it is refused a second time."""
+    """Write the object, and check that a second write is refused."""
     sha256 = hashlib.sha256(_BODY).hexdigest()
     if not store.conditional_create:
         store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain", replace=True)
         return
-    # three times: another check may remove it in between
+    # three times: another check may delete it in between
     for _ in range(3):
         try:
             store.put(CHECK_KEY, _BODY, sha256=sha256, content_type="text/plain")
@@ -132,11 +132,11 @@ def _write(store: Store) -> None:
 
 
 def _upload(store: Store, upload: MultipartUpload) -> None:
-    """Upload other bytes in parts, to where the object is in the way."""
+    """Make a multipart upload with other bytes to the same key, which must be refused."""
     try:
         upload.try_out()
     except OddAnswerError:
-        # as a write does, which believes the object where it can't believe the answer
+        # like a write, which checks the object if the response is not valid
         if not holds(store, CHECK_KEY, _IN_PARTS, hashlib.sha256(_IN_PARTS).hexdigest()):
             raise
     except AccessError as exc:
@@ -151,5 +151,5 @@ def _remove(store: Store) -> None:
     try:
         store.delete(CHECK_KEY)
     except AccessError:
-        # writers need no right to remove
+        # writers do not need the permission to delete
         return

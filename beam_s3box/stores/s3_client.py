@@ -1,10 +1,10 @@
-"""Makes boto3 clients: one for each way to reach S3, in each process."""
+"""Creates boto3 clients: one for each combination of settings and keys, in each process."""
 
 from __future__ import annotations
 
 import collections
 
-# boto3 imports it too, which fails once the main thread has ended: a first upload at the exit would find no client
+# boto3 imports it too, which fails once the main thread has ended: a first upload at exit could not create a client
 import concurrent.futures.thread  # noqa: F401
 import os
 import threading
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FindCredentials = Callable[[], Credentials | None]
-"""Finds the keys when a client is needed, on the machine where it is needed; None leaves it to boto3."""
+"""Returns the keys when a client is needed, on the machine that needs it; None leaves it to boto3."""
 
 ROLE_SESSION_NAME = "beam_s3box"
-"""Names our sessions in AWS's logs."""
+"""The name of our sessions in AWS's logs."""
 
 _MIN_POOL_CONNECTIONS = 32
-"""Many uploads share a client; a connection that finds no room in the pool is closed, and made anew next time."""
+"""Many uploads share a client; a connection that does not fit in the pool is closed, and opened again next time."""
 
 _MAX_CLIENTS = 16
-"""Kept at the same time; making one takes a tenth of a second."""
+"""Maximum number of clients in the cache; creating one takes a tenth of a second."""
 
 _MAX_UNASKED_BYTES = 8 * MiB
-"""A larger body waits for the server's word: sending it only to be refused would cost more."""
+"""A larger body waits for `100 Continue`, because sending it in vain would cost more."""
 
 _CLIENTS: collections.OrderedDict[Any, Connected] = collections.OrderedDict()
 _LOCK = threading.Lock()
@@ -43,7 +43,7 @@ Keys = tuple[str, str, str | None]
 
 
 class Connected:
-    """A client, the keys it was made with (None: boto3 found them), and the clock of the server it talks to."""
+    """A client, the keys it was created with (None: boto3 found them), and the clock of its server."""
 
     __slots__ = ("client", "clock", "keys")
 
@@ -55,9 +55,9 @@ class Connected:
 
 
 class Connection:
-    """One way to reach S3: its client is made when it is first needed, once in each process.
+    """A connection to S3, whose client is created on first use, once in each process.
 
-    Connections of the same settings and keys share a client. Safe from many threads, and after a fork.
+    Connections with the same settings and keys share a client. Safe for use by many threads, and after a fork.
     """
 
     def __init__(self, settings: S3Settings, credentials: FindCredentials | None) -> None:
@@ -68,11 +68,11 @@ class Connection:
         self._connected: Connected | None = None
 
     def get(self) -> Connected:
-        """Return the client and what belongs to it.
+        """Return the client with its keys and clock.
 
         Raises:
-          ConfigurationError: boto3 is not installed, or can't work with the settings.
-          Exception: whatever boto3 and the function of the credentials raise.
+          ConfigurationError: boto3 is not installed, or does not accept the settings.
+          Exception: any error of boto3 and of the function for the credentials.
         """
         self._check_process()
         connected = self._connected
@@ -82,27 +82,27 @@ class Connection:
         return connected
 
     def renew(self, refused: Connected) -> bool:
-        """Look for the keys again after the server refused those of a client; return whether another try may help."""
+        """Get the keys again after the server refused those of a client; return whether a retry may help."""
         self._check_process()
         with self._lock:
             if self._connected is not refused:
-                # another thread was here before
+                # another thread has done it
                 return True
             keys = self._find_keys()
-            # where boto3 found them it may find others now: in a file, in the environment, or those of a role
+            # if boto3 found them it may find others now: in a file, in the environment, or those of a role
             if keys == refused.keys and keys is not None and self._settings.role_arn is None:
                 return False
             self._connected = _shared(self._settings, keys, refused)
             return True
 
     def _find_keys(self) -> Keys | None:
-        # clients are known by the keys and not by the function: two pipelines of one process may carry different ones
-        # in their options
+        # the cache uses the keys and not the function: two pipelines in one process may have different keys in their
+        # options
         found = self._credentials() if self._credentials is not None else None
         return None if found is None else (found.access_key, found.secret_key, found.token)
 
     def _check_process(self) -> None:
-        """Forget what belongs to the process that this one was forked from, and before any lock that it may hold."""
+        """Reset everything that belongs to the parent of a forked process, before using a lock that it may hold."""
         if self._process != os.getpid():
             self._process, self._lock, self._connected = os.getpid(), threading.RLock(), None
 
@@ -112,13 +112,13 @@ def _renew_lock() -> None:
     _LOCK = threading.Lock()
 
 
-# another thread may have held it
+# another thread may have held it in the parent
 os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _shared(settings: S3Settings, keys: Keys | None, refused: Connected | None = None) -> Connected:
     """Return this process's client for these settings and keys, but not the one that was refused."""
-    # of one process, as after a fork both sides would talk on its connections
+    # with the process, as parent and child must not share connections
     name = os.getpid(), settings, keys
     with _LOCK:
         found = _CLIENTS.pop(name, None)
@@ -151,19 +151,19 @@ def _make_client(settings: S3Settings, keys: Keys | None) -> S3Client:
             config=botocore.config.Config(**_config(settings)),
         )
     except ValueError as exc:
-        # an endpoint or a region, which may come from the environment
-        raise ConfigurationError(f"no S3 client can be made: {exc}") from exc
+        # an invalid endpoint or region, which may come from the environment
+        raise ConfigurationError(f"can't create an S3 client: {exc}") from exc
     client.meta.events.register_last("before-call.s3", _send_at_once)
-    # by a pattern that botocore calls before its own for S3, which makes a server's error of any 200 that is no XML
+    # a pattern that botocore calls before its own handler for S3, which turns any 200 without XML into a 500
     client.meta.events.register("before-parse.*.*", check_arrived)
     return client
 
 
 def _send_at_once(model: Any, params: dict[str, Any], **_: Any) -> None:
-    """Send a small body without asking the server first whether it wants it.
+    """Send a small body without `Expect: 100-continue`.
 
-    The question costs a round trip, and botocore reads the answer byte by byte, giving up the interpreter's lock at
-    each: beside a busy thread a request then takes ten times as long.
+    It costs a round trip, and botocore reads the response byte by byte, releasing the GIL for each: next to a busy
+    thread a request takes ten times as long.
     """
     if model.name == "PutObject" and len(params["body"].getbuffer()) <= _MAX_UNASKED_BYTES:
         params["headers"].pop("Expect", None)
@@ -176,7 +176,7 @@ def _config(settings: S3Settings) -> dict[str, Any]:
         "max_pool_connections": max(settings.concurrency, _MIN_POOL_CONNECTIONS),
         # `Retry` counts the attempts
         "retries": {"total_max_attempts": 1},
-        # the default checksums come as a trailer, which many servers refuse or store; we send our own as a header
+        # the default checksums are sent as a trailer, which many servers refuse or store; we send ours as a header
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "s3": {"addressing_style": "path" if settings.endpoint_url else "auto"},
@@ -184,11 +184,11 @@ def _config(settings: S3Settings) -> dict[str, Any]:
 
 
 def _assume_role(session: boto3.Session, role_arn: str) -> None:
-    """Let the session use the role's credentials, got with its own on first use and renewed as they expire."""
+    """Let the session use the credentials of a role, which are requested on first use and renewed when they expire."""
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.exceptions import NoCredentialsError
 
-    # boto3 has no public way to give a session credentials that renew themselves
+    # boto3 has no public API for credentials of a session that renew themselves
     core: Any = session._session
     source = session.get_credentials()
     if source is None:

@@ -1,4 +1,4 @@
-"""The time by a server's clock: to date objects by, and to sign by where this machine's clock is wrong."""
+"""The clock of a server: for the times of objects, and for signatures if the clock of this machine is wrong."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SIGNER = "s3v4-beam_s3box"
-"""Name under which botocore finds our signer."""
+"""The name of our signer in botocore."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _TIME = "beam_s3box_time"
 
 
 class ServerClock:
-    """The time by a server's clock, as of its latest answer and counted on from there.
+    """The time by a server's clock: the time of its latest response, plus the time since.
 
     Args:
-      elapsed: returns seconds that only ever go forward.
+      elapsed: returns monotonic seconds.
     """
 
     def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
@@ -31,22 +31,22 @@ class ServerClock:
         self._signs = False
 
     def now(self) -> float | None:
-        """Return seconds since the epoch, or None before the first answer that told the time."""
+        """Return seconds since the epoch, or None before the first response with a date."""
         return None if self._offset is None else self._elapsed() + self._offset
 
     def note(self, response: Any) -> None:
-        """Take the time from an answer's `Date`, if it has one that can be read."""
+        """Set the clock by the `Date` of a response, if it is valid."""
         told = ((response or {}).get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
         if told is not None:
             with contextlib.suppress(TypeError, ValueError):
                 self._offset = email.utils.parsedate_to_datetime(told).timestamp() - self._elapsed()
 
     def sign_by_server(self) -> None:
-        """Date signatures by the server's clock from now on, not by this machine's."""
+        """Use the server's clock for signatures from now on, instead of this machine's."""
         self._signs = True
 
     def attach(self, client: S3Client) -> None:
-        """Let a client date its signatures by this clock, once `sign_by_server` was called."""
+        """Let a client use this clock for its signatures, once `sign_by_server` was called."""
         import botocore.auth
 
         botocore.auth.AUTH_TYPE_MAPS.setdefault(_SIGNER, _signer())
@@ -55,7 +55,7 @@ class ServerClock:
         events.register("before-sign.s3", self._tell)
 
     def _choose(self, signature_version: Any, **_: Any) -> str | None:
-        # botocore makes the second of the first, for S3; all else is signed in other ways
+        # for S3, botocore turns v4 into s3v4; everything else has other signatures
         is_ours = signature_version in ("v4", "s3v4")
         return _SIGNER if self._signs and self._offset is not None and is_ours else None
 
@@ -69,7 +69,7 @@ def _signer() -> type:
     base: Any = auth.S3SigV4Auth
 
     class Signer(base):  # type: ignore[misc]
-        """Dates a signature by the time that it finds in the request's context."""
+        """Signs with the time in the context of the request."""
 
         def _modify_request_before_signing(self, request: Any) -> None:
             request.context["timestamp"] = time.strftime(_STAMP, time.gmtime(request.context[_TIME]))

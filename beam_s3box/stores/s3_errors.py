@@ -1,4 +1,4 @@
-"""The one place where botocore's errors become ours, each with what to do about it."""
+"""Translates the errors of botocore to errors of this package, each with advice."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from beam_s3box.stores.s3_answers import OddAnswer
 
 
 class ConflictError(TransientStoreError):
-    """Another writer was at the same key in the same moment; an upload in parts must begin anew."""
+    """Another writer wrote the same key at the same time; a multipart upload must be started again."""
 
 
 class UploadGoneError(StoreError):
-    """An upload in parts that the server does not know (any more)."""
+    """A multipart upload that the server does not know, or no longer knows."""
 
 
 class OddAnswerError(StoreError):
-    """What answered is not S3, or not all of its answer came; so what became of the request is not known."""
+    """The response is not from S3, or incomplete; the outcome of the request is unknown."""
 
 
 class Remedy(enum.Enum):
-    """What makes another attempt worth while."""
+    """What must be done before another attempt may help."""
 
     KEYS = "ask for the keys again"
     CLOCK = "sign by the server's clock"
 
 
 class Rule(NamedTuple):
-    """What an answer or a failure means.
+    """The meaning of an error response or a failure.
 
     Attributes:
-      kind: the error it becomes.
-      advice: what to do about it.
-      attempts: how many may end like this, before it is raised; None for as many as `Retry` makes if it is transient,
-        and else for one.
+      kind: the class of our error.
+      advice: the fix, for the message.
+      attempts: maximum number of attempts that fail like this; None for as many as `Retry` makes if it is transient,
+        and otherwise for one.
       remedy: what is done before another attempt.
     """
 
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
 
 
 _FEW = 3
-"""Attempts at what may have been an accident on the way, and may as well stay."""
+"""Attempts after a failure that may have been an accident, and may as well be permanent."""
 
 
 _KEYS = "correct the keys"
@@ -119,7 +119,7 @@ _CODES = {
     ),
 }
 
-# by HTTP status, where the code says nothing: HEAD has no body, and other servers have codes of their own
+# by HTTP status, if the code is unknown: HEAD has no body, and other servers have their own codes
 _STATUSES = {
     301: _CODES["PermanentRedirect"],
     304: _CODES["PreconditionFailed"],
@@ -132,7 +132,7 @@ _STATUSES = {
 }
 
 _CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
-"""Operations that may bear a condition, so that 412 and 304, as older MinIO says it, mean that it does not hold."""
+"""Operations that may have a condition, so that 412, or 304 of older MinIO, means that it is not met."""
 
 _WRITING = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "DeleteObject")
 
@@ -162,7 +162,7 @@ _CLASSES = {
     "HTTPClientError": Rule(TransientStoreError),
     "IncompleteReadError": Rule(TransientStoreError),
     "BotoCoreError": Rule(StoreError),
-    # none of these is a BotoCoreError; the last is urllib3's, which botocore lets through while a body is read
+    # none of these is a BotoCoreError; the last is urllib3's, which botocore does not catch while a body is read
     **dict.fromkeys(("OddAnswer", "ResponseParserError", "ParseError"), Rule(OddAnswerError, _ODD, _FEW)),
     "HTTPError": Rule(TransientStoreError),
 }
@@ -178,7 +178,7 @@ _MAX_DETAIL_CHARACTERS = 300
 
 
 def boto3_errors() -> tuple[type[Exception], ...]:
-    """Return the classes of errors that come out of a client: those it means to raise, and those it lets through."""
+    """Return the classes of errors that a client raises, including those of libraries that it does not catch."""
     import xml.etree.ElementTree
 
     from botocore.exceptions import BotoCoreError, ClientError
@@ -189,13 +189,13 @@ def boto3_errors() -> tuple[type[Exception], ...]:
 
 
 def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> StoreError:
-    """Return our error for one of boto3's, in one line that names operation, object, code, attempts and the way out.
+    """Return our error for an error of boto3, with one line that names operation, object, code, attempts and fix.
 
     Args:
       exc: one of `boto3_errors`.
-      operation: as S3 calls it, such as `PutObject`.
-      url: of the object or the bucket.
-      attempt: how many attempts were made.
+      operation: the name of the operation in S3, such as `PutObject`.
+      url: the URL of the object or the bucket.
+      attempt: the number of attempts.
     """
     from botocore.exceptions import ClientError
 
@@ -206,19 +206,19 @@ def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> Sto
 
 
 def may_be_cause(exc: BaseException) -> bool:
-    """Return whether this error may stand in a traceback; some quote a header, and so a session token."""
+    """Return whether this error may be in a traceback; some quote a header, and so a session token."""
     return isinstance(exc, OddAnswer) or _QUOTED_HEADER not in str(exc).lower()
 
 
 def error_code(error: StoreError) -> str:
-    """Return the server's code for an error made by `translate`, or the name of boto3's error where there is none."""
-    # a timeout has a response too, which is None
+    """Return the server's code for an error of `translate`, or the name of boto3's error if there is none."""
+    # a timeout has the attribute, too, and it is None
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error.__cause__).__name__)
 
 
 def rule_of(error: StoreError, operation: str) -> Rule:
-    """Return the rule by which `translate` made this error; by its kind alone if its cause is not known."""
+    """Return the rule that `translate` applied; if the cause is unknown, a rule of the class alone."""
     cause = error.__cause__
     if not isinstance(cause, boto3_errors()):
         return Rule(type(error))
@@ -233,7 +233,7 @@ def _rule_of_response(exc: Any, operation: str) -> Rule:
     if rule.advice is _HEADERS and operation not in _WRITING:
         return Rule(StoreError)
     if operation == "HeadObject" and status == 400 and rule.attempts is None:
-        # it has no body, and this is how an expired token shows
+        # it has no body, and an expired token gives this status
         return _CODES["ExpiredToken"]._replace(kind=StoreError, advice="maybe the token has expired")
     return rule
 
@@ -246,7 +246,7 @@ def _code_and_status(exc: Any) -> tuple[str, int]:
 def _read_response(exc: Any, operation: str) -> tuple[Rule, str]:
     code, status = _code_and_status(exc)
     rule = _rule_of_response(exc, operation)
-    # credentials of a role are renewed within another request
+    # the credentials of a role are renewed during another request
     within = "" if exc.operation_name == operation else f"{exc.operation_name}: "
     shown = f"{within}{code} ({status})" if code != str(status) else f"{within}{status}"
     advice = rule.advice if within else _missing_or_denied(rule.advice, operation, status)
@@ -261,13 +261,13 @@ def _missing_or_denied(advice: str | None, operation: str, status: int) -> str |
 
 
 def _adds(advice: str | None) -> bool:
-    """Whether the server's words say more than the advice: as a region or a policy's name do."""
+    """Return whether the server's message adds something to the advice, such as a region or the name of a policy."""
     return advice is None or advice in (_REGION, _DENIED, _HEADERS)
 
 
 def _read_failure(exc: Exception) -> tuple[Rule, str]:
     text = str(exc)
-    # an answer that is none has no name in botocore
+    # this one has no name in botocore
     name = "" if isinstance(exc, OddAnswer) else type(exc).__name__
     rule = _rule_of_failure(exc)
     if rule is _HEADER:
@@ -279,7 +279,7 @@ def _rule_of_failure(exc: BaseException) -> Rule:
     text = str(exc)
     cause = str(getattr(exc, "kwargs", {}).get("error", ""))
     if isinstance(exc, OddAnswer):
-        # it quotes what a stranger says
+        # its text quotes an unknown server
         return _CLASSES["OddAnswer"]
     if not may_be_cause(exc):
         return _HEADER

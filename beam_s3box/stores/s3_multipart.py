@@ -1,4 +1,4 @@
-"""Upload one large object in parts, several at a time; it appears whole or not at all."""
+"""Multipart uploads of one large object, several parts at the same time; it appears as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from beam_s3box.stores.s3_errors import ConflictError, UploadGoneError
 from beam_s3box.stores.s3_requests import Requests, answer
 
 MAX_PARTS = 10_000
-"""S3 takes no more parts of one object."""
+"""The maximum number of parts of an object in S3."""
 
 
 _DROP_SECONDS = 10.0
-"""An upload that failed is dropped for so long: whoever waits for the error has waited already."""
+"""Maximum time to abort a failed upload, as the caller has waited long enough for the error."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MultipartUpload:
-    """One object that is uploaded in parts.
+    """The multipart upload of one object.
 
     Attributes:
-      requests: to the bucket.
-      key: the object's, in the bucket.
-      body: its bytes; they are not copied.
-      create: parameters for the creation, as type and encryption.
-      complete: parameters for the completion, as `IfNoneMatch`.
-      part_bytes: size of a part; more where that would be too many parts.
-      concurrency: parts that are sent at the same time.
+      requests: sends requests to the bucket.
+      key: the key of the object in the bucket.
+      body: the bytes of the object, which are not copied.
+      create: parameters of the creation, such as type and encryption.
+      complete: parameters of the completion, such as `IfNoneMatch`.
+      part_bytes: the size of a part; more if there would be too many parts.
+      concurrency: the number of parts that are sent at the same time.
       checksums: whether each part carries its SHA-256.
     """
 
@@ -48,26 +48,26 @@ class MultipartUpload:
     checksums: bool
 
     def run(self) -> int:
-        """Upload, and return the number of attempts: 1, and one more for every request that was repeated.
+        """Upload the object, and return the number of attempts: 1, plus one for each repeated request.
 
         Raises:
-          ObjectExistsError: an object is already there, maybe from this very upload whose answer was lost.
-          StoreError: see `Store.put`. What was uploaded is removed; where that fails too, the error has a note.
+          ObjectExistsError: the object exists, maybe from this upload if its response was lost.
+          StoreError: see `Store.put`. The uploaded parts are removed; if that fails too, the error has a note.
         """
         repeated, uploads = self.requests.retry.run(self._upload, _is_conflict)
         return uploads + repeated
 
     def _upload(self, number: int) -> int:
-        """Upload once, and return how many requests were repeated."""
+        """Upload once, and return the number of repeated requests."""
         with self._created() as (upload_id, repeated):
             parts, more = self._send_parts(upload_id)
             return repeated + more + self._finish(upload_id, parts, number - 1)
 
     def try_out(self) -> None:
-        """Upload a body of one part where an object is in the way, as `run` would, and raise what that would raise.
+        """Upload a body of one part to an existing key, and raise the errors that `run` would raise.
 
         Raises:
-          AccessError: also where only dropping the upload is forbidden.
+          AccessError: also if only the permission to abort the upload is missing.
         """
         with self._created() as (upload_id, _):
             part, _ = self._send_part(upload_id, 1, memoryview(self.body), [])
@@ -87,17 +87,17 @@ class MultipartUpload:
             raise
 
     def _abort(self, upload_id: str, error: BaseException) -> None:
-        """Remove the parts; if that fails, the first error keeps its place and gets a note."""
+        """Remove the parts; if that fails, add a note to the first error."""
         try:
             self._drop(upload_id)
         except StoreError as exc:
-            error.add_note(f"and its parts may be left, which are billed until they are removed: {exc}")
+            error.add_note(f"its parts may be left, which are billed until they are removed: {exc}")
 
     def _drop(self, upload_id: str) -> None:
         retry = self.requests.retry
         brief = dataclasses.replace(retry, seconds=min(retry.seconds, _DROP_SECONDS))
         requests = dataclasses.replace(self.requests, retry=brief)
-        # one that is gone has left nothing to remove
+        # if the upload is gone there is nothing to remove
         with suppress(UploadGoneError):
             requests.send("AbortMultipartUpload", self.key, {"UploadId": upload_id}, finish=answer)
 
@@ -105,12 +105,12 @@ class MultipartUpload:
         slices = list(enumerate(_slices(self.body, self.part_bytes), 1))
         left = iter(slices)
         sent: dict[int, tuple[dict[str, Any], int]] = {}
-        # the first failure, which stops the others: theirs would say less
+        # the first failure stops the other threads: their errors would be less helpful
         failures: list[BaseException] = []
 
         def work() -> None:
             try:
-                # `next` of a list's iterator is one step, also among threads
+                # `next` of a list's iterator is atomic
                 while not failures and (part := next(left, None)) is not None:
                     sent[part[0]] = self._send_part(upload_id, *part, failures)
             except BaseException as exc:  # noqa: BLE001 - raised below
@@ -119,7 +119,7 @@ class MultipartUpload:
         helpers: list[threading.Thread] = []
         try:
             _start(work, min(self.concurrency, len(slices)) - 1, helpers)
-            # here too: at the end of the process, or of its memory, no thread may be had
+            # this thread works, too: no other can be started at the end of the process, or without memory
             work()
         except BaseException as exc:
             failures.append(exc)
@@ -149,7 +149,7 @@ class MultipartUpload:
         return {**sent, "ETag": etag}, attempts
 
     def _finish(self, upload_id: str, parts: list[dict[str, Any]], before: int) -> int:
-        """Make the object of its parts, and return how often that was repeated."""
+        """Complete the upload, and return the number of repeated requests."""
         repeated: list[StoreError] = []
 
         def stop(error: StoreError) -> bool:
@@ -162,14 +162,14 @@ class MultipartUpload:
             self.requests.send("CompleteMultipartUpload", self.key, parameters, finish=answer, stop=stop, before=before)
         except UploadGoneError as exc:
             if repeated:
-                # an earlier attempt may have done it, and only its answer was lost
+                # an earlier attempt may have succeeded, and only its response was lost
                 raise ObjectExistsError(str(exc)) from exc
             raise
         return len(repeated)
 
 
 def _start(work: Callable[[], None], number: int, started: list[threading.Thread]) -> None:
-    """Start so many threads that work, or as many as can be had, and note them."""
+    """Start `number` threads, or as many as possible, and append them to `started`."""
     with suppress(RuntimeError):
         for _ in range(number):
             thread = threading.Thread(target=work, name="beam_s3box-part")
@@ -197,7 +197,7 @@ def _slices(body: bytes, part_bytes: int) -> Iterator[memoryview]:
 
 
 class _Reader(io.RawIOBase):
-    """Reads a part where it lies: botocore takes bytes or a file, and bytes would be a copy of every part."""
+    """Reads a part without a copy: botocore accepts bytes or a file, and bytes would be a copy of each part."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view

@@ -1,31 +1,47 @@
-"""What S3's answers tell of objects, and their bytes, checked."""
+"""The properties of objects: in requests that write them, and with their bytes, verified, in responses."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import re
+import urllib.parse
 from typing import Any
 
 from beam_s3box.stores.base import ObjectInfo
 from beam_s3box.stores.s3_answers import OddAnswer
+from beam_s3box.stores.s3_settings import S3Settings
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def object_parameters(settings: S3Settings, sha256: str, content_type: str) -> dict[str, Any]:
+    """Return the parameters of a request that writes an object."""
+    parameters = {
+        "ContentType": content_type,
+        "Metadata": {"sha256": sha256},
+        "ServerSideEncryption": settings.sse,
+        "SSEKMSKeyId": settings.sse_kms_key_id,
+        "StorageClass": settings.storage_class,
+        "ACL": settings.acl,
+        "Tagging": urllib.parse.urlencode(settings.tags),
+    }
+    return {name: value for name, value in parameters.items() if value}
+
+
 def listed(root: str, entry: Any) -> ObjectInfo:
-    """Return what a listing tells of an object below a root."""
+    """Return the properties of an object in a listing below a root."""
     return ObjectInfo(entry["Key"][len(root) :], entry["Size"], None, entry["LastModified"].timestamp(), _etag(entry))
 
 
 def looked_up(key: str, answer: Any) -> ObjectInfo:
-    """Return what a HEAD tells of an object; its checksum only if this package wrote it."""
+    """Return the properties of an object in a HEAD response; its checksum only if this package wrote it."""
     modified = answer["LastModified"].timestamp()
     return ObjectInfo(key, answer["ContentLength"], _told(answer), modified, _etag(answer))
 
 
 def read_with_info(key: str, answer: Any) -> tuple[bytes, ObjectInfo]:
-    """Return an object's bytes, and what is known of them; the checksum is that of the bytes that came."""
+    """Return an object's bytes and its properties; the checksum is that of the received bytes."""
     body = read(answer)
     return body, looked_up(key, answer)._replace(sha256=hashlib.sha256(body).hexdigest())
 
@@ -34,7 +50,7 @@ def read(answer: Any) -> bytes:
     """Return an object's bytes.
 
     Raises:
-      OddAnswer: not all of them came, or not those that this package wrote.
+      OddAnswer: some are missing, or they are not the bytes that this package wrote.
     """
     with contextlib.closing(answer["Body"]) as stream:
         body: bytes = stream.read()
@@ -48,16 +64,16 @@ def read(answer: Any) -> bytes:
 
 def _told(answer: Any) -> str | None:
     """Return the checksum that the object was written with, if this package wrote it."""
-    # some servers write the names of metadata with a capital
+    # some servers capitalize the names of metadata
     told: dict[str, str] = {name.lower(): value for name, value in answer["Metadata"].items()}
     return told.get("sha256")
 
 
 def quoted(etag: str) -> str:
-    """Return an ETag as a condition names it."""
+    """Return an ETag as it is written in a condition."""
     return f'"{etag}"'
 
 
 def _etag(answer: Any) -> str:
-    # some servers quote it in one answer and not in another, and some leave it out of listings
+    # some servers quote it in some responses only, and some omit it in listings
     return str(answer.get("ETag", "")).strip('"')

@@ -1,4 +1,4 @@
-"""Reads an object by parts, all of one version of it: an object that is replaced meanwhile is an error."""
+"""Reads an object in ranges, all of the same version: an object that is replaced meanwhile is an error."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from beam_s3box.stores.s3_errors import error_code
 from beam_s3box.stores.s3_requests import Requests, answer
 
 _NOT_IT = ("PreconditionFailed", "412")
-"""Codes for a condition that does not hold; the second where a server tells none."""
+"""Codes of a condition that is not met; the second one if the server sends no code."""
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class ObjectReplacedError(Exception):
-    """The object is another one than when the reading began."""
+    """The object was replaced after reading had begun."""
 
 
 class ObjectVersion(NamedTuple):
-    """What an object is at a moment.
+    """A version of an object.
 
     Attributes:
-      etag: tells its content from another's.
-      size: bytes.
+      etag: the ETag, which identifies its content.
+      size: its size in bytes.
     """
 
     etag: str
@@ -35,12 +35,12 @@ class ObjectVersion(NamedTuple):
 
 
 class ObjectReader:
-    """Reads one object from wherever it is asked to; for one thread.
+    """Reads one object from any position; for one thread.
 
     Args:
-      requests: to its bucket.
-      key: of the object, any that S3 allows.
-      etag: of the version to read; empty for the one that is there at the first request.
+      requests: sends requests to the bucket.
+      key: the key of the object; any key that S3 allows.
+      etag: the ETag of the version to read; empty for the version at the first request.
     """
 
     def __init__(self, requests: Requests, key: str, etag: str = "") -> None:
@@ -51,7 +51,7 @@ class ObjectReader:
         self._position = 0
 
     def version(self) -> ObjectVersion:
-        """Return what the object is now.
+        """Return the current version of the object.
 
         Raises:
           StoreError: it can't be read.
@@ -60,14 +60,14 @@ class ObjectReader:
         return ObjectVersion(head["ETag"], head["ContentLength"])
 
     def seek(self, position: int) -> None:
-        """Read on from there."""
+        """Continue to read at a position."""
         self._position = position
 
     def read(self, size: int, /) -> bytes:
-        """Return so many bytes, fewer only at the end of the object.
+        """Return `size` bytes, fewer only at the end of the object.
 
         Raises:
-          ObjectReplacedError: it is not the version that was asked for.
+          ObjectReplacedError: it is not the requested version.
           StoreError: it can't be read.
         """
         if size <= 0 or (self._size is not None and self._position >= self._size):
@@ -88,7 +88,7 @@ class ObjectReader:
     def _take(self, size: int, response: Any) -> bytes:
         with contextlib.closing(response["Body"]) as stream:
             etag = response["ETag"]
-            if etag != (self._etag or etag):  # some servers know no conditions
+            if etag != (self._etag or etag):  # some servers ignore conditions
                 raise ObjectReplacedError(self._requests.url(self._key))
             body: bytes = stream.read()
         first, last, total = _range_of(response)
@@ -102,8 +102,8 @@ class ObjectReader:
 
 
 def _range_of(response: Any) -> tuple[int, int, int]:
-    """Return the first and the last byte of an answer, and the object's size."""
+    """Return the first and the last byte of a response, and the size of the object."""
     match = _RANGE.fullmatch(response.get("ContentRange", ""))
-    if match is None:  # the whole object: some servers say so where all of it was asked for
+    if match is None:  # the whole object: some servers respond like this if all of it was requested
         return 0, response["ContentLength"] - 1, response["ContentLength"]
     return int(match[1]), int(match[2]), int(match[3])

@@ -1,4 +1,4 @@
-"""Requests to one bucket: checked, retried, counted, and with errors that are ours."""
+"""Requests to one bucket: checked, retried, counted, and with the errors of this package."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from beam_s3box.stores.s3_errors import Remedy, Rule, boto3_errors, may_be_cause
 T = TypeVar("T")
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What botocore's readers let through when an answer holds no number, no date or no name where one belongs."""
+"""Errors of botocore's parsers for a response with an invalid number, date or name."""
 
 
 def answer(response: Any) -> Any:
-    """Return the answer as it is."""
+    """Return the response unchanged."""
     return response
 
 
@@ -33,9 +33,9 @@ class Requests:
     """Sends requests to one bucket.
 
     Attributes:
-      connection: gives the client.
-      bucket: its name.
-      retry: how often, how long, and when.
+      connection: provides the client.
+      bucket: the name of the bucket.
+      retry: attempts and waits.
     """
 
     connection: Connection
@@ -53,16 +53,16 @@ class Requests:
         stop: Callable[[StoreError], bool] = _never,
         before: int = 0,
     ) -> tuple[T, int]:
-        """Make a request; return what `finish` makes of the checked answer, and the number of attempts.
+        """Make a request; return the result of `finish` for the checked response, and the number of attempts.
 
         Args:
-          operation: such as `PutObject`, one of `s3_answers.ANSWERS`.
-          key: the object's, in the bucket; None for the bucket itself.
-          parameters: all but bucket, key and body.
-          body: called for each attempt, and returns what is sent: one that failed may have read a part of it.
-          finish: takes the answer; what it raises counts as the request's failure.
-          stop: whether to give up after an error that is worth another attempt.
-          before: attempts at the same thing that were made elsewhere, which an error counts too.
+          operation: the operation, one of `s3_answers.ANSWERS`, such as `PutObject`.
+          key: the key of the object in the bucket; None for the bucket itself.
+          parameters: all parameters but bucket, key and body.
+          body: called for each attempt, returns the body: a failed attempt may have read a part of it.
+          finish: takes the response; its errors count as failures of the request.
+          stop: whether to stop after an error although a retry may help.
+          before: attempts of the same request that were made before, which are counted in an error.
         """
         target = {"Bucket": self.bucket} if key is None else {"Bucket": self.bucket, "Key": key}
         used: list[Connected] = []
@@ -87,15 +87,15 @@ class Requests:
                 return is_transient(error) and not stop(error)
             return seen[rule] < rule.attempts and not stop(error) and self._remedy(rule.remedy, used[0])
 
-        # before the time runs: a client takes a while to make, and what hinders it stays
+        # before the time starts: a client takes a while to create, and a retry would not help
         self.connect()
         return self.retry.run(attempt, is_worth)
 
     def connect(self) -> Connected:
-        """Return the client and what belongs to it.
+        """Return the client with its keys and clock.
 
         Raises:
-          StoreError: it can't be made.
+          StoreError: the client can't be created.
         """
         return translated(self.connection.get, "CreateClient", self.url(None))
 
@@ -104,7 +104,7 @@ class Requests:
         return f"s3://{self.bucket}" if key is None else f"s3://{self.bucket}/{key}"
 
     def _remedy(self, remedy: Remedy | None, refused: Connected) -> bool:
-        """Do what makes another attempt worth while; return whether it is."""
+        """Prepare another attempt; return whether it may help."""
         if remedy is Remedy.KEYS:
             return translated(lambda: self.connection.renew(refused), "CreateClient", self.url(None))
         if remedy is Remedy.CLOCK:
@@ -113,21 +113,21 @@ class Requests:
 
 
 def translated(function: Callable[[], T], operation: str, url: str, attempt: int = 1) -> T:
-    """Call a function and turn boto3's errors into ours.
+    """Call a function and translate errors of boto3.
 
     Raises:
-      StoreError: from the error of boto3; without it, if that one quotes a header.
+      StoreError: its cause is the error of boto3, unless that quotes a header.
     """
     try:
         return function()
     except boto3_errors() as exc:
         error, cause = translate(exc, operation, url, attempt), exc if may_be_cause(exc) else None
-    # out here, so that an error that is left out does not stay as the context of ours
+    # after the handler, so that an error that must not be shown is not the context of ours
     raise error from cause
 
 
 def _ask(connected: Connected, operation: str, parameters: dict[str, Any]) -> Any:
-    """Send one request and return its answer, checked."""
+    """Send one request and return the checked response."""
     from botocore import xform_name
 
     try:

@@ -1,4 +1,4 @@
-"""How to reach S3 and how objects are written there; and keys given in code, which never travel."""
+"""The settings of S3, and keys that are given in code, which are never pickled."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from beam_s3box.sizes import GiB, MiB
 from beam_s3box.stores.urls import split_url
 
 MIN_PART_BYTES = 5 * MiB
-"""S3 takes no smaller part, but for the last one."""
+"""The minimum size of a part in S3, except for the last one."""
 
 MAX_PART_BYTES = 5 * GiB
-"""S3 takes no larger part, nor a larger object in one request."""
+"""The maximum size of a part in S3, and of an object in one request."""
 
 SSE = ("AES256", "aws:kms")
-"""Server-side encryption that Redshift can read: with S3's keys, or with keys in KMS."""
+"""Server-side encryption that Redshift supports: with S3's keys, or with keys in KMS."""
 
 ACLS = (
     "private",
@@ -30,10 +30,10 @@ ACLS = (
     "bucket-owner-read",
     "bucket-owner-full-control",
 )
-"""The ready-made access control lists of S3."""
+"""The canned ACLs of S3."""
 
 MAX_ATTEMPTS = 100
-"""More than fit into any sensible time."""
+"""More than any reasonable time allows."""
 
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/\S+", re.ASCII)
@@ -43,33 +43,33 @@ _MAX_TAGS = 10
 
 @dataclasses.dataclass(frozen=True)
 class S3Settings:
-    """How to reach S3 and how objects are written there. It holds no secret, so it travels with a pipeline.
+    """The connection to S3, and the properties of objects. It has no secrets and is pickled with a pipeline.
 
     Attributes:
-      region: of the bucket; None for what boto3 finds.
-      endpoint_url: of another server that speaks S3; None for AWS.
-      profile: in the AWS configuration files, which every worker must have then.
-      role_arn: a role to assume through STS; its credentials are renewed as they expire.
+      region: the region of the bucket; None for that of boto3.
+      endpoint_url: the URL of an S3-compatible server; None for AWS.
+      profile: a profile in the AWS configuration files, which every worker must have.
+      role_arn: a role to assume with STS; its credentials are renewed when they expire.
       sse: server-side encryption, one of `SSE`; None for the bucket's default.
       sse_kms_key_id: the KMS key, for `sse="aws:kms"`.
-      storage_class: such as "STANDARD_IA"; None for the server's default.
-      tags: of each object, at most 10.
-      acl: of each object, one of `ACLS`.
-      retry_seconds: for so long a request that fails for the moment is repeated, with longer and longer waits.
-      max_attempts: at each request, the first included; usually the time ends them first.
-      conditional_writes: whether the server is asked to write only where nothing is, or only over what was seen; for
-        a server that refuses or ignores `If-None-Match` and `If-Match`, set it to False. Then a claim or a manifest is
-        looked for before it is written, which another writer in the same moment may slip through; shards need no
-        look, as no two have the same key.
-      checksums: whether each request carries the SHA-256 of its body for the server to check; for a server that
-        refuses such headers, set it to False. Then the SHA-256 within the signature is what a server can check.
+      storage_class: the storage class, such as "STANDARD_IA"; None for the server's default.
+      tags: the tags of each object, at most 10.
+      acl: the canned ACL of each object, one of `ACLS`.
+      retry_seconds: time for which a request is retried after transient errors, with increasing waits.
+      max_attempts: maximum attempts of each request, including the first; usually the time ends earlier.
+      conditional_writes: whether requests have `If-None-Match` and `If-Match`, so that the server writes only new
+        objects, or replaces only the version that was read. Set it to False for a server that refuses or ignores them.
+        Then a claim or a manifest is looked for before it is written, and another writer may come in between; shards
+        are not looked for, as no two have the same key.
+      checksums: whether each request has the SHA-256 of its body for the server to check. Set it to False for a server
+        that refuses such headers. Then a server can only check the SHA-256 in the signature.
       concurrency: parts of one object that are uploaded at the same time.
-      part_bytes: size of a part, 5 MiB to 5 GiB.
-      multipart_bytes: a larger object is uploaded in parts.
-      connect_timeout: seconds for a connection.
-      read_timeout: seconds without a byte from the server.
-      use_ssl: whether AWS is spoken to over TLS; an `endpoint_url` says so itself.
-      verify: whether the server's certificate is checked, or the path of a file with the certificates to trust.
+      part_bytes: the size of a part, 5 MiB to 5 GiB.
+      multipart_bytes: larger objects are uploaded in parts.
+      connect_timeout: maximum seconds to open a connection.
+      read_timeout: maximum seconds without a byte from the server.
+      use_ssl: whether to use TLS with AWS; an `endpoint_url` has its own scheme.
+      verify: whether to verify the server's certificate, or the path of a file with trusted certificates.
     """
 
     region: str | None = None
@@ -79,7 +79,7 @@ class S3Settings:
     sse: str | None = None
     sse_kms_key_id: str | None = None
     storage_class: str | None = None
-    # copied below; kept out of the hash, which a dict has not
+    # copied below; not in the hash, because dicts are not hashable
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     acl: str | None = None
     retry_seconds: float = 120.0
@@ -137,7 +137,7 @@ class S3Settings:
 
 
 class Credentials:
-    """AWS keys given in code: never shown, never pickled.
+    """AWS keys that are given in code: never shown, never pickled.
 
     Attributes:
       access_key: the access key id.
@@ -153,7 +153,7 @@ class Credentials:
         self.token = None if token is None else _check_secret("token", token)
 
     def __repr__(self) -> str:
-        # four characters of a key id are enough to tell keys apart, and a short one would be given away
+        # four characters of a key id are enough to distinguish keys; a short one would be revealed
         shown = f"…{self.access_key[-4:]}" if len(self.access_key) >= 16 else "…"
         return f"Credentials({shown})"
 
@@ -165,7 +165,7 @@ class Credentials:
 
 
 def _check_secret(name: str, value: object) -> str:
-    # the value is not shown; white space is what a copied key or token most often has too much
+    # the value is not shown; a copied key or token often has extra white space
     if not isinstance(value, str) or not value or any(not "!" <= character <= "~" for character in value):
         raise ConfigurationError(f"{name} must be printable ASCII text without white space: copy it again")
     return value

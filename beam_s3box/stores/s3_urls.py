@@ -1,4 +1,4 @@
-"""URLs of S3: a bucket, and a prefix in it."""
+"""URLs of S3: a bucket and a prefix."""
 
 from __future__ import annotations
 

@@ -96,7 +96,9 @@ class CopyToRedshift(beam.PTransform):
       columns: to load; None for all columns of the table.
       create_tables: whether tables are created from the keys and values in the shards, and extended by a column for
         each new key. Workers read the shards for that.
-      sample, exclude, ignore_case: how columns are inferred; see `infer_columns`.
+      sample: how many records are looked at for columns; see `infer_columns`.
+      exclude: keys that become no column.
+      ignore_case: whether keys that differ in case only are one column.
       on_failure: "error" fails the pipeline, after the other tables of the bundle were loaded; "emit" goes on, and
         failed loads are rows of `failures`. Each failure is logged. A `ConfigurationError` fails the pipeline always.
       on_replaced: what to do with a manifest that was loaded and has been written again since; see `RedshiftLoader`.
@@ -157,7 +159,7 @@ class CopyToRedshift(beam.PTransform):
         )
         if isinstance(self.table, TableTemplate) and self.table.is_constant:
             self.loads.loader.target(self.table.target(None, None))
-        # a secret that can't travel shows here, and not in words of Beam's when the step is pickled
+        # a secret that can't be pickled is an error here, with our message instead of Beam's
         pickler.dumps(self.loads)
 
     def expand(self, manifests: beam.PCollection[Manifest]) -> CopyToRedshiftResult:
@@ -209,7 +211,7 @@ class _NameTables(beam.DoFn):
         self._fails = fails
 
     def process(self, manifest: Manifest) -> Iterator[tuple[tuple[str, str], Manifest] | TaggedOutput]:
-        manifest = Manifest._make(manifest)  # a worker that has just decoded it holds a row of another class
+        manifest = Manifest._make(manifest)  # a worker that has just decoded it has a row of another class
         if isinstance(self._table, TableTemplate):
             self._table.check_stream(manifest.domain, manifest.namespace)
         try:
@@ -228,7 +230,7 @@ class _NameTables(beam.DoFn):
 
 
 class _LoadTables(beam.DoFn):
-    """Loads what belongs to one table; a bundle that fails has tried all of its tables.
+    """Loads the manifests of one table; a bundle that fails has tried all of its tables.
 
     If Redshift can't be reached, the other tables of the bundle fail at once: each would wait as long.
     """

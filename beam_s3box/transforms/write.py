@@ -78,8 +78,10 @@ class WriteToS3Box(beam.PTransform):
 
     Args:
       destination: `s3://bucket/prefix`, `file:///path`, a local path, `memory://name`, or a Store.
-      domain, namespace: constants that name the stream.
-      domain_field, namespace_field: top-level fields whose text or number names the stream.
+      domain: a constant, the domain of all records.
+      namespace: a constant, the namespace of all records.
+      domain_field: the top-level field whose text or number is the domain.
+      namespace_field: the top-level field whose text or number is the namespace.
       stream: a function from the record, as a mapping, to (domain, namespace).
       limits: the limits of a shard: a StreamLimits, a mapping from patterns such as `"web/*"`, or a function of the
         stream. Default: objects of 64 MiB.

@@ -18,8 +18,8 @@ LOADED = ("s3://box/x.manifest", "--redshift_table=t")
 ROLE = "--redshift_iam_role=default"
 PACKED = ("--domain_field=d", "--namespace_field=n", "--input=pyproject.toml")
 COMMANDS: dict[str, Any] = {
-    "backfill": (backfill, "--output=s3://box/x", *PACKED),
-    "stream": (stream, "--output=s3://box/x", "--runner=PrismRunner", *PACKED),
+    "backfill": (backfill, "--destination=s3://box/x", *PACKED),
+    "stream": (stream, "--destination=s3://box/x", "--runner=PrismRunner", *PACKED),
     "pack": (main, "pack", "s3://box/x", *PACKED),
     "load": (main, "load", *LOADED, ROLE, "--redshift_dsn=redshift://me@127.0.0.1:1/dev?ssl=false"),
     "copy-sql": (main, "copy-sql", *LOADED, ROLE),

@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "runners.md").read_text(encoding="utf-8")
+from tests.pages import ROOT, Page
+
+PAGE = Page("docs/runners.md")
 ASPECTS = ["size", "time", "windows", "late data", "drain", "failure"]
 FIXTURES = {"Prism": "prism", "Flink local": "flink_local", "Flink cluster": "flink_cluster", "Dataflow": "dataflow"}
 RUNNERS = ["Direct", *FIXTURES]
-NAMED = re.compile(r"\[`(?P<name>test_\w+)`\]\(\.\./(?P<path>tests/[\w/]+\.py)\)")
-TESTED, DOCUMENTED, REFUSED = re.compile(f"tested by {NAMED.pattern}"), "by Beam's documents", "refused"
+FOOTNOTES = dict(re.findall(r"^\[\^([\w-]+)\]: `(tests/[\w/]+\.py::test_\w+)`$", PAGE.text, re.MULTILINE))
+TESTED = re.compile(r"✓\[\^([\w-]+)\]")
+DOCUMENTED, REFUSED = "○", "✗"
 
 
 class Cell(NamedTuple):
@@ -28,13 +30,14 @@ class Cell(NamedTuple):
     aspect: str
     text: str
 
+    @property
+    def test(self) -> tuple[str, str]:
+        """The path and the name of the test that the cell's footnote names."""
+        path, _, name = FOOTNOTES[TESTED.findall(self.text)[0]].partition("::")
+        return path, name
 
-def table() -> list[list[str]]:
-    rows = [line for line in PAGE.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
-
-HEAD, _, *ROWS = table()
+ROWS = PAGE.rows("| runner ")
 CELLS = [Cell(row[0], row[1], aspect, text) for row in ROWS for aspect, text in zip(ASPECTS, row[2:], strict=True)]
 TESTED_CELLS = [cell for cell in CELLS if TESTED.fullmatch(cell.text)]
 
@@ -44,7 +47,7 @@ def name_of(cell: Cell) -> str:
 
 
 def test_the_table_is_whole() -> None:
-    assert ["runner", "input", *ASPECTS] == HEAD
+    assert f"| {' | '.join(['runner', 'input', *ASPECTS])} |" in PAGE.text
     assert [(row[0], row[1]) for row in ROWS] == [
         (name, bound) for name in RUNNERS for bound in ("bounded", "unbounded")
     ]
@@ -55,16 +58,13 @@ def test_a_cell_says_one_of_three_things(cell: Cell) -> None:
     assert TESTED.fullmatch(cell.text) or cell.text in (DOCUMENTED, REFUSED)
 
 
+def test_each_footnote_is_there_and_is_used() -> None:
+    assert set(re.findall(r"\[\^([\w-]+)\](?!:)", PAGE.text)) == set(FOOTNOTES)
+
+
 def functions_of(path: Path) -> dict[str, ast.FunctionDef]:
     functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
     return {function.name: function for function in functions if function.name.startswith("test_")}
-
-
-def test_every_test_that_the_page_names_is_there() -> None:
-    named = list(NAMED.finditer(PAGE))
-    assert len(named) == PAGE.count("`test_")
-    for match in named:
-        assert match["name"] in functions_of(ROOT / match["path"]), match[0]
 
 
 @functools.cache
@@ -77,15 +77,14 @@ def collected() -> list[str]:
 
 def runs_on(cell: Cell) -> Iterator[str]:
     """Yield what shows that the test of a cell runs on the runner of its row: a parameter's value, or a fixture."""
-    match = TESTED.fullmatch(cell.text)
-    assert match is not None
+    path, test = cell.test
     fixture = FIXTURES.get(cell.runner, "direct")
     for name in collected():
-        if name.startswith(f"{match['path']}::{match['name']}[") and fixture in re.split(r"[\[\]-]", name):
+        if name.startswith(f"{path}::{test}[") and fixture in re.split(r"[\[\]-]", name):
             yield name
-    module = ast.parse((ROOT / match["path"]).read_text(encoding="utf-8"))
+    module = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     functions = {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
-    asked = [match["name"]]
+    asked = [test]
     while asked:
         for argument in functions[asked.pop()].args.args:
             if argument.arg == fixture:
@@ -102,18 +101,14 @@ def test_the_test_of_a_cell_runs_on_its_runner(cell: Cell) -> None:
 @pytest.mark.parametrize("cell", [cell for cell in TESTED_CELLS if cell.runner == "Direct"], ids=name_of)
 def test_the_test_of_a_cell_runs_on_a_local_runner(cell: Cell) -> None:
     """Either by its parameters, or by no runner at all: then it is the backfill's default."""
-    match = TESTED.fullmatch(cell.text)
-    assert match is not None
-    source = (ROOT / match["path"]).read_text(encoding="utf-8")
+    path, _ = cell.test
+    source = (ROOT / path).read_text(encoding="utf-8")
     assert any(word in source for word in ("--runner=FnApiRunner", "--runner=DirectRunner")) or "--runner" not in source
 
 
 def test_what_is_refused_has_a_test_of_the_refusal() -> None:
     refused = {(cell.runner, cell.input) for cell in CELLS if cell.text == REFUSED}
-    for runner, bound in refused:
-        words = rf"{runner}, {bound} is refused: tested by\s+{NAMED.pattern}"
-        match = re.search(words, PAGE)
-        assert match is not None, f"{runner}, {bound}: name the test of its refusal below the table"
-        source = ast.unparse(functions_of(ROOT / match["path"])[match["name"]])
-        assert "pytest.raises(ConfigurationError" in source
+    assert refused == {("Direct", "unbounded")}
     assert all(cell.text == REFUSED for cell in CELLS if (cell.runner, cell.input) in refused)
+    path, _, name = FOOTNOTES["refused"].partition("::")
+    assert "pytest.raises(ConfigurationError" in ast.unparse(functions_of(ROOT / path)[name])

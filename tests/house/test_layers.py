@@ -139,8 +139,9 @@ def test_only_what_talks_to_aws_knows_boto3() -> None:
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 
-def test_only_the_avro_format_knows_fastavro() -> None:
-    assert not wrong(("fastavro",), lambda importer: importer == "beam_s3box.formats.avro.format")
+def test_only_what_reads_and_writes_avro_knows_fastavro() -> None:
+    allowed = ("beam_s3box.formats.avro.format", "beam_s3box.jobs.read.avro.reader")
+    assert not wrong(("fastavro",), lambda importer: importer in allowed)
 
 
 def test_stores_know_keys_and_bytes_only() -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 import beam_s3box
-from beam_s3box.cli.main import COMMANDS
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.stores import open_store
 from tools.seaweedfs import REGION, Server
 

@@ -14,7 +14,7 @@ import pytest
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.write import write_of
-from beam_s3box.jobs.run.job import Job, _tell
+from beam_s3box.jobs.run.job import Job, _report_end
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
@@ -54,7 +54,7 @@ def test_every_record_is_in_a_listed_shard_or_a_dead_letter(
     backfill: Run, records: str, tmp_path: pathlib.Path
 ) -> None:
     report_path = tmp_path / "report.json"
-    ended = backfill(f"--input={records}", "--output=memory://whole", *NAMING, f"--report={report_path}")
+    ended = backfill(f"--input={records}", "--destination=memory://whole", *NAMING, f"--report={report_path}")
     assert (ended.code, ended.err) == (0, "")
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
@@ -69,11 +69,11 @@ def test_every_record_is_in_a_listed_shard_or_a_dead_letter(
 
 def test_limits_and_manifests_over_the_run(backfill: Run, records: str, tmp_path: pathlib.Path) -> None:
     limits = tmp_path / "limits.json"
-    limits.write_text('{"web/*": {"records": 4}}')
+    limits.write_text('{"web/*": {"max_records": 4}}')
     report_path = tmp_path / "report.json"
     ended = backfill(
         f"--input={records}",
-        "--output=memory://run",
+        "--destination=memory://run",
         *NAMING,
         f"--limits={limits}",
         "--max_records=10",
@@ -94,7 +94,7 @@ def test_without_manifests_what_is_in_shards_counts_as_listed(
     backfill: Run, records: str, tmp_path: pathlib.Path, choice: str
 ) -> None:
     report_path = tmp_path / "report.json"
-    ended = backfill(f"--input={records}", f"--output={tmp_path}/out", *NAMING, choice, f"--report={report_path}")
+    ended = backfill(f"--input={records}", f"--destination={tmp_path}/out", *NAMING, choice, f"--report={report_path}")
     assert ended.code == 0
     report = read(report_path)
     assert (report["records_listed"], report["manifests"]) == (60, [])
@@ -104,7 +104,7 @@ def test_without_manifests_what_is_in_shards_counts_as_listed(
 def test_input_without_records_is_a_run_of_nothing(backfill: Run, tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
     report_path = tmp_path / "report.json"
-    ended = backfill(f"--input={tmp_path}/*.jsonl", f"--output={tmp_path}/out", *NAMING, f"--report={report_path}")
+    ended = backfill(f"--input={tmp_path}/*.jsonl", f"--destination={tmp_path}/out", *NAMING, f"--report={report_path}")
     assert ended.code == 0
     report = read(report_path)
     assert (report["records_in"], report["streams"], report["manifests"]) == (0, [], [])
@@ -119,7 +119,7 @@ def test_files_of_several_patterns_and_formats(backfill: Run, records: str, tmp_
         f"--input={records}",
         f"--input={tmp_path}/*.jsonl.gz",
         f"--input={tmp_path}/*.csv",
-        "--output=memory://files",
+        "--destination=memory://files",
         *NAMING,
     )
     assert ended.code == 0
@@ -129,10 +129,10 @@ def test_files_of_several_patterns_and_formats(backfill: Run, records: str, tmp_
 def test_a_bad_record_fails_the_run_where_that_is_asked_for(
     backfill: Run, records: str, tmp_path: pathlib.Path
 ) -> None:
-    ended = backfill(f"--input={records}", f"--output={tmp_path}/out", *NAMING, "--on_bad_record=fail")
+    ended = backfill(f"--input={records}", f"--destination={tmp_path}/out", *NAMING, "--on_bad_record=fail")
     assert ended.code == 1
     assert ended.err.startswith("error: the pipeline failed: not-json: ")
-    assert "--on_bad_record='dead_letter'" in ended.err
+    assert "on_bad_record='dead_letter'" in ended.err
     assert ended.err.count("\n") == 1
     assert not (tmp_path / "out" / "manifests").exists()
 
@@ -141,7 +141,7 @@ def test_a_write_that_fails_later_is_told_in_one_line(backfill: Run, records: st
     out = tmp_path / "out"
     out.mkdir()
     (out / "data").write_text("a file where a folder must be")
-    ended = backfill(f"--input={records}", f"--output={out}", *NAMING)
+    ended = backfill(f"--input={records}", f"--destination={out}", *NAMING)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("error: the pipeline failed: ")
     assert f"{out}/data" in ended.err
@@ -152,7 +152,7 @@ def test_a_write_that_fails_later_is_told_in_one_line(backfill: Run, records: st
 
 def test_the_traceback_of_a_failure_is_shown_at_debug(backfill: Run, records: str) -> None:
     ended = backfill(
-        f"--input={records}", "--output=memory://debug", *NAMING, "--on_bad_record=fail", "--log_level=debug"
+        f"--input={records}", "--destination=memory://debug", *NAMING, "--on_bad_record=fail", "--log_level=debug"
     )
     assert ended.code == 1
     assert "Traceback (most recent call last)" in ended.err
@@ -160,11 +160,11 @@ def test_the_traceback_of_a_failure_is_shown_at_debug(backfill: Run, records: st
 
 
 def test_a_run_id_is_used_once(backfill: Run, records: str) -> None:
-    arguments = [f"--input={records}", "--output=memory://twice", *NAMING, "--run_id=once"]
+    arguments = [f"--input={records}", "--destination=memory://twice", *NAMING, "--run_id=once"]
     assert backfill(*arguments).code == 0
     ended = backfill(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("error: --run_id='once' already finished a run below memory://twice")
+    assert ended.err.startswith("error: run_id='once' already finished a run below memory://twice")
 
 
 def test_help_costs_nothing(backfill: Run) -> None:
@@ -180,7 +180,7 @@ def test_worker_processes_and_totals_agree(
     prefix = new_token(12)
     ended = backfill(
         f"--input={records}",
-        f"--output=s3://{s3_server.bucket}/{prefix}",
+        f"--destination=s3://{s3_server.bucket}/{prefix}",
         *NAMING,
         *on_server(s3_server, s3_server.writer),
         "--direct_running_mode=multi_processing",
@@ -188,7 +188,7 @@ def test_worker_processes_and_totals_agree(
         f"--report={report_path}",
     )
     # on a slow machine there is a line of progress after ten seconds
-    said = [line for line in ended.err.splitlines() if " INFO at work · " not in line]
+    said = [line for line in ended.err.splitlines() if " INFO " not in line]
     assert (ended.code, said) == (0, [])
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
@@ -202,7 +202,7 @@ def test_from_s3_to_s3_in_a_process_of_its_own(backfill_process: Run, records: s
     keys = {"AWS_ACCESS_KEY_ID": s3_server.writer.access_key, "AWS_SECRET_ACCESS_KEY": s3_server.writer.secret_key}
     ended = backfill_process(
         f"--input=s3://{s3_server.bucket}/input/*.jsonl",
-        f"--output=s3://{s3_server.bucket}/from-s3",
+        f"--destination=s3://{s3_server.bucket}/from-s3",
         *NAMING,
         env={**keys, "AWS_ENDPOINT_URL": s3_server.endpoint_url, "AWS_REGION": REGION},
     )
@@ -211,7 +211,7 @@ def test_from_s3_to_s3_in_a_process_of_its_own(backfill_process: Run, records: s
 
 
 def test_a_typo_ends_the_process_at_once(backfill_process: Run) -> None:
-    ended = backfill_process("--input=x", "--output=memory://x", "--max_objct_bytes=10MB")
+    ended = backfill_process("--input=x", "--destination=memory://x", "--max_objct_bytes=10MB")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "error: --max_objct_bytes is not an option: did you mean --max_object_bytes?\n"
     assert ended.seconds < 10
@@ -223,7 +223,7 @@ def test_a_closed_port_ends_the_process_soon(backfill_process: Run, records: str
         port = free.getsockname()[1]
         ended = backfill_process(
             f"--input={records}",
-            "--output=s3://box/x",
+            "--destination=s3://box/x",
             *NAMING,
             f"--s3_endpoint_url=http://127.0.0.1:{port}",
             env={"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-nobody", "AWS_REGION": REGION},
@@ -247,7 +247,7 @@ def test_a_destination_that_refuses_is_told_in_one_line(
 ) -> None:
     nobody = Identity(s3_server.writer.access_key, "a-wrong-secret-key")
     identity = nobody if who == "nobody" else getattr(s3_server, who)
-    ended = backfill(f"--input={records}", f"--output={destination}", *NAMING, *on_server(s3_server, identity))
+    ended = backfill(f"--input={records}", f"--destination={destination}", *NAMING, *on_server(s3_server, identity))
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.count("\n") == 1
     assert part in ended.err
@@ -258,15 +258,15 @@ def test_a_destination_that_refuses_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--input=/none/*.jsonl"], "error: --input='/none/*.jsonl' matches no file"),
-        (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: --max_object_bytes='10XB' is not a size"),
-        (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
-        (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: --input='/none/a.jsonl'"),
+        (["--input=/none/*.jsonl"], "error: input='/none/*.jsonl' matches no file"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: max_object_bytes='10XB' is not a size"),
+        (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
+        (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: input='/none/a.jsonl'"),
         (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: --report='/none/r.json' can't be written"),
     ],
 )
 def test_what_can_not_work_ends_before_any_work(backfill: Run, arguments: list[str], message: str) -> None:
-    ended = backfill("--output=memory://never", *NAMING, *arguments)
+    ended = backfill("--destination=memory://never", *NAMING, *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(message)
     assert ended.err.count("\n") == 1
@@ -274,14 +274,14 @@ def test_what_can_not_work_ends_before_any_work(backfill: Run, arguments: list[s
 
 
 def test_an_unknown_runner_is_refused(backfill: Run, records: str) -> None:
-    ended = backfill(f"--input={records}", "--output=memory://never", *NAMING, "--runner=NoRunner")
+    ended = backfill(f"--input={records}", "--destination=memory://never", *NAMING, "--runner=NoRunner")
     assert ended.code == 2
     assert ended.err.startswith("error: --runner=NoRunner can't be used")
 
 
 def test_records_that_are_missing_fail_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     summary = {"run_id": "r", "records_listed": 4, "dead_letters": 0, "streams": [], "manifests": []}
-    write = write_of(PARSER.parse(["--output=memory://missing", "--domain=d", "--namespace=n", "--run_id=r"]))
+    write = write_of(PARSER.parse(["--destination=memory://missing", "--domain=d", "--namespace=n", "--run_id=r"]))
     body = orjson.dumps(summary | {"read": {"records_read": 5}})
     write.transform.claim = RunClaim(Layout("r"), "attempt")
     write.store.put(
@@ -290,5 +290,5 @@ def test_records_that_are_missing_fail_the_run(capsys: pytest.CaptureFixture[str
         sha256=hashlib.sha256(body).hexdigest(),
         content_type="application/json",
     )
-    assert _tell(Job(None, write), None, ToolLog()) == 1
-    assert "error: records are missing or doubled: 5 records read ≠ 4 listed" in capsys.readouterr().err
+    assert _report_end(Job(None, write), None, ToolLog()) == 1
+    assert "error: records are missing or duplicated: 5 records read ≠ 4 listed" in capsys.readouterr().err

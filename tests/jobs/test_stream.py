@@ -11,9 +11,8 @@ import apache_beam as beam
 import pytest
 
 from beam_s3box.errors import ConfigurationError, StoreError
-from beam_s3box.jobs.options.packing import packing_of
-from beam_s3box.jobs.options.window_spec import MICROS
-from beam_s3box.jobs.options.windows import timing_of
+from beam_s3box.jobs.options.stream import packing_of
+from beam_s3box.jobs.options.windows import MICROS, timing_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import FoundFile
@@ -61,11 +60,14 @@ def log() -> Iterator[ToolLog]:
         (["--runner=PrismRunner", "--window=hourly"], "error: --window='hourly' must be fixed:SECONDS"),
         (
             ["--runner=PrismRunner", "--triggering_frequency=0"],
-            "error: --triggering_frequency=0 must be a whole number of seconds",
+            "error: --triggering_frequency: '0' must be a number of seconds above 0",
         ),
-        (["--runner=PrismRunner", "--lanes=0"], "error: --lanes=0 must be a whole number"),
-        (["--runner=PrismRunner", "--max_object_bytes=1"], "error: --max_object_bytes=1 must be a whole number"),
-        (["--runner=PrismRunner", "--poll_interval=often"], "error: --poll_interval: invalid float value: 'often'"),
+        (["--runner=PrismRunner", "--lanes=0"], "error: lanes=0 must be a whole number"),
+        (["--runner=PrismRunner", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
+        (
+            ["--runner=PrismRunner", "--poll_interval=often"],
+            "error: --poll_interval: 'often' must be a number of seconds",
+        ),
         (
             ["--runner=FlinkRunner", "--checkpointing_interval=9", "--finish_bundle_before_checkpointing=no"],
             "error: --finish_bundle_before_checkpointing: 'no' must be true or false",
@@ -76,7 +78,7 @@ def test_what_can_not_work_ends_before_any_work(
     stream: Callable[..., Ended], tmp_path: pathlib.Path, arguments: list[str], message: str
 ) -> None:
     given = arguments if any(one.startswith("--input") for one in arguments) else [f"--input={tmp_path}/*", *arguments]
-    ended = stream("--output=memory://never-streamed", *NAMING, *given)
+    ended = stream("--destination=memory://never-streamed", *NAMING, *given)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(message)
     assert ended.err.count("\n") == 1
@@ -84,7 +86,7 @@ def test_what_can_not_work_ends_before_any_work(
 
 
 def test_no_input_is_refused(stream: Callable[..., Ended]) -> None:
-    ended = stream("--output=memory://a", *NAMING, "--runner=PrismRunner")
+    ended = stream("--destination=memory://a", *NAMING, "--runner=PrismRunner")
     assert (ended.code, ended.err[:27]) == (2, "error: --input is missing: ")
 
 
@@ -95,7 +97,13 @@ def test_help_costs_nothing(stream: Callable[..., Ended]) -> None:
 
 
 def job_of(folder: pathlib.Path, log: ToolLog, *arguments: str) -> Job:
-    common = (f"--input={folder}/*.jsonl", "--output=memory://built", *NAMING, "--runner=PrismRunner", "--run_id=r")
+    common = (
+        f"--input={folder}/*.jsonl",
+        "--destination=memory://built",
+        *NAMING,
+        "--runner=PrismRunner",
+        "--run_id=r",
+    )
     return prepare(PARSER.parse([*common, *arguments]), log)
 
 
@@ -142,13 +150,13 @@ def test_flink_never_takes_a_checkpoint_within_a_bundle(
 
 def test_whoever_wants_that_on_flink_is_refused(stream: Callable[..., Ended], tmp_path: pathlib.Path) -> None:
     flags = ["--runner=FlinkRunner", "--finish_bundle_before_checkpointing=false"]
-    ended = stream(f"--input={tmp_path}/*", "--output=memory://never-streamed", *NAMING, *flags)
+    ended = stream(f"--input={tmp_path}/*", "--destination=memory://never-streamed", *NAMING, *flags)
     assert (ended.code, ended.out) == (2, "")
     assert "finish_bundle_before_checkpointing=False loses records on Flink" in ended.err
 
 
 def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
-    given = ["--input=/none/*.jsonl", f"--output={tmp_path}/file/below", *NAMING]
+    given = ["--input=/none/*.jsonl", f"--destination={tmp_path}/file/below", *NAMING]
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="file"):
         prepare(PARSER.parse([*given, "--runner=PrismRunner"]), log)
@@ -166,7 +174,7 @@ def run_on_files(log: ToolLog, files: list[FoundFile], *arguments: str) -> int:
     read = created | "ReadStream" >> ReadStream(timing_of(options))
     result = read.lines | "WriteToS3Box" >> write.transform
     write_summary(write, result, read.counts)
-    return _execute(Job(pipeline, write, options.get_all_options()["report"]), PARSER, log)
+    return _execute(Job(pipeline, write, options.get_all_options()["report"]), log)
 
 
 def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:
@@ -181,7 +189,7 @@ def test_totals_are_told_by_window_and_what_counts_for_its_arrival(
 ) -> None:
     files = landed(tmp_path, 40, "no record", '{"d": "web", "n": "e0", "t": "2001-01-01"}')
     report_path = tmp_path / "report.json"
-    given = ["--output=memory://streamed", "--window=fixed:10", "--timestamp_field=t", f"--report={report_path}"]
+    given = ["--destination=memory://streamed", "--window=fixed:10", "--timestamp_field=t", f"--report={report_path}"]
     assert run_on_files(log, files, *given) == 0
     report: dict[str, Any] = json.loads(report_path.read_text())
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (42, 41, 1)
@@ -203,7 +211,7 @@ def test_totals_are_told_by_window_and_what_counts_for_its_arrival(
 def test_records_in_several_windows_count_in_each(
     tmp_path: pathlib.Path, log: ToolLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--output=memory://slid", "--window=sliding:30:10"]
+    given = ["--destination=memory://slid", "--window=sliding:30:10"]
     assert run_on_files(log, landed(tmp_path, 10), *given) == 0
     out = capsys.readouterr().out
     assert "30 records read = 30 listed + 0 dead letters" in out
@@ -213,5 +221,5 @@ def test_records_in_several_windows_count_in_each(
 def test_a_run_of_nothing_is_summed_up(
     tmp_path: pathlib.Path, log: ToolLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_on_files(log, landed(tmp_path, 0), "--output=memory://nothing") == 0
+    assert run_on_files(log, landed(tmp_path, 0), "--destination=memory://nothing") == 0
     assert "0 records read = 0 listed + 0 dead letters" in capsys.readouterr().out

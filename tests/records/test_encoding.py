@@ -32,12 +32,12 @@ from beam_s3box.records.encoding import (
     TOO_LARGE,
     UNSUPPORTED_VALUE,
     RecordRules,
-    as_mapping,
     diagnose,
     encode_record,
     original_bytes,
     to_single_line,
 )
+from beam_s3box.records.json_values import as_mapping
 
 BIG = 10**30
 """Over 64 bits: a record that holds it is encoded by the slower of the two encoders."""

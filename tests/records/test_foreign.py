@@ -24,7 +24,8 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from beam_s3box.records.encoding import RecordRules, as_mapping, encode_record
+from beam_s3box.records.encoding import RecordRules, encode_record
+from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream

@@ -83,7 +83,7 @@ def test_a_long_text_is_rejected_with_its_size_and_name(record: Any, make: Any) 
     assert isinstance(routed, RejectedRecord)
     assert (routed.stream, routed.reason) == (WEB, VALUE_TOO_LONG)
     assert "6553" in routed.detail
-    assert "65535: shorten it, or see long_values" in routed.detail
+    assert "65535: shorten it, or set long_values" in routed.detail
     line = json.dumps(record).encode()
     groups, refused = router().route_lines([line, b'{"a":1}'])
     assert groups == {WEB: [b'{"a":1}']}

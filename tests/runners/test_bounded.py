@@ -28,7 +28,7 @@ def test_every_record_is_in_one_listed_shard(
     report = tmp_path / "report.json"
     arguments = [
         f"--input={source}",
-        f"--output={store.root}",
+        f"--destination={store.root}",
         "--domain_field=d",
         "--namespace_field=n",
         "--max_raw_bytes=1MB",

@@ -76,7 +76,7 @@ def test_a_backfill_that_fails_lists_nothing(
     lines = [json.dumps({"d": "d", "n": "x", "i": number}) for number in range(1_000)]
     source.write_text("\n".join([*lines, "no record"]))
     command = [
-        *(sys.executable, "-m", "pipelines.backfill", f"--input={source}", f"--output={store.root}"),
+        *(sys.executable, "-m", "pipelines.backfill", f"--input={source}", f"--destination={store.root}"),
         *("--domain_field=d", "--namespace_field=n", "--max_records=100", "--on_bad_record=fail"),
         *s3_arguments(s3_server),
         *options_of(name, request),

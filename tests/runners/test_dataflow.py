@@ -71,7 +71,7 @@ def s3(s3_server: Server) -> tuple[str, ...]:
 
 
 def stage(dataflow: Launcher, job: str, output: str, *arguments: str) -> Staged:
-    launched = dataflow.stage(job, f"the-{job}", f"--output={output}", *arguments)
+    launched = dataflow.stage(job, f"the-{job}", f"--destination={output}", *arguments)
     assert launched.code == 0, launched.output
     return Staged(launched, dataflow.template(launched), output)
 
@@ -225,7 +225,7 @@ def test_keys_among_the_options_are_refused(
     launched = dataflow.stage(
         "backfill",
         "the-keys",
-        f"--output=s3://{s3_server.bucket}/keys",
+        f"--destination=s3://{s3_server.bucket}/keys",
         *s3,
         "--s3_access_key_id=id",
         f"--{name}=shown",

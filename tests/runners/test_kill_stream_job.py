@@ -41,7 +41,7 @@ def test_arrival_times_stay_when_the_job_goes_back(
     command = [
         *(sys.executable, "-m", "pipelines.stream"),
         f"--input={landing}/*.jsonl",
-        f"--output={store.root}",
+        f"--destination={store.root}",
         *("--domain=arrivals", "--namespace_field=n", "--timestamp_field=t", "--watermark_delay=0"),
         *("--window=fixed:5", "--max_seconds=2", "--poll_interval=1", "--min_age=0", f"--job_name={name}"),
         *s3_arguments(s3_server),

@@ -32,7 +32,7 @@ def test_files_that_land_are_written_once(
     command = [
         *(sys.executable, "-m", "pipelines.stream"),
         f"--input={landing}/*.jsonl",
-        f"--output={store.root}",
+        f"--destination={store.root}",
         *("--domain_field=d", "--namespace_field=n", "--timestamp_field=t"),
         *("--window=fixed:5", "--watermark_delay=5", "--allowed_lateness=10", "--max_seconds=2"),
         *("--poll_interval=1", f"--stop_after={STOP_AFTER[name]}"),

@@ -32,7 +32,7 @@ def test_each_record_is_listed_once(prism: Prism, tmp_path: pathlib.Path) -> Non
         os.utime(path, (changed, changed))
     arguments = [
         f"--input={landing}/*.jsonl",
-        f"--output={tmp_path / 'out'}",
+        f"--destination={tmp_path / 'out'}",
         *("--domain=arrivals", "--namespace_field=n", "--timestamp_field=t", "--watermark_delay=5"),
         *("--window=fixed:2", "--max_seconds=1", "--poll_interval=0.5", "--min_age=0", "--stop_after=3"),
         *prism.options(streaming=True),

@@ -27,7 +27,7 @@ def test_windows_are_loaded_once_each_as_they_end(prism: Prism, warehouse: Wareh
     command = [
         *(sys.executable, "-m", "pipelines.stream"),
         f"--input={landing}/*.jsonl",
-        f"--output={warehouse.store.root}",
+        f"--destination={warehouse.store.root}",
         *("--domain_field=d", "--namespace_field=n", "--timestamp_field=t"),
         *("--window=fixed:5", "--watermark_delay=5", "--max_seconds=2"),
         *("--poll_interval=1", f"--stop_after={STOP_AFTER_SECONDS}"),

@@ -91,7 +91,7 @@ def test_files_have_the_modes_of_the_user(tmp_path: pathlib.Path) -> None:
 def test_names_what_is_in_the_way(tmp_path: pathlib.Path, replace: bool) -> None:
     store = LocalStore(tmp_path)
     put(store, "a/b")
-    with pytest.raises(StoreError, match=f"write {tmp_path}/a failed: a folder of this name is there"):
+    with pytest.raises(StoreError, match=f"write {tmp_path}/a failed: there is a folder of this name"):
         put(store, "a", replace=replace)
     with pytest.raises(StoreError, match=f"write {tmp_path}/a/b/c failed: "):
         put(store, "a/b/c", replace=replace)

@@ -40,7 +40,7 @@ def test_returns_a_store_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("destination", "message"),
     [
-        ("gs://bucket/x", r"destination='gs://bucket/x' has a scheme that is not known: write s3://bucket/prefix,"),
+        ("gs://bucket/x", r"destination='gs://bucket/x' has an unknown scheme: write s3://bucket/prefix,"),
         ("", "destination='' must be"),
         ("s3:bucket", "destination='s3:bucket' must be s3://"),
         ("file://host/x", "three slashes and no host"),
@@ -72,5 +72,5 @@ def test_a_store_of_ones_own_says_what_it_promises() -> None:
     class Own(MemoryStore):
         conditional_create = None  # type: ignore[assignment]
 
-    with pytest.raises(ConfigurationError, match="must say in conditional_create, True or False, what it promises"):
+    with pytest.raises(ConfigurationError, match="must have the property conditional_create, which is True or False"):
         open_store(Own("own"))  # type: ignore[arg-type]

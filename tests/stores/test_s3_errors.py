@@ -204,7 +204,7 @@ def test_a_profile_that_is_not_there(bare: None) -> None:
 
 def test_an_endpoint_of_the_environment_that_is_none(bare: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
-    with pytest.raises(ConfigurationError, match="no S3 client can be made: Invalid endpoint: nonsense"):
+    with pytest.raises(ConfigurationError, match="can't create an S3 client: Invalid endpoint: nonsense"):
         S3Store("s3://bucket", S3Settings("us-east-1"), lambda: Credentials("k", "s")).get("k")
 
 

@@ -75,7 +75,7 @@ def test_without_conditions_the_store_looks_first(plain: S3Store) -> None:
     with watched(plain.client) as wire:
         with pytest.raises(ObjectExistsError, match="k was not sent: an object is already there"):
             put(plain, b"other")
-        with pytest.raises(ObjectChangedError, match="k was not sent; it is not the one with the ETag 'seen', or gone"):
+        with pytest.raises(ObjectChangedError, match="k was not sent; it does not have the ETag 'seen', or is gone"):
             put(plain, b"other", replace=True, if_match="seen")
         with pytest.raises(ObjectChangedError, match=r"DeleteObject .*k was not sent"):
             plain.delete("k", if_match="seen")

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import queue
-import re
 import signal
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from beam_s3box.streamer import (
 )
 from beam_s3box.streamer.journal import Journal
 from beam_s3box.testing import FailingStore
+from tests.pages import Page
 from tests.readback import read_back
 
 Make = Callable[..., JsonBufferStreamer]
@@ -179,16 +179,15 @@ def test_the_end_of_a_process_uploads(tmp_path: pathlib.Path, end: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_the_documented_pattern_ends_in_order(tmp_path: pathlib.Path, number: signal.Signals) -> None:
-    text = (ROOT / "docs" / "streamer.md").read_text(encoding="utf-8")
-    example = re.search(r"```python\n(import signal.*?)```", text, re.S)
-    assert example is not None
+    example = Page("docs/streamer.md").block("py", "import signal").text
     head = (
-        "import sys\nfrom beam_s3box import JsonBufferStreamer\nfrom beam_s3box.stores import LocalStore\n"
+        "import sys, time\nfrom beam_s3box import JsonBufferStreamer\nfrom beam_s3box.stores import LocalStore\n"
         "from beam_s3box.streamer import StoreUploader\nuploader = StoreUploader(LocalStore(sys.argv[1]))\n"
         "def work(streamer):\n  streamer.open('web', 'a')\n  streamer.append('web', 'a', {'i': 0})\n"
-        "  print('ready', flush=True)\n  signal.pause()\n"
+        # not signal.pause(), which would wait for ever for a signal that came just before it
+        "  print('ready', flush=True)\n  while True:\n    time.sleep(0.05)\n"
     )
-    command = [sys.executable, "-c", head + example[1], str(tmp_path / "objects")]
+    command = [sys.executable, "-c", head + example, str(tmp_path / "objects")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

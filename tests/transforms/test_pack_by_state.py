@@ -217,7 +217,7 @@ def test_state_of_another_format_is_never_sealed_as_this_ones(before: Format, af
     old, new = plan_for(before), plan_for(after)
     element = keyed(old, window, before, line_for(before))
     process(packer(old), element, held)
-    with pytest.raises(ConfigurationError, match=r"state holds records of d/n as .*go back to the previous pipeline"):
+    with pytest.raises(ConfigurationError, match=r"has records of d/n as .*go back to the previous pipeline"):
         fires(packer(new), element[0], held)
     assert len(held.segments.values) == 1, "the old pipeline still finds it"
     assert reasons(fires(packer(old), element[0], held)) == [BY_SECONDS if fires is on_age else BY_WINDOW_END]

@@ -446,7 +446,7 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
             {"domain": "a", "domain_field": "b", "namespace": "c"},
             "domain='a' and domain_field='b' are mutually exclusive",
         ),
-        ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and then neither"),
+        ({"stream": parity, "domain": "a", "namespace": "b"}, "stream must be a function, and can't be combined"),
         ({"format": "parquet"}, "format='parquet' is not known; known are avro, json-array, json-lines"),
         (
             {"format": "json-array", "manifests": Manifests()},

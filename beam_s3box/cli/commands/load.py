@@ -9,8 +9,8 @@ from typing import Final
 from beam_s3box.cli.commands.sql import add_copy_arguments
 from beam_s3box.cli.console.loads import describe_load
 from beam_s3box.cli.console.logging import ToolLog
-from beam_s3box.cli.console.output import say, say_text, write_sql
-from beam_s3box.cli.console.tell import end
+from beam_s3box.cli.console.output import say, write_sql
+from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options import redshift_target
 from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.redshift_copy import (
@@ -58,10 +58,6 @@ LOAD_PARSER: Final = CommandParser(
 
 def run_load(arguments: Sequence[str], log: ToolLog) -> int:
     """Load the manifests and return the exit code."""
-    text = LOAD_PARSER.help_asked(arguments)
-    if text is not None:
-        say_text(text)
-        return 0
     try:
         given = LOAD_PARSER.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
@@ -69,7 +65,7 @@ def run_load(arguments: Sequence[str], log: ToolLog) -> int:
         _load(_checked(given))
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
-        return end(code, str(exc), log)
+        return fail_with(code, str(exc), log)
     return 0
 
 

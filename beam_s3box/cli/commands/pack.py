@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
-from beam_s3box.cli.console.interrupts import Interrupts, check_grace, exit_code_of
+from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
 from beam_s3box.cli.console.logging import ToolLog
-from beam_s3box.cli.console.output import say, say_text
+from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.cli.console.tallies import (
     WHOLE_RUN,
     Tally,
@@ -21,9 +23,8 @@ from beam_s3box.cli.console.tallies import (
     tally_of_manifest,
     tally_of_shard,
 )
-from beam_s3box.cli.console.tell import end, tell
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
-from beam_s3box.cli.options.reporting import check_report
+from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.line_packer import LinePacker, Packed
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import S3BoxError
@@ -42,7 +43,7 @@ class _Job(NamedTuple):
 
     plan: RunPlan
     files: list[str]
-    report: str | None
+    reporting: Reporting
     grace_seconds: float
 
 
@@ -56,28 +57,26 @@ class _Outcome(NamedTuple):
 
 def run(arguments: Sequence[str], log: ToolLog) -> int:
     """Run the command and return its exit code."""
-    text = PACK_PARSER.help_asked(arguments)
-    if text is not None:
-        say_text(text)
-        return 0
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
     except S3BoxError as exc:
-        return end(2, PACK_PARSER.as_flags(str(exc)), log)
+        return fail_with(2, str(exc), log)
+    except AlreadyFinished as finished:
+        return print_finished(finished, log)
     try:
         outcome = _execute(job)
     except Exception as exc:  # whatever it is, the pack failed, and one line says so
         if log.shows_tracebacks:
             _LOGGER.error("the pack failed", exc_info=True)
-        return end(1, f"the pack failed: {PACK_PARSER.as_flags(_reason_of(exc))}", log)
-    code = tell("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.report, log)
+        return fail_with(1, f"the pack failed: {_reason_of(exc)}", log)
+    code = print_summary("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.reporting, log)
     if code == 0 and outcome.stopped_by:
-        say(_told_of_stop(outcome, job.plan), error=True)
+        say(_describe_stop(outcome, job.plan), error=True)
         return exit_code_of(outcome.stopped_by)
     return code
 
 
-def _told_of_stop(outcome: _Outcome, plan: RunPlan) -> str:
+def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
@@ -91,29 +90,31 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     Raises:
       S3BoxError: an option, the input or the destination can't work.
     """
-    log.set_level(given.log_level)
+    log.set_level(given.log_level, is_quiet=given.quiet)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
-    plan, grace_seconds = plan_of(given), check_grace(given.grace_seconds)
-    check_report(given.report)
+    plan = plan_of(given)
+    reporting = reporting_of(given)
+    check_unfinished(given, plan.store, reporting)
     files = find_local_files(given.input or (), _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, given.report, grace_seconds)
+    return _Job(plan, files, reporting, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    stopped_in = ""
+    stopped_in, longest = "", longest_line(job.plan.rules.max_bytes)
+    input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
         LinePacker(job.plan, counts) as packer,
-        shown(Progress(counts.totals), _LOGGER),
+        shown(Progress(counts.totals, input_bytes=input_bytes), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest_line(job.plan.rules.max_bytes)):
+            for batch in read_batches(job.files, interrupts, longest, counts):
                 packer.pack(batch.lines)
         except ReadingStopped as exc:
             stopped_in = str(exc)

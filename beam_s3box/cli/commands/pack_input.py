@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.metrics import INPUT_BYTES, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, documents_note, json_batches
 from beam_s3box.records.unpack import READ_BYTES, Readable
@@ -48,13 +49,16 @@ def check_standard_input() -> None:
         )
 
 
-def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: int) -> Iterator[LineBatch]:
+def read_batches(
+    files: Sequence[str], interrupts: Interrupts, max_line_bytes: int, counts: Metrics
+) -> Iterator[LineBatch]:
     """Yield records in batches, of standard input where there are no files.
 
     Args:
       files: paths.
       interrupts: may end the reading.
       max_line_bytes: of a longer line only the beginning is read, see `beam_s3box.records.lines.split_lines`.
+      counts: what is read is counted there.
 
     Raises:
       ReadingStopped: the first signal; records that were not yielded are not taken.
@@ -63,7 +67,7 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: i
     for number, path in enumerate(files or [_STDIN], 1):
         where = f"{path}, file {number} of {len(files)}" if files else path
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
-            file = _Descriptor(descriptor, path, where, interrupts)
+            file = _Descriptor(descriptor, path, where, interrupts, counts)
             with unchanged(path, descriptor):
                 for batch in json_batches(_json_of(file, path, READ_BYTES), path, max_line_bytes):
                     if interrupts.asked:
@@ -74,11 +78,12 @@ def read_batches(files: Sequence[str], interrupts: Interrupts, max_line_bytes: i
 class _Descriptor:
     """Reads what is there, and waits for nothing once the command was asked to end."""
 
-    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts) -> None:
+    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts, counts: Metrics) -> None:
         self._descriptor = descriptor
         self._path = path
         self._where = where
         self._interrupts = interrupts
+        self._counts = counts
 
     def read(self, size: int, /) -> bytes:
         """Return at most that many bytes, none at the end.
@@ -90,9 +95,11 @@ class _Descriptor:
         if not self._interrupts.readable(self._descriptor):
             raise ReadingStopped(self._where)
         try:
-            return os.read(self._descriptor, size)
+            data = os.read(self._descriptor, size)
         except OSError as exc:
             raise _unreadable(self._path, exc) from exc
+        self._counts.count(INPUT_BYTES, len(data))
+        return data
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from beam_s3box.cli.console.logging import ToolLog
-from beam_s3box.cli.console.output import say_text, write_sql
-from beam_s3box.cli.console.tell import end
+from beam_s3box.cli.console.output import write_sql
+from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.redshift_copy import (
     add_conversion_arguments,
@@ -106,17 +106,13 @@ def _run(
     arguments: Sequence[str],
     log: ToolLog,
 ) -> int:
-    text = parser.help_asked(arguments)
-    if text is not None:
-        say_text(text)
-        return 0
     try:
         given = parser.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
         write_sql(f"{statement_of(_checked(given))};")
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
-        return end(code, str(exc), log)
+        return fail_with(code, str(exc), log)
     return 0
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import _thread
-import argparse
 import contextlib
-import math
 import os
 import select
 import signal
@@ -16,7 +14,6 @@ from types import FrameType, TracebackType
 from typing import Any, Final, TypeAlias
 
 from beam_s3box.cli.console.output import say
-from beam_s3box.errors import ConfigurationError
 
 DEFAULT_GRACE_SECONDS: Final = 30.0
 """As long as Kubernetes and ECS wait between SIGTERM and SIGKILL."""
@@ -60,28 +57,6 @@ def interrupted_of(error: KeyboardInterrupt) -> Interrupted:
 def exit_code_of(number: int) -> int:
     """Return the exit code of a command that a signal ended: 130 for ^C, 143 for SIGTERM, 129 for SIGHUP."""
     return _SHELL_CODE + number
-
-
-def add_grace_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option."""
-    parser.add_argument(
-        "--grace_seconds",
-        metavar="SECONDS",
-        type=float,
-        default=DEFAULT_GRACE_SECONDS,
-        help="time to come to an end after SIGTERM, SIGHUP or the first ^C (default: %(default)g)",
-    )
-
-
-def check_grace(seconds: float) -> float:
-    """Return the time to come to an end.
-
-    Raises:
-      ConfigurationError: no number of seconds above 0.
-    """
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"--grace_seconds={seconds!r} must be a number of seconds above 0")
-    return seconds
 
 
 @contextlib.contextmanager

@@ -45,11 +45,11 @@ class ToolLog:
         self.handler.setFormatter(self._formatter)
         self.mask(filter(None, map(os.environ.get, _SECRET_VARIABLES)))
 
-    def set_level(self, name: str) -> None:
-        """Show messages of this level and above; the command's own from info on, at any level but error."""
+    def set_level(self, name: str, *, is_quiet: bool = False) -> None:
+        """Show messages of this level and above; the command's own from info on, unless it is quiet or shows errors."""
         level = getattr(logging, name.upper())
         logging.getLogger().setLevel(level)
-        logging.getLogger(self.own).setLevel(logging.ERROR if level >= logging.ERROR else min(level, logging.INFO))
+        logging.getLogger(self.own).setLevel(level if is_quiet or level >= logging.ERROR else min(level, logging.INFO))
         self.shows_tracebacks = level <= logging.DEBUG
 
     def mask(self, secrets: Iterable[str]) -> None:

@@ -11,7 +11,9 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
@@ -19,6 +21,8 @@ from beam_s3box import __version__
 from beam_s3box.errors import S3BoxError
 
 _STANDARD: Final = (0, 1, 2)
+_CLEAR: Final = "\r\x1b[K"
+"""Sends a terminal to the beginning of its line, and empties it."""
 
 
 def printable(text: str) -> str:
@@ -38,9 +42,37 @@ def say(*lines: str, error: bool = False) -> None:
         _flush(stream)
 
 
-def say_text(text: str) -> None:
+def say_text(text: str, *, error: bool = False) -> None:
     """Print a text of our own, such as a help or a table, whose line breaks are meant."""
-    say(*text.removesuffix("\n").split("\n"))
+    say(*text.removesuffix("\n").split("\n"), error=error)
+
+
+def width_of_output(*, error: bool = False) -> int | None:
+    """Return the columns of the terminal that standard output, or standard error, is; None if it is none."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is None or not stream.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def has_live_lines() -> bool:
+    """Return whether standard error is a terminal on which a line can be written again."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+@contextlib.contextmanager
+def live_line() -> Iterator[Callable[[str], None]]:
+    """Within the block, let a line on standard error be shown and replaced; what else is printed there goes above it.
+
+    Yields a function that shows a text.
+    """
+    stream = sys.stderr
+    line = _BelowMessages(stream)
+    with contextlib.redirect_stderr(line):
+        try:
+            yield line.show
+        finally:
+            line.show("")
 
 
 def say_version() -> None:
@@ -119,6 +151,30 @@ class SturdyStream(io.TextIOBase):
         return self._stream.fileno()
 
 
+class _BelowMessages(SturdyStream):
+    """Keeps a line at the bottom of a terminal: it is removed before something else is written."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream)
+        self._lock = threading.RLock()
+        self._is_shown = False
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the last one, cut to the terminal's width."""
+        with self._lock:
+            columns = shutil.get_terminal_size().columns
+            super().write(f"{_CLEAR if self._is_shown else ''}{printable(text)[: columns - 1]}")
+            self._is_shown = bool(text)
+            self.flush()
+
+    def write(self, text: str) -> int:
+        """Write a text above the line, which is shown again with its next text."""
+        with self._lock:
+            super().write(f"{_CLEAR}{text}" if self._is_shown else text)
+            self._is_shown = False
+        return len(text)
+
+
 def _shown(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
@@ -128,13 +184,13 @@ def _write(stream: TextIO, text: str) -> OSError | None:
     encoding = getattr(stream, "encoding", None)
     if encoding and not text.isascii():
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-    if isinstance(stream, SturdyStream):
+    if isinstance(stream, SturdyStream) and not isinstance(stream, _BelowMessages):
         return _write(stream._stream, text) if stream._stream is not None else None
     return _tried(lambda: stream.write(text))
 
 
 def _flush(stream: TextIO) -> OSError | None:
-    if isinstance(stream, SturdyStream):
+    if isinstance(stream, SturdyStream) and not isinstance(stream, _BelowMessages):
         return _flush(stream._stream) if stream._stream is not None else None
     return _tried(stream.flush)
 

@@ -1,26 +1,47 @@
-"""Says how far a run is: a live line on a terminal, else a line in the log every 10 seconds."""
+"""Shows how far a run is: a live line on a terminal, else a line in the log every 10 seconds."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from beam_s3box import metrics
-from beam_s3box.cli.console.output import printable
+from beam_s3box.cli.console.output import has_live_lines, live_line
+from beam_s3box.cli.console.table import format_seconds
 from beam_s3box.sizes import format_size
 
 Totals: TypeAlias = Callable[[], Mapping[str, int]]
 
-_LIVE_SECONDS = 0.25
 LOG_SECONDS: Final = 10.0
 """Seconds between two lines in the log."""
 
-_MIN_RATE_SECONDS = 0.001
+_LIVE_SECONDS: Final = 0.25
+_RATE_SECONDS: Final = 30.0
+"""The rate is that of so many seconds before now."""
+
+_MIN_RATE_SECONDS: Final = 0.001
+_MIN_ETA_SECONDS: Final = 1.0
+
+
+class _Sample(NamedTuple):
+    """The counts at one time.
+
+    Attributes:
+      at: the time, in seconds.
+      moved: bytes read or, where those are not counted, packed.
+      files: files read.
+      lag: milliseconds from their arrival until then, summed.
+    """
+
+    at: float
+    moved: int
+    files: int = 0
+    lag: int = 0
 
 
 class Progress:
@@ -29,55 +50,94 @@ class Progress:
     Args:
       totals: the counts so far.
       clock: seconds.
+      input_bytes: bytes of all files that are to be read; None where nobody knows.
     """
 
-    def __init__(self, totals: Totals, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, totals: Totals, clock: Callable[[], float] = time.monotonic, input_bytes: int | None = None
+    ) -> None:
         self._totals = totals
         self._clock = clock
-        self._begun = clock()
+        self._input_bytes = input_bytes
+        self._began = clock()
+        self._samples = collections.deque([_Sample(self._began, 0)])
 
     def line(self) -> str:
         """Return how far the run is."""
         totals = self._totals()
-        seconds = max(self._clock() - self._begun, _MIN_RATE_SECONDS)
+        now = self._clock()
         if not any(totals.values()):
-            # at the very start, and for all of a run in local worker processes: those count, and tell only at the end
-            return f"at work · {int(seconds)} s"
-        raw_bytes = totals.get(metrics.RAW_BYTES, 0)
+            # the rate is that of the work, without the time that a runner needs to start
+            self._samples[0] = _Sample(now, 0)
+            return f"at work · {int(now - self._began)} s"
+        get = totals.get
+        read = get(metrics.INPUT_BYTES, 0)
+        files, lag = get(metrics.FILES_READ, 0), get(metrics.FILE_LAG_MILLISECONDS, 0)
+        sample = _Sample(now, read or get(metrics.RAW_BYTES, 0), files, lag)
+        before = self._sample_before(sample)
+        rate = (sample.moved - before.moved) / max(now - before.at, _MIN_RATE_SECONDS)
         parts = [
-            f"{totals.get(metrics.RECORDS_IN, 0):,} records",
-            f"{format_size(raw_bytes)} packed",
-            f"{totals.get(metrics.SHARDS, 0):,} shards",
-            f"{format_size(totals.get(metrics.OBJECT_BYTES, 0))} on S3",
-            f"{format_size(int(raw_bytes / seconds))}/s",
-            f"{int(seconds)} s",
+            *self._read(read),
+            f"{get(metrics.RECORDS_IN, 0):,} records",
+            *_some(get(metrics.DEAD_LETTERS, 0), "dead letter", "dead letters"),
+            *_some(get(metrics.RECORDS_LATE, 0), "late", "late"),
+            *_some(get(metrics.FILES_FOUND, 0) - files, "file waiting", "files waiting"),
+            f"{format_size(get(metrics.RAW_BYTES, 0))} packed",
+            f"{get(metrics.SHARDS, 0):,} shards",
+            *_some(get(metrics.MANIFESTS, 0), "manifest", "manifests"),
+            f"{format_size(get(metrics.OBJECT_BYTES, 0))} on S3",
+            f"{format_size(int(rate))}/s",
+            *_lag(sample, before),
+            format_seconds(int(now - self._began)),
+            *self._left(read, rate),
         ]
-        if totals.get(metrics.DEAD_LETTERS):
-            parts.insert(1, f"{totals[metrics.DEAD_LETTERS]:,} dead letters")
         return " · ".join(parts)
 
+    def _sample_before(self, sample: _Sample) -> _Sample:
+        """Note a sample, and return one of about `_RATE_SECONDS` before."""
+        self._samples.append(sample)
+        while len(self._samples) > 2 and self._samples[1].at <= sample.at - _RATE_SECONDS:
+            self._samples.popleft()
+        return self._samples[0]
+
+    def _read(self, read: int) -> Iterator[str]:
+        if self._input_bytes and read:
+            share = min(read / self._input_bytes, 1.0)
+            yield f"{share:.0%}, {format_size(min(read, self._input_bytes))} of {format_size(self._input_bytes)} read"
+        elif read:
+            yield f"{format_size(read)} read"
+
+    def _left(self, read: int, rate: float) -> Iterator[str]:
+        if self._input_bytes and rate > 0 and 0 < read < self._input_bytes:
+            seconds = (self._input_bytes - read) / rate
+            if seconds >= _MIN_ETA_SECONDS:
+                yield f"{format_seconds(int(seconds))} left"
+
+
+def _some(number: int, one: str, many: str) -> Iterator[str]:
+    if number > 0:
+        yield f"{number:,} {one if number == 1 else many}"
+
+
+def _lag(sample: _Sample, before: _Sample) -> Iterator[str]:
+    """Yield how long files waited of late, from their arrival until they were read."""
+    files = sample.files - before.files
+    if files > 0 and sample.lag > before.lag:
+        yield f"lag {format_seconds((sample.lag - before.lag) / files / 1000)}"
+
 
 @contextlib.contextmanager
-def shown(progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS) -> Iterator[None]:
-    """Show the progress until the block ends; without a terminal, every `log_seconds`."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        with _live(progress, log):
-            yield
-        return
-    with _every(log_seconds, lambda: log.info(progress.line()), log):
-        yield
-
-
-@contextlib.contextmanager
-def _live(progress: Progress, log: logging.Logger) -> Iterator[None]:
-    from rich.console import Console
-    from rich.text import Text
-
-    def line() -> Text:
-        return Text(printable(progress.line()))  # a text and no str, in which rich would look for its markup
-
-    live = Console(stderr=True).status(line())
-    with live, _every(_LIVE_SECONDS, lambda: live.update(line()), log):
+def shown(
+    progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
+) -> Iterator[None]:
+    """Show the progress until the block ends, unless that is to be quiet; without a terminal, every `log_seconds`."""
+    with contextlib.ExitStack() as undo:
+        if not is_quiet and has_live_lines():
+            show = undo.enter_context(live_line())
+            show(progress.line())
+            undo.enter_context(_every(_LIVE_SECONDS, lambda: show(progress.line()), log))
+        elif not is_quiet:
+            undo.enter_context(_every(log_seconds, lambda: log.info(progress.line()), log))
         yield
 
 

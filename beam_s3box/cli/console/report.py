@@ -38,6 +38,7 @@ class RunReport:
       dead_letters: records that could not be packed.
       streams: by name.
       manifests: URLs of all manifests.
+      seconds: how long it took.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunReport:
     dead_letters: int
     streams: list[StreamTotals]
     manifests: list[str]
+    seconds: float = 0.0
 
     @classmethod
     def of_summary(cls, body: bytes, records_in: int) -> RunReport:

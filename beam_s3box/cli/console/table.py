@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
+from beam_s3box.cli.console.output import printable
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.records.streams import Stream
 from beam_s3box.sizes import format_size
 
 MAX_STREAMS = 50
 """Rows of streams; more would scroll the totals away."""
 
 _MAX_NAME_CHARACTERS = 60
+_MIN_NAME_CHARACTERS = 12
+_GAP = "  "
+_DISPENSABLE = ("ratio", "manifests", "raw", "shards")
+"""Columns that a narrow terminal does without, the first one first."""
 _HEAD = ("stream", "records", "shards", "raw", "on S3", "ratio", "manifests")
 
 
-def render_table(report: RunReport) -> str:
-    """Return the table: the streams, the largest first where there are many, and the totals."""
+def render_table(report: RunReport, width: int | None = None) -> str:
+    """Return the table: the streams, the largest first where there are many, and the totals.
+
+    Args:
+      report: of the run.
+      width: of the terminal; None for none that lines must fit.
+    """
     streams = report.streams
     rows: list[tuple[str, ...]] = [_HEAD]
     if len(streams) > MAX_STREAMS:
@@ -27,7 +37,13 @@ def render_table(report: RunReport) -> str:
         rows += map(_stream_row, streams)
     total = _sum_row(_number(len(streams), "stream"), streams)
     rows.append((*total[:-1], f"{len(report.manifests):,}"))
-    return _align(rows)
+    if not any(stream.manifests for stream in streams):
+        rows = _without("manifests", rows)
+    for name in _DISPENSABLE:
+        if width is None or _least_width(rows) <= width:
+            break
+        rows = _without(name, rows)
+    return _align(rows, width)
 
 
 def balance_line(report: RunReport) -> str:
@@ -39,15 +55,32 @@ def balance_line(report: RunReport) -> str:
     )
 
 
+def rate_line(report: RunReport) -> str:
+    """Return how long the run took and how fast it was, as one line."""
+    seconds = max(report.seconds, 0.001)
+    raw_bytes = sum(stream.raw_bytes for stream in report.streams)
+    return (
+        f"{format_seconds(report.seconds)}, {report.records_in / seconds:,.0f} records/s, "
+        f"{format_size(int(raw_bytes / seconds))}/s"
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time for people: `12.3 s`, `12 s` of a whole number, `2 min 5 s`, `3 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _stream_row(stream: StreamTotals) -> tuple[str, ...]:
-    name = str(Stream(stream.domain, stream.namespace))
-    if len(name) > _MAX_NAME_CHARACTERS:
-        name = name[: _MAX_NAME_CHARACTERS - 1] + "…"
-    return _sum_row(name, [stream])
+    # a slash within a name as patterns of streams have it
+    names = [printable(name).replace("/", "%2F") for name in (stream.domain, stream.namespace)]
+    return _sum_row("/".join(names), [stream])
 
 
 def _sum_row(name: str, streams: Sequence[StreamTotals]) -> tuple[str, ...]:
@@ -64,12 +97,46 @@ def _sum_row(name: str, streams: Sequence[StreamTotals]) -> tuple[str, ...]:
     )
 
 
-def _align(rows: Iterable[tuple[str, ...]]) -> str:
+def _without(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [tuple(cell for cell, head in zip(row, rows[0], strict=True) if head != name) for row in rows]
+
+
+def _least_width(rows: list[tuple[str, ...]]) -> int:
+    """Return the columns of a terminal that the rows take with the shortest names."""
+    others = [max(map(cell_width, column)) for column in list(zip(*rows, strict=True))[1:]]
+    return _MIN_NAME_CHARACTERS + sum(others) + len(_GAP) * len(others)
+
+
+def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:
+    """Return the rows as lines of columns; the first column takes what the others leave of the width."""
     rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
+    left = _MAX_NAME_CHARACTERS if width is None else width - sum(widths[1:]) - len(_GAP) * len(widths[1:])
+    widths[0] = min(widths[0], max(min(left, _MAX_NAME_CHARACTERS), _MIN_NAME_CHARACTERS))
     lines = []
     for first, *numbers in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    rule = "-" * max(map(len, lines))
+        name = _cut(first, widths[0])
+        name += " " * (widths[0] - cell_width(name))
+        cells = [name, *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))]
+        lines.append(_GAP.join(cells).rstrip())
+    rule = "-" * max(map(cell_width, lines))
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "FW")
+        for character in text
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    """Return the text, its end replaced by … if it takes more columns."""
+    if cell_width(text) <= width:
+        return text
+    while cell_width(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from beam_s3box.cli.options.parser import Section
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format
-
-MANIFESTS_TITLE: Final = "Manifests: the lists of shards that Redshift's COPY loads"
 
 
 def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +28,9 @@ def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+MANIFESTS: Final = Section("Manifests: the lists of shards that Redshift's COPY loads", add_manifest_arguments)
+
+
 def manifests_of(given: argparse.Namespace, format: Format) -> Manifests | None:
     """Return the manifests to write with shards of this format, None for none.
 
@@ -42,7 +44,7 @@ def manifests_of(given: argparse.Namespace, format: Format) -> Manifests | None:
         raise ConfigurationError(f"--manifest_count={count} must be a whole number of at least 0; 0 means none")
     if count and format.copy_clause is None:
         raise ConfigurationError(
-            f"--manifest_count={count} and --format={format.name} exclude each other: COPY can't load rows "
+            f"--manifest_count={count} and --format={format.name} are mutually exclusive: COPY can't load rows "
             "from it; leave --manifest_count out, or use --format=json-lines"
         )
     return Manifests(given.manifest_scope, count) if count else None

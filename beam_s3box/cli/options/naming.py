@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from beam_s3box.cli.options.parser import Section
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.selector import StreamSelector
-
-NAMING_TITLE: Final = "Streams: how a record names its (domain, namespace)"
 
 
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +16,9 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace", metavar="NAME", help="namespace of all records")
     parser.add_argument("--domain_field", metavar="FIELD", help="field of the record that holds its domain")
     parser.add_argument("--namespace_field", metavar="FIELD", help="field of the record that holds its namespace")
+
+
+NAMING: Final = Section("Streams: how a record names its (domain, namespace)", add_naming_arguments)
 
 
 def naming_of(given: argparse.Namespace) -> StreamSelector:

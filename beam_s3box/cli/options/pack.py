@@ -5,20 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from beam_s3box.cli.options.manifests import MANIFESTS_TITLE, add_manifest_arguments, manifests_of
-from beam_s3box.cli.options.naming import NAMING_TITLE, add_naming_arguments, naming_of
+from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
+from beam_s3box.cli.options.naming import NAMING, naming_of
 from beam_s3box.cli.options.parser import CommandParser, Section
-from beam_s3box.cli.options.reporting import SPEECH_TITLE, add_speech_arguments
-from beam_s3box.cli.options.s3 import (
-    REACHING_TITLE,
-    WRITING_TITLE,
-    add_s3_reaching_arguments,
-    add_s3_writing_arguments,
-    credentials_of,
-    settings_of,
-)
-from beam_s3box.cli.options.shards import SHARDS_TITLE, add_shard_arguments, format_of, limits_of
-from beam_s3box.cli.options.write import OUTPUT_TITLE, add_write_arguments, max_record_bytes_of
+from beam_s3box.cli.options.reporting import REPORTING
+from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
+from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
+from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores import open_store
@@ -34,10 +27,9 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the destination, and the options of the write."""
-    parser.add_argument("destination", metavar="DESTINATION", nargs="?", help="s3://bucket/prefix, or a local folder")
-    add_write_arguments(parser)
+def add_place_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the destination as an argument of its own."""
+    parser.add_argument("place", metavar="DESTINATION", nargs="?", help="the same as --destination")
 
 
 PACK_PARSER: Final = CommandParser(
@@ -49,13 +41,14 @@ PACK_PARSER: Final = CommandParser(
     "143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
     (
         Section("Input", add_input_arguments),
-        Section(OUTPUT_TITLE, add_output_arguments),
-        Section(NAMING_TITLE, add_naming_arguments),
-        Section(SHARDS_TITLE, add_shard_arguments),
-        Section(MANIFESTS_TITLE, add_manifest_arguments),
-        Section(WRITING_TITLE, add_s3_writing_arguments),
-        Section(REACHING_TITLE, add_s3_reaching_arguments),
-        Section(SPEECH_TITLE, add_speech_arguments),
+        Section(WRITE.title, add_place_argument),
+        WRITE,
+        NAMING,
+        SHARDS,
+        MANIFESTS,
+        S3_WRITING,
+        S3_REACHING,
+        REPORTING,
     ),
 )
 """The command line; `python -m beam_s3box pack` is the same."""
@@ -67,7 +60,12 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
     Raises:
       ConfigurationError: an option is missing or can't work.
     """
-    if not given.destination:
+    if given.place and given.destination:
+        raise ConfigurationError(
+            f"{given.place!r} and --destination={given.destination!r} are mutually exclusive: give one destination"
+        )
+    destination = given.place or given.destination
+    if not destination:
         raise ConfigurationError("the destination is missing: say where to write, as pack s3://bucket/prefix")
     naming, settings, credentials = naming_of(given), settings_of(given), credentials_of(given)
     format = format_of(given)
@@ -82,4 +80,4 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
     )
-    return spec.plan(open_store(given.destination, settings, credentials))
+    return spec.plan(open_store(destination, settings, credentials))

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
+import operator
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Any, Final, NamedTuple, NoReturn
 
+from beam_s3box.cli.options.config import add_config_argument, expand_config
 from beam_s3box.errors import ConfigurationError
 
-PARAMETERS: Final[Mapping[str, str]] = {
-    "region": "s3_region_name",
-    "endpoint_url": "s3_endpoint_url",
-    "verify": "s3_verify",
-    "sse": "s3_sse",
-    "sse_kms_key_id": "s3_sse_kms_key_id",
-    "storage_class": "s3_storage_class",
-    "tags": "s3_tags",
-    "acl": "s3_acl",
-    "role_arn": "s3_role_arn",
-    "retry_seconds": "s3_retry_seconds",
-    "max_attempts": "s3_max_attempts",
-    "conditional_writes": "s3_conditional_writes",
-    "checksums": "s3_checksums",
-    "concurrency": "s3_concurrency",
-    "upload_concurrency": "s3_concurrency",
-}
-"""Options that are not named as the parameters they set."""
-
-_NAMED = re.compile(r"(?<![\w'\"{-])([a-z][a-z0-9_]*)=(True\b)?")
 _SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
 _MAX_WIDTH = 110
 _OTHERS_LIKENESS = 0.8
@@ -57,6 +40,9 @@ class Section(NamedTuple):
     add: Callable[[argparse.ArgumentParser], None]
 
 
+CONFIG: Final = Section("Configuration", add_config_argument)
+
+
 class CommandParser:
     """The command line of one command.
 
@@ -64,29 +50,53 @@ class CommandParser:
       program: how it is started.
       usage: what follows.
       description: what it does.
-      sections: its options, in the order of the help.
+      sections: its options, in the order of the help; neighbours of one title are one group.
+      inherited: options that are not its own, and that its help describes.
+      closing: title and text at the end of the help.
     """
 
-    def __init__(self, program: str, usage: str, description: str, sections: Sequence[Section]) -> None:
+    def __init__(
+        self,
+        program: str,
+        usage: str,
+        description: str,
+        sections: Sequence[Section],
+        *,
+        inherited: Sequence[Section] = (),
+        closing: tuple[str, str] | None = None,
+    ) -> None:
         self._program = program
         self._usage = usage
         self._description = description
-        self._sections = tuple(sections)
+        self.sections = (*sections, CONFIG)
+        self._inherited = tuple(inherited)
+        self._closing = closing
+
+    @property
+    def actions(self) -> list[argparse.Action]:
+        """The options, as argparse knows them; also those that are not its own."""
+        return [action for section in (*self.sections, *self._inherited) for action in actions_of(section.add)]
 
     @property
     def names(self) -> list[str]:
-        """The options."""
-        return option_names(action for section in self._sections for action in actions_of(section.add))
+        """How the options are written."""
+        return option_names(self.actions)
 
-    def help_asked(self, arguments: Sequence[str]) -> str | None:
-        """Return the help that the arguments ask for, None if they don't."""
-        if not {"-h", "--help"} & set(arguments):
-            return None
+    def help(self) -> str:
+        """Return the help."""
         formatter = help_formatter(self._program, self._usage)
         formatter.add_text(self._description)
-        for section in self._sections:
-            add_section(formatter, section.title, actions_of(section.add))
+        for title, sections in itertools.groupby((*self.sections, *self._inherited), operator.attrgetter("title")):
+            add_section(formatter, title, [action for section in sections for action in actions_of(section.add)])
+        if self._closing is not None:
+            formatter.start_section(self._closing[0])
+            formatter.add_text(self._closing[1])
+            formatter.end_section()
         return formatter.format_help()
+
+    def help_asked(self, arguments: Sequence[str]) -> str | None:
+        """Return the help if the arguments ask for it, None if they don't."""
+        return self.help() if asks_for_help(arguments) else None
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Return the options.
@@ -95,29 +105,58 @@ class CommandParser:
           ConfigurationError: an option that is unknown or has a bad value.
         """
         parser = StrictParser(add_help=False, allow_abbrev=False)
-        for section in self._sections:
+        for section in self.sections:
             section.add(parser)
-        given, unknown = parser.parse_known_args(list(arguments))
+        given, unknown = parser.parse_known_args(expand(arguments, parser._actions))
         if unknown:
             raise ConfigurationError(explain_unknown(unknown[0], self.names))
         return given
 
-    def as_flags(self, message: str) -> str:
-        """Return a message about parameters as one about options."""
-        return as_flags(message, self.names)
+    def effective(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Return all options by name, the command line's, the configuration's and those that nobody gave.
+
+        Raises:
+          ConfigurationError: an option that is unknown or has a bad value.
+        """
+        given = vars(self.parse(arguments))
+        values = {action.dest: given[action.dest] for action in self.actions if action.option_strings}
+        for action in self.actions:
+            # an argument without a name may be given as an option of that name as well
+            name = str(action.metavar).lower()
+            if not action.option_strings and given[action.dest] and name in values:
+                values[name] = given[action.dest]
+        return values
 
 
-def as_flags(message: str, known: Iterable[str], parameters: Mapping[str, str] = PARAMETERS) -> str:
-    """Return a message about parameters as one about options: `--max_records=` for `max_records=`."""
-    known = set(known)
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Return whether the arguments ask for a command's help."""
+    return not {"-h", "--help"}.isdisjoint(before_dashes(arguments))
 
-    def flag(match: re.Match[str]) -> str:
-        name = f"--{parameters.get(match[1], match[1])}"
-        if name not in known and match[1] not in parameters:
-            return match[0]
-        return name if match[2] else f"{name}="
 
-    return _NAMED.sub(flag, message)
+def before_dashes(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments in front of `--`."""
+    return list(itertools.takewhile("--".__ne__, arguments))
+
+
+def expand(arguments: Sequence[str], actions: Sequence[argparse.Action]) -> list[str]:
+    """Return the arguments as options are named: `--max_records` for `--max-records`; `--config` as what it holds.
+
+    Args:
+      arguments: options, without what follows `--`.
+      actions: the options that there are.
+
+    Raises:
+      ConfigurationError: a configuration that can't be read or has an option or a value that is none.
+    """
+    known = set(option_names(actions))
+    return expand_config([_underscored(argument, known) for argument in arguments], actions)
+
+
+def _underscored(argument: str, known: Set[str]) -> str:
+    name, equals, value = argument.partition("=")
+    with_underscores = f"--{name[2:].replace('-', '_')}"
+    is_meant = name.startswith("--") and name not in known and with_underscores in known
+    return f"{with_underscores}{equals}{value}" if is_meant else argument
 
 
 def explain_unknown(argument: str, own: Sequence[str], others: Sequence[str] = (), hint: str = "see --help") -> str:
@@ -125,7 +164,7 @@ def explain_unknown(argument: str, own: Sequence[str], others: Sequence[str] = (
     name = argument.partition("=")[0]
     if not name.startswith("-"):
         return f"{argument!r} belongs to no option: write --name=value, and quote patterns of files in the shell"
-    wanted = f"--{name.lstrip('-')}"
+    wanted = f"--{name.lstrip('-').replace('-', '_')}"
     close = difflib.get_close_matches(wanted, own, 1) or difflib.get_close_matches(wanted, others, 1, _OTHERS_LIKENESS)
     if close:
         return f"{name} is not an option: did you mean {close[0]}?"

@@ -1,4 +1,4 @@
-"""Options that say what a command tells, and where its report goes."""
+"""Options that say what a command prints, and where its report goes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,81 @@ import argparse
 import os
 from typing import Final
 
-from beam_s3box.cli.console.interrupts import add_grace_argument
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.cli.console.interrupts import DEFAULT_GRACE_SECONDS
+from beam_s3box.cli.console.summary import STANDARD_OUTPUT, AlreadyFinished, Reporting, find_finished
+from beam_s3box.cli.options.parser import Section
+from beam_s3box.cli.options.s3 import credentials_of, settings_of
+from beam_s3box.cli.options.values import seconds
+from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.stores import Store, open_store
 
-SPEECH_TITLE: Final = "Report"
 
-
-def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
+def add_reporting_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--report", metavar="FILE.json", help="write the totals there too")
+    parser.add_argument(
+        "--report",
+        metavar="FILE.json",
+        help="write the totals there too: a file, s3://bucket/key, or - for standard output",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=False,
+        help="print the totals as JSON, and the table to standard error",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", default=False, help="print neither the table nor the progress, only errors"
+    )
     parser.add_argument(
         "--log_level",
         choices=("debug", "info", "warning", "error"),
         default="warning",
         help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
     )
-    add_grace_argument(parser)
+    parser.add_argument(
+        "--grace_seconds",
+        metavar="SECONDS",
+        type=seconds(positive=True),
+        default=DEFAULT_GRACE_SECONDS,
+        help="time to come to an end after SIGTERM, SIGHUP or the first ^C (default: %(default)g)",
+    )
 
 
-def check_report(path: str | None) -> None:
-    """Raise ConfigurationError if the report can't be written there."""
-    if path is None:
-        return
+REPORTING: Final = Section("Report", add_reporting_arguments)
+
+
+def reporting_of(given: argparse.Namespace) -> Reporting:
+    """Return how the run is reported.
+
+    Raises:
+      ConfigurationError: the report can't be written there.
+    """
+    path: str | None = given.report
+    store = None
+    if path is not None and path.startswith("s3://"):
+        folder, _, name = path.rpartition("/")
+        if not name or folder.count("/") < 2:
+            raise ConfigurationError(f"report={path!r} must be an object, as s3://bucket/key.json")
+        try:
+            store = open_store(folder, settings_of(given), credentials_of(given))
+            store.check_writable()
+        except S3BoxError as exc:
+            raise ConfigurationError(f"report={path!r} can't be written: {exc}") from exc
+    elif path is not None and path != STANDARD_OUTPUT:
+        _check_path(path)
+    return Reporting(path, store, given.json, given.quiet)
+
+
+def check_unfinished(given: argparse.Namespace, store: Store, reporting: Reporting) -> None:
+    """Raise AlreadyFinished if the run had finished before and is to be skipped then."""
+    if given.if_finished == "skip" and given.run_id is not None:
+        record = find_finished(store, given.run_id)
+        if record is not None:
+            raise AlreadyFinished(record, store, reporting)
+
+
+def _check_path(path: str) -> None:
     folder = os.path.dirname(path) or "."
     target = path if os.path.exists(path) else folder
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
-        raise ConfigurationError(f"--report={path!r} can't be written: it must be a file in a folder that is there")
+        raise ConfigurationError(f"report={path!r} can't be written: it must be a file in a folder that exists")

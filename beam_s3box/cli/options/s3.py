@@ -6,18 +6,17 @@ Those that say how it is reached are named as Beam names its own, so that both c
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+from beam_s3box.cli.options.parser import Section
+from beam_s3box.cli.options.values import TRUTHS, seconds, truth
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores.s3_settings import SSE, Credentials, S3Settings
 
-WRITING_TITLE: Final = "S3: how objects are written"
 REACHING_TITLE: Final = "S3: how it is reached, and with which keys (else AWS_* and boto3's chain)"
 
 _DEFAULTS = S3Settings()
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--s3_retry_seconds",
         metavar="SECONDS",
-        type=float,
+        type=seconds(positive=True),
         default=_DEFAULTS.retry_seconds,
         help=f"how long a request that fails for the moment is repeated (default: {_DEFAULTS.retry_seconds:g})",
     )
@@ -48,7 +47,7 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
         # without a value, too: so Beam hands options that are true to the workers of Dataflow
         nargs="?",
         const=True,
-        type=_truth,
+        type=truth,
         default=True,
         help="false for a server that refuses or ignores If-None-Match: claims and manifests are then looked for "
         "before they are written, which is not as sure (default: true)",
@@ -59,7 +58,7 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
         # without a value, too: so Beam hands options that are true to the workers of Dataflow
         nargs="?",
         const=True,
-        type=_truth,
+        type=truth,
         default=True,
         help="false for a server that refuses SHA-256 checksums in headers (default: true)",
     )
@@ -94,25 +93,8 @@ def add_s3_reaching_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def writing_settings_of(given: argparse.Namespace) -> S3Settings:
-    """Return the settings that say how objects are written.
-
-    Raises:
-      ConfigurationError: a value that can't work.
-    """
-    return S3Settings(
-        role_arn=given.s3_role_arn,
-        sse=given.s3_sse,
-        sse_kms_key_id=given.s3_sse_kms_key_id,
-        storage_class=given.s3_storage_class,
-        tags=_tags(given.s3_tags),
-        acl=given.s3_acl,
-        retry_seconds=given.s3_retry_seconds,
-        max_attempts=given.s3_max_attempts,
-        conditional_writes=given.s3_conditional_writes,
-        checksums=given.s3_checksums,
-        concurrency=given.s3_concurrency,
-    )
+S3_WRITING: Final = Section("S3: how objects are written", add_s3_writing_arguments)
+S3_REACHING: Final = Section(REACHING_TITLE, add_s3_reaching_arguments)
 
 
 def settings_of(given: argparse.Namespace) -> S3Settings:
@@ -121,14 +103,33 @@ def settings_of(given: argparse.Namespace) -> S3Settings:
     Raises:
       ConfigurationError: a value that can't work.
     """
-    changes: dict[str, Any] = {"use_ssl": not given.s3_disable_ssl}
+    changes: dict[str, Any] = {}
     if given.s3_endpoint_url:
         changes["endpoint_url"] = given.s3_endpoint_url
     if given.s3_region_name:
         changes["region"] = given.s3_region_name
     if given.s3_verify is not None:
-        changes["verify"] = _TRUTHS.get(given.s3_verify.lower(), given.s3_verify)
-    return dataclasses.replace(writing_settings_of(given), **changes)
+        changes["verify"] = TRUTHS.get(str(given.s3_verify).lower(), given.s3_verify)
+    try:
+        return S3Settings(
+            use_ssl=not given.s3_disable_ssl,
+            role_arn=given.s3_role_arn,
+            sse=given.s3_sse,
+            sse_kms_key_id=given.s3_sse_kms_key_id,
+            storage_class=given.s3_storage_class,
+            tags=_tags(given.s3_tags),
+            acl=given.s3_acl,
+            retry_seconds=given.s3_retry_seconds,
+            max_attempts=given.s3_max_attempts,
+            conditional_writes=given.s3_conditional_writes,
+            checksums=given.s3_checksums,
+            concurrency=given.s3_concurrency,
+            **changes,
+        )
+    except ConfigurationError as exc:
+        # a setting is named without the prefix that options of S3 have
+        text = str(exc)
+        raise ConfigurationError(text if text.startswith("--") else f"options --s3_*: {text}") from exc
 
 
 def credentials_of(given: argparse.Namespace) -> Callable[[], Credentials] | None:
@@ -147,13 +148,6 @@ def credentials_of(given: argparse.Namespace) -> Callable[[], Credentials] | Non
         )
     found = Credentials(key, secret, token)
     return lambda: found
-
-
-def _truth(text: str) -> bool:
-    try:
-        return _TRUTHS[text.lower()]
-    except KeyError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be true or false") from None
 
 
 def _tags(text: str | None) -> dict[str, str]:

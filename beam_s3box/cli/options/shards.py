@@ -8,12 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from beam_s3box.cli.options.parser import Section
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, FORMAT_NAMES, Format, format_named
 from beam_s3box.shards.limits import DEFAULT_OBJECT_BYTES, Limits, StreamLimits, limits_from_json
 from beam_s3box.sizes import MiB
-
-SHARDS_TITLE: Final = "Shards: their format, and when one is full (SIZE: 100000, 10MB, 64MiB)"
 
 
 def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,21 +41,26 @@ def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
         "--limits",
         metavar="FILE.json",
         help='limits for some streams: {"domain/*": {"max_object_bytes": "10MB", "max_records": 1000}}; '
-        "an exact name goes before wildcards, of which the first counts, and '*' last; what an entry leaves out, "
-        "and streams without an entry, are as the options above say",
+        "exact names take precedence, then the first pattern that matches, '*' last; what an entry leaves out, and "
+        "streams without an entry, are as the options above say",
     )
+
+
+SHARDS: Final = Section("Shards: their format, and when one is full (SIZE: 100000, 10MB, 64MiB)", add_shard_arguments)
 
 
 def format_of(given: argparse.Namespace) -> Format:
     """Return the format of a shard.
 
     Raises:
-      ConfigurationError: Avro without a schema or with a bad one, or options of Avro beside another format.
+      ConfigurationError: Avro without a schema or with a bad one, or options of Avro with another format.
     """
     if given.format != AVRO:
         for name in ("avro_schema", "avro_codec"):
             if getattr(given, name) is not None:
-                raise ConfigurationError(f"--{name} and --format={given.format} exclude each other: give --format=avro")
+                raise ConfigurationError(
+                    f"--{name} and --format={given.format} are mutually exclusive: give --format=avro"
+                )
         return format_named(given.format)
     if given.avro_schema is None:
         raise ConfigurationError("--format=avro needs a schema: write one to a file and give --avro_schema=FILE")

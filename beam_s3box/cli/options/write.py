@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Final, get_args
 
+from beam_s3box.cli.options.parser import Section
 from beam_s3box.records.encoding import REDSHIFT_MAX_RECORD_BYTES
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongValues
 from beam_s3box.shards.runs import MAX_RUN_ID_BYTES
 from beam_s3box.sizes import parse_size
 
-OUTPUT_TITLE: Final = "Output"
-
 
 def add_write_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options; each command line says in its own way where to write."""
+    """Add the destination, and the options of the write."""
+    parser.add_argument(
+        "--destination", "--output", metavar="URL", help="s3://bucket/prefix, or a local folder; required"
+    )
     parser.add_argument(
         "--run_id",
         metavar="ID",
@@ -22,10 +24,16 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         "new one that sorts by time)",
     )
     parser.add_argument(
+        "--if_finished",
+        choices=("fail", "skip"),
+        default="fail",
+        help="of a --run_id whose run has finished: an error, or its totals again and exit code 0 (default: fail)",
+    )
+    parser.add_argument(
         "--on_bad_record",
         choices=("dead_letter", "fail"),
         default="dead_letter",
-        help="keep a record that can't be packed beside the data, or fail (default: dead_letter)",
+        help="keep a record that can't be packed next to the data, or fail (default: dead_letter)",
     )
     parser.add_argument(
         "--max_record_bytes",
@@ -40,6 +48,9 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"with manifests, of a text of more than {MAX_TEXT_BYTES} bytes, which Redshift can't store: make its "
         "record a bad one, cut it at the end of a character, or keep it (default: reject)",
     )
+
+
+WRITE: Final = Section("Output", add_write_arguments)
 
 
 def max_record_bytes_of(given: argparse.Namespace) -> int | None:

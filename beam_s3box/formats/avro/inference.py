@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.records.encoding import as_mapping
+from beam_s3box.records.json_values import as_mapping
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _LONG: Final = range(-(2**63), 2**63)

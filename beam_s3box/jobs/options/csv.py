@@ -1,66 +1,25 @@
-"""Options of CSV input."""
+"""What the options of CSV input mean."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from beam_s3box.jobs.read.csv.dialect import AUTO, DUPLICATE_NAMES, FIRST, TYPES, CsvDialect
-
-
-def add_csv_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how CSV files are written."""
-    parser.add_argument(
-        "--csv_delimiter",
-        default=AUTO,
-        help="between values: one character, or 'tab' (default: auto, which takes , ; tab or | by the first rows of "
-        "each file, and stops in doubt)",
-    )
-    parser.add_argument(
-        "--csv_quote", default='"', help="around values; 'none' where quotes are characters as any other (default: \")"
-    )
-    parser.add_argument("--csv_escape", default="", help="takes the meaning from a quote or delimiter behind it, as \\")
-    parser.add_argument("--csv_encoding", default="utf-8", help="of the text, as utf-16 or latin-1 (default: utf-8)")
-    parser.add_argument(
-        "--csv_header",
-        default=FIRST,
-        help="where the names of columns are: first (row, the default), none (they become column_1, column_2, ...), "
-        "or the names themselves, as a,b,c, for files without them",
-    )
-    parser.add_argument(
-        "--csv_comment",
-        default=AUTO,
-        help="begins lines that are left out; 'none' for none (default: auto, which leaves out first lines that begin "
-        "with # and have fewer values than the line after them)",
-    )
-    parser.add_argument(
-        "--csv_duplicate_names",
-        choices=DUPLICATE_NAMES,
-        default="error",
-        help="of columns, and columns without a name: an error, or renamed as name_2 and column_3 (default: error)",
-    )
-    parser.add_argument(
-        "--csv_types",
-        choices=TYPES,
-        default="text",
-        help="infer: columns all of whose values are numbers, or true and false, become such; 007 stays text, as then "
-        "does its column (default: text)",
-    )
+from beam_s3box.jobs.read.csv.dialect import CsvDialect
 
 
-def csv_dialect_of(options: Any) -> CsvDialect:
+def csv_dialect_of(given: argparse.Namespace) -> CsvDialect:
     """Return what the options say.
 
     Raises:
       ConfigurationError: one of them can't be used.
     """
     return CsvDialect(
-        delimiter=options.csv_delimiter,
-        quote=options.csv_quote,
-        escape=options.csv_escape,
-        encoding=options.csv_encoding,
-        header=options.csv_header,
-        comment=options.csv_comment,
-        duplicate_names=options.csv_duplicate_names,
-        types=options.csv_types,
+        delimiter=given.csv_delimiter,
+        quote=given.csv_quote,
+        escape=given.csv_escape,
+        encoding=given.csv_encoding,
+        header=given.csv_header,
+        comment=given.csv_comment,
+        duplicate_names=given.csv_duplicate_names,
+        types=given.csv_types,
     )

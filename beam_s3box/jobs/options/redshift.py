@@ -8,11 +8,11 @@ from typing import NamedTuple, TypeGuard
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.cli.options import redshift_copy, redshift_target
+from beam_s3box.cli.options.jobs import add_redshift_arguments
 from beam_s3box.cli.options.parser import actions_of
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.manifests import ManifestOptions
+from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.s3 import reading_settings_of
-from beam_s3box.jobs.options.shards import ShardOptions
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.totals.loads import WriteLoads
@@ -21,21 +21,6 @@ from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.transforms.redshift import CopyToRedshift
 from beam_s3box.transforms.result import WriteToS3BoxResult
 from beam_s3box.transforms.s3_options import credentials_of
-
-
-class RedshiftOptions(PipelineOptions):
-    """The tables that a job loads, and how."""
-
-    title = redshift_target.JOB_TITLE
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        redshift_target.add_template_argument(parser)
-        redshift_target.add_role_argument(parser)
-        redshift_target.add_connection_arguments(parser)
-        redshift_target.add_load_arguments(parser)
-        redshift_copy.add_conversion_arguments(parser)
-        redshift_copy.add_inference_arguments(parser)
 
 
 class Redshift(NamedTuple):
@@ -67,7 +52,7 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
       ConfigurationError: an option that can't work, or options of Redshift without a table.
     """
     redshift_target.mask_password(log)
-    given = options.view_as(RedshiftOptions)
+    given = given_of(options)
     if not given.redshift_table:
         _check_unasked(given)
         return None
@@ -80,7 +65,7 @@ def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end
         connection=redshift_target.connection_of(given),
         iam_role=given.redshift_iam_role,
         region=reading_settings_of(options).region,
-        format=options.view_as(ShardOptions).format,
+        format=given.format,
         mode=given.redshift_mode,
         keys=redshift_copy.words(given.redshift_keys),
         order_by=given.redshift_order_by,
@@ -122,9 +107,9 @@ def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3B
         tuple(copied) | "WriteLoads" >> WriteLoads(write.store, write.transform.claim)
 
 
-def _check_unasked(given: RedshiftOptions) -> None:
+def _check_unasked(given: argparse.Namespace) -> None:
     """Raise ConfigurationError for an option that has no effect without a table."""
-    for action in actions_of(RedshiftOptions._add_argparse_args):
+    for action in actions_of(add_redshift_arguments):
         if getattr(given, action.dest) != action.default:
             raise ConfigurationError(
                 f"--{action.dest} has no effect without --redshift_table: give the table as schema.table"
@@ -137,9 +122,9 @@ def _check_write(options: PipelineOptions, write: Write, table: TableTemplate) -
         raise ConfigurationError("--redshift_table needs manifests: leave --manifest_count=0 out")
     if not write.store.root.startswith("s3://"):
         raise ConfigurationError(
-            f"--redshift_table needs --output=s3://bucket/prefix, not {write.store.root}: COPY reads from S3 only"
+            f"--redshift_table needs --destination=s3://bucket/prefix, not {write.store.root}: COPY reads from S3 only"
         )
-    if not table.is_constant and options.view_as(ManifestOptions).manifest_scope == "run":
+    if not table.is_constant and given_of(options).manifest_scope == "run":
         raise ConfigurationError(
             "--redshift_table names a table for each stream, and manifests of --manifest_scope=run list the shards of "
             "several: leave that out, or name one table"

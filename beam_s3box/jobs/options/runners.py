@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -13,16 +13,11 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import create_runner
 
+from beam_s3box.cli.options.jobs import STREAM_RUNNERS
 from beam_s3box.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from apache_beam.runners.runner import PipelineRunner
-
-DEFAULT_RUNNER: Final = "FnApiRunner"
-"""The fast local runner; Beam's own default first looks for one that it would download."""
-
-STREAM_RUNNERS: Final = "PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner"
-"""Those that unbounded input can be written on."""
 
 _LOCAL = ("fnapirunner", "directrunner", "switchingdirectrunner")
 _FLINK = ("flinkrunner", "portablerunner")

@@ -1,61 +1,48 @@
-"""Options that say when a record happened, and which records go together."""
+"""When a record happened, and which records go together: windows as a command line names them, `fixed:60`."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Final, NamedTuple
+import re
+from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import FixedWindows, NonMergingWindowFn, SlidingWindows
 
+from beam_s3box.cli.options.jobs import WATERMARK_DELAY
+from beam_s3box.cli.options.values import whole_seconds
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.seconds import check_seconds
-from beam_s3box.jobs.options.window_spec import WindowSpec, parse_windows
+from beam_s3box.jobs.options.parser import given_of
 
-_WATERMARK_DELAY: Final = 60.0
+MICROS = 1_000_000
+"""In a second; event times are counted in them, as Beam counts."""
+
+_SPEC = re.compile(r"(?:fixed:([^:]+)|sliding:([^:]+):([^:]+))")
+_MAX_WINDOW_SECONDS = 999_999_999
 
 
-class WindowOptions(PipelineOptions):
-    """When a record happened, and which records go together."""
+class WindowSpec(NamedTuple):
+    """Windows that begin every `period` seconds and are `size` seconds long; all times of a period share theirs."""
 
-    title = "Windows: records of one time share shards and manifests"
+    size: int
+    period: int
 
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--window",
-            metavar="SPEC",
-            default="fixed:60",
-            help="fixed:SECONDS, or sliding:SECONDS:PERIOD, where every record is written SECONDS / PERIOD times "
-            "(default: fixed:60)",
-        )
-        parser.add_argument(
-            "--timestamp_field",
-            metavar="FIELD",
-            help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-            "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
-            "which is when it was last changed (default: all do)",
-        )
-        parser.add_argument(
-            "--watermark_delay",
-            metavar="SECONDS",
-            type=float,
-            help="a window ends for its manifest that much later, so that records that are found up to then are in "
-            f"time (default: {_WATERMARK_DELAY:g} with --timestamp_field, else 0)",
-        )
-        parser.add_argument(
-            "--allowed_lateness",
-            metavar="SECONDS",
-            type=float,
-            default=0.0,
-            help="after that, for which late records get manifests of their window still; later ones count for when "
-            "their file arrived (default: 0)",
-        )
-        parser.add_argument(
-            "--triggering_frequency",
-            metavar="SECONDS",
-            type=int,
-            help="also list what a window has so far that often, whole seconds (default: only at its end)",
-        )
+    def windowfn(self) -> NonMergingWindowFn:
+        """Return Beam's function for these windows."""
+        return FixedWindows(self.size) if self.size == self.period else SlidingWindows(self.size, self.period)
+
+    @property
+    def each_in(self) -> int:
+        """In how many windows each record is."""
+        return self.size // self.period
+
+    def period_of(self, micros: int) -> int:
+        """Return the number of the period that a time is in."""
+        return micros // (self.period * MICROS)
+
+    def start_of(self, period: int) -> int:
+        """Return when a period begins. The first of its windows that ends, ends where the next period begins."""
+        return period * self.period * MICROS
 
 
 class Timing(NamedTuple):
@@ -80,14 +67,37 @@ def timing_of(options: PipelineOptions) -> Timing:
     """Return when records happened and which go together.
 
     Raises:
-      ConfigurationError: windows that are none, or a number out of range.
+      ConfigurationError: windows that are none, or a field without a name.
     """
-    given = options.view_as(WindowOptions)
+    given = given_of(options)
     field, delay = given.timestamp_field, given.watermark_delay
     if field == "":
         raise ConfigurationError("--timestamp_field='' must be the name of a field")
     if delay is None:
-        delay = _WATERMARK_DELAY if field is not None else 0.0
-    check_seconds("watermark_delay", delay)
-    check_seconds("allowed_lateness", given.allowed_lateness)
+        delay = WATERMARK_DELAY if field is not None else 0.0
     return Timing(parse_windows(given.window), field, delay, given.allowed_lateness, given.triggering_frequency)
+
+
+def parse_windows(text: str) -> WindowSpec:
+    """Return the windows that a text names.
+
+    Raises:
+      ConfigurationError: it names none, or sliding ones whose periods don't share their windows.
+    """
+    match = _SPEC.fullmatch(text)
+    try:
+        lengths = [whole_seconds(length) for length in match.groups() if length] if match else []
+    except argparse.ArgumentTypeError:
+        lengths = []
+    if not lengths or max(lengths) > _MAX_WINDOW_SECONDS:
+        raise ConfigurationError(
+            f"--window={text!r} must be fixed:SECONDS or sliding:SECONDS:PERIOD in whole seconds, as fixed:60, "
+            "fixed:5m or sliding:1h:10m"
+        )
+    size, period = lengths[0], lengths[-1]
+    if size % period:
+        raise ConfigurationError(
+            f"--window={text!r} slides by {period} s, which must divide its {size} s, so that every record is in as "
+            "many windows"
+        )
+    return WindowSpec(size, period)

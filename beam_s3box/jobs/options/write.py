@@ -1,36 +1,25 @@
-"""Options of the write itself, and the write that all options together describe."""
+"""The write that all options of a job together describe."""
 
 from __future__ import annotations
 
-import argparse
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box.cli.options import write as cli_write
+from beam_s3box.cli.options.manifests import manifests_of
+from beam_s3box.cli.options.naming import naming_of
+from beam_s3box.cli.options.s3 import settings_of
+from beam_s3box.cli.options.shards import format_of, limits_of
+from beam_s3box.cli.options.write import max_record_bytes_of
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.manifests import manifests_of
-from beam_s3box.jobs.options.naming import naming_of
-from beam_s3box.jobs.options.packing import BOUNDED, Packing
-from beam_s3box.jobs.options.s3 import S3WriteOptions, settings_of
-from beam_s3box.jobs.options.shards import format_of, limits_of
+from beam_s3box.jobs.options.parser import given_of
+from beam_s3box.jobs.options.stream import BOUNDED, Packing
 from beam_s3box.records.lines import longest_line
 from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Store, open_store
 from beam_s3box.transforms.s3_options import credentials_of
 from beam_s3box.transforms.tuning import Tuning
 from beam_s3box.transforms.write import WriteToS3Box
-
-
-class WriteOptions(PipelineOptions):
-    """Where shards go, and what happens to records that can't be packed."""
-
-    title = cli_write.OUTPUT_TITLE
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--output", metavar="URL", help="s3://bucket/prefix, or a local folder; required")
-        cli_write.add_write_arguments(parser)
 
 
 class Write(NamedTuple):
@@ -63,29 +52,28 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
     Raises:
       ConfigurationError: an option is missing or can't work.
     """
-    given = options.view_as(WriteOptions)
-    if not given.output:
-        raise ConfigurationError("--output is missing: say where to write, as --output=s3://bucket/prefix")
-    naming, settings = naming_of(options), settings_of(options)
-    format = format_of(options)
+    given = given_of(options)
+    if not given.destination:
+        raise ConfigurationError("--destination is missing: say where to write, as --destination=s3://bucket/prefix")
+    naming, settings, format = naming_of(given), settings_of(given), format_of(given)
     run_id = new_run_id() if given.run_id is None else given.run_id
-    manifests = manifests_of(options, format)
+    manifests = manifests_of(given, format)
     transform = WriteToS3Box(
-        given.output,
+        given.destination,
         domain=naming.domain,
         namespace=naming.namespace,
         domain_field=naming.domain_field,
         namespace_field=naming.namespace_field,
-        limits=limits_of(options, stream.seconds, stream.lanes),
+        limits=limits_of(given, stream.seconds, stream.lanes),
         format=format,
         manifests=manifests,
         run_id=run_id,
         on_bad_record=given.on_bad_record,
-        max_record_bytes=cli_write.max_record_bytes_of(given),
+        max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,
-        tuning=Tuning(upload_concurrency=options.view_as(S3WriteOptions).s3_concurrency),
+        tuning=Tuning(upload_concurrency=given.s3_concurrency),
     )
-    store = open_store(given.output, settings, credentials_of(options.view_as(S3Options)))
+    store = open_store(given.destination, settings, credentials_of(options.view_as(S3Options)))
     max_line_bytes = longest_line(transform.max_record_bytes)
     return Write(transform, store, run_id, manifests is not None, given.run_id is not None, max_line_bytes)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS
-from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.options.windows import MICROS, Timing
 
 AHEAD = 600 * MICROS
 """That much a record's clock may be ahead; a window that lies further ahead would keep its manifest waiting."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.windows import MICROS
 
 _DIGEST_BYTES: Final = 16
 """So many that two paths never share a digest: a file whose digest is known is not read."""

@@ -8,19 +8,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
 
+from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
 from beam_s3box.jobs.read.row_batches import ReadRow
 from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, KINDS, Contents, contents_of, json_batches, kind_by_name
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, json_batches, kind_by_name
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
 from beam_s3box.records.unpack import READ_BYTES
 from beam_s3box.sizes import KiB, MiB
-
-INPUT_FORMATS = ("auto", *KINDS)
-"""What can be read; `auto` goes by the file's first bytes and by its extension."""
 
 _SPLIT_BYTES = 8 * MiB
 """Bytes of a file that one worker reads at a time; only plain lines can be split."""

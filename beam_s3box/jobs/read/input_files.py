@@ -17,11 +17,13 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.metrics import INPUT_BYTES
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import FindCredentials
 from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
 from beam_s3box.stores.s3_settings import S3Settings
 from beam_s3box.system.local_files import changed, unchanged, version_of
+from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of
 
 _S3_URL: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
@@ -108,15 +110,33 @@ def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile
     """
     if _is_s3(path):
         try:
-            yield _object_reader(path, version, access)
+            yield _Counted(_object_reader(path, version, access))
         except ObjectReplacedError as exc:
             raise changed(path) from exc
     elif FileSystems.get_scheme(path) is None:
         with open(path, "rb") as file, unchanged(path, file.fileno(), version or None):
-            yield file
+            yield _Counted(file)
     else:
         with FileSystems.open(path, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
-            yield file
+            yield _Counted(file)
+
+
+class _Counted:
+    """Counts what is read of a file."""
+
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
+        self._counts = BeamCounts()
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many bytes, fewer only at the file's end."""
+        data = self._file.read(size)
+        self._counts.count(INPUT_BYTES, len(data))
+        return data
+
+    def seek(self, position: int, /) -> Any:
+        """Read on from there."""
+        return self._file.seek(position)
 
 
 def _is_s3(path: str) -> bool:

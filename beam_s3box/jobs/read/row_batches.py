@@ -16,9 +16,9 @@ from beam_s3box.records.encoding import (
     LONE_SURROGATE,
     NOT_AN_OBJECT,
     encode_record,
-    json_default,
     original_bytes,
 )
+from beam_s3box.records.json_values import json_default
 from beam_s3box.records.lines import BATCH_BYTES
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.unfit import Unfit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -14,17 +15,17 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS
-from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.options.windows import MICROS, Timing
 from beam_s3box.jobs.read.counts import AHEAD, ARRIVALS, READ, TOO_LATE, UNTIMED, ReadCount
 from beam_s3box.jobs.read.event_times import OLDEST_ARRIVAL, Placer
 from beam_s3box.jobs.read.files import FileRange, Reading, ranges_of, read_json
 from beam_s3box.jobs.read.find import FoundInput
 from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.watch import FoundFile
-from beam_s3box.metrics import NAMESPACE
+from beam_s3box.metrics import FILE_LAG_MILLISECONDS, FILES_READ, NAMESPACE
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import MAX_UNLIMITED_LINE_BYTES
+from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 
 _LINES: Final = "lines"
@@ -119,6 +120,10 @@ class _ReadBatches(beam.DoFn):
             counts[READ] += len(batch.lines) * self._timing.windows.each_in
             counts.update({UNTIMED: placed.untimed, AHEAD: placed.ahead, TOO_LATE: placed.too_late})
         _check_unchanged(path, size)
+        if not start:
+            shared = BeamCounts()
+            shared.count(FILES_READ)
+            shared.count(FILE_LAG_MILLISECONDS, max(0, int(time.time() * 1000) - arrived // 1000))
         for name, number in counts.items():
             if number:
                 yield beam.pvalue.TaggedOutput(_COUNTS, (name, number))

@@ -19,14 +19,16 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from beam_s3box.jobs.options.watch import Watching
-from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.stream import Watching
+from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.event_times import arrival_of
 from beam_s3box.jobs.read.file_memory import FileMemory
 from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import NO_OPTIONS, S3Access
 from beam_s3box.jobs.read.watch_restriction import Round, RoundTracker, SeenFile, WatchCoder, WatchState
+from beam_s3box.metrics import FILES_FOUND
+from beam_s3box.transforms.runtime import BeamCounts
 
 FoundFile: TypeAlias = tuple[str, int, int]
 """Path of a file, its bytes when it was found, and when it arrived, in microseconds since 1970."""
@@ -202,4 +204,5 @@ class _Found(beam.DoFn):
         path, size, arrived, is_found = file
         if is_found and self._notes is not None:
             arrived = self._notes.first(path, arrived)
+        BeamCounts().count(FILES_FOUND)
         yield path, size, arrived

@@ -1,4 +1,4 @@
-"""What a pipeline counted: beside the report of a finished run, which is every command line's."""
+"""What a pipeline counted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 from apache_beam.runners.runner import PipelineResult
 
-from beam_s3box.cli.console.report import RunReport as RunReport
-from beam_s3box.cli.console.report import StreamTotals as StreamTotals
 from beam_s3box.metrics import NAMESPACE, RECORDS_IN
 
 

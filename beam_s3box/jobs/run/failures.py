@@ -9,7 +9,7 @@ from beam_s3box.errors import S3BoxError, TransientStoreError
 
 _STEP = re.compile(r"\s*\[while running '[^']*'\]")
 _OWN_ERROR = re.compile(r"^beam_s3box(?:\.\w+)*\.\w*Error: (.+)$", re.MULTILINE)
-_INTERRUPT = re.compile(r"^(?:KeyboardInterrupt|beam_s3box\.cli\.interrupts\.Interrupted)\b", re.MULTILINE)
+_INTERRUPT = re.compile(r"^(?:KeyboardInterrupt|beam_s3box\.cli\.console\.interrupts\.Interrupted)\b", re.MULTILINE)
 _NOTHING = re.compile(r"^\s*$")
 
 

@@ -5,37 +5,39 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_s3box.cli.console.interrupts import Interrupted, check_grace, signals_raise
+from beam_s3box.cli.console.interrupts import Interrupted, signals_raise
 from beam_s3box.cli.console.output import say, say_text
-from beam_s3box.cli.console.tell import end, tell
+from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
-from beam_s3box.jobs.options.parser import OptionParser
+from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
-from beam_s3box.jobs.options.reporting import ReportingOptions
 from beam_s3box.jobs.options.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
 from beam_s3box.jobs.run.counters import records_in_of
 from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
-from beam_s3box.jobs.run.load_report import loads_of, tell_loads, with_loads
+from beam_s3box.jobs.run.load_report import loads_of, print_loads, with_loads
 from beam_s3box.jobs.run.logging import ToolLog
 from beam_s3box.jobs.run.progress import Progress, shown
 from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
+from beam_s3box.metrics import shared_by_children
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
+_SHARED_SECONDS: Final = 0.5
+"""The counts of worker processes on this machine are read no more often."""
 
 
 class Job(NamedTuple):
@@ -44,14 +46,16 @@ class Job(NamedTuple):
     Attributes:
       pipeline: all of its steps.
       write: what is written, and where.
-      report: path of the report, if one is asked for.
+      reporting: how it is reported.
+      input_bytes: bytes of all files that it reads; None where nobody knows.
       is_endless: whether the pipeline has no end of its own, and so no totals.
       redshift: what is loaded into Redshift, None for nothing.
     """
 
     pipeline: beam.Pipeline
     write: Write
-    report: str | None = None
+    reporting: Reporting = Reporting()
+    input_bytes: int | None = None
     is_endless: bool = False
     redshift: Redshift | None = None
 
@@ -75,15 +79,16 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
     try:
         job = prepare(parser.parse(arguments), log)
     except S3BoxError as exc:
-        return end(2, parser.as_flags(str(exc)), log)
-    return _execute(job, parser, log)
+        return fail_with(2, str(exc), log)
+    except AlreadyFinished as finished:
+        return print_finished(finished, log)
+    return _execute(job, log)
 
 
 def set_up(options: PipelineOptions, log: ToolLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
-    speech = options.view_as(ReportingOptions)
-    log.set_level(speech.log_level)
-    check_grace(speech.grace_seconds)
+    given = given_of(options)
+    log.set_level(given.log_level, is_quiet=given.quiet)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
     check_keys_stay_here(options)
@@ -114,14 +119,18 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
-def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
-    progress = Progress()
+def _execute(job: Job, log: ToolLog) -> int:
+    progress = Progress(input_bytes=job.input_bytes)
     result = None
-    grace_seconds, told = job.pipeline.options.view_as(ReportingOptions).grace_seconds, _told_of_interrupt(job)
+    grace_seconds, message = given_of(job.pipeline.options).grace_seconds, _describe_interrupt(job)
     asked: list[int] = []
     try:
         is_done = _end_of(job)
-        with signals_raise(grace_seconds, told) as asked, _workers(job, log), shown(progress):
+        with (
+            signals_raise(grace_seconds, message) as asked,
+            _workers(job, progress, log),
+            shown(progress, is_quiet=job.reporting.is_quiet),
+        ):
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -129,18 +138,18 @@ def _execute(job: Job, parser: OptionParser, log: ToolLog) -> int:
                 return 0
             run_to_end(result, progress, is_done)
     except KeyboardInterrupt as exc:
-        raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+        raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
-            raise Interrupted(asked[0] if asked else signal.SIGINT, told) from exc
+            raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
         _mark_failed(job, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
-        return end(1, f"the pipeline failed: {parser.as_flags(reason_of(exc))}", log)
+        return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
     if job.is_endless:
         say(f"run {job.write.run_id} to {job.write.store.root} ended")
         return 0
-    return _tell(job, result, log)
+    return _report_end(job, result, log)
 
 
 def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: ToolLog) -> None:
@@ -153,7 +162,7 @@ def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log:
         error.add_note(note)
 
 
-def _told_of_interrupt(job: Job) -> str:
+def _describe_interrupt(job: Job) -> str:
     """Return what counts of a run that was interrupted."""
     run_id = job.write.run_id
     if job.pipeline.options.view_as(StandardOptions).streaming:
@@ -177,21 +186,27 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
     return lambda: all(is_written(store, key) for key in keys)
 
 
-def _workers(job: Job, log: ToolLog) -> contextlib.AbstractContextManager[None]:
-    """Return what keeps workers on this machine from talking over the job."""
-    if log.shows_tracebacks:
-        return contextlib.nullcontext()
-    return children_silent() if starts_processes(job.pipeline.options) else tracebacks_unprinted()
+@contextlib.contextmanager
+def _workers(job: Job, progress: Progress, log: ToolLog) -> Iterator[None]:
+    """Within the block, keep workers on this machine from printing over the job, and let them say how far they are."""
+    with contextlib.ExitStack() as undo:
+        if starts_processes(job.pipeline.options):
+            progress.follow(undo.enter_context(shared_by_children()), _SHARED_SECONDS)
+            if not log.shows_tracebacks:
+                undo.enter_context(children_silent())
+        elif not log.shows_tracebacks:
+            undo.enter_context(tracebacks_unprinted())
+        yield
 
 
-def _tell(job: Job, result: PipelineResult, log: ToolLog) -> int:
+def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
     try:
         summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
         loads = loads_of(job.redshift, job.write)
     except StoreError as exc:
-        return end(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
+        return fail_with(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     report = summary.report if loads is None else with_loads(summary.report, loads)
-    code = tell("pipeline", report, job.write.store, job.report, log)
+    code = print_summary("pipeline", report, job.write.store, job.reporting, log)
     if summary.note:
         say(summary.note)
-    return max(code, tell_loads(job.redshift, report, loads, log))
+    return max(code, print_loads(job.redshift, report, loads, log))

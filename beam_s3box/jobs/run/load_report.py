@@ -12,7 +12,7 @@ from beam_s3box.cli.console.loads import describe_load
 from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.output import say, write_sql
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.tell import end
+from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.errors import S3BoxError
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
 from beam_s3box.jobs.options.write import Write
@@ -52,21 +52,23 @@ def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
     return read_loads(write.store, write.transform.claim) if loads_any(redshift) else None
 
 
-def tell_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
+def print_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
     """Print the loads, or those of a dry run, and return the exit code: 0 only if all manifests are in their tables."""
     if redshift is None:
         return 0
-    return _print_statements(redshift, report, log) if loads is None else _tell(report, loads, log)
+    return _print_statements(redshift, report, log) if loads is None else _print_loads(report, loads, log)
 
 
-def _tell(report: RunReport, loads: Loads, log: ToolLog) -> int:
+def _print_loads(report: RunReport, loads: Loads, log: ToolLog) -> int:
     say(*map(log.masked, _lines(loads)))
     code = 0
     for failure in loads.failed[:_MAX_LINES]:
-        code = end(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
+        code = fail_with(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
     lost = loads.unmentioned(report.manifests)
     if lost:
-        return end(1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them with s3box load", log)
+        return fail_with(
+            1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them with s3box load", log
+        )
     return code
 
 
@@ -77,7 +79,7 @@ def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> in
             for statement in redshift.loads.sql(manifests, target):
                 write_sql(f"\n{log.masked(statement)};")
     except S3BoxError as exc:
-        return end(1, f"the pipeline finished, but its loads can't be shown: {exc}", log)
+        return fail_with(1, f"the pipeline finished, but its loads can't be shown: {exc}", log)
     return 0
 
 

@@ -22,19 +22,32 @@ class Progress(cli_progress.Progress):
     Args:
       totals: the counts so far; default: those of this process, from now on.
       clock: seconds.
+      input_bytes: bytes of all files that are to be read; None where nobody knows.
     """
 
-    def __init__(self, totals: Totals | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(totals or _from_now_on(PROGRESS.totals), clock)
+    def __init__(
+        self,
+        totals: Totals | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        input_bytes: int | None = None,
+    ) -> None:
+        super().__init__(totals or _from_now_on(PROGRESS.totals), clock, input_bytes)
 
-    def follow(self, totals: Totals) -> None:
-        """Take the figures from here too from now on, because the work may be done in another process or place."""
-        self._totals = _larger_of(self._totals, _at_most_every(_POLL_SECONDS, totals, self._clock))
+    def follow(self, totals: Totals, seconds: float = _POLL_SECONDS) -> None:
+        """Take the figures from here too from now on, because the work may be done in another process or place.
+
+        Args:
+          totals: the counts there.
+          seconds: for which they are taken as they were.
+        """
+        self._totals = _larger_of(self._totals, _at_most_every(seconds, totals, self._clock))
 
 
-def shown(progress: Progress, log_seconds: float = LOG_SECONDS) -> contextlib.AbstractContextManager[None]:
+def shown(
+    progress: Progress, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
+) -> contextlib.AbstractContextManager[None]:
     """Show the progress until the block ends; without a terminal, every `log_seconds`."""
-    return cli_progress.shown(progress, _LOGGER, log_seconds)
+    return cli_progress.shown(progress, _LOGGER, log_seconds, is_quiet=is_quiet)
 
 
 def _from_now_on(totals: Totals) -> Totals:

@@ -58,7 +58,8 @@ class RedshiftLoader:
       on_replaced: what to do with a manifest that was loaded and has been written again since, with other shards, as
         an unbounded run does after a rollback: "error" raises, "skip" leaves the table as it is, "reload" loads it
         again, which replaces the rows with the modes "truncate" and "upsert".
-      s3, s3_credentials: how to reach S3 for the manifests themselves.
+      s3: how to reach S3 for the manifests themselves.
+      s3_credentials: returns the keys for them.
       fetch: reads a manifest; None for a `StoreReader`.
       retry: attempts at a whole transaction, and the waits between them.
       options: of COPY; see `copy_sql`.

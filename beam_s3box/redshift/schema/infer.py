@@ -15,7 +15,8 @@ import msgspec
 from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
-from beam_s3box.records.encoding import as_mapping, diagnose, encode_record
+from beam_s3box.records.encoding import diagnose, encode_record
+from beam_s3box.records.json_values import as_mapping
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, read_manifest
 from beam_s3box.redshift.schema.key_profile import KeyProfile
 from beam_s3box.redshift.schema.shard_lines import shard_lines

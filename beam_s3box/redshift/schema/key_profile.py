@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from beam_s3box.records.encoding import decimal_text, encode_record
+from beam_s3box.records.encoding import encode_record
+from beam_s3box.records.json_values import decimal_text
 from beam_s3box.redshift.sql.columns import ANYTHING
 from beam_s3box.redshift.sql.types import MAX_DIGITS, MAX_VARCHAR_BYTES, SqlType
 

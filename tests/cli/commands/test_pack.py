@@ -83,7 +83,7 @@ def test_a_bad_record_fails_where_that_is_asked_for(pack: Run, store: MemoryStor
     ended = pack(store.root, *NAMING, "--on_bad_record=fail", stdin=RECORDS + b"no record\n")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("error: the pack failed: not-json: ")
-    assert "--on_bad_record='dead_letter'" in ended.err
+    assert "on_bad_record='dead_letter'" in ended.err
     assert ended.err.count("\n") == 1
     assert list(store.list("manifests/")) == []
 
@@ -92,7 +92,7 @@ def test_a_damaged_file_fails_and_lists_nothing(pack: Run, store: MemoryStore, t
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(RECORDS * 100)[:-20])
     ended = pack(store.root, *NAMING, f"--input={tmp_path}/a.jsonl.gz")
     assert ended.code == 1
-    assert ended.err.startswith("error: the pack failed: --input=")
+    assert ended.err.startswith("error: the pack failed: input=")
     assert "ends in the middle" in ended.err
     assert list(store.list("manifests/")) == []
 
@@ -107,7 +107,7 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
     assert pack(store.root, *NAMING, "--run_id=once", stdin=RECORDS).code == 0
     ended = pack(store.root, *NAMING, "--run_id=once", stdin=RECORDS)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith(f"error: --run_id='once' already finished a run below {store.root}")
+    assert ended.err.startswith(f"error: run_id='once' already finished a run below {store.root}")
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
     [
         (
             ["memory://never", "--max_objct_bytes=1MB"],
-            "--objct_size_limit is not an option: did you mean --max_object_b",
+            "--max_objct_bytes is not an option: did you mean --max_object_bytes?",
         ),
-        (["memory://never", "--max_object_bytes=10XB"], "--max_object_bytes='10XB' is not a size"),
-        (["memory://never", "--max_raw_bytes=0"], "--max_raw_bytes='0' must be at least 1 byte"),
-        (["memory://never", "--max_records=0"], "--max_records=0 must be a whole number"),
+        (["memory://never", "--max_object_bytes=10XB"], "max_object_bytes='10XB' is not a size"),
+        (["memory://never", "--max_raw_bytes=0"], "max_raw_bytes='0' must be at least 1 byte"),
+        (["memory://never", "--max_records=0"], "max_records=0 must be a whole number"),
         (["memory://never", "--manifest_count=-1"], "--manifest_count=-1 must be a whole number"),
         (["memory://never", "--format=xml"], "--format: invalid choice: 'xml'"),
-        (["memory://never", "--s3_concurrency=0"], "--s3_concurrency=0 must be a whole number"),
-        (["memory://never", "--run_id=a b"], "--run_id='a b' must be"),
+        (["memory://never", "--s3_concurrency=0"], "options --s3_*: concurrency=0 must be a whole number"),
+        (["memory://never", "--run_id=a b"], "run_id='a b' must be"),
         (["memory://never", "--report=/none/r.json"], "--report='/none/r.json' can't be written"),
         (["memory://never", "--input=/none/*.jsonl"], "--input='/none/*.jsonl' matches no file"),
         (["memory://never", "--input=s3://b/a.jsonl"], "--input='s3://b/a.jsonl' must be local"),
@@ -189,15 +189,23 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
     monkeypatch.setattr(pack_module, "LinePacker", Loses)
     ended = pack(store.root, *NAMING, stdin=RECORDS)
     assert ended.code == 1
-    assert "error: records are missing or doubled: 61 records read ≠ 60 listed" in ended.err
+    assert "error: records are missing or duplicated: 61 records read ≠ 60 listed" in ended.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "part"),
     [
         (["pakc"], 2, "error: 'pakc' is not a command: did you mean pack?\n"),
-        (["quux"], 2, "error: 'quux' is not a command: it is one of pack, copy-sql, load, create-table\n"),
-        ([], 2, "error: the command is missing: it is one of pack, copy-sql, load, create-table; see --help\n"),
+        (
+            ["quux"],
+            2,
+            "error: 'quux' is not a command: it is one of backfill, stream, pack, load, copy-sql, create-table, config, completion, help\n",
+        ),
+        (
+            [],
+            2,
+            "error: the command is missing: it is one of backfill, stream, pack, load, copy-sql, create-table, config, completion, help; see s3box help\n",
+        ),
         (["--help"], 0, ""),
     ],
 )

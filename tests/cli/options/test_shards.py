@@ -35,8 +35,8 @@ def test_formats_by_option(tmp_path: Path) -> None:
     [
         (["--format=avro"], "--format=avro needs a schema"),
         (["--format=avro", "--avro_schema=/nowhere"], "avro_schema='/nowhere' can't be read"),
-        (["--avro_schema=x"], "--avro_schema and --format=json-lines exclude each other"),
-        (["--avro_codec=null"], "--avro_codec and --format=json-lines exclude each other"),
+        (["--avro_schema=x"], "--avro_schema and --format=json-lines are mutually exclusive"),
+        (["--avro_codec=null"], "--avro_codec and --format=json-lines are mutually exclusive"),
     ],
 )
 def test_what_can_t_work(arguments: list[str], message: str) -> None:

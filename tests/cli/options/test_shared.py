@@ -9,22 +9,20 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
+from beam_s3box.cli.options.jobs import add_flink_arguments, add_format_arguments, add_redshift_arguments
 from beam_s3box.cli.options.pack import PACK_PARSER
 from beam_s3box.cli.options.parser import actions_of
 from beam_s3box.cli.options.s3 import add_s3_reaching_arguments, credentials_of, settings_of
 from beam_s3box.jobs.backfill import PARSER
-from beam_s3box.jobs.options import s3 as s3_options
-from beam_s3box.jobs.options.flink import FlinkOptions
-from beam_s3box.jobs.options.redshift import RedshiftOptions
+from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.stores import S3Settings
 from tests.cli.conftest import ROOT
 
 OWN_OF_THE_BACKFILL = {
-    "--output",
-    "--input_format",
+    *(f"--{action.dest}" for action in actions_of(add_format_arguments)),
     # `s3box load` has them for those who pack without Beam
-    *(f"--{action.dest}" for action in actions_of(RedshiftOptions._add_argparse_args)),
-    *(f"--{action.dest}" for action in actions_of(FlinkOptions._add_argparse_args)),
+    *(f"--{action.dest}" for action in actions_of(add_redshift_arguments)),
+    *(f"--{action.dest}" for action in actions_of(add_flink_arguments)),
 }
 _OPTION = re.compile(r"^  (--\w+)(.*?)(?=^  \S|^\S|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -45,7 +43,7 @@ def test_every_shared_option_has_the_same_help_and_default() -> None:
 def test_values_that_nobody_gave_are_the_same() -> None:
     pack = vars(PACK_PARSER.parse([]))
     backfill = PARSER.parse([]).get_all_options()
-    shared = set(pack) - {"destination"}
+    shared = set(pack) - {"place", "config"}
     assert shared <= set(backfill)
     assert {name: pack[name] for name in shared} == {name: backfill[name] for name in shared}
 
@@ -68,7 +66,7 @@ def test_the_options_that_reach_s3_are_named_as_beams() -> None:
 )
 def test_both_make_the_same_settings_of_s3(arguments: list[str]) -> None:
     settings = settings_of(PACK_PARSER.parse(arguments))
-    assert settings == s3_options.settings_of(PARSER.parse(arguments))
+    assert settings == settings_of(given_of(PARSER.parse(arguments)))
     assert (settings == S3Settings()) == (not arguments)
 
 
@@ -97,13 +95,6 @@ def test_beam_is_not_imported(arguments: list[str]) -> None:
         capture_output=True,
         check=True,
     )
-    assert b"beam_s3box.engine.line_packer" in done.stderr
+    assert b"beam_s3box.cli.options.pack" in done.stderr
     assert b"apache_beam" not in done.stderr
     assert b"beam_s3box.jobs" not in done.stderr
-
-
-def test_the_documents_name_options_that_are_real() -> None:
-    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"--[a-z0-9_]+", text))
-    assert named
-    assert named - {"--help"} <= set(PACK_PARSER.names)

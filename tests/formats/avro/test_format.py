@@ -139,7 +139,9 @@ def test_blocks_are_small_enough_for_copy() -> None:
 
 
 def test_a_header_that_copy_would_refuse() -> None:
-    with pytest.raises(ConfigurationError, match=r"schema makes a header of 1\d{6} bytes, and Redshift takes 1000000"):
+    with pytest.raises(
+        ConfigurationError, match=r"schema makes a header of 1\d{6} bytes, and Redshift accepts 1000000"
+    ):
         AvroFormat({**USERS, "doc": "x" * 1_000_000})
     AvroFormat({**USERS, "doc": "x" * 990_000})
 

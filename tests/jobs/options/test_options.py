@@ -1,26 +1,31 @@
 from __future__ import annotations
 
+import argparse
 import json
 import pathlib
 
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, StandardOptions
 
+from beam_s3box.cli.options.manifests import manifests_of
+from beam_s3box.cli.options.naming import naming_of
+from beam_s3box.cli.options.s3 import settings_of
+from beam_s3box.cli.options.shards import limits_of
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, Format
 from beam_s3box.jobs import stream as stream_job
 from beam_s3box.jobs.backfill import PARSER
-from beam_s3box.jobs.options.input import InputOptions
-from beam_s3box.jobs.options.manifests import manifests_of
-from beam_s3box.jobs.options.naming import naming_of
-from beam_s3box.jobs.options.packing import Packing
-from beam_s3box.jobs.options.parser import OptionParser
-from beam_s3box.jobs.options.s3 import reading_settings_of, settings_of
-from beam_s3box.jobs.options.shards import limits_of
+from beam_s3box.jobs.options.parser import OptionParser, given_of
+from beam_s3box.jobs.options.s3 import reading_settings_of
+from beam_s3box.jobs.options.stream import Packing
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
+
+
+def given(arguments: list[str]) -> argparse.Namespace:
+    return given_of(PARSER.parse(arguments))
 
 
 def refusal(*arguments: str) -> str:
@@ -35,7 +40,7 @@ def test_parse_knows_our_options_and_all_of_beams() -> None:
     options = PARSER.parse(
         ["--input=a", "--input", "b", "--runner=FlinkRunner", "--parallelism=3", "--no_wait_until_finish"]
     )
-    assert options.view_as(InputOptions).input == ["a", "b"]
+    assert given_of(options).input == ["a", "b"]
     assert options.view_as(StandardOptions).runner == "FlinkRunner"
     assert options.view_as(FlinkRunnerOptions).parallelism == 3
 
@@ -95,15 +100,8 @@ def test_what_stands_behind_two_dashes_goes_to_the_job_server() -> None:
     assert retained["state_backend"] == "hashmap"
 
 
-def test_parameters_become_options_in_messages() -> None:
-    message = "destination='x' and domain='y': use format='z', or elsewhere=1; 'domain=1', --acl='a'"
-    assert PARSER.as_flags(message) == (
-        "--output='x' and --domain='y': use --format='z', or elsewhere=1; 'domain=1', --acl='a'"
-    )
-
-
 def test_help_is_grouped_and_says_defaults_with_units() -> None:
-    text = PARSER.help_asked(["--output=x", "--help"]) or ""
+    text = PARSER.help_asked(["--destination=x", "--help"]) or ""
     for part in (
         "Input:",
         "Output:",
@@ -131,8 +129,10 @@ def test_no_help_is_given_where_none_is_asked() -> None:
 
 def test_limits_come_from_options() -> None:
     options = PARSER.parse(["--max_object_bytes=10MB", "--max_raw_bytes=64MiB", "--max_records=5"])
-    assert limits_of(options) == StreamLimits(max_object_bytes=10_000_000, max_raw_bytes=64 * 2**20, max_records=5)
-    assert limits_of(PARSER.parse([])) == StreamLimits()
+    assert limits_of(given_of(options)) == StreamLimits(
+        max_object_bytes=10_000_000, max_raw_bytes=64 * 2**20, max_records=5
+    )
+    assert limits_of(given_of(PARSER.parse([]))) == StreamLimits()
 
 
 def write_limits(tmp_path: pathlib.Path, text: str) -> PipelineOptions:
@@ -143,7 +143,7 @@ def write_limits(tmp_path: pathlib.Path, text: str) -> PipelineOptions:
 
 def test_entries_of_a_limits_file_take_from_the_options_what_they_leave_out(tmp_path: pathlib.Path) -> None:
     entries = {"*": {"max_records": 7}, "web/*": {"max_object_bytes": "1MB"}, "web/clicks": {"max_raw_bytes": 100000}}
-    limits = limits_by_stream(limits_of(write_limits(tmp_path, json.dumps(entries))))
+    limits = limits_by_stream(limits_of(given_of(write_limits(tmp_path, json.dumps(entries)))))
     assert limits(Stream("web", "clicks")) == StreamLimits(
         max_object_bytes=10_000_000, max_raw_bytes=100_000, max_records=5
     )
@@ -152,7 +152,7 @@ def test_entries_of_a_limits_file_take_from_the_options_what_they_leave_out(tmp_
 
 
 def test_streams_without_an_entry_have_the_limits_of_the_options(tmp_path: pathlib.Path) -> None:
-    limits = limits_by_stream(limits_of(write_limits(tmp_path, '{"web/*": {}}')))
+    limits = limits_by_stream(limits_of(given_of(write_limits(tmp_path, '{"web/*": {}}'))))
     assert limits(Stream("app", "views")) == StreamLimits(max_object_bytes=10_000_000, max_records=5)
 
 
@@ -170,13 +170,13 @@ def test_streams_without_an_entry_have_the_limits_of_the_options(tmp_path: pathl
 def test_a_bad_limits_file_is_refused(tmp_path: pathlib.Path, text: str, part: str) -> None:
     options = write_limits(tmp_path, text)
     with pytest.raises(ConfigurationError, match=r"limits\.json") as caught:
-        limits_of(options)
+        limits_of(given_of(options))
     assert part in str(caught.value)
 
 
 def test_a_missing_limits_file_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigurationError, match="can't be read: No such file"):
-        limits_of(PARSER.parse([f"--limits={tmp_path}/none.json"]))
+        limits_of(given_of(PARSER.parse([f"--limits={tmp_path}/none.json"])))
 
 
 @pytest.mark.parametrize(
@@ -191,18 +191,18 @@ def test_a_missing_limits_file_is_refused(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_manifests_by_number_scope_and_format(arguments: list[str], format: Format, expected: Manifests | None) -> None:
-    assert manifests_of(PARSER.parse(arguments), format) == expected
+    assert manifests_of(given_of(PARSER.parse(arguments)), format) == expected
 
 
 @pytest.mark.parametrize(("number", "format"), [(-1, JSON_LINES), (2, JSON_ARRAY)])
 def test_impossible_manifests_are_refused(number: int, format: Format) -> None:
     with pytest.raises(ConfigurationError, match=f"--manifest_count={number} "):
-        manifests_of(PARSER.parse([f"--manifest_count={number}"]), format)
+        manifests_of(given_of(PARSER.parse([f"--manifest_count={number}"])), format)
 
 
 def test_settings_of_s3_come_from_both_kinds_of_options() -> None:
     settings = settings_of(
-        PARSER.parse(
+        given(
             [
                 "--s3_endpoint_url=http://localhost:1",
                 "--s3_region_name=eu-central-1",
@@ -242,20 +242,24 @@ def test_the_role_is_for_writing_alone() -> None:
 @pytest.mark.parametrize("tags", ["a", "a=1,,b=2", "=1", "a=1,a=2"])
 def test_bad_tags_are_refused(tags: str) -> None:
     with pytest.raises(ConfigurationError, match="--s3_tags"):
-        settings_of(PARSER.parse([f"--s3_tags={tags}"]))
+        settings_of(given([f"--s3_tags={tags}"]))
 
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
-    [([], "nothing says how"), (["--domain=a"], "namespace is not"), (["--domain=a", "--domain_field=b"], "exclusive")],
+    [
+        ([], "nothing says how"),
+        (["--domain=a"], "namespace is not"),
+        (["--domain=a", "--domain_field=b"], "mutually exclusive"),
+    ],
 )
 def test_a_stream_without_a_name_is_refused(arguments: list[str], part: str) -> None:
     with pytest.raises(ConfigurationError, match=part):
-        naming_of(PARSER.parse(arguments))
+        naming_of(given(arguments))
 
 
 def test_the_write_is_what_the_options_say() -> None:
-    write = write_of(PARSER.parse(["--output=memory://a", "--domain=b", "--namespace=c", "--run_id=r"]))
+    write = write_of(PARSER.parse(["--destination=memory://a", "--domain=b", "--namespace=c", "--run_id=r"]))
     assert (write.store.root, write.run_id) == ("memory://a", "r")
     assert (write.has_manifests, write.is_named) == (True, True)
 
@@ -268,12 +272,12 @@ def test_lanes_are_a_limit_of_every_stream() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "--output is missing"),
-        (["--output=ftp://a"], "destination='ftp://a'"),
-        (["--output=memory://a", "--run_id=a b"], "run_id='a b'"),
-        (["--output=memory://a", "--run_id="], "run_id=''"),
-        (["--output=memory://a", "--max_record_bytes=x"], "max_record_bytes='x' is not a size"),
-        (["--output=memory://a", "--s3_concurrency=0"], "concurrency=0"),
+        ([], "--destination is missing"),
+        (["--destination=ftp://a"], "destination='ftp://a'"),
+        (["--destination=memory://a", "--run_id=a b"], "run_id='a b'"),
+        (["--destination=memory://a", "--run_id="], "run_id=''"),
+        (["--destination=memory://a", "--max_record_bytes=x"], "max_record_bytes='x' is not a size"),
+        (["--destination=memory://a", "--s3_concurrency=0"], "concurrency=0"),
     ],
 )
 def test_a_write_that_can_not_work_is_refused(arguments: list[str], part: str) -> None:
@@ -284,6 +288,8 @@ def test_a_write_that_can_not_work_is_refused(arguments: list[str], part: str) -
 @pytest.mark.parametrize("parser", [PARSER, stream_job.PARSER])
 def test_options_reach_workers_that_get_them_as_a_dictionary(parser: OptionParser) -> None:
     """As those of Dataflow, where true is an option without a value: one that can't be read so fails every worker."""
-    given = parser.parse(["--input=x", "--output=memory://x", "--domain=d", "--namespace=n", "--runner=PrismRunner"])
+    given = parser.parse(
+        ["--input=x", "--destination=memory://x", "--domain=d", "--namespace=n", "--runner=PrismRunner"]
+    )
     again = PipelineOptions.from_dictionary(given.get_all_options())
     assert again.get_all_options()["s3_checksums"] is True

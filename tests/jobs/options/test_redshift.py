@@ -19,7 +19,7 @@ from beam_s3box.cli.console.logging import ToolLog
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.jobs.run.job import _end_of
-from beam_s3box.jobs.run.load_report import _tell, with_loads
+from beam_s3box.jobs.run.load_report import _print_loads, with_loads
 from beam_s3box.jobs.run.logging import tool_logging
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.jobs.totals.loads import Loads, WriteLoads, loads_key, read_loads
@@ -36,7 +36,7 @@ __all__ = ["redshift", "warehouse"]
 
 NAMING = ("--domain_field=d", "--namespace_field=n")
 DSN = "--redshift_dsn=redshift://me@127.0.0.1:1/dev?ssl=false"
-TO_S3 = ("--output=s3://box/p", "--redshift_iam_role=default")
+TO_S3 = ("--destination=s3://box/p", "--redshift_iam_role=default")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def into(
 def options_of(warehouse: Warehouse) -> list[str]:
     server, settings = warehouse.redshift, warehouse.settings
     return [
-        f"--output={warehouse.store.root}/{new_token(6)}",
+        f"--destination={warehouse.store.root}/{new_token(6)}",
         f"--s3_endpoint_url={settings.endpoint_url}",
         f"--s3_region_name={settings.region}",
         f"--redshift_iam_role={warehouse.role}",
@@ -162,7 +162,7 @@ def test_manifests_of_the_run_and_avro(
     ("arguments", "message"),
     [
         (["--redshift_table=t", *TO_S3], "error: give one of --redshift_dsn"),
-        (["--redshift_table=t", DSN, "--output=memory://m"], "error: --redshift_table needs --output=s3://"),
+        (["--redshift_table=t", DSN, "--destination=memory://m"], "error: --redshift_table needs --destination=s3://"),
         (["--redshift_table=t", DSN, *TO_S3, "--manifest_count=0"], "error: --redshift_table needs manifests"),
         (["--redshift_table=t", DSN, *TO_S3, "--format=json-array"], "error: --redshift_table needs manifests"),
         (
@@ -176,7 +176,7 @@ def test_manifests_of_the_run_and_avro(
         (["--redshift_maxerror=3", *TO_S3[:1]], "error: --redshift_maxerror has no effect without --redshift_table"),
         (["--redshift_table=t", DSN, *TO_S3, "--redshift_maxerror=-1"], "error: maxerror=-1 must be"),
         (["--redshift_table={x}", DSN, *TO_S3], "error: table='{x}' has '{x}'"),
-        (["--redshift_table=t", DSN, "--output=s3://box/p"], "error: iam_role= is missing"),
+        (["--redshift_table=t", DSN, "--destination=s3://box/p"], "error: iam_role= is missing"),
         (["--redshift_keys=a", *TO_S3[:1]], "error: --redshift_keys has no effect without --redshift_table"),
         (["--redshift_table=t", DSN, *TO_S3, "--redshift_mode=upsert"], "error: keys= is missing"),
         (
@@ -270,7 +270,7 @@ def test_what_was_loaded_is_read_back() -> None:
 def test_a_manifest_that_no_load_speaks_of_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     report = RunReport("r", 1, 1, 0, [], ["u1", "u2"])
     loads = Loads([LoadResult("loaded", "a.b", "append", ("u1",), records=1)], [])
-    assert _tell(report, loads, ToolLog("beam_s3box")) == 1
+    assert _print_loads(report, loads, ToolLog("beam_s3box")) == 1
     assert "1 manifests were not loaded, the first is u2" in capsys.readouterr().err
     assert json.loads(with_loads(report, loads).to_json())["redshift"]["loads"][0]["table"] == "a.b"
 
@@ -280,13 +280,13 @@ def test_loads_into_one_table_are_one_line(capsys: pytest.CaptureFixture[str]) -
         LoadResult("already-loaded", "a.b", "append", skipped=("u0",)),
         *(LoadResult("loaded", "a.b", "append", (f"u{i}",), records=i) for i in (1, 2)),
     ]
-    assert _tell(RunReport("r", 1, 1, 0, [], ["u1", "u2"]), Loads(done, []), ToolLog("beam_s3box")) == 0
+    assert _print_loads(RunReport("r", 1, 1, 0, [], ["u1", "u2"]), Loads(done, []), ToolLog("beam_s3box")) == 0
     assert capsys.readouterr().out == "3 rows of 2 manifests loaded into a.b; 1 manifest loaded before\n"
 
 
 def test_many_tables_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     loads = Loads([LoadResult("loaded", f"a.t{i}", "append", (f"u{i}",), records=i) for i in range(60)], [])
-    assert _tell(RunReport("r", 1, 1, 0, [], []), loads, ToolLog("beam_s3box")) == 0
+    assert _print_loads(RunReport("r", 1, 1, 0, [], []), loads, ToolLog("beam_s3box")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), lines[-1]) == (51, f"… and {sum(range(50, 60))} rows loaded into 10 more tables")
 

@@ -5,13 +5,12 @@ import pathlib
 
 import pytest
 
+from beam_s3box.cli.options.shards import limits_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs import backfill as backfill_job
-from beam_s3box.jobs.options.packing import Packing, packing_of
-from beam_s3box.jobs.options.shards import limits_of
-from beam_s3box.jobs.options.watch import Watching, watching_of
-from beam_s3box.jobs.options.window_spec import WindowSpec
-from beam_s3box.jobs.options.windows import Timing, timing_of
+from beam_s3box.jobs.options.parser import given_of
+from beam_s3box.jobs.options.stream import Packing, Watching, packing_of, watching_of
+from beam_s3box.jobs.options.windows import Timing, WindowSpec, timing_of
 from beam_s3box.jobs.stream import PARSER
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
@@ -51,6 +50,27 @@ def test_all_that_can_be_given() -> None:
     assert packing_of(options) == Packing(1.5, 4)
 
 
+def test_seconds_have_units() -> None:
+    options = PARSER.parse(
+        [
+            "--poll_interval=500ms",
+            "--min_age=1.5 s",
+            "--stop_after=2h",
+            "--forget_after=7d",
+            "--window=sliding:1h:10m",
+            "--watermark_delay=1m",
+            "--triggering_frequency=5m",
+            "--max_seconds=1h",
+            "--grace_seconds=2m",
+            "--s3_retry_seconds=5m",
+        ]
+    )
+    assert watching_of(options) == Watching(0.5, 1.5, 7200, 604_800)
+    assert timing_of(options) == Timing(WindowSpec(3600, 600), None, 60, 0, 300)
+    assert packing_of(options) == Packing(3600, 1)
+    assert (given_of(options).grace_seconds, given_of(options).s3_retry_seconds) == (120, 300)
+
+
 def test_no_time_limit_is_said_by_0() -> None:
     assert packing_of(PARSER.parse(["--max_seconds=0"])).seconds is None
 
@@ -59,22 +79,26 @@ def test_no_time_limit_is_said_by_0() -> None:
     ("argument", "rule"),
     [
         ("--poll_interval=0", "above 0"),
-        ("--poll_interval=nan", "above 0"),
+        ("--poll_interval=nan", "be a number of seconds, or have a unit, as 30, 30s, 5m or 1h"),
         ("--stop_after=0", "above 0"),
-        ("--stop_after=inf", "above 0"),
+        ("--stop_after=inf", "be a number"),
         ("--forget_after=0", "above 0"),
         ("--min_age=-1", "of at least 0"),
         ("--watermark_delay=-1", "of at least 0"),
         ("--allowed_lateness=-0.1", "of at least 0"),
-        ("--allowed_lateness=inf", "of at least 0"),
+        ("--allowed_lateness=inf", "be a number"),
         ("--max_seconds=-1", "of at least 0"),
+        ("--max_seconds=5x", "be a number"),
+        ("--triggering_frequency=0", "above 0"),
+        ("--triggering_frequency=1.5s", "be a whole number of seconds"),
+        ("--grace_seconds=0", "above 0"),
+        ("--s3_retry_seconds=0", "above 0"),
     ],
 )
 def test_a_number_of_seconds_out_of_range_is_refused(argument: str, rule: str) -> None:
-    options = PARSER.parse([argument])
-    name = argument.partition("=")[0]
-    with pytest.raises(ConfigurationError, match=f"{name}=.* must be a number of seconds {rule}"):
-        tuple(read(options) for read in (watching_of, timing_of, packing_of))
+    name, _, value = argument.partition("=")
+    with pytest.raises(ConfigurationError, match=f"^{name}: '{value}' must .*{rule}"):
+        PARSER.parse([argument])
 
 
 def test_an_empty_field_is_refused() -> None:
@@ -118,9 +142,9 @@ def test_options_of_one_job_are_none_of_the_other() -> None:
 def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "limits.json"
     path.write_text(json.dumps({"web/*": {"max_seconds": 5}, "app/*": {"max_records": 3}}))
-    limits = limits_of(PARSER.parse([f"--limits={path}"]), 30)
+    limits = limits_of(given_of(PARSER.parse([f"--limits={path}"])), 30)
     by_stream = limits_by_stream(limits)
     assert by_stream(Stream("web", "a")).max_seconds == 5
     assert by_stream(Stream("app", "a")) == StreamLimits(max_records=3, max_seconds=30)
     assert by_stream(Stream("other", "a")).max_seconds == 30
-    assert limits_of(PARSER.parse([]), None) == StreamLimits(max_seconds=None)
+    assert limits_of(given_of(PARSER.parse([])), None) == StreamLimits(max_seconds=None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS, WindowSpec, parse_windows
+from beam_s3box.jobs.options.windows import MICROS, WindowSpec, parse_windows
 
 
 def test_windows_by_name() -> None:

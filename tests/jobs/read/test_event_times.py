@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS, WindowSpec
-from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.options.windows import MICROS, Timing, WindowSpec
 from beam_s3box.jobs.read.event_times import AHEAD, Placed, Placer, micros_of
 
 NEW_YEAR = 1_704_067_200 * MICROS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.file_memory import FileMemory
 
 WEEK = 604_800.0

@@ -14,8 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.window_spec import MICROS, WindowSpec
-from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.jobs.options.windows import MICROS, Timing, WindowSpec
 from beam_s3box.jobs.read import files as readers
 from beam_s3box.jobs.read.stream import ReadStream, StreamInput
 from beam_s3box.jobs.read.watch import FoundFile

@@ -15,8 +15,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_s3box.jobs.options.watch import Watching
-from beam_s3box.jobs.options.window_spec import MICROS
+from beam_s3box.jobs.options.stream import Watching
+from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.file_memory import FileMemory
 from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import NO_OPTIONS, S3Access, s3_access_of

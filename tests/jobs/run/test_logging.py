@@ -56,7 +56,7 @@ def test_a_process_ends_without_a_word_of_the_servers_it_stops() -> None:
         "import atexit, logging\n"
         "atexit.register(logging.getLogger('apache_beam.utils.subprocess_server').warning, 'destroying')\n"
         "from beam_s3box.jobs.run.entry import run_command\n"
-        "run_command(lambda arguments, log: 0, None)"
+        "run_command(lambda arguments, log: 0, [], owns_process=True)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert (done.stdout, done.stderr) == ("", "")

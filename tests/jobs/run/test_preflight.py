@@ -13,7 +13,7 @@ from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.write import Write, write_of
 from beam_s3box.jobs.read.find import FoundInput
 from beam_s3box.jobs.run import preflight
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_report
+from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import NOTHING
 from beam_s3box.stores.s3_check import CHECK_RETRY
@@ -22,7 +22,7 @@ from tools.seaweedfs import REGION, Identity, Server
 
 
 def write_to(url: str, *arguments: str) -> Write:
-    return write_of(PARSER.parse([f"--output={url}", "--domain=d", "--namespace=n", *arguments]))
+    return write_of(PARSER.parse([f"--destination={url}", "--domain=d", "--namespace=n", *arguments]))
 
 
 def s3_options(server: Server, identity: Identity) -> PipelineOptions:
@@ -124,12 +124,3 @@ def test_keys_that_others_wrote_are_read_as_they_are(
     found = [FoundInput(f"s3://{s3_server.bucket}/{key}", 2, "", 0)]
     monkeypatch.setattr("beam_s3box.jobs.run.preflight.find_input", lambda *_, **__: found)
     check_input([f"s3://{s3_server.bucket}/folder/*"], s3_options(s3_server, s3_server.reader))
-
-
-def test_a_report_needs_a_folder(tmp_path: pathlib.Path) -> None:
-    check_report(None)
-    check_report(str(tmp_path / "report.json"))
-    check_report("report.json")
-    for path in (str(tmp_path), str(tmp_path / "none" / "report.json")):
-        with pytest.raises(ConfigurationError, match="--report="):
-            check_report(path)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 
 import pytest
 
 from beam_s3box.jobs.run.progress import Progress, shown
-from beam_s3box.metrics import PROGRESS
+from beam_s3box.metrics import PROGRESS, shared_by_children
 
 TOTALS = {"records_in": 1234, "raw_bytes": 5_000_000, "shards": 2, "object_bytes": 1_500_000}
 
@@ -24,6 +26,63 @@ def test_the_line_tells_records_bytes_shards_and_rate() -> None:
     progress = Progress(lambda: TOTALS, clock)
     clock.now += 10
     assert progress.line() == "1,234 records · 5.0 MB packed · 2 shards · 1.5 MB on S3 · 500.0 KB/s · 10 s"
+
+
+def test_of_files_it_tells_how_much_is_read_and_how_long_it_takes_yet() -> None:
+    clock = Clock()
+    totals = {**TOTALS, "input_bytes": 20_000_000}
+    progress = Progress(lambda: totals, clock, input_bytes=80_000_000)
+    clock.now += 10
+    assert progress.line() == (
+        "25%, 20.0 MB of 80.0 MB read · 1,234 records · 5.0 MB packed · 2 shards · 1.5 MB on S3 · 2.0 MB/s · 10 s · "
+        "30 s left"
+    )
+    totals["input_bytes"] = 90_000_000
+    assert progress.line().startswith("100%, 80.0 MB of 80.0 MB read · ")
+    assert "left" not in progress.line()
+
+
+def test_the_rate_is_that_of_the_last_half_minute() -> None:
+    clock = Clock()
+    totals = {"input_bytes": 0, "records_in": 1}
+    progress = Progress(lambda: totals, clock)
+    for clock.now in range(101, 201):
+        totals["input_bytes"] += 10_000_000
+        progress.line()
+    for clock.now in range(201, 261):
+        totals["input_bytes"] += 1_000_000
+        line = progress.line()
+    assert " · 1.0 MB/s · " in line
+
+
+def test_of_a_stream_it_tells_what_waits_how_long_and_what_is_late() -> None:
+    clock = Clock()
+    totals = {"records_in": 5, "files_found": 7, "files_read": 4, "records_late": 2, "manifests": 3}
+    progress = Progress(lambda: {**totals, "file_lag_milliseconds": 4 * 12_500}, clock)
+    clock.now += 1
+    line = progress.line()
+    for part in ("2 late", "3 files waiting", "3 manifests", "lag 12.5 s"):
+        assert f" · {part} · " in line
+
+
+def test_what_other_processes_count_is_seen_here() -> None:
+    program = "from beam_s3box.metrics import PROGRESS, shared_by_children\nPROGRESS.count('records_in', 7)"
+    with shared_by_children() as totals:
+        assert totals() == {}
+        for _ in range(2):
+            subprocess.run([sys.executable, "-c", program], check=True)
+        assert totals() == {"records_in": 14}
+        progress = Progress(dict)
+        progress.follow(totals, 0.5)
+        assert "14 records" in progress.line()
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_quiet_run_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with shown(Progress(lambda: TOTALS), log_seconds=0.01, is_quiet=True):
+        time.sleep(0.1)
+    assert caplog.text == ""
 
 
 def test_dead_letters_are_told_when_there_are_some() -> None:

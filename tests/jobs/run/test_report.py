@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -9,10 +10,11 @@ from apache_beam.metrics.monitoring_infos import int64_user_counter
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 
+from beam_s3box.cli.console.report import RunReport, StreamTotals
+from beam_s3box.cli.console.table import balance_line, cell_width, format_seconds, rate_line, render_table
 from beam_s3box.cli.console.tallies import Tally, render_summary
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.jobs.run.counters import RunReport, StreamTotals, counted, records_in_of
-from beam_s3box.jobs.run.table import balance_line, render_table
+from beam_s3box.jobs.run.counters import counted, records_in_of
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
 
@@ -48,7 +50,7 @@ def test_a_summary_of_nothing() -> None:
     report = report_of([], 0)
     assert (report.streams, report.manifests, report.records_listed) == ([], [], 0)
     assert report.balances
-    assert render_table(report).splitlines()[-1].split() == ["0", "streams", "0", "0", "0", "B", "0", "B", "-", "0"]
+    assert render_table(report).splitlines()[-1].split() == ["0", "streams", "0", "0", "0", "B", "0", "B", "-"]
 
 
 def test_a_report_balances_when_every_record_is_somewhere() -> None:
@@ -60,7 +62,7 @@ def test_a_report_balances_when_every_record_is_somewhere() -> None:
 
 def test_the_report_as_json_has_the_fields_that_are_promised() -> None:
     values = json.loads(report_of(TALLIES).to_json())
-    assert list(values) == ["run_id", "records_in", "records_listed", "dead_letters", "streams", "manifests"]
+    assert list(values) == ["run_id", "records_in", "records_listed", "dead_letters", "streams", "manifests", "seconds"]
     assert list(values["streams"][0]) == [
         "domain",
         "namespace",
@@ -93,6 +95,38 @@ def test_of_many_streams_the_largest_are_shown_and_the_rest_summed() -> None:
     assert lines[52].split() == ["…", "and", "10", "more", "10", "10", "1.0", "KB", "55", "B", "18.2", "10"]
     assert lines[-1].startswith("60 streams")
     assert len(lines) == 55
+
+
+def test_the_table_fits_the_terminal() -> None:
+    tallies = [(("d" * 40, "日本" * 20), Tally(1, 1, 100, 1, 1, 0, ("m",))), (("a", "b"), Tally(1, 1, 100, 1))]
+    for width in (60, 80, 100):
+        lines = render_table(report_of(tallies), width).splitlines()
+        assert max(map(cell_width, lines)) <= width
+        assert lines[2].startswith("a/b ")
+        assert "…" in lines[3]
+
+
+def test_names_are_shown_as_people_write_them() -> None:
+    lines = render_table(report_of([(("ü€ 日本", "a/b\x1b[31m"), Tally(1, 1, 100, 1))])).splitlines()
+    assert lines[2].startswith("ü€ 日本/a%2Fb\\x1b[31m ")
+    assert cell_width(lines[2]) == cell_width(lines[0])
+
+
+def test_no_column_is_empty() -> None:
+    assert "manifests" not in render_table(report_of([(("a", "b"), Tally(1, 1, 100, 1))]))
+    run = [(("a", "b"), Tally(1, 1, 100, 1)), (("", ""), Tally(listed=1, manifests=("m",)))]
+    assert "manifests" not in render_table(report_of(run))
+
+
+def test_how_long_it_took_and_how_fast_it_was() -> None:
+    report = dataclasses.replace(report_of(TALLIES, 42), seconds=0.5)
+    assert rate_line(report) == "0.5 s, 84 records/s, 8.0 KB/s"
+    assert [format_seconds(seconds) for seconds in (0.04, 59.94, 125, 12_000)] == [
+        "0.0 s",
+        "59.9 s",
+        "2 min 5 s",
+        "3 h 20 min",
+    ]
 
 
 def test_a_long_name_does_not_break_the_table() -> None:

@@ -22,7 +22,7 @@ from tests.readback import read_back
 from tests.s3_proxy import Fault, Request, s3_proxy
 from tools.seaweedfs import REGION, Server
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 PATIENCE = 90.0
 
 
@@ -112,7 +112,9 @@ def test_another_sigterm_does_not_disturb_the_end() -> None:
     assert ended
 
 
-@pytest.mark.parametrize("text", ["Traceback\n  File x\nbeam_s3box.cli.interrupts.Interrupted: interrupted by SIGTERM"])
+@pytest.mark.parametrize(
+    "text", ["Traceback\n  File x\nbeam_s3box.cli.console.interrupts.Interrupted: interrupted by SIGTERM"]
+)
 def test_an_interrupt_is_seen_in_what_a_runner_makes_of_it(text: str) -> None:
     assert was_interrupted(RuntimeError(text))
     assert str(Interrupted(signal.SIGHUP, "x")) == "interrupted by SIGHUP: x"

@@ -7,13 +7,10 @@ import csv
 import dataclasses
 from typing import Any, Final
 
+from beam_s3box.cli.options.csv import AUTO, DUPLICATE_NAMES, FIRST, TYPES
 from beam_s3box.errors import ConfigurationError
 
-AUTO: Final = "auto"
 NONE: Final = "none"
-FIRST: Final = "first"
-DUPLICATE_NAMES: Final = ("error", "rename")
-TYPES: Final = ("text", "infer")
 
 _NAMED_DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 

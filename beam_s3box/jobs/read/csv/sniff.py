@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from beam_s3box.cli.options.csv import AUTO
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.csv.dialect import AUTO, CsvDialect
+from beam_s3box.jobs.read.csv.dialect import CsvDialect
 
 SNIFFED_CHARACTERS: Final = 65_536
 """Of a file are looked at."""

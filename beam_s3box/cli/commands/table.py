@@ -1,0 +1,96 @@
+"""All commands, each loaded when it is asked for: the jobs bring Beam with them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.options.parser import CommandParser
+
+Run: TypeAlias = Callable[[Sequence[str], ToolLog], int]
+
+
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+      summary: what it does, in words.
+      runs: the function that runs it, as `module:name` below `beam_s3box`.
+      options: its command line, likewise.
+      parses: what parses its command line, where that is not the same; likewise.
+    """
+
+    summary: str
+    runs: str
+    options: str
+    parses: str = ""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs on Beam."""
+        return self.runs.startswith("jobs.")
+
+    @property
+    def run(self) -> Run:
+        """The function that runs it."""
+        function: Run = _load(self.runs)
+        return function
+
+    @property
+    def parser(self) -> CommandParser:
+        """Its command line, which imports no Beam."""
+        parser: CommandParser = _load(self.options)
+        return parser
+
+    def effective(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Return all its options by name.
+
+        Raises:
+          ConfigurationError: an option that is unknown or has a bad value.
+        """
+        values: dict[str, Any] = _load(self.parses or self.options).effective(arguments)
+        return values
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "backfill": Command(
+        "write files of records to S3 as a Beam pipeline, on this machine or a cluster",
+        "jobs.backfill:run",
+        "cli.options.jobs:BACKFILL",
+        "jobs.backfill:PARSER",
+    ),
+    "stream": Command(
+        "the same for files that keep arriving, as a streaming Beam pipeline",
+        "jobs.stream:run",
+        "cli.options.jobs:STREAM",
+        "jobs.stream:PARSER",
+    ),
+    "pack": Command(
+        "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads",
+        "cli.commands.pack:run",
+        "cli.options.pack:PACK_PARSER",
+    ),
+    "load": Command(
+        "load manifests into a Redshift table, each exactly once",
+        "cli.commands.load:run_load",
+        "cli.commands.load:LOAD_PARSER",
+    ),
+    "copy-sql": Command(
+        "print the COPY that loads a manifest into a Redshift table",
+        "cli.commands.sql:run_copy_sql",
+        "cli.commands.sql:COPY_PARSER",
+    ),
+    "create-table": Command(
+        "print the CREATE TABLE for the records of a manifest",
+        "cli.commands.sql:run_create_table",
+        "cli.commands.sql:CREATE_PARSER",
+    ),
+}
+"""By name, in the order of the help."""
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(importlib.import_module(f"beam_s3box.{module}"), name)
