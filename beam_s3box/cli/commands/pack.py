@@ -22,10 +22,9 @@ from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.cli.console.tallies import (
-    WHOLE_RUN,
-    Tally,
     render_summary,
     sum_tallies,
+    tally_of_input,
     tally_of_manifest,
     tally_of_shard,
 )
@@ -123,7 +122,7 @@ def _execute(job: _Job) -> _Outcome:
     ):
         try:
             for batch in read_batches(job.files, interrupts, job.reading, counts):
-                packer.pack(batch.lines)
+                packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
@@ -135,7 +134,7 @@ def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
         (
             *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
             *map(tally_of_manifest, packed.manifests),
-            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+            tally_of_input(packed.totals),
         )
     )
     return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)

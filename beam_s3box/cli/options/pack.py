@@ -80,6 +80,7 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         limits=limits_of(given),
         run_id=given.run_id,
         on_bad_record=given.on_bad_record,
+        max_dead_letters=given.max_dead_letters,
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
