@@ -221,7 +221,7 @@ def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
 
 
 @pytest.mark.parametrize("name", ["pack", "finish", "close"])
-def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
+def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
     ends: collections.Counter[str] = collections.Counter()
     for point in itertools.count(1):
         store = memory()
@@ -245,7 +245,7 @@ def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
         numbers = [record["i"] for record in read_back(store).all_records()]
         assert len(numbers) == len(set(numbers)), "doubled"
         assert len(numbers) in expected
-    told(f"{name} of the line packer: raised at {point - 1} lines: {dict(ends)}")
+    note(f"{name} of the line packer: raised at {point - 1} lines: {dict(ends)}")
     assert ends["listed"] + ends["given up"] > 0
 
 

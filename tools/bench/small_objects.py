@@ -1,4 +1,4 @@
-"""Print what a small object of input takes: `python -m tools.bench.small_objects`; the goal is 15 ms of processor time."""
+"""Print the cost of a small object of input: `python -m tools.bench.small_objects`; 15 ms of processor time are the goal."""
 
 from __future__ import annotations
 

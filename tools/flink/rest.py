@@ -1,4 +1,4 @@
-"""What Flink's JobManager tells and takes by HTTP: jobs, TaskManagers, checkpoints, drain and cancel."""
+"""What Flink's JobManager answers and takes by HTTP: jobs, TaskManagers, checkpoints, drain and cancel."""
 
 from __future__ import annotations
 
