@@ -41,7 +41,7 @@ types: $(DEV) ## mypy --strict
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
 
-bench: $(DEV) ## how fast, compared with other ways; ARGS="--help" says more
+bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
 
 bench-stream: $(DEV) ## the same for streams; needs Java and Maven

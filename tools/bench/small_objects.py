@@ -1,4 +1,4 @@
-"""Print the cost of a small object of input: `python -m tools.bench.small_objects`; 15 ms of processor time are the goal."""
+"""Print what a small object of input takes, in processor time: `python -m tools.bench.small_objects`."""
 
 from __future__ import annotations
 

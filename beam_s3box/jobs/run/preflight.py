@@ -100,7 +100,7 @@ def _kind_of(file: FoundInput, access: S3Access, input_format: str) -> str:
 
 
 def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
-    """Raise the error that watching would meet; that no file is there yet is none.
+    """Raise the error that watching would meet; that no file exists yet is no error.
 
     Raises:
       ConfigurationError: a bucket that can't be listed, or a folder that is not there.
