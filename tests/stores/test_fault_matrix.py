@@ -186,5 +186,5 @@ def check_state(operation: str, outcome: str, direct: S3Store, body: bytes) -> N
 def test_the_page_names_the_misbehaviours_that_are_tried() -> None:
     text = _PAGE.read_text(encoding="utf-8")
     assert re.findall(
-        r"^\| `([^`]+)` \| .+ \|$", text.split("## What comes of what")[1].split("### Once")[0], re.MULTILINE
+        r"^\| `([^`]+)` \| .+ \|$", text.split("## What comes of each failure")[1].split("### Once")[0], re.MULTILINE
     ) == [*MISBEHAVIOURS]
