@@ -220,7 +220,7 @@ def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
     assert len(origins) >= 2, "only one bundle cut shards"
     counted = {metric.key.metric.name: metric.result for metric in done.metrics().query()["counters"]}
     total = sum(info.size for info in store.list("data/"))
-    assert counted.get("rest_bytes", 0) <= len(origins) * 100_000 < total / 4, (
+    assert counted.get("shuffled_bytes", 0) <= len(origins) * 100_000 < total / 4, (
         "more than remainders went through the shuffle"
     )
 

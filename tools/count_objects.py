@@ -1,6 +1,6 @@
 """Count what one run left, object by object, without any code of beam_s3box: boto3, or for a folder nothing but files.
 
-Reads the run's record, every manifest of the run, every shard that lies there and the dead letters. The manifests must
+Reads the run's record, every manifest of the run, every shard in the store and the dead letters. The manifests must
 be those that the record says count, where it has an end. Each id must be in exactly one listed shard; a shard must lie
 in the window and stream of its manifest, and be as long, as large and of the content that manifest and key say.
 Credentials come from where boto3 looks for them. Prints a table; exit code 1 says that something is wrong, and what.
@@ -74,7 +74,7 @@ class Count:
 
     Args:
       place: where it lies.
-      run_id: its name; "" where only one run lies there.
+      run_id: its name; "" where the destination has only one run.
       rules: what its records are like.
     """
 

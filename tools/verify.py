@@ -78,7 +78,7 @@ def verify(
       client: reads the bucket.
       destination: `s3://bucket/prefix`, as the run was given.
       sources: files of JSON lines, gzipped if their names end in `.gz`.
-      run_id: only this run's manifests; empty for all that are there.
+      run_id: only this run's manifests; empty for all of the destination.
       stream_fields: names of the record's fields for domain and namespace; every shard must hold one such pair.
 
     Raises:
