@@ -1,4 +1,4 @@
-"""One text, one default: what both command lines take stands in one place, and neither needs the other's libraries."""
+"""One text, one default: what both command lines take is described in one place, and neither needs the other's libraries."""
 
 from __future__ import annotations
 
