@@ -49,7 +49,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
-    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows)
+    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows, given.path_columns)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)

@@ -53,7 +53,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     has_end = watching.stop_after is not None
     redshift = redshift_of(options, write, log, has_end=has_end)
     patterns = given.input
-    read = ReadStream(timing, write.max_line_bytes)
+    read = ReadStream(timing, write.max_line_bytes, given.path_columns)
     reporting = reporting_of(given)
     check_given(patterns)
     check_json(patterns)

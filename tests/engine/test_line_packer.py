@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from beam_s3box import metrics
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.plan import RunPlan
@@ -178,7 +179,7 @@ def test_a_run_id_is_used_once() -> None:
 def test_nothing_packed_is_a_finished_run_of_nothing() -> None:
     store = memory()
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
-        assert packer.finish() == (0, [], [], 0)
+        assert packer.finish() == (0, [], [], InputTotals())
     [info] = store.list()
     record = RunRecord.parse(info.key, store.get(info.key))
     assert (record.state, record.shards, record.manifests) == ("finished", 0, ())

@@ -62,7 +62,7 @@ def test_there_may_be_no_object(store: S3Store, code: str) -> None:
     store.delete("k")
     with watched(store.client) as wire:
         wire.plan("PutObject", reply({"NoSuchKey": 404, "PreconditionFailed": 412}[code], code))
-        with pytest.raises(ObjectChangedError, match=rf"{code} .*not the one with the ETag 'seen', or gone"):
+        with pytest.raises(ObjectChangedError, match=rf"{code} .*it does not have the ETag 'seen', or is gone"):
             put(store, b"second", "seen")
     assert list(store.list()) == []
 

@@ -131,7 +131,7 @@ def test_an_abort_that_fails_does_not_hide_the_first_error(store: S3Store, s3_se
         with pytest.raises(AccessError, match="UploadPart") as caught:
             put(store)
     (note,) = caught.value.__notes__
-    assert note.startswith("and its parts may be left, which are billed until they are removed: AbortMultipartUpload")
+    assert note.startswith("its parts may be left, which are billed until they are removed: AbortMultipartUpload")
     client = s3_server.client()
     for left in client.list_multipart_uploads(Bucket=s3_server.bucket)["Uploads"]:
         client.abort_multipart_upload(Bucket=s3_server.bucket, Key=left["Key"], UploadId=left["UploadId"])

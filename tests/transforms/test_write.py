@@ -234,7 +234,7 @@ class Batches(beam.DoFn):
 
 
 def test_a_bad_record_fails_the_pipeline_where_asked(store: MemoryStore) -> None:
-    with pytest.raises(Exception, match=r"missing-stream: the field 'n'.*on_bad_record='dead_letter'"):
+    with pytest.raises(Exception, match=r"missing-stream: no field 'n'.*on_bad_record='dead_letter'"):
         write(store, [{"d": "a"}], on_bad_record="fail")
     assert read_back(store).manifests == {}
 

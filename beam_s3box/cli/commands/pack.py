@@ -8,7 +8,13 @@ import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.commands.pack_input import (
+    Reading,
+    ReadingStopped,
+    check_standard_input,
+    find_local_files,
+    read_batches,
+)
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say
@@ -16,10 +22,9 @@ from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.cli.console.tallies import (
-    WHOLE_RUN,
-    Tally,
     render_summary,
     sum_tallies,
+    tally_of_input,
     tally_of_manifest,
     tally_of_shard,
 )
@@ -43,6 +48,7 @@ class _Job(NamedTuple):
 
     plan: RunPlan
     files: list[str]
+    reading: Reading
     reporting: Reporting
     grace_seconds: float
 
@@ -95,18 +101,19 @@ def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
     plan = plan_of(given)
     reporting = reporting_of(given)
     check_unfinished(given, plan.store, reporting)
-    files = find_local_files(given.input or (), _LOGGER.info)
+    files = find_local_files(given.input or (), given.input_format, _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, reporting, given.grace_seconds)
+    reading = Reading(longest_line(plan.rules.max_bytes), given.input_format, given.path_columns)
+    return _Job(plan, files, reading, reporting, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    stopped_in, longest = "", longest_line(job.plan.rules.max_bytes)
+    stopped_in = ""
     input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
@@ -114,8 +121,8 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals, input_bytes=input_bytes), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest, counts):
-                packer.pack(batch.lines)
+            for batch in read_batches(job.files, interrupts, job.reading, counts):
+                packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
@@ -127,7 +134,7 @@ def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
         (
             *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
             *map(tally_of_manifest, packed.manifests),
-            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+            tally_of_input(packed.totals),
         )
     )
     return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)

@@ -14,7 +14,7 @@ import orjson
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.table import balance_line, rate_line, render_table
+from beam_s3box.cli.console.table import balance_line, dead_letter_lines, rate_line, render_table
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError
 from beam_s3box.shards.keys import Layout
@@ -85,7 +85,8 @@ def print_summary(what: str, report: RunReport, store: Store, reporting: Reporti
         to_error = reporting.prints_json
         say(f"run {report.run_id} to {store.root}", error=to_error)
         say_text(render_table(report, width_of_output(error=to_error)), error=to_error)
-        say(balance_line(report), rate_line(report), *_places(report, store), error=to_error)
+        say(balance_line(report), *dead_letter_lines(report), error=to_error)
+        say(rate_line(report), *_places(report, store), error=to_error)
     if failure:
         return fail_with(1, f"the {what} finished, but its {failure}", log)
     if not report.balances:

@@ -115,7 +115,8 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
     """
-    summary = WriteSummary(write.store, write.transform.claim, has_manifests=write.has_manifests)
+    limit = write.transform.dead_letter_limit
+    summary = WriteSummary(write.store, write.transform.claim, limit, has_manifests=write.has_manifests)
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
@@ -209,4 +210,7 @@ def _report_end(job: Job, result: PipelineResult, log: JobLog) -> int:
     code = print_summary("pipeline", report, job.write.store, job.reporting, log)
     if summary.note:
         say(summary.note)
+    if summary.failure:
+        written = "What its manifests list counts all the same, as the input has no end until it ends"
+        code = fail_with(1, f"the pipeline finished, but {summary.failure}. {written}", log)
     return max(code, print_loads(job.redshift, report, loads, log))
