@@ -64,11 +64,11 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
         check_redshift(redshift)
     pipeline, access = new_pipeline(options), s3_access_of(options)
     watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
-    if template_of(options) is None:
-        tell_matches(patterns, access)
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
     if has_end:
         write_summary(write, result, stream.counts)
     copy_to_redshift(redshift, write, result, has_end=has_end)
+    if template_of(options) is None:
+        tell_matches(patterns, access)
     return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)
