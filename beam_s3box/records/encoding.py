@@ -153,9 +153,9 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of JSON text, without a line break.
 
     datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are treated as UTC); date, time: ISO 8601;
-    Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and
-    arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any
-    size.
+    timedelta: ISO 8601, such as `P1DT2.5S`; Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value;
+    bytes: hexadecimal; numpy scalars and arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row and those of
+    `foreign_fields`: object; NaN and infinities: null; integers of any size.
 
     Raises:
       RecordError: a value of another type, or text with a lone surrogate.

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
@@ -33,8 +32,10 @@ from beam_s3box.records.encoding import (
     original_bytes,
     to_single_line,
 )
+from beam_s3box.records.foreign import record_fix
 from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
@@ -89,8 +90,8 @@ class Router:
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
         self._fields = selector.fields
-        self._decode = _decoder(self._fields)
-        self._key_of = _key_reader(self._fields)
+        self._paths = selector.paths
+        self._decode, self._key_of = decoder_of(self._paths)
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
         self._texts_only = selector.stream is None and not selector.is_keyed
 
@@ -216,7 +217,7 @@ class Router:
     def _check_key(self, key: Any) -> Stream:
         """Return the stream for the values of the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
-        return self._selector.stream_of(values)
+        return self._selector.stream_of_values(values)
 
     def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
         """Return the reason and detail for a line that the decoder rejected, None if they need a closer look.
@@ -234,8 +235,8 @@ class Router:
             return None
         if not isinstance(record, dict):
             return NOT_AN_OBJECT, not_an_object(record)
-        for field in self._fields:
-            if record.get(field) is None:
+        for field, paths in zip(self._fields, self._paths, strict=True):
+            if find_field(record, paths, as_mapping) is None:
                 return MISSING_STREAM, missing_field(field)
         return None
 
@@ -255,7 +256,9 @@ class Router:
     def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
         fields = as_mapping(element)
         if fields is None:
-            raise RecordError(f"a {type(element).__name__}, not an object", NOT_AN_OBJECT)
+            fix = record_fix(element)
+            detail = f"a {type(element).__name__}, not an object"
+            raise RecordError(f"{detail}: {fix}" if fix else detail, NOT_AN_OBJECT)
         stream = stream or self._selector.stream_of(fields)
         return encode_record(fields), stream
 
@@ -269,26 +272,6 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: l
         except RecordError as exc:
             refused.append(RejectedRecord(stream, exc.reason, str(exc), line))
     return rows
-
-
-def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
-    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all fields.
-
-    A field that is missing or null is None: all its lines are then rejected together, at the cost of valid ones.
-    """
-    members = [(f"field{i}", str | int | None, msgspec.field(name=name, default=None)) for i, name in enumerate(fields)]
-    return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
-
-
-def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
-    """Return the function from a decoded record to the values of the fields: a pair, one value, or None."""
-    if not fields:
-        return _no_key
-    return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
-
-
-def _no_key(decoded: Any) -> None:
-    """Return None: the stream is named by constants."""
 
 
 def _parse(line: bytes) -> dict[str, Any]:
