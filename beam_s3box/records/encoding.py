@@ -189,7 +189,7 @@ def diagnose(line: bytes) -> RecordError | None:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
-        return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+        return RecordError(invalid_utf8(exc), INVALID_UTF8)
     found: list[Any] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -203,7 +203,12 @@ def diagnose(line: bytes) -> RecordError | None:
         return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
     except (ValueError, RecursionError) as exc:
         return RecordError(f"not JSON: {exc}", NOT_JSON)
-    return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
+    return None if isinstance(value, dict) else RecordError(not_an_object(value), NOT_AN_OBJECT)
+
+
+def invalid_utf8(error: UnicodeDecodeError) -> str:
+    """Return what makes a text invalid UTF-8."""
+    return f"not valid UTF-8: {error.reason} at byte {error.start}"
 
 
 def original_bytes(record: Any) -> bytes:
@@ -249,6 +254,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _json_type(value: object) -> str:
+def not_an_object(value: object) -> str:
+    """Return what is wrong with a JSON value that is no object."""
     names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return names.get(type(value), "null")
+    return f"a JSON {names.get(type(value), 'null')}, not an object"

@@ -61,7 +61,7 @@ def decoder_of(
             node = node.setdefault(name, {})
         node[path[-1]] = None
     is_plain = all(len(paths) == 1 for paths in fields)
-    decode = msgspec.json.Decoder(_struct(tree, is_plain)).decode
+    decode = msgspec.json.Decoder(_struct(tree)).decode
     attributes = [[_attribute(tree, path) for path in paths] for paths in fields]
     if not fields:
         return decode, _nothing
@@ -96,10 +96,14 @@ def _attribute(tree: Mapping[str, Any], path: FieldPath) -> str:
     return ".".join(parts)
 
 
-def _struct(tree: Mapping[str, Any], is_plain: bool) -> Any:
-    members = []
-    for index, (name, inner) in enumerate(tree.items()):
-        kind = str | int if inner is None else _struct(inner, is_plain)
-        field = msgspec.field(name=name) if is_plain else msgspec.field(name=name, default=None)
-        members.append((f"field{index}", kind if is_plain else kind | None, field))
+def _struct(tree: Mapping[str, Any]) -> Any:
+    """Return the type of the fields; one that is missing or null is None, and rejected together with others."""
+    members = [
+        (
+            f"field{index}",
+            (str | int if inner is None else _struct(inner)) | None,
+            msgspec.field(name=name, default=None),
+        )
+        for index, (name, inner) in enumerate(tree.items())
+    ]
     return msgspec.defstruct("StreamFields", members, gc=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -26,6 +27,8 @@ from beam_s3box.records.encoding import (
     RecordRules,
     diagnose,
     encode_record,
+    invalid_utf8,
+    not_an_object,
     original_bytes,
     to_single_line,
 )
@@ -61,6 +64,14 @@ class RejectedRecord(NamedTuple):
     reason: str
     detail: str
     raw: bytes
+
+
+_new_rejected = functools.partial(tuple.__new__, RejectedRecord)
+
+
+def _rejected_together(reason: str, detail: str, lines: Iterable[bytes]) -> Iterator[RejectedRecord]:
+    """Return many at once: where an input is bad altogether, without a call for each of them."""
+    return map(_new_rejected, zip(repeat(None), repeat(reason), repeat(detail), lines))
 
 
 class Router:
@@ -125,19 +136,23 @@ class Router:
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and the rejected ones."""
-        if not self._texts_only or not self._is_clean(lines):
+        text = b"".join(lines)
+        if not self._texts_only or self._might_be_odd(lines, text):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         refused: list[RejectedRecord] = []
+        faults: dict[tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
-        for line in lines:
+        # a separator keeps what is broken at the end of one line from being mended by the next
+        is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
+        for line in lines if is_text else _without_utf8_faults(lines, faults):
             try:
                 key = key_of(decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
                 why = self._clear_fault(line, exc)
-                if why is not None and not line.startswith(b"\0"):
-                    refused.append(RejectedRecord(None, *why, line))
+                if why is not None:
+                    faults.setdefault(why, []).append(line)
                 else:
                     self._add(fallback, refused, line)
                 continue
@@ -146,6 +161,8 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
+        for (reason, detail), some in faults.items():
+            refused += _rejected_together(reason, detail, some)
         if not self._add_named(fallback, groups, refused):
             return self._route_one_by_one(lines)
         return fallback, refused
@@ -158,7 +175,7 @@ class Router:
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                refused.extend(RejectedRecord(None, exc.reason, str(exc), line) for line in lines)
+                refused += _rejected_together(exc.reason, str(exc), lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
@@ -178,18 +195,15 @@ class Router:
         else:
             groups.setdefault(routed[0], []).append(routed[1])
 
-    def _is_clean(self, lines: list[bytes]) -> bool:
-        """Return whether all lines are single lines of valid UTF-8 that violate no rule, checking them together."""
-        text = b"".join(lines)
-        if b"\n" in text or b"\r" in text or self._rules.might_violate(lines, text):
-            return False
-        # the separator prevents that an incomplete character is completed by the next line
-        return text.isascii() or _is_utf8(b"\n".join(lines))
+    def _might_be_odd(self, lines: list[bytes], text: bytes) -> bool:
+        """Return whether a line could have line breaks, be truncated or violate a rule, checking them together."""
+        return b"\n" in text or b"\r" in text or b"\0" in text or self._rules.might_violate(lines, text)
 
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
         """Return the stream of a line after checking all of its syntax and UTF-8."""
-        if not line.isascii() and not _is_utf8(line):
-            raise diagnose(line) or RecordError("not valid UTF-8", INVALID_UTF8)
+        fault = _utf8_fault(line)
+        if fault is not None:
+            raise RecordError(fault, INVALID_UTF8)
         try:
             decoded = self._decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
@@ -212,15 +226,18 @@ class Router:
         """
         if type(exc) is msgspec.DecodeError:
             # `diagnose` knows more only of lone surrogates, which are escapes
-            return None if BACKSLASH in line else _malformed(str(exc))
+            return None if BACKSLASH in line and b"\\u" in line else _malformed(str(exc))
+        if not isinstance(exc, msgspec.ValidationError):
+            return None
         try:
-            record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
+            record = orjson.loads(line)
         except orjson.JSONDecodeError:
             return None
-        if isinstance(record, dict):
-            for field, paths in zip(self._fields, self._paths, strict=True):
-                if find_field(record, paths, as_mapping) is None:
-                    return MISSING_STREAM, missing_field(field)
+        if not isinstance(record, dict):
+            return NOT_AN_OBJECT, not_an_object(record)
+        for field, paths in zip(self._fields, self._paths, strict=True):
+            if find_field(record, paths, as_mapping) is None:
+                return MISSING_STREAM, missing_field(field)
         return None
 
     def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
@@ -270,9 +287,21 @@ def _malformed(text: str) -> tuple[str, str]:
     return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _utf8_fault(text: bytes) -> str | None:
+    """Return what makes a text invalid UTF-8, None for a valid one."""
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            return invalid_utf8(exc)
+    return None
+
+
+def _without_utf8_faults(lines: Iterable[bytes], faults: dict[tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+    """Yield the lines of valid UTF-8, and add the others to the faults."""
+    for line in lines:
+        fault = _utf8_fault(line)
+        if fault is None:
+            yield line
+        else:
+            faults.setdefault((INVALID_UTF8, fault), []).append(line)

@@ -132,7 +132,7 @@ def split_key(element: Any) -> tuple[Stream, Any]:
 
 def missing_field(field: str) -> str:
     """Return what is wrong with a record without this field."""
-    return f"the field {field!r}, which names the stream, is missing or null"
+    return f"no field {field!r}, or it is null"
 
 
 def _checked_stream(names: Any) -> Stream:

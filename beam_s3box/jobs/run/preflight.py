@@ -100,7 +100,7 @@ def _kind_of(file: FoundInput, access: S3Access, input_format: str) -> str:
 
 
 def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
-    """Raise the error that watching would meet; that no file is there yet is none.
+    """Raise the error that watching would meet; that no file exists yet is no error.
 
     Raises:
       ConfigurationError: a bucket that can't be listed, or a folder that is not there.
@@ -120,7 +120,7 @@ def tell_matches(patterns: Sequence[str], access: S3Access) -> None:
 
 
 def _check_folder(pattern: str) -> None:
-    folder = Glob.of(pattern).base or "."
+    folder = os.path.dirname(Glob.of(pattern).base) or "."
     if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise ConfigurationError(
             f"--input={pattern!r} can't be watched: {folder!r} is no folder, or its permissions forbid it"

@@ -52,7 +52,7 @@ def test_what_the_csv_module_writes_is_read_back(
     table: list[list[str]], delimiter: str, end: str, block: int, mark: str
 ) -> None:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator=end)
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerows([["a", "b", "c"], *table])
     text = mark + buffer.getvalue()
     expected = [dict(zip("abc", values, strict=True)) for values in table]
