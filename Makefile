@@ -1,4 +1,4 @@
-# Every target runs from .venv, which is made again when the requirements change. `make` alone says what there is.
+# Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: demo demo-stream demo-redshift test test-runners test-beam lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:

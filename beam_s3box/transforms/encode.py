@@ -173,7 +173,7 @@ class EncodeSegments(beam.DoFn):
         for shard in _drained(flushed.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
         for (stream, window, lane), segment in _drained(flushed.remainders):
-            self._counts.count(metrics.REST_BYTES, len(segment.data))
+            self._counts.count(metrics.SHUFFLED_BYTES, len(segment.data))
             yield self._in_window(((*stream, lane), tuple(segment)), window)
 
     def _in_window(self, value: Any, window: str) -> WindowedValue:

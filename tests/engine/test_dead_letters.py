@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles, dead_letters_of, to_json_lines
+from beam_s3box.engine.dead_letters import DeadLetterBatch, DeadLetterFiles
 from beam_s3box.errors import StoreError
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import cut_line_of, split_lines
@@ -29,9 +29,12 @@ from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.system.threads import Threads
 
 
-def of(rejected: RejectedRecord, **selector: str) -> DeadLetter:
-    [letter] = dead_letters_of([rejected], StreamSelector(**selector))
-    return letter
+def of(rejected: RejectedRecord, **selector: str) -> DeadLetterBatch:
+    return DeadLetterBatch([rejected], StreamSelector(**selector))
+
+
+def batch_of(raws: list[bytes]) -> DeadLetterBatch:
+    return DeadLetterBatch([RejectedRecord(Stream("a", "b"), "not-json", "why", raw) for raw in raws], StreamSelector())
 
 
 def files_of(store: MemoryStore, layout: Layout, **arguments: Any) -> DeadLetterFiles:
@@ -41,11 +44,11 @@ def files_of(store: MemoryStore, layout: Layout, **arguments: Any) -> DeadLetter
 def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:
     nowhere = {"source": None, "line": None}
     text = of(RejectedRecord(Stream("a", "b"), "not-json", "why", "{é".encode()))
-    assert json.loads(text.to_json()) == {
+    assert json.loads(text.to_json()[0]) == {
         "domain": "a", "namespace": "b", "reason": "not-json", "detail": "why", **nowhere, "raw": "{é",
     }  # fmt: skip
     other = of(RejectedRecord(None, "invalid-utf8", "why \udcff", b"\xff\x00"))
-    assert json.loads(other.to_json()) == {
+    assert json.loads(other.to_json()[0]) == {
         "domain": None, "namespace": None, "reason": "invalid-utf8", "detail": "why \\udcff", **nowhere,
         "raw_hex": "ff00",
     }  # fmt: skip
@@ -62,7 +65,7 @@ def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:
 def test_names_that_are_constants_are_known_of_every_record(
     selector: dict[str, str], names: tuple[str | None, str | None]
 ) -> None:
-    letter = of(RejectedRecord(None, "not-json", "why", b"{"), **selector)
+    [letter] = of(RejectedRecord(None, "not-json", "why", b"{"), **selector)
     assert (letter.domain, letter.namespace) == names
 
 
@@ -79,14 +82,14 @@ def test_each_has_the_number_of_its_line(rows: list[tuple[bytes, bool]], offset:
         for line, (_, bad) in zip(lines, rows, strict=True)
         if bad
     ]
-    letters = dead_letters_of(rejected if in_order else rejected[::-1], StreamSelector(), batch)
+    letters = DeadLetterBatch(rejected if in_order else rejected[::-1], StreamSelector(), batch)
     numbers = [letter.line for letter in letters]
     assert len(set(numbers)) == len(rejected)
     assert all(
         number is not None and lines[number - 7] == letter.raw for number, letter in zip(numbers, letters, strict=True)
     )
     assert {(letter.source, letter.offset) for letter in letters} <= {("in.jsonl", offset or None)}
-    for letter, line in zip(letters, to_json_lines(letters), strict=True):
+    for letter, line in zip(letters, letters.to_json(), strict=True):
         found = json.loads(line)
         assert (found["line"], found["source"], found.get("offset")) == (letter.line, "in.jsonl", offset or None)
         assert found.get("raw", "").encode() or bytes.fromhex(found["raw_hex"]) == letter.raw
@@ -95,18 +98,17 @@ def test_each_has_the_number_of_its_line(rows: list[tuple[bytes, bool]], offset:
 def test_a_line_that_was_cut_has_its_number_and_so_has_a_row() -> None:
     [batch] = list(split_lines(iter([b"{}\n", b"x" * 90, b"y" * 90, b"\n"]), max_line_bytes=100, source="f"))[1:]
     rejected = [RejectedRecord(None, "too-large", "why", cut_line_of(batch.lines[0]).head)]  # type: ignore[union-attr]
-    assert [letter.line for letter in dead_letters_of(rejected, StreamSelector(), batch)] == [2]
+    assert [letter.line for letter in DeadLetterBatch(rejected, StreamSelector(), batch)] == [2]
     row = RejectedRow("csv-row-length", "why", "t.csv", 4, b"a,b")
-    [letter] = dead_letters_of([RejectedRecord(None, row.reason, row.detail, row.raw)], StreamSelector(), row)
+    [letter] = DeadLetterBatch([RejectedRecord(None, row.reason, row.detail, row.raw)], StreamSelector(), [row])
     assert (letter.source, letter.line, letter.offset) == ("t.csv", 4, None)
 
 
 def test_a_file_holds_one_line_each() -> None:
     store = MemoryStore(new_token(12))
-    letters = [DeadLetter("a", "b", "not-json", "why", b"%d" % number) for number in range(3)]
     files = files_of(store, Layout("run"), origin="origin")
-    files.add(letters[:2])
-    files.add(letters[2:])
+    files.add(batch_of([b"0", b"1"]))
+    files.add(batch_of([b"2"]))
     files.finish()
     files.finish()
     [key] = [info.key for info in store.list()]
@@ -118,13 +120,13 @@ def test_a_file_holds_one_line_each() -> None:
 def test_many_go_to_several_files_each_once_and_wait_compressed() -> None:
     store = MemoryStore(new_token(12))
     files = files_of(store, Layout("run"), limits=StreamLimits(max_object_bytes=1_000))
-    letters = [DeadLetter("a", "b", "not-json", "why", random.Random(number).randbytes(50)) for number in range(500)]
+    raws = [random.Random(number).randbytes(50) for number in range(500)]
     for start in range(0, 500, 7):
-        files.add(letters[start : start + 7])
+        files.add(batch_of(raws[start : start + 7]))
     files.finish()
     found = [json.loads(line) for info in store.list() for line in gzip.decompress(store.get(info.key)).splitlines()]
     assert len(list(store.list())) > 20
-    assert collections.Counter(one["raw_hex"] for one in found) == collections.Counter(one.raw.hex() for one in letters)
+    assert collections.Counter(one["raw_hex"] for one in found) == collections.Counter(raw.hex() for raw in raws)
 
 
 def test_memory_does_not_grow_with_their_number() -> None:
@@ -132,7 +134,7 @@ def test_memory_does_not_grow_with_their_number() -> None:
     tracemalloc.start()
     try:
         for number in range(200):
-            files.add([DeadLetter(None, None, "not-json", "why", b"%d bad " % number * 20) for _ in range(1_000)])
+            files.add(batch_of([b"%d bad " % number * 20] * 1_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -141,7 +143,7 @@ def test_memory_does_not_grow_with_their_number() -> None:
 
 def test_a_file_that_can_not_be_written_is_an_error() -> None:
     files = files_of(Full(new_token(12)), Layout("run"))
-    files.add([DeadLetter(None, None, "not-json", "why", b"x")])
+    files.add(batch_of([b"x"]))
     with pytest.raises(StoreError, match="the disk is full"):
         files.finish()
 

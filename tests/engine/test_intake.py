@@ -73,7 +73,7 @@ def test_the_first_fails_a_run_that_is_to_fail() -> None:
     with pytest.raises(RecordError, match=r"not-json: detail not-json; the record begins b'raw'\. on_bad_record="):
         intake.count(1, rejected("not-json"))
     assert counts.totals() == {}
-    assert intake.count(1, []) == []
+    assert len(intake.count(1, [])) == 0
 
 
 def test_a_missing_field_is_told_with_those_that_are_there_and_the_one_that_was_meant() -> None:

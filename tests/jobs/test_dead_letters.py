@@ -37,7 +37,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 def ended_with(run: Run, landing: pathlib.Path, *arguments: str) -> tuple[Ended, str]:
     """Return how the job ended, and where it wrote."""
     place = f"{landing.parent}/{new_token(8)}"
-    return run(f"--input={landing}/*.jsonl", f"--output={place}", *arguments), place
+    return run(f"--input={landing}/*.jsonl", f"--destination={place}", *arguments), place
 
 
 @pytest.mark.parametrize("runner", [(), WORKERS], ids=["one", "workers"])
@@ -51,7 +51,7 @@ def test_a_run_without_any_good_record_fails_and_lists_nothing(
         f"'carier', or it is null; fields there: carrier, i; did you mean 'carrier'? ({landing}/good.jsonl, line 1). "
         "The first begins "
     ) in ended.err
-    assert "or accept dead letters with --max_dead_letters='100%'" in ended.err
+    assert "or accept dead letters with max_dead_letters='100%'" in ended.err
     found = read_back(open_store(place))
     assert (len(found.dead_letters), found.manifests) == (30, {})
     store = open_store(place)
@@ -78,9 +78,9 @@ def test_a_file_without_any_good_record_fails_the_run(
         ("100%", None),
         ("3", None),
         ("12.5%", None),
-        ("2", "more than --max_dead_letters=2"),
-        ("0", "more than --max_dead_letters=0"),
-        ("9%", "3 of 33 records are dead letters, more than --max_dead_letters='9%'"),
+        ("2", "more than max_dead_letters=2"),
+        ("0", "more than max_dead_letters=0"),
+        ("9%", "3 of 33 records are dead letters, more than max_dead_letters='9%'"),
     ],
 )
 def test_a_limit_is_a_number_or_a_share(
@@ -115,7 +115,7 @@ def test_a_limit_is_a_number_or_a_share(
 def test_what_is_no_limit_ends_before_any_work(backfill: Run, landing: pathlib.Path) -> None:
     ended, place = ended_with(backfill, landing, *NAMING, "--max_dead_letters=some")
     assert ended.code == 2
-    assert "--max_dead_letters='some' must be a whole number" in ended.err
+    assert "max_dead_letters='some' must be a whole number" in ended.err
     assert not pathlib.Path(place).exists()
 
 

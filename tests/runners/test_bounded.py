@@ -45,5 +45,5 @@ def test_every_record_is_in_one_listed_shard(
     assert found.unlisted == []
     assert len(found.dead_letters) == bool(count)
     assert len(found.manifests) == min(count, 3)
-    told = json.loads(report.read_text())
-    assert told["records_in"] == count + bool(count)
+    totals = json.loads(report.read_text())
+    assert totals["records_in"] == count + bool(count)

@@ -1,7 +1,7 @@
 """WriteSummary: the pipeline itself adds up what it wrote, so that totals are right on every runner.
 
-A launcher sees a remote job's counters, and those of retried bundles may count twice; what stands in the PCollections
-counts once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
+A launcher sees a remote job's counters, and those of retried bundles may count twice; the elements of the PCollections
+count once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
 back.
 """
 

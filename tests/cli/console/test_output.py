@@ -81,7 +81,7 @@ def test_a_finished_run_is_printed_clean_and_its_report_is_exact(
 
 
 @pytest.mark.parametrize(
-    ("listed", "code"), [(2, 0), (1, 1), (3, 1)], ids=["all", "one is missing", "one is there twice"]
+    ("listed", "code"), [(2, 0), (1, 1), (3, 1)], ids=["all", "one is missing", "one is listed twice"]
 )
 def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """More listed than read is a fault as well as less."""

@@ -65,10 +65,10 @@ def test_a_process_ends_without_a_word_of_the_servers_it_stops() -> None:
 def test_errors_of_others_are_shown_with_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with job_logging():
         try:
-            raise ValueError("odd")
+            raise ValueError("unexpected")
         except ValueError:
             logging.getLogger("beam_s3box.x").exception("it failed")
-    assert "ValueError: odd" in capsys.readouterr().err
+    assert "ValueError: unexpected" in capsys.readouterr().err
 
 
 def test_secrets_are_masked_in_messages_and_texts(

@@ -19,7 +19,7 @@ from beam_s3box.cli.console.table import (
     rate_line,
     render_table,
 )
-from beam_s3box.cli.console.tallies import Tally, render_summary, tally_of_input
+from beam_s3box.cli.console.tallies import Tally, render_summary, sum_tallies, tally_of_input
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.input_totals import DeadLetterReason, InputTotals
 from beam_s3box.jobs.run.counters import counted, records_in_of
@@ -89,7 +89,7 @@ def test_reasons_of_dead_letters_are_in_the_report_and_below_the_table() -> None
     )
     other = dataclasses.replace(missing, reason="not-json", records=9, hint="", source="", line=None)
     totals = [InputTotals(40, 2, {"missing-stream": missing}), InputTotals(0, 9, {"not-json": other})] * 2
-    report = report_of([*TALLIES[:2], *map(tally_of_input, totals)], 62)
+    report = report_of(sum_tallies([*TALLIES[:2], *map(tally_of_input, totals)]).items(), 62)
     assert report.balances
     assert dead_letter_lines(report) == [
         "  18 not-json: no field 'd'",
