@@ -44,7 +44,7 @@ class DeadLetter(NamedTuple):
     """A record that could not be packed.
 
     Attributes:
-      domain, namespace: its stream, None if that could not be told.
+      domain, namespace: its stream, None if that is not known.
       reason: one of `beam_s3box.records.encoding.REASONS`.
       detail: what exactly is wrong.
       raw: the record's own bytes, its JSON, or its repr if it has no JSON.
@@ -174,7 +174,7 @@ class DeadLetterFiles:
         for start in range(0, len(lines), step):
             self._builder.add(_KEY, lines[start : start + step])
             if self._builder.open_bytes > _PIECE_BYTES:
-                self._builder.cut()  # with room left, so that no line of the next piece is looked at by itself
+                self._builder.cut()  # with room left, so that no line of the next piece is looked at alone
         self._upload(self._builder.poll().shards)
 
     def finish(self) -> None:

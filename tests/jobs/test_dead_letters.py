@@ -1,4 +1,4 @@
-"""Dead letters of the jobs: a run that is bad altogether fails, and a person is told why and where."""
+"""Dead letters of the jobs: a run of bad records alone fails, and says why and where."""
 
 from __future__ import annotations
 
