@@ -1,4 +1,4 @@
-# Every target runs from .venv, which is made anew when the requirements change. `make` alone says what there is.
+# Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: demo demo-stream demo-redshift test test-runners test-beam lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
@@ -41,7 +41,7 @@ types: $(DEV) ## mypy --strict
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
 
-bench: $(DEV) ## how fast, and beside what; ARGS="--help" says more
+bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
 
 bench-stream: $(DEV) ## the same for streams; needs Java and Maven

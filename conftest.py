@@ -1,4 +1,4 @@
-"""One real S3 server for all tests that ask for it; and a way to tell how much a test tried."""
+"""One real S3 server for all tests that ask for it; and a way to note how much a test tried."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tools.seaweedfs import Server, seaweedfs
 
-_TOLD = "told"
+_NOTE = "note"
 
 
 @pytest.fixture(scope="session")
@@ -19,23 +19,23 @@ def s3_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Note for the reader of the tests' output, such as how many points a sweep tried; printed at the end."""
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Return a function that keeps a line for the end of the tests' output, such as how many points a sweep tried."""
 
-    def tell(text: str) -> None:
-        request.node.user_properties.append((_TOLD, text))
+    def keep(text: str) -> None:
+        request.node.user_properties.append((_NOTE, text))
 
-    return tell
+    return keep
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the notes of all tests: reports carry them also where several processes run the tests."""
+    """Print the notes of all tests: reports have them also where several processes run the tests."""
     notes = [
         f"{report.nodeid}: {text}"
         for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
         if report.when == "call"
         for name, text in report.user_properties
-        if name == _TOLD
+        if name == _NOTE
     ]
     if notes:
         terminalreporter.section("what tests tried")

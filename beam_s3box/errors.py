@@ -6,6 +6,7 @@
     │   └── FolderInUseError    another streamer uses the folder
     ├── RecordError             a record that can't be packed (also a ValueError)
     │   └── NotAnObjectError    the record is not one JSON object
+    ├── DeadLettersError        more records are dead letters than the run may have
     ├── BoxSealedError          the box takes no more records: it was sealed or closed
     ├── StreamerError           the buffer files can't be written or read
     │   ├── StreamNotOpenError  the stream was never opened, or is closed
@@ -81,6 +82,10 @@ class NotAnObjectError(RecordError):
 
     def __init__(self, message: str = "", reason: str = "not-an-object") -> None:
         super().__init__(message, reason)
+
+
+class DeadLettersError(S3BoxError):
+    """More records are dead letters than the run may have: says how many, why, and what to do."""
 
 
 class BoxSealedError(S3BoxError):

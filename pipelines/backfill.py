@@ -4,7 +4,7 @@ r"""Write files of records to S3 as gzip JSON shards by stream, with the manifes
         --domain_field=carrier --namespace_field=origin
 
 Exit codes: 0 every record is in a listed shard or among the dead letters; 1 the pipeline failed, or records are
-missing; 2 nothing was begun, because an option, the input or the destination can't work; 130, 143 and
+missing; 2 nothing was started, because an option, the input or the destination can't work; 130, 143 and
 129: interrupted by ^C, SIGTERM, SIGHUP; manifests are written at the end, so that what it had uploaded is not listed.
 """
 

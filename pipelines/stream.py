@@ -4,10 +4,10 @@ r"""Write files of JSON lines to S3 as they appear: gzip JSON shards by stream, 
         --domain_field=carrier --namespace_field=origin --timestamp_field=time --window=fixed:300 \
         --runner=FlinkRunner --flink_master=localhost:8081
 
-It runs until it is drained, cancelled or fails; with --stop_after it ends by itself.
+It runs until it is drained, cancelled or fails; with --stop_after it ends on its own.
 
 Exit codes: 0 every record is in a listed shard or among the dead letters, or the job runs on elsewhere, or its template
-is written; 1 the pipeline failed, or records are missing; 2 nothing was begun, because an option, the input or the
+is written; 1 the pipeline failed, or records are missing; 2 nothing was started, because an option, the input or the
 destination can't work; 130, 143 and 129: interrupted by ^C, SIGTERM, SIGHUP.
 """
 

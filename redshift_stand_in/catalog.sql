@@ -88,7 +88,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA redshift_internal TO PUBLIC;
 GRANT SELECT ON pg_catalog.stl_load_errors, pg_catalog.stl_loaderror_detail, pg_catalog.sys_load_error_detail,
     pg_catalog.sys_load_history, pg_catalog.sys_load_detail TO PUBLIC;
 
--- VARCHAR(n) and CHAR(n) count bytes: every table gets a check beside PostgreSQL's own, which counts characters.
+-- VARCHAR(n) and CHAR(n) count bytes: every table gets a check in addition to PostgreSQL's own, which counts characters.
 CREATE FUNCTION redshift_internal.count_bytes() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;

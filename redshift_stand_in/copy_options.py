@@ -1,4 +1,4 @@
-"""A parsed COPY: every word is known, none is there twice, and none is forbidden by the format."""
+"""A parsed COPY: every word is known, none occurs twice, and none is forbidden by the format."""
 
 from __future__ import annotations
 

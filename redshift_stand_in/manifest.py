@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 
 
 def read_manifest(body: bytes) -> list[Entry]:
-    """Return the entries in order; a file that is listed twice is there twice; dg:copy-parameters-data-source-s3."""
+    """Return the entries in order; a file that is listed twice is returned twice; dg:copy-parameters-data-source-s3."""
     try:
         document = json.loads(body.decode("utf-8"))
     except ValueError as exc:

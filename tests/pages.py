@@ -1,8 +1,8 @@
 """The pages of the documentation, as tests read and run them.
 
 A block of `bash` or `python` is run as it stands, from the top of its page to the end, in one folder with `examples/`. A
-block of `text` behind one is what it prints, `…` standing for anything. A block of `sh` or `py` is for the reader's own
-machine or program: it is read, not run.
+block of `text` behind one is what it prints, `…` standing for anything. A block of `toml` is written to the file that its first
+line names. A block of `sh` or `py` is for the reader's own machine or program: it is read, not run.
 """
 
 from __future__ import annotations

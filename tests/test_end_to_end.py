@@ -60,7 +60,7 @@ def write(proxy: Proxy, destination: str, elements: list[Any], **arguments: Any)
 
 
 def inflate(record: Any) -> Any:
-    """Return the record with as much noise as it asks for: Beam's Create would take seconds to carry it."""
+    """Return the record with as much noise as it asks for: Beam's Create would take seconds to encode it."""
     if not isinstance(record, dict) or "noise" not in record:
         return record
     return {**record, "noise": random.Random(record["i"]).randbytes(record["noise"] // 2).hex()}
@@ -220,8 +220,8 @@ def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
     assert len(origins) >= 2, "only one bundle cut shards"
     counted = {metric.key.metric.name: metric.result for metric in done.metrics().query()["counters"]}
     total = sum(info.size for info in store.list("data/"))
-    assert counted.get("rest_bytes", 0) <= len(origins) * 100_000 < total / 4, (
-        "more than rests went through the shuffle"
+    assert counted.get("shuffled_bytes", 0) <= len(origins) * 100_000 < total / 4, (
+        "more than remainders went through the shuffle"
     )
 
 

@@ -42,7 +42,7 @@ def test_killed_at_a_request(
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
         def kill(request: Request) -> Fault | None:
-            """Kill the job when the request is there, or just after the server has answered it."""
+            """Kill the job when the request has arrived, or just after the server has answered it."""
             is_put = request.operation == "PutObject" and folder in request.key
             if is_put and proxy.count("PutObject", request.key.partition(folder)[0] + folder) > int(number):
                 os.kill(process.pid, signal.SIGKILL)

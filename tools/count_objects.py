@@ -1,6 +1,6 @@
 """Count what one run left, object by object, without any code of beam_s3box: boto3, or for a folder nothing but files.
 
-Reads the run's record, every manifest of the run, every shard that lies there and the dead letters. The manifests must
+Reads the run's record, every manifest of the run, every shard in the store and the dead letters. The manifests must
 be those that the record says count, where it has an end. Each id must be in exactly one listed shard; a shard must lie
 in the window and stream of its manifest, and be as long, as large and of the content that manifest and key say.
 Credentials come from where boto3 looks for them. Prints a table; exit code 1 says that something is wrong, and what.
@@ -74,7 +74,7 @@ class Count:
 
     Args:
       place: where it lies.
-      run_id: its name; "" where only one run lies there.
+      run_id: its name; "" where the destination has only one run.
       rules: what its records are like.
     """
 
@@ -160,7 +160,7 @@ class Count:
         except (ValueError, zlib.error) as exc:
             return str(exc)
         if not all(isinstance(record, dict) for record in records):
-            return "holds what is no object"
+            return "holds something that is not an object"
         if entry.get("mandatory") is not True:
             return "is not mandatory"
         if entry.get("meta") != {"content_length": len(body), "record_count": len(records)}:
@@ -216,9 +216,9 @@ class Count:
 
     def _check(self) -> None:
         rules = self._rules
-        odd = [name for name, number in self.ids.items() if number != rules.times]
-        if odd:
-            self.faults.append(f"{len(odd)} ids are not there {rules.times} times: {_some(odd)}")
+        wrong = [name for name, number in self.ids.items() if number != rules.times]
+        if wrong:
+            self.faults.append(f"{len(wrong)} ids are not there {rules.times} times: {_some(wrong)}")
         if self.outside != rules.outside:
             self.faults.append(f"{self.outside} records lie outside of their window, not {rules.outside}")
         if self.unlisted and not rules.unlisted:
@@ -227,7 +227,7 @@ class Count:
     def compare(self, sources: Iterable[Path]) -> int:
         """Compare with the lines that were fed, and return how many these are; those without an id are dead letters."""
         fed: set[str] = set()
-        refused: set[str] = set()
+        rejected: set[str] = set()
         lines = 0
         for path in sources:
             for line in filter(str.strip, path.read_text().splitlines()):
@@ -235,12 +235,12 @@ class Count:
                 try:
                     fed.add(str(json.loads(line)[self._rules.id_field]))
                 except (ValueError, KeyError, TypeError):
-                    refused.add(line)
+                    rejected.add(line)
         for words, names in (
             ("ids that were fed are missing", fed - set(self.ids)),
             ("ids were never fed", set(self.ids) - fed),
-            ("refused lines are no dead letters", refused - self.dead_letters),
-            ("dead letters were fed as records", self.dead_letters - refused),
+            ("rejected lines are no dead letters", rejected - self.dead_letters),
+            ("dead letters were fed as records", self.dead_letters - rejected),
         ):
             if names:
                 self.faults.append(f"{len(names)} {words}: {_some(sorted(names))}")
@@ -306,7 +306,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.count_objects", description="Count what one run left.")
     parser.add_argument("destination", help="s3://bucket/prefix or a folder, as the run was given")
     parser.add_argument("--id_field", required=True, help="field with a record's id")
-    parser.add_argument("--run_id", default="", help="default: the only run that is there")
+    parser.add_argument("--run_id", default="", help="default: the only run of the destination")
     parser.add_argument("--source", action="append", default=[], metavar="GLOB", help="JSON lines that were fed")
     parser.add_argument("--time_field", help="field with its time in seconds since 1970, to be in the window")
     parser.add_argument("--outside", type=int, default=0, help="records that are outside of it (default: 0)")

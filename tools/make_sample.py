@@ -1,6 +1,6 @@
 """Write flights of the public data set nycflights13 as JSON lines: the sample in `examples/`, or the whole set.
 
-The same data gives the same bytes: rows keep their order, and gzip carries neither a time nor a file name.
+The same data gives the same bytes: rows keep their order, and the gzip header has neither a time nor a file name.
 """
 
 from __future__ import annotations

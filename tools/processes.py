@@ -114,7 +114,7 @@ def running(
       command: the program and its arguments.
       log: file for its output.
       litter: what else goes when this process ends without a word, as by SIGKILL.
-      environment: variables beside those of this process.
+      environment: variables in addition to those of this process.
     """
     with log.open("wb") as output, contextlib.ExitStack() as stack:
         # its own session: Ctrl-C reaches us, and we stop it
@@ -142,7 +142,7 @@ def accepts(port: int) -> None:
 
 
 def _watch(process: subprocess.Popen[bytes], litter: Iterable[pathlib.Path]) -> subprocess.Popen[bytes]:
-    """Start a shell that stands in for us when we end without a word, as by SIGKILL: its stdin closes then."""
+    """Start a shell that cleans up when this process is killed, as by SIGKILL: its stdin closes then."""
     script = 'read -r _; kill -KILL "-$1"; shift; sleep 1; rm -rf "$@"'
     return subprocess.Popen(
         ["sh", "-c", script, "sh", str(process.pid), *map(str, litter)],

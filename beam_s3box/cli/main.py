@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from beam_s3box.cli.commands.about import ABOUT, find_command, run_help
 from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.cli.console.interrupts import exit_code_of, interrupted_of, signals_raise
-from beam_s3box.cli.console.logging import ToolLog, installed
+from beam_s3box.cli.console.logging import CommandLog, installed
 from beam_s3box.cli.console.output import say, say_version, sturdy_output
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import asks_for_help, before_dashes
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from beam_s3box.jobs.run.entry import run_command
 
         return run_command(lambda rest, log: COMMANDS[name].run(rest, log), arguments[1:], owns_process=argv is None)
-    log = ToolLog("beam_s3box")
+    log = CommandLog("beam_s3box")
     with sturdy_output(), installed(log):
         try:
             with signals_raise():
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: Sequence[str], log: ToolLog) -> int:
+def _run(arguments: Sequence[str], log: CommandLog) -> int:
     name, *rest = arguments or [""]
     if "--version" in before_dashes(arguments):
         say_version()

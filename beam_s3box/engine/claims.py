@@ -137,7 +137,7 @@ class RunClaim:
           StoreError: the store refused or failed.
         """
         left: list[ObjectInfo] = []
-        refused: StoreError | None = None
+        failure: StoreError | None = None
         while True:
             try:
                 record, info = self._read(store)
@@ -149,12 +149,12 @@ class RunClaim:
                 # before the run id can be taken over: the next execution has its own manifests
                 left = self._manifests(store) if self.bounded else []
             except StoreError as exc:
-                refused = exc
+                failure = exc
             if self._replace(store, record.failed(error, time.time()), info):
                 break
         _remove(store, left)
-        if refused is not None:
-            raise refused
+        if failure is not None:
+            raise failure
 
     def fail_by(self, store: Store, error: BaseException) -> None:
         """Record that the run failed with this error; if that is not possible, add a note to the error."""

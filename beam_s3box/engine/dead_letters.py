@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
-import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+import itertools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, overload
 
 import orjson
 
-from beam_s3box.engine.uploads import put_once
-from beam_s3box.errors import RecordError
+from beam_s3box.engine.shard_builder import ShardBuilder
+from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.formats import JSON_LINES
-from beam_s3box.metrics import DEAD_LETTERS, Metrics
+from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.records.selector import StreamSelector
+from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import Segment
+from beam_s3box.shards.limits import LimitsForAll, StreamLimits
+from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
-from beam_s3box.sizes import MiB
+from beam_s3box.sizes import KiB, MiB
 from beam_s3box.stores import Store
+from beam_s3box.system.threads import Executor
 
 _FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
-"""Read by people now and then: to be fast counts more than to be small."""
+"""Read by people now and then: being fast matters more than being small."""
 
-_LINE_COST: Final = 64
-"""Bytes that a line takes in memory besides its text."""
+_LIMITS: Final = StreamLimits(max_object_bytes=8 * MiB)
+_PIECE_BYTES: Final = 384 * KiB
+"""Of lines that go to the builder together: some make a segment."""
+
+_KEY: Final = (Stream("dead-letters", "dead-letters"), "", 0)
+"""Under which the builder collects dead letters; it is in no object's key."""
 
 
 class DeadLetter(NamedTuple):
     """A record that could not be packed.
 
     Attributes:
-      domain, namespace: its stream, None if that could not be told.
+      domain, namespace: its stream, None if that is not known.
       reason: one of `beam_s3box.records.encoding.REASONS`.
       detail: what exactly is wrong.
-      raw: the record's own bytes, or its repr if it could not be encoded.
+      raw: the record's own bytes, its JSON, or its repr if it has no JSON.
+      source: the file that it was read from; None where the pipeline does not know it.
+      line: its line or row in the file, from 1.
+      offset: the byte of the file at which the count of lines begins, where workers share a large file.
     """
 
     domain: str | None
@@ -44,120 +58,180 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     raw: bytes
-
-    @classmethod
-    def of(cls, refused: RejectedRecord) -> DeadLetter:
-        """Return the dead letter for a refused record."""
-        stream, reason, detail, raw = refused
-        domain, namespace = stream or (None, None)
-        return cls(domain, namespace, reason, detail, raw)
-
-    def line(self) -> bytes:
-        """Return the dead letter as a line of JSON; bytes that are not UTF-8 stand as hexadecimal under `raw_hex`."""
-        domain, namespace, reason, detail, raw = self
-        # most dead letters of a run say the same, but for the record itself
-        begin = _begin_of_line(domain, namespace, reason, detail)
-        try:
-            return b'%b,"raw":%b}' % (begin, orjson.dumps(raw.decode("utf-8")))
-        except UnicodeDecodeError:
-            return b'%b,"raw_hex":"%b"}' % (begin, raw.hex().encode("ascii"))
+    source: str | None = None
+    line: int | None = None
+    offset: int | None = None
 
 
-@functools.lru_cache(1_000)
-def _begin_of_line(domain: str | None, namespace: str | None, reason: str, detail: str) -> bytes:
-    plain = detail.encode("utf-8", "backslashreplace").decode("utf-8")
-    fields = {"domain": domain, "namespace": namespace, "reason": reason, "detail": plain}
-    return orjson.dumps(fields).removesuffix(b"}")
+class DeadLetterBatch(Sequence[DeadLetter]):
+    """Dead letters of records that came in together, kept by column.
+
+    An input may be bad altogether. To create each dead letter only if somebody asks for it, and to render all without
+    that, takes a third of the time.
+
+    Args:
+      rejected: by the router.
+      selector: how records name their streams: a constant half is known even where the record can't be read.
+      origin: what the router was given: lines, or rows of one file in the place of the rejected records; None where
+        nobody knows where the records came from.
+    """
+
+    def __init__(
+        self,
+        rejected: Sequence[RejectedRecord],
+        selector: StreamSelector,
+        origin: LineBatch | Sequence[RejectedRow] | None = None,
+    ) -> None:
+        columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
+        streams, self.reasons, self._details, self._raws = columns
+        self._lines = _lines_of(self._raws, origin)
+        self.source: str | None = None
+        self._offset: int | None = None
+        if isinstance(origin, LineBatch):
+            self.source, self._offset = origin.source or None, origin.offset or None
+        elif origin:
+            self.source = origin[0].source
+        if not any(streams):
+            self._heads = [(selector.domain, selector.namespace)] * len(streams)
+        else:
+            self._heads = [stream or (selector.domain, selector.namespace) for stream in streams]
+
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    @overload
+    def __getitem__(self, index: int) -> DeadLetter: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[DeadLetter]: ...
+
+    def __getitem__(self, index: int | slice) -> DeadLetter | list[DeadLetter]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        domain, namespace = self._heads[index]
+        reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
+        return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
+
+    def first_of(self, reason: str) -> DeadLetter:
+        """Return the first dead letter of a reason."""
+        return self[self.reasons.index(reason)]
+
+    def to_json(self) -> list[bytes]:
+        """Return a line of JSON each; bytes that are not UTF-8 are written as hexadecimal, under `raw_hex`."""
+        lines: list[bytes] = []
+        for head, group in itertools.groupby(zip(self._heads, self.reasons, self._details, strict=True)):
+            start = len(lines)
+            lines += self._render(head, slice(start, start + len(list(group))))
+        return lines
+
+    def _render(self, head: tuple[Any, str, str], part: slice) -> Iterator[bytes]:
+        """Yield the lines of neighbours that differ in their record alone."""
+        (domain, namespace), reason, detail = head
+        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
+        for raw, line in zip(self._raws[part], self._lines[part], strict=True):
+            try:
+                yield b'%b%b,"raw":%b}' % (begin, b"%d" % line if line else b"null", orjson.dumps(raw.decode()))
+            except UnicodeDecodeError:
+                yield b'%b%b,"raw_hex":"%b"}' % (begin, b"%d" % line if line else b"null", raw.hex().encode("ascii"))
 
 
 class DeadLetterFiles:
     """Writes dead letters to gzip files of JSON lines, create-only, under an origin of their own.
 
-    They are compressed as they come, like records: what waits for its file takes little memory, however many there are.
+    They take the way of records: compressed on other threads as they come, uploaded while more come in, and held back
+    where the store is slow. So they take no more memory than records, however many there are.
 
     Args:
       store: where to.
       layout: of the run.
+      codec: runs the compression.
+      threads: run the uploads.
       origin: names the files; default: a new one.
-      segment_bytes: memory of the lines that are compressed together.
-      file_bytes: compressed bytes that wait for a file of theirs.
+      limits: of a file.
     """
 
     def __init__(
         self,
         store: Store,
         layout: Layout,
+        codec: Executor,
+        threads: Executor,
         origin: str | None = None,
-        *,
-        segment_bytes: int = MiB,
-        file_bytes: int = 8 * MiB,
+        limits: StreamLimits = _LIMITS,
     ) -> None:
-        self._store = store
-        self._layout = layout
-        self._origin = new_origin() if origin is None else origin
-        self._segment_bytes = segment_bytes
-        self._file_bytes = file_bytes
-        self._sequence = 0
-        self._lines: list[bytes] = []
-        self._lines_bytes = 0
-        self._segments: list[Segment] = []
-        self._segments_bytes = 0
+        origin = new_origin() if origin is None else origin
+        self._builder = ShardBuilder(_FORMAT, LimitsForAll(limits), codec, origin, min_fill_to_seal=0.0)
+        self._queue = UploadQueue(_DeadLetterUploader(store, _FORMAT, layout), threads, MemoryMetrics())
 
-    def add(self, letters: Iterable[DeadLetter]) -> None:
-        """Keep dead letters; write a file whenever there are enough.
+    def add(self, letters: DeadLetterBatch) -> None:
+        """Keep dead letters; a file is written whenever there are enough.
 
         Raises:
           StoreError: the store refused or failed, after its retries.
         """
-        for letter in letters:
-            line = letter.line()
-            self._lines.append(line)
-            self._lines_bytes += len(line) + _LINE_COST
-            if self._lines_bytes >= self._segment_bytes:
-                self._compress()
-                if self._segments_bytes >= self._file_bytes:
-                    self._write()
+        lines = letters.to_json()
+        step = max(1, len(lines) * _PIECE_BYTES // (sum(map(len, lines)) or 1))
+        for start in range(0, len(lines), step):
+            self._builder.add(_KEY, lines[start : start + step])
+            if self._builder.open_bytes > _PIECE_BYTES:
+                self._builder.cut()  # with room left, so that no line of the next piece is looked at alone
+        self._upload(self._builder.poll().shards)
 
     def finish(self) -> None:
-        """Write what waits.
+        """Write what waits, and wait until all files are in the store.
 
         Raises:
           StoreError: the store refused or failed, after its retries.
         """
-        if self._lines:
-            self._compress()
-        if self._segments:
-            self._write()
+        self._upload(self._builder.finish().shards)
+        self._queue.finish()
 
-    def _compress(self) -> None:
-        segment = _FORMAT.cut(self._lines)
-        self._segments.append(segment)
-        self._segments_bytes += len(segment.data)
-        self._lines, self._lines_bytes = [], 0
+    def abandon(self) -> None:
+        """Forget what is not in the store."""
+        self._queue.abandon()
 
-    def _write(self) -> None:
-        body = _FORMAT.join(self._segments)
-        sha256 = hashlib.sha256(body).hexdigest()
-        key = self._layout.dead_letters(self._origin, self._sequence, sha256)
-        put_once(self._store, key, body, sha256, _FORMAT.content_type)
-        self._sequence += 1
-        self._segments, self._segments_bytes = [], 0
+    def _upload(self, shards: list[SealedShard]) -> None:
+        for shard in shards:
+            self._queue.add(shard)
 
 
-def accept_dead_letters(refused: Sequence[RejectedRecord], counts: Metrics, *, fail: bool) -> list[DeadLetter]:
-    """Return refused records as dead letters, counted by their reasons.
+class _DeadLetterUploader(Uploader):
+    def _key(self, shard: SealedShard, sha256: str) -> str:
+        return self._layout.dead_letters(shard.origin, shard.sequence, sha256)
 
-    Raises:
-      RecordError: the run shall fail on the first: says the reason, how the record begins, and the way out.
+
+@functools.lru_cache(1_000)
+def _begin_of(
+    domain: str | None, namespace: str | None, reason: str, detail: str, source: str | None, offset: int | None
+) -> bytes:
+    fields: dict[str, Any] = {"domain": domain, "namespace": namespace, "reason": reason, "detail": _plain(detail)}
+    fields["source"] = source if source is None else _plain(source)
+    if offset is not None:
+        fields["offset"] = offset
+    return orjson.dumps(fields).removesuffix(b"}") + b',"line":'
+
+
+def _plain(text: str) -> str:
+    """Return text that UTF-8 can express."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] | None) -> Sequence[int | None]:
+    """Return the number of each rejected record's line in its file.
+
+    A router hands back the very lines that it was given, so that nobody counts lines of which none is rejected; of a
+    line that was cut, its beginning.
     """
-    if fail and refused:
-        first = refused[0]
-        raise RecordError(
-            f"{first.reason}: {first.detail}; the record begins {first.raw[:200]!r}. "
-            "on_bad_record='dead_letter' keeps such records aside instead",
-            first.reason,
-        )
-    for reason, number in collections.Counter(one.reason for one in refused).items():
-        counts.count(DEAD_LETTERS, number)
-        counts.count(f"{DEAD_LETTERS}_{reason.replace('-', '_')}", number)
-    return list(map(DeadLetter.of, refused))
+    if not isinstance(origin, LineBatch):
+        return [row.line for row in origin] if origin else [None] * len(raws)
+    if len(raws) == len(origin.lines) and all(map(operator.is_, raws, origin.lines)):
+        return origin.numbers
+    places: dict[int, list[int]] = {}
+    for number, line in zip(reversed(origin.numbers), reversed(origin.lines), strict=True):
+        places.setdefault(id(line), []).append(number)  # short lines may be one object; each is one line
+    return [found.pop() if (found := places.get(id(raw))) else _line_of_cut(raw, origin) for raw in raws]
+
+
+def _line_of_cut(head: bytes, batch: LineBatch) -> int | None:
+    cut = zip(batch.numbers, map(cut_line_of, batch.lines), strict=True)
+    return next((number for number, line in cut if line and line.head == head), None)

@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from beam_s3box import metrics
-from beam_s3box.engine.dead_letters import DeadLetterFiles, accept_dead_letters
+from beam_s3box.engine.dead_letters import DeadLetterFiles
+from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
@@ -22,6 +24,7 @@ from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
 from beam_s3box.metrics import Metrics
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.routing import Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
@@ -36,13 +39,18 @@ class Packed(NamedTuple):
       records_in: lines taken.
       shards: in the store.
       manifests: in the store.
-      dead_letters: records that could not be packed.
+      totals: of what came in, with the dead letters by reason.
     """
 
     records_in: int
     shards: list[ShardFile]
     manifests: list[Manifest]
-    dead_letters: int
+    totals: InputTotals
+
+    @property
+    def dead_letters(self) -> int:
+        """Records that could not be packed."""
+        return self.totals.rejected
 
 
 class LinePacker:
@@ -70,8 +78,8 @@ class LinePacker:
             plan.format, plan.limits_of, self._codec, origin, plan.budget, min_fill_to_seal=0.0
         )
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
-        self._letters = DeadLetterFiles(plan.store, plan.layout)
-        self._dead_letters = 0
+        self._letters = DeadLetterFiles(plan.store, plan.layout, self._codec, self._threads)
+        self._intake = Intake(plan, counts)
         self._records_in = 0
         self._shards: list[ShardFile] = []
         self._claimed = False
@@ -90,21 +98,23 @@ class LinePacker:
         if isinstance(value, Exception) and self._claimed:
             self._plan.claim.fail_by(self._plan.store, value)
 
-    def pack(self, lines: list[bytes]) -> None:
+    def pack(self, batch: LineBatch | list[bytes]) -> None:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
 
         Raises:
           RecordError: a record is invalid, and the plan says that this is an error.
+          DeadLettersError: more records are invalid than the plan says.
           StoreError: an upload failed, after its retries.
         """
         with self._poison_on_error():
             self._claim()
+            lines = batch.lines if isinstance(batch, LineBatch) else batch
             self._records_in += len(lines)
             self._counts.count(metrics.RECORDS_IN, len(lines))
             groups, rejected = self._router.route_lines(lines)
-            if rejected:
-                self._letters.add(accept_dead_letters(rejected, self._counts, fail=self._plan.fail_on_bad_record))
-                self._dead_letters += len(rejected)
+            letters = self._intake.count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
+            if letters:
+                self._letters.add(letters)
             for stream, group in groups.items():
                 self._builder.add((stream, "", 0), group)
             self._upload(self._builder.poll())
@@ -115,6 +125,8 @@ class LinePacker:
         When manifests could not be written, the same call again writes those that are missing.
 
         Raises:
+          DeadLettersError: more records are dead letters than the plan says; they are in the store, and nothing is
+            listed.
           RunExistsError: another run wrote manifests under this run id.
           StoreError: the store rejected it or failed, after its retries.
         """
@@ -126,15 +138,18 @@ class LinePacker:
                 self._shards += self._queue.finish()
                 self._letters.finish()
                 self._is_uploaded = True
+        totals = self._intake.run_totals()
+        self._plan.dead_letter_limit.check(totals, self._plan.dead_letters_url)
         manifests = self._write_manifests()
         self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
         self._ended = True
-        return Packed(self._records_in, self._shards, manifests, self._dead_letters)
+        return Packed(self._records_in, self._shards, manifests, totals)
 
     def close(self) -> None:
         """Give up what was not finished: it stays unlisted."""
         self._ended = True
         self._queue.abandon()
+        self._letters.abandon()
 
     def _check_open(self) -> None:
         if self._process != os.getpid():

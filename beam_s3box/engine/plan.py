@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from beam_s3box.checks import check_whole
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.dead_letter_limit import NOT_ALL, DeadLetterLimit
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError
@@ -51,6 +52,7 @@ class RunPlan:
       claim: the claim to the run id.
       manifests: which manifests to write, None for none.
       fail_on_bad_record: whether an invalid record fails the run.
+      dead_letter_limit: how many records may be dead letters.
       upload_concurrency: uploads at a time in each process.
       budget: bytes that may wait in memory before the largest streams are flushed or sealed early.
     """
@@ -64,8 +66,14 @@ class RunPlan:
     claim: RunClaim
     manifests: Manifests | None = None
     fail_on_bad_record: bool = False
+    dead_letter_limit: DeadLetterLimit = NOT_ALL
     upload_concurrency: int = 8
     budget: int = DEFAULT_BUDGET_BYTES
+
+    @property
+    def dead_letters_url(self) -> str:
+        """Where the files of dead letters are."""
+        return self.store.url(self.layout.dead_letter_folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +87,7 @@ class WriteSpec:
       limits: the limits of a shard, for all streams or by stream.
       run_id: the name of the run; None for a new one each time that a run is planned.
       on_bad_record: `"dead_letter"` or `"fail"`.
+      max_dead_letters: a number of records or a share of them such as `"5%"`; None: not all.
       max_record_bytes: bytes of one record; None for 4,000,000 with manifests, and no limit without.
       long_values: what happens to a text that Redshift can't store.
       upload_concurrency: uploads at a time in each process.
@@ -94,6 +103,7 @@ class WriteSpec:
     limits: Limits = dataclasses.field(default_factory=StreamLimits)
     run_id: str | None = None
     on_bad_record: OnBadRecord = "dead_letter"
+    max_dead_letters: int | str | None = None
     max_record_bytes: int | None = None
     long_values: LongValues = "reject"
     upload_concurrency: int = 8
@@ -104,12 +114,22 @@ class WriteSpec:
             raise ConfigurationError(f"on_bad_record={self.on_bad_record!r} must be 'dead_letter' or 'fail'")
         check_upload_concurrency(self.upload_concurrency)
         Layout(self._run_id(), data_key=self.key_template)
-        _ = self.limits_of, self.resolved_format, self.rules  # each raises if its arguments can't work
+        _ = (
+            self.limits_of,
+            self.resolved_format,
+            self.rules,
+            self.dead_letter_limit,
+        )  # each raises if its arguments can't work
 
     @functools.cached_property
     def limits_of(self) -> Callable[[Stream], StreamLimits]:
         """The function that returns the limits of a stream."""
         return limits_by_stream(self.limits)
+
+    @functools.cached_property
+    def dead_letter_limit(self) -> DeadLetterLimit:
+        """How many records may be dead letters."""
+        return DeadLetterLimit.of(self.max_dead_letters)
 
     @functools.cached_property
     def resolved_manifests(self) -> Manifests | None:
@@ -162,6 +182,7 @@ class WriteSpec:
             claim=RunClaim(layout, new_token(), bounded=bounded, named=is_named),
             manifests=self.resolved_manifests,
             fail_on_bad_record=self.on_bad_record == "fail",
+            dead_letter_limit=self.dead_letter_limit,
             upload_concurrency=self.upload_concurrency,
         )
 

@@ -176,7 +176,7 @@ class Publisher:
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
         except ObjectChangedError:
-            return None  # replaced by another worker: the times tell which one is outdated
+            return None  # replaced by another worker: the times show which one is outdated
         return True
 
     def _withdraw(self, plan: ManifestPlan) -> None:

@@ -76,12 +76,15 @@ class Uploader:
         begun = time.monotonic()
         body = format_of(self._format, shard.stream).join(shard.segments)
         sha256 = hashlib.sha256(body).hexdigest()
-        key = self._layout.shard(
-            shard.stream, shard.window, shard.origin, shard.sequence, sha256, self._format.extension
-        )
+        key = self._key(shard, sha256)
         attempts = put_once(self._store, key, body, sha256, self._format.content_type, is_unique=True)
         file = self._describe(shard, key, len(body), sha256)
         return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
+
+    def _key(self, shard: SealedShard, sha256: str) -> str:
+        return self._layout.shard(
+            shard.stream, shard.window, shard.origin, shard.sequence, sha256, self._format.extension
+        )
 
     def _describe(self, shard: SealedShard, key: str, object_bytes: int, sha256: str) -> ShardFile:
         size = total_size(shard.segments)

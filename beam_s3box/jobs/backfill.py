@@ -16,19 +16,19 @@ from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.files import ReadRecords
 from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
-from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
 
 PARSER = OptionParser(BACKFILL, DEFAULT_RUNNER)
 """The command line."""
 
 
-def run(arguments: Sequence[str], log: ToolLog) -> int:
+def run(arguments: Sequence[str], log: JobLog) -> int:
     """Run the backfill and return its exit code."""
     return run_job(PARSER, prepare, arguments, log)
 
 
-def prepare(options: PipelineOptions, log: ToolLog) -> Job:
+def prepare(options: PipelineOptions, log: JobLog) -> Job:
     """Return the job that the options describe, after all that can be checked before its work was.
 
     Raises:
@@ -49,7 +49,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_redshift(redshift)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
-    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows)
+    read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows, given.path_columns)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)

@@ -19,7 +19,7 @@ from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import WatchFiles
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
-from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.run.preflight import (
     check_destination,
     check_given,
@@ -32,12 +32,12 @@ PARSER = OptionParser(STREAM)
 """The command line."""
 
 
-def run(arguments: Sequence[str], log: ToolLog) -> int:
+def run(arguments: Sequence[str], log: JobLog) -> int:
     """Run the streaming job and return its exit code."""
     return run_job(PARSER, prepare, arguments, log)
 
 
-def prepare(options: PipelineOptions, log: ToolLog) -> Job:
+def prepare(options: PipelineOptions, log: JobLog) -> Job:
     """Return the job that the options describe, after all that can be checked before its work was.
 
     Raises:
@@ -52,7 +52,7 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
     has_end = watching.stop_after is not None
     redshift = redshift_of(options, write, log, has_end=has_end)
     patterns = given.input
-    read = ReadStream(timing, write.max_line_bytes)
+    read = ReadStream(timing, write.max_line_bytes, given.path_columns)
     reporting = reporting_of(given)
     check_given(patterns)
     check_json(patterns)
@@ -63,11 +63,11 @@ def prepare(options: PipelineOptions, log: ToolLog) -> Job:
         check_redshift(redshift)
     pipeline, access = new_pipeline(options), s3_access_of(options)
     watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
-    if template_of(options) is None:
-        tell_matches(patterns, access)
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
     result = stream.lines | "WriteToS3Box" >> write.transform
     if has_end:
         write_summary(write, result, stream.counts)
     copy_to_redshift(redshift, write, result, has_end=has_end)
+    if template_of(options) is None:
+        tell_matches(patterns, access)
     return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)

@@ -153,9 +153,9 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of JSON text, without a line break.
 
     datetime: ISO 8601 in UTC with `Z` and at most 6 digits (naive ones are treated as UTC); date, time: ISO 8601;
-    Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value; bytes: hexadecimal; numpy scalars and
-    arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row: object; NaN and infinities: null; integers of any
-    size.
+    timedelta: ISO 8601, such as `P1DT2.5S`; Decimal: its exact text, see `decimal_text`; UUID: text; Enum: its value;
+    bytes: hexadecimal; numpy scalars and arrays: as numbers; tuple: array; dataclass, NamedTuple, Beam row and those of
+    `foreign_fields`: object; NaN and infinities: null; integers of any size.
 
     Raises:
       RecordError: a value of another type, or text with a lone surrogate.
@@ -189,7 +189,7 @@ def diagnose(line: bytes) -> RecordError | None:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as exc:
-        return RecordError(f"not valid UTF-8: {exc.reason} at byte {exc.start}", INVALID_UTF8)
+        return RecordError(invalid_utf8(exc), INVALID_UTF8)
     found: list[Any] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -203,24 +203,45 @@ def diagnose(line: bytes) -> RecordError | None:
         return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)
     except (ValueError, RecursionError) as exc:
         return RecordError(f"not JSON: {exc}", NOT_JSON)
-    return None if isinstance(value, dict) else RecordError(f"a JSON {_json_type(value)}, not an object", NOT_AN_OBJECT)
+    return None if isinstance(value, dict) else RecordError(not_an_object(value), NOT_AN_OBJECT)
+
+
+def invalid_utf8(error: UnicodeDecodeError) -> str:
+    """Return what makes a text invalid UTF-8."""
+    return f"not valid UTF-8: {error.reason} at byte {error.start}"
 
 
 def original_bytes(record: Any) -> bytes:
-    """Return bytes that preserve a rejected record: its own bytes, its JSON text, or its repr."""
+    """Return bytes that preserve a rejected record: its own bytes, its JSON text, or its repr.
+
+    A value that has no JSON form is its repr within the JSON of its record, so that all others can be read back.
+    """
     if isinstance(record, bytes):
         return record
     if isinstance(record, str):
         return record.encode("utf-8", "backslashreplace")
-    with contextlib.suppress(RecordError):  # then that is why it is rejected, and its repr tells more
+    with contextlib.suppress(RecordError):
         fields = as_mapping(record)
         if fields is not None:
             return encode_record(fields)
+    with contextlib.suppress(Exception):  # of the user's classes, or too deep: then all of it is its repr
+        fields = as_mapping(record)
+        if fields is not None or isinstance(record, list):
+            # a lone surrogate stays an escape
+            return json.dumps(
+                record if fields is None else dict(fields), default=_json_or_repr, allow_nan=False
+            ).encode("ascii")
     try:
         text = repr(record)
     except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was
         text = f"<{type(record).__name__} whose repr raised {type(exc).__name__}>"
     return text.encode("utf-8", "backslashreplace")
+
+
+def _json_or_repr(value: Any) -> Any:
+    with contextlib.suppress(Exception):  # of the user's classes
+        return json_default(value)
+    return repr(value)
 
 
 def _without_line_break(token: re.Match[bytes]) -> bytes:
@@ -249,6 +270,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _json_type(value: object) -> str:
+def not_an_object(value: object) -> str:
+    """Return what is wrong with a JSON value that is no object."""
     names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return names.get(type(value), "null")
+    return f"a JSON {names.get(type(value), 'null')}, not an object"

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from beam_s3box.records.foreign import foreign_fields, foreign_value, value_fix
+from beam_s3box.records.moments import timedelta_text
 from beam_s3box.records.unfit import Unfit
 
 _MAX_EXPONENT: Final = 6_176
@@ -24,15 +26,17 @@ _UTC = datetime.UTC
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:
-    """Return the fields of a dict, dataclass, NamedTuple or Beam row, or None if the value is none of these."""
+    """Return the fields of a dict, dataclass, NamedTuple, Beam row or one of `foreign_fields`; else None."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return value._asdict()  # type: ignore[no-any-return]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, type):
+        return None
     as_dict = getattr(value, "as_dict", None)  # beam.Row, recognized without importing Beam
-    return as_dict() if callable(as_dict) and not isinstance(value, type) else None
+    return as_dict() if callable(as_dict) else foreign_fields(value)
 
 
 def json_default(value: Any) -> Any:
@@ -50,12 +54,16 @@ def json_default(value: Any) -> Any:
     to_datetime = getattr(value, "to_utc_datetime", None)  # Beam's Timestamp, recognized without importing Beam
     if callable(to_datetime):
         return _utc_text(to_datetime())
-    fields = as_mapping(value)
+    foreign = foreign_value(value)
+    if foreign is not None:
+        return foreign
+    fix = value_fix(value)
+    fields = None if fix else as_mapping(value)
     if fields is not None:
         return dict(fields)
     if type(value).__module__ == "numpy":
         return orjson.Fragment(_numpy_text(value))
-    raise TypeError(f"{type(value).__name__} has no JSON form: convert it before the write")
+    raise TypeError(f"{type(value).__name__} has no JSON form: {fix or 'convert it before the write'}")
 
 
 def decimal_text(value: decimal.Decimal) -> str:
@@ -71,11 +79,20 @@ def _numpy_text(value: Any) -> bytes:
     value = value[()]  # an array without dimensions becomes its one value
     if value.shape == () and value != value:
         return b"null"  # NaN, or NaT, which orjson writes as a date
-    if value.shape and value.dtype.kind == "M":
+    if value.shape and value.dtype.kind in "mM":
         return b"[" + b",".join(map(_numpy_text, value)) + b"]"
+    if value.dtype.kind == "m":
+        return orjson.dumps(_timedelta64_text(value))
     if value.shape:
         value = value.astype(value.dtype.newbyteorder("="), order="C")  # the only memory layout that orjson supports
     return orjson.dumps(value, None, _NUMPY_OPTIONS)
+
+
+def _timedelta64_text(value: Any) -> str:
+    plain = value.astype("m8[us]").item()
+    if not isinstance(plain, datetime.timedelta):
+        raise TypeError(f"{value!r} is longer than a duration of Python's can be")
+    return timedelta_text(plain)
 
 
 def _utc_text(value: datetime.datetime) -> str | None:
@@ -117,6 +134,8 @@ def plain_tree(value: Any) -> Any:
         return fields
     if isinstance(value, list) or type(value) is tuple:
         return [plain_tree(item) for item in value]
+    if isinstance(value, orjson.Fragment):
+        return json.loads(orjson.dumps(value))
     if type(value).__module__ == "numpy" and not isinstance(value, bytes):
         return orjson.loads(_numpy_text(value))
     return plain_tree(json_default(value))

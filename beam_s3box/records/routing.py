@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -27,11 +27,15 @@ from beam_s3box.records.encoding import (
     RecordRules,
     diagnose,
     encode_record,
+    invalid_utf8,
+    not_an_object,
     original_bytes,
     to_single_line,
 )
+from beam_s3box.records.foreign import record_fix
 from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
@@ -62,6 +66,14 @@ class RejectedRecord(NamedTuple):
     raw: bytes
 
 
+_new_rejected = functools.partial(tuple.__new__, RejectedRecord)
+
+
+def _rejected_together(reason: str, detail: str, lines: Iterable[bytes]) -> Iterator[RejectedRecord]:
+    """Return many at once: where an input is bad altogether, without a call for each of them."""
+    return map(_new_rejected, zip(repeat(None), repeat(reason), repeat(detail), lines))
+
+
 class Router:
     """Turns records into lines by stream, and what can't be packed into `RejectedRecord`.
 
@@ -78,8 +90,8 @@ class Router:
         self._rules = rules
         self._encoder_of = functools.lru_cache(_KNOWN_STREAMS)(encoders) if encoders else None
         self._fields = selector.fields
-        self._decode = _decoder(self._fields)
-        self._key_of = _key_reader(self._fields)
+        self._paths = selector.paths
+        self._decode, self._key_of = decoder_of(self._paths)
         self._stream_of_key = functools.lru_cache(_KNOWN_STREAMS)(self._check_key)
         self._texts_only = selector.stream is None and not selector.is_keyed
 
@@ -124,19 +136,23 @@ class Router:
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and the rejected ones."""
-        if not self._texts_only or not self._is_clean(lines):
+        text = b"".join(lines)
+        if not self._texts_only or self._might_be_odd(lines, text):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         refused: list[RejectedRecord] = []
+        faults: dict[tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
-        for line in lines:
+        # a separator keeps what is broken at the end of one line from being mended by the next
+        is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
+        for line in lines if is_text else _without_utf8_faults(lines, faults):
             try:
                 key = key_of(decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
                 why = self._clear_fault(line, exc)
-                if why is not None and not line.startswith(b"\0"):
-                    refused.append(RejectedRecord(None, *why, line))
+                if why is not None:
+                    faults.setdefault(why, []).append(line)
                 else:
                     self._add(fallback, refused, line)
                 continue
@@ -145,6 +161,8 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
+        for (reason, detail), some in faults.items():
+            refused += _rejected_together(reason, detail, some)
         if not self._add_named(fallback, groups, refused):
             return self._route_one_by_one(lines)
         return fallback, refused
@@ -157,7 +175,7 @@ class Router:
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                refused.extend(RejectedRecord(None, exc.reason, str(exc), line) for line in lines)
+                refused += _rejected_together(exc.reason, str(exc), lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
@@ -177,18 +195,15 @@ class Router:
         else:
             groups.setdefault(routed[0], []).append(routed[1])
 
-    def _is_clean(self, lines: list[bytes]) -> bool:
-        """Return whether all lines are single lines of valid UTF-8 that violate no rule, checking them together."""
-        text = b"".join(lines)
-        if b"\n" in text or b"\r" in text or self._rules.might_violate(lines, text):
-            return False
-        # the separator prevents that an incomplete character is completed by the next line
-        return text.isascii() or _is_utf8(b"\n".join(lines))
+    def _might_be_odd(self, lines: list[bytes], text: bytes) -> bool:
+        """Return whether a line could have line breaks, be truncated or violate a rule, checking them together."""
+        return b"\n" in text or b"\r" in text or b"\0" in text or self._rules.might_violate(lines, text)
 
     def _stream_of_line(self, line: bytes, stream: Stream | None) -> Stream:
         """Return the stream of a line after checking all of its syntax and UTF-8."""
-        if not line.isascii() and not _is_utf8(line):
-            raise diagnose(line) or RecordError("not valid UTF-8", INVALID_UTF8)
+        fault = _utf8_fault(line)
+        if fault is not None:
+            raise RecordError(fault, INVALID_UTF8)
         try:
             decoded = self._decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
@@ -202,7 +217,7 @@ class Router:
     def _check_key(self, key: Any) -> Stream:
         """Return the stream for the values of the fields that name it."""
         values = dict(zip(self._fields, key if len(self._fields) == 2 else (key,), strict=False))
-        return self._selector.stream_of(values)
+        return self._selector.stream_of_values(values)
 
     def _clear_fault(self, line: bytes, exc: Exception) -> tuple[str, str] | None:
         """Return the reason and detail for a line that the decoder rejected, None if they need a closer look.
@@ -211,15 +226,18 @@ class Router:
         """
         if type(exc) is msgspec.DecodeError:
             # `diagnose` knows more only of lone surrogates, which are escapes
-            return None if BACKSLASH in line else _malformed(str(exc))
+            return None if BACKSLASH in line and b"\\u" in line else _malformed(str(exc))
+        if not isinstance(exc, msgspec.ValidationError):
+            return None
         try:
-            record = orjson.loads(line) if isinstance(exc, msgspec.ValidationError) and self._fields else None
+            record = orjson.loads(line)
         except orjson.JSONDecodeError:
             return None
-        if isinstance(record, dict):
-            for field in self._fields:
-                if record.get(field) is None:
-                    return MISSING_STREAM, missing_field(field)
+        if not isinstance(record, dict):
+            return NOT_AN_OBJECT, not_an_object(record)
+        for field, paths in zip(self._fields, self._paths, strict=True):
+            if find_field(record, paths, as_mapping) is None:
+                return MISSING_STREAM, missing_field(field)
         return None
 
     def _route_slowly(self, line: bytes, stream: Stream | None, exc: Exception) -> Stream:
@@ -238,7 +256,9 @@ class Router:
     def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
         fields = as_mapping(element)
         if fields is None:
-            raise RecordError(f"a {type(element).__name__}, not an object", NOT_AN_OBJECT)
+            fix = record_fix(element)
+            detail = f"a {type(element).__name__}, not an object"
+            raise RecordError(f"{detail}: {fix}" if fix else detail, NOT_AN_OBJECT)
         stream = stream or self._selector.stream_of(fields)
         return encode_record(fields), stream
 
@@ -254,23 +274,6 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: l
     return rows
 
 
-def _decoder(fields: Sequence[str]) -> Callable[[bytes], Any]:
-    """Return a decoder of just these fields, as attributes `field0`, `field1`; it checks the syntax of all fields."""
-    members = [(f"field{i}", str | int, msgspec.field(name=name)) for i, name in enumerate(fields)]
-    return msgspec.json.Decoder(msgspec.defstruct("StreamFields", members, gc=False)).decode
-
-
-def _key_reader(fields: Sequence[str]) -> Callable[[Any], Any]:
-    """Return the function from a decoded record to the values of the fields: a pair, one value, or None."""
-    if not fields:
-        return _no_key
-    return operator.attrgetter(*(f"field{i}" for i in range(len(fields))))
-
-
-def _no_key(decoded: Any) -> None:
-    """Return None: the stream is named by constants."""
-
-
 def _parse(line: bytes) -> dict[str, Any]:
     """Return the object of a line; orjson would turn large integers into fractions, and reject larger ones."""
     try:
@@ -284,9 +287,21 @@ def _malformed(text: str) -> tuple[str, str]:
     return NOT_JSON, f"not JSON: {text.removeprefix(_MALFORMED)}"
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _utf8_fault(text: bytes) -> str | None:
+    """Return what makes a text invalid UTF-8, None for a valid one."""
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            return invalid_utf8(exc)
+    return None
+
+
+def _without_utf8_faults(lines: Iterable[bytes], faults: dict[tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+    """Yield the lines of valid UTF-8, and add the others to the faults."""
+    for line in lines:
+        fault = _utf8_fault(line)
+        if fault is None:
+            yield line
+        else:
+            faults.setdefault((INVALID_UTF8, fault), []).append(line)

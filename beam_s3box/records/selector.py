@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import enum
+import itertools
 import math
 import numbers
 import re
@@ -13,6 +14,8 @@ from typing import Any, TypeAlias
 
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.records.encoding import BAD_STREAM, MISSING_STREAM
+from beam_s3box.records.json_values import as_mapping
+from beam_s3box.records.paths import FieldPath, find_field, paths_of
 from beam_s3box.records.streams import Stream
 
 _UNSUPPORTED = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
@@ -23,11 +26,12 @@ StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class StreamSelector:
-    """How a record names its stream. Without any argument, records are keyed: `((domain, namespace), record)`.
+    r"""How a record names its stream. Without any argument, records are keyed: `((domain, namespace), record)`.
 
     Attributes:
       domain, namespace: constants.
-      domain_field, namespace_field: top-level fields of the record, whose text or number is the name.
+      domain_field, namespace_field: fields of the record, whose text or number is the name. `user.country` is the
+        field of that very name or, in a record without it, `country` in `user`; `user\.country` never the latter.
       stream: a function that takes the record as a mapping and returns (domain, namespace).
     """
 
@@ -43,6 +47,12 @@ class StreamSelector:
         named = [name for name in ("domain", "namespace") if self._is_named(name)]
         if self.stream is not None and (named or not callable(self.stream)):
             raise ConfigurationError("stream must be a function, and can't be combined with domain or namespace")
+        every = itertools.chain.from_iterable(self.paths)
+        if any(other[: len(path)] == path for path, other in itertools.permutations(every, 2)):
+            raise ConfigurationError(
+                f"domain_field={self.domain_field!r} and namespace_field={self.namespace_field!r} can't both name a "
+                "stream: one is an object that has the other"
+            )
         if len(named) == 1:
             other = "namespace" if named == ["domain"] else "domain"
             raise ConfigurationError(
@@ -59,6 +69,11 @@ class StreamSelector:
         """The fields of a record that name its stream."""
         return tuple(dict.fromkeys(filter(None, (self.domain_field, self.namespace_field))))
 
+    @property
+    def paths(self) -> tuple[tuple[FieldPath, ...], ...]:
+        """Where each of these fields may be."""
+        return tuple(map(paths_of, self.fields))
+
     def stream_of(self, fields: Mapping[str, Any]) -> Stream:
         """Return the stream of a record.
 
@@ -67,8 +82,17 @@ class StreamSelector:
         """
         if self.stream is not None:
             return _checked_stream(_call(self.stream, fields))
-        domain = self.domain or _field_text(fields, self.domain_field or "")
-        namespace = self.namespace or _field_text(fields, self.namespace_field or "")
+        found = (find_field(fields, paths, as_mapping) for paths in self.paths)
+        return self.stream_of_values(dict(zip(self.fields, found, strict=True)))
+
+    def stream_of_values(self, values: Mapping[str, Any]) -> Stream:
+        """Return the stream that the values of `fields` name.
+
+        Raises:
+          RecordError: they name no stream.
+        """
+        domain = self.domain or _field_text(values, self.domain_field or "")
+        namespace = self.namespace or _field_text(values, self.namespace_field or "")
         return Stream(domain, namespace)
 
     def _is_named(self, part: str) -> bool:
@@ -79,9 +103,10 @@ class StreamSelector:
         for name, value in ((part, constant), (f"{part}_field", field)):
             if value is not None and (not isinstance(value, str) or not value):
                 raise ConfigurationError(f"{name}={value!r} must be non-empty text")
-        if isinstance(field, str) and _UNSUPPORTED.search(field):
+        paths = () if field is None else paths_of(field)
+        if field is not None and not (paths and not any(_UNSUPPORTED.search(name) for path in paths for name in path)):
             raise ConfigurationError(
-                f"{part}_field={field!r} must not contain quotes, backslashes or control characters"
+                f"{part}_field={field!r} must not contain quotes, control characters or backslashes but before a dot"
             )
         if constant is not None and field is not None:
             raise ConfigurationError(f"{part}={constant!r} and {part}_field={field!r} are mutually exclusive: give one")
@@ -107,7 +132,7 @@ def split_key(element: Any) -> tuple[Stream, Any]:
 
 def missing_field(field: str) -> str:
     """Return what is wrong with a record without this field."""
-    return f"the field {field!r}, which names the stream, is missing or null"
+    return f"no field {field!r}, or it is null"
 
 
 def _checked_stream(names: Any) -> Stream:
@@ -124,10 +149,10 @@ def _call(function: StreamFunction, fields: Mapping[str, Any]) -> tuple[str, str
         raise RecordError(f"the stream function raised {type(exc).__name__}: {exc}", BAD_STREAM) from exc
 
 
-def _field_text(fields: Mapping[str, Any], field: str) -> str:
-    if field not in fields or fields[field] is None:
+def _field_text(values: Mapping[str, Any], field: str) -> str:
+    if values[field] is None:
         raise RecordError(missing_field(field), MISSING_STREAM)
-    return _name_text(f"field {field!r}", fields[field])
+    return _name_text(f"field {field!r}", values[field])
 
 
 def _name_text(what: str, value: Any) -> str:

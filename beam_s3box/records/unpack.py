@@ -19,7 +19,7 @@ else:
     from backports import zstd
 
 READ_BYTES: Final = 4 * MiB
-"""Bytes read at a time: each read gives up the interpreter's lock, and waits for it behind busy threads."""
+"""Bytes read at a time: each read releases the interpreter's lock, and waits for it behind busy threads."""
 
 PACKED_EXTENSIONS: Final[Mapping[str, str]] = {
     ".gz": "gzip",

@@ -206,10 +206,10 @@ def _file(url: str, entry: Mapping[str, Any]) -> str:
     return file
 
 
-def _records(url: str, entries: Sequence[Mapping[str, Any]], told: int | None) -> int:
+def _records(url: str, entries: Sequence[Mapping[str, Any]], stated: int | None) -> int:
     # the text takes precedence: a manifest that was written again has the counts of what COPY reads now
     counts = [count for entry in entries if (count := _count(url, entry)) is not None]
-    total = sum(counts) if len(counts) == len(entries) else told
+    total = sum(counts) if len(counts) == len(entries) else stated
     if total is None:
         raise LoadError(
             f'{url} has no counts of records ("meta": {{"record_count": …}}), so a load can\'t be checked: give it as '

@@ -155,9 +155,14 @@ class Layout:
             folder = "/".join(names) + "/"
         return f"manifests/{self.run_id}/{folder}{_folder(window) if firing is None else ''}"
 
+    @property
+    def dead_letter_folder(self) -> str:
+        """The folder of the files of dead letters."""
+        return f"dead-letters/{self.run_id}/"
+
     def dead_letters(self, origin: str, sequence: int, sha256: str) -> str:
         """Return the key of a file of dead letters."""
-        return f"dead-letters/{self.run_id}/{origin}-{sequence:05d}-{sha256[:_DIGEST_CHARACTERS]}.json.gz"
+        return f"{self.dead_letter_folder}{origin}-{sequence:05d}-{sha256[:_DIGEST_CHARACTERS]}.json.gz"
 
     @property
     def run(self) -> str:

@@ -21,7 +21,7 @@ from beam_s3box.stores.base import ObjectInfo, check_condition, check_key, check
 from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
 from beam_s3box.stores.s3_client import Connection, FindCredentials
-from beam_s3box.stores.s3_errors import OddAnswerError, error_code
+from beam_s3box.stores.s3_errors import InvalidResponseError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
 from beam_s3box.stores.s3_objects import listed, looked_up, object_parameters, quoted, read, read_with_info
 from beam_s3box.stores.s3_requests import Requests, answer
@@ -164,7 +164,7 @@ class S3Store:
             if not page.get("IsTruncated"):
                 return
             if page["NextContinuationToken"] == position.get("ContinuationToken"):
-                raise OddAnswerError(f"ListObjectsV2 {self.root} failed: the next page is the same page again")
+                raise InvalidResponseError(f"ListObjectsV2 {self.root} failed: the next page is the same page again")
             position = {**position, "ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
@@ -232,7 +232,7 @@ class S3Store:
             full_key = self._full_key(key)
             sent = {**parameters, **condition}
             return self.requests.send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
-        except OddAnswerError:
+        except InvalidResponseError:
             # the write may have succeeded, and a proxy may have replaced the response
             if self._is_there(key, body, sha256):
                 return 1

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 
-class OddAnswer(Exception):
+class InvalidResponse(Exception):
     """The response is not from S3, or incomplete."""
 
 
@@ -61,7 +61,7 @@ def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any)
     """Check status and body before botocore parses them, as a handler of its event `before-parse`.
 
     Raises:
-      OddAnswer: it is not a response of this operation.
+      InvalidResponse: it is not a response of this operation.
     """
     status, body = response_dict["status_code"], response_dict["body"]
     if status >= 300:
@@ -73,7 +73,7 @@ def check_arrived(operation_model: Any, response_dict: dict[str, Any], **_: Any)
     if status not in expected.statuses:
         if expected.body == "object":
             body.close()
-        raise OddAnswer(f"the status {status}, not {expected.statuses[0]}")
+        raise InvalidResponse(f"the status {status}, not {expected.statuses[0]}")
     if expected.body != "object":
         _check_body(expected, status, body)
 
@@ -87,12 +87,12 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
       sent: the parameters of the request.
 
     Raises:
-      OddAnswer: a field is missing, or the server returned another checksum than that of the body.
+      InvalidResponse: a field is missing, or the server returned another checksum than that of the body.
     """
     expected = ANSWERS[operation]
     if answer["ResponseMetadata"]["HTTPStatusCode"] == _PART and not ("Range" in sent and answer.get("ContentRange")):
         answer["Body"].close()
-        raise OddAnswer("the status 206, not 200" if "Range" not in sent else "a 206 without ContentRange")
+        raise InvalidResponse("the status 206, not 200" if "Range" not in sent else "a 206 without ContentRange")
     missing = [name for name in expected.fields if answer.get(name) in (None, "")]
     if expected.either and not any(answer.get(name) for name in expected.either):
         missing.append(" or ".join(expected.either))
@@ -104,10 +104,10 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
         if expected.body == "object":
             # nobody will read it, and its connection must not stay open
             answer["Body"].close()
-        raise OddAnswer(f"a {expected.statuses[0]} without {missing[0]}")
-    told, meant = answer.get("ChecksumSHA256"), sent.get("ChecksumSHA256")
-    if told and meant and told != meant:
-        raise OddAnswer(f"the checksum {told}, where {meant} was sent")
+        raise InvalidResponse(f"a {expected.statuses[0]} without {missing[0]}")
+    returned, sent_checksum = answer.get("ChecksumSHA256"), sent.get("ChecksumSHA256")
+    if returned and sent_checksum and returned != sent_checksum:
+        raise InvalidResponse(f"the checksum {returned}, where {sent_checksum} was sent")
 
 
 def _check_body(expected: Expected, status: int, body: bytes) -> None:
@@ -117,11 +117,11 @@ def _check_body(expected: Expected, status: int, body: bytes) -> None:
         # botocore raises an error by its code
         return
     if expected.body == "none" and body.strip():
-        raise OddAnswer(f"a {status} with a body, which S3 does not send here: {_begin(body)}")
+        raise InvalidResponse(f"a {status} with a body, which S3 does not send here: {_begin(body)}")
     if expected.body == "xml" and found.lower() in ("", "html"):
-        raise OddAnswer(f"a {status} without the XML that S3 sends: {_begin(body)}")
+        raise InvalidResponse(f"a {status} without the XML that S3 sends: {_begin(body)}")
     if expected.body not in ("none", "xml", found):
-        raise OddAnswer(f"a {status} with another body than <{expected.body}>: {_begin(body)}")
+        raise InvalidResponse(f"a {status} with another body than <{expected.body}>: {_begin(body)}")
 
 
 def _check_redirect(operation: str, status: int, headers: Mapping[str, str], body: Any) -> None:
@@ -129,7 +129,7 @@ def _check_redirect(operation: str, status: int, headers: Mapping[str, str], bod
     if status >= 400 or status == _NOT_MODIFIED or "x-amz-bucket-region" in headers:
         return
     if operation == "HeadBucket" or not isinstance(body, bytes) or b"<Code>" not in body:
-        raise OddAnswer(f"{status}: a redirect to {headers.get('location', 'nowhere')!r}, which S3 does not send")
+        raise InvalidResponse(f"{status}: a redirect to {headers.get('location', 'nowhere')!r}, which S3 does not send")
 
 
 def _begin(body: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from beam_s3box.errors import AccessError, ObjectExistsError, StoreError, TransientStoreError
 from beam_s3box.stores.base import Store, holds
 from beam_s3box.stores.retries import Retry
-from beam_s3box.stores.s3_errors import OddAnswerError, error_code
+from beam_s3box.stores.s3_errors import InvalidResponseError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
 from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings
@@ -99,8 +99,8 @@ class WriteCheck:
 
 def _find_bucket(requests: Requests) -> None:
     try:
-        requests.send("GetBucketLocation", None, {}, finish=answer, stop=_is_odd)
-    except OddAnswerError:
+        requests.send("GetBucketLocation", None, {}, finish=answer, stop=_is_invalid_response)
+    except InvalidResponseError:
         # some servers do not support this operation; the next request finds out
         return
     except StoreError as exc:
@@ -108,8 +108,8 @@ def _find_bucket(requests: Requests) -> None:
             raise
 
 
-def _is_odd(error: StoreError) -> bool:
-    return isinstance(error, OddAnswerError)
+def _is_invalid_response(error: StoreError) -> bool:
+    return isinstance(error, InvalidResponseError)
 
 
 def _write(store: Store) -> None:
@@ -135,7 +135,7 @@ def _upload(store: Store, upload: MultipartUpload) -> None:
     """Make a multipart upload with other bytes to the same key, which must be refused."""
     try:
         upload.try_out()
-    except OddAnswerError:
+    except InvalidResponseError:
         # like a write, which checks the object if the response is not valid
         if not holds(store, CHECK_KEY, _IN_PARTS, hashlib.sha256(_IN_PARTS).hexdigest()):
             raise

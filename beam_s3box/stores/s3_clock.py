@@ -36,10 +36,10 @@ class ServerClock:
 
     def note(self, response: Any) -> None:
         """Set the clock by the `Date` of a response, if it is valid."""
-        told = ((response or {}).get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
-        if told is not None:
+        date = ((response or {}).get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
+        if date is not None:
             with contextlib.suppress(TypeError, ValueError):
-                self._offset = email.utils.parsedate_to_datetime(told).timestamp() - self._elapsed()
+                self._offset = email.utils.parsedate_to_datetime(date).timestamp() - self._elapsed()
 
     def sign_by_server(self) -> None:
         """Use the server's clock for signatures from now on, instead of this machine's."""

@@ -13,7 +13,7 @@ from beam_s3box.errors import (
     StoreError,
     TransientStoreError,
 )
-from beam_s3box.stores.s3_answers import OddAnswer
+from beam_s3box.stores.s3_answers import InvalidResponse
 
 
 class ConflictError(TransientStoreError):
@@ -24,7 +24,7 @@ class UploadGoneError(StoreError):
     """A multipart upload that the server does not know, or no longer knows."""
 
 
-class OddAnswerError(StoreError):
+class InvalidResponseError(StoreError):
     """The response is not from S3, or incomplete; the outcome of the request is unknown."""
 
 
@@ -61,7 +61,7 @@ _CLOCK = "the clock of this machine is wrong: set it"
 _REGION = "the bucket is in another region: set the region to the bucket's"
 _EXPIRED = "the token has expired: get new credentials, or use a role, whose credentials renew themselves"
 _HEADERS = "a server that does not know such a header needs conditional_writes=False or checksums=False"
-_ODD = "this is no answer of S3: check the endpoint and the proxy"
+_NOT_S3 = "this is no answer of S3: check the endpoint and the proxy"
 _DENIED = "these credentials may not do this: allow it for them, or use others"
 
 _CODES = {
@@ -163,14 +163,16 @@ _CLASSES = {
     "IncompleteReadError": Rule(TransientStoreError),
     "BotoCoreError": Rule(StoreError),
     # none of these is a BotoCoreError; the last is urllib3's, which botocore does not catch while a body is read
-    **dict.fromkeys(("OddAnswer", "ResponseParserError", "ParseError"), Rule(OddAnswerError, _ODD, _FEW)),
+    **dict.fromkeys(
+        ("InvalidResponse", "ResponseParserError", "ParseError"), Rule(InvalidResponseError, _NOT_S3, _FEW)
+    ),
     "HTTPError": Rule(TransientStoreError),
 }
 
 _NO_HOST = Rule(TransientStoreError, "no such host: correct the endpoint or the region")
 _CERTIFICATE = Rule(StoreError, "the server's certificate is not trusted: set verify to a file of certificates")
 _NO_TLS = Rule(StoreError, "the server does not speak TLS: write http:// in endpoint_url")
-_HEADER = Rule(AccessError, f"a key or the token holds white space or other odd characters: {_KEYS}")
+_HEADER = Rule(AccessError, f"a key or the token holds white space or other invalid characters: {_KEYS}")
 
 _ACCESS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{8,}([A-Z0-9]{4})\b")
 _QUOTED_HEADER = "header value"
@@ -185,7 +187,7 @@ def boto3_errors() -> tuple[type[Exception], ...]:
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    return BotoCoreError, ClientError, OddAnswer, ResponseParserError, xml.etree.ElementTree.ParseError, HTTPError
+    return BotoCoreError, ClientError, InvalidResponse, ResponseParserError, xml.etree.ElementTree.ParseError, HTTPError
 
 
 def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> StoreError:
@@ -207,7 +209,7 @@ def translate(exc: Exception, operation: str, url: str, attempt: int = 1) -> Sto
 
 def may_be_cause(exc: BaseException) -> bool:
     """Return whether this error may be in a traceback; some quote a header, and so a session token."""
-    return isinstance(exc, OddAnswer) or _QUOTED_HEADER not in str(exc).lower()
+    return isinstance(exc, InvalidResponse) or _QUOTED_HEADER not in str(exc).lower()
 
 
 def error_code(error: StoreError) -> str:
@@ -268,7 +270,7 @@ def _adds(advice: str | None) -> bool:
 def _read_failure(exc: Exception) -> tuple[Rule, str]:
     text = str(exc)
     # this one has no name in botocore
-    name = "" if isinstance(exc, OddAnswer) else type(exc).__name__
+    name = "" if isinstance(exc, InvalidResponse) else type(exc).__name__
     rule = _rule_of_failure(exc)
     if rule is _HEADER:
         return rule, f"{name}: {rule.advice}"
@@ -278,9 +280,9 @@ def _read_failure(exc: Exception) -> tuple[Rule, str]:
 def _rule_of_failure(exc: BaseException) -> Rule:
     text = str(exc)
     cause = str(getattr(exc, "kwargs", {}).get("error", ""))
-    if isinstance(exc, OddAnswer):
+    if isinstance(exc, InvalidResponse):
         # its text quotes an unknown server
-        return _CLASSES["OddAnswer"]
+        return _CLASSES["InvalidResponse"]
     if not may_be_cause(exc):
         return _HEADER
     if "resolve" in cause or "getaddrinfo" in cause or "Name or service" in cause:

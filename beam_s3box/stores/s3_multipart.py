@@ -35,7 +35,7 @@ class MultipartUpload:
       complete: parameters of the completion, such as `IfNoneMatch`.
       part_bytes: the size of a part; more if there would be too many parts.
       concurrency: the number of parts that are sent at the same time.
-      checksums: whether each part carries its SHA-256.
+      checksums: whether each part is sent with its SHA-256.
     """
 
     requests: Requests

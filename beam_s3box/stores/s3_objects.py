@@ -9,7 +9,7 @@ import urllib.parse
 from typing import Any
 
 from beam_s3box.stores.base import ObjectInfo
-from beam_s3box.stores.s3_answers import OddAnswer
+from beam_s3box.stores.s3_answers import InvalidResponse
 from beam_s3box.stores.s3_settings import S3Settings
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +37,7 @@ def listed(root: str, entry: Any) -> ObjectInfo:
 def looked_up(key: str, answer: Any) -> ObjectInfo:
     """Return the properties of an object in a HEAD response; its checksum only if this package wrote it."""
     modified = answer["LastModified"].timestamp()
-    return ObjectInfo(key, answer["ContentLength"], _told(answer), modified, _etag(answer))
+    return ObjectInfo(key, answer["ContentLength"], _written_sha256(answer), modified, _etag(answer))
 
 
 def read_with_info(key: str, answer: Any) -> tuple[bytes, ObjectInfo]:
@@ -50,23 +50,23 @@ def read(answer: Any) -> bytes:
     """Return an object's bytes.
 
     Raises:
-      OddAnswer: some are missing, or they are not the bytes that this package wrote.
+      InvalidResponse: some are missing, or they are not the bytes that this package wrote.
     """
     with contextlib.closing(answer["Body"]) as stream:
         body: bytes = stream.read()
     if len(body) != answer["ContentLength"]:
-        raise OddAnswer(f"{len(body)} of {answer['ContentLength']} bytes")
-    told = _told(answer)
-    if told is not None and _SHA256.fullmatch(told) and hashlib.sha256(body).hexdigest() != told:
-        raise OddAnswer(f"bytes that have not the SHA-256 {told} that they were written with")
+        raise InvalidResponse(f"{len(body)} of {answer['ContentLength']} bytes")
+    expected = _written_sha256(answer)
+    if expected is not None and _SHA256.fullmatch(expected) and hashlib.sha256(body).hexdigest() != expected:
+        raise InvalidResponse(f"bytes that have not the SHA-256 {expected} that they were written with")
     return body
 
 
-def _told(answer: Any) -> str | None:
+def _written_sha256(answer: Any) -> str | None:
     """Return the checksum that the object was written with, if this package wrote it."""
     # some servers capitalize the names of metadata
-    told: dict[str, str] = {name.lower(): value for name, value in answer["Metadata"].items()}
-    return told.get("sha256")
+    metadata: dict[str, str] = {name.lower(): value for name, value in answer["Metadata"].items()}
+    return metadata.get("sha256")
 
 
 def quoted(etag: str) -> str:

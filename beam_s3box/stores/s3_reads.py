@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from beam_s3box.errors import StoreError
-from beam_s3box.stores.s3_answers import OddAnswer
+from beam_s3box.stores.s3_answers import InvalidResponse
 from beam_s3box.stores.s3_errors import error_code
 from beam_s3box.stores.s3_requests import Requests, answer
 
@@ -93,8 +93,8 @@ class ObjectReader:
             body: bytes = stream.read()
         first, last, total = _range_of(response)
         if (first, last) != (self._position, self._position + len(body) - 1) or len(body) != min(size, total - first):
-            raise OddAnswer(
-                f"{len(body)} bytes, told to be {first}-{last} of {total}, where {size} from {self._position} were "
+            raise InvalidResponse(
+                f"{len(body)} bytes, declared as {first}-{last} of {total}, where {size} from {self._position} were "
                 "asked for"
             )
         self._etag, self._size = etag, total

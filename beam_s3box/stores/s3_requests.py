@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from beam_s3box.errors import StoreError
 from beam_s3box.stores.retries import Retry, is_transient
-from beam_s3box.stores.s3_answers import OddAnswer, check_fields
+from beam_s3box.stores.s3_answers import InvalidResponse, check_fields
 from beam_s3box.stores.s3_client import Connected, Connection
 from beam_s3box.stores.s3_errors import Remedy, Rule, boto3_errors, may_be_cause, rule_of, translate
 
@@ -135,7 +135,7 @@ def _ask(connected: Connected, operation: str, parameters: dict[str, Any]) -> An
     except boto3_errors():
         raise
     except _UNREADABLE as exc:
-        raise OddAnswer(f"an answer that can't be read ({type(exc).__name__}: {exc})") from exc
+        raise InvalidResponse(f"an answer that can't be read ({type(exc).__name__}: {exc})") from exc
     connected.clock.note(response)
     check_fields(operation, response, parameters)
     return response

@@ -10,7 +10,7 @@
     {name}.part      a small file that is being written, before it is renamed
     lock             holds the id of the process
 
-Every step is one atomic rename or removal, so that the names alone tell the next process how to continue, wherever
+Every step is one atomic rename or removal, so that the names alone show the next process how to continue, wherever
 this one is killed. Each method may be called again after it failed or was interrupted at any line, and continues then.
 The name is created with the buffer and never changes: it alone determines the key of the object.
 """

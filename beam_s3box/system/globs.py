@@ -62,7 +62,7 @@ class Glob(NamedTuple):
 
 
 def local_matches(pattern: str) -> Iterator[str]:
-    """Yield the paths that match a pattern, hidden files too, and no folders; a path that is there is itself.
+    """Yield the paths that match a pattern, hidden files too, and no folders; a path of a file matches itself.
 
     Links to folders are followed where the pattern goes through them by name or by `*`, not by `**`: below one there
     may be what was found already.

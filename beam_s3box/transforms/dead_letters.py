@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.typehints import List as BeamList
 
-from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch, DeadLetterFiles
 from beam_s3box.transforms.plan import WritePlan
+from beam_s3box.transforms.runtime import codec_threads, upload_threads
 
 
 class WriteDeadLetters(beam.PTransform):
     """Writes dead letters to files of their own and emits them unchanged, in their windows.
 
-    Takes lists of dead letters, as they arise, and emits them in batches: one by one, the dead letters of an input
-    that is bad altogether would take a hundred times as long as to pack good records.
+    Takes batches, and emits them as such: only a step that takes the dead letters makes a row of each. One by one,
+    those of an input that is bad altogether would take a hundred times as long as to pack good records.
 
     *Guarantees*: a bundle ends when its dead letters are in the store. A bundle that is retried writes its files again
     under other names, so the files may hold a dead letter twice; the PCollection does not.
@@ -27,7 +28,7 @@ class WriteDeadLetters(beam.PTransform):
         super().__init__()
         self._plan = plan
 
-    def expand(self, letters: beam.PCollection[list[DeadLetter]]) -> beam.PCollection[DeadLetter]:
+    def expand(self, letters: beam.PCollection[DeadLetterBatch]) -> beam.PCollection[DeadLetter]:
         """Return the dead letters."""
         # this runner alone knows no batches
         one_by_one = isinstance(letters.pipeline.runner, BundleBasedDirectRunner)
@@ -38,21 +39,40 @@ class WriteDeadLetters(beam.PTransform):
 class _Write(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
+        self._files: DeadLetterFiles | None = None
 
     def start_bundle(self) -> None:
-        """Begin with none, under a new origin."""
-        self._files = DeadLetterFiles(self._plan.store, self._plan.layout)
+        """Begin with none, under a new origin; most bundles have none."""
+        self._abandon()
 
     def finish_bundle(self) -> None:
         """Write what is left."""
-        self._files.finish()
+        if self._files is not None:
+            self._files.finish()
+            self._files = None
+
+    def teardown(self) -> None:
+        """Forget what a failed bundle left."""
+        self._abandon()
+
+    def _add(self, letters: DeadLetterBatch) -> None:
+        if self._files is None:
+            plan = self._plan
+            threads = upload_threads(plan.upload_concurrency)
+            self._files = DeadLetterFiles(plan.store, plan.layout, codec_threads(), threads)
+        self._files.add(letters)
+
+    def _abandon(self) -> None:
+        if self._files is not None:
+            self._files.abandon()
+            self._files = None
 
 
 class _WriteBatches(_Write):
     @beam.DoFn.yields_batches
-    def process(self, letters: list[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    def process(self, letters: DeadLetterBatch) -> Iterator[Sequence[DeadLetter]]:
         """Keep the dead letters for a file and pass them on."""
-        self._files.add(letters)
+        self._add(letters)
         yield letters
 
     def get_output_batch_type(self, input_element_type: Any) -> Any:
@@ -65,7 +85,7 @@ class _WriteBatches(_Write):
 
 
 class _WriteOneByOne(_Write):
-    def process(self, letters: list[DeadLetter]) -> Iterator[DeadLetter]:
+    def process(self, letters: DeadLetterBatch) -> Iterator[DeadLetter]:
         """Keep the dead letters for a file and pass them on."""
-        self._files.add(letters)
+        self._add(letters)
         yield from letters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -11,10 +13,12 @@ from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
-from beam_s3box.engine.dead_letters import accept_dead_letters
+from beam_s3box.engine.dead_letters import DeadLetterBatch
+from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
@@ -27,6 +31,7 @@ _T = TypeVar("_T")
 
 SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
+INPUT_TOTALS = "input_totals"
 
 _COUNT_EVERY = 1_000
 """Records that come one by one are counted in batches, so that counting costs little and progress is still visible."""
@@ -37,8 +42,9 @@ _GLOBAL = GlobalWindow()
 class EncodeSegments(beam.DoFn):
     """Validates, routes, encodes and compresses records of the global window, and seals full shards.
 
-    Emits remainder segments by stream and lane; with the tag `SHARDS`: SealedShard; with the tag `DEAD_LETTERS`: lists
-    of DeadLetter. Takes elements one by one or, from a step that yields batches, a batch at a time.
+    Emits remainder segments by stream and lane; with the tag `SHARDS`: SealedShard; with the tag `DEAD_LETTERS`:
+    DeadLetterBatch; with the tag `INPUT_TOTALS`: `(file, InputTotals)` of the bundle. Takes elements one by one or,
+    from a step that yields batches, a batch at a time.
     """
 
     def __init__(self, plan: WritePlan) -> None:
@@ -60,6 +66,8 @@ class EncodeSegments(beam.DoFn):
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
+        self._intakes: dict[str, Intake] = {}
+        self._singles: dict[str, int] = {}
         self._records_in = 0
         self._lanes: dict[Stream, int] = {}
 
@@ -80,36 +88,63 @@ class EncodeSegments(beam.DoFn):
         """Emit everything that is left."""
         self._count_records()
         yield from self._emit(self._builder.finish())
+        yield from self._emit_totals()
 
     def _count_records(self) -> None:
         self._counts.count(metrics.RECORDS_IN, self._records_in)
         self._records_in = 0
 
-    def _add_element(self, element: Any, window: str) -> list[RejectedRecord]:
+    def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
-            return self._add_batch(element.lines, window)
-        return self._add(element, window)
+            return self._add_lines(element.lines, window, element)
+        routed = self._add(element, window)
+        if routed is None:
+            return []
+        return [self._intake(window).count(1, [routed], [element] if type(element) is RejectedRow else None)]
 
-    def _add(self, element: Any, window: str) -> list[RejectedRecord]:
+    def _add_batch(self, batch: list[Any], window: str) -> list[DeadLetterBatch]:
+        """Take elements, and return those that are rejected."""
+        if set(map(type, batch)) == {bytes}:
+            return self._add_lines(batch, window)
+        letters: list[DeadLetterBatch] = []
+        rejected: list[tuple[str, RejectedRecord, Any]] = []
+        for element in batch:
+            if type(element) is LineBatch:
+                letters += self._add_lines(element.lines, window, element)
+            elif (routed := self._add(element, window)) is not None:
+                rejected.append((element.source if type(element) is RejectedRow else "", routed, element))
+        for source, group in itertools.groupby(rejected, operator.itemgetter(0)):
+            _, records, elements = zip(*group, strict=True)
+            letters.append(self._intake(window).count(len(records), records, elements if source else None))
+        return letters
+
+    def _add(self, element: Any, window: str) -> RejectedRecord | None:
         self._records_in += 1
         if self._records_in >= _COUNT_EVERY:
             self._count_records()
         routed = self._router.route(element)
         if isinstance(routed, RejectedRecord):
-            return [routed]
+            return routed
+        # most come this way, and are counted by the bundle
+        self._singles[window] = self._singles.get(window, 0) + 1
         stream, line = routed
         self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
-        return []
+        return None
 
-    def _add_batch(self, batch: list[Any], window: str) -> list[RejectedRecord]:
-        if set(map(type, batch)) != {bytes}:
-            return [rejected for element in batch for rejected in self._add(element, window)]
-        self._counts.count(metrics.RECORDS_IN, len(batch))
-        groups, rejected = self._router.route_lines(batch)
-        for stream, lines in groups.items():
-            for lane, some in by_lane(lines, self._lanes_of(stream)):
+    def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetterBatch]:
+        self._counts.count(metrics.RECORDS_IN, len(lines))
+        groups, rejected = self._router.route_lines(lines)
+        for stream, group in groups.items():
+            for lane, some in by_lane(group, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
-        return rejected
+        letters = self._intake(window).count(len(lines), rejected, batch)
+        return [letters] if letters else []
+
+    def _intake(self, window: str) -> Intake:
+        intake = self._intakes.get(window)
+        if intake is None:
+            intake = self._intakes[window] = Intake(self._plan, self._counts)
+        return intake
 
     def _lanes_of(self, stream: Stream) -> int:
         lanes = self._lanes.get(stream)
@@ -117,24 +152,30 @@ class EncodeSegments(beam.DoFn):
             lanes = self._lanes[stream] = self._plan.limits_of(stream).lanes
         return lanes
 
-    def _outputs(self, rejected: list[RejectedRecord]) -> Iterator[Any] | None:
+    def _outputs(self, letters: list[DeadLetterBatch]) -> Iterator[Any] | None:
         """Return what to emit now; None for nothing, because a generator per element costs more than its record."""
         flushed = self._builder.poll()
-        if not rejected and not flushed.shards and not flushed.remainders:
+        if not letters and not flushed.shards and not flushed.remainders:
             return None
-        return self._emit_all(rejected, flushed)
+        return self._emit_all(letters, flushed)
 
-    def _emit_all(self, rejected: list[RejectedRecord], flushed: Flushed) -> Iterator[Any]:
-        if rejected:
-            letters = accept_dead_letters(rejected, self._counts, fail=self._plan.fail_on_bad_record)
-            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letters)
+    def _emit_all(self, letters: list[DeadLetterBatch], flushed: Flushed) -> Iterator[Any]:
+        for batch in letters:
+            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch)
         yield from self._emit(flushed)
+
+    def _emit_totals(self) -> Iterator[Any]:
+        for window, number in self._singles.items():
+            self._intake(window).count(number, [])
+        for window, intake in self._intakes.items():
+            for totals in intake.totals().items():
+                yield beam.pvalue.TaggedOutput(INPUT_TOTALS, self._in_window(totals, window))
 
     def _emit(self, flushed: Flushed) -> Iterator[Any]:
         for shard in _drained(flushed.shards):
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
         for (stream, window, lane), segment in _drained(flushed.remainders):
-            self._counts.count(metrics.REST_BYTES, len(segment.data))
+            self._counts.count(metrics.SHUFFLED_BYTES, len(segment.data))
             yield self._in_window(((*stream, lane), tuple(segment)), window)
 
     def _in_window(self, value: Any, window: str) -> WindowedValue:

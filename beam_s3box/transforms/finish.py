@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import apache_beam as beam
+from apache_beam.pvalue import AsIter
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
+from beam_s3box.transforms.input_totals import check_dead_letters
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
 from beam_s3box.transforms.runtime import claim_once
@@ -30,9 +33,12 @@ _GLOBAL = GlobalWindow()
 class FinishRun(beam.PTransform):
     """Writes the record of a bounded run when all of its manifests exist, and then emits the manifests.
 
-    *Guarantees*: the record lists each manifest that is emitted, with its digest.
+    Takes the manifests and the run's InputTotals, as SumInput returns them.
 
-    *Windows*: the input's.
+    *Guarantees*: the record lists each manifest that is emitted, with its digest. A run with too many dead letters
+    fails before that.
+
+    *Windows*: the manifests'.
     """
 
     def __init__(self, plan: WritePlan, windowing: Windowing) -> None:
@@ -40,8 +46,9 @@ class FinishRun(beam.PTransform):
         self._plan = plan
         self._windowing = windowing
 
-    def expand(self, manifests: beam.PCollection) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return the manifests, in their windows."""
+        manifests, totals = inputs
         windows = self._plan.windows
         windowed = (
             manifests
@@ -49,26 +56,30 @@ class FinishRun(beam.PTransform):
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
         )
         seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
-        finish = beam.ParDo(_FinishWithManifests(self._plan)).with_output_types(tuple[bytes, Manifest])
+        finish = beam.ParDo(_FinishWithManifests(self._plan), AsIter(totals))
         return (
             (windowed, seed)
             | "AllManifests" >> beam.Flatten()
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
             | "Gather" >> beam.GroupByKey()
-            | "Finish" >> finish
+            | "Finish" >> finish.with_output_types(tuple[bytes, Manifest])
             | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
         )
 
 
 class FinishRunOfShards(beam.PTransform):
-    """Writes the record of a bounded run without manifests when all of its shards exist."""
+    """Writes the record of a bounded run without manifests when all of its shards exist.
+
+    Takes the shards and the run's InputTotals, as FinishRun does.
+    """
 
     def __init__(self, plan: WritePlan) -> None:
         super().__init__()
         self._plan = plan
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return no manifests."""
+        files, totals = inputs
         sizes = (
             files
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
@@ -79,7 +90,7 @@ class FinishRunOfShards(beam.PTransform):
             (sizes, seed)
             | "AllSizes" >> beam.Flatten()
             | "Sum" >> beam.CombinePerKey(_sum_totals)
-            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan)).with_output_types(Manifest)
+            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan), AsIter(totals)).with_output_types(Manifest)
         )
 
 
@@ -92,7 +103,10 @@ class _FinishWithManifests(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[str, Iterable[_WindowedManifest]]) -> Iterator[WindowedValue]:
+    def process(
+        self, element: tuple[str, Iterable[_WindowedManifest]], totals: Iterable[tuple[str, InputTotals]]
+    ) -> Iterator[WindowedValue]:
+        check_dead_letters(self._plan, totals)
         # by key: a runner with at-least-once delivery may deliver a row twice
         rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
@@ -116,7 +130,10 @@ class _FinishWithTotals(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(self, element: tuple[str, tuple[int, int, int, int]]) -> None:
+    def process(
+        self, element: tuple[str, tuple[int, int, int, int]], totals: Iterable[tuple[str, InputTotals]]
+    ) -> None:
+        check_dead_letters(self._plan, totals)
         *size, shards = element[1]
         claim_once(self._plan.store, self._plan.claim)
         self._plan.claim.finish(self._plan.store, [], Size(*size), shards)

@@ -40,6 +40,8 @@ _LINEAGE_STATE = beam.DoFn.StateParam(_LINEAGE)
 class WriteManifests(beam.PTransform):
     """Writes the manifests of each firing of each window, per stream or per run.
 
+    Takes the shards and, for bounded input, the run's InputTotals, as FinishRun does.
+
     *Guarantees*: the first GroupByKey holds a manifest back until every shard that it lists is in the store. Work that
     a runner repeats replaces and withdraws what it wrote before; outdated work replaces nothing. The manifests of a
     bounded run are emitted when the record of the run says that they count. Those of an unbounded run count as soon as
@@ -54,15 +56,18 @@ class WriteManifests(beam.PTransform):
         self._plan = plan
         self._manifests = manifests
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return the manifests that count."""
+        files, totals = inputs
         grouped = (
             files
             | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
         )
-        write = self._write_firings if self._plan.unbounded else self._write_and_finish
-        return write(grouped, files.windowing)
+        if self._plan.unbounded:
+            return self._write_firings(grouped, files.windowing)
+        written = self._write_bounded(grouped)
+        return (written, totals) | "FinishRun" >> FinishRun(self._plan, files.windowing)
 
     def _write_firings(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
         plan = self._plan
@@ -77,16 +82,15 @@ class WriteManifests(beam.PTransform):
             | "RestoreWindows" >> RestoreWindows(plan.windows, windowing, Manifest)
         )
 
-    def _write_and_finish(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
+    def _write_bounded(self, grouped: beam.PCollection) -> beam.PCollection:
         plan = self._plan
         plan_them = beam.ParDo(_PlanManifests(self._manifests.count, plan.windows)).with_output_types(_PLANNED)
-        written = (
+        return (
             grouped
             | "PlanManifests" >> plan_them
             | "FixPlans" >> beam.GroupByKey()
             | "WriteManifest" >> beam.ParDo(_WriteManifest(plan)).with_output_types(Manifest)
         )
-        return written | "FinishRun" >> FinishRun(plan, windowing)
 
 
 class _KeyByScope(beam.DoFn):

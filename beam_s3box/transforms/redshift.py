@@ -94,7 +94,7 @@ class CopyToRedshift(beam.PTransform):
       mode: "append"; "truncate" replaces all rows of the table, for bounded input; "upsert" replaces the rows with the
         same keys.
       keys: for "upsert": the columns that identify a row.
-      order_by: for "upsert": the column that tells which of several rows is newer.
+      order_by: for "upsert": the column that says which of several rows is newer.
       columns: to load; None for all columns of the table.
       create_tables: whether tables are created from the keys and values in the shards, and extended by a column for
         each new key. Workers read the shards for that.

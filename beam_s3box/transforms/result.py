@@ -7,6 +7,7 @@ from typing import NamedTuple
 from apache_beam.pvalue import PCollection
 
 from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import ShardFile
 
@@ -15,6 +16,7 @@ class _Outputs(NamedTuple):
     shards: PCollection[ShardFile]
     manifests: PCollection[Manifest]
     dead_letters: PCollection[DeadLetter]
+    input_totals: PCollection[tuple[str, InputTotals]]
 
 
 class WriteToS3BoxResult(_Outputs):
@@ -27,6 +29,8 @@ class WriteToS3BoxResult(_Outputs):
       shards: one ShardFile for each object, in its window.
       manifests: one Manifest for each manifest; empty without manifests.
       dead_letters: one DeadLetter for each record that could not be packed.
+      input_totals: `("", InputTotals)`, how many records came in, and why how many are dead letters: one for the run;
+        with unbounded input `(file, InputTotals)`, one for each bundle and file.
       run_id: the id in the keys of this run; no field of the tuple, all of which Beam takes for outputs.
     """
 

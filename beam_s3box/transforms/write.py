@@ -13,11 +13,10 @@ from apache_beam.options.pipeline_options import S3Options
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
-from apache_beam.typehints import List as BeamList
 
 from beam_s3box.checks import check_bool
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
@@ -33,9 +32,10 @@ from beam_s3box.transforms.arguments import check_only_write, check_reachable, n
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
 from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
 from beam_s3box.transforms.finish import FinishRunOfShards
+from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
@@ -94,6 +94,9 @@ class WriteToS3Box(beam.PTransform):
       run_id: the name of the run, which is in every key; no other write of the pipeline may have it. Default: a new one
         that sorts by time, made each time that the transform is applied; `result.run_id` returns it.
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
+      max_dead_letters: a number of records, or a share of them such as `"5%"`: the run fails if more are dead letters,
+        0 on the first, `"100%"` never. Default: it fails if all are, or all of one file where a job reads files. For
+        unbounded input a number applies to each bundle, and a share is not possible.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
       long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
         `"reject"`: its record is a dead letter; `"truncate"`: it is cut at the end of a character; `"keep"`.
@@ -130,6 +133,7 @@ class WriteToS3Box(beam.PTransform):
         manifests: Manifests | Literal["auto"] | None = "auto",
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
+        max_dead_letters: int | str | None = None,
         max_record_bytes: int | None = None,
         long_values: LongValues = "reject",
         s3: S3Settings | None = None,
@@ -153,6 +157,7 @@ class WriteToS3Box(beam.PTransform):
             limits=StreamLimits() if limits is None else limits,
             run_id=run_id,
             on_bad_record=on_bad_record,
+            max_dead_letters=max_dead_letters,
             max_record_bytes=max_record_bytes,
             long_values=long_values,
             upload_concurrency=self._tuning.upload_concurrency,
@@ -164,6 +169,11 @@ class WriteToS3Box(beam.PTransform):
         self._windowing = WindowingChoice(windowing, allowed_lateness, triggering_frequency)
         open_store(destination, self._s3)
         warn_of_missing_scheme(destination)
+
+    @property
+    def dead_letter_limit(self) -> DeadLetterLimit:
+        """How many records may be dead letters."""
+        return self._spec.dead_letter_limit
 
     @property
     def max_record_bytes(self) -> int | None:
@@ -181,8 +191,11 @@ class WriteToS3Box(beam.PTransform):
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
         encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
-            SHARDS, DEAD_LETTERS, main="remainders"
+            SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders"
         )
+        totals = encoded[INPUT_TOTALS]
+        if not plan.unbounded:
+            totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
         whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
         remainders = encoded["remainders"]
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
@@ -192,8 +205,9 @@ class WriteToS3Box(beam.PTransform):
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
         result = WriteToS3BoxResult(
             shards=shards,
-            manifests=_write_manifests(shards, plan),
+            manifests=_write_manifests(shards, totals, plan),
             dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan),
+            input_totals=totals,
         )
         result.run_id = plan.layout.run_id
         return result
@@ -213,6 +227,7 @@ class WriteToS3Box(beam.PTransform):
                 named_by(selector.namespace, selector.namespace_field, selector), label="Namespace"
             ),
             "on_bad_record": DisplayDataItem(spec.on_bad_record),
+            "max_dead_letters": DisplayDataItem(str(spec.dead_letter_limit), label="Dead letters at most"),
             "packing": DisplayDataItem(self._tuning.packing, label="Packing"),
             "upload_concurrency": DisplayDataItem(spec.upload_concurrency, label="Uploads at a time"),
         }
@@ -244,6 +259,12 @@ class WriteToS3Box(beam.PTransform):
         self.claim, self._shown_run_id = run.claim, run.layout.run_id
         if self._spec.run_id is None:  # one that was given is known
             _LOGGER.info("run_id=%r names this write to %s", run.layout.run_id, run.store.root)
+        if not run.claim.bounded and self._spec.max_dead_letters is not None and run.dead_letter_limit.needs_end:
+            _LOGGER.warning(
+                "max_dead_letters=%r is a share of all records, which nobody knows of unbounded input: give a number, "
+                "which is checked in each bundle, or watch result.input_totals",
+                self._spec.max_dead_letters,
+            )
 
     def _pack_by_state(self, remainders: beam.PCollection, plan: WritePlan, windowing: Windowing) -> beam.PCollection:
         upload = beam.ParDo(UploadKeyedShards(plan)).with_output_types(tuple[bytes, ShardFile])
@@ -260,12 +281,12 @@ def _pack_by_group(remainders: beam.PCollection, plan: WritePlan) -> beam.PColle
     return packed | "UploadPacked" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
 
 
-def _write_manifests(shards: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
+def _write_manifests(shards: beam.PCollection, totals: beam.PCollection, plan: WritePlan) -> beam.PCollection[Manifest]:
     if plan.manifests is not None:
-        return shards | "WriteManifests" >> WriteManifests(plan, plan.manifests)
+        return (shards, totals) | "WriteManifests" >> WriteManifests(plan, plan.manifests)
     if plan.unbounded:
         return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
-    return shards | "FinishRun" >> FinishRunOfShards(plan)
+    return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
 
 
 class _Drop(beam.DoFn):
@@ -276,4 +297,5 @@ class _Drop(beam.DoFn):
 def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
     in_global_window = isinstance(windowing.windowfn, GlobalWindows)
     encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    return beam.ParDo(encode).with_output_types(_REMAINDER, **{SHARDS: SealedShard, DEAD_LETTERS: BeamList[DeadLetter]})
+    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
+    return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)

@@ -34,5 +34,5 @@ def test_the_example_runs(s3_server: Any) -> None:
 def test_every_option_and_variable_of_the_command_is_told() -> None:
     command = [sys.executable, "-m", PACKAGE.name, "--help"]
     done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
-    told = re.findall(r"--[a-z0-9-]+|AWS_\w+", done.stdout)
-    assert {name for name in told if name != "--help" and name not in PAGE} == set()
+    shown = re.findall(r"--[a-z0-9-]+|AWS_\w+", done.stdout)
+    assert {name for name in shown if name != "--help" and name not in PAGE} == set()

@@ -106,7 +106,7 @@ def sealed(box: S3Box) -> int:
 
 
 @pytest.mark.parametrize("state", [unused, buffered, uploading, locked, sealed])
-def test_forked_in_every_state(state: Callable[[S3Box], int], tmp_path: Path, told: Callable[[str], None]) -> None:
+def test_forked_in_every_state(state: Callable[[S3Box], int], tmp_path: Path, note: Callable[[str], None]) -> None:
     box = S3Box(tmp_path, max_records=100)
     count = state(box)
     assert in_child(lambda: used_in_child(box)) == 0
@@ -117,7 +117,7 @@ def test_forked_in_every_state(state: Callable[[S3Box], int], tmp_path: Path, to
     records = [record["i"] for record in found.all_records()]
     assert sorted(i for i in records if i >= 0) == list(range(count)), "the parent's"
     assert records.count(-1) == 7, "the child's"
-    told(f"forked when {state.__name__}: {len(CALLS)} calls refused")
+    note(f"forked when {state.__name__}: {len(CALLS)} calls refused")
 
 
 def test_forked_while_an_upload_runs(tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_forked_while_an_upload_runs(tmp_path: Path) -> None:
     box.pack_many({"i": i} for i in range(20_000))
     store.begun.wait()
 
-    def refused() -> None:
+    def rejected() -> None:
         with pytest.raises(BoxSealedError):
             box.create_manifests("manifests/child")
 
-    assert in_child(refused) == 0
+    assert in_child(rejected) == 0
     store.gate.set()
     box.create_manifests("manifests/parent")
     assert len(read_back(LocalStore(str(tmp_path))).all_records()) == 20_000

@@ -78,7 +78,7 @@ class Trial:
             assert self.listed() == []
             return "aborted"
         listed = self.listed()
-        assert len(listed) == len(set(listed)), "doubled"
+        assert len(listed) == len(set(listed)), "duplicated"
         assert set(self.acknowledged) <= set(listed), "lost"
         assert set(listed) <= set(range(self.asked))
         assert self.box.stats.records == len(listed)
@@ -96,7 +96,7 @@ CALLS: dict[str, Callable[[Trial], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
+def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
     ends: collections.Counter[str] = collections.Counter()
     for point in itertools.count(1):
         trial = Trial()
@@ -107,11 +107,11 @@ def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
             except Late:
                 pass
             ends[trial.check()] += 1
-    told(f"{name}: raised at {point - 1} lines: {dict(ends)}")
+    note(f"{name}: raised at {point - 1} lines: {dict(ends)}")
     assert ends["published"] > 0
 
 
-def test_raised_several_times_in_a_row(told: Callable[[str], None]) -> None:
+def test_raised_several_times_in_a_row(note: Callable[[str], None]) -> None:
     chance = random.Random(11)
     ends: collections.Counter[str] = collections.Counter()
     tries = 0
@@ -124,7 +124,7 @@ def test_raised_several_times_in_a_row(told: Callable[[str], None]) -> None:
                 with contextlib.suppress(Late, BoxSealedError):
                     raises_at(chance.randrange(1, 3_000), lambda: CALLS[name](trial))  # noqa: B023 - called at once
             ends[trial.check()] += 1
-    told(f"raised in {tries} calls of {sum(ends.values())} boxes: {dict(ends)}")
+    note(f"raised in {tries} calls of {sum(ends.values())} boxes: {dict(ends)}")
     assert ends["published"] > 0
 
 
@@ -146,7 +146,7 @@ def test_the_error_arrives_as_it_is_and_is_named_when_the_box_is_aborted(error: 
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # where Python collects garbage
-def test_real_signals(told: Callable[[str], None]) -> None:
+def test_real_signals(note: Callable[[str], None]) -> None:
     def take(number: int, frame: FrameType | None) -> None:
         raise Late
 
@@ -171,5 +171,5 @@ def test_real_signals(told: Callable[[str], None]) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    told(f"{sum(ends.values())} boxes, each met by two signals: {dict(ends)}")
+    note(f"{sum(ends.values())} boxes, each met by two signals: {dict(ends)}")
     assert ends["published"] > 0

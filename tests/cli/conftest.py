@@ -72,7 +72,7 @@ def start(s3_server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]
             [sys.executable, "-m", "beam_s3box", *arguments],
             cwd=ROOT,
             env={**environment, **(env or {})},
-            # a shell's background job would hand on that it ignores SIGINT
+            # a shell's background job would inherit that it ignores SIGINT
             preexec_fn=_mind_interrupts,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -105,7 +105,7 @@ def test_the_first_signal_seals_what_is_packed(
     assert notice.startswith(b"interrupted by %s: sealing what is packed" % name.encode())
     assert b"at most 30 s" in notice
     assert err.startswith(b"interrupted: each of the %s records read until then is listed" % read)
-    assert err.endswith(b"it goes on in standard input\n")
+    assert err.endswith(b"the next record is in standard input\n")
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count)), "what was read, and in order"
     assert (len(found.manifests), found.unlisted) == (3, [])
@@ -176,7 +176,7 @@ def test_a_store_that_hangs_takes_no_longer_than_the_grace_time(start: Start, st
         seconds = time.monotonic() - begun
         proxy.rule = lambda request: None
     assert (process.returncode, out) == (143, b"")
-    assert b"interrupted by SIGTERM: it did not come to its end in --grace_seconds=0.5; what is not listed" in err
+    assert b"interrupted by SIGTERM: it did not finish within --grace_seconds=0.5; what is not listed" in err
     assert seconds < 10
     assert read_back(store).manifests == {}
 

@@ -65,9 +65,11 @@ def demo_server() -> Iterator[Server]:
 def test_the_blocks_of_a_page_run(name: str, demo_server: Server, tmp_path: Path) -> None:
     shell = Shell(tmp_path, demo_server, S3_UPLOADER_BUCKET="demo")
     printed = ""
-    for block in PAGES[name].blocks(*RUN, "text"):
+    for block in PAGES[name].blocks(*RUN, "text", "toml"):
         if block.language == "text":
             assert matches(block.text, printed), f"{block.where}: printed was\n{printed}"
+        elif block.language == "toml":
+            (tmp_path / block.text.split()[1]).write_text(block.text)
         elif not block.text.startswith("make "):
             printed = shell.run(block)
     for report in tmp_path.glob("report.json"):
@@ -99,14 +101,17 @@ def test_other_tests_run_the_other_pages() -> None:
 
 
 @each_page
-def test_what_is_not_run_is_still_read(page: Page) -> None:
+def test_what_is_not_run_is_still_read(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for block in page.blocks("json"):
         json.loads(block.text)
+    for block in page.blocks("toml"):
+        (tmp_path / block.text.split()[1]).write_text(block.text)
     for block in page.blocks("py"):
         compile(block.text, block.where, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     for block in page.blocks("sh", "bash"):
         for line in block.text.replace("\\\n", " ").splitlines():
-            for name, arguments in re.findall(r"\bs3box ([a-z-]+) ([^|]*)", line):
+            for name, arguments in re.findall(r"\bs3box (?!config|completion)([a-z-]+) ([^|]*)", line):
                 PARSERS[name].parse(shlex.split(arguments, comments=True))
 
 
@@ -118,7 +123,7 @@ def known_options() -> str:
 
 @each_page
 def test_each_option_exists(page: Page) -> None:
-    for option in page.options - OF_OTHERS:
+    for option in {f"--{option[2:].replace('-', '_')}" for option in page.options - OF_OTHERS}:
         assert re.search(rf"{option}\b", known_options()), option
 
 

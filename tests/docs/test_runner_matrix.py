@@ -1,4 +1,4 @@
-"""The runner matrix says only what is so: each test that it names is there, and runs on the runner of its row."""
+"""The runner matrix says only what is so: each test that it names exists, and runs on the runner of its row."""
 
 from __future__ import annotations
 

@@ -47,6 +47,15 @@ def test_beams_sink_succeeds_without_files_where_s3_refuses_to_copy(
     assert [key for key in keys_below(s3_server, "why-not/fileio") if not key.startswith(".temp")] == []
 
 
+def test_beams_sink_makes_seven_requests_for_an_object(s3_server: Server) -> None:
+    with s3_proxy(s3_server.endpoint_url) as proxy:
+        with beam.Pipeline(options=options_for(proxy, s3_server)) as pipeline:
+            lines = pipeline | beam.Create(["a"])
+            lines | fileio.WriteToFiles(f"s3://{s3_server.bucket}/why-not/one/", sink=lambda _: fileio.TextSink())
+        assert proxy.count("CopyObject") == 1
+        assert 6 <= len(proxy.requests) <= 8, [request.operation for request in proxy.requests]
+
+
 def test_this_write_fails_where_s3_refuses_to_write(s3_server: Server) -> None:
     settings = S3Settings(retry_seconds=0.1)
     with s3_proxy(s3_server.endpoint_url) as proxy:

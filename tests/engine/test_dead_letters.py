@@ -10,35 +10,105 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterFiles, accept_dead_letters
-from beam_s3box.errors import RecordError, StoreError
-from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.engine.dead_letters import DeadLetterBatch, DeadLetterFiles
+from beam_s3box.errors import StoreError
+from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.lines import cut_line_of, split_lines
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.runs import new_token
 from beam_s3box.sizes import MiB
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.system.threads import Threads
+
+
+def of(rejected: RejectedRecord, **selector: Any) -> DeadLetterBatch:
+    return DeadLetterBatch([rejected], StreamSelector(**selector))
+
+
+def batch_of(raws: list[bytes]) -> DeadLetterBatch:
+    return DeadLetterBatch([RejectedRecord(Stream("a", "b"), "not-json", "why", raw) for raw in raws], StreamSelector())
+
+
+def files_of(store: MemoryStore, layout: Layout, **arguments: Any) -> DeadLetterFiles:
+    return DeadLetterFiles(store, layout, Threads(2, "codec"), Threads(2, "upload"), **arguments)
 
 
 def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:
-    text = DeadLetter.of(RejectedRecord(Stream("a", "b"), "not-json", "why", "{é".encode()))
-    assert json.loads(text.line()) == {
-        "domain": "a", "namespace": "b", "reason": "not-json", "detail": "why", "raw": "{é",
+    nowhere = {"source": None, "line": None}
+    text = of(RejectedRecord(Stream("a", "b"), "not-json", "why", "{é".encode()))
+    assert json.loads(text.to_json()[0]) == {
+        "domain": "a", "namespace": "b", "reason": "not-json", "detail": "why", **nowhere, "raw": "{é",
     }  # fmt: skip
-    other = DeadLetter.of(RejectedRecord(None, "invalid-utf8", "why \udcff", b"\xff\x00"))
-    assert json.loads(other.line()) == {
-        "domain": None, "namespace": None, "reason": "invalid-utf8", "detail": "why \\udcff", "raw_hex": "ff00",
+    other = of(RejectedRecord(None, "invalid-utf8", "why \udcff", b"\xff\x00"))
+    assert json.loads(other.to_json()[0]) == {
+        "domain": None, "namespace": None, "reason": "invalid-utf8", "detail": "why \\udcff", **nowhere,
+        "raw_hex": "ff00",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ({"domain": "a", "namespace": "b"}, ("a", "b")),
+        ({"domain": "a", "namespace_field": "n"}, ("a", None)),
+        ({"domain_field": "d", "namespace": "b"}, (None, "b")),
+    ],
+)
+def test_names_that_are_constants_are_known_of_every_record(
+    selector: dict[str, str], names: tuple[str | None, str | None]
+) -> None:
+    [letter] = of(RejectedRecord(None, "not-json", "why", b"{"), **selector)
+    assert (letter.domain, letter.namespace) == names
+
+
+LINE = st.sampled_from([b"{", b"{", b"\xff", b'"', b"[1]", b'{"d":', b"\\u2028", b"}\xe2\x80\xa8,"])
+"""One byte alone is one object wherever it stands."""
+
+
+@given(st.lists(st.tuples(LINE, st.booleans()), max_size=30), st.integers(0, 2), st.booleans())
+def test_each_has_the_number_of_its_line(rows: list[tuple[bytes, bool]], offset: int, in_order: bool) -> None:
+    lines = [bytes(line) for line, _ in rows]
+    batch = LineBatch(lines, "in.jsonl", range(7, 7 + len(lines)), offset)
+    rejected = [
+        RejectedRecord(None, "not-json", f"why {len(line) % 2}", line)
+        for line, (_, bad) in zip(lines, rows, strict=True)
+        if bad
+    ]
+    letters = DeadLetterBatch(rejected if in_order else rejected[::-1], StreamSelector(), batch)
+    numbers = [letter.line for letter in letters]
+    assert len(set(numbers)) == len(rejected)
+    assert all(
+        number is not None and lines[number - 7] == letter.raw for number, letter in zip(numbers, letters, strict=True)
+    )
+    assert {(letter.source, letter.offset) for letter in letters} <= {("in.jsonl", offset or None)}
+    for letter, line in zip(letters, letters.to_json(), strict=True):
+        found = json.loads(line)
+        assert (found["line"], found["source"], found.get("offset")) == (letter.line, "in.jsonl", offset or None)
+        assert found.get("raw", "").encode() or bytes.fromhex(found["raw_hex"]) == letter.raw
+
+
+def test_a_line_that_was_cut_has_its_number_and_so_has_a_row() -> None:
+    [batch] = list(split_lines(iter([b"{}\n", b"x" * 90, b"y" * 90, b"\n"]), max_line_bytes=100, source="f"))[1:]
+    rejected = [RejectedRecord(None, "too-large", "why", cut_line_of(batch.lines[0]).head)]  # type: ignore[union-attr]
+    assert [letter.line for letter in DeadLetterBatch(rejected, StreamSelector(), batch)] == [2]
+    row = RejectedRow("csv-row-length", "why", "t.csv", 4, b"a,b")
+    [letter] = DeadLetterBatch([RejectedRecord(None, row.reason, row.detail, row.raw)], StreamSelector(), [row])
+    assert (letter.source, letter.line, letter.offset) == ("t.csv", 4, None)
 
 
 def test_a_file_holds_one_line_each() -> None:
     store = MemoryStore(new_token(12))
-    letters = [DeadLetter("a", "b", "not-json", "why", b"%d" % number) for number in range(3)]
-    files = DeadLetterFiles(store, Layout("run"), "origin")
-    files.add(letters[:2])
-    files.add(letters[2:])
+    files = files_of(store, Layout("run"), origin="origin")
+    files.add(batch_of([b"0", b"1"]))
+    files.add(batch_of([b"2"]))
     files.finish()
     files.finish()
     [key] = [info.key for info in store.list()]
@@ -49,67 +119,37 @@ def test_a_file_holds_one_line_each() -> None:
 
 def test_many_go_to_several_files_each_once_and_wait_compressed() -> None:
     store = MemoryStore(new_token(12))
-    files = DeadLetterFiles(store, Layout("run"), segment_bytes=2_000, file_bytes=1_000)
-    letters = [DeadLetter("a", "b", "not-json", "why", random.Random(number).randbytes(50)) for number in range(500)]
+    files = files_of(store, Layout("run"), limits=StreamLimits(max_object_bytes=1_000))
+    raws = [random.Random(number).randbytes(50) for number in range(500)]
     for start in range(0, 500, 7):
-        files.add(letters[start : start + 7])
+        files.add(batch_of(raws[start : start + 7]))
     files.finish()
     found = [json.loads(line) for info in store.list() for line in gzip.decompress(store.get(info.key)).splitlines()]
     assert len(list(store.list())) > 20
-    assert collections.Counter(one["raw_hex"] for one in found) == collections.Counter(one.raw.hex() for one in letters)
+    assert collections.Counter(one["raw_hex"] for one in found) == collections.Counter(raw.hex() for raw in raws)
 
 
 def test_memory_does_not_grow_with_their_number() -> None:
-    files = DeadLetterFiles(MemoryStore(new_token(12)), Layout("run"))
+    files = files_of(MemoryStore(new_token(12)), Layout("run"))
     tracemalloc.start()
     try:
-        for number in range(100):
-            files.add([DeadLetter(None, None, "not-json", "why", b"%d bad " % number * 20) for _ in range(1_000)])
+        for number in range(200):
+            files.add(batch_of([b"%d bad " % number * 20] * 1_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 8 * MiB
+    assert peak < 32 * MiB  # the text of all is 60 MB
 
 
-def test_a_file_that_could_not_be_written_is_written_at_the_next_call() -> None:
-    store = FailingOnce()
-    files = DeadLetterFiles(store, Layout("run"))
-    files.add([DeadLetter(None, None, "not-json", "why", b"x")])
-    with pytest.raises(StoreError):
+def test_a_file_that_can_not_be_written_is_an_error() -> None:
+    files = files_of(Full(new_token(12)), Layout("run"))
+    files.add(batch_of([b"x"]))
+    with pytest.raises(StoreError, match="the disk is full"):
         files.finish()
-    files.finish()
-    assert [json.loads(gzip.decompress(store.get(info.key)))["raw"] for info in store.list()] == ["x"]
 
 
-class FailingOnce(MemoryStore):
-    """Refuses its first put."""
-
-    def __init__(self) -> None:
-        super().__init__(new_token(12))
-        self.puts = 0
+class Full(MemoryStore):
+    """Refuses all."""
 
     def put(self, *args: Any, **kwargs: Any) -> int:
-        self.puts += 1
-        if self.puts == 1:
-            raise StoreError("the disk is full")
-        return super().put(*args, **kwargs)
-
-
-@pytest.mark.parametrize("fail", [False, True])
-def test_all_are_counted_by_reason_or_the_first_fails_the_run(fail: bool) -> None:
-    counts = MemoryMetrics()
-    refused = [
-        RejectedRecord(None, reason, f"detail {reason}", b"raw") for reason in ("not-json", "too-large", "not-json")
-    ]
-    if fail:
-        with pytest.raises(RecordError, match=r"not-json: detail not-json; the record begins b'raw'\. on_bad_record="):
-            accept_dead_letters(refused, counts, fail=True)
-        assert counts.totals() == {}
-        assert accept_dead_letters([], counts, fail=True) == []
-        return
-    assert [letter.reason for letter in accept_dead_letters(refused, counts, fail=False)] == [
-        "not-json",
-        "too-large",
-        "not-json",
-    ]
-    assert counts.totals() == {"dead_letters": 3, "dead_letters_not_json": 2, "dead_letters_too_large": 1}
+        raise StoreError("the disk is full")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from beam_s3box import metrics
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.plan import RunPlan
@@ -178,7 +179,7 @@ def test_a_run_id_is_used_once() -> None:
 def test_nothing_packed_is_a_finished_run_of_nothing() -> None:
     store = memory()
     with LinePacker(plan_for(store), MemoryMetrics()) as packer:
-        assert packer.finish() == (0, [], [], 0)
+        assert packer.finish() == (0, [], [], InputTotals())
     [info] = store.list()
     record = RunRecord.parse(info.key, store.get(info.key))
     assert (record.state, record.shards, record.manifests) == ("finished", 0, ())
@@ -221,7 +222,7 @@ def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
 
 
 @pytest.mark.parametrize("name", ["pack", "finish", "close"])
-def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
+def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
     ends: collections.Counter[str] = collections.Counter()
     for point in itertools.count(1):
         store = memory()
@@ -239,14 +240,14 @@ def test_raised_at_every_line(name: str, told: Callable[[str], None]) -> None:
                 packer.finish()
                 ends["listed"] += 1
             except ConfigurationError as exc:
-                ends["given up"] += 1
+                ends["aborted"] += 1
                 # that it broke off when all was listed is an error, too
                 expected = {4} if "has ended" in str(exc) and name == "finish" else {0}
         numbers = [record["i"] for record in read_back(store).all_records()]
-        assert len(numbers) == len(set(numbers)), "doubled"
+        assert len(numbers) == len(set(numbers)), "duplicated"
         assert len(numbers) in expected
-    told(f"{name} of the line packer: raised at {point - 1} lines: {dict(ends)}")
-    assert ends["listed"] + ends["given up"] > 0
+    note(f"{name} of the line packer: raised at {point - 1} lines: {dict(ends)}")
+    assert ends["listed"] + ends["aborted"] > 0
 
 
 def test_a_forked_process_can_not_use_it() -> None:

@@ -1,7 +1,7 @@
 """The commit under replay: work done again, outdated workers that wake at any step, and failures at every write.
 
 The plain parts that the DoFns call are driven here as a runner does it: bundle by bundle, with the state of a checkpoint.
-Whatever happens, in the end each record is listed once, told by reading what the commit says.
+Whatever happens, in the end each record is listed once, found by reading what the commit says.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Calls(MemoryStore):
 
 
 class LooksFirst(Calls):
-    """A store whose server knows no conditions: it looks, and writes or removes whatever is there by then."""
+    """A store whose server knows no conditions: it looks, and writes or removes whatever exists by then."""
 
     conditional_create = conditional_replace = conditional_delete = False
 
@@ -115,7 +115,7 @@ class LooksFirst(Calls):
         state = self._state(key)
         there = None if state is None else state.body
         if there is not None and not arguments.pop("replace", False):
-            raise ObjectExistsError(f"{key} is there")
+            raise ObjectExistsError(f"{key} exists")
         if if_match is not None and (there is None or etag_of(there) != if_match):
             raise ObjectChangedError(f"{key} is another")
         return super().put(key, body, **{**arguments, "replace": True})
@@ -251,7 +251,7 @@ def lives(world: World, shards: str, times: int) -> list[Bounded | Unbounded]:
     firings = [made]
     for _ in range(times):
         new = [world.shards(*([number] for number in ids)) for ids in groups_of(shards, old[1:])]
-        if shards == "mixed":  # what a checkpoint held is listed again as it was, behind what was cut anew
+        if shards == "mixed":  # what a checkpoint held is listed again as it was, behind what was cut again
             new[1:] = made[1:]
         elif shards == "parts":  # the second shard of the first firing came too late for it
             new = [made[0][:1], world.shards([old[1][1]]), *made[1:]]
@@ -620,7 +620,7 @@ def test_a_manifest_that_its_reader_removed_stops_no_stream(slow: bool) -> None:
 
 
 def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next() -> None:
-    """The live one is not as far yet: of the firing before nothing is there, as if somebody had removed it."""
+    """The live one is not as far yet: of the firing before nothing exists, as if somebody had removed it."""
     world = World("stream", 1, False)
     life = Unbounded(world, [], Lineage())
     life.fire("w0", world.shards([0]))

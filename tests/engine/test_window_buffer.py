@@ -1,4 +1,4 @@
-"""One stream and window over time: whatever order size, age and the window's end come in, nothing is lost or doubled."""
+"""One stream and window over time: whatever order size, age and the window's end come in, nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class HeldElsewhere:
 
 
 class Kept:
-    """A buffer that is made anew for each event, from nothing but its state and its segments."""
+    """A buffer that is created again for each event, from nothing but its state and its segments."""
 
     def __init__(self, limits: StreamLimits, overhead: Overhead = OVERHEAD) -> None:
         self.state = BufferState.new("origin")
@@ -79,7 +79,7 @@ class Kept:
 
 
 def segment(number: int, size: Size) -> Segment:
-    """Return a segment that its checksum tells from others."""
+    """Return a segment that its checksum distinguishes from others."""
     return Segment(bytes(size.object_bytes), number, size.raw_bytes, size.records)
 
 
@@ -204,7 +204,7 @@ def test_a_shard_begins_with_what_stays_behind_and_not_with_what_passes_by() -> 
     kept = Kept(StreamLimits(max_object_bytes=100), Overhead(NOTHING, NOTHING))
     assert kept.add(segment(0, Size(40, 1, 1)))
     assert not kept.add(segment(1, Size(20, 1, 1)))
-    assert not kept.add(segment(2, Size(90, 1, 1))), "it is a shard by itself, and the others still wait"
+    assert not kept.add(segment(2, Size(90, 1, 1))), "it is a shard alone, and the others still wait"
     assert [numbers(shard) for shard in kept.sealed] == [[2]]
     assert kept.add(segment(3, Size(50, 1, 1))), "the others are a shard, and it waits alone"
     assert [numbers(shard) for shard in kept.sealed] == [[2], [0, 1]]

@@ -165,7 +165,7 @@ def test_the_metadata(built: Built) -> None:
     assert str(found.get_payload()).strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
     classifiers = set(found.get_all("Classifier", []))
     assert {f"Programming Language :: Python :: {version}" for version in PYTHONS} <= classifiers
-    assert set(found.get_all("Provides-Extra", [])) == {"redshift", "snappy"}
+    assert set(found.get_all("Provides-Extra", [])) == {"redshift"}
     assert "redshift" in found["Keywords"]
 
 
@@ -182,9 +182,9 @@ def test_only_beam_is_missing(embedded: Environment) -> None:
     assert re.fullmatch(r"beam[-_]s3box \S+ requires apache-beam, which is not installed\.", line)
 
 
-def test_it_is_small(embedded: Environment, told: Callable[[str], None]) -> None:
+def test_it_is_small(embedded: Environment, note: Callable[[str], None]) -> None:
     size = sum(path.stat().st_size for path in embedded.packages.rglob("*") if path.is_file())
-    told(f"installed without Beam, {embedded.packages.parent.name}: {size / 1e6:.0f} MB")
+    note(f"installed without Beam, {embedded.packages.parent.name}: {size / 1e6:.0f} MB")
     assert size < MAX_EMBEDDED_BYTES
 
 
@@ -277,10 +277,10 @@ def seconds_to_import(python: pathlib.Path, cwd: pathlib.Path) -> float:
     return {name: int(microseconds) / 1e6 for microseconds, name in rows}["beam_s3box"]
 
 
-def test_the_import_is_light(with_beam: Environment, tmp_path: pathlib.Path, told: Callable[[str], None]) -> None:
+def test_the_import_is_light(with_beam: Environment, tmp_path: pathlib.Path, note: Callable[[str], None]) -> None:
     """The best of many tries: what else the machine does makes an import slow, but never fast."""
     best = min(seconds_to_import(with_beam.python, tmp_path) for _ in range(10))
-    told(f"import beam_s3box: {best * 1e3:.0f} ms")
+    note(f"import beam_s3box: {best * 1e3:.0f} ms")
     assert best < MAX_IMPORT_SECONDS
 
 

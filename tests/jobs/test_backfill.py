@@ -15,7 +15,7 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.run.job import Job, _report_end
-from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
@@ -137,7 +137,7 @@ def test_a_bad_record_fails_the_run_where_that_is_asked_for(
     assert not (tmp_path / "out" / "manifests").exists()
 
 
-def test_a_write_that_fails_later_is_told_in_one_line(backfill: Run, records: str, tmp_path: pathlib.Path) -> None:
+def test_a_write_that_fails_later_is_printed_in_one_line(backfill: Run, records: str, tmp_path: pathlib.Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "data").write_text("a file where a folder must be")
@@ -242,7 +242,7 @@ def test_a_closed_port_ends_the_process_soon(backfill_process: Run, records: str
         ("s3://box/x", "nobody", "SignatureDoesNotMatch"),
     ],
 )
-def test_a_destination_that_refuses_is_told_in_one_line(
+def test_a_destination_that_refuses_is_printed_in_one_line(
     backfill: Run, records: str, s3_server: Server, destination: str, who: str, part: str
 ) -> None:
     nobody = Identity(s3_server.writer.access_key, "a-wrong-secret-key")
@@ -262,7 +262,7 @@ def test_a_destination_that_refuses_is_told_in_one_line(
         (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: max_object_bytes='10XB' is not a size"),
         (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
         (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: input='/none/a.jsonl'"),
-        (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: --report='/none/r.json' can't be written"),
+        (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: report='/none/r.json' can't be written"),
     ],
 )
 def test_what_can_not_work_ends_before_any_work(backfill: Run, arguments: list[str], message: str) -> None:
@@ -290,5 +290,5 @@ def test_records_that_are_missing_fail_the_run(capsys: pytest.CaptureFixture[str
         sha256=hashlib.sha256(body).hexdigest(),
         content_type="application/json",
     )
-    assert _report_end(Job(None, write), None, ToolLog()) == 1
+    assert _report_end(Job(None, write), None, JobLog()) == 1
     assert "error: records are missing or duplicated: 5 records read ≠ 4 listed" in capsys.readouterr().err

@@ -10,14 +10,16 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from beam_s3box.cli.options.reporting import reporting_of
 from beam_s3box.errors import ConfigurationError, StoreError
+from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.stream import packing_of
 from beam_s3box.jobs.options.windows import MICROS, timing_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.jobs.run.job import Job, _execute, new_pipeline, write_summary
-from beam_s3box.jobs.run.logging import ToolLog, tool_logging
+from beam_s3box.jobs.run.logging import JobLog, job_logging
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.stores import MemoryStore, open_store
 from pipelines.stream import main
@@ -38,8 +40,8 @@ def stream(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
 
 @pytest.fixture
-def log() -> Iterator[ToolLog]:
-    with tool_logging() as log:
+def log() -> Iterator[JobLog]:
+    with job_logging() as log:
         yield log
 
 
@@ -51,7 +53,7 @@ def log() -> Iterator[ToolLog]:
         (["--runner=DirectRunner"], "error: the input is unbounded, and DirectRunner does not hold back the watermark"),
         (
             ["--runner=PrismRunner", "--input=/none/*.jsonl"],
-            "error: --input='/none/*.jsonl' can't be watched: '/none' is",
+            "error: --input='/none/*.jsonl' can't be watched: '/none/' is",
         ),
         (
             ["--runner=PrismRunner", "--input=a/b.csv"],
@@ -96,7 +98,7 @@ def test_help_costs_nothing(stream: Callable[..., Ended]) -> None:
     assert ended.out.startswith("usage: s3box stream")
 
 
-def job_of(folder: pathlib.Path, log: ToolLog, *arguments: str) -> Job:
+def job_of(folder: pathlib.Path, log: JobLog, *arguments: str) -> Job:
     common = (
         f"--input={folder}/*.jsonl",
         "--destination=memory://built",
@@ -115,7 +117,7 @@ def steps_of(job: Job) -> list[str]:
 @pytest.mark.parametrize(
     "arguments", [[], ["--stop_after=3"], ["--stop_after=3", "--window=sliding:60:20", "--lanes=3"]]
 )
-def test_steps_have_unique_names_that_stay(tmp_path: pathlib.Path, log: ToolLog, arguments: list[str]) -> None:
+def test_steps_have_unique_names_that_stay(tmp_path: pathlib.Path, log: JobLog, arguments: list[str]) -> None:
     names = steps_of(job_of(tmp_path, log, *arguments))
     assert len(set(names)) == len(names)
     assert names == steps_of(job_of(tmp_path, log, *arguments))
@@ -125,12 +127,12 @@ def test_steps_have_unique_names_that_stay(tmp_path: pathlib.Path, log: ToolLog,
     assert tops == {"WatchFiles", "ReadStream", "WriteToS3Box"} | ({"WriteSummary"} if arguments else set())
 
 
-def test_a_service_has_no_end_and_no_totals(tmp_path: pathlib.Path, log: ToolLog) -> None:
+def test_a_service_has_no_end_and_no_totals(tmp_path: pathlib.Path, log: JobLog) -> None:
     assert job_of(tmp_path, log).is_endless
     assert not job_of(tmp_path, log, "--stop_after=3").is_endless
 
 
-def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pathlib.Path, log: ToolLog) -> None:
+def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pathlib.Path, log: JobLog) -> None:
     job = job_of(tmp_path, log, "--window=fixed:7", "--allowed_lateness=5")
     assert job.pipeline.options.get_all_options()["streaming"] is True
     strategies = job.pipeline.to_runner_api().components.windowing_strategies.values()
@@ -140,7 +142,7 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
 @pytest.mark.parametrize("runner", ["FlinkRunner", "flink", "PortableRunner"])
 @pytest.mark.parametrize("interval", [[], ["--checkpointing_interval=1000"], ["--", "--checkpointing_interval=1000"]])
 def test_flink_never_takes_a_checkpoint_within_a_bundle(
-    runner: str, interval: list[str], tmp_path: pathlib.Path, log: ToolLog
+    runner: str, interval: list[str], tmp_path: pathlib.Path, log: JobLog
 ) -> None:
     options = job_of(tmp_path, log, f"--runner={runner}", *interval).pipeline.options
     values = options.get_all_options(retain_unknown_options=True)
@@ -155,7 +157,7 @@ def test_whoever_wants_that_on_flink_is_refused(stream: Callable[..., Ended], tm
     assert "finish_bundle_before_checkpointing=False loses records on Flink" in ended.err
 
 
-def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: ToolLog) -> None:
+def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Path, log: JobLog) -> None:
     given = ["--input=/none/*.jsonl", f"--destination={tmp_path}/file/below", *NAMING]
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="file"):
@@ -165,7 +167,7 @@ def test_a_template_is_made_without_a_look_at_what_is_there(tmp_path: pathlib.Pa
         prepare(PARSER.parse([*given, "--runner=DataflowRunner", "--template_location=gs://box/template"]), log)
 
 
-def run_on_files(log: ToolLog, files: list[FoundFile], *arguments: str) -> int:
+def run_on_files(log: JobLog, files: list[FoundFile], *arguments: str) -> int:
     """Run the job's parts on files that are all there: bounded, so on Beam's fast local runner."""
     options = PARSER.parse(["--runner=FnApiRunner", "--input=landing", *NAMING, *arguments])
     write = write_of(options, stream=packing_of(options))
@@ -174,7 +176,7 @@ def run_on_files(log: ToolLog, files: list[FoundFile], *arguments: str) -> int:
     read = created | "ReadStream" >> ReadStream(timing_of(options))
     result = read.lines | "WriteToS3Box" >> write.transform
     write_summary(write, result, read.counts)
-    return _execute(Job(pipeline, write, options.get_all_options()["report"]), log)
+    return _execute(Job(pipeline, write, reporting_of(given_of(options))), log)
 
 
 def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:
@@ -185,7 +187,7 @@ def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:
 
 
 def test_totals_are_told_by_window_and_what_counts_for_its_arrival(
-    tmp_path: pathlib.Path, log: ToolLog, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, log: JobLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = landed(tmp_path, 40, "no record", '{"d": "web", "n": "e0", "t": "2001-01-01"}')
     report_path = tmp_path / "report.json"
@@ -209,7 +211,7 @@ def test_totals_are_told_by_window_and_what_counts_for_its_arrival(
 
 
 def test_records_in_several_windows_count_in_each(
-    tmp_path: pathlib.Path, log: ToolLog, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, log: JobLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--destination=memory://slid", "--window=sliding:30:10"]
     assert run_on_files(log, landed(tmp_path, 10), *given) == 0
@@ -218,8 +220,6 @@ def test_records_in_several_windows_count_in_each(
     assert "count for the time" not in out
 
 
-def test_a_run_of_nothing_is_summed_up(
-    tmp_path: pathlib.Path, log: ToolLog, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_of_nothing_is_summed_up(tmp_path: pathlib.Path, log: JobLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_on_files(log, landed(tmp_path, 0), "--destination=memory://nothing") == 0
     assert "0 records read = 0 listed + 0 dead letters" in capsys.readouterr().out

@@ -122,7 +122,7 @@ NAMED = st.tuples(st.sampled_from(TOKENS[:20]), st.sampled_from(TOKENS[:20]))
 
 @st.composite
 def objects(draw: st.DrawFn) -> bytes:
-    """Text of an object that mostly names its stream, with duplicates, escapes and odd values."""
+    """Text of an object that mostly names its stream, with duplicates, escapes and unusual values."""
     domain, namespace = draw(NAMED)
     members = [*draw(st.lists(MEMBERS, max_size=3)), ('"d"', domain), ('"n"', namespace)]
     order = draw(st.permutations(members))
@@ -133,13 +133,13 @@ def objects(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def mutants(draw: st.DrawFn) -> bytes:
-    """Text of an object with a few bytes removed, doubled, replaced or put in."""
+    """Text of an object with a few bytes removed, repeated, replaced or put in."""
     line = bytearray(draw(objects()))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(line)))
-        odd = draw(st.sampled_from(b'{}[]",:\\u0de1.-|\x00\x01\x7f\x80\xc3\xed\xff \t') | st.integers(0, 255))
+        byte = draw(st.sampled_from(b'{}[]",:\\u0de1.-|\x00\x01\x7f\x80\xc3\xed\xff \t') | st.integers(0, 255))
         move = draw(st.sampled_from(["put", "take", "replace"]))
-        line[at : at if move == "put" else at + 1] = b"" if move == "take" else bytes([odd])
+        line[at : at if move == "put" else at + 1] = b"" if move == "take" else bytes([byte])
     return bytes(line)
 
 
@@ -172,7 +172,7 @@ def test_lines_are_accepted_exactly_as_the_strict_reading_does(line: bytes, rule
         assert refused[0].detail
     else:
         assert (groups, refused) == ({expected: [line]}, [])
-    # beside a good line the whole batch takes the quick way
+    # with a good line the whole batch takes the quick way
     again, refused_again = router.route_lines([line, GOOD])
     assert len(refused_again) == len(refused)
     if expected is not None:

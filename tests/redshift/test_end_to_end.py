@@ -110,7 +110,7 @@ def same(found: Any, expected: Any) -> bool:
 
 @pytest.mark.parametrize("manifests", [Manifests(), Manifests("run", 4)], ids=["stream", "run"])
 def test_json_lines_of_every_type_arrive_as_they_were(into: Into, manifests: Manifests) -> None:
-    # exact numbers are text in JSON, and nothing in a shard tells their type
+    # exact numbers are text in JSON, and nothing in a shard says their type
     into.warehouse.execute("CREATE TABLE wide (price DECIMAL(18, 2))")
     loads, failures = into.run(Written(write(into.warehouse, manifests=manifests), RECORDS), "wide", create_tables=True)
     assert failures == []

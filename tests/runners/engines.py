@@ -35,7 +35,7 @@ def cancelled(rest: FlinkRest, name: str) -> Iterator[None]:
 
 
 def run_to_end(pipeline: beam.Pipeline, seconds: float = 300) -> None:
-    """Run a pipeline until it ends well; what failed is raised.
+    """Run a pipeline until it succeeds; what failed is raised.
 
     Its state is asked for, again and again: `wait_until_finish` waits for the end of the job's messages too, which now
     and then never comes from Flink's job server although the job is done.

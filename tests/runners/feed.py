@@ -135,7 +135,7 @@ class Submitted(NamedTuple):
     """A pipeline that was started.
 
     Attributes:
-      process: it ends with the pipeline, with 0 if that ends well.
+      process: it ends with the pipeline, with 0 if that succeeds.
       log: what it says.
     """
 
@@ -143,7 +143,7 @@ class Submitted(NamedTuple):
     log: pathlib.Path
 
     def wait(self, seconds: float = 240) -> None:
-        """Wait until it ends well."""
+        """Wait until it succeeds."""
         try:
             assert self.process.wait(seconds) == 0, self.log.read_text()[-4_000:]
         finally:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from beam_s3box.jobs.run.logging import tool_logging
+from beam_s3box.jobs.run.logging import job_logging
 from beam_s3box.jobs.stream import PARSER, prepare
 from tests.runners.engines import run_to_end
 
 
 def main(*arguments: str) -> None:
     """Run the job that the options describe, and run it again."""
-    with tool_logging() as log:
+    with job_logging() as log:
         job = prepare(PARSER.parse(arguments), log)
         for _ in range(2):
             run_to_end(job.pipeline)

@@ -69,7 +69,7 @@ def listed_so_far(store: Store) -> list[dict[str, Any]]:
 
 
 def bounds_of(window: str) -> tuple[float, float]:
-    """Return the bounds that a window's name tells, in seconds since the epoch."""
+    """Return the bounds that a window's name states, in seconds since the epoch."""
     begin, end = (
         datetime.datetime.strptime(part, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC).timestamp()
         for part in window.split("-")
@@ -94,5 +94,5 @@ def streamed(feed: Feed, store: Store, client: Any, notes: pathlib.Path) -> Stre
         lag = written[key].timestamp() - bounds_of(window)[1]
         firings.append(Firing(place["stream"], window, panes[place["stream"], window], lag, urls))
         panes[place["stream"], window] += 1
-    told = [json.loads(line) for line in notes.read_text().splitlines()]
-    return Streamed(feed, found, firings, {key: (reason, records) for _, _, key, records, reason in told})
+    noted = [json.loads(line) for line in notes.read_text().splitlines()]
+    return Streamed(feed, found, firings, {key: (reason, records) for _, _, key, records, reason in noted})

@@ -1,6 +1,6 @@
 """A small pipeline with a shuffle: `python -m tests.runners.sums WRONG --runner=…` fails if what it finds is not right.
 
-It has a process of its own, as jobs have: Flink hangs up on workers that live in the submitting process (LOOPBACK) when
+It has a process of its own, as jobs have: Flink disconnects workers that live in the submitting process (LOOPBACK) when
 it is done, and a thread of Beam's dies of that, which in pytest's process would be an error of some test.
 """
 

@@ -106,7 +106,7 @@ def test_an_environment_that_is_not_built_is_missed_with_the_way_out(tmp_path: P
         gcp_program("python", tmp_path)
 
 
-def test_the_job_ends_well_and_says_where_its_template_is(staged: Staged) -> None:
+def test_the_job_succeeds_and_says_where_its_template_is(staged: Staged) -> None:
     assert staged.launched.output.splitlines()[-1] == f"template {staged.launched.template}"
 
 
@@ -218,7 +218,7 @@ def test_no_credentials_leave_the_launcher(staged: Staged, s3_server: Server) ->
 
 
 @pytest.mark.parametrize("name", ["s3_secret_access_key", "s3_session_token"])
-def test_keys_among_the_options_are_refused(
+def test_keys_among_the_options_are_rejected(
     dataflow: Launcher, s3: tuple[str, ...], s3_server: Server, name: str
 ) -> None:
     """DataflowRunner writes all options into the job's description."""

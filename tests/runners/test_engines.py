@@ -184,7 +184,7 @@ def test_a_missing_tool_is_named_with_the_way_out(
     assert not [path for path in empty_cache.glob("*") if path.suffix not in (".lock", ".partial")]
 
 
-def test_whether_prism_is_available_is_told_without_building(empty_cache: pathlib.Path) -> None:
+def test_whether_prism_is_available_is_known_without_building(empty_cache: pathlib.Path) -> None:
     assert not prism_is_available(nowhere)
     assert prism_is_available(lambda name: f"/usr/bin/{name}")
     assert not empty_cache.exists()

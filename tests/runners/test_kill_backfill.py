@@ -44,7 +44,7 @@ def test_a_task_manager_is_killed_three_times_in_a_backfill(
 
 
 def wait_for_keys(store: Store, prefix: str, count: int, submitted: Submitted) -> None:
-    """Wait until so many objects lie there, which the backfill, or an attempt at it, wrote."""
+    """Wait until so many objects exist, which the backfill, or an attempt at it, wrote."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(info.key.startswith(prefix) for info in store.list()) < count:
         assert submitted.process.poll() is None, submitted.log.read_text()[-4_000:]

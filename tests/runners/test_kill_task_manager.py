@@ -85,7 +85,7 @@ def test_a_task_manager_is_killed(
     with capsys.disabled():
         print(
             f"\n    after the kill: {len(run.found.shards)} shards, {len(run.found.unlisted)} of them orphans; "
-            f"{len(run.found.manifests)} manifests, {len(watch.rewritten)} of them written anew with another list; "
+            f"{len(run.found.manifests)} manifests, {len(watch.rewritten)} of them written again with another list; "
             f"{len(withdrawn)} withdrawn"
         )
     assert found == feed.records()

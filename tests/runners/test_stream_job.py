@@ -53,8 +53,8 @@ def test_files_that_land_are_written_once(
     assert len(found.dead_letters) == FILES
     # files came over 24 seconds: in several windows
     assert len({folder.rpartition("/")[2] for folder in found.records}) >= 3
-    told = json.loads((tmp_path / "report.json").read_text())
-    assert told["records_in"] == told["records_listed"] + told["dead_letters"] == FILES * (LINES + 1)
+    totals = json.loads((tmp_path / "report.json").read_text())
+    assert totals["records_in"] == totals["records_listed"] + totals["dead_letters"] == FILES * (LINES + 1)
 
 
 def land(landing: pathlib.Path) -> None:

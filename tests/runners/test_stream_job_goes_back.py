@@ -18,7 +18,7 @@ TIMES = {"untimed": None, "ahead": 100_000.0, "in_time": -1.0, "too_late": -100.
 """By stream: the records' time, in seconds from now."""
 
 AGES = {"new": 0.0, "older_than_the_job": 10_000.0, "without_a_time": None}
-"""By stream: since when its file lies there, in seconds; None for one that seems to be of 1970."""
+"""By stream: the age of its file, in seconds; None for one that seems to be of 1970."""
 
 
 def test_each_record_is_listed_once(prism: Prism, tmp_path: pathlib.Path) -> None:

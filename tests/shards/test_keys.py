@@ -217,13 +217,13 @@ def test_bad_templates_are_refused(template: str) -> None:
     ],
 )
 def test_templates_whose_keys_a_store_would_refuse_are_refused_at_once(template: str) -> None:
-    """Also those whose keys are only odd outside of, or within, a window."""
+    """Also those whose keys are only unusual outside of, or within, a window."""
     with pytest.raises(ConfigurationError, match="key_template="):
         Layout(RUN, data_key=template)
 
 
 @pytest.mark.parametrize(
-    ("field", "odd"),
+    ("field", "changed"),
     [
         ("{sequence:05d}", "{sequence:s}"),
         ("{sequence:05d}", "{sequence:{run_id}}"),
@@ -234,10 +234,10 @@ def test_templates_whose_keys_a_store_would_refuse_are_refused_at_once(template:
         ("{origin}", "{origin:.1}"),
     ],
 )
-def test_templates_with_odd_formats_are_refused_at_once(field: str, odd: str) -> None:
+def test_templates_with_other_formats_are_rejected_at_once(field: str, changed: str) -> None:
     """A format that fails would fail at the first shard; one that cuts would let two shards share a key."""
     with pytest.raises(ConfigurationError, match="key_template="):
-        Layout(RUN, data_key=DEFAULT_DATA_KEY.replace(field, odd))
+        Layout(RUN, data_key=DEFAULT_DATA_KEY.replace(field, changed))
 
 
 @pytest.mark.parametrize(

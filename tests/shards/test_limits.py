@@ -1,4 +1,4 @@
-"""Limits of shards: what is refused and how it is said, and which limits a stream has."""
+"""Limits of shards: what is rejected and with which message, and which limits a stream has."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_mapping_is_copied() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["web", "", "a/b/c", "we*", "**", "//", 5, ("web", "clicks"), None])
-def test_odd_patterns_are_refused(pattern: Any) -> None:
+def test_invalid_patterns_are_rejected(pattern: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=r"limits has the pattern .*write '\*' or 'domain/namespace'"
     ) as caught:

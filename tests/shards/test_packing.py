@@ -1,4 +1,4 @@
-"""The packing rule: nothing lost or doubled, no limit exceeded, no shard sealed too early."""
+"""The packing rule: nothing lost or duplicated, no limit exceeded, no shard sealed too early."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_what_is_held_is_counted_and_never_full(
 def test_a_pile_goes_on_from_what_lies_elsewhere(
     segments: list[Segment], limits: StreamLimits, overhead: Overhead
 ) -> None:
-    """Made anew for each segment, from its size and the place of its segments alone, it seals the same shards."""
+    """Created again for each segment, from its size and the place of its segments alone, it seals the same shards."""
     capacity = Capacity.of(limits, overhead)
     held, size, shards = SegmentsInMemory(), NOTHING, []
     for one in segments:
@@ -314,7 +314,7 @@ def worst_texts(size: int) -> list[bytes]:
 def test_a_segment_of_several_records_fits_a_shard_however_badly_it_compresses(
     template: JsonText, object_bytes: int
 ) -> None:
-    """Half as much again as `segment_bytes` is the most that one holds, unless one record is larger by itself."""
+    """Half as much again as `segment_bytes` is the most that one holds, unless one record alone is larger."""
     capacity = capacity_of(template, object_bytes)
     largest = math.floor(1.5 * capacity.segment_bytes)
     for level in range(1, 10):

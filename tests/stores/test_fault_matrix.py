@@ -69,7 +69,7 @@ def test_the_page_knows_every_cell() -> None:
 def proxy(s3_server: Server) -> Iterator[Proxy]:
     with s3_proxy(s3_server.endpoint_url) as proxy:
         yield proxy
-    # of uploads whose id was never told, or that could not be dropped
+    # of uploads whose id never arrived, or that could not be dropped
     client = s3_server.client()
     while uploads := client.list_multipart_uploads(Bucket=s3_server.bucket, Prefix="matrix/").get("Uploads"):
         for left in uploads:
@@ -186,5 +186,5 @@ def check_state(operation: str, outcome: str, direct: S3Store, body: bytes) -> N
 def test_the_page_names_the_misbehaviours_that_are_tried() -> None:
     text = _PAGE.read_text(encoding="utf-8")
     assert re.findall(
-        r"^\| `([^`]+)` \| .+ \|$", text.split("## What comes of what")[1].split("### Once")[0], re.MULTILINE
+        r"^\| `([^`]+)` \| .+ \|$", text.split("## What comes of each failure")[1].split("### Once")[0], re.MULTILINE
     ) == [*MISBEHAVIOURS]

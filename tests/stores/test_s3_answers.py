@@ -30,7 +30,7 @@ FINISH: dict[str, Callable[[Any], Any]] = {"GetObject": read, "HeadObject": lamb
 XML = b'<?xml version="1.0" encoding="UTF-8"?>'
 PAGE = b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents>%b</Contents></ListBucketResult>"
 DATED = {"ETag": '"e"', "Last_Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
-ODD: dict[str, Fault] = {
+INVALID: dict[str, Fault] = {
     "200": say(200),
     "200 with white space": say(200, b" \n "),
     "201": say(201, ETag='"e"'),
@@ -74,14 +74,14 @@ def ask(store: S3Store, operation: str) -> object:
     return store.requests.send(operation, key, PARAMETERS.get(operation, {}), finish=finish)
 
 
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("kind", INVALID)
 @pytest.mark.parametrize("operation", ANSWERS)
-def test_an_odd_answer_is_an_error_of_ours(store: S3Store, operation: str, odd: str) -> None:
+def test_an_invalid_response_is_an_error_of_ours(store: S3Store, operation: str, kind: str) -> None:
     with watched(store.client) as wire:
         # a redirect makes botocore look for the region
         for name in (operation, "HeadBucket"):
-            wire.plan(name, *[ODD[odd]] * 20)
-        if (operation, odd) in RIGHT:
+            wire.plan(name, *[INVALID[kind]] * 20)
+        if (operation, kind) in RIGHT:
             ask(store, operation)
             return
         with pytest.raises(StoreError, match=operation):
@@ -126,9 +126,9 @@ def test_an_answer_that_lacks_something_is_an_error_of_ours(store: S3Store, oper
             ask(store, operation)
 
 
-@pytest.mark.parametrize("odd", ["200", "201", "206", "HTML", "HTML that is no XML", "JSON", "XML of something else"])
+@pytest.mark.parametrize("kind", ["200", "201", "206", "HTML", "HTML that is no XML", "JSON", "XML of something else"])
 @pytest.mark.parametrize("operation", ANSWERS)
-def test_an_odd_answer_may_have_been_an_accident(store: S3Store, operation: str, odd: str) -> None:
+def test_an_invalid_response_may_have_been_an_accident(store: S3Store, operation: str, kind: str) -> None:
     right = {
         **dict.fromkeys(["PutObject", "UploadPart"], say(200, ETag='"e"')),
         "CreateMultipartUpload": say(200, b"<R><UploadId>u</UploadId></R>"),
@@ -140,9 +140,9 @@ def test_an_odd_answer_may_have_been_an_accident(store: S3Store, operation: str,
         "GetBucketLocation": say(200, b"<LocationConstraint/>"),
     }
     with watched(store.client) as wire:
-        wire.plan(operation, ODD[odd], right[operation])
+        wire.plan(operation, INVALID[kind], right[operation])
         ask(store, operation)
-    assert len(wire.sent) == (1 if (operation, odd) in RIGHT else 2)
+    assert len(wire.sent) == (1 if (operation, kind) in RIGHT else 2)
 
 
 def put(store: S3Store, body: bytes = b"body") -> int:

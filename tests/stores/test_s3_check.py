@@ -1,4 +1,4 @@
-"""`check_writable` tells within seconds what a write would meet."""
+"""`check_writable` reports within seconds what a write would meet."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from beam_s3box.errors import (
     TransientStoreError,
 )
 from beam_s3box.stores import Credentials, S3Settings, S3Store
-from beam_s3box.stores.s3_answers import OddAnswer
-from beam_s3box.stores.s3_errors import ConflictError, OddAnswerError, UploadGoneError, translate
+from beam_s3box.stores.s3_answers import InvalidResponse
+from beam_s3box.stores.s3_errors import ConflictError, InvalidResponseError, UploadGoneError, translate
 
 URL = "s3://b/k"
 
@@ -148,7 +148,7 @@ def test_a_head_has_only_a_status() -> None:
     assert "without s3:ListBucket S3 says this of a missing object too" in str(denied)
 
 
-@pytest.mark.parametrize("kind", [ConflictError, OddAnswerError, UploadGoneError])
+@pytest.mark.parametrize("kind", [ConflictError, InvalidResponseError, UploadGoneError])
 def test_our_own_kinds_survive_a_pickle(kind: type[StoreError]) -> None:
     assert type(pickle.loads(pickle.dumps(kind("message")))) is kind
 
@@ -162,8 +162,10 @@ def test_an_answer_of_another_server_says_so() -> None:
 
 
 def test_what_a_stranger_says_decides_nothing() -> None:
-    error = translate(OddAnswer("a 200 with a body: '<p>Header value, resolve, CERTIFICATE</p>'"), "PutObject", URL)
-    assert type(error) is OddAnswerError
+    error = translate(
+        InvalidResponse("a 200 with a body: '<p>Header value, resolve, CERTIFICATE</p>'"), "PutObject", URL
+    )
+    assert type(error) is InvalidResponseError
 
 
 @pytest.fixture

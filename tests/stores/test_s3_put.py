@@ -124,7 +124,7 @@ def test_stops_at_an_error_that_stays(make_s3: MakeS3) -> None:
 
 
 def test_a_lost_reply_shows_as_an_object_that_exists(make_s3: MakeS3) -> None:
-    """The caller compares: the store can't tell its own object from another's without asking."""
+    """The caller compares: the store can't distinguish its own object from another's without asking."""
     store = make_s3()
     with watched(store.client) as wire:
         wire.plan("PutObject", lose_reply)

@@ -17,9 +17,9 @@ MakeS3 = Callable[..., S3Store]
 
 BODY = bytes(range(200)) * 5
 DATED = {"ETag": '"e"', "Last_Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
-ODD: dict[str, Fault] = {
+INVALID: dict[str, Fault] = {
     # it would pass for the whole object, and the rest of it be missing
-    "206 that tells no range": say(206, BODY[:400], **DATED),
+    "206 without a range": say(206, BODY[:400], **DATED),
     "another part": say(206, BODY[:400], **DATED, Content_Range="bytes 400-799/1000"),
     "less than was asked for": say(206, BODY[:100], **DATED, Content_Range="bytes 0-99/1000"),
     "more than was asked for": say(206, BODY[:500], **DATED, Content_Range="bytes 0-499/1000"),
@@ -43,22 +43,22 @@ def all_of(reader: ObjectReader, size: int = 400) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("odd", ODD)
-def test_an_odd_answer_is_tried_again(make_s3: MakeS3, odd: str) -> None:
+@pytest.mark.parametrize("kind", INVALID)
+def test_an_invalid_response_is_tried_again(make_s3: MakeS3, kind: str) -> None:
     store = make_s3()
     reader = stored(store)
     with watched(store.client) as wire:
-        wire.plan("GetObject", ODD[odd])
+        wire.plan("GetObject", INVALID[kind])
         assert all_of(reader) == BODY
     assert wire.sent == ["GetObject"] * 4
 
 
-@pytest.mark.parametrize("odd", [odd for odd in ODD if odd != "503"])
-def test_a_server_that_answers_oddly_every_time_is_an_error(make_s3: MakeS3, odd: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in INVALID if kind != "503"])
+def test_a_server_that_never_answers_as_s3_is_an_error(make_s3: MakeS3, kind: str) -> None:
     store = make_s3()
     reader = stored(store)
     with watched(store.client) as wire:
-        wire.plan("GetObject", *[ODD[odd]] * 5)
+        wire.plan("GetObject", *[INVALID[kind]] * 5)
         with pytest.raises(StoreError, match="this is no answer of S3"):
             all_of(reader)
 
@@ -90,7 +90,7 @@ def test_another_version_is_told(make_s3: MakeS3, no: Fault) -> None:
             reader.read(400)
 
 
-def test_an_odd_head_is_an_error_of_ours(make_s3: MakeS3) -> None:
+def test_an_invalid_head_is_an_error_of_ours(make_s3: MakeS3) -> None:
     store = make_s3()
     reader = stored(store)
     with watched(store.client) as wire:

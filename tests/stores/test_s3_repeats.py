@@ -42,7 +42,7 @@ ROWS: list[Row] = [
     ("BadDigest", reply(400, "BadDigest"), 3, StoreError),
     ("XAmzContentSHA256Mismatch", reply(400, "XAmzContentSHA256Mismatch"), 3, StoreError),
     ("InvalidDigest", reply(400, "InvalidDigest"), 3, StoreError),
-    ("an odd answer", say(200), 3, StoreError),
+    ("an invalid response", say(200), 3, StoreError),
     ("a page to log in", say(200, b"<!DOCTYPE html><html>Log in<br></html>"), 3, StoreError),
     ("JSON", say(200, b'{"ok": true}'), 3, StoreError),
     ("RequestTimeTooSkewed", reply(403, "RequestTimeTooSkewed"), 2, AccessError),

@@ -1,4 +1,4 @@
-"""Settings refuse what can't work, and travel; keys don't."""
+"""Settings reject what can't work, and can be pickled and copied; keys can't."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_an_endpoint_with_a_password_is_refused_without_showing_it() -> None:
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "a-secret", "a-token")
 
 
-@pytest.mark.parametrize("carry", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_keys_never_travel(carry: Any) -> None:
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_keys_are_never_copied(duplicate: Any) -> None:
     with pytest.raises(
         ConfigurationError, match="keys given in code can't travel with a pipeline: use the environment"
     ):
-        carry(KEYS)
+        duplicate(KEYS)
 
 
 def test_keys_are_masked() -> None:

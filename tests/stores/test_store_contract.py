@@ -182,7 +182,7 @@ ODD_KEYS = [
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_takes_odd_keys_as_they_are(store: Store, key: str) -> None:
+def test_takes_unusual_keys_as_they_are(store: Store, key: str) -> None:
     put(store, key)
     assert store.get(key) == b"body"
     assert store.stat(key).key == key

@@ -91,8 +91,8 @@ class Ledger:
         found = collections.Counter(self.listed())
         lost = set(self.acknowledged) - set(found)
         assert not lost, f"lost {sorted(lost)}"
-        doubled = [number for number, times in found.items() if times > 1]
-        assert not doubled, f"doubled {doubled}"
+        duplicated = [number for number, times in found.items() if times > 1]
+        assert not duplicated, f"duplicated {duplicated}"
         assert len(found) - len(self.acknowledged) <= unacknowledged
         assert os.listdir(self.folder) == ["lock"], "something is left"
 

@@ -54,12 +54,12 @@ def test_what_is_no_exception_fails_the_attempt_and_ends_no_thread(
 ) -> None:
     events: list[Any] = []
 
-    def tell(event: Any) -> None:
+    def notify(event: Any) -> None:
         events.append(event)
         raise error
 
     kept.error = error
-    streamer = make(on_upload=tell, upload_threads=1)
+    streamer = make(on_upload=notify, upload_threads=1)
     fill(streamer, 0)
     with pytest.raises(UploadsFailedError, match=f"the uploader raised {type(error).__name__}"):
         streamer.flush(30)

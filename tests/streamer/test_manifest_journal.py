@@ -105,7 +105,7 @@ def test_killed_after_the_listing_and_before_its_files_are_forgotten(
         # as if it had been killed before these were removed
         path.write_bytes(body)
     again = make(StoreUploader(store), manifests=Manifests(), **REDSHIFT)
-    assert sum(manifest.records for manifest in again.write_manifests()) == 40, "once, and not again by themselves"
+    assert sum(manifest.records for manifest in again.write_manifests()) == 40, "once, and not again unasked"
     assert listed(store) == list(range(40))
     assert again.write_manifests() == []
     assert os.listdir(folder) == ["lock"]

@@ -131,4 +131,4 @@ def test_each_call_fails_once(
     assert tried > 100
     with capsys.disabled():
         print(f"\n{tried} file-system calls failed {'after' if after else 'before'} their effect, durability={durability}: "
-              "0 lost, 0 doubled, 0 stuck")  # fmt: skip
+              "0 lost, 0 duplicated, 0 stuck")  # fmt: skip

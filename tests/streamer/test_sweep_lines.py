@@ -126,7 +126,7 @@ def test_an_exception_at_every_line(
     assert len(places) > 250
     with capsys.disabled():
         print(
-            f"\nan exception at {len(lives)} moments, in {len(places)} lines, {durability=}: 0 lost, 0 doubled, 0 hung"
+            f"\nan exception at {len(lives)} moments, in {len(places)} lines, {durability=}: 0 lost, 0 duplicated, 0 hung"
         )
 
 
@@ -152,7 +152,7 @@ def test_a_signal_at_any_moment(
         signal.signal(signal.SIGALRM, before)
     assert interrupted
     with capsys.disabled():
-        print(f"\na signal at {interrupted} moments: 0 lost, 0 doubled, 0 hung")
+        print(f"\na signal at {interrupted} moments: 0 lost, 0 duplicated, 0 hung")
 
 
 def live_with_timer(streamer: JsonBufferStreamer, ledger: Ledger, seconds: float) -> int:
@@ -236,7 +236,7 @@ def test_a_fork_in_every_function(tmp_path: pathlib.Path, no_sync: None, capsys:
         lives = [forked_life(tmp_path / f"buffers{moment}", moment) for moment in moments]
     assert len({life.where for life in lives}) > 60
     with capsys.disabled():
-        print(f"\na fork at {len(lives)} moments: 0 lost, 0 doubled, 0 hung, each call refused")
+        print(f"\na fork at {len(lives)} moments: 0 lost, 0 duplicated, 0 hung, each call refused")
 
 
 _OPERATIONS = {"open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "os.scandir"}
@@ -302,4 +302,4 @@ def test_a_kill_at_every_call(tmp_path: pathlib.Path, no_sync: None, capsys: pyt
             tried += 1
     assert tried > 50
     with capsys.disabled():
-        print(f"\na kill at {tried} calls: 0 lost, 0 doubled, 0 stuck")
+        print(f"\na kill at {tried} calls: 0 lost, 0 duplicated, 0 stuck")

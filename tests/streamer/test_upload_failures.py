@@ -151,10 +151,10 @@ def test_on_upload_is_told_success_and_failure(make: Make, kept: Any) -> None:
 
 
 def test_an_exception_in_on_upload_is_reported_and_stops_nothing(make: Make, kept: Any, reported: list[Any]) -> None:
-    def tell(event: UploadEvent) -> None:
+    def notify(event: UploadEvent) -> None:
         raise KeyError("mine")
 
-    streamer = make(on_upload=tell)
+    streamer = make(on_upload=notify)
     streamer.open("web", "a")
     for i in range(2):
         streamer.append("web", "a", {"i": i})
@@ -172,7 +172,7 @@ def test_on_upload_may_append_and_not_wait(
     if not threads:
         monkeypatch.setattr(_thread, "start_new_thread", lambda *_: (_ for _ in ()).throw(RuntimeError("no thread")))
 
-    def tell(event: UploadEvent) -> None:
+    def notify(event: UploadEvent) -> None:
         if len(caught) < 3:
             streamer.append("web", "a", {"i": 1})
             for wait in (streamer.flush, streamer.shut_down, lambda: streamer.close("web", "a")):
@@ -180,7 +180,7 @@ def test_on_upload_may_append_and_not_wait(
                     wait()
                 caught.append(str(error.value))
 
-    streamer = make(on_upload=tell)
+    streamer = make(on_upload=notify)
     streamer.open("web", "a")
     streamer.append("web", "a", {"i": 0})
     streamer.flush()

@@ -1,4 +1,4 @@
-"""Patterns mean the same for files and for keys; an exact name goes before wildcards."""
+"""Patterns mean the same for files and for keys; exact names take precedence over wildcards."""
 
 from __future__ import annotations
 

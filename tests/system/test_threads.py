@@ -93,7 +93,7 @@ def test_a_task_that_was_cancelled_never_runs() -> None:
     assert threads.submit(len, ran).result() == 0
 
 
-def test_raised_at_every_line_of_submit_and_result(told: Callable[[str], None]) -> None:
+def test_raised_at_every_line_of_submit_and_result(note: Callable[[str], None]) -> None:
     """Whatever a caller leaves behind, the next tasks run, and one that was queued is run once."""
     point, more = 0, True
     while more:
@@ -105,7 +105,7 @@ def test_raised_at_every_line_of_submit_and_result(told: Callable[[str], None]) 
                 more = raises_at(point, lambda: threads.submit(ran.append, 1).result())  # noqa: B023 - called at once
             assert threads.submit(lambda: 5).result() == 5
         assert len(ran) <= 1
-    told(f"raised at {point - 1} lines of submit and result")
+    note(f"raised at {point - 1} lines of submit and result")
 
 
 def test_a_child_has_threads_of_its_own_and_never_waits_for_its_parents() -> None:

@@ -127,12 +127,12 @@ def write_a_firing_again(run: Path) -> None:
     path.rename(path.with_name("00002.manifest"))
 
 
-def name_oddly(run: Path) -> None:
+def rename_a_shard(run: Path) -> None:
     path = first(run, "data/**/*.gz")
     path.rename(path.with_name("shard.json.gz"))
 
 
-def forget_what_was_refused(run: Path) -> None:
+def forget_what_was_rejected(run: Path) -> None:
     first(run, "dead-letters/**/*.gz").unlink()
 
 
@@ -164,8 +164,8 @@ def feed_less(run: Path) -> None:
         (mix_windows, "its manifest in web/n0/20010909T014"),
         (mix_streams, "its manifest in web/n1/"),
         (write_a_firing_again, "its parts are [1, 2]"),
-        (name_oddly, "shard.json.gz: no key of a run"),
-        (forget_what_was_refused, "1 refused lines are no dead letters: no record"),
+        (rename_a_shard, "shard.json.gz: no key of a run"),
+        (forget_what_was_rejected, "1 rejected lines are no dead letters: no record"),
         (feed_more, "1 ids that were fed are missing: more"),
         (feed_less, "1 ids were never fed: 0"),
     ],

@@ -212,9 +212,10 @@ def test_other_runners_are_told_nothing_of_it(runner: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runner", "told"), [(FlinkRunner, [WHOLE_BUNDLES]), (PrismRunner, ["prism_disable_sdf_split"]), (FnApiRunner, [])]
+    ("runner", "logged"),
+    [(FlinkRunner, [WHOLE_BUNDLES]), (PrismRunner, ["prism_disable_sdf_split"]), (FnApiRunner, [])],
 )
-def test_what_the_write_sets_is_logged_once(runner: type, told: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_write_sets_is_logged_once(runner: type, logged: list[str], caplog: pytest.LogCaptureFixture) -> None:
     pipeline = beam.Pipeline(runner=runner(), options=PipelineOptions([]))
     records = pipeline | beam.Create([{}])
     with caplog.at_level("INFO"):
@@ -222,8 +223,8 @@ def test_what_the_write_sets_is_logged_once(runner: type, told: list[str], caplo
             step = WriteToS3Box("s3://bucket/engines", **BY_FIELD, tuning=Tuning(packing="stateful"), manifests=None)
             records | f"Write{number}" >> step
     ours = [record for record in caplog.records if record.name == "beam_s3box.transforms.engines"]
-    assert [record.levelname for record in ours] == ["INFO"] * len(told)
-    assert all(name in record.getMessage() for name, record in zip(told, ours, strict=True))
+    assert [record.levelname for record in ours] == ["INFO"] * len(logged)
+    assert all(name in record.getMessage() for name, record in zip(logged, ours, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from beam_s3box.transforms import WriteToS3Box
 STRING, BYTES, INT64 = schema_pb2.STRING, schema_pb2.BYTES, schema_pb2.INT64
 SHARD = ShardFile("web", "clicks", "w", "s3://b/k", "k", 1, 2**40, 3, "ab", "records")
 MANIFEST = Manifest("web", None, "w", 1, "s3://b/m", "m", 1, 2, 2**40, 4)
-LETTER = DeadLetter(None, "clicks", "not-json", "why", b"\xff{")
+LETTER = DeadLetter(None, "clicks", "not-json", "why", b"\xff{", "in.jsonl", 2**40)
 ROWS = pytest.mark.parametrize("row", [SHARD, MANIFEST, LETTER], ids=lambda row: type(row).__name__)
 
 
@@ -39,7 +39,11 @@ def test_every_field_is_of_an_atomic_type(row: Any) -> None:
 @ROWS
 def test_a_field_may_be_missing_where_none_is_a_value(row: Any) -> None:
     optional = {field.name for field in schema_of(row).fields if field.type.nullable}
-    expected = {ShardFile: set(), Manifest: {"domain", "namespace"}, DeadLetter: {"domain", "namespace"}}
+    expected = {
+        ShardFile: set(),
+        Manifest: {"domain", "namespace"},
+        DeadLetter: {"domain", "namespace", "source", "line", "offset"},
+    }
     assert optional == expected[type(row)]
 
 
@@ -51,7 +55,7 @@ def test_a_row_comes_back_from_its_bytes(row: Any) -> None:
 
 def test_the_outputs_say_so() -> None:
     result = beam.Pipeline() | beam.Create([{}]) | WriteToS3Box("memory://rows", domain="a", namespace="b")
-    assert [output.element_type for output in result] == [ShardFile, Manifest, DeadLetter]
+    assert [output.element_type for output in result[:3]] == [ShardFile, Manifest, DeadLetter]
 
 
 @ROWS

@@ -270,7 +270,7 @@ def _by_start(written: Written) -> dict[tuple[float, int], list[int]]:
 
 
 class ByParity(NonMergingWindowFn):
-    """Windows of a minute that depend on the record: for odd ones they begin 30 seconds later."""
+    """Windows of a minute that depend on the record: for odd numbers they begin 30 seconds later."""
 
     def assign(self, context: WindowFn.AssignContext) -> list[IntervalWindow]:
         shift = 30 * (context.element["i"] % 2)

@@ -234,7 +234,7 @@ class Batches(beam.DoFn):
 
 
 def test_a_bad_record_fails_the_pipeline_where_asked(store: MemoryStore) -> None:
-    with pytest.raises(Exception, match=r"missing-stream: the field 'n'.*on_bad_record='dead_letter'"):
+    with pytest.raises(Exception, match=r"missing-stream: no field 'n'.*on_bad_record='dead_letter'"):
         write(store, [{"d": "a"}], on_bad_record="fail")
     assert read_back(store).manifests == {}
 
@@ -484,3 +484,52 @@ def test_merging_windows_and_accumulating_panes_are_refused(store: MemoryStore) 
     )
     with pytest.raises(ConfigurationError, match=r"use AccumulationMode\.DISCARDING"):
         accumulating | "Again" >> WriteToS3Box(store, **BY_FIELD)
+
+
+def test_a_pipeline_of_ones_own_fails_where_all_are_dead_letters_and_its_log_says_why(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    elements = [{"D": "a", "n": "b"}] * 7
+    with pytest.raises(Exception, match=r"7 of 7 records are dead letters, that is every one: 7 missing-stream: "):
+        write(store, elements)
+    assert read_back(store).manifests == {}
+    warnings = [record.getMessage() for record in caplog.records if "dead letters of run" in record.getMessage()]
+    assert len(warnings) == 1
+    assert "1 missing-stream: no field 'd', or it is null; fields there: D, n; did you mean 'D'?" in warnings[0]
+    write(store, elements, max_dead_letters="100%")
+    write(store, [*elements, {"d": "a", "n": "b"}])
+    assert len(read_back(store).manifests) == 1
+
+
+@pytest.mark.parametrize("runner", ["FnApiRunner", "multi_processing"])
+@pytest.mark.parametrize("manifests", ["auto", None])
+def test_a_share_is_that_of_all_bundles(tmp_path: pathlib.Path, runner: str, manifests: Any) -> None:
+    store = open_store(tmp_path / "box")
+    elements = [{"d": "a", "n": "b"} if i % 4 else {"d": "a"} for i in range(400)]
+    write(store, elements, runner, max_dead_letters="25%", manifests=manifests)
+    with pytest.raises(Exception, match=r"100 of 400 records are dead letters, more than max_dead_letters='24%'"):
+        write(store, elements, runner, max_dead_letters="24%", manifests=manifests)
+
+
+class FailsOnce(beam.DoFn):
+    """Fails its bundle once, behind the write's first step, whose records then come again."""
+
+    def __init__(self, mark: pathlib.Path) -> None:
+        self._mark = mark
+
+    def process(self, shard: Any) -> None:
+        if not self._mark.exists():
+            self._mark.touch()
+            raise RuntimeError("this bundle is done again")
+
+
+def test_a_bundle_that_is_done_again_counts_once(tmp_path: pathlib.Path) -> None:
+    """By a counter it would be 40 dead letters, and too many."""
+    store = open_store(tmp_path / "box")
+    elements = [{"d": "a", "n": "b"} if i % 2 else {"d": "a"} for i in range(40)]
+    pipeline = beam.Pipeline(options=options("BundleBased"))
+    result = pipeline | beam.Create(elements) | WriteToS3Box(store, **BY_FIELD, max_dead_letters=20)
+    _ = result.dead_letters | beam.ParDo(FailsOnce(tmp_path / "mark"))
+    pipeline.run().wait_until_finish()
+    assert (tmp_path / "mark").exists()
+    assert len(list(read_back(store).all_records())) == 20

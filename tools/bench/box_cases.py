@@ -1,4 +1,4 @@
-"""What an `S3Box` costs beside the bare loop; `python -m tools.bench.box_cases` prints the ratios and their goals.
+"""What an `S3Box` costs more than the bare loop; `python -m tools.bench.box_cases` prints the ratios and their goals.
 
 Cases that are compared run in turn, A B A B …; the ratio is the median of the pairs. The box writes to memory, so that
 nothing but the packing is measured; the bare loop compresses with the same codec and keeps its objects in memory, too.
@@ -30,7 +30,7 @@ SHARD_BYTES = 1_000_000
 """Raw bytes of a shard, the same for both sides."""
 
 LINES_KEPT = 3_300
-"""Lines that the loop beside `pack` holds at a time: a shard's."""
+"""Lines that the loop that `pack` is compared with holds at a time: a shard's."""
 
 THREADS = 8
 

@@ -1,4 +1,4 @@
-"""Print what a small object of input takes: `python -m tools.bench.small_objects`; the goal is 15 ms of processor time."""
+"""Print what a small object of input takes, in processor time: `python -m tools.bench.small_objects`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print how fast the stateful path is, beside GroupIntoBatches and the source alone; saved as `stream.json`.
+"""Print how fast the stateful path is, compared with GroupIntoBatches and the source alone; saved as `stream.json`.
 
 Every pipeline runs in a process of its own, its workers with it, and writes to the same real S3 server. A round is
 ours, then GroupIntoBatches with gzip and a PUT for each batch, then the source alone; figures are medians of the
@@ -87,7 +87,7 @@ class Bench:
         return check(json_of(self._command(writer, path, scene.engine, scene.block_lines, endpoint)), scene.records)
 
     def many(self, engine: str) -> Run:
-        """Run ours with all of the many streams open until the end, on an engine of its own, whose memory it tells."""
+        """Run ours with all of the many streams open until the end, on its own engine, and report its memory."""
         path = data_of(FEWER_RECORDS, MANY_STREAMS)
         return check(json_of(self._command("ours", path, engine, STREAMS, ())), FEWER_RECORDS)
 

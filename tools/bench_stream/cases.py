@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--endpoint", help="of the engine's job service (default: an engine is started)")
     parser.add_argument("--block_lines", type=int, help="of the file, in one element (default: each is an element)")
     arguments, more = parser.parse_known_args()
-    # Beam tells of its own faults and of a job's end on stderr, which a failure shows
+    # Beam reports its own faults and a job's end on stderr, which a failure shows
     logging.getLogger().setLevel(logging.ERROR)
     with engine_options(arguments.engine, arguments.endpoint) as options:
         run(arguments.writer, arguments.path, arguments.destination, arguments.block_lines, [*options, *more])

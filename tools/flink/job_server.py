@@ -40,7 +40,7 @@ class FlinkJobs:
           streaming: whether its input is unbounded.
           parallelism: how many of each step; a cluster needs as many slots.
           checkpoint_seconds: from one checkpoint to the next; None: there are none. With them a job whose input
-            begins with an Impulse does not end by itself: drain or cancel it.
+            begins with an Impulse does not end on its own: drain or cancel it.
         """
         options = [
             "--runner=FlinkRunner",

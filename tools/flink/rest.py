@@ -1,4 +1,4 @@
-"""What Flink's JobManager tells and takes by HTTP: jobs, TaskManagers, checkpoints, drain and cancel."""
+"""What Flink's JobManager answers and takes by HTTP: jobs, TaskManagers, checkpoints, drain and cancel."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class FlinkRest:
         self._ask("PATCH", f"/jobs/{job_id}?mode=cancel")
 
     def drain(self, job_id: str) -> str:
-        """Let a job end well: watermarks go to infinity, timers fire.
+        """Let a job finish: watermarks go to infinity, timers fire.
 
         It waits for the end of Beam's Python sources. They spin meanwhile and fill the TaskManager's memory, in less
         than a minute: drain when a source is at its end, or about to be.

@@ -8,19 +8,19 @@ from typing import Final
 
 from beam_s3box.cli.commands.completion import SHELLS, render_completion
 from beam_s3box.cli.commands.table import COMMANDS, Command, Run
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say_text
 from beam_s3box.cli.options.config import render_config
 from beam_s3box.errors import ConfigurationError
 
 
-def run_help(arguments: Sequence[str], log: ToolLog) -> int:
+def run_help(arguments: Sequence[str], log: CommandLog) -> int:
     """Print the help, of a command or of all, and return the exit code."""
     say_text(find_command(arguments[0]).parser.help() if arguments else _help())
     return 0
 
 
-def run_config(arguments: Sequence[str], log: ToolLog) -> int:
+def run_config(arguments: Sequence[str], log: CommandLog) -> int:
     """Print all options that a command would run with, as a file for `--config`, and return the exit code."""
     if not arguments or arguments[0].startswith("-"):
         raise ConfigurationError("the command is missing: write s3box config COMMAND [OPTIONS]")
@@ -28,7 +28,7 @@ def run_config(arguments: Sequence[str], log: ToolLog) -> int:
     return 0
 
 
-def run_completion(arguments: Sequence[str], log: ToolLog) -> int:
+def run_completion(arguments: Sequence[str], log: CommandLog) -> int:
     """Print what lets a shell complete commands and options, and return the exit code."""
     shell = arguments[0] if arguments else ""
     if shell not in SHELLS:

@@ -8,7 +8,7 @@ from typing import Final
 
 from beam_s3box.cli.commands.sql import add_copy_arguments
 from beam_s3box.cli.console.loads import describe_load
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, write_sql
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options import redshift_target
@@ -56,7 +56,7 @@ LOAD_PARSER: Final = CommandParser(
 """The command line of `load`."""
 
 
-def run_load(arguments: Sequence[str], log: ToolLog) -> int:
+def run_load(arguments: Sequence[str], log: CommandLog) -> int:
     """Load the manifests and return the exit code."""
     try:
         given = LOAD_PARSER.parse(arguments)

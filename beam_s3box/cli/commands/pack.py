@@ -8,18 +8,23 @@ import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.cli.commands.pack_input import ReadingStopped, check_standard_input, find_local_files, read_batches
+from beam_s3box.cli.commands.pack_input import (
+    Reading,
+    ReadingStopped,
+    check_standard_input,
+    find_local_files,
+    read_batches,
+)
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
 from beam_s3box.cli.console.tallies import (
-    WHOLE_RUN,
-    Tally,
     render_summary,
     sum_tallies,
+    tally_of_input,
     tally_of_manifest,
     tally_of_shard,
 )
@@ -39,23 +44,24 @@ _NOTICE: Final = (
 
 
 class _Job(NamedTuple):
-    """What is to be done, after all that can be checked before was."""
+    """A pack that is ready to run: everything that can be checked before was checked."""
 
     plan: RunPlan
     files: list[str]
+    reading: Reading
     reporting: Reporting
     grace_seconds: float
 
 
 class _Outcome(NamedTuple):
-    """What was done; by which signal it was ended, 0 for none, and where reading stopped then."""
+    """The result; the signal that ended it, 0 for none, and where reading stopped."""
 
     packed: Packed
     stopped_by: int
     stopped_in: str
 
 
-def run(arguments: Sequence[str], log: ToolLog) -> int:
+def run(arguments: Sequence[str], log: CommandLog) -> int:
     """Run the command and return its exit code."""
     try:
         job = _prepare(PACK_PARSER.parse(arguments), log)
@@ -80,11 +86,11 @@ def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
-        f"the rest of the input was not read: it goes on in {outcome.stopped_in}"
+        f"the rest of the input was not read; the next record is in {outcome.stopped_in}"
     )
 
 
-def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
+def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
     """Return the job.
 
     Raises:
@@ -95,18 +101,19 @@ def _prepare(given: argparse.Namespace, log: ToolLog) -> _Job:
     plan = plan_of(given)
     reporting = reporting_of(given)
     check_unfinished(given, plan.store, reporting)
-    files = find_local_files(given.input or (), _LOGGER.info)
+    files = find_local_files(given.input or (), given.input_format, _LOGGER.info)
     if not files:
         check_standard_input()
     plan.store.check_writable()
     if given.run_id is not None:
         plan.claim.check(plan.store)
-    return _Job(plan, files, reporting, given.grace_seconds)
+    reading = Reading(longest_line(plan.rules.max_bytes), given.input_format, given.path_columns)
+    return _Job(plan, files, reading, reporting, given.grace_seconds)
 
 
 def _execute(job: _Job) -> _Outcome:
     counts = MemoryMetrics()
-    stopped_in, longest = "", longest_line(job.plan.rules.max_bytes)
+    stopped_in = ""
     input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
@@ -114,8 +121,8 @@ def _execute(job: _Job) -> _Outcome:
         shown(Progress(counts.totals, input_bytes=input_bytes), _LOGGER, is_quiet=job.reporting.is_quiet),
     ):
         try:
-            for batch in read_batches(job.files, interrupts, longest, counts):
-                packer.pack(batch.lines)
+            for batch in read_batches(job.files, interrupts, job.reading, counts):
+                packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
@@ -127,7 +134,7 @@ def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
         (
             *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
             *map(tally_of_manifest, packed.manifests),
-            (WHOLE_RUN, Tally(dead_letters=packed.dead_letters)),
+            tally_of_input(packed.totals),
         )
     )
     return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)

@@ -6,12 +6,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.metrics import INPUT_BYTES, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, documents_note, json_batches
+from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.unpack import READ_BYTES, Readable
 from beam_s3box.system.globs import Glob, local_matches, no_match
 from beam_s3box.system.local_files import unchanged
@@ -19,24 +21,41 @@ from beam_s3box.system.local_files import unchanged
 _STDIN = "standard input"
 
 
+class Reading(NamedTuple):
+    """How input is read.
+
+    Attributes:
+      max_line_bytes: of a longer line only the beginning is read, see `beam_s3box.records.lines.split_lines`.
+      input_format: `jsonl`, `json`, or `auto`.
+      path_columns: whether columns that stand in the path are taken into the records.
+    """
+
+    max_line_bytes: int
+    input_format: str = "auto"
+    path_columns: bool = False
+
+
 class ReadingStopped(Exception):
     """The command was asked to end; what was not read yet stays where it is: names the file."""
 
 
-def find_local_files(patterns: Sequence[str], tell: Callable[[str], None] = lambda text: None) -> list[str]:
+def find_local_files(
+    patterns: Sequence[str], input_format: str = "auto", notify: Callable[[str], None] = lambda text: None
+) -> list[str]:
     """Return the files that the patterns match, each once, by path.
 
     Args:
       patterns: paths and globs.
-      tell: takes a line about files that are not what their names say, or are left out.
+      input_format: as in `Reading`.
+      notify: takes a line about files that are not what their names say, or are left out.
 
     Raises:
-      ConfigurationError: a pattern matches nothing, or what is no local, readable file of JSON.
+      ConfigurationError: a pattern matches nothing, or something that is not a local, readable file of JSON.
     """
     found = sorted({path for pattern in patterns for path in _matches(pattern)})
-    documents = [path for path in found if _kind_of(path) == "json"]
-    if documents:
-        tell(documents_note(documents))
+    documents = [path for path in found if _kind_of(path, input_format) == "json"]
+    if documents and input_format == "auto":
+        notify(documents_note(documents))
     return found
 
 
@@ -50,14 +69,14 @@ def check_standard_input() -> None:
 
 
 def read_batches(
-    files: Sequence[str], interrupts: Interrupts, max_line_bytes: int, counts: Metrics
+    files: Sequence[str], interrupts: Interrupts, reading: Reading, counts: Metrics
 ) -> Iterator[LineBatch]:
     """Yield records in batches, of standard input where there are no files.
 
     Args:
       files: paths.
       interrupts: may end the reading.
-      max_line_bytes: of a longer line only the beginning is read, see `beam_s3box.records.lines.split_lines`.
+      reading: how they are read.
       counts: what is read is counted there.
 
     Raises:
@@ -66,17 +85,19 @@ def read_batches(
     """
     for number, path in enumerate(files or [_STDIN], 1):
         where = f"{path}, file {number} of {len(files)}" if files else path
+        columns = columns_of(path) if reading.path_columns else {}
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
             file = _Descriptor(descriptor, path, where, interrupts, counts)
             with unchanged(path, descriptor):
-                for batch in json_batches(_json_of(file, path, READ_BYTES), path, max_line_bytes):
+                contents = _json_of(file, path, reading.input_format, READ_BYTES)
+                for batch in json_batches(contents, path, reading.max_line_bytes):
                     if interrupts.asked:
                         raise ReadingStopped(where)
-                    yield batch
+                    yield with_columns(batch, columns)
 
 
 class _Descriptor:
-    """Reads what is there, and waits for nothing once the command was asked to end."""
+    """Reads the bytes that are available, and no longer waits for more after a signal."""
 
     def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts, counts: Metrics) -> None:
         self._descriptor = descriptor
@@ -126,17 +147,17 @@ def _matches(pattern: str) -> list[str]:
     return [path for path in found if path == pattern or not glob.hides(path)]
 
 
-def _kind_of(path: str) -> str:
+def _kind_of(path: str, input_format: str) -> str:
     if not os.access(path, os.R_OK):
         raise ConfigurationError(f"--input: {path!r} can't be read: its permissions forbid it")
     if not os.path.isfile(path):
         return ""  # what a pipe gives is gone when it was looked at
     with open(path, "rb") as file:
-        return _json_of(file, path, HEAD_BYTES).kind
+        return _json_of(file, path, input_format, HEAD_BYTES).kind
 
 
-def _json_of(file: Readable, path: str, read_bytes: int) -> Contents:
-    contents = contents_of(file, path, read_bytes=read_bytes)
+def _json_of(file: Readable, path: str, input_format: str, read_bytes: int) -> Contents:
+    contents = contents_of(file, path, input_format, read_bytes)
     if contents.kind not in JSON_KINDS:
         raise ConfigurationError(
             f"--input: {path!r} is {contents.kind}, and this packs JSON: use s3box backfill for it"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import write_sql
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import CommandParser, Section
@@ -90,12 +90,12 @@ CREATE_PARSER: Final = CommandParser(
 """The command line of `create-table`."""
 
 
-def run_copy_sql(arguments: Sequence[str], log: ToolLog) -> int:
+def run_copy_sql(arguments: Sequence[str], log: CommandLog) -> int:
     """Print the COPY and return the exit code."""
     return _run(COPY_PARSER, _copy_sql, arguments, log)
 
 
-def run_create_table(arguments: Sequence[str], log: ToolLog) -> int:
+def run_create_table(arguments: Sequence[str], log: CommandLog) -> int:
     """Print the CREATE TABLE and return the exit code."""
     return _run(CREATE_PARSER, _create_table_sql, arguments, log)
 
@@ -104,7 +104,7 @@ def _run(
     parser: CommandParser,
     statement_of: Callable[[argparse.Namespace], str],
     arguments: Sequence[str],
-    log: ToolLog,
+    log: CommandLog,
 ) -> int:
     try:
         given = parser.parse(arguments)

@@ -6,10 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.options.parser import CommandParser
 
-Run: TypeAlias = Callable[[Sequence[str], ToolLog], int]
+Run: TypeAlias = Callable[[Sequence[str], CommandLog], int]
 
 
 class Command(NamedTuple):

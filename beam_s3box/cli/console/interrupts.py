@@ -1,4 +1,4 @@
-"""^C, SIGTERM and SIGHUP: what terminals, containers, schedulers and closed sessions ask a command to end with."""
+"""^C, SIGTERM and SIGHUP: how terminals, containers, schedulers and closed sessions ask a command to end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHELL_CODE: Final = 128
 WHAT_COUNTS: Final = "what is not listed in a manifest does not count"
 
 _POKE: Final = signal.SIGURG
-"""Interrupts a wait; it does nothing by default, and nobody here uses it."""
+"""Interrupts a wait; it has no effect by default, and nothing here uses it otherwise."""
 
 _POKE_SECONDS: Final = (0.0, 0.05, 0.5)
 """Pauses before each."""
@@ -83,13 +83,13 @@ def signals_raise(grace_seconds: float | None = None, message: str = WHAT_COUNTS
         yield asked
 
 
-def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Callable[[], None]:
+def end_within(seconds: float, why: Interrupted, *, is_printed: bool = False) -> Callable[[], None]:
     """End the process by force after so many seconds, unless the function that this returns is called.
 
     Args:
       seconds: from now.
       why: it ends; printed then, and gives the exit code.
-      is_told: whether it was printed before.
+      is_printed: whether it was printed before.
     """
     cancelled = threading.Lock()
     cancelled.acquire()
@@ -98,8 +98,8 @@ def end_within(seconds: float, why: Interrupted, *, is_told: bool = False) -> Ca
         if cancelled.acquire(timeout=seconds):
             return
         try:
-            if not is_told:
-                say(f"{why} (it did not come to its end in {seconds:g} s)", error=True)
+            if not is_printed:
+                say(f"{why} (it did not finish within {seconds:g} s)", error=True)
         finally:
             os._exit(exit_code_of(why.number))
 
@@ -117,8 +117,8 @@ class Interrupts:
     nothing is taken.
 
     Args:
-      notice: written to standard error at the first; `{signal}` and `{seconds}` stand for what came and the grace time.
-      grace_seconds: time to come to an end.
+      notice: written to standard error at the first; `{signal}` and `{seconds}` are replaced.
+      grace_seconds: time to finish.
 
     Attributes:
       asked: number of the first signal, 0 before it.
@@ -168,7 +168,7 @@ class Interrupts:
         if self.asked:
             raise Interrupted(
                 self.asked,
-                f"it did not come to its end in --grace_seconds={self._seconds:g}; {WHAT_COUNTS}",
+                f"it did not finish within --grace_seconds={self._seconds:g}; {WHAT_COUNTS}",
             )
 
 
@@ -191,8 +191,8 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
 def _main_thread_woken(numbers: frozenset[int]) -> Iterator[None]:
     """Interrupt what the main thread waits in when one of the signals came, whichever thread the system gave it to.
 
-    Python calls handlers in the main thread alone, and Linux may give two signals at once to another one: the main
-    thread would go on to wait, for ever if nothing else wakes it.
+    Python calls handlers only in the main thread, and Linux may give two signals at once to another one: the main
+    thread would keep waiting, for ever if nothing else wakes it.
     """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

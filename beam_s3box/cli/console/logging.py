@@ -26,7 +26,7 @@ else:
     _StreamHandler = logging.StreamHandler
 
 
-class ToolLog:
+class CommandLog:
     """The messages of one command.
 
     Attributes:
@@ -62,7 +62,7 @@ class ToolLog:
 
 
 @contextlib.contextmanager
-def installed(log: ToolLog) -> Iterator[None]:
+def installed(log: CommandLog) -> Iterator[None]:
     """Log through this as a tool does, and as before when the block ends."""
     root = logging.getLogger()
     with contextlib.ExitStack() as undo:

@@ -1,8 +1,8 @@
-"""The edge to terminals and logs: all that a command prints goes out here, and what can't be printed fails nothing.
+"""Terminals and logs: everything that a command prints is printed here, and output that can't be written fails nothing.
 
-Keys, URLs, names of streams, files, columns and tables, and what a server or an exception says are the words of others.
-A terminal would act on what they hold (colours, cursor, window title, a text's direction), and a line break would forge
-a line of a log; so they are printed with such characters escaped. Reports in JSON are written elsewhere, exactly.
+Keys, URLs, names of streams, files, columns and tables, and messages of servers and exceptions come from outside. A
+terminal would obey control characters in them (colours, cursor, window title, direction of text), and a line break
+would forge a line of a log; so such characters are printed as escapes. Reports in JSON are written elsewhere, exactly.
 """
 
 from __future__ import annotations

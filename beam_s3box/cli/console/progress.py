@@ -50,7 +50,7 @@ class Progress:
     Args:
       totals: the counts so far.
       clock: seconds.
-      input_bytes: bytes of all files that are to be read; None where nobody knows.
+      input_bytes: bytes of all files that are to be read; None if unknown.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ def _some(number: int, one: str, many: str) -> Iterator[str]:
 
 
 def _lag(sample: _Sample, before: _Sample) -> Iterator[str]:
-    """Yield how long files waited of late, from their arrival until they were read."""
+    """Yield how long files waited lately, from their arrival until they were read."""
     files = sample.files - before.files
     if files > 0 and sample.lag > before.lag:
         yield f"lag {format_seconds((sample.lag - before.lag) / files / 1000)}"
@@ -150,7 +150,7 @@ def _every(seconds: float, action: Callable[[], object], log: logging.Logger) ->
         while not ended.wait(seconds):
             try:
                 action()
-            except Exception:  # whatever a runner's metrics raise: the run goes on without a progress line
+            except Exception:  # whatever a runner's metrics raise, the run continues without a progress line
                 log.warning("no more progress lines: the counters can't be read", exc_info=True)
                 return
 

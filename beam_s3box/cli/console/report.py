@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from beam_s3box.engine.input_totals import DeadLetterReason
+
 
 @dataclasses.dataclass(frozen=True)
 class StreamTotals:
@@ -39,6 +41,7 @@ class RunReport:
       streams: by name.
       manifests: URLs of all manifests.
       seconds: how long it took.
+      dead_letter_reasons: why records are dead letters, the most frequent reason first.
     """
 
     run_id: str
@@ -48,13 +51,15 @@ class RunReport:
     streams: list[StreamTotals]
     manifests: list[str]
     seconds: float = 0.0
+    dead_letter_reasons: list[DeadLetterReason] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of_summary(cls, body: bytes, records_in: int) -> RunReport:
         """Return the report for the summary that the pipeline wrote."""
         values: dict[str, Any] = orjson.loads(body)
         streams = [StreamTotals(**stream) for stream in values.pop("streams")]
-        return cls(records_in=records_in, streams=streams, **values)
+        reasons = [DeadLetterReason(**reason) for reason in values.pop("dead_letter_reasons", ())]
+        return cls(records_in=records_in, streams=streams, dead_letter_reasons=reasons, **values)
 
     @property
     def balances(self) -> bool:

@@ -11,12 +11,12 @@ from typing import Any
 
 import orjson
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.table import balance_line, rate_line, render_table
+from beam_s3box.cli.console.table import balance_line, dead_letter_lines, rate_line, render_table
 from beam_s3box.engine.run_record import RunRecord
-from beam_s3box.errors import S3BoxError
+from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import Store
 
@@ -69,7 +69,7 @@ class AlreadyFinished(Exception):
         self.reporting = reporting
 
 
-def print_summary(what: str, report: RunReport, store: Store, reporting: Reporting, log: ToolLog) -> int:
+def print_summary(what: str, report: RunReport, store: Store, reporting: Reporting, log: CommandLog) -> int:
     """Write the report of a run, print what it did, and return the exit code: 0 only if every record arrived.
 
     Args:
@@ -85,7 +85,8 @@ def print_summary(what: str, report: RunReport, store: Store, reporting: Reporti
         to_error = reporting.prints_json
         say(f"run {report.run_id} to {store.root}", error=to_error)
         say_text(render_table(report, width_of_output(error=to_error)), error=to_error)
-        say(balance_line(report), rate_line(report), *_places(report, store), error=to_error)
+        say(balance_line(report), *dead_letter_lines(report), error=to_error)
+        say(rate_line(report), *_places(report, store), error=to_error)
     if failure:
         return fail_with(1, f"the {what} finished, but its {failure}", log)
     if not report.balances:
@@ -93,7 +94,7 @@ def print_summary(what: str, report: RunReport, store: Store, reporting: Reporti
     return 0
 
 
-def print_finished(finished: AlreadyFinished, log: ToolLog) -> int:
+def print_finished(finished: AlreadyFinished, log: CommandLog) -> int:
     """Report a run that had finished before, and return the exit code."""
     record, store, reporting = finished.record, finished.store, finished.reporting
     values: dict[str, Any] = {
@@ -120,16 +121,19 @@ def find_finished(store: Store, run_id: str) -> RunRecord | None:
     """Return the record of a run that has finished, None if there is none.
 
     Raises:
-      S3BoxError: it can't be read, or another program wrote it.
+      S3BoxError: the store failed, or another program wrote the record.
     """
     key = Layout.below(store.root, run_id).run
-    if not any(info.key == key for info in store.list(key)):
+    try:
+        body = store.get(key)
+    except (AccessError, ObjectNotFoundError):
+        # without the right to list, S3 answers 403 for a key that does not exist; the claim of the run id is certain
         return None
-    record = RunRecord.parse(store.url(key), store.get(key))
+    record = RunRecord.parse(store.url(key), body)
     return record if record.state == "finished" else None
 
 
-def fail_with(code: int, message: str, log: ToolLog) -> int:
+def fail_with(code: int, message: str, log: CommandLog) -> int:
     """Print why a command ends, without secrets, and return its exit code."""
     say(f"error: {log.masked(message)}", error=True)
     return code

@@ -55,6 +55,11 @@ def balance_line(report: RunReport) -> str:
     )
 
 
+def dead_letter_lines(report: RunReport) -> list[str]:
+    """Return why records are dead letters, one line a reason."""
+    return [f"  {reason}" for reason in report.dead_letter_reasons]
+
+
 def rate_line(report: RunReport) -> str:
     """Return how long the run took and how fast it was, as one line."""
     seconds = max(report.seconds, 0.001)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import ShardFile
 
@@ -25,6 +26,7 @@ class Tally(NamedTuple):
       listed: records in manifests, or in shards where there are no manifests.
       dead_letters: records that could not be packed.
       manifests: their URLs.
+      input: what came in.
     """
 
     records: int = 0
@@ -34,10 +36,12 @@ class Tally(NamedTuple):
     listed: int = 0
     dead_letters: int = 0
     manifests: tuple[str, ...] = ()
+    input: InputTotals = InputTotals()
 
     def plus(self, other: Tally) -> Tally:
         """Return the sum, measure by measure; the manifests of both."""
-        return Tally(*map(operator.add, self, other))
+        counts = map(operator.add, self[:-1], other[:-1])
+        return Tally._make((*counts, self.input.plus(other.input)))
 
 
 def tally_of_shard(file: ShardFile, *, has_manifests: bool) -> tuple[Names, Tally]:
@@ -50,6 +54,11 @@ def tally_of_manifest(manifest: Manifest) -> tuple[Names, Tally]:
     """Return what a manifest adds, and to whom."""
     names = WHOLE_RUN if manifest.domain is None else (manifest.domain, str(manifest.namespace))
     return names, Tally(listed=manifest.records, manifests=(manifest.url,))
+
+
+def tally_of_input(totals: InputTotals) -> tuple[Names, Tally]:
+    """Return what the totals of the input add, to the run."""
+    return WHOLE_RUN, Tally(dead_letters=totals.rejected, input=totals)
 
 
 def sum_tallies(tallies: Iterable[tuple[Names, Tally]]) -> dict[Names, Tally]:
@@ -72,6 +81,7 @@ def render_summary(run_id: str, tallies: Iterable[tuple[Names, Tally]]) -> bytes
             "run_id": run_id,
             "records_listed": total.listed,
             "dead_letters": total.dead_letters,
+            "dead_letter_reasons": total.input.sorted_reasons(),
             "streams": [_row(*names, by_stream[names]) for names in sorted(by_stream)],
             "manifests": sorted(total.manifests),
         }

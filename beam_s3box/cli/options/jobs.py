@@ -7,6 +7,7 @@ from typing import Final
 
 from beam_s3box.cli.options import redshift_copy, redshift_target
 from beam_s3box.cli.options.csv import add_csv_arguments
+from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argument, add_path_columns_argument
 from beam_s3box.cli.options.manifests import MANIFESTS
 from beam_s3box.cli.options.naming import NAMING
 from beam_s3box.cli.options.parser import CommandParser, Section
@@ -42,18 +43,14 @@ def add_input_argument(parser: argparse.ArgumentParser) -> None:
         "--input",
         metavar="GLOB",
         action="append",
-        help="files to read, local or s3://, .gz too; may be given several times; required",
+        help=f"files to read, local or s3://, {PACKINGS_HELP}; required",
     )
+    add_path_columns_argument(parser)
 
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what the files hold."""
-    parser.add_argument(
-        "--input_format",
-        choices=INPUT_FORMATS,
-        default="auto",
-        help="of the files (default: auto, by extension, else jsonl)",
-    )
+    add_input_format_argument(parser, INPUT_FORMATS)
     add_csv_arguments(parser)
 
 
@@ -165,7 +162,7 @@ def add_flink_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpointing_interval",
         metavar="MILLISECONDS",
         type=int,
-        help="between two checkpoints, from which a job that fails goes on (default: the cluster's, else none)",
+        help="between two checkpoints, from which a failed job continues (default: the cluster's, else none)",
     )
     parser.add_argument(
         "--finish_bundle_before_checkpointing",

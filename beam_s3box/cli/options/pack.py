@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argument, add_path_columns_argument
 from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
 from beam_s3box.cli.options.naming import NAMING, naming_of
 from beam_s3box.cli.options.parser import CommandParser, Section
@@ -14,6 +15,7 @@ from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
 from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.records.contents import JSON_KINDS
 from beam_s3box.stores import open_store, warn_of_missing_scheme
 
 
@@ -23,8 +25,10 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         "--input",
         metavar="GLOB",
         action="append",
-        help="local files of JSON lines to read, .gz too; may be given several times (default: standard input)",
+        help=f"local files of JSON to read, {PACKINGS_HELP} (default: standard input)",
     )
+    add_input_format_argument(parser, ("auto", *JSON_KINDS))
+    add_path_columns_argument(parser)
 
 
 def add_place_argument(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +41,8 @@ PACK_PARSER: Final = CommandParser(
     "DESTINATION [OPTIONS]",
     "Packs JSON lines from standard input or files into gzip JSON shards by stream, and writes the manifests that "
     "Redshift's COPY loads. SIGTERM, SIGHUP and the first ^C seal what is packed and write its manifests, another ^C "
-    "stops at once. Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was begun; 130, "
-    "143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
+    "stops at once. Exit codes: 0 every record read is listed or a dead letter; 1 it failed; 2 nothing was started; "
+    "130, 143 and 129: interrupted by ^C, SIGTERM, SIGHUP.",
     (
         Section("Input", add_input_arguments),
         Section(WRITE.title, add_place_argument),
@@ -76,6 +80,7 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         limits=limits_of(given),
         run_id=given.run_id,
         on_bad_record=given.on_bad_record,
+        max_dead_letters=given.max_dead_letters,
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,

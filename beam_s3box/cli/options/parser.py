@@ -1,4 +1,4 @@
-"""A command line that is read strictly: what no option takes is an error that says what was meant. Help in groups."""
+"""A strict command line: an unknown argument is an error that suggests the right one. Help in groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from beam_s3box.errors import ConfigurationError
 _SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
 _MAX_WIDTH = 110
 _OTHERS_LIKENESS = 0.8
-"""How like an option of others a typo must be to be taken for it: of so many, one is always a little like it."""
+"""How similar to one of Beam's options a typo must be to be taken for it: among so many, one always is a little."""
 
 
 class StrictParser(argparse.ArgumentParser):
@@ -113,7 +113,7 @@ class CommandParser:
         return given
 
     def effective(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """Return all options by name, the command line's, the configuration's and those that nobody gave.
+        """Return all options by name, from the command line, the configuration and the defaults.
 
         Raises:
           ConfigurationError: an option that is unknown or has a bad value.

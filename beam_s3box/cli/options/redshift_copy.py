@@ -9,8 +9,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from beam_s3box.cli.options.parser import actions_of
-from beam_s3box.cli.options.s3 import add_s3_writing_arguments, credentials_of, settings_of
+from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
 from beam_s3box.redshift.load.table_loads import TableCreation
 from beam_s3box.redshift.manifests import StoreReader
 from beam_s3box.redshift.sql.copy_options import CopyKeywords
@@ -94,8 +93,7 @@ def creation_of(given: argparse.Namespace | Any) -> TableCreation:
 
 def reader_of(given: argparse.Namespace) -> StoreReader:
     """Return what reads manifests and shards."""
-    unasked = {action.dest: action.default for action in actions_of(add_s3_writing_arguments)}
-    return StoreReader(settings_of(argparse.Namespace(**unasked, **vars(given))), credentials_of(given))
+    return StoreReader(reading_settings_of(given), credentials_of(given))
 
 
 def words(text: str | None) -> Sequence[str]:

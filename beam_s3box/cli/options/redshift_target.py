@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NoReturn, get_args
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.options.redshift_copy import add_option
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift import RedshiftConnection, RedshiftDataApi
@@ -121,7 +121,7 @@ def connection_of(given: argparse.Namespace | Any) -> Callable[[], Any] | Redshi
     )
 
 
-def mask_password(log: ToolLog) -> None:
+def mask_password(log: CommandLog) -> None:
     """Mask the password in the log, in case a driver shows it."""
     log.mask(filter(None, [os.environ.get(PASSWORD_VARIABLE)]))
 

@@ -103,6 +103,28 @@ def settings_of(given: argparse.Namespace) -> S3Settings:
     Raises:
       ConfigurationError: a value that can't work.
     """
+    return _settings(
+        given,
+        role_arn=given.s3_role_arn,
+        sse=given.s3_sse,
+        sse_kms_key_id=given.s3_sse_kms_key_id,
+        storage_class=given.s3_storage_class,
+        tags=_tags(given.s3_tags),
+        acl=given.s3_acl,
+        retry_seconds=given.s3_retry_seconds,
+        max_attempts=given.s3_max_attempts,
+        conditional_writes=given.s3_conditional_writes,
+        checksums=given.s3_checksums,
+        concurrency=given.s3_concurrency,
+    )
+
+
+def reading_settings_of(given: argparse.Namespace) -> S3Settings:
+    """Return the settings of a command that writes nothing; see `settings_of`."""
+    return _settings(given)
+
+
+def _settings(given: argparse.Namespace, **writing: Any) -> S3Settings:
     changes: dict[str, Any] = {}
     if given.s3_endpoint_url:
         changes["endpoint_url"] = given.s3_endpoint_url
@@ -111,21 +133,7 @@ def settings_of(given: argparse.Namespace) -> S3Settings:
     if given.s3_verify is not None:
         changes["verify"] = TRUTHS.get(str(given.s3_verify).lower(), given.s3_verify)
     try:
-        return S3Settings(
-            use_ssl=not given.s3_disable_ssl,
-            role_arn=given.s3_role_arn,
-            sse=given.s3_sse,
-            sse_kms_key_id=given.s3_sse_kms_key_id,
-            storage_class=given.s3_storage_class,
-            tags=_tags(given.s3_tags),
-            acl=given.s3_acl,
-            retry_seconds=given.s3_retry_seconds,
-            max_attempts=given.s3_max_attempts,
-            conditional_writes=given.s3_conditional_writes,
-            checksums=given.s3_checksums,
-            concurrency=given.s3_concurrency,
-            **changes,
-        )
+        return S3Settings(use_ssl=not given.s3_disable_ssl, **writing, **changes)
     except ConfigurationError as exc:
         # a setting is named without the prefix that options of S3 have
         text = str(exc)

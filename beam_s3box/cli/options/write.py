@@ -36,6 +36,12 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep a record that can't be packed next to the data, or fail (default: dead_letter)",
     )
     parser.add_argument(
+        "--max_dead_letters",
+        metavar="N|P%",
+        help="fail if more records than so many, or than this share of them, can't be packed: 0 fails on the first, "
+        "100%% never (default: fail if none of the input, or of one of its files, can be packed)",
+    )
+    parser.add_argument(
         "--max_record_bytes",
         metavar="SIZE",
         help=f"bytes of one record, '|' counted twice (default: {REDSHIFT_MAX_RECORD_BYTES} with manifests, "

@@ -83,7 +83,7 @@ class OptionParser:
 def options_class(section: Section) -> type[PipelineOptions]:
     """Return a group of options as a class of Beam's, which hands them to the runner and to worker processes."""
     name = "".join(word.title() for word in section.add.__name__.removeprefix("add_").split("_"))
-    # Beam tells classes by their full names
+    # Beam distinguishes classes by their full names
     body = {"__module__": __name__, "_add_argparse_args": staticmethod(section.add)}
     return type(name, (PipelineOptions,), body)
 

@@ -14,7 +14,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.s3 import reading_settings_of
 from beam_s3box.jobs.options.write import Write
-from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.totals.loads import WriteLoads
 from beam_s3box.redshift.load.table_loads import TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
@@ -39,7 +39,7 @@ class Redshift(NamedTuple):
     is_dry_run: bool
 
 
-def redshift_of(options: PipelineOptions, write: Write, log: ToolLog, *, has_end: bool = True) -> Redshift | None:
+def redshift_of(options: PipelineOptions, write: Write, log: JobLog, *, has_end: bool = True) -> Redshift | None:
     """Return the loads that the options describe; nothing is connected yet.
 
     Args:

@@ -48,7 +48,7 @@ def check_stream_runner(options: PipelineOptions) -> None:
 
 
 def is_flink(options: PipelineOptions) -> bool:
-    """Return whether the pipeline runs on Flink, as far as options tell: a job server may be Flink's."""
+    """Return whether the pipeline runs on Flink, as far as the options show: a job server may be Flink's."""
     return _short_name(options.view_as(StandardOptions).runner or "") in _FLINK
 
 
@@ -70,8 +70,8 @@ def check_keys_stay_here(options: PipelineOptions) -> None:
     for name in ("s3_secret_access_key", "s3_session_token"):
         if is_dataflow(options) and getattr(s3, name):
             raise ConfigurationError(
-                f"--{name} would stand in the description of the Dataflow job, which whoever may look at the job can "
-                "read, and a template keeps: let its workers find keys themselves, as AWS_* variables or a web "
+                f"--{name} would be in the description of the Dataflow job, which everybody who may view the job can "
+                "read, and in a template: let its workers find keys themselves, as AWS_* variables or a web "
                 "identity of their image, and give the launcher its own as AWS_* variables"
             )
 
@@ -98,7 +98,7 @@ def _quiet_workers(options: PipelineOptions) -> None:
 
 
 def _fn_api_runner(options: PipelineOptions) -> PipelineRunner:
-    """Return Beam's local runner, told the options: by its name alone it hands none to worker processes."""
+    """Return Beam's local runner with the options: created by name, it passes none to worker processes."""
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import fn_runner
     from apache_beam.runners.portability.portable_runner import JobServiceHandle

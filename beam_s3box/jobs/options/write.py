@@ -70,6 +70,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         manifests=manifests,
         run_id=run_id,
         on_bad_record=given.on_bad_record,
+        max_dead_letters=given.max_dead_letters,
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,

@@ -113,7 +113,7 @@ def arrival_of(changed: float, found: int, begun: int) -> int | None:
     Both stay as they are when a runner goes back to a checkpoint and the job finds the file again, later.
 
     Args:
-      changed: when the file was last changed, in seconds since 1970; 0 if its file system does not tell.
+      changed: when the file was last changed, in seconds since 1970; 0 if its file system does not record it.
       found: when the job found it.
       begun: when the job began.
 

@@ -18,7 +18,7 @@ _GONE_BYTES: Final = _DIGEST_BYTES + _TIME_BYTES
 class FileMemory(NamedTuple):
     """What is known of files after a look; plain values, as a runner keeps them from one look to the next.
 
-    A file is told by its path. It is remembered as long as it is there, however old it is: so none is read twice, and
+    A file is identified by its path. It is remembered as long as it exists, however old: so none is read twice, and
     none is taken for one that was read. One that is gone is remembered for a while, as a listing may miss it for a
     moment; what has its path after that is another file.
 
@@ -37,7 +37,7 @@ class FileMemory(NamedTuple):
         """Return the paths that are new, and what is known after this look.
 
         Args:
-          paths: of the files that are there.
+          paths: of the files that exist.
           now: seconds since 1970.
           forget_after: seconds that a path is remembered after its file has gone.
         """

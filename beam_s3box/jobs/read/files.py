@@ -17,6 +17,7 @@ from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, json_batches, kind_by_name
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
+from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.unpack import READ_BYTES
 from beam_s3box.sizes import KiB, MiB
 
@@ -38,12 +39,14 @@ class Reading(NamedTuple):
       max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
         `beam_s3box.records.lines.split_lines`.
       rows: how files of rows are read; None where they are refused.
+      path_columns: whether columns that stand in the path are taken into the records.
     """
 
     access: S3Access
     input_format: str = "auto"
     max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
     rows: RowOptions | None = None
+    path_columns: bool = False
 
     def contents_of(self, file: InputFile, path: str, read_bytes: int) -> Contents:
         """Return what a file holds.
@@ -64,7 +67,7 @@ class FileRange(NamedTuple):
       path: of the file.
       start, stop: of lines the bytes in which they begin, of Parquet row groups; `stop` is -1 for a file that is read
         whole, as a small or a compressed one.
-      version: of the file, so that all its ranges are of one; empty for the one that is there when it is read.
+      version: of the file, so that all its ranges are of one; empty for the one that exists when it is read.
       size: bytes of the file.
       kind: what it holds; empty where the read itself finds out.
     """
@@ -94,6 +97,7 @@ class ReadRecords(beam.PTransform):
       input_format: one of `INPUT_FORMATS`.
       max_line_bytes: of lines of JSON, see `Reading`.
       rows: how files of rows are read.
+      path_columns: whether columns that stand in the path, as `dt=2024-01-01/`, are taken into the records.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class ReadRecords(beam.PTransform):
         input_format: str = "auto",
         max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES,
         rows: RowOptions | None = None,
+        path_columns: bool = False,
     ) -> None:
         super().__init__()
         if input_format not in INPUT_FORMATS:
@@ -111,11 +116,12 @@ class ReadRecords(beam.PTransform):
         self._input_format = input_format
         self._max_line_bytes = max_line_bytes
         self._rows = rows or RowOptions()
+        self._path_columns = path_columns
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
         """Return the records."""
         access = s3_access_of(begin.pipeline.options)
-        reading = Reading(access, self._input_format, self._max_line_bytes, self._rows)
+        reading = Reading(access, self._input_format, self._max_line_bytes, self._rows, self._path_columns)
         return (
             begin
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
@@ -149,8 +155,8 @@ class _ReadFiles(beam.DoFn):
         self._reading = reading
 
     def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str, int, str]]]) -> Iterator[Any]:
-        (path, start), rests = element
-        for rest in rests:
+        (path, start), ends = element
+        for rest in ends:
             yield from read_part(FileRange(path, start, *rest), self._reading)
 
 
@@ -193,7 +199,7 @@ def check_may_be_empty(path: str, input_format: str) -> None:
     """Raise ConfigurationError for a file without a byte, where its format has some."""
     kind = kind_by_name(path) if input_format == "auto" else input_format
     if kind in ("parquet", "avro"):
-        raise ConfigurationError(f"input={path!r} has no byte, and {kind.title()} has some: copy it again")
+        raise ConfigurationError(f"input={path!r} has 0 bytes: it is empty, and {kind.title()} never is; copy it again")
 
 
 def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
@@ -203,6 +209,12 @@ def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
       ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not what it
         begins as.
     """
+    columns = columns_of(part.path) if reading.path_columns else {}
+    for batch in _read_part(part, reading):
+        yield with_columns(batch, columns) if columns and isinstance(batch, LineBatch) else batch
+
+
+def _read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
     with opened(part.path, reading.access, part.version) as file:
         if part.kind == "jsonl":
             blocks = _blocks(file, part, reading.max_line_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from apache_beam.io.filesystem import BeamIOError
@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.input_files import S3Access
+from beam_s3box.stores.base import ObjectInfo
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_objects import quoted
 from beam_s3box.system.globs import Glob, local_matches, no_match
@@ -26,8 +27,8 @@ class FoundInput(NamedTuple):
     Attributes:
       path: its name.
       size: bytes.
-      version: tells its content from another's; empty where nothing tells.
-      changed: when it was last changed, in seconds since 1970; 0 where nothing tells.
+      version: distinguishes its content from another's; empty where nothing does.
+      changed: when it was last changed, in seconds since 1970; 0 if that is not known.
     """
 
     path: str
@@ -49,7 +50,7 @@ def find_input(
       patterns: paths and globs, see `beam_s3box.system.globs`.
       access: to objects.
       must_match: whether a pattern that matches nothing is an error.
-      skipped: is told the paths that match, and hold no data, as `_SUCCESS`.
+      skipped: is called with the paths that match, and hold no data, as `_SUCCESS`.
 
     Raises:
       ConfigurationError: a pattern matches nothing, or can't be one.
@@ -91,13 +92,17 @@ def _find_objects(pattern: str, access: S3Access) -> Iterator[FoundInput]:
     bucket, keys = bucket_of(pattern)
     glob = Glob.of(keys)
     matches = glob.matcher().fullmatch
-    objects = S3Store(f"s3://{bucket}", *access).list(glob.prefix)
-    found = (one for one in objects if one.key == keys or matches(one.key))
+    found: Iterable[ObjectInfo]
+    store = S3Store(f"s3://{bucket}", *access)
+    # real names have brackets too, and the name of an object is no pattern; it is the first of all that begin with it
+    exact = next(store.list(keys), None) if "[" in keys or not glob.is_open else None
+    if exact is not None and exact.key == keys:
+        found = [exact]
+    else:
+        found = (one for one in store.list(glob.prefix) if matches(one.key)) if glob.is_open else ()
     for one in found:
         version = quoted(one.etag) if one.etag else ""
         yield FoundInput(f"s3://{bucket}/{one.key}", one.size, version, one.modified)
-        if one.key == keys and not glob.is_open:
-            return  # the first of all that begin so
 
 
 def _find_elsewhere(pattern: str, access: S3Access) -> Iterator[FoundInput]:

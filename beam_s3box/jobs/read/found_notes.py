@@ -1,4 +1,4 @@
-"""When a file was found for the first time, kept in the store: what a runner that goes back forgets is there still."""
+"""When a file was found for the first time, kept in the store: it survives when a runner goes back."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class FileVersion(NamedTuple):
     """What a file is now.
 
     Attributes:
-      name: tells its content from another's; empty where nothing tells.
+      name: distinguishes its content from another's; empty where nothing does.
       size: bytes.
     """
 
@@ -78,11 +78,11 @@ def s3_access_of(options: PipelineOptions) -> S3Access:
 
 
 def find_version(path: str, size: int, access: S3Access) -> FileVersion:
-    """Return the version of a file that is there now.
+    """Return the current version of a file.
 
     Args:
       path: of the file.
-      size: bytes when it was found, for file systems that can't tell a version.
+      size: bytes when it was found, for file systems without versions.
       access: to objects.
 
     Raises:
@@ -103,7 +103,7 @@ def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile
     Args:
       path: of the file.
       access: to objects.
-      version: its name as `find_version` gave it; empty for the version that is there now.
+      version: its name as `find_version` gave it; empty for the current version.
 
     Raises:
       ConfigurationError: it is another version, or became one within the block.

@@ -54,9 +54,9 @@ def read_rows(
 
     Args:
       kind: `csv`, `parquet` or `avro`.
-      file: for Parquet and Avro.
+      file: for Parquet.
       path: of the file.
-      blocks: bytes of CSV, uncompressed.
+      blocks: bytes of CSV and Avro, uncompressed.
       options: say more.
       part: as `split_rows` gave it.
 
@@ -66,5 +66,5 @@ def read_rows(
     if kind == "parquet":
         return read_parquet(file, path, *part)
     if kind == "avro":
-        return read_avro(file, path)
+        return read_avro(blocks, path)
     return read_csv(blocks, path, options.csv, options.max_characters)

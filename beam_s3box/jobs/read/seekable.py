@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.sizes import KiB
+from beam_s3box.jobs.read.input_files import InputFile
+from beam_s3box.sizes import MiB
+from beam_s3box.stores.s3_reads import ObjectReplacedError
 
-_BUFFER_BYTES = 256 * KiB
+_BUFFER_BYTES = MiB
 
 
-class SizedFile(Protocol):
+class SizedFile(InputFile, Protocol):
     """An open file whose size is known."""
 
     @property
@@ -21,18 +23,11 @@ class SizedFile(Protocol):
         """Bytes of the file."""
         ...
 
-    def read(self, size: int, /) -> bytes:
-        """Return so many bytes, fewer only at the file's end."""
-        ...
-
-    def seek(self, position: int, /) -> Any:
-        """Read on from there."""
-        ...
-
 
 class _Raw(io.RawIOBase):
     def __init__(self, file: SizedFile) -> None:
         self._file = file
+        self._size = file.size
         self._position = 0
 
     def readable(self) -> bool:
@@ -45,7 +40,7 @@ class _Raw(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         self._file.seek(self._position)
         return self._position
@@ -57,10 +52,34 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def seekable(file: SizedFile) -> BinaryIO:
+def seekable(file: SizedFile) -> io.BufferedReader:
     """Return the file, from its beginning, as an ordinary file of Python's."""
     file.seek(0)
     return io.BufferedReader(_Raw(file), _BUFFER_BYTES)
+
+
+class _Blocks(io.RawIOBase):
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = memoryview(block)
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def file_of(blocks: Iterator[bytes]) -> io.BufferedReader:
+    """Return bytes that come in blocks as a file, which can't seek."""
+    return io.BufferedReader(_Blocks(blocks), _BUFFER_BYTES)
 
 
 @contextlib.contextmanager
@@ -77,7 +96,7 @@ def errors_named(path: str, kind: str, where: Callable[[], str] = str) -> Iterat
     """
     try:
         yield
-    except (S3BoxError, GeneratorExit):
+    except (S3BoxError, ObjectReplacedError, GeneratorExit):
         raise
     except Exception as exc:  # a library's words for bytes that it did not expect can be any of Python's
         said = " ".join(str(exc).split()) or type(exc).__name__

@@ -64,13 +64,17 @@ class ReadStream(beam.PTransform):
     Args:
       timing: when records happened, and which go together.
       max_line_bytes: of a longer line only the beginning is read, which the write refuses.
+      path_columns: whether columns that stand in the path are taken into the records.
 
     Raises:
       ConfigurationError: the field or the lateness can't work.
     """
 
-    def __init__(self, timing: Timing, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES) -> None:
+    def __init__(
+        self, timing: Timing, max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES, path_columns: bool = False
+    ) -> None:
         super().__init__()
+        self._path_columns = path_columns
         self._max_line_bytes = max_line_bytes
         kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.triggering_frequency)
@@ -79,7 +83,8 @@ class ReadStream(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> StreamInput:
         """Return the lines and their numbers."""
-        reading = Reading(s3_access_of(files.pipeline.options), max_line_bytes=self._max_line_bytes)
+        access = s3_access_of(files.pipeline.options)
+        reading = Reading(access, max_line_bytes=self._max_line_bytes, path_columns=self._path_columns)
         read = beam.ParDo(_ReadBatches(self._timing, reading)).with_outputs(_COUNTS, main=_LINES)
         parts = files | "SplitFiles" >> beam.ParDo(_SplitFoundFile(reading)).with_output_types(_Part)
         outputs = parts | "SpreadRanges" >> beam.Reshuffle() | "ReadLines" >> read

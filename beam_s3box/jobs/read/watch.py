@@ -36,16 +36,16 @@ FoundFile: TypeAlias = tuple[str, int, int]
 _Restriction: TypeAlias = WatchState | Round
 
 _WHOLE_SECOND = 1.0
-"""S3 tells in whole seconds when an object was last changed, so up to one second too early."""
+"""S3 has the time of the last change in whole seconds, so up to one second too early."""
 
 
 class WatchFiles(beam.PTransform):
     """Finds the files that match patterns, again and again.
 
     *Guarantees*: a file is found once in the life of the job, by its path, whichever patterns match it, also after a
-    runner restored the job from a checkpoint, and as long as it is there. A path whose file has been gone for
+    runner restored the job from a checkpoint, and as long as it exists. A path whose file has been gone for
     `forget_after` seconds is forgotten: what has it then is another file. The runner's state is 16 bytes for each file
-    that is there, and 24 for each that has gone since.
+    that exists, and 24 for each that has gone since.
 
     *Windows*: the global window. A file is stamped with when it arrived, less the delay. The watermark is the time of
     the last look, less the delay, the age and the second by which a file may have arrived before that and was not seen.
@@ -112,8 +112,8 @@ class Look:
         return tuple(self._seen(files[path], memory.at) for path in new), memory
 
     def _seen(self, file: FoundInput, found: int) -> SeenFile:
-        told = arrival_of(file.changed, found, self._begun)
-        return file.path, file.size, found if told is None else told, told is None
+        arrived = arrival_of(file.changed, found, self._begun)
+        return file.path, file.size, found if arrived is None else arrived, arrived is None
 
     def _is_whole(self, file: FoundInput, now: float) -> bool:
         """Return whether a file is no longer written: objects appear whole, local files may grow."""

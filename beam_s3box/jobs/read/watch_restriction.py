@@ -11,7 +11,7 @@ from beam_s3box.jobs.read.file_memory import FileMemory
 
 SeenFile: TypeAlias = tuple[str, int, int, bool]
 """Path of a file, its bytes when it was found, and when it arrived, in microseconds since 1970; and whether it counts
-for when it was found, because the file system tells no time that could be used."""
+for when it was found, because the file system has no usable time."""
 
 
 class WatchState(NamedTuple):

@@ -13,10 +13,10 @@ from beam_s3box.cli.console.interrupts import (
     signals_raise,
 )
 from beam_s3box.cli.console.output import say, say_version, sturdy_output
-from beam_s3box.jobs.run.logging import ToolLog, silence_exit, tool_logging
+from beam_s3box.jobs.run.logging import JobLog, job_logging, silence_exit
 
 
-def run_command(run: Callable[[Sequence[str], ToolLog], int], arguments: Sequence[str], *, owns_process: bool) -> int:
+def run_command(run: Callable[[Sequence[str], JobLog], int], arguments: Sequence[str], *, owns_process: bool) -> int:
     """Run a job and return its exit code.
 
     Args:
@@ -26,7 +26,7 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], arguments: Sequenc
     """
     if owns_process:
         silence_exit()
-    with sturdy_output(), tool_logging() as log:
+    with sturdy_output(), job_logging() as log:
         try:
             with signals_raise():
                 if "--version" in itertools.takewhile("--".__ne__, arguments):
@@ -38,5 +38,5 @@ def run_command(run: Callable[[Sequence[str], ToolLog], int], arguments: Sequenc
             say(str(interrupted), error=True)
     if owns_process:
         # Python waits at its end for threads of Beam's, which may wait for the store
-        end_within(DEFAULT_GRACE_SECONDS, interrupted, is_told=True)
+        end_within(DEFAULT_GRACE_SECONDS, interrupted, is_printed=True)
     return exit_code_of(interrupted.number)

@@ -16,7 +16,7 @@ _NOTHING = re.compile(r"^\s*$")
 def reason_of(error: BaseException) -> str:
     """Return the reason of a failure: the message of our own error, if one is in the chain or in the text.
 
-    Runners in other processes and places hand on an error as the text of its traceback.
+    Runners in other processes and places pass on an error as the text of its traceback.
     """
     for cause in _chain(error):
         text = str(cause)

@@ -1,4 +1,4 @@
-"""What every job does: reads its command line, prepares, runs to the end or hands over, and tells what was written."""
+"""What every job does: reads its command line, prepares, runs to the end or hands over, and reports what it wrote."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprint
 from beam_s3box.jobs.run.counters import records_in_of
 from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
 from beam_s3box.jobs.run.load_report import loads_of, print_loads, with_loads
-from beam_s3box.jobs.run.logging import ToolLog
+from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.run.progress import Progress, shown
 from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
@@ -47,7 +47,7 @@ class Job(NamedTuple):
       pipeline: all of its steps.
       write: what is written, and where.
       reporting: how it is reported.
-      input_bytes: bytes of all files that it reads; None where nobody knows.
+      input_bytes: bytes of all files that it reads; None if unknown.
       is_endless: whether the pipeline has no end of its own, and so no totals.
       redshift: what is loaded into Redshift, None for nothing.
     """
@@ -60,10 +60,10 @@ class Job(NamedTuple):
     redshift: Redshift | None = None
 
 
-Prepare: TypeAlias = Callable[[PipelineOptions, ToolLog], Job]
+Prepare: TypeAlias = Callable[[PipelineOptions, JobLog], Job]
 
 
-def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], log: ToolLog) -> int:
+def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], log: JobLog) -> int:
     """Run the job that the arguments describe and return its exit code.
 
     Args:
@@ -85,7 +85,7 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
     return _execute(job, log)
 
 
-def set_up(options: PipelineOptions, log: ToolLog) -> None:
+def set_up(options: PipelineOptions, log: JobLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
     given = given_of(options)
     log.set_level(given.log_level, is_quiet=given.quiet)
@@ -115,11 +115,12 @@ def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollecti
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
     """
-    summary = WriteSummary(write.store, write.transform.claim, has_manifests=write.has_manifests)
+    limit = write.transform.dead_letter_limit
+    summary = WriteSummary(write.store, write.transform.claim, limit, has_manifests=write.has_manifests)
     (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
 
 
-def _execute(job: Job, log: ToolLog) -> int:
+def _execute(job: Job, log: JobLog) -> int:
     progress = Progress(input_bytes=job.input_bytes)
     result = None
     grace_seconds, message = given_of(job.pipeline.options).grace_seconds, _describe_interrupt(job)
@@ -152,7 +153,7 @@ def _execute(job: Job, log: ToolLog) -> int:
     return _report_end(job, result, log)
 
 
-def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: ToolLog) -> None:
+def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: JobLog) -> None:
     """Say in the run's record that it failed, unless it may still go on elsewhere."""
     if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
         return
@@ -187,7 +188,7 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
 
 
 @contextlib.contextmanager
-def _workers(job: Job, progress: Progress, log: ToolLog) -> Iterator[None]:
+def _workers(job: Job, progress: Progress, log: JobLog) -> Iterator[None]:
     """Within the block, keep workers on this machine from printing over the job, and let them say how far they are."""
     with contextlib.ExitStack() as undo:
         if starts_processes(job.pipeline.options):
@@ -199,7 +200,7 @@ def _workers(job: Job, progress: Progress, log: ToolLog) -> Iterator[None]:
         yield
 
 
-def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
+def _report_end(job: Job, result: PipelineResult, log: JobLog) -> int:
     try:
         summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
         loads = loads_of(job.redshift, job.write)
@@ -209,4 +210,7 @@ def _report_end(job: Job, result: PipelineResult, log: ToolLog) -> int:
     code = print_summary("pipeline", report, job.write.store, job.reporting, log)
     if summary.note:
         say(summary.note)
+    if summary.failure:
+        written = "What its manifests list counts all the same, as the input has no end until it ends"
+        code = fail_with(1, f"the pipeline finished, but {summary.failure}. {written}", log)
     return max(code, print_loads(job.redshift, report, loads, log))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from beam_s3box.cli.console.loads import describe_load
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, write_sql
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.summary import fail_with
@@ -52,14 +52,14 @@ def loads_of(redshift: Redshift | None, write: Write) -> Loads | None:
     return read_loads(write.store, write.transform.claim) if loads_any(redshift) else None
 
 
-def print_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: ToolLog) -> int:
+def print_loads(redshift: Redshift | None, report: RunReport, loads: Loads | None, log: CommandLog) -> int:
     """Print the loads, or those of a dry run, and return the exit code: 0 only if all manifests are in their tables."""
     if redshift is None:
         return 0
     return _print_statements(redshift, report, log) if loads is None else _print_loads(report, loads, log)
 
 
-def _print_loads(report: RunReport, loads: Loads, log: ToolLog) -> int:
+def _print_loads(report: RunReport, loads: Loads, log: CommandLog) -> int:
     say(*map(log.masked, _lines(loads)))
     code = 0
     for failure in loads.failed[:_MAX_LINES]:
@@ -72,7 +72,7 @@ def _print_loads(report: RunReport, loads: Loads, log: ToolLog) -> int:
     return code
 
 
-def _print_statements(redshift: Redshift, report: RunReport, log: ToolLog) -> int:
+def _print_statements(redshift: Redshift, report: RunReport, log: CommandLog) -> int:
     """Print the statements that would load what a run wrote."""
     try:
         for target, manifests in sorted(_by_table(report, redshift.table).items()):

@@ -27,7 +27,7 @@ _STARTER = "apache_beam.utils.subprocess_server"
 """Warns of each server that it starts and stops."""
 
 
-class ToolLog(cli_logging.ToolLog):
+class JobLog(cli_logging.CommandLog):
     """The messages of one job."""
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class ToolLog(cli_logging.ToolLog):
 
 
 @contextlib.contextmanager
-def tool_logging() -> Iterator[ToolLog]:
+def job_logging() -> Iterator[JobLog]:
     """Log as a tool does, and as before when it ends."""
-    root, log, import_filter = logging.getLogger(), ToolLog(), _WithoutImportNote()
+    root, log, import_filter = logging.getLogger(), JobLog(), _WithoutImportNote()
     root.addFilter(import_filter)
     try:
         with cli_logging.installed(log):
@@ -54,9 +54,9 @@ def silence_exit() -> None:
 
 
 class _WithoutFailures(logging.Filter):
-    """Leaves out what runners log of a failure: they raise it too, and then it is told in one line."""
+    """Leaves out what runners log of a failure: they raise it too, and then it is printed in one line."""
 
-    def __init__(self, log: ToolLog) -> None:
+    def __init__(self, log: JobLog) -> None:
         super().__init__()
         self._log = log
 
@@ -73,7 +73,7 @@ class _WithoutFailures(logging.Filter):
 class _WithoutChatter(logging.Filter):
     """Leaves out what servers that a runner starts say below the level: Beam turns them up, each by its own logger."""
 
-    def __init__(self, log: ToolLog) -> None:
+    def __init__(self, log: JobLog) -> None:
         super().__init__()
         self._log = log
 

@@ -21,7 +21,7 @@ from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note,
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
-from beam_s3box.system.globs import Glob
+from beam_s3box.system.globs import Glob, no_match
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _kind_of(file: FoundInput, access: S3Access, input_format: str) -> str:
 
 
 def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
-    """Raise the error that watching would meet; that no file is there yet is none.
+    """Raise the error that watching would meet; that no file exists yet is no error.
 
     Raises:
       ConfigurationError: a bucket that can't be listed, or a folder that is not there.
@@ -120,7 +120,9 @@ def tell_matches(patterns: Sequence[str], access: S3Access) -> None:
 
 
 def _check_folder(pattern: str) -> None:
-    folder = Glob.of(pattern).base or "."
+    if os.path.isdir(pattern):
+        raise no_match(pattern, is_folder=True)
+    folder = os.path.dirname(Glob.of(pattern).base) or "."
     if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise ConfigurationError(
             f"--input={pattern!r} can't be watched: {folder!r} is no folder, or its permissions forbid it"

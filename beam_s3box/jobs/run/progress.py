@@ -22,7 +22,7 @@ class Progress(cli_progress.Progress):
     Args:
       totals: the counts so far; default: those of this process, from now on.
       clock: seconds.
-      input_bytes: bytes of all files that are to be read; None where nobody knows.
+      input_bytes: bytes of all files that are to be read; None if unknown.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Progress(cli_progress.Progress):
         super().__init__(totals or _from_now_on(PROGRESS.totals), clock, input_bytes)
 
     def follow(self, totals: Totals, seconds: float = _POLL_SECONDS) -> None:
-        """Take the figures from here too from now on, because the work may be done in another process or place.
+        """Also take the figures from here from now on, because the work may be done in another process or place.
 
         Args:
           totals: the counts there.

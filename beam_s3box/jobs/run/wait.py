@@ -20,7 +20,7 @@ class Patience(NamedTuple):
 
     Attributes:
       poll: between two looks whether all is written.
-      grace: for it to end by itself then.
+      grace: for it to end on its own after that.
     """
 
     poll: float
@@ -45,12 +45,12 @@ def handed_over(result: PipelineResult, options: PipelineOptions) -> str | None:
 def run_to_end(
     result: PipelineResult, progress: Progress, is_done: Callable[[], bool] | None, patience: Patience = PATIENCE
 ) -> None:
-    """Wait until a pipeline has ended well.
+    """Wait until a pipeline has succeeded.
 
     Args:
       result: of its start.
-      progress: is told where figures come from.
-      is_done: says whether all is written, where a runner may not end by itself then.
+      progress: takes its figures from the pipeline.
+      is_done: returns whether everything is written, where a runner may not end on its own after that.
       patience: with such a runner.
 
     Raises:

@@ -19,7 +19,7 @@ def write_object(store: Store, key: str, body: bytes) -> None:
 
 
 def is_written(store: Store, key: str) -> bool:
-    """Return whether an object is there; False while nobody knows."""
+    """Return whether an object exists; False if that can't be found out."""
     try:
         store.stat(key)
     except StoreError:

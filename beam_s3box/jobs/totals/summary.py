@@ -1,31 +1,39 @@
 """WriteSummary: the pipeline itself adds up what it wrote, so that totals are right on every runner.
 
-A launcher sees a remote job's counters, and those of retried bundles may count twice; what stands in the PCollections
-counts once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
+A launcher sees a remote job's counters, and those of retried bundles may count twice; the elements of the PCollections
+count once. The sums are written as one small object, `runs/{run_id}/{attempt}/summary.json`, which the launcher reads
 back.
 """
 
 from __future__ import annotations
 
-import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import orjson
-from apache_beam.typehints import List as BeamList
-from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.cli.console.report import RunReport
-from beam_s3box.cli.console.tallies import WHOLE_RUN, Names, Tally, render_summary, tally_of_manifest, tally_of_shard
+from beam_s3box.cli.console.tallies import (
+    WHOLE_RUN,
+    Names,
+    Tally,
+    render_summary,
+    tally_of_input,
+    tally_of_manifest,
+    tally_of_shard,
+)
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.dead_letters import DeadLetter
+from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
+from beam_s3box.errors import DeadLettersError
 from beam_s3box.jobs.read.counts import READ, ReadCount, note_of
 from beam_s3box.jobs.totals.run_objects import at_the_end, write_object
 from beam_s3box.shards.model import ShardFile, Size
 from beam_s3box.stores import Store
+from beam_s3box.transforms.input_totals import SumInput
 from beam_s3box.transforms.runtime import claim_once
 
 
@@ -40,10 +48,12 @@ class Summary(NamedTuple):
     Attributes:
       report: its totals.
       note: a sentence about its input; empty for none.
+      failure: why it failed all the same, where that was known too late to list nothing; empty for no failure.
     """
 
     report: RunReport
     note: str
+    failure: str
 
 
 def read_summary(store: Store, claim: RunClaim, records_in: Callable[[], int]) -> Summary:
@@ -60,11 +70,14 @@ def read_summary(store: Store, claim: RunClaim, records_in: Callable[[], int]) -
     values = orjson.loads(store.get(summary_key(claim)))
     counts: Mapping[str, int] | None = values.pop(_READ_COUNTS, None)
     number = records_in() if counts is None else counts.get(READ, 0)
-    return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}))
+    failure = values.pop(_FAILURE, "")
+    return Summary(RunReport.of_summary(orjson.dumps(values), number), note_of(counts or {}), failure)
 
 
-_TALLIES = tuple[tuple[str, str], Tally]
+_TALLIES = tuple[tuple[str, str], Any]
+"""Names and a Tally, which is pickled: it holds what no row of a schema does."""
 _READ_COUNTS: Final = "read"
+_FAILURE: Final = "failure"
 _NO_DOMAIN: Final = ""
 """No stream has an empty name: what is counted of the input stands there."""
 
@@ -77,24 +90,28 @@ class WriteSummary(beam.PTransform):
     Args:
       store: where to.
       claim: of the execution.
+      limit: how many records may be dead letters.
       has_manifests: whether manifests list the shards.
     """
 
-    def __init__(self, store: Store, claim: RunClaim, *, has_manifests: bool) -> None:
+    def __init__(self, store: Store, claim: RunClaim, limit: DeadLetterLimit, *, has_manifests: bool) -> None:
         super().__init__()
+        self._limit = limit
         self._store = store
         self._claim = claim
         self._has_manifests = has_manifests
 
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
         """Return nothing."""
-        shards, manifests, dead_letters, *read = result
+        shards, manifests, _, totals, *read = result
+        if not self._claim.bounded:
+            totals = totals | "SumInput" >> SumInput(at_the_end())
         # one that is always there, so that a run of nothing is summed up too
         seed = shards.pipeline | "Seed" >> beam.Create([(WHOLE_RUN, Tally())]).with_output_types(_TALLIES)
         tallies = {
             "Shards": shards | "TallyShards" >> _each(_TallyShards(self._has_manifests)),
             "Manifests": manifests | "TallyManifests" >> _each(_TallyManifests()),
-            "DeadLetters": dead_letters | "TallyDeadLetters" >> _each(_TallyDeadLetters()),
+            "Input": totals | "TallyInput" >> _each(_TallyInput()),
             "Seed": seed,
         }
         if read:
@@ -105,7 +122,7 @@ class WriteSummary(beam.PTransform):
             | "SumByStream" >> beam.CombinePerKey(_SumTallies())
             | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
             | "Gather" >> beam.GroupByKey()
-            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim, counts_read=bool(read)))
+            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim, self._limit, counts_read=bool(read)))
         )
 
 
@@ -126,30 +143,9 @@ class _TallyManifests(beam.DoFn):
         yield tally_of_manifest(manifest)
 
 
-class _TallyDeadLetters(beam.DoFn):
-    """Counts dead letters, one sum a bundle and window: there may be as many as records."""
-
-    def start_bundle(self) -> None:
-        self._numbers: collections.Counter[Any] = collections.Counter()
-
-    def process(self, letter: DeadLetter, window: Any = beam.DoFn.WindowParam) -> None:
-        self._numbers[window] += 1
-
-    @beam.DoFn.yields_elements
-    def process_batch(self, letters: list[DeadLetter], window: Any = beam.DoFn.WindowParam) -> None:
-        self._numbers[window] += len(letters)
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for window, number in self._numbers.items():
-            yield WindowedValue((WHOLE_RUN, Tally(dead_letters=number)), window.max_timestamp(), (window,))
-
-    def get_input_batch_type(self, input_element_type: Any) -> Any:
-        """Return the type of batches; Beam can't read it off an annotation that is text."""
-        return BeamList[input_element_type]
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        """Return the type of elements, for the same reason."""
-        return _TALLIES
+class _TallyInput(beam.DoFn):
+    def process(self, totals: tuple[str, InputTotals]) -> Iterator[tuple[Names, Tally]]:
+        yield tally_of_input(totals[1])
 
 
 class _SumTallies(beam.CombineFn):
@@ -181,8 +177,9 @@ class _KeyAll(beam.DoFn):
 
 
 class _WriteObject(beam.DoFn):
-    def __init__(self, store: Store, claim: RunClaim, *, counts_read: bool) -> None:
+    def __init__(self, store: Store, claim: RunClaim, limit: DeadLetterLimit, *, counts_read: bool) -> None:
         self._store = store
+        self._limit = limit
         self._claim = claim
         self._counts_read = counts_read
 
@@ -203,7 +200,18 @@ class _WriteObject(beam.DoFn):
         body = render_summary(
             self._claim.layout.run_id, ((names, one) for names, one in tallies.items() if not _is_of_input(names))
         )
-        return orjson.dumps(orjson.loads(body) | {_READ_COUNTS: counts}) if self._counts_read else body
+        more: dict[str, Any] = {_READ_COUNTS: counts} if self._counts_read else {}
+        if not self._claim.bounded:
+            more[_FAILURE] = self._failure(tallies[WHOLE_RUN].input)
+        return orjson.dumps(orjson.loads(body) | more)
+
+    def _failure(self, totals: InputTotals) -> str:
+        """Return why a run without a commit has failed, empty if it has not."""
+        try:
+            self._limit.check(totals, self._store.url(self._claim.layout.dead_letter_folder))
+        except DeadLettersError as exc:
+            return str(exc)
+        return ""
 
 
 def _is_of_input(names: Names) -> bool:

@@ -127,7 +127,7 @@ class Session:
 def read_failure(exc: Exception, secrets: Iterable[str] = ()) -> Failure:
     """Return what a driver's error says.
 
-    What carries no SQLSTATE did not come from the server: drivers end in all sorts of errors when the connection breaks
+    Without SQLSTATE it did not come from the server: drivers raise all sorts of errors when the connection breaks
     in the middle of a message.
     """
     fields = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else None

@@ -92,7 +92,7 @@ class BatchLoad:
         if answer.is_finished:
             return plan.result("loaded", decision, self._count(steps, answer), number)
         error = self._explain(steps, answer)
-        # a batch that was aborted may be committed all the same: the ledger tells, once nothing of the batch runs
+        # a batch that was aborted may be committed all the same: the ledger shows it, once nothing of the batch runs
         if self._sent is not None and not self._decide(self._ask_ledger()).load:
             return self._found(decision, number)
         raise error
@@ -141,7 +141,7 @@ class BatchLoad:
         failed = next((number for number, part in enumerate(answer.parts) if part.status == "FAILED"), None)
         if failed is None or answer.status == "ABORTED":
             # all statements succeeded, or none was started, or they were aborted: that does not prove that nothing is
-            # committed, as Redshift may go on with a COPY that it has started. The ledger tells
+            # committed, as Redshift may go on with a COPY that it has started. The ledger shows it
             return TransientLoadError(f"loading into {self._plan.target}: {answer.message}")
         step, failure = steps[failed], _failure(answer.parts[failed].error or answer.message)
         if failure.is_transient:

@@ -125,7 +125,7 @@ class RedshiftLoader:
           table: `"table"`, `"schema.table"` or `("schema", "table")`; names are taken in lower case.
           mode: "append"; "truncate" replaces all rows of the table; "upsert" replaces the rows with the same keys.
           keys: for "upsert": the columns that identify a row.
-          order_by: for "upsert": the column that tells which of several rows is newer, including the table's own.
+          order_by: for "upsert": the column that says which of several rows is newer, including the table's own.
           columns: to load; None for all columns of the table except `IDENTITY` columns. A column that is missing in a
             record becomes NULL, or its default if it is NOT NULL and `columns` is None. All others get their defaults.
 

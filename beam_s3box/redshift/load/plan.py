@@ -110,7 +110,7 @@ class Plan:
         """Return the error for keys that don't identify rows."""
         return KeyValuesError(
             f"keys={list(self.merge.keys)!r} don't identify the rows for {self.target}: {reason}. Nothing of the load "
-            "is in the table. Give order_by (--redshift_order_by) with the column that tells which row is the newest, "
+            "is in the table. Give order_by (--redshift_order_by) with the column that says which row is the newest, "
             "or keys that are unique and never null"
         )
 

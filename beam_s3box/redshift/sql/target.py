@@ -75,7 +75,7 @@ class Merge:
       mode: "append" adds them; "truncate" replaces all rows of the table; "upsert" replaces the rows with the same
         keys, and adds those with new keys.
       keys: columns that identify a row; for "upsert" only.
-      order_by: for "upsert": the column that tells which of several rows with the same keys is the newest, among the
+      order_by: for "upsert": the column that says which of several rows with the same keys is the newest, among the
         records and the rows of the table; None if keys are unique.
     """
 

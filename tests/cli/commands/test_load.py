@@ -174,7 +174,7 @@ def test_what_can_not_work_is_refused_by_the_name_of_its_option(
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # redshift_connector's, when a login fails
-def test_a_server_that_is_not_there_is_told_at_once(
+def test_a_server_that_is_not_there_is_printed_at_once(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDSHIFT_PASSWORD", "hunter2-secret")

@@ -40,7 +40,9 @@ def test_standard_input_is_packed_and_told(pack: Run, store: MemoryStore, tmp_pa
     path = tmp_path / "report.json"
     stdin = b"\xef\xbb\xbf" + RECORDS.replace(b"\n", b"\r\n") + b"\n  \nno record"
     ended = pack(store.root, *NAMING, "--max_records=5", "--manifest_count=2", f"--report={path}", stdin=stdin)
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    assert "WARNING dead letters of run " in ended.err
+    assert ended.err.endswith(": 1 not-json: not JSON: invalid character (byte 4) (standard input, line 63)\n")
     assert numbers(store) == list(range(60))
     report = json.loads(path.read_text())
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
@@ -88,6 +90,36 @@ def test_a_bad_record_fails_where_that_is_asked_for(pack: Run, store: MemoryStor
     assert list(store.list("manifests/")) == []
 
 
+def test_input_without_any_good_record_fails_and_is_told_why(pack: Run, store: MemoryStore) -> None:
+    ended = pack(store.root, "--domain_field=dd", "--namespace=n", stdin=RECORDS)
+    assert (ended.code, ended.out) == (1, "")
+    assert (
+        "the pack failed: 60 of 60 records are dead letters, that is every one: 60 missing-stream: no field 'dd', or it "
+        "is null; fields there: d, n, i; did you mean 'd'? (standard input, line 1). The first begins "
+    ) in ended.err
+    assert ended.err.endswith("accept dead letters with max_dead_letters='100%'\n")
+    found = read_back(store)
+    assert (len(found.dead_letters), found.manifests) == (60, {})
+    assert {letter["namespace"] for letter in found.dead_letters} == {"n"}
+    [run] = [info for info in store.list("runs/") if info.key.count("/") == 1]
+    assert json.loads(store.get(run.key))["state"] == "failed"
+    accepted = pack(store.root, "--domain_field=dd", "--namespace=n", "--max_dead_letters=100%", stdin=RECORDS)
+    assert accepted.code == 0
+    assert "60 records read = 0 listed + 60 dead letters\n  60 missing-stream: no field 'dd'" in accepted.out
+
+
+def test_a_file_without_any_good_record_fails_by_its_name(
+    pack: Run, store: MemoryStore, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(RECORDS)
+    (tmp_path / "b.jsonl").write_bytes(b"x\ny\n")
+    ended = pack(store.root, *NAMING, f"--input={tmp_path}/*.jsonl")
+    assert ended.code == 1
+    assert f"2 of 62 records are dead letters, among them every one of {tmp_path}/b.jsonl: 2 not-json" in ended.err
+    assert pack(store.root, *NAMING, f"--input={tmp_path}/*.jsonl", "--max_dead_letters=2").code == 0
+    assert pack(store.root, *NAMING, f"--input={tmp_path}/*.jsonl", "--max_dead_letters=3%").code == 1
+
+
 def test_a_damaged_file_fails_and_lists_nothing(pack: Run, store: MemoryStore, tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(RECORDS * 100)[:-20])
     ended = pack(store.root, *NAMING, f"--input={tmp_path}/a.jsonl.gz")
@@ -124,13 +156,13 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
         (["memory://never", "--format=xml"], "--format: invalid choice: 'xml'"),
         (["memory://never", "--s3_concurrency=0"], "options --s3_*: concurrency=0 must be a whole number"),
         (["memory://never", "--run_id=a b"], "run_id='a b' must be"),
-        (["memory://never", "--report=/none/r.json"], "--report='/none/r.json' can't be written"),
-        (["memory://never", "--input=/none/*.jsonl"], "--input='/none/*.jsonl' matches no file"),
+        (["memory://never", "--report=/none/r.json"], "report='/none/r.json' can't be written"),
+        (["memory://never", "--input=/none/*.jsonl"], "input='/none/*.jsonl' matches no file"),
         (["memory://never", "--input=s3://b/a.jsonl"], "--input='s3://b/a.jsonl' must be local"),
-        (["memory://never", "--input=/"], "--input: '/' can't be read"),
+        (["memory://never", "--input=/"], "input='/' is a folder: did you mean"),
         (["memory://never", "--s3_access_key_id=key"], "--s3_access_key_id and --s3_secret_access_key go together"),
         (["memory://never", "more.jsonl"], "'more.jsonl' belongs to no option"),
-        (["ftp://never"], "destination='ftp://never' has a scheme"),
+        (["ftp://never"], "destination='ftp://never' has an unknown scheme"),
         ([], "the destination is missing"),
     ],
 )
@@ -150,7 +182,7 @@ def test_other_formats_are_sent_to_the_pipeline(pack: Run, tmp_path: pathlib.Pat
     (tmp_path / "a.csv.gz").write_bytes(b"")
     ended = pack("memory://never", *NAMING, f"--input={tmp_path}/a.csv.gz")
     assert ended.code == 2
-    assert "is csv, and this packs JSON lines: use python -m pipelines.backfill" in ended.err
+    assert "is csv, and this packs JSON: use s3box backfill" in ended.err
 
 
 def test_a_terminal_is_no_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +206,7 @@ def test_without_a_terminal_the_progress_goes_to_the_log(
     monkeypatch.setattr(pack_module, "shown", functools.partial(shown, log_seconds=0.05))
     ended = pack(store.root, *NAMING, stdin=RECORDS)
     assert ended.code == 0
-    assert " INFO 60 records · " in ended.err
+    assert " INFO 2.0 KB read · 60 records · " in ended.err
 
 
 def test_a_mistyped_secret_is_not_shown(pack: Run) -> None:

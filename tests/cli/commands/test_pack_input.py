@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from beam_s3box.cli.commands.pack_input import ReadingStopped, read_batches
+from beam_s3box.cli.commands.pack_input import Reading, ReadingStopped, read_batches
 from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.metrics import MemoryMetrics
@@ -108,7 +108,7 @@ def test_a_file_that_changes_while_it_is_packed_is_named(tmp_path: pathlib.Path,
     lines = b'{"d":"a"}\n' * 3_000_000
     path.write_bytes(gzip.compress(lines, 1) if name.endswith("gz") else lines)
     with Interrupts("") as interrupts:
-        batches = read_batches([str(path)], interrupts, 1 << 24, MemoryMetrics())
+        batches = read_batches([str(path)], interrupts, Reading(1 << 24), MemoryMetrics())
         next(batches)
         with path.open("ab") as file:
             file.write(gzip.compress(b"{}") if name.endswith("gz") else b"{}\n")
@@ -121,7 +121,7 @@ def test_a_stop_is_no_error_though_the_file_has_grown(tmp_path: pathlib.Path) ->
     path = tmp_path / "in.jsonl"
     path.write_bytes(b'{"d":"a"}\n' * 200_000)
     with Interrupts("") as interrupts:
-        batches = read_batches([str(path)], interrupts, 1 << 24, MemoryMetrics())
+        batches = read_batches([str(path)], interrupts, Reading(1 << 24), MemoryMetrics())
         next(batches)
         with path.open("ab") as file:
             file.write(b"{}\n")
@@ -137,14 +137,14 @@ def test_pipes_and_replaced_files_are_read_to_their_end(tmp_path: pathlib.Path) 
     os.write(write, b"{}\n{}")
     os.close(write)
     with Interrupts("") as interrupts:
-        batches = read_batches([str(path)], interrupts, 1 << 24, MemoryMetrics())
+        batches = read_batches([str(path)], interrupts, Reading(1 << 24), MemoryMetrics())
         count = len(next(batches).lines)
         other = tmp_path / "other"
         other.write_bytes(b"new")
         os.replace(other, path)
         # the file that was opened is still whole
         assert count + sum(len(batch.lines) for batch in batches) == 200_000
-        piped = read_batches([f"/dev/fd/{read}"], interrupts, 1 << 24, MemoryMetrics())
+        piped = read_batches([f"/dev/fd/{read}"], interrupts, Reading(1 << 24), MemoryMetrics())
         assert [line for batch in piped for line in batch.lines] == [b"{}"] * 2
     os.close(read)
 

@@ -19,7 +19,7 @@ LINES = b"".join(json.dumps({"d": f"d{i % 2}", "n": "x", "i": i}).encode() + b"\
 
 
 def test_killed_at_every_request(
-    start: Callable[..., subprocess.Popen[bytes]], s3_server: Server, told: Callable[[str], None]
+    start: Callable[..., subprocess.Popen[bytes]], s3_server: Server, note: Callable[[str], None]
 ) -> None:
     settings, tried, is_over = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), 0, False
     with s3_proxy(s3_server.endpoint_url) as proxy:
@@ -29,7 +29,7 @@ def test_killed_at_every_request(
             process: subprocess.Popen[bytes] | None = None
 
             def kill(request: Request) -> Fault | None:
-                """Kill it when the request is there, or when the server has answered it."""
+                """Kill it when the request has arrived, or when the server has answered it."""
                 nonlocal count
                 started.wait(PATIENCE)  # noqa: B023 - the rule is replaced before the next round
                 with lock:  # noqa: B023
@@ -49,12 +49,12 @@ def test_killed_at_every_request(
             proxy.rule = lambda request: None
             found = read_back(store)
             numbers = [record["i"] for record in found.all_records()]
-            assert len(numbers) == len(set(numbers)), "doubled"
+            assert len(numbers) == len(set(numbers)), "duplicated"
             is_over = process.returncode == 0
             if is_over:
                 assert sorted(numbers) == list(range(60))
             else:
                 assert process.returncode == -signal.SIGKILL
                 tried += 1
-    told(f"pack killed at {tried} points")
+    note(f"pack killed at {tried} points")
     assert tried > 10

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beam_s3box.cli.console.logging import ToolLog, installed
+from beam_s3box.cli.console.logging import CommandLog, installed
 from beam_s3box.cli.console.output import SturdyStream, live_line, printable, say, say_text, sturdy_output, write_sql
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport, StreamTotals
@@ -63,13 +63,14 @@ def test_the_table_names_a_stream_on_one_line() -> None:
     assert len(table.split("\n")) == 5
 
 
-def test_a_finished_run_is_told_clean_and_its_report_is_exact(
+def test_a_finished_run_is_printed_clean_and_its_report_is_exact(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "report.json"
     store = LocalStore(tmp_path / "a\x1b[31m\nb")
     assert (
-        print_summary("pack", report(dead_letters=1, records_in=3), store, Reporting(str(path)), ToolLog("test")) == 1
+        print_summary("pack", report(dead_letters=1, records_in=3), store, Reporting(str(path)), CommandLog("test"))
+        == 1
     )
     out, err = capsys.readouterr()
     assert is_clean(out)
@@ -80,13 +81,13 @@ def test_a_finished_run_is_told_clean_and_its_report_is_exact(
 
 
 @pytest.mark.parametrize(
-    ("listed", "code"), [(2, 0), (1, 1), (3, 1)], ids=["all", "one is missing", "one is there twice"]
+    ("listed", "code"), [(2, 0), (1, 1), (3, 1)], ids=["all", "one is missing", "one is listed twice"]
 )
 def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """More listed than read is a fault as well as less."""
     assert (
         print_summary(
-            "pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), Reporting(), ToolLog("t")
+            "pack", report("a", records_in=2, records_listed=listed), MemoryStore("x"), Reporting(), CommandLog("t")
         )
         == code
     )
@@ -94,7 +95,7 @@ def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pyte
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fail_with(1, f"COPY said {HOSTILE}", ToolLog("test")) == 1
+    assert fail_with(1, f"COPY said {HOSTILE}", CommandLog("test")) == 1
     assert capsys.readouterr().err == f"error: COPY said {SHOWN}\n"
 
 
@@ -102,7 +103,7 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_log_has_one_line_a_message_and_indents_a_traceback(
     capsys: pytest.CaptureFixture[str], is_traced: bool
 ) -> None:
-    log = ToolLog("test_console")
+    log = CommandLog("test_console")
     log.mask(["secret\nkey"])
     with installed(log):
         try:
@@ -176,8 +177,8 @@ class Broken(io.StringIO):
 def test_what_can_not_be_printed_changes_no_outcome(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(sys, "stdout", Broken(error))
     monkeypatch.setattr(sys, "stderr", Broken(error))
-    assert print_summary("pack", report(), MemoryStore("x"), Reporting(), ToolLog("test")) == 0
-    assert fail_with(2, "bad", ToolLog("test")) == 2
+    assert print_summary("pack", report(), MemoryStore("x"), Reporting(), CommandLog("test")) == 0
+    assert fail_with(2, "bad", CommandLog("test")) == 2
     with sturdy_output():
         print("a library's words")
         say("ours")

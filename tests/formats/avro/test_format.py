@@ -281,9 +281,9 @@ def whole(format: AvroFormat, shard: SealedShard, limits: StreamLimits) -> bytes
 
 def test_a_refused_record_keeps_its_own_bytes() -> None:
     router = Router(BY_FIELDS, record_rules(for_redshift=False), encoders_of(AvroFormat(ROUTED["web"])))
-    odd = b'{"a": "x",  "d":"web","n":"n"}'
-    for refused in (router.route(odd), router.route_lines([odd])[1][0]):
+    misfit = b'{"a": "x",  "d":"web","n":"n"}'
+    for refused in (router.route(misfit), router.route_lines([misfit])[1][0]):
         assert refused == RejectedRecord(
-            Stream("web", "n"), SCHEMA_MISMATCH, "does not fit the schema: a: a string, not an integer (long)", odd
+            Stream("web", "n"), SCHEMA_MISMATCH, "does not fit the schema: a: a string, not an integer (long)", misfit
         )
-    assert router.route_lines([odd])[0] == {}, "no stream without a record"
+    assert router.route_lines([misfit])[0] == {}, "no stream without a record"

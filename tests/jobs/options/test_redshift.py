@@ -15,12 +15,12 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from beam_s3box.cli.console.logging import ToolLog
+from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.jobs.run.job import _end_of
 from beam_s3box.jobs.run.load_report import _print_loads, with_loads
-from beam_s3box.jobs.run.logging import tool_logging
+from beam_s3box.jobs.run.logging import job_logging
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.jobs.totals.loads import Loads, WriteLoads, loads_key, read_loads
 from beam_s3box.jobs.totals.summary import summary_key
@@ -231,7 +231,7 @@ def test_a_stream_gets_the_step_and_waits_for_its_loads(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     options = [f"--input={tmp_path}/*.jsonl", *NAMING, "--runner=FlinkRunner", *options_of(warehouse)]
-    with tool_logging() as log:
+    with job_logging() as log:
         endless = prepare(PARSER.parse([*options, "--redshift_table=clicks"]), log)
         assert tops_of(endless.pipeline) == {"WatchFiles", "ReadStream", "WriteToS3Box", "CopyToRedshift"}
         drained = prepare(PARSER.parse([*options, "--redshift_table=clicks", "--stop_after=1"]), log)
@@ -270,7 +270,7 @@ def test_what_was_loaded_is_read_back() -> None:
 def test_a_manifest_that_no_load_speaks_of_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     report = RunReport("r", 1, 1, 0, [], ["u1", "u2"])
     loads = Loads([LoadResult("loaded", "a.b", "append", ("u1",), records=1)], [])
-    assert _print_loads(report, loads, ToolLog("beam_s3box")) == 1
+    assert _print_loads(report, loads, CommandLog("beam_s3box")) == 1
     assert "1 manifests were not loaded, the first is u2" in capsys.readouterr().err
     assert json.loads(with_loads(report, loads).to_json())["redshift"]["loads"][0]["table"] == "a.b"
 
@@ -280,13 +280,13 @@ def test_loads_into_one_table_are_one_line(capsys: pytest.CaptureFixture[str]) -
         LoadResult("already-loaded", "a.b", "append", skipped=("u0",)),
         *(LoadResult("loaded", "a.b", "append", (f"u{i}",), records=i) for i in (1, 2)),
     ]
-    assert _print_loads(RunReport("r", 1, 1, 0, [], ["u1", "u2"]), Loads(done, []), ToolLog("beam_s3box")) == 0
+    assert _print_loads(RunReport("r", 1, 1, 0, [], ["u1", "u2"]), Loads(done, []), CommandLog("beam_s3box")) == 0
     assert capsys.readouterr().out == "3 rows of 2 manifests loaded into a.b; 1 manifest loaded before\n"
 
 
 def test_many_tables_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     loads = Loads([LoadResult("loaded", f"a.t{i}", "append", (f"u{i}",), records=i) for i in range(60)], [])
-    assert _print_loads(RunReport("r", 1, 1, 0, [], []), loads, ToolLog("beam_s3box")) == 0
+    assert _print_loads(RunReport("r", 1, 1, 0, [], []), loads, CommandLog("beam_s3box")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), lines[-1]) == (51, f"… and {sum(range(50, 60))} rows loaded into 10 more tables")
 

@@ -74,7 +74,7 @@ def test_lines_go_to_the_periods_of_their_times_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "line",
     [
         b"no json",
         b'{"a": 1}',
@@ -95,8 +95,8 @@ def test_lines_go_to_the_periods_of_their_times_in_order() -> None:
         line(-1e300),
     ],
 )
-def test_a_line_without_a_usable_time_counts_for_when_its_file_arrived(odd: bytes) -> None:
-    assert placer().place([odd], at(12)) == Placed({at(10): [0]}, untimed=1)
+def test_a_line_without_a_usable_time_counts_for_when_its_file_arrived(line: bytes) -> None:
+    assert placer().place([line], at(12)) == Placed({at(10): [0]}, untimed=1)
 
 
 def test_a_line_from_the_future_counts_for_when_its_file_arrived() -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import io
 import operator
 import os
 import pathlib
 from collections.abc import Callable, Iterator
 
 import apache_beam as beam
+import fastavro
+import pyarrow
+import pyarrow.parquet
 import pytest
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
+from backports import zstd
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
+from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords, read_json
-from beam_s3box.jobs.read.find import FoundInput
+from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import NO_OPTIONS, find_version, opened, s3_access_of
+from beam_s3box.jobs.read.rows import RowOptions
+from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import cut_line_of
 from tests.s3_proxy import Fault, Proxy, Request, s3_proxy
 from tools.seaweedfs import Server
@@ -27,6 +35,35 @@ LOCAL = Reading(NO_OPTIONS)
 CHANGED = r"in\.jsonl.* has changed since it was found"
 OLD = b"".join(b'{"i":%d}\n' % i for i in range(100))
 NEW = OLD.replace(b"i", b"j")
+
+
+ROWS = Reading(NO_OPTIONS, rows=RowOptions(CsvDialect(types="infer")))
+
+
+def lines_of(part: FileRange, reading: Reading) -> list[bytes]:
+    batches = readers.read_part(part, reading)
+    return [line for batch in batches if isinstance(batch, LineBatch) for line in batch.lines]
+
+
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"i": [1, 2]}), file)
+    return file.getvalue()
+
+
+def avro() -> bytes:
+    file = io.BytesIO()
+    schema = {"type": "record", "name": "r", "fields": [{"name": "i", "type": "int"}]}
+    fastavro.writer(file, schema, [{"i": 1}, {"i": 2}])
+    return file.getvalue()
+
+
+BODIES: dict[str, Callable[[], bytes]] = {
+    "jsonl": lambda: b'{"i":1}\n{"i":2}\n',
+    "csv": lambda: b"i\n1\n2\n",
+    "parquet": parquet,
+    "avro": avro,
+}
 
 
 @pytest.fixture
@@ -158,6 +195,22 @@ def test_a_range_that_ends_too_soon_is_no_end(tmp_path: pathlib.Path) -> None:
         all_lines([FileRange(str(path), 0, 900, kind="jsonl")])
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "avro"])
+@pytest.mark.parametrize("change", [replace, overwrite, append])
+def test_a_file_that_changes_after_it_was_listed(
+    tmp_path: pathlib.Path, kind: str, change: Callable[[pathlib.Path, bytes], None]
+) -> None:
+    path = tmp_path / f"in.{kind}"
+    path.write_bytes(BODIES[kind]())
+    [found] = find_input([str(path)], NO_OPTIONS)
+    [part] = readers.ranges_of(found, ROWS)
+    assert lines_of(part, ROWS) == [b'{"i":1}', b'{"i":2}']
+    change(path, path.read_bytes())
+    for step in (lambda: list(readers.ranges_of(found._replace(size=10**8), ROWS)), lambda: list(readers.read_part(part, ROWS))):  # fmt: skip
+        with pytest.raises(ConfigurationError, match=rf"in\.{kind}' has changed since it was found"):
+            step()
+
+
 def read_and_overwrite(path: pathlib.Path) -> None:
     with opened(str(path), NO_OPTIONS) as file:
         assert file.read(2) == b"a\n"
@@ -230,6 +283,57 @@ def test_an_object_that_is_replaced_while_it_is_read(
     with pytest.raises(Exception, match=CHANGED):
         pipeline.run()
     assert replaced
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_an_object_that_is_replaced_after_it_was_listed(
+    s3_server: Server, proxy: Proxy, through: PipelineOptions, kind: str
+) -> None:
+    path = put(s3_server, f"listed/{kind}", BODIES[kind]())
+    reading = ROWS._replace(access=s3_access_of(through))
+    if kind == "csv":
+        reading = reading._replace(input_format="csv")
+    [found] = find_input([path], reading.access)
+    [part] = readers.ranges_of(found, reading)
+    assert lines_of(part, reading) == [b'{"i":1}', b'{"i":2}']
+    put(s3_server, f"listed/{kind}", BODIES[kind]()[:-1] + b" ")
+    with pytest.raises(ConfigurationError, match=rf"listed/{kind}' has changed since it was found"):
+        list(readers.read_part(part, reading))
+
+
+def test_what_is_found_on_s3(s3_server: Server, through: PipelineOptions) -> None:
+    access = s3_access_of(through)
+    bucket = f"s3://{s3_server.bucket}/found"
+    for name in ("a.jsonl", "[1].jsonl", "1.jsonl", "x/b.jsonl", "x/_SUCCESS", "x/dt=1/c +%20#?.jsonl"):
+        put(s3_server, f"found/{name}", b"{}\n")
+    put(s3_server, "found/x/", b"")
+    skipped: list[str] = []
+
+    def found(pattern: str) -> list[str]:
+        files = find_input([f"{bucket}/{pattern}", f"{bucket}/{pattern}"], access, skipped=skipped.append)
+        return [file.path.removeprefix(f"{bucket}/") for file in files]
+
+    assert found("*.jsonl") == ["1.jsonl", "[1].jsonl", "a.jsonl"]
+    assert found("[1].jsonl") == ["[1].jsonl"]
+    assert found("x/**") == ["x/b.jsonl", "x/dt=1/c +%20#?.jsonl"]
+    assert f"{bucket}/x/_SUCCESS" in skipped
+    assert found("x/_SUCCESS") == ["x/_SUCCESS"]
+    for folder in ("x", "x/dt=1/"):
+        with pytest.raises(ConfigurationError, match=r"is a folder: did you mean 's3://.*/\*'"):
+            found(folder.rstrip("/"))
+    with pytest.raises(ConfigurationError, match="matches no file"):
+        found("none*")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_an_object_with_a_content_encoding_is_unpacked_once(
+    s3_server: Server, through: PipelineOptions, encoding: str
+) -> None:
+    body, key = gzip.compress(OLD) if encoding == "gzip" else zstd.compress(OLD), f"encoded/{encoding}.jsonl"
+    s3_server.client().put_object(Bucket=s3_server.bucket, Key=key, Body=body, ContentEncoding=encoding)
+    reading = Reading(s3_access_of(through))
+    [found] = find_input([f"s3://{s3_server.bucket}/{key}"], reading.access)
+    assert all_lines(readers.ranges_of(found, reading), reading=reading) == OLD.splitlines()
 
 
 def test_a_small_object_is_one_request_and_a_large_one_is_of_one_version(

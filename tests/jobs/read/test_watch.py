@@ -88,7 +88,7 @@ def test_a_look_finds_each_file_once_stamped_with_its_arrival(tmp_path: pathlib.
 
 
 def test_a_file_that_the_last_look_had_to_leave_is_not_late(tmp_path: pathlib.Path) -> None:
-    """S3 tells whole seconds only, so an object may seem to be a second older than it is."""
+    """S3 has whole seconds only, so an object may seem to be a second older than it is."""
     put(tmp_path / "young", "", NOW - 0.9)
     first = look(f"{tmp_path}/*", min_age=1)
     assert (first.outputs, first.watermark) == ((), Timestamp(micros=micros(NOW - 60 - 2)))
@@ -119,7 +119,7 @@ def test_a_file_that_is_found_again_arrived_when_it_did_before(
 
 @pytest.mark.parametrize("changed", [NOW - 3_601, NOW + 601, 0])
 def test_a_file_whose_time_can_not_be_used_counts_for_when_it_is_found(tmp_path: pathlib.Path, changed: float) -> None:
-    """Its window would be gone, or not come for long; 0 is what Beam says where a file system does not tell."""
+    """Its window would be gone, or not come for long; 0 is what Beam returns for a file system without times."""
     put(tmp_path / "a", "", changed)
     [output] = look(f"{tmp_path}/*", min_age=-1_000).outputs
     assert output.value == (f"{tmp_path}/a", 0, micros(NOW), True)
@@ -139,14 +139,14 @@ def test_a_note_of_long_ago_is_none_of_this_file() -> None:
 
 
 def test_a_file_that_is_found_again_counts_for_when_it_was_found_first(tmp_path: pathlib.Path) -> None:
-    for name, changed in (("new.jsonl", NOW + 1), ("odd.jsonl", 0)):
+    for name, changed in (("new.jsonl", NOW + 1), ("untimed.jsonl", 0)):
         put(tmp_path / name, "", changed)
     notes = FoundNotes(MemoryStore("found-again"), "r")
     first = micros(NOW) - 42
-    notes.first(f"{tmp_path}/odd.jsonl", first)
+    notes.first(f"{tmp_path}/untimed.jsonl", first)
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     watch = WatchFiles([f"{tmp_path}/*.jsonl"], Watching(0.05, 1, 6), 60, notes, Ticks())
-    arrivals = [(f"{tmp_path}/new.jsonl", 0, micros(NOW + 1)), (f"{tmp_path}/odd.jsonl", 0, first)]
+    arrivals = [(f"{tmp_path}/new.jsonl", 0, micros(NOW + 1)), (f"{tmp_path}/untimed.jsonl", 0, first)]
     assert_that(pipeline | watch, equal_to(arrivals))
     pipeline.run().wait_until_finish()
 
@@ -220,7 +220,7 @@ def test_files_that_land_while_the_job_runs_are_found_once_until_it_stops(tmp_pa
 class SetBack:
     """A clock that goes on by a second with each look at it, and is set back by ten seconds after the third one.
 
-    A file lands each time, whose time is not told: it counts for when it was found.
+    A file lands each time, whose time is not known: it counts for when it was found.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:

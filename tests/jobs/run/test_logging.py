@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
-from beam_s3box.jobs.run.logging import tool_logging
+from beam_s3box.jobs.run.logging import job_logging
 from tests.jobs.conftest import ROOT
 
 
 def test_messages_are_one_line_with_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    with tool_logging():
+    with job_logging():
         logging.getLogger("apache_beam.x").warning("low")
         logging.getLogger("apache_beam.x").info("nothing")
         logging.getLogger("beam_s3box.x").info("half way")
@@ -25,7 +25,7 @@ def test_messages_are_one_line_with_their_level(capsys: pytest.CaptureFixture[st
 def test_failures_that_a_runner_also_raises_are_shown_at_debug_alone(capsys: pytest.CaptureFixture[str]) -> None:
     beam = logging.getLogger("apache_beam.runners.common")
     for level in ("warning", "debug"):
-        with tool_logging() as log:
+        with job_logging() as log:
             log.set_level(level)
             beam.error("it failed\nTraceback (most recent call last):\n  in %s", level)
             assert log.shows_tracebacks == (level == "debug")
@@ -40,7 +40,7 @@ def test_servers_that_a_runner_starts_are_as_quiet_as_all_others(capsys: pytest.
     )
     worker.setLevel(logging.DEBUG)  # as Beam does
     for level in ("warning", "debug"):
-        with tool_logging() as log:
+        with job_logging() as log:
             log.set_level(level)
             starter.warning("starting in %s", level)
             worker.info("chatter in %s", level)
@@ -63,19 +63,19 @@ def test_a_process_ends_without_a_word_of_the_servers_it_stops() -> None:
 
 
 def test_errors_of_others_are_shown_with_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    with tool_logging():
+    with job_logging():
         try:
-            raise ValueError("odd")
+            raise ValueError("unexpected")
         except ValueError:
             logging.getLogger("beam_s3box.x").exception("it failed")
-    assert "ValueError: odd" in capsys.readouterr().err
+    assert "ValueError: unexpected" in capsys.readouterr().err
 
 
 def test_secrets_are_masked_in_messages_and_texts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-environment")
-    with tool_logging() as log:
+    with job_logging() as log:
         log.mask(["the-secret-key", ""])
         logging.getLogger("x").warning("%s and %s", "the-secret-key", "token-of-the-environment")
         assert log.masked("a the-secret-key b") == "a (masked) b"
@@ -85,7 +85,7 @@ def test_secrets_are_masked_in_messages_and_texts(
 
 
 def test_boto_never_logs_requests(capsys: pytest.CaptureFixture[str]) -> None:
-    with tool_logging() as log:
+    with job_logging() as log:
         log.set_level("debug")
         logging.getLogger("botocore.auth").debug("signature")
     assert "signature" not in capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_boto_never_logs_requests(capsys: pytest.CaptureFixture[str]) -> None:
 def test_logging_is_as_before_afterwards() -> None:
     root = logging.getLogger()
     before = root.level, list(root.handlers), list(root.filters), logging.getLogger("botocore").level
-    with contextlib.suppress(KeyError), tool_logging() as log:
+    with contextlib.suppress(KeyError), job_logging() as log:
         log.set_level("debug")
         raise KeyError
     assert (root.level, root.handlers, root.filters, logging.getLogger("botocore").level) == before
@@ -111,7 +111,7 @@ def test_children_are_silent_and_this_process_is_not(capfd: pytest.CaptureFixtur
 
 
 def test_a_worker_thread_prints_no_traceback_and_all_else(capsys: pytest.CaptureFixture[str]) -> None:
-    with tool_logging(), tracebacks_unprinted():
+    with job_logging(), tracebacks_unprinted():
         print("Traceback (most recent call last):\n  in a worker", file=sys.stderr)
         print("a note", file=sys.stderr)
         logging.getLogger("apache_beam.x").warning("low")

@@ -119,7 +119,7 @@ def test_remote_counters_are_asked_for_every_few_seconds_only() -> None:
 
 
 def test_the_larger_of_own_and_remote_counts_is_told() -> None:
-    """Workers may be in this process while the runner tells nothing before the end, or elsewhere."""
+    """Workers may be in this process while the runner reports nothing before the end, or elsewhere."""
     progress = Progress(lambda: {"records_in": 5, "shards": 1}, Clock())
     progress.follow(lambda: {"records_in": 3, "shards": 2, "dead_letters": 4})
     assert progress.line().startswith("5 records · 4 dead letters · 0 B packed · 2 shards")

@@ -11,9 +11,17 @@ from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PipelineResult as PortableResult
 
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.cli.console.table import balance_line, cell_width, format_seconds, rate_line, render_table
-from beam_s3box.cli.console.tallies import Tally, render_summary
+from beam_s3box.cli.console.table import (
+    balance_line,
+    cell_width,
+    dead_letter_lines,
+    format_seconds,
+    rate_line,
+    render_table,
+)
+from beam_s3box.cli.console.tallies import Tally, render_summary, sum_tallies, tally_of_input
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.input_totals import DeadLetterReason, InputTotals
 from beam_s3box.jobs.run.counters import counted, records_in_of
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
@@ -62,7 +70,8 @@ def test_a_report_balances_when_every_record_is_somewhere() -> None:
 
 def test_the_report_as_json_has_the_fields_that_are_promised() -> None:
     values = json.loads(report_of(TALLIES).to_json())
-    assert list(values) == ["run_id", "records_in", "records_listed", "dead_letters", "streams", "manifests", "seconds"]
+    totals = ["run_id", "records_in", "records_listed", "dead_letters"]
+    assert list(values) == [*totals, "streams", "manifests", "seconds", "dead_letter_reasons"]
     assert list(values["streams"][0]) == [
         "domain",
         "namespace",
@@ -72,6 +81,24 @@ def test_the_report_as_json_has_the_fields_that_are_promised() -> None:
         "object_bytes",
         "manifests",
     ]
+
+
+def test_reasons_of_dead_letters_are_in_the_report_and_below_the_table() -> None:
+    missing = DeadLetterReason(
+        "missing-stream", 2, "no field 'd'", "fields there: D; did you mean 'D'?", "f", 3, None, "{}"
+    )
+    other = dataclasses.replace(missing, reason="not-json", records=9, hint="", source="", line=None)
+    totals = [InputTotals(40, 2, {"missing-stream": missing}), InputTotals(0, 9, {"not-json": other})] * 2
+    report = report_of(sum_tallies([*TALLIES[:2], *map(tally_of_input, totals)]).items(), 62)
+    assert report.balances
+    assert dead_letter_lines(report) == [
+        "  18 not-json: no field 'd'",
+        "  4 missing-stream: no field 'd'; fields there: D; did you mean 'D'? (f, line 3)",
+    ]
+    assert json.loads(report.to_json())["dead_letter_reasons"][1] == {
+        "reason": "missing-stream", "records": 4, "detail": "no field 'd'",
+        "hint": "fields there: D; did you mean 'D'?", "source": "f", "line": 3, "offset": None, "example": "{}",
+    }  # fmt: skip
 
 
 def test_the_table_has_a_row_for_each_stream_and_the_totals() -> None:

@@ -15,7 +15,7 @@ SHORT = Patience(poll=0.01, grace=0.05)
 
 
 class Running:
-    """A pipeline that ends when it is told, in this state or with this error."""
+    """A pipeline that ends on request, in this state or with this error."""
 
     def __init__(self, state: str = PipelineState.DONE, error: Exception | None = None) -> None:
         self.ends = threading.Event()

@@ -56,7 +56,7 @@ def test_those_of_a_failed_run_and_those_that_it_does_not_list_do_not(store: Mem
     again = RunClaim(LAYOUT, "again")
     again.take(store)
     again.finish(store, [], NOTHING, 0)
-    stray = manifest(store)  # by a worker that was given up
+    stray = manifest(store)  # by a worker that was declared dead
     with pytest.raises(LoadError, match="it is not one of the manifests of the finished run run"):
         load(stray.url)
 

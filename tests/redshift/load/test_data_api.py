@@ -246,7 +246,7 @@ def test_a_table_of_many_columns_is_refused_by_the_limit_before_anything_is_sent
 @pytest.mark.parametrize("committed", [True, False], ids=["committed", "not committed"])
 @pytest.mark.parametrize("statuses", ["ABORTED", "FAILED"], ids=["all stopped", "the last failed"])
 def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, committed: bool, statuses: str) -> None:
-    """Redshift may finish a batch that it has started; the ledger tells whether it did."""
+    """Redshift may finish a batch that it has started; the ledger says whether it did."""
     setup.change(retry=Retry(1, 0.0, 0.0))
     real = setup.client.describe_statement
 

@@ -39,7 +39,7 @@ STATUPDATE OFF"""
 
 def test_the_statement_with_everything() -> None:
     statement = copy(
-        table=("web", "it's.odd"),
+        table=("web", "it's.new"),
         region="us-gov-west-1",
         mapping="auto ignorecase",
         timeformat="epochmillisecs",
@@ -58,7 +58,7 @@ def test_the_statement_with_everything() -> None:
     assert (
         statement
         == f"""\
-COPY "web"."it's.odd" ("id", "user")
+COPY "web"."it's.new" ("id", "user")
 FROM '{URL}'
 IAM_ROLE '{ROLE}'
 REGION 'us-gov-west-1'

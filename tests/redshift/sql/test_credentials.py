@@ -73,14 +73,14 @@ def test_what_is_no_secret_is_refused_and_not_shown(text: object) -> None:
 
 
 KEY = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).map(lambda text: f"QZX{text}")
-ODD = st.lists(
+UNUSUAL = st.lists(
     st.sampled_from(["'", '"', "\\", " ", "é", " SECRET_ACCESS_KEY '", ' SESSION_TOKEN "', "ACCESS_KEY_ID"]),
     min_size=1,
     max_size=6,
 ).map("".join)
 
 
-@given(ODD, ODD, KEY, KEY, st.none() | KEY)
+@given(UNUSUAL, UNUSUAL, KEY, KEY, st.none() | KEY)
 @example("'", " SESSION_TOKEN ", "QZX1", "QZX2", None)
 @example("a", "SESSION_TOKEN ", "QZX1", "QZX2", "QZX3")
 def test_no_key_is_left_in_a_masked_statement(name: str, path: str, key: str, secret: str, token: str | None) -> None:
@@ -106,7 +106,7 @@ def test_masks_other_spellings_and_statements_cut_off() -> None:
 
 
 @pytest.mark.parametrize("end", ["'", '"', "\\'", "'\\", "SECRET_ACCESS_KEY '"])
-def test_odd_texts_take_no_longer(end: str) -> None:
+def test_unusual_texts_take_no_longer(end: str) -> None:
     text = end * 20_001
     begin = time.process_time()
     mask_sql(text)

@@ -12,7 +12,7 @@ import fastavro
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.avro.schemas import Convert, plain_schema
 from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
-from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
+from beam_s3box.jobs.read.seekable import errors_named, file_of
 
 _MAGIC: Final = b"Obj\x01"
 _HEADER: Final = fastavro.parse_schema(
@@ -29,20 +29,22 @@ _HEADER: Final = fastavro.parse_schema(
 """Of a file. Source: Avro 1.12, Object Container Files."""
 
 
-def read_avro(file: SizedFile, path: str) -> Iterator[ReadRow]:
+def read_avro(blocks: Iterator[bytes], path: str) -> Iterator[ReadRow]:
     """Yield the rows of a file.
+
+    Args:
+      blocks: bytes of the file.
+      path: of the file.
 
     Raises:
       ConfigurationError: the file can't be read, as far as it is; says its name, why, and behind which row.
     """
-    source = seekable(file)
-    magic = source.read(len(_MAGIC))
-    if magic != _MAGIC:
+    source = file_of(blocks)
+    if source.peek(1)[: len(_MAGIC)] != _MAGIC:
         raise ConfigurationError(
             f"input={path!r} is empty or does not begin as an Avro file does, with Obj: copy or write it again, or "
             "leave it out"
         )
-    source.seek(0)
     with errors_named(path, "Avro"):
         reader, convert = _open(source)
     return batches_of(_rows(reader, convert, path), path)
@@ -52,9 +54,6 @@ def _open(source: BinaryIO) -> tuple[Any, Convert | None]:
     """Return a reader of the file's plain values, and what converts a row."""
     header: Any = fastavro.schemaless_reader(source, _HEADER, None)
     plain, convert = plain_schema(json.loads(header["meta"]["avro.schema"]))
-    if convert is None:
-        source.seek(0)
-        return fastavro.reader(source, handle_unicode_errors="surrogateescape"), None
     header["meta"]["avro.schema"] = json.dumps(plain).encode()
     begin = io.BytesIO()
     fastavro.schemaless_writer(begin, _HEADER, header)

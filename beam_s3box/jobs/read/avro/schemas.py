@@ -122,7 +122,7 @@ class _Compiler:
             if convert is None:
                 branches.append(plain)
                 continue
-            # what is read does not tell an int from a long, nor one record from another
+            # what is read does not distinguish an int from a long, nor one record from another
             self._branches += 1
             wrapped = f"{_BRANCH}{self._branches}"
             branches.append({"type": "record", "name": wrapped, "fields": [{"name": wrapped, "type": plain}]})

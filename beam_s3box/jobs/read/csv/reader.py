@@ -31,7 +31,7 @@ def read_csv(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_charac
       max_characters: of a value, and of a line.
 
     Raises:
-      ConfigurationError: the file is not CSV, its columns have no names of their own, or its delimiter can't be told.
+      ConfigurationError: the file is not CSV, its columns have no names of their own, or its delimiter is not clear.
     """
     if dialect.types == "text":
         yield from _Table(blocks, path, dialect, max_characters).read([])

@@ -22,7 +22,7 @@ _HASH: Final = "#"
 
 
 class Beginning(NamedTuple):
-    """What the first lines of a file tell.
+    """What the first lines of a file show.
 
     Attributes:
       skipped: how many of them are blank or comments.
@@ -34,7 +34,7 @@ class Beginning(NamedTuple):
 
 
 def sniff(lines: Sequence[str], is_whole: bool, path: str, dialect: CsvDialect) -> Beginning:
-    """Return what the first lines of a file tell.
+    """Return what the first lines of a file show.
 
     Args:
       lines: the first ones.

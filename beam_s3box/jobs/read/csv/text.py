@@ -6,13 +6,11 @@ import csv
 import functools
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
-from beam_s3box.sizes import MiB
-
-_BUFFER_BYTES: Final = MiB
+from beam_s3box.jobs.read.seekable import file_of
 
 
 class Row(NamedTuple):
@@ -25,27 +23,6 @@ class Row(NamedTuple):
 
     line: int
     values: list[str]
-
-
-class _Blocks(io.RawIOBase):
-    """Bytes that come in blocks, as a file."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest:
-            block = next(self._blocks, None)
-            if block is None:
-                return 0
-            self._rest = memoryview(block)
-        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        buffer[: len(part)] = part
-        return len(part)
 
 
 def lines_of(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_characters: int) -> Iterator[str]:
@@ -63,7 +40,7 @@ def lines_of(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_charac
       ConfigurationError: the text is not in its encoding, or a line is longer.
     """
     encoding, errors = ("utf-8-sig", "surrogateescape") if dialect.is_utf8 else (dialect.encoding, "strict")
-    text = io.TextIOWrapper(io.BufferedReader(_Blocks(blocks), _BUFFER_BYTES), encoding, errors, newline="")
+    text = io.TextIOWrapper(file_of(blocks), encoding, errors, newline="")
     number = 0
     try:
         for number, line in enumerate(iter(functools.partial(text.readline, max_characters + 2), ""), 1):
@@ -71,7 +48,7 @@ def lines_of(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_charac
                 raise ConfigurationError(
                     f"input={path!r} is not valid CSV at line {number}: a line of more than {max_characters} characters"
                 )
-            yield line
+            yield line if number > 1 else line.removeprefix("\ufeff")
     except UnicodeError as exc:
         raise ConfigurationError(
             f"input={path!r} is not valid CSV in {dialect.encoding} after line {number}: {exc}; see --csv_encoding"

@@ -1,4 +1,4 @@
-"""Which columns of a CSV file hold numbers, or true and false: told by all of their values, and never changing one."""
+"""Which CSV columns hold numbers, or true and false: decided by all of their values, and never changing one."""
 
 from __future__ import annotations
 

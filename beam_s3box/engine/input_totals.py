@@ -1,0 +1,171 @@
+"""What became of the records that came in: how many are accepted, how many are dead letters, and why."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import orjson
+
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
+from beam_s3box.records.encoding import MISSING_STREAM
+from beam_s3box.records.selector import StreamSelector
+
+_RAW_BYTES: Final = 200
+"""Of the first example of a reason."""
+
+_MAX_FIELDS: Final = 12
+"""Fields of a record that are named."""
+
+_MAX_SOURCES: Final = 5
+"""Files without any good record that are named; of the others, the number is known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeadLetterReason:
+    """Dead letters of one reason, and the first of them as an example.
+
+    Attributes:
+      reason: one of `beam_s3box.records.encoding.REASONS`.
+      records: how many.
+      detail: what is wrong with the example.
+      hint: which fields it has, and what was probably meant; empty where that tells nothing.
+      source: the file that it was read from, empty if unknown.
+      line: its line there, or its row, from 1.
+      offset: the byte of the file at which the count of lines begins, where workers share a large file.
+      example: how it begins.
+    """
+
+    reason: str
+    records: int
+    detail: str
+    hint: str
+    source: str
+    line: int | None
+    offset: int | None
+    example: str
+
+    @classmethod
+    def of(cls, letter: DeadLetter, records: int, selector: StreamSelector) -> DeadLetterReason:
+        """Return the reason of so many dead letters, of which this one is the first."""
+        hint = _hint_of(letter, selector) if letter.reason == MISSING_STREAM else ""
+        example = letter.raw[:_RAW_BYTES].decode("utf-8", "replace")
+        return cls(
+            letter.reason, records, letter.detail, hint, letter.source or "", letter.line, letter.offset, example
+        )
+
+    def plus(self, records: int) -> DeadLetterReason:
+        """Return the reason with so many more records."""
+        return dataclasses.replace(self, records=self.records + records)
+
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        line = "" if self.line is None else f", line {self.line}"
+        behind = f" from byte {self.offset} on" if self.offset else ""
+        place = f" ({self.source}{line}{behind})" if self.source else ""
+        return f"{self.records:,} {self.reason}: {self.detail}{hint}{place}"
+
+
+class InputTotals(NamedTuple):
+    """Counts of records that came in, of a bundle, a file or a whole run. Sums of sums are sums.
+
+    Attributes:
+      accepted: records that are packed.
+      rejected: records that are dead letters.
+      reasons: of the dead letters.
+      bad_files: some of the files whose records are all dead letters, each with their number.
+      bad_file_count: how many such files there are.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, DeadLetterReason] = {}
+    bad_files: tuple[tuple[str, int], ...] = ()
+    bad_file_count: int = 0
+
+    @property
+    def records(self) -> int:
+        """All records."""
+        return self.accepted + self.rejected
+
+    def plus(self, other: InputTotals) -> InputTotals:
+        """Return the sum; of two examples, this one's."""
+        reasons = dict(self.reasons)
+        for name, reason in other.reasons.items():
+            mine = reasons.get(name)
+            reasons[name] = mine.plus(reason.records) if mine else reason
+        return InputTotals(
+            self.accepted + other.accepted,
+            self.rejected + other.rejected,
+            reasons,
+            (*self.bad_files, *other.bad_files)[:_MAX_SOURCES],
+            self.bad_file_count + other.bad_file_count,
+        )
+
+    def of_file(self, source: str) -> InputTotals:
+        """Return these sums, which are those of a whole file, as a part of a run's."""
+        if not source or self.accepted or not self.rejected:
+            return self
+        return self._replace(bad_files=((source, self.rejected),), bad_file_count=1)
+
+    def sorted_reasons(self) -> list[DeadLetterReason]:
+        """Return the reasons, the most frequent first."""
+        return sorted(self.reasons.values(), key=lambda reason: (-reason.records, reason.reason))
+
+
+class InputCounter:
+    """Counts records by the file that they came from, as they come; for one thread.
+
+    Args:
+      selector: how records name their streams.
+    """
+
+    def __init__(self, selector: StreamSelector) -> None:
+        self._selector = selector
+        self._totals: dict[str, InputTotals] = {}
+
+    def count(self, source: str, records: int, letters: DeadLetterBatch) -> Mapping[str, DeadLetterReason]:
+        """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
+        reasons = {
+            reason: DeadLetterReason.of(letters.first_of(reason), number, self._selector)
+            for reason, number in collections.Counter(letters.reasons).items()
+        }
+        new = InputTotals(records - len(letters), len(letters), reasons)
+        before = self._totals.get(source)
+        self._totals[source] = new if before is None else before.plus(new)
+        return reasons
+
+    def totals(self) -> dict[str, InputTotals]:
+        """Return the sums by file."""
+        return self._totals
+
+
+def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
+    """Return the sum."""
+    total = InputTotals()
+    for one in totals:
+        total = total.plus(one)
+    return total
+
+
+def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:
+    """Return which fields a record has, and which of them the missing one is most like."""
+    try:
+        record = orjson.loads(letter.raw)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(record, dict):
+        return ""
+    if not record:
+        return "it has no fields"
+    shown = [*list(record)[:_MAX_FIELDS], *(["…"] if len(record) > _MAX_FIELDS else [])]
+    hint = f"fields there: {', '.join(shown)}"
+    for field in selector.fields:
+        if record.get(field) is None:
+            by_case = {name.casefold(): name for name in record if name != field}
+            close = difflib.get_close_matches(field.casefold(), by_case, 1)
+            return f"{hint}; did you mean {by_case[close[0]]!r}?" if close else hint
+    return hint

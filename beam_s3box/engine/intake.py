@@ -1,0 +1,117 @@
+"""What came in, as it comes: rejected records become dead letters, are counted, warned of, and may be too many."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from beam_s3box.engine.dead_letters import DeadLetterBatch
+from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
+from beam_s3box.engine.plan import RunPlan
+from beam_s3box.errors import RecordError
+from beam_s3box.metrics import DEAD_LETTERS, Metrics
+from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.routing import RejectedRecord
+
+_LOGGER = logging.getLogger(__name__)
+
+_WARN_SECONDS: Final = 600.0
+"""Between two warnings of one reason."""
+
+
+class DeadLetterWarnings:
+    """Warns of dead letters: of the first of each reason at once, of more now and then. One serves a process.
+
+    Args:
+      clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[tuple[str, str], float] = {}
+        self._unreported: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def note(self, run_id: str, reason: DeadLetterReason) -> None:
+        """Take note of dead letters of a run."""
+        key = run_id, reason.reason
+        self._unreported[key] += reason.records
+        now = self._clock()
+        if now < self._next.get(key, now):
+            return
+        what = "more dead letters" if key in self._next else "dead letters"
+        self._next[key] = now + _WARN_SECONDS
+        all_of_them = dataclasses.replace(reason, records=self._unreported.pop(key))
+        _LOGGER.warning("%s of run %s: %s", what, run_id, all_of_them)
+
+
+_WARNINGS: Final = DeadLetterWarnings()
+
+
+class Intake:
+    """Counts the records of a run, or of a part of it. For one thread.
+
+    Args:
+      plan: of the run.
+      counts: takes the figures.
+      warnings: logs dead letters.
+    """
+
+    def __init__(self, plan: RunPlan, counts: Metrics, warnings: DeadLetterWarnings = _WARNINGS) -> None:
+        self._plan = plan
+        self._counts = counts
+        self._warnings = warnings
+        self._counter = InputCounter(plan.selector)
+        self._rejected = 0
+
+    def count(
+        self, records: int, rejected: Sequence[RejectedRecord], origin: LineBatch | Sequence[RejectedRow] | None = None
+    ) -> DeadLetterBatch:
+        """Count records that came in together, and return those that were rejected as dead letters.
+
+        Args:
+          records: all of them.
+          rejected: those that can't be packed.
+          origin: what they came as, see DeadLetterBatch.
+
+        Raises:
+          RecordError: one was rejected, and the run is to fail then; says why, how it begins, and the way out.
+          DeadLettersError: these are more than the run may have.
+        """
+        if rejected and self._plan.fail_on_bad_record:
+            raise _failure(rejected[0])
+        letters = DeadLetterBatch(rejected, self._plan.selector, origin)
+        reasons = self._counter.count(letters.source or "", records, letters)
+        if letters:
+            self._tell(len(letters), reasons.values())
+            self._rejected += len(letters)
+            limit = self._plan.dead_letter_limit
+            if limit.records is not None and self._rejected > limit.records:
+                limit.check_so_far(sum_totals(self.totals().values()))
+        return letters
+
+    def totals(self) -> dict[str, InputTotals]:
+        """Return the sums by file, "" for records of which nobody knows it."""
+        return self._counter.totals()
+
+    def run_totals(self) -> InputTotals:
+        """Return the sums of a run of which this is all of the input."""
+        return sum_totals(totals.of_file(source) for source, totals in self.totals().items())
+
+    def _tell(self, letters: int, reasons: Iterable[DeadLetterReason]) -> None:
+        self._counts.count(DEAD_LETTERS, letters)
+        for reason in reasons:
+            self._counts.count(f"{DEAD_LETTERS}_{reason.reason.replace('-', '_')}", reason.records)
+            self._warnings.note(self._plan.layout.run_id, reason)
+
+
+def _failure(first: RejectedRecord) -> RecordError:
+    return RecordError(
+        f"{first.reason}: {first.detail}; the record begins {first.raw[:200]!r}. "
+        "on_bad_record='dead_letter' keeps such records aside instead",
+        first.reason,
+    )
