@@ -44,7 +44,7 @@ def test_a_run_id_that_finished_is_refused_and_one_that_did_not_may_be_begun_aga
     earlier = RunClaim(Layout("taken"), "an earlier attempt")
     earlier.take(write.store)
     check_destination(write, bounded=True)
-    with pytest.raises(RunExistsError, match="only a bounded run can be begun again"):
+    with pytest.raises(RunExistsError, match="only a bounded run can be started again"):
         check_destination(write, bounded=False)
     earlier.finish(write.store, [], NOTHING, 0)
     with pytest.raises(RunExistsError, match="run_id='taken' already finished a run"):
