@@ -85,12 +85,12 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
         streams, self.reasons, self._details, self._raws = columns
         self._lines = _lines_of(self._raws, origin)
-        self._source: str | None = None
+        self.source: str | None = None
         self._offset: int | None = None
         if isinstance(origin, LineBatch):
-            self._source, self._offset = origin.source or None, origin.offset or None
+            self.source, self._offset = origin.source or None, origin.offset or None
         elif origin:
-            self._source = origin[0].source
+            self.source = origin[0].source
         if not any(streams):
             self._heads = [(selector.domain, selector.namespace)] * len(streams)
         else:
@@ -110,7 +110,7 @@ class DeadLetterBatch(Sequence[DeadLetter]):
             return [self[at] for at in range(*index.indices(len(self)))]
         domain, namespace = self._heads[index]
         reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
-        return DeadLetter(domain, namespace, reason, detail, raw, self._source, line, self._offset)
+        return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
@@ -127,7 +127,7 @@ class DeadLetterBatch(Sequence[DeadLetter]):
     def _render(self, head: tuple[Any, str, str], part: slice) -> Iterator[bytes]:
         """Yield the lines of neighbours that differ in their record alone."""
         (domain, namespace), reason, detail = head
-        begin = _begin_of(domain, namespace, reason, detail, self._source, self._offset)
+        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
         for raw, line in zip(self._raws[part], self._lines[part], strict=True):
             try:
                 yield b'%b%b,"raw":%b}' % (begin, b"%d" % line if line else b"null", orjson.dumps(raw.decode()))

@@ -85,8 +85,7 @@ class Intake:
         if rejected and self._plan.fail_on_bad_record:
             raise _failure(rejected[0])
         letters = DeadLetterBatch(rejected, self._plan.selector, origin)
-        # good rows come without the name of their file: nobody could say that all of one are bad
-        reasons = self._counter.count(origin.source if isinstance(origin, LineBatch) else "", records, letters)
+        reasons = self._counter.count(letters.source or "", records, letters)
         if letters:
             self._tell(len(letters), reasons.values())
             self._rejected += len(letters)

@@ -503,7 +503,11 @@ def test_a_rejection_names_the_json_type(line: bytes, shown: str) -> None:
         (b"\xff\x00", b"\xff\x00"),
         ("ä", "ä".encode()),
         ("\ud800", b"\\ud800"),
-        ({"a": {1}}, b"{'a': {1}}"),
+        (
+            {"a": {1}, "b": [None, "ä"], "c": datetime.date(2026, 1, 2)},
+            b'{"a": "{1}", "b": [null, "\\u00e4"], "c": "2026-01-02"}',
+        ),
+        ({"a": "\ud800"}, b'{"a": "\\ud800"}'),
         (None, b"None"),
     ],
 )

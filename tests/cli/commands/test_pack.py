@@ -156,13 +156,13 @@ def test_a_run_id_is_used_once(pack: Run, store: MemoryStore) -> None:
         (["memory://never", "--format=xml"], "--format: invalid choice: 'xml'"),
         (["memory://never", "--s3_concurrency=0"], "options --s3_*: concurrency=0 must be a whole number"),
         (["memory://never", "--run_id=a b"], "run_id='a b' must be"),
-        (["memory://never", "--report=/none/r.json"], "--report='/none/r.json' can't be written"),
+        (["memory://never", "--report=/none/r.json"], "report='/none/r.json' can't be written"),
         (["memory://never", "--input=/none/*.jsonl"], "input='/none/*.jsonl' matches no file"),
         (["memory://never", "--input=s3://b/a.jsonl"], "--input='s3://b/a.jsonl' must be local"),
-        (["memory://never", "--input=/"], "input='/' is a folder: did you mean '/*'"),
+        (["memory://never", "--input=/"], "input='/' is a folder: did you mean"),
         (["memory://never", "--s3_access_key_id=key"], "--s3_access_key_id and --s3_secret_access_key go together"),
         (["memory://never", "more.jsonl"], "'more.jsonl' belongs to no option"),
-        (["ftp://never"], "destination='ftp://never' has a scheme"),
+        (["ftp://never"], "destination='ftp://never' has an unknown scheme"),
         ([], "the destination is missing"),
     ],
 )
@@ -206,7 +206,7 @@ def test_without_a_terminal_the_progress_goes_to_the_log(
     monkeypatch.setattr(pack_module, "shown", functools.partial(shown, log_seconds=0.05))
     ended = pack(store.root, *NAMING, stdin=RECORDS)
     assert ended.code == 0
-    assert " INFO 60 records · " in ended.err
+    assert " INFO 2.0 KB read · 60 records · " in ended.err
 
 
 def test_a_mistyped_secret_is_not_shown(pack: Run) -> None:

@@ -95,6 +95,6 @@ def test_beam_is_not_imported(arguments: list[str]) -> None:
         capture_output=True,
         check=True,
     )
-    assert b"beam_s3box.cli.options.pack" in done.stderr
+    assert b"beam_s3box.cli.options.manifests" in done.stderr
     assert b"apache_beam" not in done.stderr
     assert b"beam_s3box.jobs" not in done.stderr

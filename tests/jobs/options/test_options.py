@@ -70,7 +70,7 @@ def test_a_typo_is_refused_with_what_was_meant(argument: str, suggestion: str) -
 
 
 def test_an_option_like_no_other_is_refused_with_where_to_look() -> None:
-    assert "see --help and --help_beam" in refusal("--quux=1")
+    assert "see --help and --help_beam" in refusal("--zzzzz=1")
 
 
 def test_what_a_shell_made_of_a_pattern_is_told() -> None:
