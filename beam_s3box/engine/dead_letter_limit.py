@@ -1,4 +1,4 @@
-"""How many records of a run may be dead letters before it fails, and how that is told."""
+"""How many records of a run may be dead letters before it fails, and the message of that failure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DeadLetterLimit:
 
     @property
     def needs_end(self) -> bool:
-        """Whether it can be told only at the end of the input."""
+        """Whether it can be decided only at the end of the input."""
         return self.records is None and self.percent != 100
 
     def check_so_far(self, totals: InputTotals) -> None:

@@ -44,7 +44,7 @@ class DeadLetter(NamedTuple):
     """A record that could not be packed.
 
     Attributes:
-      domain, namespace: its stream, None if that could not be told.
+      domain, namespace: its stream, None if that is not known.
       reason: one of `beam_s3box.records.encoding.REASONS`.
       detail: what exactly is wrong.
       raw: the record's own bytes, its JSON, or its repr if it has no JSON.
@@ -85,12 +85,12 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
         streams, self.reasons, self._details, self._raws = columns
         self._lines = _lines_of(self._raws, origin)
-        self._source: str | None = None
+        self.source: str | None = None
         self._offset: int | None = None
         if isinstance(origin, LineBatch):
-            self._source, self._offset = origin.source or None, origin.offset or None
+            self.source, self._offset = origin.source or None, origin.offset or None
         elif origin:
-            self._source = origin[0].source
+            self.source = origin[0].source
         if not any(streams):
             self._heads = [(selector.domain, selector.namespace)] * len(streams)
         else:
@@ -110,7 +110,7 @@ class DeadLetterBatch(Sequence[DeadLetter]):
             return [self[at] for at in range(*index.indices(len(self)))]
         domain, namespace = self._heads[index]
         reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
-        return DeadLetter(domain, namespace, reason, detail, raw, self._source, line, self._offset)
+        return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
@@ -127,7 +127,7 @@ class DeadLetterBatch(Sequence[DeadLetter]):
     def _render(self, head: tuple[Any, str, str], part: slice) -> Iterator[bytes]:
         """Yield the lines of neighbours that differ in their record alone."""
         (domain, namespace), reason, detail = head
-        begin = _begin_of(domain, namespace, reason, detail, self._source, self._offset)
+        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
         for raw, line in zip(self._raws[part], self._lines[part], strict=True):
             try:
                 yield b'%b%b,"raw":%b}' % (begin, b"%d" % line if line else b"null", orjson.dumps(raw.decode()))
@@ -174,7 +174,7 @@ class DeadLetterFiles:
         for start in range(0, len(lines), step):
             self._builder.add(_KEY, lines[start : start + step])
             if self._builder.open_bytes > _PIECE_BYTES:
-                self._builder.cut()  # with room left, so that no line of the next piece is looked at by itself
+                self._builder.cut()  # with room left, so that no line of the next piece is looked at alone
         self._upload(self._builder.poll().shards)
 
     def finish(self) -> None:

@@ -34,18 +34,18 @@ class DeadLetterWarnings:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next: dict[tuple[str, str], float] = {}
-        self._untold: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._unreported: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def note(self, run_id: str, reason: DeadLetterReason) -> None:
         """Take note of dead letters of a run."""
         key = run_id, reason.reason
-        self._untold[key] += reason.records
+        self._unreported[key] += reason.records
         now = self._clock()
         if now < self._next.get(key, now):
             return
         what = "more dead letters" if key in self._next else "dead letters"
         self._next[key] = now + _WARN_SECONDS
-        all_of_them = dataclasses.replace(reason, records=self._untold.pop(key))
+        all_of_them = dataclasses.replace(reason, records=self._unreported.pop(key))
         _LOGGER.warning("%s of run %s: %s", what, run_id, all_of_them)
 
 
@@ -58,7 +58,7 @@ class Intake:
     Args:
       plan: of the run.
       counts: takes the figures.
-      warnings: tell the log.
+      warnings: logs dead letters.
     """
 
     def __init__(self, plan: RunPlan, counts: Metrics, warnings: DeadLetterWarnings = _WARNINGS) -> None:
@@ -85,8 +85,7 @@ class Intake:
         if rejected and self._plan.fail_on_bad_record:
             raise _failure(rejected[0])
         letters = DeadLetterBatch(rejected, self._plan.selector, origin)
-        # good rows come without the name of their file: nobody could say that all of one are bad
-        reasons = self._counter.count(origin.source if isinstance(origin, LineBatch) else "", records, letters)
+        reasons = self._counter.count(letters.source or "", records, letters)
         if letters:
             self._tell(len(letters), reasons.values())
             self._rejected += len(letters)

@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes: its name may say nothing, or something else."""
+"""What a file holds, by its first bytes: its name may say nothing, or something else."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Contents(NamedTuple):
     Attributes:
       kind: one of `KINDS`.
       packing: how it is packed, empty if it is not.
-      encoding: of its text, by its byte order mark; empty for UTF-8 and for what is no text.
+      encoding: of its text, by its byte order mark; empty for UTF-8 and for files that are not text.
       blocks: all its bytes: unpacked, and text in UTF-8 without a byte order mark.
     """
 
@@ -121,7 +121,7 @@ def json_batches(
     """Yield the records of JSON in batches, see `split_lines` and `split_documents`.
 
     Raises:
-      ConfigurationError: what is no JSON, where a record is not a line.
+      ConfigurationError: the file is not JSON, where a record is not a line.
     """
     if contents.kind == "jsonl":
         return split_lines(contents.blocks, batch_bytes, max_bytes, source)
@@ -191,7 +191,7 @@ def _refused(path: str, what: str) -> ConfigurationError:
 
 
 def documents_note(paths: Sequence[str]) -> str:
-    """Return the line that tells which files hold JSON that is not a record a line."""
+    """Return the line that names the files that hold JSON that is not a record a line."""
     named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     files = "1 file holds" if len(paths) == 1 else f"{len(paths):,} files hold"
     return (
@@ -201,6 +201,6 @@ def documents_note(paths: Sequence[str]) -> str:
 
 
 def skipped_note(paths: Sequence[str]) -> str:
-    """Return the line that tells which files were left out."""
+    """Return the line that names the files that were left out."""
     named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     return f"left out, as their names are not those of data: {named}; a file that is named in full is read"

@@ -212,20 +212,36 @@ def invalid_utf8(error: UnicodeDecodeError) -> str:
 
 
 def original_bytes(record: Any) -> bytes:
-    """Return bytes that preserve a rejected record: its own bytes, its JSON text, or its repr."""
+    """Return bytes that preserve a rejected record: its own bytes, its JSON text, or its repr.
+
+    A value that has no JSON form is its repr within the JSON of its record, so that all others can be read back.
+    """
     if isinstance(record, bytes):
         return record
     if isinstance(record, str):
         return record.encode("utf-8", "backslashreplace")
-    with contextlib.suppress(RecordError):  # then that is why it is rejected, and its repr tells more
+    with contextlib.suppress(RecordError):
         fields = as_mapping(record)
         if fields is not None:
             return encode_record(fields)
+    with contextlib.suppress(Exception):  # of the user's classes, or too deep: then all of it is its repr
+        fields = as_mapping(record)
+        if fields is not None or isinstance(record, list):
+            # a lone surrogate stays an escape
+            return json.dumps(
+                record if fields is None else dict(fields), default=_json_or_repr, allow_nan=False
+            ).encode("ascii")
     try:
         text = repr(record)
     except Exception as exc:  # noqa: BLE001 - the user's class, or too deep or long: the dead letter still says what it was
         text = f"<{type(record).__name__} whose repr raised {type(exc).__name__}>"
     return text.encode("utf-8", "backslashreplace")
+
+
+def _json_or_repr(value: Any) -> Any:
+    with contextlib.suppress(Exception):  # of the user's classes
+        return json_default(value)
+    return repr(value)
 
 
 def _without_line_break(token: re.Match[bytes]) -> bytes:

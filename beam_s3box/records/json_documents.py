@@ -71,7 +71,7 @@ def split_documents(blocks: Iterator[bytes], batch_bytes: int, max_bytes: int, s
       source: names the text, in the batches and in errors.
 
     Raises:
-      ConfigurationError: what is no JSON, or a document that is too long.
+      ConfigurationError: the file is not JSON, or has a document that is too long.
     """
     splitter = _Splitter(blocks, max_bytes, source)
     first, size, batch = 1, 0, list[bytes]()

@@ -94,7 +94,7 @@ class WriteToS3Box(beam.PTransform):
       on_bad_record: `"dead_letter"`, or `"fail"` to fail the pipeline with the reason.
       max_dead_letters: a number of records, or a share of them such as `"5%"`: the run fails if more are dead letters,
         0 on the first, `"100%"` never. Default: it fails if all are, or all of one file where a job reads files. For
-        unbounded input a number applies to each bundle, and a share can't be told.
+        unbounded input a number applies to each bundle, and a share is not possible.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with manifests, else no limit.
       long_values: with manifests, what happens to a text of more than 65,535 bytes, which Redshift can't store:
         `"reject"`: its record is a dead letter; `"truncate"`: it is cut at the end of a character; `"keep"`.

@@ -149,7 +149,7 @@ def canonical(record: Any) -> str:
     [b"[1]", "5", '"text"', "null", b"", b"{", b'{"a":1}{"b":2}', b'{"a":NaN}', b"\xff", b'{"a":"\xff"}', None, 5, 1.5,
      [1], [("a", 1)], object(), {"a": object()}, {"a": {1, 2}}, {"a": "\ud800"}, '{"a": "\ud800"}', (1, 2)],
 )  # fmt: skip
-def test_what_is_no_object_changes_nothing(store: MemoryStore, record: Any) -> None:
+def test_everything_but_an_object_changes_nothing(store: MemoryStore, record: Any) -> None:
     box = S3Box(store)
     box.pack({"i": 0})
     before = box.stats

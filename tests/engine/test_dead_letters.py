@@ -29,7 +29,7 @@ from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.system.threads import Threads
 
 
-def of(rejected: RejectedRecord, **selector: str) -> DeadLetterBatch:
+def of(rejected: RejectedRecord, **selector: Any) -> DeadLetterBatch:
     return DeadLetterBatch([rejected], StreamSelector(**selector))
 
 

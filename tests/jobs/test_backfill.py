@@ -262,7 +262,7 @@ def test_a_destination_that_refuses_is_printed_in_one_line(
         (["--input=/none/a.jsonl", "--max_object_bytes=10XB"], "error: max_object_bytes='10XB' is not a size"),
         (["--input=/none/a.jsonl", "--max_object_bytes=1"], "error: max_object_bytes=1 must be a whole number"),
         (["--input=/none/a.jsonl", "--runner=NoRunner"], "error: input='/none/a.jsonl'"),
-        (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: --report='/none/r.json' can't be written"),
+        (["--input=/none/a.jsonl", "--report=/none/r.json"], "error: report='/none/r.json' can't be written"),
     ],
 )
 def test_what_can_not_work_ends_before_any_work(backfill: Run, arguments: list[str], message: str) -> None:

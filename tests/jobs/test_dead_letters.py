@@ -1,4 +1,4 @@
-"""Dead letters of the jobs: a run that is bad altogether fails, and a person is told why and where."""
+"""Dead letters of the jobs: a run of bad records alone fails, and says why and where."""
 
 from __future__ import annotations
 
@@ -110,6 +110,20 @@ def test_a_limit_is_a_number_or_a_share(
         (letter["source"], letter["line"], letter["domain"], letter["namespace"]) for letter in found.dead_letters
     ]
     assert sorted(places) == [(f"{landing}/bad.jsonl", line, None, "n") for line in (1, 3, 4)]
+
+
+def test_a_file_of_rows_without_any_good_one_fails_the_run_and_single_rows_do_not(
+    backfill: Run, landing: pathlib.Path
+) -> None:
+    (landing / "mixed.csv").write_text("carrier,i\nAA,1\nAA,2,3\nBB,4\n")
+    ended = backfill(f"--input={landing}/*.csv", f"--destination={landing.parent}/good", *NAMING)
+    assert ended.code == 0, ended.err
+    assert "3 records read = 2 listed + 1 dead letter\n  1 csv-row-length: " in ended.out
+    assert f"({landing}/mixed.csv, line 3)" in ended.out
+    (landing / "bad.csv").write_text("carrier,i\nAA,2,3\n")
+    ended = backfill(f"--input={landing}/*.csv", f"--destination={landing.parent}/bad", *NAMING)
+    assert ended.code == 1
+    assert f"2 of 4 records are dead letters, among them every one of {landing}/bad.csv: 2 csv-row-length" in ended.err
 
 
 def test_what_is_no_limit_ends_before_any_work(backfill: Run, landing: pathlib.Path) -> None:

@@ -183,13 +183,13 @@ CASES: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("beside", [{}, {"big": BIG}], ids=["fast", "slow"])
+@pytest.mark.parametrize("others", [{}, {"big": BIG}], ids=["fast", "slow"])
 @pytest.mark.parametrize("name", CASES)
-def test_values(name: str, beside: dict[str, Any]) -> None:
+def test_values(name: str, others: dict[str, Any]) -> None:
     """Both encoders write every documented value alike, at the top and inside of others."""
     value, expected = CASES[name]
-    line = encode_record({"v": value, "deep": [{"v": value}], **beside})
-    assert json.loads(line) == {"v": expected, "deep": [{"v": expected}], **beside}
+    line = encode_record({"v": value, "deep": [{"v": value}], **others})
+    assert json.loads(line) == {"v": expected, "deep": [{"v": expected}], **others}
     assert orjson.Fragment(line)
     assert b"\n" not in line
     assert b"NaN" not in line
@@ -248,7 +248,7 @@ def test_keys_without_a_text_are_refused(key: Any) -> None:
     assert caught.value.reason == UNSUPPORTED_VALUE
 
 
-@pytest.mark.parametrize("beside", [{}, {"big": BIG}], ids=["fast", "slow"])
+@pytest.mark.parametrize("others", [{}, {"big": BIG}], ids=["fast", "slow"])
 @pytest.mark.parametrize(
     ("value", "says"),
     [
@@ -266,17 +266,17 @@ def test_keys_without_a_text_are_refused(key: Any) -> None:
         (np.complex128(1), "complex"),
     ],
 )
-def test_other_types_are_refused_by_name(value: Any, says: str, beside: dict[str, Any]) -> None:
+def test_other_types_are_refused_by_name(value: Any, says: str, others: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match=says) as caught:
-        encode_record({"a": [value], **beside})
+        encode_record({"a": [value], **others})
     assert caught.value.reason == UNSUPPORTED_VALUE
 
 
-@pytest.mark.parametrize("beside", [{}, {"big": BIG}], ids=["fast", "slow"])
+@pytest.mark.parametrize("others", [{}, {"big": BIG}], ids=["fast", "slow"])
 @pytest.mark.parametrize("value", ["\ud800", "a\udfffb", {"\ud800": 1}, ["x", {"y": "\udc00"}]])
-def test_lone_surrogates_are_refused(value: Any, beside: dict[str, Any]) -> None:
+def test_lone_surrogates_are_refused(value: Any, others: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match="lone surrogate") as caught:
-        encode_record({"a": value, **beside})
+        encode_record({"a": value, **others})
     assert caught.value.reason == LONE_SURROGATE
 
 
@@ -503,7 +503,11 @@ def test_a_refusal_names_the_json_type(line: bytes, shown: str) -> None:
         (b"\xff\x00", b"\xff\x00"),
         ("ä", "ä".encode()),
         ("\ud800", b"\\ud800"),
-        ({"a": {1}}, b"{'a': {1}}"),
+        (
+            {"a": {1}, "b": [None, "ä"], "c": datetime.date(2026, 1, 2)},
+            b'{"a": "{1}", "b": [null, "\\u00e4"], "c": "2026-01-02"}',
+        ),
+        ({"a": "\ud800"}, b'{"a": "\\ud800"}'),
         (None, b"None"),
     ],
 )

@@ -63,7 +63,7 @@ def written(record: Any) -> Any:
     return json.loads(encode_record(fields))
 
 
-@pytest.mark.parametrize("beside", [{}, {"big": 2**70}], ids=["fast", "slow"])
+@pytest.mark.parametrize("others", [{}, {"big": 2**70}], ids=["fast", "slow"])
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -88,8 +88,8 @@ def written(record: Any) -> Any:
         (struct_pb2.Value(string_value="a"), "a"),
     ],
 )
-def test_values_of_other_libraries(value: Any, expected: Any, beside: dict[str, Any]) -> None:
-    assert json.loads(encode_record({"a": [value], **beside})) == {"a": [expected], **beside}
+def test_values_of_other_libraries(value: Any, expected: Any, others: dict[str, Any]) -> None:
+    assert json.loads(encode_record({"a": [value], **others})) == {"a": [expected], **others}
 
 
 @pytest.mark.parametrize(

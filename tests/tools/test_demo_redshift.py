@@ -18,7 +18,7 @@ SERVER: Any = SimpleNamespace(user="me", host="127.0.0.1", port=1, database="dev
 def test_the_commands_are_such_that_programs_take_them() -> None:
     options = demo_redshift.redshift_options(SERVER, "http://127.0.0.1:2")
     values = PARSER.parse(demo_redshift.backfill_command(options)[3:]).get_all_options()
-    assert (values["output"], values["run_id"]) == (demo_redshift.DESTINATION, demo_redshift.RUN_ID)
+    assert (values["destination"], values["run_id"]) == (demo_redshift.DESTINATION, demo_redshift.RUN_ID)
     assert (values["redshift_table"], values["redshift_iam_role"]) == (demo_redshift.TABLE, ROLE)
     given = LOAD_PARSER.parse(demo_redshift.load_command(options)[4:])
     assert given.manifests == demo_redshift.MANIFESTS

@@ -14,7 +14,7 @@ def test_the_command_is_one_that_the_job_takes(tmp_path: Path) -> None:
     assert command[:3] == ["python", "-m", "pipelines.stream"]
     values = PARSER.parse(command[3:]).get_all_options()
     assert values["stop_after"] > demo_stream.FEED_SECONDS
-    assert (values["runner"], values["output"]) == ("PrismRunner", demo_stream.DESTINATION)
+    assert (values["runner"], values["destination"]) == ("PrismRunner", demo_stream.DESTINATION)
 
 
 def test_files_land_whole_one_by_one_over_the_time(tmp_path: Path) -> None:

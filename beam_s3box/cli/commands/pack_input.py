@@ -40,22 +40,22 @@ class ReadingStopped(Exception):
 
 
 def find_local_files(
-    patterns: Sequence[str], input_format: str = "auto", tell: Callable[[str], None] = lambda text: None
+    patterns: Sequence[str], input_format: str = "auto", notify: Callable[[str], None] = lambda text: None
 ) -> list[str]:
     """Return the files that the patterns match, each once, by path.
 
     Args:
       patterns: paths and globs.
       input_format: as in `Reading`.
-      tell: takes a line about files that are not what their names say, or are left out.
+      notify: takes a line about files that are not what their names say, or are left out.
 
     Raises:
-      ConfigurationError: a pattern matches nothing, or what is no local, readable file of JSON.
+      ConfigurationError: a pattern matches nothing, or something that is not a local, readable file of JSON.
     """
     found = sorted({path for pattern in patterns for path in _matches(pattern)})
     documents = [path for path in found if _kind_of(path, input_format) == "json"]
     if documents and input_format == "auto":
-        tell(documents_note(documents))
+        notify(documents_note(documents))
     return found
 
 

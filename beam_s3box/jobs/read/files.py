@@ -67,7 +67,7 @@ class FileRange(NamedTuple):
       path: of the file.
       start, stop: of lines the bytes in which they begin, of Parquet row groups; `stop` is -1 for a file that is read
         whole, as a small or a compressed one.
-      version: of the file, so that all its ranges are of one; empty for the one that is there when it is read.
+      version: of the file, so that all its ranges are of one; empty for the one that exists when it is read.
       size: bytes of the file.
       kind: what it holds; empty where the read itself finds out.
     """
@@ -155,8 +155,8 @@ class _ReadFiles(beam.DoFn):
         self._reading = reading
 
     def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str, int, str]]]) -> Iterator[Any]:
-        (path, start), rests = element
-        for rest in rests:
+        (path, start), ends = element
+        for rest in ends:
             yield from read_part(FileRange(path, start, *rest), self._reading)
 
 

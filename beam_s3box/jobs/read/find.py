@@ -27,8 +27,8 @@ class FoundInput(NamedTuple):
     Attributes:
       path: its name.
       size: bytes.
-      version: tells its content from another's; empty where nothing tells.
-      changed: when it was last changed, in seconds since 1970; 0 where nothing tells.
+      version: distinguishes its content from another's; empty where nothing does.
+      changed: when it was last changed, in seconds since 1970; 0 if that is not known.
     """
 
     path: str
@@ -50,7 +50,7 @@ def find_input(
       patterns: paths and globs, see `beam_s3box.system.globs`.
       access: to objects.
       must_match: whether a pattern that matches nothing is an error.
-      skipped: is told the paths that match, and hold no data, as `_SUCCESS`.
+      skipped: is called with the paths that match, and hold no data, as `_SUCCESS`.
 
     Raises:
       ConfigurationError: a pattern matches nothing, or can't be one.
@@ -94,7 +94,7 @@ def _find_objects(pattern: str, access: S3Access) -> Iterator[FoundInput]:
     matches = glob.matcher().fullmatch
     found: Iterable[ObjectInfo]
     store = S3Store(f"s3://{bucket}", *access)
-    # brackets stand in real names, and a name that is there is no pattern; it is the first of all that begin with it
+    # real names have brackets too, and the name of an object is no pattern; it is the first of all that begin with it
     exact = next(store.list(keys), None) if "[" in keys or not glob.is_open else None
     if exact is not None and exact.key == keys:
         found = [exact]

@@ -70,7 +70,7 @@ def column_list(names: Sequence[str]) -> str:
 
 
 def literal(text: str, parameter: str = "value") -> str:
-    r"""Return a text in single quotes; `'` and `\` are doubled, because Redshift takes a backslash for an escape.
+    r"""Return a text in single quotes; `'` and `\` are written twice, because Redshift takes a backslash for an escape.
 
     Raises:
       ConfigurationError: a NUL, or not expressible in UTF-8. The text is not shown, it may be a secret.

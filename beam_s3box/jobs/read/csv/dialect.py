@@ -58,10 +58,9 @@ class CsvDialect:
             raise ConfigurationError(
                 f"csv_encoding={self.encoding!r} is no encoding of text, as utf-8, utf-16 or cp1252 are"
             )
-        try:
-            csv.reader((), **self.format("," if self.delimiter == AUTO else self.delimiter))
-        except (TypeError, ValueError) as exc:
-            raise ConfigurationError(f"csv_delimiter, csv_quote and csv_escape do not go together: {exc}") from exc
+        given = [one for one in (self.delimiter, self.quote, self.escape) if len(one) == 1]
+        if len(set(given)) < len(given):
+            raise ConfigurationError("csv_delimiter, csv_quote and csv_escape must be different characters")
 
     @property
     def is_utf8(self) -> bool:

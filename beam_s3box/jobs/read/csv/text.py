@@ -48,7 +48,7 @@ def lines_of(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_charac
                 raise ConfigurationError(
                     f"input={path!r} is not valid CSV at line {number}: a line of more than {max_characters} characters"
                 )
-            yield line
+            yield line if number > 1 else line.removeprefix("\ufeff")
     except UnicodeError as exc:
         raise ConfigurationError(
             f"input={path!r} is not valid CSV in {dialect.encoding} after line {number}: {exc}; see --csv_encoding"

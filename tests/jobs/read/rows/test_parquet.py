@@ -1,0 +1,192 @@
+"""Parquet, row by row against Arrow's own values: all types, encodings, codecs, pages and row groups."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import io
+import json
+import pathlib
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
+from beam_s3box.jobs.read.parquet.values import values_of
+from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.encoding import encode_record
+from beam_s3box.records.unfit import Unfit
+
+
+class Bytes(io.BytesIO):
+    """A file in memory that knows its size."""
+
+    @property
+    def size(self) -> int:
+        return len(self.getvalue())
+
+
+def file_of(table: Any, **options: Any) -> Bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return Bytes(buffer.getvalue())
+
+
+def rows_of(read: Iterable[ReadRow]) -> Iterator[tuple[int, Any]]:
+    for some in read:
+        if isinstance(some, LineBatch):
+            yield from zip(some.numbers, map(json.loads, some.lines), strict=True)
+        else:
+            yield some.line, some
+
+
+UTC = datetime.UTC
+MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678_901)
+TYPES: dict[str, Any] = {
+    "bool": pa.array([True, None, False]),
+    **{f"int{bits}": pa.array([-1, None, 2 ** (bits - 1) - 1], f"int{bits}") for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": pa.array([0, None, 2**bits - 1], f"uint{bits}") for bits in (8, 16, 32, 64)},
+    "float": pa.array([0.5, None, -1e30], "float32"),
+    "double": pa.array([0.1, None, 1e300]),
+    "half": pa.array([0.5, None, 2.0], "float16"),
+    "text": pa.array(["ä", None, ""]),
+    "large_text": pa.array(["ä", None, ""], pa.large_string()),
+    "text_view": pa.array(["ä", None, "longer than twelve bytes"], pa.string_view()),
+    "bytes": pa.array([b"\x00\xff", None, b""]),
+    "fixed": pa.array([b"ab", None, b"\x00\x01"], pa.binary(2)),
+    "dictionary": pa.array(["a", None, "a"]).dictionary_encode(),
+    "decimal": pa.array([decimal.Decimal("1.50"), None, decimal.Decimal("0.00")], pa.decimal128(20, 2)),
+    "decimal256": pa.array([decimal.Decimal(10**60), None, decimal.Decimal(-1)], pa.decimal256(70, 0)),
+    "date": pa.array([datetime.date(1, 1, 1), None, datetime.date(9999, 12, 31)]),
+    "date64": pa.array([datetime.date(1969, 12, 31), None, datetime.date(2026, 1, 1)], pa.date64()),
+    **{f"time_{unit}": pa.array([datetime.time(1, 2, 3), None, datetime.time(0)], pa.time32(unit)) for unit in ("s", "ms")},
+    "time_us": pa.array([datetime.time(23, 59, 59, 999_999), None, datetime.time(0)], pa.time64("us")),
+    **{f"timestamp_{unit}": pa.array([MOMENT.replace(microsecond=0), None, datetime.datetime(1969, 12, 31)], pa.timestamp(unit)) for unit in ("s", "ms", "us")},
+    "zoned": pa.array([MOMENT.replace(tzinfo=UTC), None, MOMENT.replace(tzinfo=UTC)], pa.timestamp("us", "Europe/Vienna")),
+    "duration": pa.array([datetime.timedelta(1, 2, 3), None, -datetime.timedelta(1)], pa.duration("us")),
+    "list": pa.array([[1, None], None, []], pa.list_(pa.int64())),
+    "large_list": pa.array([["a"], None, []], pa.large_list(pa.string())),
+    "fixed_list": pa.array([[1, 2], [None, 0], [3, 4]], pa.list_(pa.int64(), 2)),
+    "deep": pa.array([[[{"a": [MOMENT]}], None], None, []], pa.list_(pa.list_(pa.struct({"a": pa.list_(pa.timestamp("us"))})))),
+    "struct": pa.array([{"a": 1, "b": {"c": MOMENT.date()}}, None, {"a": None, "b": None}]),
+    "null": pa.nulls(3),
+    "uuid": pa.array([uuid.UUID(int=1).bytes, None, uuid.UUID(int=2).bytes], pa.uuid()),
+}  # fmt: skip
+MAPS: dict[str, tuple[list[Any], Any, list[Any]]] = {
+    "map": ([[("a", 1), ("b", None)], None, []], pa.map_(pa.string(), pa.int64()), [{"a": 1, "b": None}, None, {}]),
+    "map_of_lists": ([[("a", [1])], None, []], pa.map_(pa.string(), pa.list_(pa.int64())), [{"a": [1]}, None, {}]),
+    "map_of_ids": ([[(1, "x")], None, []], pa.map_(pa.int32(), pa.string()), [[[1, "x"]], None, []]),
+}
+
+
+def expected_of(array: Any) -> list[Any]:
+    """Return what the write makes of Arrow's own Python values."""
+    return [json.loads(encode_record({"v": value}))["v"] for value in array.to_pylist()]
+
+
+def test_every_type_is_as_arrow_reads_it() -> None:
+    table = pa.table(TYPES)
+    rows = [row for _, row in rows_of(read_parquet(file_of(table), "f"))]
+    for name in table.column_names:
+        assert [row[name] for row in rows] == expected_of(table[name]), name
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_part_of_an_array_is_read_as_such(name: str) -> None:
+    array = pa.concat_arrays([TYPES[name]] * 3)
+    for start, length in ((0, 0), (1, 4), (4, 5)):
+        part = array.slice(start, length)
+        values = [json.loads(encode_record({"v": value}))["v"] for value in values_of(part, name)]
+        assert values == expected_of(part)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_maps_are_objects_where_keys_are_text(name: str) -> None:
+    values, kind, expected = MAPS[name]
+    table = pa.table({"v": pa.array(values * 3, kind)})
+    rows = [row["v"] for _, row in rows_of(read_parquet(file_of(table, row_group_size=4), "f"))]
+    assert rows == expected * 3
+    assert values_of(table["v"].chunk(0).slice(2, 4), "v") == (expected * 3)[2:6]
+
+
+def test_a_map_with_a_key_twice_is_unfit() -> None:
+    (value,) = values_of(pa.array([[("a", 1), ("a", 2)]], pa.map_(pa.string(), pa.int64())), "m")
+    assert isinstance(value, Unfit)
+
+
+def test_another_reader_finds_the_same(tmp_path: pathlib.Path) -> None:
+    """DuckDB shares no code with Arrow."""
+    unlike = {"half", "fixed_list", "null", "decimal256", "duration", "time_s", "zoned", "uuid"}
+    table = pa.table({name: array for name, array in TYPES.items() if name not in unlike})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path)
+    found: Any = duckdb.sql(f"SELECT * FROM read_parquet('{path}')")
+    theirs = [json.loads(encode_record(dict(zip(found.columns, row, strict=True)))) for row in found.fetchall()]
+    ours = [row for _, row in rows_of(read_parquet(Bytes(path.read_bytes()), "f"))]
+    for name in table.column_names:
+        assert [row[name] for row in ours] == [row[name] for row in theirs], name
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "brotli", "zstd", "lz4"])
+@pytest.mark.parametrize("version", ["1.0", "2.6"])
+@pytest.mark.parametrize("pages", ["1.0", "2.0"])
+def test_codecs_versions_and_pages(codec: str, version: Any, pages: Any) -> None:
+    table = pa.table({"i": list(range(3_000)), "t": [f"text {i % 7}" for i in range(3_000)]})
+    file = file_of(
+        table, compression=codec, version=version, data_page_version=pages, data_page_size=500, row_group_size=700
+    )
+    assert list(rows_of(read_parquet(file, "f"))) == list(enumerate(table.to_pylist(), 1))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "values"),
+    [
+        ("DELTA_BINARY_PACKED", [1, -5, 2**40]),
+        ("BYTE_STREAM_SPLIT", [0.5, 1.5, -2.0]),
+        ("DELTA_BYTE_ARRAY", ["aa", "ab", "b"]),
+        ("DELTA_LENGTH_BYTE_ARRAY", ["aa", "", "b"]),
+        ("PLAIN", ["aa", "", "b"]),
+    ],
+)
+def test_encodings(encoding: str, values: list[Any]) -> None:
+    file = file_of(pa.table({"v": values}), use_dictionary=False, column_encoding={"v": encoding})
+    assert [row["v"] for _, row in rows_of(read_parquet(file, "f"))] == values
+
+
+def test_row_groups_are_shared_and_keep_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beam_s3box.jobs.read.parquet.reader.SPLIT_BYTES", 1_500)
+    table = pa.table({"i": list(range(1_000))})
+    file = file_of(table, row_group_size=100)
+    parts = list(split_parquet(file, "f"))
+    assert len(parts) > 3
+    rows = [row for part in parts for row in rows_of(read_parquet(file, "f", *part))]
+    assert rows == [(number, {"i": number - 1}) for number in range(1, 1_001)]
+
+
+def test_large_rows_are_read_few_at_a_time() -> None:
+    text = base64.b64encode(bytes(600_000)).decode()
+    table = pa.table({"i": list(range(40)), "t": [f"{i}{text}" for i in range(40)]})
+    batches = list(read_parquet(file_of(table, compression="none", use_dictionary=False), "f"))
+    assert max(len(batch.lines) for batch in batches if isinstance(batch, LineBatch)) == 1
+    assert [row["i"] for _, row in rows_of(batches)] == list(range(40))
+
+
+def test_names_within_a_struct_are_checked() -> None:
+    kind = pa.list_(pa.struct([pa.field("a", pa.int64()), pa.field("a", pa.int64())]))
+    with pytest.raises(ConfigurationError, match=r"'f' has more than one column of the name 's\.a'"):
+        list(read_parquet(file_of(pa.table({"s": pa.array([[]], kind)})), "f"))
+
+
+def test_a_file_cut_anywhere_is_an_error_with_its_name() -> None:
+    whole = file_of(pa.table({"i": [1, 2], "t": ["a", "b"]})).getvalue()
+    for end in range(len(whole)):
+        with pytest.raises(ConfigurationError, match=r"'f\.parquet'"):
+            list(read_parquet(Bytes(whole[:end]), "f.parquet"))
