@@ -17,7 +17,8 @@ from beam_s3box.records.selector import StreamSelector
 
 SUITE = pathlib.Path(__file__).with_name("json_test_suite") / "documents.jsonl.gz"
 DOCUMENTS = {
-    each["name"]: base64.b64decode(each["base64"]) for each in map(json.loads, gzip.open(SUITE, "rt", encoding="utf-8"))
+    each["name"]: base64.b64decode(each["base64"])
+    for each in map(json.loads, gzip.decompress(SUITE.read_bytes()).splitlines())
 }
 
 
