@@ -10,8 +10,9 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from beam_s3box.cli.console.summary import Reporting
+from beam_s3box.cli.options.reporting import reporting_of
 from beam_s3box.errors import ConfigurationError, StoreError
+from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.stream import packing_of
 from beam_s3box.jobs.options.windows import MICROS, timing_of
 from beam_s3box.jobs.options.write import write_of
@@ -175,7 +176,7 @@ def run_on_files(log: JobLog, files: list[FoundFile], *arguments: str) -> int:
     read = created | "ReadStream" >> ReadStream(timing_of(options))
     result = read.lines | "WriteToS3Box" >> write.transform
     write_summary(write, result, read.counts)
-    return _execute(Job(pipeline, write, Reporting(options.get_all_options()["report"])), log)
+    return _execute(Job(pipeline, write, reporting_of(given_of(options))), log)
 
 
 def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:

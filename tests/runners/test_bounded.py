@@ -47,3 +47,19 @@ def test_every_record_is_in_one_listed_shard(
     assert len(found.manifests) == min(count, 3)
     totals = json.loads(report.read_text())
     assert totals["records_in"] == count + bool(count)
+
+
+def test_a_run_of_dead_letters_alone_fails_and_lists_nothing(
+    engine: Engine, s3_server: Server, tmp_path: pathlib.Path
+) -> None:
+    store, source = fresh_store(s3_server), tmp_path / "records.jsonl"
+    source.write_text('{"carrier":"AA"}\n' * 500)
+    command = [
+        *(sys.executable, "-m", "pipelines.backfill", f"--input={source}", f"--destination={store.root}"),
+        *("--domain_field=carier", "--namespace=n", *s3_arguments(s3_server), *engine.options()),
+    ]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "500 of 500 records are dead letters, that is every one: 500 missing-stream" in ended.stderr
+    found = read_back(store)
+    assert (len(found.dead_letters), found.manifests) == (500, {})

@@ -21,7 +21,7 @@ from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note,
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
-from beam_s3box.system.globs import Glob
+from beam_s3box.system.globs import Glob, no_match
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -120,6 +120,8 @@ def tell_matches(patterns: Sequence[str], access: S3Access) -> None:
 
 
 def _check_folder(pattern: str) -> None:
+    if os.path.isdir(pattern):
+        raise no_match(pattern, is_folder=True)
     folder = os.path.dirname(Glob.of(pattern).base) or "."
     if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise ConfigurationError(

@@ -17,6 +17,7 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
+from backports import zstd
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
@@ -322,6 +323,17 @@ def test_what_is_found_on_s3(s3_server: Server, through: PipelineOptions) -> Non
             found(folder.rstrip("/"))
     with pytest.raises(ConfigurationError, match="matches no file"):
         found("none*")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_an_object_with_a_content_encoding_is_unpacked_once(
+    s3_server: Server, through: PipelineOptions, encoding: str
+) -> None:
+    body, key = gzip.compress(OLD) if encoding == "gzip" else zstd.compress(OLD), f"encoded/{encoding}.jsonl"
+    s3_server.client().put_object(Bucket=s3_server.bucket, Key=key, Body=body, ContentEncoding=encoding)
+    reading = Reading(s3_access_of(through))
+    [found] = find_input([f"s3://{s3_server.bucket}/{key}"], reading.access)
+    assert all_lines(readers.ranges_of(found, reading), reading=reading) == OLD.splitlines()
 
 
 def test_a_small_object_is_one_request_and_a_large_one_is_of_one_version(

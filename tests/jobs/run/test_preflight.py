@@ -12,8 +12,9 @@ from beam_s3box.errors import AccessError, ConfigurationError, RunExistsError
 from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.write import Write, write_of
 from beam_s3box.jobs.read.find import FoundInput
+from beam_s3box.jobs.read.input_files import NO_OPTIONS
 from beam_s3box.jobs.run import preflight
-from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
+from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input, check_watched, tell_matches
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import NOTHING
 from beam_s3box.stores.s3_check import CHECK_RETRY
@@ -124,3 +125,19 @@ def test_keys_that_others_wrote_are_read_as_they_are(
     found = [FoundInput(f"s3://{s3_server.bucket}/{key}", 2, "", 0)]
     monkeypatch.setattr("beam_s3box.jobs.run.preflight.find_input", lambda *_, **__: found)
     check_input([f"s3://{s3_server.bucket}/folder/*"], s3_options(s3_server, s3_server.reader))
+
+
+def test_a_stream_is_told_how_many_files_match_and_that_a_folder_is_none(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    tell_matches([f"{tmp_path}/*"], NO_OPTIONS)
+    for name in ("a.jsonl", "b.jsonl", "_SUCCESS"):
+        (tmp_path / name).write_text("{}\n")
+    tell_matches([f"{tmp_path}/*", f"{tmp_path}/a*"], NO_OPTIONS)
+    assert caplog.messages == [
+        "files that match --input now: none; waiting for the first",
+        "files that match --input now: 2",
+    ]
+    with pytest.raises(ConfigurationError, match="is a folder: did you mean"):
+        check_watched([str(tmp_path)], PARSER.parse([]))
