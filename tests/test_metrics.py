@@ -86,7 +86,11 @@ def test_totals_can_be_read_while_new_names_appear() -> None:
 
 
 def test_names_are_unique_and_are_what_they_are_called() -> None:
-    names = {key: value for key, value in vars(metrics).items() if key.isupper() and isinstance(value, str)}
+    names = {
+        key: value
+        for key, value in vars(metrics).items()
+        if key[0].isupper() and key.isupper() and isinstance(value, str)
+    }
     del names["NAMESPACE"]
     assert all(value == key.lower() for key, value in names.items())
     assert len(set(names.values())) == len(names) > 0

@@ -10,7 +10,8 @@ from typing import Any, Final
 from beam_s3box.checks import check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.shards.limits import StreamLimits
-from beam_s3box.stores import Credentials, S3Settings, Store, open_store
+from beam_s3box.stores import Credentials, S3Settings, Store, open_store, warn_of_missing_scheme
+from beam_s3box.stores.s3_settings import s3_settings_of
 
 DEFAULT_BUFFER_SIZE: Final = 10_000_000
 """Raw bytes of a shard, as in the older s3box: about 1 MB on S3, the minimum that Redshift's documentation advises."""
@@ -43,7 +44,7 @@ def box_store(
         raise ConfigurationError(
             f"destination={destination!r} and bucket={bucket!r}, prefix={prefix!r} are mutually exclusive: give one"
         )
-    return open_store(destination, settings, credentials)
+    return open_store(warn_of_missing_scheme(destination), settings, credentials)
 
 
 def box_credentials(
@@ -72,7 +73,7 @@ def box_credentials(
 def box_s3_settings(s3: S3Settings | None, region: str | None, endpoint_url: str | None) -> S3Settings:
     """Return the settings of S3 with region and endpoint, which may be given separately."""
     given = {name: value for name, value in (("region", region), ("endpoint_url", endpoint_url)) if value is not None}
-    return dataclasses.replace(s3 or S3Settings(), **given)  # type: ignore[arg-type]
+    return dataclasses.replace(s3_settings_of(s3), **given)  # type: ignore[arg-type]
 
 
 def box_limits(buffer_size: int, max_object_bytes: int | None, max_records: int | None) -> StreamLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from beam_s3box.checks import wrong_type
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats.base import Encoder, Format, SchemaFormat, encoders_of, format_of, resolved_for
 from beam_s3box.formats.json_text import JSON_ARRAY, JSON_LINES, JsonText
@@ -54,15 +55,21 @@ def format_named(format: str | Format, *, finds_schema: bool = False) -> Format:
       finds_schema: whether the caller finds the schema of `"avro"`, which is not in the name.
 
     Raises:
-      ConfigurationError: no such format, or one that needs a schema.
+      ConfigurationError: no such format, one that needs a schema, or no format at all.
     """
     if not isinstance(format, str):
-        return format
+        return _check_format(format)
     if format == AVRO:
         return _avro(finds_schema)
     if format not in FORMATS:
         raise ConfigurationError(f"format={format!r} is not known; known are {', '.join(sorted(FORMAT_NAMES))}")
     return FORMATS[format]
+
+
+def _check_format(format: Format) -> Format:
+    if isinstance(format, type) or not hasattr(format, "copy_clause"):
+        raise wrong_type("format", format, "a format", "'json-lines', 'json-array', 'avro' or AvroFormat(schema)")
+    return format
 
 
 def _avro(finds_schema: bool) -> Format:

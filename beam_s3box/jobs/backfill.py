@@ -11,13 +11,13 @@ from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
+from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.files import ReadRecords
 from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.run.preflight import check_destination, check_given, check_input
-from beam_s3box.jobs.run.wait import template_of
 
 PARSER = OptionParser(BACKFILL, DEFAULT_RUNNER)
 """The command line."""

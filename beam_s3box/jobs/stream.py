@@ -10,7 +10,7 @@ from beam_s3box.cli.options.jobs import STREAM
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
-from beam_s3box.jobs.options.runners import check_stream_runner
+from beam_s3box.jobs.options.runners import check_stream_runner, template_of
 from beam_s3box.jobs.options.stream import packing_of, watching_of
 from beam_s3box.jobs.options.windows import timing_of
 from beam_s3box.jobs.options.write import write_of
@@ -27,7 +27,6 @@ from beam_s3box.jobs.run.preflight import (
     check_watched,
     tell_matches,
 )
-from beam_s3box.jobs.run.wait import template_of
 
 PARSER = OptionParser(STREAM)
 """The command line."""

@@ -103,7 +103,7 @@ def contents_of(file: Readable, path: str, input_format: str = "auto", read_byte
     if packing:
         head, rest = _begun(unpack(_Chained(head, rest), packing, path, read_bytes))
         if packing_of(head):
-            raise _refused(path, f"packed twice, with {packing} and {packing_of(head)}: unpack it")
+            raise _rejected(path, f"packed twice, with {packing} and {packing_of(head)}: unpack it")
     elif named and head.lstrip()[:1] not in (b"", b"{", b"["):
         raise ConfigurationError(
             f"input={path!r} is not valid {named}: it begins with {head[:8]!r}; "
@@ -114,7 +114,7 @@ def contents_of(file: Readable, path: str, input_format: str = "auto", read_byte
         head, rest = _begun(_decoded(head, rest, encoding, path))
     kind = _kind_of(head.removeprefix(BYTE_ORDER_MARK), path, input_format)
     if packing and kind in ("parquet", "avro"):
-        raise _refused(path, f"{kind.title()} packed with {packing}: unpack it")
+        raise _rejected(path, f"{kind.title()} packed with {packing}: unpack it")
     return Contents(kind, packing, encoding, _chained(head.removeprefix(BYTE_ORDER_MARK), rest))
 
 
@@ -134,9 +134,9 @@ def json_batches(
 def _kind_of(head: bytes, path: str, input_format: str) -> str:
     for magic, what in _REFUSED.items():
         if _has_mark(head, magic):
-            raise _refused(path, what)
+            raise _rejected(path, what)
     if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
-        raise _refused(path, "a tar archive: unpack it")
+        raise _rejected(path, "a tar archive: unpack it")
     found = next((kind for magic, kind in _MAGICS.items() if _has_mark(head, magic)), "")
     if input_format != "auto":
         if found and found != input_format:
@@ -196,7 +196,7 @@ def _decoded(head: bytes, rest: Iterator[bytes], encoding: str, path: str) -> It
         raise ConfigurationError(f"input={path!r} is not valid {encoding.upper()}: {exc}") from exc
 
 
-def _refused(path: str, what: str) -> ConfigurationError:
+def _rejected(path: str, what: str) -> ConfigurationError:
     return ConfigurationError(f"input={path!r} can't be read: it is {what}")
 
 

@@ -62,7 +62,7 @@ def split_documents(blocks: Iterator[bytes], batch_bytes: int, max_bytes: int, s
     """Yield the documents of a text that comes in blocks, in batches; of a top-level array its elements.
 
     One of several lines is brought into one, without the white space between its values. The rest of a text that ends
-    within a document is the last one: it is refused where all others are.
+    within a document is the last one: it is rejected where all others are.
 
     Args:
       blocks: the text.

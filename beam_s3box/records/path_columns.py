@@ -43,13 +43,13 @@ def with_columns(batch: LineBatch, columns: Mapping[str, str | None]) -> LineBat
 def _with_columns(line: bytes, head: bytes, names: list[bytes], columns: Mapping[str, str | None]) -> bytes:
     text = line if line[:1] == b"{" else line.lstrip()
     if text[:1] != b"{":
-        return line  # no object, and refused
+        return line  # no object, and rejected
     # an escape may spell a name in another way
     if b"\\u" in text or any(name in text for name in names):
         try:
             record = _decode(text)
         except (msgspec.MsgspecError, RecursionError):
-            return line  # refused as it is
+            return line  # rejected as it is
         columns = {name: value for name, value in columns.items() if name not in record}
         if not columns:
             return line

@@ -127,12 +127,12 @@ class Router:
             return RejectedRecord(stream, exc.reason, str(exc), original_bytes(element))
 
     def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
-        """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those refused."""
-        groups, refused = self._route_lines(lines)
+        """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those rejected."""
+        groups, rejected = self._route_lines(lines)
         if self._encoder_of is None:
-            return groups, refused
-        encoded = {stream: _encode(stream, group, self._encoder_of, refused) for stream, group in groups.items()}
-        return {stream: rows for stream, rows in encoded.items() if rows}, refused
+            return groups, rejected
+        encoded = {stream: _encode(stream, group, self._encoder_of, rejected) for stream, group in groups.items()}
+        return {stream: rows for stream, rows in encoded.items() if rows}, rejected
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and the rejected ones."""
@@ -141,7 +141,7 @@ class Router:
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
-        refused: list[RejectedRecord] = []
+        rejected: list[RejectedRecord] = []
         faults: dict[tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
         # a separator keeps what is broken at the end of one line from being mended by the next
@@ -154,7 +154,7 @@ class Router:
                 if why is not None:
                     faults.setdefault(why, []).append(line)
                 else:
-                    self._add(fallback, refused, line)
+                    self._add(fallback, rejected, line)
                 continue
             group = find(key)
             if group is None:
@@ -162,20 +162,20 @@ class Router:
             else:
                 group.append(line)
         for (reason, detail), some in faults.items():
-            refused += _rejected_together(reason, detail, some)
-        if not self._add_named(fallback, groups, refused):
+            rejected += _rejected_together(reason, detail, some)
+        if not self._add_named(fallback, groups, rejected):
             return self._route_one_by_one(lines)
-        return fallback, refused
+        return fallback, rejected
 
     def _add_named(
-        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], refused: list[RejectedRecord]
+        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], rejected: list[RejectedRecord]
     ) -> bool:
         """Add the groups by their streams; return False if two are one stream, named by a number and by its text."""
         for key, lines in groups.items():
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                refused += _rejected_together(exc.reason, str(exc), lines)
+                rejected += _rejected_together(exc.reason, str(exc), lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
@@ -183,15 +183,15 @@ class Router:
 
     def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         groups: dict[Stream, list[bytes]] = {}
-        refused: list[RejectedRecord] = []
+        rejected: list[RejectedRecord] = []
         for line in lines:
-            self._add(groups, refused, line)
-        return groups, refused
+            self._add(groups, rejected, line)
+        return groups, rejected
 
-    def _add(self, groups: dict[Stream, list[bytes]], refused: list[RejectedRecord], line: bytes) -> None:
+    def _add(self, groups: dict[Stream, list[bytes]], rejected: list[RejectedRecord], line: bytes) -> None:
         routed = self._route(line)
         if isinstance(routed, RejectedRecord):
-            refused.append(routed)
+            rejected.append(routed)
         else:
             groups.setdefault(routed[0], []).append(routed[1])
 
@@ -246,9 +246,9 @@ class Router:
         if why is not None:
             reason, detail = why
             raise RecordError(detail, reason) from exc
-        refusal = diagnose(line)
-        if refusal is not None:
-            raise refusal from exc
+        rejection = diagnose(line)
+        if rejection is not None:
+            raise rejection from exc
         if stream is None and isinstance(exc, msgspec.ValidationError):
             return self._selector.stream_of(_parse(line))
         raise RecordError(f"not JSON: {exc}", NOT_JSON) from exc
@@ -263,14 +263,14 @@ class Router:
         return encode_record(fields), stream
 
 
-def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, refused: list[RejectedRecord]) -> list[bytes]:
+def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, rejected: list[RejectedRecord]) -> list[bytes]:
     """Return the encoded lines of a stream; lines that can't be encoded are added to the rejected ones."""
     rows = []
     for line in lines:
         try:
             rows.append(encoder_of(stream)(line))
         except RecordError as exc:
-            refused.append(RejectedRecord(stream, exc.reason, str(exc), line))
+            rejected.append(RejectedRecord(stream, exc.reason, str(exc), line))
     return rows
 
 

@@ -8,7 +8,7 @@ from beam_s3box.errors import RecordError
 
 
 class Unfit:
-    """A value that can't be written; a reader leaves it in its record, which is refused with what is said here.
+    """A value that can't be written; a reader leaves it in its record, which is rejected with what is said here.
 
     Args:
       detail: what is wrong.
@@ -24,5 +24,5 @@ class Unfit:
         self.reason = reason
 
     def error(self) -> RecordError:
-        """Return what the record is refused with."""
+        """Return what the record is rejected with."""
         return RecordError(self.detail, self.reason)

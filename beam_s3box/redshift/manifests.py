@@ -16,6 +16,7 @@ from beam_s3box.errors import ConfigurationError, LoadError
 from beam_s3box.formats import AVRO, Format
 from beam_s3box.redshift.commits import Commits
 from beam_s3box.stores import Credentials, S3Settings, open_store
+from beam_s3box.stores.s3_settings import s3_settings_of
 from beam_s3box.system.threads import Threads
 
 FetchBytes: TypeAlias = Callable[[str], bytes]
@@ -62,6 +63,9 @@ class StoreReader:
 
     s3: S3Settings | None = None
     credentials: Callable[[], Credentials | None] | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        s3_settings_of(self.s3)
 
     def __call__(self, url: str) -> bytes:
         """Return the object's bytes; raises the store's errors."""

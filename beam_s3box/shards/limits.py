@@ -113,7 +113,7 @@ def limits_by_stream(limits: Limits) -> Callable[[Stream], StreamLimits]:
         return LimitsForAll(limits)
     if isinstance(limits, Mapping):
         return LimitsByPattern(limits)
-    if callable(limits):
+    if callable(limits) and not isinstance(limits, type):
         return LimitsByFunction(limits)
     raise ConfigurationError(
         f"limits={limits!r} must be a StreamLimits, a mapping such as {{'web/*': StreamLimits(...)}}, or a function"

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores.base import ObjectInfo, Store
 from beam_s3box.stores.local import LocalStore
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.stores.s3 import S3Store
-from beam_s3box.stores.s3_settings import Credentials, S3Settings
+from beam_s3box.stores.s3_settings import Credentials, S3Settings, s3_settings_of
 
-__all__ = ["Credentials", "LocalStore", "MemoryStore", "ObjectInfo", "S3Settings", "S3Store", "Store", "open_store"]
+__all__ = [
+    "Credentials",
+    "LocalStore",
+    "MemoryStore",
+    "ObjectInfo",
+    "S3Settings",
+    "S3Store",
+    "Store",
+    "open_store",
+    "warn_of_missing_scheme",
+]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_BUCKET_AND_PREFIX = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]/[^.\\]*")
+"""A relative path without a dot, whose first part could be a bucket."""
+
+_Destination = TypeVar("_Destination")
+_LOGGER = logging.getLogger(__name__)
 _HALF_SCHEME = re.compile(r"(s3|file|memory):", re.IGNORECASE)
 _STORE_PROPERTIES = ("conditional_create", "conditional_replace", "conditional_delete")
 _STORE_METHODS = ("url", "put", "get", "read", "stat", "list", "delete", "now", "check_writable")
@@ -35,8 +52,9 @@ def open_store(
       credentials: see `S3Store`.
 
     Raises:
-      ConfigurationError: the destination is not valid.
+      ConfigurationError: the destination is not valid, or the settings have another type.
     """
+    settings = s3_settings_of(settings)
     if isinstance(destination, os.PathLike):
         return LocalStore(destination)
     if not isinstance(destination, str):
@@ -46,7 +64,7 @@ def open_store(
         return LocalStore(_check_path(destination))
     match scheme[1].lower():
         case "s3":
-            return S3Store(f"s3://{destination[scheme.end() :]}", settings or S3Settings(), credentials)
+            return S3Store(f"s3://{destination[scheme.end() :]}", settings, credentials)
         case "file":
             return LocalStore(_check_absolute(destination, destination[scheme.end() :]))
         case "memory":
@@ -69,6 +87,21 @@ def _check_store(store: Store) -> Store:
             f"destination={store!r} must be text, a path or a store; it has no method {missing[0]}()"
         )
     return store
+
+
+def warn_of_missing_scheme(destination: _Destination) -> _Destination:
+    """Return a destination; log a warning if it looks like a bucket and a prefix, and would become a new folder."""
+    is_text = isinstance(destination, str) and _BUCKET_AND_PREFIX.fullmatch(destination)
+    if is_text and not os.path.isdir(str(destination).partition("/")[0]):
+        _LOGGER.warning(
+            "destination=%r is taken for a folder, %s, which does not exist yet: for the bucket write %r, for the "
+            "folder %r",
+            destination,
+            os.path.abspath(str(destination)),
+            f"s3://{destination}",
+            f"./{destination}",
+        )
+    return destination
 
 
 def _check_path(path: str) -> str:

@@ -7,11 +7,14 @@ import math
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from beam_s3box.errors import S3BoxError, StoreError, TransientLoadError, TransientStoreError
 
 T = TypeVar("T")
+
+RETRY_EXAMPLE: Final = "Retry(max_attempts=3)"
+"""What to write for an argument that must be a Retry."""
 
 
 def _random() -> float:

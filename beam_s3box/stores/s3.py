@@ -25,7 +25,7 @@ from beam_s3box.stores.s3_errors import InvalidResponseError, error_code
 from beam_s3box.stores.s3_multipart import MultipartUpload
 from beam_s3box.stores.s3_objects import listed, looked_up, object_parameters, quoted, read, read_with_info
 from beam_s3box.stores.s3_requests import Requests, answer
-from beam_s3box.stores.s3_settings import S3Settings
+from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.stores.s3_urls import parse_url
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class S3Store:
         if credentials is not None and not callable(credentials):
             raise ConfigurationError("credentials must be a function that returns Credentials or None")
         self._bucket, self._prefix = parse_url(url)
-        self._settings = settings or S3Settings()
+        self._settings = s3_settings_of(settings)
         self._credentials = credentials
         self._retry = retry or Retry(self._settings.max_attempts, seconds=self._settings.retry_seconds)
         self._connection = Connection(self._settings, credentials)

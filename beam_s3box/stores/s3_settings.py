@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from beam_s3box.checks import check_positive, check_whole
+from beam_s3box.checks import check_bool, check_positive, check_type, check_whole
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.sizes import GiB, MiB
 from beam_s3box.stores.urls import split_url
@@ -118,8 +118,7 @@ class S3Settings:
                 f"profile={self.profile!r} must be the name of an AWS profile; None for the default"
             )
         for name in ("use_ssl", "conditional_writes", "checksums"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(f"{name}={getattr(self, name)!r} must be True or False")
+            check_bool(name, getattr(self, name))
         if not isinstance(self.verify, bool) and not (isinstance(self.verify, str) and self.verify):
             raise ConfigurationError(f"verify={self.verify!r} must be True, False or a file of certificates")
 
@@ -134,6 +133,17 @@ class S3Settings:
             raise ConfigurationError(
                 "sse_kms_key_id must be a KMS key's id, alias or ARN; None for the account's own key"
             )
+
+
+def s3_settings_of(s3: S3Settings | None) -> S3Settings:
+    """Return the settings that a user gave as `s3`; the defaults for None.
+
+    Raises:
+      ConfigurationError: something else, such as a dict.
+    """
+    if s3 is None:
+        return S3Settings()
+    return check_type("s3", s3, S3Settings, "S3Settings(region='eu-central-1'), or None for the defaults")
 
 
 class Credentials:

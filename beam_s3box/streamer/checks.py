@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from beam_s3box.checks import check_whole
+import os
+import pathlib
+
+from beam_s3box.checks import check_type, check_whole, wrong_type
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.shards.limits import MAX_OBJECT_BYTES, StreamLimits
-from beam_s3box.stores.retries import Retry
+from beam_s3box.stores.retries import RETRY_EXAMPLE, Retry
 
 DEFAULT_SIZE_LIMIT = 100_000
 """Bytes of a file before compression."""
@@ -28,7 +31,12 @@ def checked_limits(size_limit: int, time_limit: float | None) -> StreamLimits:
 
 
 def check_arguments(
-    on_upload: object, scheduler_interval: object, max_disk_bytes: object, upload_threads: object
+    on_upload: object,
+    scheduler_interval: object,
+    max_disk_bytes: object,
+    upload_threads: object,
+    clock: object,
+    retry: object,
 ) -> None:
     """Raise ConfigurationError if one of a streamer's arguments can't work."""
     if on_upload is not None and not callable(on_upload):
@@ -38,6 +46,16 @@ def check_arguments(
     if max_disk_bytes is not None and not (_is_number(max_disk_bytes, int) and max_disk_bytes >= 1):  # type: ignore[operator]
         raise ConfigurationError(f"max_disk_bytes={max_disk_bytes!r} must be a whole number of bytes, or None")
     check_whole("upload_threads", upload_threads, 1, 256)
+    if not callable(clock):
+        raise ConfigurationError(f"clock={clock!r} must be a function without arguments, such as time.monotonic")
+    check_type("retry", retry, Retry, RETRY_EXAMPLE)
+
+
+def checked_path(files_path: object) -> pathlib.Path:
+    """Return the absolute path; raise ConfigurationError if it is none."""
+    if not isinstance(files_path, str | os.PathLike):
+        raise wrong_type("files_path", files_path, "a path", "'/var/lib/buffers'")
+    return pathlib.Path(os.path.abspath(files_path))
 
 
 def _is_number(value: object, kind: type) -> bool:

@@ -84,7 +84,7 @@ class Output(NamedTuple):
             raise ConfigurationError(f"listed={self.listed!r} must be true or false")
         if self.compression not in COMPRESSIONS:
             raise ConfigurationError(f"compression={self.compression!r} must be one of {', '.join(COMPRESSIONS)}")
-        format = FORMATS.get(self.format)
+        format = FORMATS.get(self.format) if isinstance(self.format, str) else None
         if not isinstance(format, JsonText):
             raise ConfigurationError(f"format={self.format!r} can't be streamed: take 'json-array' or 'json-lines'")
         return format if self.compression == "gzip" else PlainText(format)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -21,6 +20,7 @@ from beam_s3box.streamer.checks import (
     DEFAULT_TIME_LIMIT,
     check_arguments,
     checked_limits,
+    checked_path,
 )
 from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
 from beam_s3box.streamer.flushing import flush_streams, seal_all
@@ -92,8 +92,8 @@ class JsonBufferStreamer:
         self._upload = upload_function(uploader)
         self._output = checked_output(format, compression, listed=manifests is not None)
         durability = check_durability(durability)
-        check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads)
-        path = pathlib.Path(os.path.abspath(files_path))
+        check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads, clock, retry)
+        path = checked_path(files_path)
         self._folder = Folder(path, DiskQuota(path, max_disk_bytes), self._url_of)
         self._describe = uploader.describe if isinstance(uploader, StoreUploader) else None
         self._manifests: ManifestJournal | None = None

@@ -8,6 +8,8 @@ import apache_beam as beam
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.selector import StreamSelector
+from beam_s3box.stores import LocalStore, MemoryStore, Store
+from beam_s3box.transforms.engines import workers_may_be_elsewhere
 
 
 def named_by(constant: str | None, field: str | None, selector: StreamSelector) -> str:
@@ -17,6 +19,21 @@ def named_by(constant: str | None, field: str | None, selector: StreamSelector) 
     if constant is not None:
         return constant
     return "by key" if selector.is_keyed else "by function"
+
+
+def check_reachable(destination: object, store: Store, pipeline: beam.Pipeline) -> None:
+    """Raise ConfigurationError for a folder, or memory, that the workers of this pipeline may not share.
+
+    A LocalStore that the user made is taken: its folder may be on a disk that all workers have.
+    """
+    is_local = isinstance(store, MemoryStore) or (isinstance(store, LocalStore) and store is not destination)
+    if is_local and workers_may_be_elsewhere(pipeline):
+        raise ConfigurationError(
+            f"destination={str(destination)!r} is local, and the workers of {type(pipeline.runner).__name__} may be on "
+            "other machines or in containers, whose files and memory nobody would find: write to s3://bucket/prefix, "
+            "run the workers in this process by --environment_type=LOOPBACK, or give LocalStore('/folder') for a "
+            "folder that all of them share"
+        )
 
 
 _WRITES: weakref.WeakKeyDictionary[beam.Pipeline, set[tuple[str, str]]] = weakref.WeakKeyDictionary()

@@ -24,7 +24,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, claim_once, codec_threads
+from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_once, codec_threads
 from beam_s3box.transforms.windows import last_moment
 
 _T = TypeVar("_T")
@@ -52,6 +52,8 @@ class EncodeSegments(beam.DoFn):
 
     def setup(self) -> None:
         """Claim the run id before the first shard, and create what lives as long as the worker."""
+        if self._plan.check_before_reading:
+            check_once(self._plan.store, self._plan.claim)
         claim_once(self._plan.store, self._plan.claim)
         self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
         self._counts = BeamCounts()

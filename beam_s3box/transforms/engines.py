@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DebugOptions
+from apache_beam.options.pipeline_options import DebugOptions, PortableOptions
 from apache_beam.testing.test_stream import TestStream
 
 from beam_s3box.errors import ConfigurationError
@@ -20,8 +20,14 @@ _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
 _PRISM_RUNNERS = frozenset({"PrismRunner", "PortableRunner"})
 """Runners that may run on Prism; other engines ignore experiments that they do not know."""
 
-_OTHER_RUNNERS = frozenset({"SparkRunner"})
-"""Runners that derive from PortableRunner and never run on Flink or Prism."""
+_OTHER_RUNNERS = frozenset({"SparkRunner", "DataflowRunner"})
+"""Runners that never run on Flink or Prism, although one derives from PortableRunner."""
+
+_LOCAL_MASTERS = {
+    "FlinkRunner": ("flink_master", ("[local]", "[auto]")),
+    "SparkRunner": ("spark_master_url", ("local",)),
+}
+"""The option that names the engine, and how it begins if Beam starts engine and workers itself, on this machine."""
 
 _NO_SPLITS = "prism_disable_sdf_split"
 _WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
@@ -66,9 +72,7 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
         to start checkpoints during a bundle. Names the fix.
     """
     pipeline = records.pipeline
-    # the runner of a notebook passes the pipeline to another one
-    actual = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
-    runner = _kind(actual, _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS)
+    runner = _kind_of_runner(pipeline)
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
         # the name that users know
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
@@ -126,12 +130,43 @@ def _forbid_splits(options: DebugOptions) -> None:
         _LOGGER.info("set --experiments=%s: a bundle that Prism splits overwrites state", _NO_SPLITS)
 
 
+def runs_stages_in_order(pipeline: beam.Pipeline) -> bool:
+    """Return whether the runner is one of Beam's in pure Python, of which most run one stage after the other."""
+    return _kind_of_runner(pipeline) in _LOCAL_RUNNERS
+
+
+def workers_may_be_elsewhere(pipeline: beam.Pipeline) -> bool:
+    """Return whether workers may run on other machines or in containers, as far as runner and options tell.
+
+    Runners that are not known here are taken for local ones.
+    """
+    runner = _kind_of_runner(pipeline)
+    if runner in _LOCAL_RUNNERS or not runner:
+        return False
+    if runner == "DataflowRunner":
+        return True
+    environment = pipeline.options.view_as(PortableOptions).environment_type
+    return str(environment).upper() != "LOOPBACK" if environment else not _starts_workers_here(runner, pipeline)
+
+
+def _starts_workers_here(runner: str, pipeline: beam.Pipeline) -> bool:
+    """Return whether Beam chooses workers in this process if the options do not name them."""
+    if runner not in _LOCAL_MASTERS:
+        return runner == "PrismRunner"
+    option, beginnings = _LOCAL_MASTERS[runner]
+    master: str = pipeline.options.get_all_options()[option]
+    return master.startswith(beginnings)
+
+
 def _is_on(value: Any) -> bool:
     return str(value).lower() not in ("false", "0")
 
 
-def _kind(runner: Any, known: frozenset[str]) -> str:
+def _kind_of_runner(pipeline: beam.Pipeline) -> str:
     """Return which of the known runners this is, by its class or a base class; "" for any other."""
+    # the runner of a notebook passes the pipeline to another one
+    runner = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
+    known = _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS
     return next((kind.__name__ for kind in type(runner).__mro__ if kind.__name__ in known), "")
 
 

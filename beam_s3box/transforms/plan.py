@@ -18,8 +18,10 @@ class WritePlan(RunPlan):
       min_fill_to_seal: a bundle seals what fills at least this much of a shard, and sends on the remainder.
       unbounded: whether the input is unbounded: then shards have a time limit, and a runner may go back and write the
         manifests of a firing again.
+      check_before_reading: whether each process tries to write before it reads.
     """
 
     windows: Windows
     min_fill_to_seal: float = DEFAULT_MIN_FILL
     unbounded: bool = False
+    check_before_reading: bool = False

@@ -13,6 +13,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows
 
+from beam_s3box.checks import check_bool, check_names
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, UnreachableError
 from beam_s3box.formats import Format
@@ -28,8 +29,8 @@ from beam_s3box.redshift.sql.copy_options import ANY_CASE, CopyKeywords, CopyOpt
 from beam_s3box.redshift.sql.quoting import TableName
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of
-from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
+from beam_s3box.stores.s3_settings import Credentials, S3Settings, s3_settings_of
 from beam_s3box.transforms.rewindow import into_global_window
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
@@ -143,7 +144,7 @@ class CopyToRedshift(beam.PTransform):
         super().__init__()
         self.table = table if callable(table) else TableTemplate(table, schema)
         self._fails = _raises(on_failure)
-        self._s3 = s3
+        self._s3, creates = s3_settings_of(s3), check_bool("create_tables", create_tables)
         self.loads = TableLoads(
             settings=LoadSettings(
                 connection=connection,
@@ -154,8 +155,8 @@ class CopyToRedshift(beam.PTransform):
                 retry=retry,
             ),
             merge=merge_of(mode, keys, order_by),
-            columns=None if columns is None else tuple(columns),
-            creation=TableCreation(sample, exclude, ignore_case) if create_tables else None,
+            columns=None if columns is None else check_names("columns", columns, "['id', 'name']"),
+            creation=TableCreation(sample, exclude, ignore_case) if creates else None,
         )
         if isinstance(self.table, TableTemplate) and self.table.is_constant:
             self.loads.loader.target(self.table.target(None, None))
@@ -166,7 +167,7 @@ class CopyToRedshift(beam.PTransform):
         """Return the results and the failures."""
         self._check(manifests)
         s3 = manifests.pipeline.options.view_as(S3Options)
-        loads = self.loads.reaching(settings_with_options(self._s3 or S3Settings(), s3), credentials_of(s3))
+        loads = self.loads.reaching(settings_with_options(self._s3, s3), credentials_of(s3))
         named = (
             manifests
             | "WindowGlobally" >> (beam.WindowInto(GlobalWindows()) if manifests.is_bounded else into_global_window())

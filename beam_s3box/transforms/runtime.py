@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 
 from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
@@ -15,6 +16,13 @@ from beam_s3box.system.threads import Threads
 
 _CLAIMED: set[tuple[str, RunClaim]] = set()
 """Run ids that this process has claimed, each with the root of its store."""
+
+
+_CHECKED: set[tuple[str, RunClaim]] = set()
+"""The same for destinations that this process has tried to write to."""
+
+_CHECK_LOCK = threading.Lock()
+"""Two checks at a time would meet each other's object."""
 
 
 @functools.cache
@@ -34,6 +42,14 @@ def claim_once(store: Store, claim: RunClaim) -> None:
     if (store.root, claim) not in _CLAIMED:
         claim.take(store)
         _CLAIMED.add((store.root, claim))
+
+
+def check_once(store: Store, claim: RunClaim) -> None:
+    """Try to write, once in this process for each run; raise what `Store.check_writable` raises."""
+    with _CHECK_LOCK:
+        if (store.root, claim) not in _CHECKED:
+            store.check_writable()
+            _CHECKED.add((store.root, claim))
 
 
 class BeamCounts:

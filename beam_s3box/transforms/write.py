@@ -14,6 +14,7 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindows, WindowFn
 
+from beam_s3box.checks import check_bool
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
@@ -25,13 +26,14 @@ from beam_s3box.records.selector import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits
 from beam_s3box.shards.model import SealedShard, ShardFile
-from beam_s3box.stores import Store, open_store
-from beam_s3box.stores.s3_settings import S3Settings
-from beam_s3box.transforms.arguments import check_only_write, named_by
+from beam_s3box.stores import Store, open_store, warn_of_missing_scheme
+from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
+from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
+from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
-from beam_s3box.transforms.engines import configure_or_reject
+from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
 from beam_s3box.transforms.finish import FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
@@ -104,6 +106,8 @@ class WriteToS3Box(beam.PTransform):
       triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
         end. The lateness is then at least a minute more than this.
       key_template: template of a shard's key below the destination.
+      check_destination: whether a worker tries to write as soon as the pipeline starts, so that a wrong key fails it
+        within seconds: a small object is written and deleted. Set it to False if you have checked before.
       tuning: settings for experts, see Tuning.
 
     Raises:
@@ -137,6 +141,7 @@ class WriteToS3Box(beam.PTransform):
         allowed_lateness: float | None = None,
         triggering_frequency: int | None = None,
         key_template: str = DEFAULT_DATA_KEY,
+        check_destination: bool = True,
         tuning: Tuning | None = None,
     ) -> None:
         super().__init__()
@@ -159,9 +164,10 @@ class WriteToS3Box(beam.PTransform):
             key_template=key_template,
         )
         self._shown_run_id = run_id or ""
-        self._s3 = s3
+        self._s3 = s3_settings_of(s3)
+        self._checks = check_bool("check_destination", check_destination)
         self._windowing = WindowingChoice(windowing, allowed_lateness, triggering_frequency)
-        open_store(destination, s3)
+        open_store(warn_of_missing_scheme(destination), self._s3)
 
     @property
     def dead_letter_limit(self) -> DeadLetterLimit:
@@ -181,6 +187,8 @@ class WriteToS3Box(beam.PTransform):
         plan = self._plan(records, windowing, stateful=is_stateful)
         if self._windowing.changes():
             records = records | "WindowRecords" >> window_into(windowing)
+        if self._checks:
+            records.pipeline | "CheckDestination" >> CheckDestination(plan)
         encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
             SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders"
         )
@@ -232,14 +240,17 @@ class WriteToS3Box(beam.PTransform):
             schema = avro_schema_of_elements(records.element_type, keyed=spec.selector.is_keyed)
             spec = dataclasses.replace(spec, format=AvroFormat(schema))
         s3 = pipeline.options.view_as(S3Options)
-        settings = settings_with_options(self._s3 or S3Settings(), s3)
-        run = spec.plan(open_store(self._destination, settings, credentials_of(s3)), bounded=records.is_bounded)
+        settings = settings_with_options(self._s3, s3)
+        store = open_store(self._destination, settings, credentials_of(s3))
+        check_reachable(self._destination, store, pipeline)
+        run = spec.plan(store, bounded=records.is_bounded)
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),
             windows=Windows(windowing.windowfn),
             min_fill_to_seal=self._tuning.min_fill_to_seal(pipeline, stateful=stateful),
             unbounded=not records.is_bounded,
+            check_before_reading=self._checks and runs_stages_in_order(pipeline),
         )
 
     def _begin(self, pipeline: beam.Pipeline, run: RunPlan) -> None:

@@ -47,8 +47,8 @@ def rejected(*reasons: str) -> list[RejectedRecord]:
 def intake_of(lines: list[bytes], source: str = "in.jsonl", domain_field: str = "carier") -> Intake:
     settings = plan(domain_field=domain_field)
     intake = Intake(settings, MemoryMetrics(), DeadLetterWarnings())
-    _, refused = Router(settings.selector, settings.rules).route_lines(lines)
-    intake.count(len(lines), refused, LineBatch(lines, source, range(1, len(lines) + 1)))
+    _, rejected = Router(settings.selector, settings.rules).route_lines(lines)
+    intake.count(len(lines), rejected, LineBatch(lines, source, range(1, len(lines) + 1)))
     return intake
 
 
@@ -157,7 +157,7 @@ def test_limits(limit: int | str | None, totals: InputTotals, rule: str | None) 
 
 
 @pytest.mark.parametrize("value", [-1, True, 1.5, "", "x", "-1", "5 %%", "101%", "%", "1e3%", "٣"])
-def test_what_is_no_limit_is_refused(value: object) -> None:
+def test_what_is_no_limit_is_rejected(value: object) -> None:
     with pytest.raises(ConfigurationError, match=r"max_dead_letters=.* must be a whole number of records, or a share"):
         DeadLetterLimit.of(value)  # type: ignore[arg-type]
 

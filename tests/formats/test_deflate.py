@@ -67,7 +67,7 @@ def test_stored_bytes_have_a_known_size(size: int) -> None:
     assert (segment.crc32, segment.raw_bytes, segment.records) == (zlib.crc32(raw), size, 0)
 
 
-def test_more_than_a_stored_block_holds_is_refused() -> None:
+def test_more_than_a_stored_block_holds_is_rejected() -> None:
     with pytest.raises(OverflowError):
         store(bytes(65_536))
 

@@ -1,4 +1,4 @@
-"""First bytes say what a file is, whatever it is called; what can't be read is refused by name."""
+"""First bytes say what a file is, whatever it is called; what can't be read is rejected by name."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def archive() -> bytes:
         (zstd(archive()), "a zip archive"),
     ],
 )
-def test_what_can_not_be_read_is_refused_by_name(body: bytes, what: str) -> None:
+def test_what_can_not_be_read_is_rejected_by_name(body: bytes, what: str) -> None:
     with pytest.raises(ConfigurationError, match=f"input='data' can't be read: it is {what}"):
         contents(body)
 

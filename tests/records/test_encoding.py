@@ -242,7 +242,7 @@ def test_keys_that_become_the_same_text_lose_no_value(first: Any) -> None:
 @pytest.mark.parametrize(
     "key", [(1, 2), frozenset(), object(), Point(1, datetime.date(2026, 1, 2)), decimal.Decimal("NaN")]
 )
-def test_keys_without_a_text_are_refused(key: Any) -> None:
+def test_keys_without_a_text_are_rejected(key: Any) -> None:
     with pytest.raises(RecordError) as caught:
         encode_record({key: 1})
     assert caught.value.reason == UNSUPPORTED_VALUE
@@ -266,7 +266,7 @@ def test_keys_without_a_text_are_refused(key: Any) -> None:
         (np.complex128(1), "complex"),
     ],
 )
-def test_other_types_are_refused_by_name(value: Any, says: str, others: dict[str, Any]) -> None:
+def test_other_types_are_rejected_by_name(value: Any, says: str, others: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match=says) as caught:
         encode_record({"a": [value], **others})
     assert caught.value.reason == UNSUPPORTED_VALUE
@@ -274,7 +274,7 @@ def test_other_types_are_refused_by_name(value: Any, says: str, others: dict[str
 
 @pytest.mark.parametrize("others", [{}, {"big": BIG}], ids=["fast", "slow"])
 @pytest.mark.parametrize("value", ["\ud800", "a\udfffb", {"\ud800": 1}, ["x", {"y": "\udc00"}]])
-def test_lone_surrogates_are_refused(value: Any, others: dict[str, Any]) -> None:
+def test_lone_surrogates_are_rejected(value: Any, others: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match="lone surrogate") as caught:
         encode_record({"a": value, **others})
     assert caught.value.reason == LONE_SURROGATE
@@ -282,7 +282,7 @@ def test_lone_surrogates_are_refused(value: Any, others: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_times_at_the_ends_of_the_calendar_never_crash(hours: int) -> None:
-    """Such a time has no form in UTC: the record is refused, the bundle is not."""
+    """Such a time has no form in UTC: the record is rejected, the bundle is not."""
     zone = datetime.timezone(datetime.timedelta(hours=hours))
     edge = datetime.datetime.max if hours < 0 else datetime.datetime.min
     with pytest.raises(RecordError) as caught:
@@ -293,7 +293,7 @@ def test_times_at_the_ends_of_the_calendar_never_crash(hours: int) -> None:
 @pytest.mark.parametrize(
     "make", [lambda: nested(5_000), lambda: looped(), lambda: 10**5000], ids=["deep", "loop", "huge"]
 )
-def test_what_can_not_be_written_is_refused_and_never_crashes(make: Callable[[], Any]) -> None:
+def test_what_can_not_be_written_is_rejected_and_never_crashes(make: Callable[[], Any]) -> None:
     with pytest.raises(RecordError) as caught:
         encode_record({"v": make()})
     assert caught.value.reason == UNSUPPORTED_VALUE
@@ -437,12 +437,12 @@ def test_a_line_break_within_a_text_is_not_made_valid(end: str) -> None:
     text = '{"a":"x' + end + 'y"}'
     with pytest.raises(json.JSONDecodeError):
         json.loads(text)
-    refusal = refusal_of(text)
-    assert refusal is not None
-    assert refusal.reason == NOT_JSON
+    rejection = rejection_of(text)
+    assert rejection is not None
+    assert rejection.reason == NOT_JSON
 
 
-def refusal_of(text: str) -> RecordError | None:
+def rejection_of(text: str) -> RecordError | None:
     try:
         return diagnose(to_single_line(text))
     except RecordError as exc:
@@ -476,10 +476,10 @@ def refusal_of(text: str) -> RecordError | None:
         (b"1.5", NOT_AN_OBJECT),
     ],
 )
-def test_explains_refusals(line: bytes, reason: str | None) -> None:
-    refusal = diagnose(line)
-    assert (refusal.reason if refusal else None) == reason
-    assert refusal is None or str(refusal)
+def test_explains_rejections(line: bytes, reason: str | None) -> None:
+    rejection = diagnose(line)
+    assert (rejection.reason if rejection else None) == reason
+    assert rejection is None or str(rejection)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_explains_refusals(line: bytes, reason: str | None) -> None:
         (b"null", "null"),
     ],
 )
-def test_a_refusal_names_the_json_type(line: bytes, shown: str) -> None:
+def test_a_rejection_names_the_json_type(line: bytes, shown: str) -> None:
     assert f"a JSON {shown}, not an object" in str(diagnose(line))
 
 

@@ -1,4 +1,4 @@
-"""Records and values of other libraries: written by rule, or refused with the fix."""
+"""Records and values of other libraries: written by rule, or rejected with the fix."""
 
 from __future__ import annotations
 
@@ -154,10 +154,10 @@ def test_messages_of_protobuf() -> None:
         ({"a": pd.Series([1])}, "tolist"),
     ],
 )
-def test_what_is_no_record_is_refused_with_the_fix(element: Any, fix: str) -> None:
-    refused = Router(StreamSelector(domain="d", namespace="n"), LAX).route(element)
-    assert isinstance(refused, RejectedRecord)
-    assert fix in refused.detail
+def test_what_is_no_record_is_rejected_with_the_fix(element: Any, fix: str) -> None:
+    rejected = Router(StreamSelector(domain="d", namespace="n"), LAX).route(element)
+    assert isinstance(rejected, RejectedRecord)
+    assert fix in rejected.detail
 
 
 def test_none_of_them_is_imported() -> None:

@@ -64,7 +64,7 @@ def test_numbers_stay_as_they_are_written() -> None:
     assert documents(b'{"a": 1.10}{"b":2}') == [b'{"a": 1.10}', b'{"b":2}']
 
 
-def test_what_ends_within_a_record_is_its_last_record_and_refused_where_others_are() -> None:
+def test_what_ends_within_a_record_is_its_last_record_and_rejected_where_others_are() -> None:
     for size in range(1, 20):
         assert documents(b'{"id":1}{"id":', size) == [b'{"id":1}', b'{"id":']
 

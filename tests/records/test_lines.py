@@ -69,12 +69,12 @@ def test_a_line_that_is_too_long_is_a_dead_letter_by_its_size_with_its_first_byt
     long = b'{"d":"a","text":"' + "é".encode() * most + b'"}'
     text = b'{"d":1}\n' + long + b'\r\n{"d":2}'
     router = Router(StreamSelector(domain_field="d", namespace="n"), record_rules(for_redshift=True))
-    groups, refused = router.route_lines(lines_of(text, size, most))
+    groups, rejected = router.route_lines(lines_of(text, size, most))
     if size > len(text):
-        assert refused == []  # nothing is saved by cutting what has been read
+        assert rejected == []  # nothing is saved by cutting what has been read
         return
     assert groups == {Stream("1", "n"): [b'{"d":1}'], Stream("2", "n"): [b'{"d":2}']}
-    assert [(one.reason, one.detail, one.raw) for one in refused] == [
+    assert [(one.reason, one.detail, one.raw) for one in rejected] == [
         (TOO_LARGE, "a line of more than 20000 bytes; its first 4096 are kept", long[:4096])
     ]
 

@@ -85,9 +85,9 @@ def test_a_long_text_is_rejected_with_its_size_and_name(record: Any, make: Any) 
     assert "6553" in routed.detail
     assert "65535: shorten it, or set long_values" in routed.detail
     line = json.dumps(record).encode()
-    groups, refused = router().route_lines([line, b'{"a":1}'])
+    groups, rejected = router().route_lines([line, b'{"a":1}'])
     assert groups == {WEB: [b'{"a":1}']}
-    assert [(one.reason, one.raw) for one in refused] == [(VALUE_TOO_LONG, line)]
+    assert [(one.reason, one.raw) for one in rejected] == [(VALUE_TOO_LONG, line)]
 
 
 @pytest.mark.parametrize(

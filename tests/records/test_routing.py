@@ -67,7 +67,7 @@ class Event:
 
 
 def reference(line: bytes, selector: StreamSelector, rules: RecordRules) -> Stream | None:
-    """Return the stream of a line that must be accepted, or None for one that must be refused."""
+    """Return the stream of a line that must be accepted, or None for one that must be rejected."""
     texts: list[str] = []
 
     def note(value: Any) -> None:
@@ -83,11 +83,11 @@ def reference(line: bytes, selector: StreamSelector, rules: RecordRules) -> Stre
             note(value)
         return dict(found)
 
-    def refuse(constant: str) -> None:
+    def reject(constant: str) -> None:
         raise ValueError(constant)
 
     try:
-        record = json.loads(line.decode("utf-8"), parse_constant=refuse, object_pairs_hook=pairs)
+        record = json.loads(line.decode("utf-8"), parse_constant=reject, object_pairs_hook=pairs)
         for text in texts:
             text.encode("utf-8")
     except ValueError:
@@ -164,17 +164,17 @@ GOOD = b'{"d":"a","n":"b"}'
 def test_lines_are_accepted_exactly_as_the_strict_reading_does(line: bytes, rules: RecordRules) -> None:
     expected = reference(line, BY_FIELDS, rules)
     router = Router(BY_FIELDS, rules)
-    groups, refused = router.route_lines([line])
+    groups, rejected = router.route_lines([line])
     if expected is None:
         assert groups == {}
-        assert [one.raw for one in refused] == [line]
-        assert refused[0].reason in REASONS
-        assert refused[0].detail
+        assert [one.raw for one in rejected] == [line]
+        assert rejected[0].reason in REASONS
+        assert rejected[0].detail
     else:
-        assert (groups, refused) == ({expected: [line]}, [])
+        assert (groups, rejected) == ({expected: [line]}, [])
     # with a good line the whole batch takes the quick way
-    again, refused_again = router.route_lines([line, GOOD])
-    assert len(refused_again) == len(refused)
+    again, rejected_again = router.route_lines([line, GOOD])
+    assert len(rejected_again) == len(rejected)
     if expected is not None:
         assert again[expected][0] is line
 
@@ -198,9 +198,9 @@ def test_every_naming_accepts_exactly_as_the_strict_reading_does(
     line: bytes, selector: StreamSelector, rules: RecordRules
 ) -> None:
     expected = reference(line, selector, rules)
-    groups, refused = Router(selector, rules).route_lines([line])
+    groups, rejected = Router(selector, rules).route_lines([line])
     assert groups == ({} if expected is None else {expected: [line]})
-    assert [one.raw for one in refused] == ([line] if expected is None else [])
+    assert [one.raw for one in rejected] == ([line] if expected is None else [])
 
 
 @settings(max_examples=300, deadline=None)
@@ -213,18 +213,18 @@ def test_every_naming_accepts_exactly_as_the_strict_reading_does(
 @example([], LAX)
 def test_a_batch_is_routed_as_its_lines_one_by_one(lines: list[bytes], rules: RecordRules) -> None:
     router = Router(BY_FIELDS, rules)
-    groups, refused = router.route_lines(lines)
+    groups, rejected = router.route_lines(lines)
     expected: dict[Stream, list[bytes]] = {}
-    expected_refused = []
+    expected_rejected = []
     for line in lines:
         routed = router.route(line)
         if isinstance(routed, RejectedRecord):
-            expected_refused.append(routed)
+            expected_rejected.append(routed)
         else:
             expected.setdefault(routed[0], []).append(routed[1])
     assert groups == expected
-    assert collections.Counter(refused) == collections.Counter(expected_refused)
-    assert sum(map(len, groups.values())) + len(refused) == len(lines)
+    assert collections.Counter(rejected) == collections.Counter(expected_rejected)
+    assert sum(map(len, groups.values())) + len(rejected) == len(lines)
 
 
 @settings(max_examples=300, deadline=None)
@@ -311,10 +311,10 @@ def test_names(token: str, name: str, other: str) -> None:
 def test_no_names(token: str, reason: str) -> None:
     line = f'{{"d":"a","n":{token}}}'.encode()
     router = Router(BY_FIELDS, LAX)
-    for refused in (router.route(line), *router.route_lines([line])[1], *router.route_lines([GOOD, line])[1]):
-        assert isinstance(refused, RejectedRecord)
-        assert (refused.reason, refused.raw, refused.stream) == (reason, line, None)
-        assert "'n'" in refused.detail
+    for rejected in (router.route(line), *router.route_lines([line])[1], *router.route_lines([GOOD, line])[1]):
+        assert isinstance(rejected, RejectedRecord)
+        assert (rejected.reason, rejected.raw, rejected.stream) == (reason, line, None)
+        assert "'n'" in rejected.detail
     of_dict = router.route(json.loads(line))
     assert isinstance(of_dict, RejectedRecord)
     assert of_dict.reason == reason
@@ -384,7 +384,7 @@ def test_python_values_that_name_nothing(value: Any) -> None:
     [lambda: 10**5000, lambda: fractions.Fraction(10**400), lambda: fractions.Fraction(1, 3)],
     ids=["huge", "large", "third"],
 )
-def test_python_numbers_without_a_text_are_refused_and_never_crash(make: Callable[[], Any]) -> None:
+def test_python_numbers_without_a_text_are_rejected_and_never_crash(make: Callable[[], Any]) -> None:
     routed = Router(BY_FIELDS, LAX).route({"d": make(), "n": "b"})
     assert isinstance(routed, RejectedRecord)
     assert routed.reason in {BAD_STREAM, UNSUPPORTED_VALUE}
@@ -400,13 +400,13 @@ def test_fields_may_be_called_anything_that_lines_can_name(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", ['a"b', "a\\b", "a\nb", "\x00"])
-def test_fields_that_the_decoder_can_not_know_are_refused_as_a_parameter(field: str) -> None:
+def test_fields_that_the_decoder_can_not_know_are_rejected_as_a_parameter(field: str) -> None:
     with pytest.raises(ConfigurationError, match="domain_field=") as caught:
         StreamSelector(domain_field=field, namespace_field="n")
     assert repr(field) in str(caught.value)
 
 
-def test_a_field_with_a_lone_surrogate_is_refused_as_a_parameter() -> None:
+def test_a_field_with_a_lone_surrogate_is_rejected_as_a_parameter() -> None:
     with pytest.raises(ConfigurationError, match="namespace_field="):
         StreamSelector(domain_field="d", namespace_field="\ud800")
 
@@ -527,7 +527,7 @@ def test_keyed_elements(key: tuple[str, str], record: Any) -> None:
         ((("a", "b"), {"x": {1}}), UNSUPPORTED_VALUE),
     ],
 )
-def test_keyed_elements_that_are_refused(element: Any, reason: str) -> None:
+def test_keyed_elements_that_are_rejected(element: Any, reason: str) -> None:
     routed = Router(StreamSelector(), LAX).route(element)
     assert isinstance(routed, RejectedRecord)
     assert routed.reason == reason
@@ -535,11 +535,11 @@ def test_keyed_elements_that_are_refused(element: Any, reason: str) -> None:
     assert routed.stream == (("a", "b") if key_is_good else None)
 
 
-def test_lines_without_a_key_are_refused_whole_batches_too() -> None:
-    groups, refused = Router(StreamSelector(), LAX).route_lines([GOOD, GOOD])
+def test_lines_without_a_key_are_rejected_whole_batches_too() -> None:
+    groups, rejected = Router(StreamSelector(), LAX).route_lines([GOOD, GOOD])
     assert groups == {}
-    assert [one.reason for one in refused] == [MISSING_STREAM] * 2
-    assert "give domain_field" in refused[0].detail
+    assert [one.reason for one in rejected] == [MISSING_STREAM] * 2
+    assert "give domain_field" in rejected[0].detail
 
 
 @pytest.mark.parametrize(
@@ -590,18 +590,18 @@ def test_what_is_no_record(element: Any) -> None:
         (b'{"d":"a","n":"b","x":"' + b"|" * 40 + b'"}', TOO_LARGE),
     ],
 )
-def test_why_lines_are_refused(line: bytes, reason: str) -> None:
+def test_why_lines_are_rejected(line: bytes, reason: str) -> None:
     router = Router(BY_FIELDS, STRICT)
     one = router.route(line)
-    groups, refused = router.route_lines([GOOD, line, GOOD])
+    groups, rejected = router.route_lines([GOOD, line, GOOD])
     assert groups == {Stream("a", "b"): [GOOD, GOOD]}
-    assert refused == [one]
+    assert rejected == [one]
     assert isinstance(one, RejectedRecord)
     assert one.reason == reason
     assert one.raw == line
 
 
-def test_a_refusal_knows_the_stream_once_it_is_known() -> None:
+def test_a_rejection_knows_the_stream_once_it_is_known() -> None:
     router = Router(BY_FIELDS, STRICT)
     large = GOOD[:-1] + b',"x":"' + b"x" * 90 + b'"}'
     for element in (large, json.loads(large)):
@@ -621,7 +621,7 @@ def test_a_dict_is_held_to_the_same_rules() -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
-def test_line_breaks_between_tokens_go_and_within_texts_are_refused(end: str) -> None:
+def test_line_breaks_between_tokens_go_and_within_texts_are_rejected(end: str) -> None:
     router = Router(BY_FIELDS, LAX)
     pretty = f'{{{end}"d":"a",{end}"n":"b"}}{end}'.encode()
     routed = router.route(pretty)
@@ -633,11 +633,11 @@ def test_line_breaks_between_tokens_go_and_within_texts_are_refused(end: str) ->
         f'{{"d":"a","n":"b","x":1{end}2}}',
     )
     for broken in broken_lines:
-        refused = router.route(broken)
-        assert isinstance(refused, RejectedRecord)
-        assert refused.reason == NOT_JSON
-        assert refused.raw == broken.encode()
-        assert router.route_lines([broken.encode(), GOOD])[1] == [refused]
+        rejected = router.route(broken)
+        assert isinstance(rejected, RejectedRecord)
+        assert rejected.reason == NOT_JSON
+        assert rejected.raw == broken.encode()
+        assert router.route_lines([broken.encode(), GOOD])[1] == [rejected]
 
 
 @pytest.mark.parametrize("depth", [50, 200, 900, 985, 990, 995, 1000, 1010, 1030, 2000, 100_000])
@@ -647,12 +647,12 @@ def test_line_breaks_between_tokens_go_and_within_texts_are_refused(end: str) ->
     [BY_FIELDS, StreamSelector(domain="a", namespace="b"), StreamSelector(stream=lambda fields: ("a", "b"))],
     ids=["fields", "constants", "function"],
 )
-def test_deep_lines_are_accepted_or_refused_and_never_crash(selector: StreamSelector, name: str, depth: int) -> None:
+def test_deep_lines_are_accepted_or_rejected_and_never_crash(selector: StreamSelector, name: str, depth: int) -> None:
     line = f'{{"d":{name},"n":"b","x":{"[" * depth}{"]" * depth}}}'.encode()
     router = Router(selector, LAX)
     one = router.route(line)
-    groups, refused = router.route_lines([line, GOOD])
-    assert sum(map(len, groups.values())) + len(refused) == 2
+    groups, rejected = router.route_lines([line, GOOD])
+    assert sum(map(len, groups.values())) + len(rejected) == 2
     if depth <= 200:
         assert not isinstance(one, RejectedRecord)
     if depth >= 2000:
@@ -661,7 +661,7 @@ def test_deep_lines_are_accepted_or_refused_and_never_crash(selector: StreamSele
 
 
 @pytest.mark.parametrize("depth", [100, 300, 600, 1000, 2000, 5000])
-def test_deep_dicts_are_accepted_or_refused_and_never_crash(depth: int) -> None:
+def test_deep_dicts_are_accepted_or_rejected_and_never_crash(depth: int) -> None:
     value: Any = 1
     for _ in range(depth):
         value = [value]
@@ -674,7 +674,7 @@ def test_deep_dicts_are_accepted_or_refused_and_never_crash(depth: int) -> None:
         assert routed.raw
 
 
-def test_a_refused_integer_of_any_size_never_crashes() -> None:
+def test_a_rejected_integer_of_any_size_never_crashes() -> None:
     routed = Router(BY_FIELDS, LAX).route({"d": "a", "n": "b", "x": [10**5000, {1}]})
     assert isinstance(routed, RejectedRecord)
     assert routed.reason == UNSUPPORTED_VALUE
@@ -683,9 +683,9 @@ def test_a_refused_integer_of_any_size_never_crashes() -> None:
 def test_order_is_kept_within_a_stream_whatever_is_between() -> None:
     names = ['"1"', "1", '"x"', "1", '"1"', "true", "1", '"1"'] * 5
     lines = [f'{{"d":{name},"n":"b","i":{i}}}'.encode() for i, name in enumerate(names)]
-    groups, refused = Router(BY_FIELDS, LAX).route_lines(lines)
+    groups, rejected = Router(BY_FIELDS, LAX).route_lines(lines)
     assert groups[Stream("1", "b")] == [line for line in lines if b'"x"' not in line and b"true" not in line]
-    assert len(refused) == 5
+    assert len(rejected) == 5
 
 
 def test_names_that_python_takes_for_equal_stay_apart() -> None:
@@ -694,9 +694,9 @@ def test_names_that_python_takes_for_equal_stay_apart() -> None:
     expected = {Stream("1", "b"): [lines[0]] * 2, Stream("1.0", "b"): [lines[1]] * 2}
     router = Router(BY_FIELDS, LAX)
     for batch in (lines, lines[::-1]):
-        groups, refused = router.route_lines(batch)
+        groups, rejected = router.route_lines(batch)
         assert groups == expected
-        assert [one.raw for one in refused] == [lines[2]]
+        assert [one.raw for one in rejected] == [lines[2]]
         names = [one[0][0] for line in batch if not isinstance(one := router.route(line), RejectedRecord)]
         assert names == [line[5 : line.index(b",")].decode() for line in batch if line != lines[2]]
 
@@ -712,8 +712,8 @@ def test_a_router_remembers_no_names_wrongly() -> None:
     router = Router(BY_FIELDS, LAX)
     for start in (0, 0):
         lines = [f'{{"d":{i},"n":"{i}"}}'.encode() for i in range(start, 12_000)]
-        groups, refused = router.route_lines(lines)
-        assert refused == []
+        groups, rejected = router.route_lines(lines)
+        assert rejected == []
         assert groups == {Stream(str(i), str(i)): [line] for i, line in enumerate(lines)}
 
 
@@ -748,9 +748,9 @@ def test_namings_that_can_not_work(values: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_a_row_that_its_reader_rejected_is_refused_with_the_reader_s_reason() -> None:
+def test_a_row_that_its_reader_rejected_has_the_reader_s_reason() -> None:
     router = Router(StreamSelector(domain="d", namespace="n"), STRICT)
     row = RejectedRow("csv-row-length", "2 values, and 3 columns", "a.csv", 7, b"1,2")
-    refused = router.route(row)
-    assert isinstance(refused, RejectedRecord)
-    assert (refused.reason, refused.detail, refused.raw) == (row.reason, row.detail, row.raw)
+    rejected = router.route(row)
+    assert isinstance(rejected, RejectedRecord)
+    assert (rejected.reason, rejected.detail, rejected.raw) == (row.reason, row.detail, row.raw)

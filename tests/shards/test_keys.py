@@ -150,7 +150,7 @@ def test_bytes_of_the_root_count_not_characters() -> None:
     assert len(f"{root}/{key}".encode()) <= MAX_URL_BYTES
 
 
-def test_a_root_that_leaves_no_room_is_refused_with_the_way_out() -> None:
+def test_a_root_that_leaves_no_room_is_rejected_with_the_way_out() -> None:
     root = "s3://bucket/" + "p" * 200
     with pytest.raises(
         ConfigurationError, match=r"is too long: with more than 255 bytes .*shorten the prefix by (\d+) bytes"
@@ -199,7 +199,7 @@ def test_good_templates_give_clean_keys(template: str) -> None:
         "runs/" + DEFAULT_DATA_KEY,
     ],
 )
-def test_bad_templates_are_refused(template: str) -> None:
+def test_bad_templates_are_rejected(template: str) -> None:
     with pytest.raises(ConfigurationError, match="key_template=") as caught:
         Layout(RUN, data_key=template)
     assert repr(template) in str(caught.value)
@@ -216,7 +216,7 @@ def test_bad_templates_are_refused(template: str) -> None:
         "data/{domain}/{namespace}/{run_id}-{origin}-{sequence:05d}-{digest}{extension}{window}",
     ],
 )
-def test_templates_whose_keys_a_store_would_refuse_are_refused_at_once(template: str) -> None:
+def test_templates_whose_keys_a_store_would_refuse_are_rejected_at_once(template: str) -> None:
     """Also those whose keys are only unusual outside of, or within, a window."""
     with pytest.raises(ConfigurationError, match="key_template="):
         Layout(RUN, data_key=template)

@@ -91,7 +91,7 @@ def test_accepts(values: dict[str, Any]) -> None:
         ("lanes", "4", "a whole number"),
     ],
 )
-def test_refusals_name_parameter_value_and_rule(name: str, value: object, rule: str) -> None:
+def test_rejections_name_parameter_value_and_rule(name: str, value: object, rule: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         StreamLimits(**{name: value})  # type: ignore[arg-type]
     assert f"{name}={value!r} must be " in str(caught.value)
@@ -183,7 +183,7 @@ def test_invalid_patterns_are_rejected(pattern: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, {"max_records": 1}, StreamLimits, "10MB"])
-def test_a_mapping_to_anything_else_is_refused(value: Any) -> None:
+def test_a_mapping_to_anything_else_is_rejected(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"limits\['web/\*'\]=.* must be a StreamLimits"):
         limits_by_stream({"web/*": value})
 
@@ -250,6 +250,6 @@ def test_json_must_be_an_object(values: Any) -> None:
         ({"max_seconds": "60"}, r"seconds='60' must be a number of seconds above 0"),
     ],
 )
-def test_json_refusals_say_why(values: dict[str, Any], message: str) -> None:
+def test_json_rejections_say_why(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         limits_from_json(values)

@@ -40,7 +40,7 @@ BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
 def write(runner: Any, source: beam.PTransform, *flags: str, **arguments: Any) -> WriteToS3BoxResult:
     """Build the pipeline, which checks it."""
     pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(list(flags)))
-    result = pipeline | source | WriteToS3Box("memory://engines", **BY_FIELD, **arguments)
+    result = pipeline | source | WriteToS3Box("s3://bucket/engines", **BY_FIELD, **arguments)
     assert isinstance(result, WriteToS3BoxResult)
     return result
 
@@ -100,14 +100,14 @@ def test_a_test_stream_may_feed_any_runner(name: str) -> None:
     pipeline = beam.Pipeline(runner=LOCAL[name](), options=PipelineOptions([]))
     stepped = pipeline | TestStream() | "Step" >> beam.Map(dict)
     both = (pipeline | beam.Create([{}]), stepped) | beam.Flatten()
-    both | beam.WindowInto(FixedWindows(60)) | WriteToS3Box("memory://engines", **BY_FIELD)
+    both | beam.WindowInto(FixedWindows(60)) | WriteToS3Box("s3://bucket/engines", **BY_FIELD)
 
 
 def test_a_test_stream_elsewhere_in_the_pipeline_excuses_nothing() -> None:
     pipeline = beam.Pipeline(runner=BundleBasedDirectRunner(), options=PipelineOptions([]))
     pipeline | TestStream()
     with pytest.raises(ConfigurationError, match="the input is unbounded"):
-        pipeline | PeriodicImpulse() | WriteToS3Box("memory://engines", **BY_FIELD, windowing=FixedWindows(60))
+        pipeline | PeriodicImpulse() | WriteToS3Box("s3://bucket/engines", **BY_FIELD, windowing=FixedWindows(60))
 
 
 @pytest.mark.parametrize("runner", [PrismRunner, FlinkRunner, PortableRunner, DataflowRunner])
@@ -159,12 +159,12 @@ def test_bounded_input_on_flink_ends_its_job() -> None:
 
 def test_options_may_come_as_keywords() -> None:
     pipeline = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([], checkpointing_interval=5000))
-    result = pipeline | beam.Create([{}]) | WriteToS3Box("memory://engines", **BY_FIELD)
+    result = pipeline | beam.Create([{}]) | WriteToS3Box("s3://bucket/engines", **BY_FIELD)
     assert whole_bundles(result) is True
     refusing = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([], **{WHOLE_BUNDLES: False}))
     records = refusing | beam.Create([{}])
     with pytest.raises(ConfigurationError, match=f"{WHOLE_BUNDLES}=False loses records"):
-        _ = records | WriteToS3Box("memory://engines", **BY_FIELD)
+        _ = records | WriteToS3Box("s3://bucket/engines", **BY_FIELD)
 
 
 @pytest.mark.parametrize("runner", FLINK)
@@ -220,11 +220,18 @@ def test_what_the_write_sets_is_logged_once(runner: type, logged: list[str], cap
     records = pipeline | beam.Create([{}])
     with caplog.at_level("INFO"):
         for number in "12":
-            step = WriteToS3Box("memory://engines", **BY_FIELD, tuning=Tuning(packing="stateful"), manifests=None)
+            step = WriteToS3Box("s3://bucket/engines", **BY_FIELD, tuning=Tuning(packing="stateful"), manifests=None)
             records | f"Write{number}" >> step
     ours = [record for record in caplog.records if record.name == "beam_s3box.transforms.engines"]
     assert [record.levelname for record in ours] == ["INFO"] * len(logged)
     assert all(name in record.getMessage() for name, record in zip(logged, ours, strict=True))
+
+
+def test_what_keeps_a_source_alive_on_flink_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="beam_s3box.transforms.engines"):
+        unbounded(FlinkRunner())
+    told = [record.getMessage().split(":")[0] for record in caplog.records if "engines" in record.name]
+    assert told == [f"set --{WHOLE_BUNDLES}", f"set --shutdown_sources_after_idle_ms={NEVER}"]
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ def main(size: int = 120) -> None:
         good = _measured(command, "good", size)
         for kind in KINDS:
             found = _measured(command, kind, size) if kind != "good" else good
+            times = {name: f"{found[name]:5.1f} s, x {found[name] / good[name]:.1f}" for name in ("seconds", "cpu")}
             print(
-                f"{command:8} {size} MB of {kind:9}: {found['seconds']:5.1f} s, x {found['seconds'] / good['seconds']:.1f}; "
-                f"processor {found['cpu']:5.1f} s, x {found['cpu'] / good['cpu']:.1f}; peak {found['peak_mb']} MB",
+                f"{command:8} {size} MB of {kind:9}: {times['seconds']}; processor {times['cpu']}; "
+                f"peak {found['peak_mb']} MB",
                 flush=True,
             )
 

@@ -16,7 +16,7 @@ from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.contents import JSON_KINDS
-from beam_s3box.stores import open_store
+from beam_s3box.stores import open_store, warn_of_missing_scheme
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,4 +85,4 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
     )
-    return spec.plan(open_store(destination, settings, credentials))
+    return spec.plan(open_store(warn_of_missing_scheme(destination), settings, credentials))

@@ -26,7 +26,7 @@ from beam_s3box.shards.model import Segment, Size
 from beam_s3box.shards.packing import Overhead
 
 Codec = Literal["null", "deflate", "snappy"]
-UnknownFields = Literal["refuse", "drop"]
+UnknownFields = Literal["reject", "drop"]
 
 _KNOWN_SCHEMAS: Final = 4096
 """Maximum number of compiled schemas in the cache of a process."""
@@ -46,7 +46,7 @@ class AvroFormat:
       schema: the schema of the records: an object or JSON text, a mapping from patterns such as `"web/*"` to schemas,
         or a function from stream to schema. Records of a stream without schema are rejected. None: the write infers it.
       codec: the codec of blocks: `"null"`, `"deflate"` or `"snappy"`, which needs the package cramjam.
-      unknown_fields: `"refuse"` rejects records with fields that are not in the schema, `"drop"` drops the fields.
+      unknown_fields: `"reject"` rejects records with fields that are not in the schema, `"drop"` drops the fields.
       for_redshift: whether COPY will load the files. Then logical types, which COPY does not support, are written as
         text that it converts, and unions may only be null and one type. False supports all of Avro, but no manifests.
         None: True if the write has manifests.
@@ -57,13 +57,13 @@ class AvroFormat:
 
     schema: AvroSchemas | SchemasOf | None = None
     codec: Codec = "deflate"
-    unknown_fields: UnknownFields = "refuse"
+    unknown_fields: UnknownFields = "reject"
     for_redshift: bool | None = None
 
     def __post_init__(self) -> None:
         check_codec(self.codec)
-        if self.unknown_fields not in ("refuse", "drop"):
-            raise ConfigurationError(f"unknown_fields={self.unknown_fields!r} must be 'refuse' or 'drop'")
+        if self.unknown_fields not in ("reject", "drop"):
+            raise ConfigurationError(f"unknown_fields={self.unknown_fields!r} must be 'reject' or 'drop'")
         if self.schema is not None:
             schemas = schemas_of(self.schema)
             object.__setattr__(self, "schema", schemas)

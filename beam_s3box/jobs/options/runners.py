@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     S3Options,
     StandardOptions,
@@ -54,6 +55,13 @@ def is_flink(options: PipelineOptions) -> bool:
 def is_dataflow(options: PipelineOptions) -> bool:
     """Return whether the pipeline runs on Google's Dataflow."""
     return _short_name(options.view_as(StandardOptions).runner or "") == "dataflowrunner"
+
+
+def template_of(options: PipelineOptions) -> str | None:
+    """Return where the job is to be staged as a template, which others start later, elsewhere; None to run it."""
+    location: str | None = options.view_as(GoogleCloudOptions).template_location
+    # other runners don't know the option, and run the job
+    return location if is_dataflow(options) else None
 
 
 def check_keys_stay_here(options: PipelineOptions) -> None:

@@ -13,6 +13,7 @@ from beam_s3box.cli.options.shards import format_of, limits_of
 from beam_s3box.cli.options.write import max_record_bytes_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
+from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.options.stream import BOUNDED, Packing
 from beam_s3box.records.lines import longest_line
 from beam_s3box.shards.runs import new_run_id
@@ -73,6 +74,8 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,
+        # the job checks it before, but a template starts later, elsewhere
+        check_destination=template_of(options) is not None,
         tuning=Tuning(upload_concurrency=given.s3_concurrency),
     )
     store = open_store(given.destination, settings, credentials_of(options.view_as(S3Options)))

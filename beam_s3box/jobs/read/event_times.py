@@ -48,7 +48,7 @@ class Placed(NamedTuple):
 class Placer:
     """Says for which period a line counts.
 
-    No line is refused here, and none is too late for the manifest of its window: what would be counts for the period in
+    No line is rejected here, and none is too late for the manifest of its window: such a line counts for the period in
     which its file arrived, which is still kept. The answer depends on nothing but the line and that time, so that a
     line that is read again, after a runner went back, counts for the same period.
 

@@ -36,9 +36,9 @@ class Reading(NamedTuple):
     Attributes:
       access: to objects.
       input_format: one of `INPUT_FORMATS`.
-      max_line_bytes: of a longer line only the beginning is read, which the write refuses, see
+      max_line_bytes: of a longer line only the beginning is read, which the write rejects, see
         `beam_s3box.records.lines.split_lines`.
-      rows: how files of rows are read; None where they are refused.
+      rows: how files of rows are read; None where they are rejected.
       path_columns: whether columns that stand in the path are taken into the records.
     """
 
@@ -52,7 +52,7 @@ class Reading(NamedTuple):
         """Return what a file holds.
 
         Raises:
-          ConfigurationError: it can't be read, or holds rows where these are refused.
+          ConfigurationError: it can't be read, or holds rows where these are rejected.
         """
         contents = contents_of(file, path, self.input_format, read_bytes)
         if self.rows is None and contents.kind not in JSON_KINDS:

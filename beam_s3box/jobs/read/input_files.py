@@ -92,8 +92,8 @@ def find_version(path: str, size: int, access: S3Access) -> FileVersion:
         found = _object_reader(path, "", access).version()
         return FileVersion(found.etag, found.size)
     if FileSystems.get_scheme(path) is None:
-        found = os.stat(path)
-        return FileVersion(version_in(found), found.st_size)
+        now = os.stat(path)
+        return FileVersion(version_in(now), now.st_size)
     return FileVersion("", size)
 
 

@@ -63,7 +63,7 @@ class ReadStream(beam.PTransform):
 
     Args:
       timing: when records happened, and which go together.
-      max_line_bytes: of a longer line only the beginning is read, which the write refuses.
+      max_line_bytes: of a longer line only the beginning is read, which the write rejects.
       path_columns: whether columns that stand in the path are taken into the records.
 
     Raises:

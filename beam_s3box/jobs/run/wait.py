@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_s3box.jobs.options.runners import is_dataflow
+from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.run.counters import counted
 from beam_s3box.jobs.run.progress import Progress
 
@@ -28,13 +28,6 @@ class Patience(NamedTuple):
 
 
 PATIENCE: Final = Patience(poll=2.0, grace=10.0)
-
-
-def template_of(options: PipelineOptions) -> str | None:
-    """Return where the job is to be staged as a template, which others start later, elsewhere; None to run it."""
-    location: str | None = options.view_as(GoogleCloudOptions).template_location
-    # other runners don't know the option, and run the job
-    return location if is_dataflow(options) else None
 
 
 def handed_over(result: PipelineResult, options: PipelineOptions) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
+from beam_s3box.checks import check_type
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.client.connections import RedshiftConnection
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
@@ -14,7 +15,7 @@ from beam_s3box.redshift.manifests import FetchBytes, StoreReader
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.quoting import identifier
 from beam_s3box.redshift.sql.target import OnReplaced, check_on_replaced
-from beam_s3box.stores.retries import Retry
+from beam_s3box.stores.retries import RETRY_EXAMPLE, Retry
 
 RETRY: Final = Retry(max_attempts=6, base_seconds=1.0, cap_seconds=30.0)
 """Attempts at a transaction: Redshift's conflicts and restarts take seconds."""
@@ -58,6 +59,7 @@ class LoadSettings:
             )
         if self.copy.options.noload:
             raise ConfigurationError("noload=True loads nothing: use copy_sql(…, noload=True) to check files")
+        check_type("retry", self.retry, Retry, RETRY_EXAMPLE)
         identifier(self.schema, "schema")
         check_on_replaced(self.on_replaced)
 

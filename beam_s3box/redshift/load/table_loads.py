@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from beam_s3box.checks import check_whole
+from beam_s3box.checks import check_bool, check_whole
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError, TransientLoadError, UnreachableError
 from beam_s3box.redshift.client.data_api import RedshiftDataApi
@@ -65,6 +65,7 @@ class TableCreation:
         if self.sample is not None:
             check_whole("sample", self.sample, 1)
         check_exclude(self.exclude)
+        check_bool("ignore_case", self.ignore_case)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
+from beam_s3box.checks import check_names
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.sql.quoting import literal
 from beam_s3box.stores.s3_settings import Credentials
@@ -103,7 +104,7 @@ def mask_sql(text: str) -> str:
 def _roles(iam_role: str | Sequence[str] | None) -> str:
     if iam_role == _DEFAULT_ROLE:
         return _DEFAULT_ROLE
-    roles = iam_role.split(",") if isinstance(iam_role, str) else list(iam_role or ())
+    roles = iam_role.split(",") if isinstance(iam_role, str) else check_names("iam_role", iam_role or (), "'default'")
     for role in roles or [""]:
         if not isinstance(role, str) or not _ROLE.fullmatch(role):
             raise ConfigurationError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from beam_s3box.checks import check_names
 from beam_s3box.errors import ConfigurationError
 
 MAX_NAME_BYTES: Final = 127
@@ -55,7 +56,7 @@ def table_parts(table: TableName, parameter: str = "table") -> tuple[str, ...]:
             f"{parameter}={table!r} must have no quotes, they are added here; write a name with a quote in a tuple, as "
             "('schema', 'table')"
         )
-    parts = tuple(table.split(".")) if isinstance(table, str) else tuple(table)
+    parts = tuple(table.split(".")) if isinstance(table, str) else check_names(parameter, table, "'schema.table'")
     if not 1 <= len(parts) <= _MAX_PARTS or not all(parts):
         raise ConfigurationError(
             f"{parameter}={table!r} must be 'table' or 'schema.table'; write a name that holds a dot in a tuple, as "

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
+from beam_s3box.checks import check_names
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.sql.quoting import TableName, folded, identifier, qualified, table_parts
 
@@ -107,7 +108,7 @@ class Merge:
 
 def merge_of(mode: Mode, keys: Sequence[str] | None, order_by: str | None) -> Merge:
     """Return the checked settings; `keys` is one name or several."""
-    return Merge(mode, (keys,) if isinstance(keys, str) else tuple(keys or ()), order_by)
+    return Merge(mode, check_names("keys", keys or (), "'id'"), order_by)
 
 
 def check_on_replaced(on_replaced: OnReplaced, mode: Mode | None = None) -> None:

@@ -42,13 +42,13 @@ BAD_DEFAULTS = [
 
 
 @pytest.mark.parametrize(("schema", "message"), BAD, ids=lambda value: str(value)[:50])
-def test_what_no_reader_takes_is_refused(schema: Any, message: str) -> None:
+def test_what_no_reader_takes_is_rejected(schema: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         AvroFormat(schema, for_redshift=False)
 
 
 @pytest.mark.parametrize(("kind", "default"), BAD_DEFAULTS, ids=repr)
-def test_a_default_that_does_not_fit_is_refused(kind: Any, default: Any) -> None:
+def test_a_default_that_does_not_fit_is_rejected(kind: Any, default: Any) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind, "default": default}]}
     with pytest.raises(
         ConfigurationError, match=r"schema: x: the default does not fit|schema is not a valid Avro schema"

@@ -87,7 +87,7 @@ def test_snappy_blocks_are_those_of_an_independent_codec() -> None:
     assert checksum == zlib.crc32(raw).to_bytes(4, "big")
 
 
-def test_snappy_without_its_package_is_refused_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snappy_without_its_package_is_rejected_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cramjam", None)
     with pytest.raises(ConfigurationError, match=r"codec='snappy' needs the package cramjam.*codec='deflate'"):
         AvroFormat(USERS, codec="snappy")
@@ -193,7 +193,7 @@ def test_schemas_by_stream() -> None:
         ({"schema": {"type": "record", "name": "R"}}, "schema: a record must have a list of fields"),
         ({"schema": record_of("nope")}, "schema is not a valid Avro schema: UnknownType: nope"),
         ({"schema": USERS, "codec": "zstandard"}, "codec='zstandard' must be one of null, deflate, snappy"),
-        ({"schema": USERS, "unknown_fields": "keep"}, "unknown_fields='keep' must be 'refuse' or 'drop'"),
+        ({"schema": USERS, "unknown_fields": "keep"}, "unknown_fields='keep' must be 'reject' or 'drop'"),
     ],
 )
 def test_arguments_are_checked(arguments: Any, message: str) -> None:
@@ -241,7 +241,7 @@ ELEMENTS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(ELEMENTS, st.booleans(), st.sampled_from([1, 3, 1000]), st.sampled_from([300, 600, 10_000]))
-def test_every_record_is_in_a_shard_of_its_schema_or_refused(
+def test_every_record_is_in_a_shard_of_its_schema_or_rejected(
     codec: ThreadPoolExecutor, elements: list[tuple[str, Any]], one_by_one: bool, records: int, object_bytes: int
 ) -> None:
     format = AvroFormat({f"{domain}/*": schema for domain, schema in ROUTED.items()})
@@ -249,26 +249,26 @@ def test_every_record_is_in_a_shard_of_its_schema_or_refused(
     limits = StreamLimits(max_object_bytes=object_bytes, max_records=records)
     builder = ShardBuilder(format, lambda stream: limits, codec, "origin", min_fill_to_seal=0.0)
     given = [{"a": value, "d": domain, "n": "n"} for domain, value in elements]
-    refused: list[RejectedRecord] = []
+    rejected: list[RejectedRecord] = []
     groups: dict[Stream, list[bytes]] = {}
     if one_by_one:
         for record in given:
             routed = router.route(record)
             if isinstance(routed, RejectedRecord):
-                refused.append(routed)
+                rejected.append(routed)
             else:
                 groups.setdefault(routed[0], []).append(routed[1])
     else:
-        groups, refused = router.route_lines([line(record) for record in given])
+        groups, rejected = router.route_lines([line(record) for record in given])
     for stream, rows in groups.items():
         builder.add((stream, "", 0), rows)
     shards = builder.finish().shards
     found = [record for shard in shards for record in read(whole(format, shard, limits))]
     fits = {"web": int, "shop": str, "none": bytes}
     assert sorted(map(repr, found)) == sorted(repr(one) for one in given if type(one["a"]) is fits[one["d"]])
-    assert len(found) + len(refused) == len(given)
-    assert {one.reason for one in refused} <= {SCHEMA_MISMATCH}
-    assert all(json.loads(one.raw) in given and one.stream is not None for one in refused)
+    assert len(found) + len(rejected) == len(given)
+    assert {one.reason for one in rejected} <= {SCHEMA_MISMATCH}
+    assert all(json.loads(one.raw) in given and one.stream is not None for one in rejected)
 
 
 def whole(format: AvroFormat, shard: SealedShard, limits: StreamLimits) -> bytes:
@@ -279,11 +279,11 @@ def whole(format: AvroFormat, shard: SealedShard, limits: StreamLimits) -> bytes
     return body
 
 
-def test_a_refused_record_keeps_its_own_bytes() -> None:
+def test_a_rejected_record_keeps_its_own_bytes() -> None:
     router = Router(BY_FIELDS, record_rules(for_redshift=False), encoders_of(AvroFormat(ROUTED["web"])))
     misfit = b'{"a": "x",  "d":"web","n":"n"}'
-    for refused in (router.route(misfit), router.route_lines([misfit])[1][0]):
-        assert refused == RejectedRecord(
+    for rejected in (router.route(misfit), router.route_lines([misfit])[1][0]):
+        assert rejected == RejectedRecord(
             Stream("web", "n"), SCHEMA_MISMATCH, "does not fit the schema: a: a string, not an integer (long)", misfit
         )
     assert router.route_lines([misfit])[0] == {}, "no stream without a record"

@@ -73,7 +73,7 @@ UNFIT: list[tuple[Any, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in UNFIT for value in values], ids=repr)
-def test_what_does_not_fit_is_refused_with_where_and_why_but_without_the_value(kind: Any, value: Any) -> None:
+def test_what_does_not_fit_is_rejected_with_where_and_why_but_without_the_value(kind: Any, value: Any) -> None:
     encoder = AvroFormat(record_of(kind), for_redshift=False).encoder(STREAM)
     with pytest.raises(RecordError, match=r"^does not fit the schema: a") as caught:
         encoder(line({"a": value}))
@@ -95,7 +95,7 @@ def test_the_place_is_named_however_deep() -> None:
         encode(AvroFormat(record_of({"type": "map", "values": inner})), {"a": {"k": {"x": [1, "2"]}}})
 
 
-def test_fields_that_the_schema_has_not_are_refused_or_dropped() -> None:
+def test_fields_that_the_schema_has_not_are_rejected_or_dropped() -> None:
     schema = record_of("int")
     with pytest.raises(RecordError, match="has 'b', 'c', 'd' and 1 more, which the schema does not have"):
         encode(AvroFormat(schema), {"a": 1, "b": 1, "c": 2, "d": 3, "e": 4})
@@ -103,7 +103,7 @@ def test_fields_that_the_schema_has_not_are_refused_or_dropped() -> None:
     assert read(body) == [{"a": 1}]
 
 
-def test_what_is_missing_has_the_default_or_null_and_else_is_refused() -> None:
+def test_what_is_missing_has_the_default_or_null_and_else_is_rejected() -> None:
     inner = {"type": "record", "name": "Q", "fields": [{"name": "x", "type": "int", "default": 7}]}
     fields = [
         {"name": "number", "type": "long", "default": 5},

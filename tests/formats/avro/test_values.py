@@ -81,7 +81,7 @@ def test_kept_or_written_as_text(kind: Any, given: Any, kept: Any, text: str) ->
     ids=lambda value: repr(value)[:60],
 )  # fmt: skip
 @pytest.mark.parametrize("for_redshift", [True, False])
-def test_what_is_no_such_value_is_refused(kind: Any, value: Any, for_redshift: bool) -> None:
+def test_what_is_no_such_value_is_rejected(kind: Any, value: Any, for_redshift: bool) -> None:
     schema = record_of(kind)
     if (kind, value) == (DATE, 2**31) and for_redshift:
         value = 2**40

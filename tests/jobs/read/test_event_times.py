@@ -144,6 +144,6 @@ def test_no_line_is_lost_nor_put_where_no_manifest_would_list_it(
 
 
 @pytest.mark.parametrize("field", ['a"b', "a\\b", "a\nb"])
-def test_a_name_that_no_field_has_is_refused(field: str) -> None:
+def test_a_name_that_no_field_has_is_rejected(field: str) -> None:
     with pytest.raises(ConfigurationError, match="--timestamp_field="):
         placer(field)

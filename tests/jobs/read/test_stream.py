@@ -124,7 +124,7 @@ def fails(file: FoundFile, part: str) -> None:
         stream.lines.pipeline.run().wait_until_finish()
 
 
-def test_a_bad_early_interval_is_refused_before_there_is_a_pipeline() -> None:
+def test_a_bad_early_interval_is_rejected_before_there_is_a_pipeline() -> None:
     with pytest.raises(ConfigurationError, match="triggering_frequency=0 must be a whole number"):
         ReadStream(timing()._replace(triggering_frequency=0))
 

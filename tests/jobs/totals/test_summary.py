@@ -1,4 +1,4 @@
-"""A run without an end lists what it writes at once: that it had too many dead letters is told when its input ended."""
+"""A run without an end lists what it writes at once: that it had too many dead letters is reported when its input ended."""
 
 from __future__ import annotations
 

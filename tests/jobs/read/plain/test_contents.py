@@ -1,4 +1,4 @@
-"""Files that are not what their names say, by the command line: read, or refused by name before any work."""
+"""Files that are not what their names say, by the command line: read, or rejected by name before any work."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_what_is_not_a_record_a_line_is_told(ended: dict[str, PlainRun], name: s
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_can_not_be_read_is_refused_before_any_work(ended: dict[str, PlainRun], name: str) -> None:
+def test_what_can_not_be_read_is_rejected_before_any_work(ended: dict[str, PlainRun], name: str) -> None:
     check_named(ended[name], 2, name, REFUSED[name][1])
 
 
