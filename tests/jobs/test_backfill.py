@@ -188,7 +188,7 @@ def test_worker_processes_and_totals_agree(
         f"--report={report_path}",
     )
     # on a slow machine there is a line of progress after ten seconds
-    said = [line for line in ended.err.splitlines() if " INFO " not in line]
+    said = [line for line in ended.problems.splitlines() if " INFO " not in line]
     assert (ended.code, said) == (0, [])
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
