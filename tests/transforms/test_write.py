@@ -398,11 +398,11 @@ def test_the_result_says_its_run_id_and_beam_sees_the_collections_alone() -> Non
     pipeline = beam.Pipeline(options=options())
     result: WriteToS3BoxResult = pipeline | beam.Create(records(1)) | "Outer" >> Nested()
     assert result.run_id == "given"
-    assert [*result] == [result.shards, result.manifests, result.dead_letters]
-    assert [*result._asdict()] == ["shards", "manifests", "dead_letters"]
+    assert [*result] == [result.shards, result.manifests, result.dead_letters, result.input_totals]
+    assert [*result._asdict()] == ["shards", "manifests", "dead_letters", "input_totals"]
     steps = pipeline.to_runner_api().components.transforms.values()
     outputs = [set(step.outputs) for step in steps if step.unique_name in ("Outer", "Outer/WriteToS3Box")]
-    assert outputs == 2 * [{"shards", "manifests", "dead_letters"}]
+    assert outputs == 2 * [{"shards", "manifests", "dead_letters", "input_totals"}]
 
 
 def test_names_that_try_to_leave_their_folder(tmp_path: pathlib.Path) -> None:
