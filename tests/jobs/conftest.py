@@ -24,6 +24,11 @@ class Ended(NamedTuple):
     err: str
     seconds: float
 
+    @property
+    def problems(self) -> str:
+        """The errors without the warnings of dead letters, which the records below cause."""
+        return "".join(line for line in self.err.splitlines(True) if "WARNING dead letters of run" not in line)
+
 
 @pytest.fixture
 def records(tmp_path: pathlib.Path) -> str:

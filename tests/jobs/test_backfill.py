@@ -55,7 +55,7 @@ def test_every_record_is_in_a_listed_shard_or_a_dead_letter(
 ) -> None:
     report_path = tmp_path / "report.json"
     ended = backfill(f"--input={records}", "--destination=memory://whole", *NAMING, f"--report={report_path}")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.problems) == (0, "")
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
     streams = [(stream["domain"], stream["namespace"], stream["records"]) for stream in report["streams"]]
@@ -143,10 +143,10 @@ def test_a_write_that_fails_later_is_printed_in_one_line(backfill: Run, records:
     (out / "data").write_text("a file where a folder must be")
     ended = backfill(f"--input={records}", f"--destination={out}", *NAMING)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith("error: the pipeline failed: ")
-    assert f"{out}/data" in ended.err
-    assert "while running" not in ended.err
-    assert ended.err.count("\n") == 1
+    assert ended.problems.startswith("error: the pipeline failed: ")
+    assert f"{out}/data" in ended.problems
+    assert "while running" not in ended.problems
+    assert ended.problems.count("\n") == 1
     assert not (out / "manifests").exists()
 
 
@@ -188,7 +188,7 @@ def test_worker_processes_and_totals_agree(
         f"--report={report_path}",
     )
     # on a slow machine there is a line of progress after ten seconds
-    said = [line for line in ended.err.splitlines() if " INFO " not in line]
+    said = [line for line in ended.problems.splitlines() if " INFO " not in line]
     assert (ended.code, said) == (0, [])
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
@@ -206,7 +206,7 @@ def test_from_s3_to_s3_in_a_process_of_its_own(backfill_process: Run, records: s
         *NAMING,
         env={**keys, "AWS_ENDPOINT_URL": s3_server.endpoint_url, "AWS_REGION": REGION},
     )
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.problems) == (0, "")
     assert "61 records read = 60 listed + 1 dead letter" in ended.out
 
 

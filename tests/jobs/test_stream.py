@@ -144,7 +144,8 @@ def test_the_pipeline_is_streaming_and_its_windows_are_the_options(tmp_path: pat
 def test_flink_never_takes_a_checkpoint_within_a_bundle(
     runner: str, interval: list[str], tmp_path: pathlib.Path, log: JobLog
 ) -> None:
-    options = job_of(tmp_path, log, f"--runner={runner}", *interval).pipeline.options
+    flags = [f"--runner={runner}", "--environment_type=LOOPBACK", *interval]
+    options = job_of(tmp_path, log, *flags).pipeline.options
     values = options.get_all_options(retain_unknown_options=True)
     assert values["finish_bundle_before_checkpointing"] is True
     assert values["checkpointing_interval"] == (1000 if interval else None)
