@@ -1,7 +1,7 @@
 """Show the whole way on this machine: flights to shards and manifests on a real S3 server, and back.
 
 `make demo` runs it. It starts a server, runs the pipeline as a user would, shows what lies in the bucket, and reads it
-all back with `tools/verify.py`. Exit code 1 says that something did not come back.
+all back with `tools/verify`. Exit code 1 says that something did not come back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools import seaweedfs, verify
+from tools import seaweedfs
+from tools.verify.places import Bucket
+from tools.verify.verification import Rules, Verification
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -95,13 +97,14 @@ def show_manifest(client: S3Client, key: str) -> None:
     print(json.dumps(manifest | {"entries": shown}, indent=2))
 
 
-def check(client: S3Client) -> verify.Findings:
-    """Read everything back and compare it with the source.
-
-    Raises:
-      verify.VerificationError: they differ.
-    """
-    return verify.verify(client, DESTINATION, [ROOT / SOURCE], stream_fields=(DOMAIN_FIELD, NAMESPACE_FIELD))
+def check(client: S3Client, destination: str, sources: Iterable[Path]) -> int:
+    """Read everything back, compare it with the source, and return the exit code."""
+    found = Verification(Bucket(destination, client), Rules(stream_fields=(DOMAIN_FIELD, NAMESPACE_FIELD)), sources)
+    if found.problems:
+        print(f"Not everything came back exactly once:\n{found.verdict()}", file=sys.stderr)
+        return 1
+    _say(f"All came back exactly once:\n{found}")
+    return 0
 
 
 def main() -> int:
@@ -117,15 +120,10 @@ def main() -> int:
             manifests = [key for key in objects if key.endswith(".manifest")]
             for key in sorted(manifests, key=objects.__getitem__)[-1:]:
                 show_manifest(client, key)
-            findings = check(client)
+            return check(client, DESTINATION, [ROOT / SOURCE])
         except subprocess.CalledProcessError as exc:
             print(f"The pipeline failed with exit code {exc.returncode}.", file=sys.stderr)
             return 1
-        except verify.VerificationError as exc:
-            print(f"Not everything came back:\n{exc}", file=sys.stderr)
-            return 1
-        _say(f"All came back: {findings}.")
-    return 0
 
 
 def _grouped(keys: Iterable[str], name: Callable[[str], str]) -> dict[str, list[str]]:

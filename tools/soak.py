@@ -1,4 +1,4 @@
-"""Run the streaming job for minutes under a changing load, then count what it wrote with `count_objects`.
+"""Run the streaming job for minutes under a changing load, then check what it wrote with `tools/verify`.
 
 `python -m tools.soak` starts an S3 server and the job on Prism, and lands files for ten minutes: steadily, in bursts,
 for many streams at once, and not at all; some records come late, some beyond every lateness, some without a time, some
@@ -23,9 +23,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import count_objects, seaweedfs
-from tools.count_places import Place, open_place
+from tools import seaweedfs
 from tools.prism import prism_binary
+from tools.verify.places import Bucket
+from tools.verify.verification import Rules, Verification
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DESTINATION = "s3://soak/stream"
@@ -187,7 +188,7 @@ def watch(
         if job.poll() is not None:
             return
         if now - shown >= _SHOW_SECONDS:
-            shown, keys = now, place.sizes()
+            shown, keys = now, place.keys()
             shards, manifests = (sum(key.startswith(name) for key in keys) for name in ("data/", "manifests/"))
             print(
                 f"{now - begun:4.0f} s  {phase.name:12}  {fed.records:9,} records in {fed.files:5,} files  "
@@ -196,30 +197,24 @@ def watch(
             )
 
 
-def place_of(server: seaweedfs.Server) -> Place:
+def place_of(server: seaweedfs.Server) -> Bucket:
     """Return the destination, read with keys that may only read."""
-    os.environ.update(AWS_ACCESS_KEY_ID=server.reader.access_key, AWS_SECRET_ACCESS_KEY=server.reader.secret_key)
-    return open_place(_DESTINATION, server.endpoint_url, seaweedfs.REGION)
+    return Bucket(_DESTINATION, server.client(server.reader))
 
 
 def count(server: seaweedfs.Server, landing: Path, report: Path, fed: Fed, said: str) -> int:
     """Count what was written, and compare with what was fed and what the job said."""
     displaced = sum(int(number.replace(",", "")) for number in _ARRIVALS.findall(said))
-    rules = count_objects.Rules("i", "t", displaced)
-    counted = count_objects.Count(place_of(server), "", rules)
-    lines = counted.compare(landing.glob("*.jsonl"))
-    print(
-        f"{counted}\n{lines:,} lines were fed: {fed.records:,} records, {fed.late:,} of them late, "
-        f"{fed.displaced:,} beyond that"
-    )
+    found = Verification(place_of(server), Rules("i", ("d", "n"), "t", displaced), landing.glob("*.jsonl"))
+    print(f"{found}: {fed.records:,} records, {fed.late:,} of them late, {fed.displaced:,} beyond that")
     totals = json.loads(report.read_text()) if report.exists() else {}
     says = tuple(totals.get(name) for name in ("records_in", "records_listed", "dead_letters"))
-    if says != (lines, fed.records, fed.files):
-        counted.faults.append(f"the job says {says} lines, records and dead letters")
+    if says != (found.lines, fed.records, fed.files):
+        found.problems.append(f"the job says {says} lines, records and dead letters")
     if displaced != fed.displaced:
-        counted.faults.append(f"{displaced} records count for their arrival, not the {fed.displaced} meant for it")
-    print("\n".join(counted.faults[:20]) or "no fault")
-    return 1 if counted.faults else 0
+        found.problems.append(f"{displaced} records count for their arrival, not the {fed.displaced} meant for it")
+    print(found.verdict())
+    return 1 if found.problems else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

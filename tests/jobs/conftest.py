@@ -44,10 +44,10 @@ def backfill(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """The job, run in this process."""
 
     def run(*arguments: str) -> Ended:
-        from pipelines.backfill import main
+        from beam_s3box.cli.main import main
 
         begun = time.monotonic()
-        code = main(arguments)
+        code = main(["backfill", *arguments])
         return Ended(code, *capfd.readouterr(), time.monotonic() - begun)
 
     return run

@@ -10,6 +10,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from beam_s3box.cli.main import main
 from beam_s3box.cli.options.reporting import reporting_of
 from beam_s3box.errors import ConfigurationError, StoreError
 from beam_s3box.jobs.options.parser import given_of
@@ -22,7 +23,6 @@ from beam_s3box.jobs.run.job import Job, _execute, new_pipeline, write_summary
 from beam_s3box.jobs.run.logging import JobLog, job_logging
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.stores import MemoryStore, open_store
-from pipelines.stream import main
 from tests.jobs.conftest import Ended
 
 NAMING = ("--domain_field=d", "--namespace_field=n")
@@ -34,7 +34,7 @@ def stream(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """The job, run in this process."""
 
     def run(*arguments: str) -> Ended:
-        return Ended(main(arguments), *capfd.readouterr(), 0)
+        return Ended(main(["stream", *arguments]), *capfd.readouterr(), 0)
 
     return run
 

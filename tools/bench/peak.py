@@ -6,14 +6,14 @@ import json
 import sys
 import time
 
-from pipelines.backfill import main
+from beam_s3box.cli.main import main
 from tools.bench.measure import peak_bytes
 
 
 def peak() -> None:
     """Run the job and print seconds and peak bytes as JSON."""
     begun = time.perf_counter()
-    code = main(sys.argv[1:])
+    code = main(["backfill", *sys.argv[1:]])
     if code:
         raise SystemExit(code)
     print(json.dumps({"seconds": time.perf_counter() - begun, "peak_bytes": peak_bytes()}))

@@ -17,6 +17,7 @@ import pytest
 
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.report import RunReport
+from beam_s3box.cli.main import main
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.jobs.run.job import _end_of
 from beam_s3box.jobs.run.load_report import _print_loads, with_loads
@@ -28,7 +29,6 @@ from beam_s3box.redshift import LoadFailure, LoadResult
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
-from pipelines import backfill, stream
 from tests.jobs.conftest import ROOT, Ended
 from tests.redshift.load.conftest import Warehouse, redshift, warehouse
 
@@ -60,7 +60,7 @@ def into(
 
     def run(*arguments: str, naming: tuple[str, ...] = NAMING) -> Ended:
         begun = time.monotonic()
-        code = backfill.main([f"--input={records}", *naming, *options_of(warehouse), *arguments])
+        code = main(["backfill", f"--input={records}", *naming, *options_of(warehouse), *arguments])
         out, err = capfd.readouterr()
         # one of the records is bad
         said = [line for line in err.splitlines(keepends=True) if "WARNING dead letters of run" not in line]
@@ -224,7 +224,7 @@ def test_streams_refuse_what_needs_an_end(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     job = [f"--input={tmp_path}/*.jsonl", *NAMING, "--runner=PrismRunner", *options_of(warehouse)]
-    assert stream.main([*job, "--redshift_table=clicks", *arguments]) == 2
+    assert main(["stream", *job, "--redshift_table=clicks", *arguments]) == 2
     assert message in capfd.readouterr().err
 
 

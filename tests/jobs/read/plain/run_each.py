@@ -10,7 +10,7 @@ import tempfile
 from beam_s3box.cli.main import main
 
 # imported once for all: that takes most of the time of a small job
-from pipelines import backfill  # noqa: F401
+from beam_s3box.jobs import backfill  # noqa: F401
 
 
 def run(arguments: list[str]) -> dict[str, object]:

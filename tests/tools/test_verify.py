@@ -1,10 +1,12 @@
-"""The independent count: it finds nothing wrong with a run of ours, and every way in which a run could be wrong."""
+"""The independent check finds nothing wrong with a run of this package, and every way in which a run could be wrong."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
-from tools import count_objects, soak
+from tools import soak
 from tools.seaweedfs import Server
+from tools.verify.__main__ import main
 
 RECORDS = [{"i": number, "d": "web", "n": f"n{number % 2}", "t": 1_000_000_000 + number} for number in range(100)]
 Break = Callable[[Path], None]
@@ -47,17 +50,17 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def count(folder: Path, *more: str) -> int:
+def check(folder: Path, *more: str) -> int:
     source = folder.with_name("fed.jsonl")
-    return count_objects.main([str(folder), "--id_field=i", "--time_field=t", f"--source={source}", *more])
+    return main([str(folder), str(source), "--id_field=i", "--time_field=t", "--stream_fields", "d", "n", *more])
 
 
-def test_a_whole_run_has_no_fault(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert count(run) == 0
+def test_nothing_is_wrong_with_a_whole_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(run) == 0
     out = capsys.readouterr().out
-    assert "100 ids, 100 records; 0 outside of their window" in out
-    assert "8 manifests, 0 of them not their window's first; 0 shards unlisted; 1 dead letters" in out
-    assert out.endswith("101 lines were fed\nno fault\n")
+    assert "8 manifests, 0 of them not the first of their window; 8 listed shards, 0 unlisted" in out
+    assert "100 records of 2 streams in 3 windows, 0 outside of theirs; " in out
+    assert out.endswith("; 1 dead letters\n101 source lines\nnothing is wrong\n")
 
 
 def test_manifests_of_the_whole_run_on_s3(
@@ -67,9 +70,9 @@ def test_manifests_of_the_whole_run_on_s3(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.writer.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.writer.secret_key)
-    destination = f"s3://{s3_server.bucket}/count-objects"
+    destination = f"s3://{s3_server.bucket}/verify"
     write(destination, Manifests(per="run"))
-    assert count_objects.main([destination, "--id_field=i"]) == 0
+    assert main([destination, "--id_field=i"]) == 0
     assert "3 manifests" in capsys.readouterr().out
 
 
@@ -132,8 +135,65 @@ def rename_a_shard(run: Path) -> None:
     path.rename(path.with_name("shard.json.gz"))
 
 
+def list_elsewhere(run: Path) -> None:
+    path = first(run, "manifests/**/*.manifest")
+    path.write_text(path.read_text().replace('"file://', '"s3:/'))
+
+
+def count_in_fractions(run: Path) -> None:
+    path = first(run, "manifests/**/*.manifest")
+    path.write_text(re.sub(r'("record_count": \d+)', r"\1.0", path.read_text()))
+
+
+def replace_a_shard(run: Path, body: bytes) -> None:
+    """Replace the first shard, under the key that fits its content."""
+    path = first(run, "data/**/*.gz")
+    name = f"{path.name.rpartition('-')[0]}-{hashlib.sha256(body).hexdigest()[:12]}.json.gz"
+    for manifest in run.glob("manifests/**/*.manifest"):
+        entries = json.loads(manifest.read_text())["entries"]
+        for entry in entries:
+            if entry["url"].endswith(path.name):
+                entry["url"] = entry["url"].replace(path.name, name)
+                entry["meta"]["content_length"] = len(body)
+        manifest.write_text(json.dumps({"entries": entries}))
+    path.rename(path.with_name(name)).write_bytes(body)
+
+
+def append_a_gzip_member(run: Path) -> None:
+    replace_a_shard(run, first(run, "data/**/*.gz").read_bytes() * 2)
+
+
+def cut_a_shard_short(run: Path) -> None:
+    replace_a_shard(run, first(run, "data/**/*.gz").read_bytes()[:-1])
+
+
+def write_no_object(run: Path) -> None:
+    replace_a_shard(run, gzip.compress(b"[]\n"))
+
+
+def mix_streams_in_a_shard(run: Path) -> None:
+    text = gzip.decompress(first(run, "data/web/n0/**/*.gz").read_bytes())
+    replace_a_shard(
+        run, gzip.compress(text.replace(b'"n": "n0"', b'"n": "n1"', 1).replace(b'"n":"n0"', b'"n":"n1"', 1))
+    )
+
+
+def forget_the_run(run: Path) -> None:
+    first(run, "runs/*").unlink()
+
+
 def forget_what_was_rejected(run: Path) -> None:
     first(run, "dead-letters/**/*.gz").unlink()
+
+
+def feed_something_else(run: Path) -> None:
+    source = run.with_name("fed.jsonl")
+    source.write_text(source.read_text().replace('"web"', '"bew"', 1))
+
+
+def feed_twice(run: Path) -> None:
+    source = run.with_name("fed.jsonl")
+    source.write_text(source.read_text() + "\n" + source.read_text())
 
 
 def feed_more(run: Path) -> None:
@@ -149,62 +209,72 @@ def feed_less(run: Path) -> None:
 @pytest.mark.parametrize(
     ("breaks", "fault"),
     [
-        (lose_a_shard, "is not there"),
-        (lose_a_manifest, "is in the record, and not there"),
+        (lose_a_shard, "does not exist"),
+        (lose_a_manifest, "is in the record, but missing"),
         (miscount, "not the manifest that the run's record lists"),
         (mix_windows, "is not in the record"),
+        (forget_the_run, "runs/r-1.json: does not exist"),
         (lose_a_manifest, "shards are in no manifest"),
-        (lose_a_manifest, "ids that were fed are missing"),
+        (lose_a_manifest, "source records are in no listed shard"),
         (lose_a_manifest, "its parts are [1]"),
         (list_twice, "is listed twice"),
-        (empty_a_manifest, "no JSON with entries"),
+        (list_elsewhere, "not a URL of this destination"),
+        (empty_a_manifest, "not JSON with a list of entries"),
         (miscount, "records, listed as"),
+        (count_in_fractions, "records, listed as"),
         (allow_to_miss, "is not mandatory"),
-        (spoil_a_shard, "its bytes are not those of its key"),
-        (mix_windows, "its manifest in web/n0/20010909T014"),
-        (mix_streams, "its manifest in web/n1/"),
+        (spoil_a_shard, "its content is not that of its key"),
+        (append_a_gzip_member, "not one whole gzip member"),
+        (cut_a_shard_short, "not one whole gzip member"),
+        (write_no_object, "has a line that is not a JSON object"),
+        (mix_streams_in_a_shard, "2 folders have 2 values of d and n, in 3 combinations"),
+        (mix_windows, "its manifest of web/n0/20010909T014"),
+        (mix_streams, "its manifest of web/n1/"),
         (write_a_firing_again, "its parts are [1, 2]"),
-        (rename_a_shard, "shard.json.gz: no key of a run"),
-        (forget_what_was_rejected, "1 rejected lines are no dead letters: no record"),
-        (feed_more, "1 ids that were fed are missing: more"),
-        (feed_less, "1 ids were never fed: 0"),
+        (rename_a_shard, "shard.json.gz: not the key of a run"),
+        (forget_what_was_rejected, "1 rejected lines are not among the dead letters: no record"),
+        (feed_something_else, '1 source records are in no listed shard: {"d":"bew","i":0,'),
+        (feed_something_else, '1 records have no source: {"d":"web","i":0,'),
+        (feed_twice, "100 source records are in no listed shard"),
+        (feed_more, '1 source records are in no listed shard: {"i":"more"}'),
+        (feed_less, '1 records have no source: {"d":"web","i":0,'),
     ],
 )
 def test_what_is_wrong_is_found(run: Path, capsys: pytest.CaptureFixture[str], breaks: Break, fault: str) -> None:
     breaks(run)
-    assert count(run) == 1
+    assert check(run) == 1
     assert fault in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--times=2"], "100 ids are not there 2 times: 0, "),
-        (["--outside=1"], "0 records lie outside of their window, not 1"),
-        (["--time_field=i"], "100 records lie outside of their window, not 0"),
-        (["--id_field=d"], "1 ids are not there 1 times: web"),
+        (["--times=2"], "100 ids not 2 times: 0, "),
+        (["--outside=1"], "0 records are outside of their window, not 1"),
+        (["--time_field=i"], "100 records are outside of their window, not 0"),
+        (["--id_field=d"], "1 ids not 1 times: web"),
     ],
 )
 def test_what_is_said_of_the_records_is_checked(
     run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], fault: str
 ) -> None:
-    assert count(run, *arguments) == 1
+    assert check(run, *arguments) == 1
     assert fault in capsys.readouterr().out
 
 
 def test_unlisted_shards_may_be_allowed(run: Path) -> None:
     shard = first(run, "data/**/*.gz")
     shard.with_name(shard.name.replace("-0000", "-7000")).write_bytes(shard.read_bytes())
-    assert count(run) == 1
-    assert count(run, "--may_be_unlisted") == 0
+    assert check(run) == 1
+    assert check(run, "--may_be_unlisted") == 0
 
 
 def test_one_of_several_runs_is_named(run: Path) -> None:
     (run / "manifests" / "r-2").mkdir()
     (run / "manifests" / "r-2" / "00000.manifest").write_text("{}")
     with pytest.raises(SystemExit, match="has manifests of 2 runs"):
-        count(run)
-    assert count(run, "--run_id=r-1") == 0
+        check(run)
+    assert check(run, "--run_id=r-1") == 0
 
 
 # ---------------------------------------------------------------- the load that it is for

@@ -1,0 +1,1 @@
+"""Check what one run left at its destination, without any code of beam_s3box."""
