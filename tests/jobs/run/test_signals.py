@@ -79,7 +79,7 @@ def test_a_signal_ends_the_backfill(
         b"interrupted by %s: a backfill lists its shards when all input is written" % number.name.encode()
     )
     assert b"no manifest of run asked lists does not count; start it again, as a new run" in err
-    assert err.count(b"\n") == 1
+    assert said.count(b"\n") == 1
     assert time.monotonic() - begun < PATIENCE / 2
     store = S3Store(prefix, S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), s3_server.writer)
     assert read_back(store).manifests == {}
