@@ -24,7 +24,12 @@ def run_config(arguments: Sequence[str], log: CommandLog) -> int:
     """Print all options that a command would run with, as a file for `--config`, and return the exit code."""
     if not arguments or arguments[0].startswith("-"):
         raise ConfigurationError("the command is missing: write s3box config COMMAND [OPTIONS]")
-    say_text(render_config(find_command(arguments[0]).effective(arguments[1:])))
+    # the options of jobs are Beam's, too
+    from beam_s3box.jobs.run.logging import import_note_silenced
+
+    with import_note_silenced():
+        values = find_command(arguments[0]).effective(arguments[1:])
+    say_text(render_config(values))
     return 0
 
 

@@ -88,7 +88,7 @@ def print_summary(what: str, report: RunReport, store: Store, reporting: Reporti
         say(balance_line(report), *dead_letter_lines(report), error=to_error)
         say(rate_line(report), *_places(report, store), error=to_error)
     if failure:
-        return fail_with(1, f"the {what} finished, but its {failure}", log)
+        return fail_with(1, f"the {what} finished and its manifests count, but its {failure}", log)
     if not report.balances:
         return fail_with(1, f"records are missing or duplicated: {balance_line(report)}", log)
     return 0

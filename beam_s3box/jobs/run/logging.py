@@ -39,11 +39,18 @@ class JobLog(cli_logging.CommandLog):
 @contextlib.contextmanager
 def job_logging() -> Iterator[JobLog]:
     """Log as a tool does, and as before when it ends."""
-    root, log, import_filter = logging.getLogger(), JobLog(), _WithoutImportNote()
+    log = JobLog()
+    with import_note_silenced(), cli_logging.installed(log):
+        yield log
+
+
+@contextlib.contextmanager
+def import_note_silenced() -> Iterator[None]:
+    """Within the block, let Beam be imported without what it logs then."""
+    root, import_filter = logging.getLogger(), _WithoutImportNote()
     root.addFilter(import_filter)
     try:
-        with cli_logging.installed(log):
-            yield log
+        yield
     finally:
         root.removeFilter(import_filter)
 

@@ -33,6 +33,12 @@ def test_help_of_a_command_is_the_commands_help(capsys: pytest.CaptureFixture[st
         assert capsys.readouterr().out == text
 
 
+def test_the_options_of_a_job_are_printed_without_beams_notes() -> None:
+    command = [sys.executable, "-m", "beam_s3box", "config", "backfill", "--max_records=7"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert (b"max_records = 7" in done.stdout, done.stderr) == (True, b"")
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["pack", "--version"], ["backfill", "--version"]])
 def test_the_version(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 0

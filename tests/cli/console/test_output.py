@@ -94,6 +94,14 @@ def test_only_a_run_that_balances_ends_well(listed: int, code: int, capsys: pyte
     assert ("missing or duplicated" in capsys.readouterr().err) == bool(code)
 
 
+def test_a_report_that_can_not_be_written_fails_a_run_whose_data_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_summary("pack", report("a"), MemoryStore("x"), Reporting("/dev/full"), CommandLog("t")) == 1
+    assert capsys.readouterr().err == (
+        "error: the pack finished and its manifests count, but its report='/dev/full' can't be written: "
+        "No space left on device\n"
+    )
+
+
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail_with(1, f"COPY said {HOSTILE}", CommandLog("test")) == 1
     assert capsys.readouterr().err == f"error: COPY said {SHOWN}\n"

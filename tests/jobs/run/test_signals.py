@@ -73,11 +73,13 @@ def test_a_signal_ends_the_backfill(
             process.kill()
             goes_on.set()
     assert (process.returncode, out) == (code, b""), err
-    assert err.startswith(
+    # on a busy machine lines of progress come first
+    said = b"".join(line for line in err.splitlines(keepends=True) if b" INFO at work " not in line)
+    assert said.startswith(
         b"interrupted by %s: a backfill lists its shards when all input is written" % number.name.encode()
     )
     assert b"no manifest of run asked lists does not count; start it again, as a new run" in err
-    assert err.count(b"\n") == 1
+    assert said.count(b"\n") == 1
     assert time.monotonic() - begun < PATIENCE / 2
     store = S3Store(prefix, S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), s3_server.writer)
     assert read_back(store).manifests == {}
