@@ -196,7 +196,7 @@ def test_two_identical_files_count_twice_and_one_file_named_twice_once(
     assert len(found.shards) == len({url for urls in found.manifests.values() for url in urls})
 
 
-def test_one_large_stream_is_cut_by_several_workers_and_only_rests_are_shuffled(
+def test_one_large_stream_is_cut_by_several_workers_and_only_remainders_are_shuffled(
     proxy: Proxy, prefix: str, store: Store, tmp_path: pathlib.Path
 ) -> None:
     path = tmp_path / "large.jsonl"

@@ -44,8 +44,7 @@ def box_store(
         raise ConfigurationError(
             f"destination={destination!r} and bucket={bucket!r}, prefix={prefix!r} are mutually exclusive: give one"
         )
-    warn_of_missing_scheme(destination)
-    return open_store(destination, settings, credentials)
+    return open_store(warn_of_missing_scheme(destination), settings, credentials)
 
 
 def box_credentials(

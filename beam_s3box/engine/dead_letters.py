@@ -222,6 +222,8 @@ def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] |
     A router hands back the very lines that it was given, so that nobody counts lines of which none is rejected; of a
     line that was cut, its beginning.
     """
+    if not raws:
+        return ()  # as of most batches
     if not isinstance(origin, LineBatch):
         return [row.line for row in origin] if origin else [None] * len(raws)
     if len(raws) == len(origin.lines) and all(map(operator.is_, raws, origin.lines)):

@@ -44,6 +44,9 @@ _REFUSED: Final[Mapping[bytes, str]] = {
     b"[\0": "JSON in UTF-16 without a byte order mark: convert it to UTF-8",
     b"\0[": "JSON in UTF-16 without a byte order mark: convert it to UTF-8",
 }
+_WORDS: Final = (b"ORC", b"PAR1", b"PARE")
+"""Marks that a header of CSV may begin with, as `ORCID,name`; what follows them in their own files is no text."""
+
 _TAR_MARK: Final = b"ustar"
 _TAR_MARK_AT: Final = 257
 _ENCODINGS: Final[Mapping[bytes, str]] = {
@@ -130,11 +133,11 @@ def json_batches(
 
 def _kind_of(head: bytes, path: str, input_format: str) -> str:
     for magic, what in _REFUSED.items():
-        if head.startswith(magic):
+        if _has_mark(head, magic):
             raise _rejected(path, what)
     if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
         raise _rejected(path, "a tar archive: unpack it")
-    found = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
+    found = next((kind for magic, kind in _MAGICS.items() if _has_mark(head, magic)), "")
     if input_format != "auto":
         if found and found != input_format:
             raise ConfigurationError(
@@ -142,6 +145,13 @@ def _kind_of(head: bytes, path: str, input_format: str) -> str:
             )
         return input_format
     return found or kind_by_name(path) or ("json" if is_documents(head[:HEAD_BYTES]) else "jsonl")
+
+
+def _has_mark(head: bytes, magic: bytes) -> bool:
+    if not head.startswith(magic):
+        return False
+    line = head.partition(b"\n")[0].rstrip(b"\r").replace(b"\t", b",").decode("utf-8", "replace")
+    return magic not in _WORDS or not line.isprintable() or not any(one in line for one in ",;|")
 
 
 def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

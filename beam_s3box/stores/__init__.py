@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores.base import ObjectInfo, Store
@@ -30,6 +31,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET_AND_PREFIX = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]/[^.\\]*")
 """A relative path without a dot, whose first part could be a bucket."""
 
+_Destination = TypeVar("_Destination")
 _LOGGER = logging.getLogger(__name__)
 _HALF_SCHEME = re.compile(r"(s3|file|memory):", re.IGNORECASE)
 _STORE_PROPERTIES = ("conditional_create", "conditional_replace", "conditional_delete")
@@ -87,19 +89,19 @@ def _check_store(store: Store) -> Store:
     return store
 
 
-def warn_of_missing_scheme(destination: object) -> None:
-    """Log a warning if text looks like a bucket and a prefix, and would become a new folder on this machine."""
-    if not isinstance(destination, str) or not _BUCKET_AND_PREFIX.fullmatch(destination):
-        return
-    if not os.path.isdir(destination.partition("/")[0]):
+def warn_of_missing_scheme(destination: _Destination) -> _Destination:
+    """Return a destination; log a warning if it looks like a bucket and a prefix, and would become a new folder."""
+    is_text = isinstance(destination, str) and _BUCKET_AND_PREFIX.fullmatch(destination)
+    if is_text and not os.path.isdir(str(destination).partition("/")[0]):
         _LOGGER.warning(
             "destination=%r is taken for a folder, %s, which does not exist yet: for the bucket write %r, for the "
             "folder %r",
             destination,
-            os.path.abspath(destination),
+            os.path.abspath(str(destination)),
             f"s3://{destination}",
             f"./{destination}",
         )
+    return destination
 
 
 def _check_path(path: str) -> str:

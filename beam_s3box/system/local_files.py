@@ -17,7 +17,11 @@ def version_of(file: str | int) -> str:
     Raises:
       OSError: the file does not exist.
     """
-    found = os.stat(file)
+    return version_in(os.stat(file))
+
+
+def version_in(found: os.stat_result) -> str:
+    """Return the same of what is known of a file, so that its size and its version are of one moment."""
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}" if stat.S_ISREG(found.st_mode) else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner, SwitchingDirectRunner
 from apache_beam.typehints import List as BeamList
 
 from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch, DeadLetterFiles
@@ -30,8 +30,8 @@ class WriteDeadLetters(beam.PTransform):
 
     def expand(self, letters: beam.PCollection[DeadLetterBatch]) -> beam.PCollection[DeadLetter]:
         """Return the dead letters."""
-        # this runner alone knows no batches
-        one_by_one = isinstance(letters.pipeline.runner, BundleBasedDirectRunner)
+        # the first of these knows no batches, and the second one may hand the pipeline over to it
+        one_by_one = isinstance(letters.pipeline.runner, (BundleBasedDirectRunner, SwitchingDirectRunner))
         write = (_WriteOneByOne if one_by_one else _WriteBatches)(self._plan)
         return letters | "WriteFiles" >> beam.ParDo(write).with_output_types(DeadLetter)
 

@@ -29,9 +29,8 @@ from beam_s3box.redshift.sql.copy_options import ANY_CASE, CopyKeywords, CopyOpt
 from beam_s3box.redshift.sql.quoting import TableName
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, merge_of
-from beam_s3box.stores import Credentials, S3Settings
 from beam_s3box.stores.retries import Retry
-from beam_s3box.stores.s3_settings import s3_settings_of
+from beam_s3box.stores.s3_settings import Credentials, S3Settings, s3_settings_of
 from beam_s3box.transforms.rewindow import into_global_window
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
@@ -143,10 +142,9 @@ class CopyToRedshift(beam.PTransform):
         **options: Unpack[CopyKeywords],
     ) -> None:
         super().__init__()
-        check_bool("create_tables", create_tables)
         self.table = table if callable(table) else TableTemplate(table, schema)
         self._fails = _raises(on_failure)
-        self._s3 = s3_settings_of(s3)
+        self._s3, creates = s3_settings_of(s3), check_bool("create_tables", create_tables)
         self.loads = TableLoads(
             settings=LoadSettings(
                 connection=connection,
@@ -158,7 +156,7 @@ class CopyToRedshift(beam.PTransform):
             ),
             merge=merge_of(mode, keys, order_by),
             columns=None if columns is None else check_names("columns", columns, "['id', 'name']"),
-            creation=TableCreation(sample, exclude, ignore_case) if create_tables else None,
+            creation=TableCreation(sample, exclude, ignore_case) if creates else None,
         )
         if isinstance(self.table, TableTemplate) and self.table.is_constant:
             self.loads.loader.target(self.table.target(None, None))

@@ -167,8 +167,7 @@ class WriteToS3Box(beam.PTransform):
         self._s3 = s3_settings_of(s3)
         self._checks = check_bool("check_destination", check_destination)
         self._windowing = WindowingChoice(windowing, allowed_lateness, triggering_frequency)
-        open_store(destination, self._s3)
-        warn_of_missing_scheme(destination)
+        open_store(warn_of_missing_scheme(destination), self._s3)
 
     @property
     def dead_letter_limit(self) -> DeadLetterLimit:

@@ -65,7 +65,9 @@ def feed_until_shards_are_there(process: subprocess.Popen[bytes], store: S3Store
 def test_records_are_piped_to_s3(start: Start, store: S3Store) -> None:
     process = start("pack", store.root, *NAMING, "--max_records=100", "--manifest_count=2")
     out, err = process.communicate(b"".join(map(line, range(5000))) + b"no record\n", PATIENCE)
-    assert (process.returncode, err) == (0, b"")
+    assert (process.returncode, err.count(b"\n")) == (0, 1), err
+    assert b" WARNING dead letters of run " in err
+    assert b"(standard input, line 5001)" in err
     assert b"5,001 records read = 5,000 listed + 1 dead letter" in out
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(5000))

@@ -104,6 +104,22 @@ def test_a_line_that_was_cut_has_its_number_and_so_has_a_row() -> None:
     assert (letter.source, letter.line, letter.offset) == ("t.csv", 4, None)
 
 
+class Uncounted(list[bytes]):
+    """Lines that nobody looks at."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("lines were looked at")
+
+    __reversed__ = __iter__
+
+
+def test_no_line_of_a_batch_is_looked_at_where_none_is_rejected() -> None:
+    lines = Uncounted([b"{}"])
+    letters = DeadLetterBatch([], StreamSelector(), LineBatch(lines, "a.jsonl", range(1, 2)))
+    assert not letters
+    assert letters.source == "a.jsonl"
+
+
 def test_a_file_holds_one_line_each() -> None:
     store = MemoryStore(new_token(12))
     files = files_of(store, Layout("run"), origin="origin")

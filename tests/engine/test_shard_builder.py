@@ -123,7 +123,7 @@ def test_a_record_larger_than_the_limit_is_a_shard_by_itself(codec: ThreadPoolEx
         assert [giant] in [lines_of(shard.segments) for shard in flushed.shards]
 
 
-def test_a_rest_of_half_a_shard_is_sealed_and_less_is_handed_on(codec: ThreadPoolExecutor) -> None:
+def test_a_remainder_of_half_a_shard_is_sealed_and_less_is_kept(codec: ThreadPoolExecutor) -> None:
     limits = StreamLimits(max_records=10)
     for count, expected in ((5, [BY_BUNDLE_END]), (4, [])):
         lines = [record(number) for number in range(count)]

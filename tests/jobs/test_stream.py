@@ -53,7 +53,7 @@ def log() -> Iterator[JobLog]:
         (["--runner=DirectRunner"], "error: the input is unbounded, and DirectRunner does not hold back the watermark"),
         (
             ["--runner=PrismRunner", "--input=/none/*.jsonl"],
-            "error: --input='/none/*.jsonl' can't be watched: '/none/' is",
+            "error: --input='/none/*.jsonl' can't be watched: '/none' is no folder",
         ),
         (
             ["--runner=PrismRunner", "--input=a/b.csv"],

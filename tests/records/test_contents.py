@@ -126,6 +126,12 @@ def test_the_kind_is_by_the_first_bytes_then_by_the_name() -> None:
     assert contents(b"PAR1", input_format="parquet").kind == "parquet"
 
 
+@pytest.mark.parametrize("word", [b"ORCID", b"PAR1"])
+def test_a_header_of_csv_is_no_mark_of_a_binary_file(word: bytes) -> None:
+    assert contents(word + b",name\r\n1,x\r\n", "people.csv").kind == "csv"
+    assert contents(word + b",name\n1,x\n", "people", "csv").kind == "csv"
+
+
 def test_a_pipe_is_looked_at_a_line_and_no_further() -> None:
     file = InPieces(b'{"id":1}\nwould wait for ever', 9)
     assert contents_of(file, "standard input").kind == "jsonl"

@@ -15,7 +15,9 @@ from beam_s3box import S3Settings, WriteToS3Box
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore, S3Store
 from beam_s3box.stores.s3_check import CHECK_KEY
+from beam_s3box.transforms.check_destination import CheckDestination
 from tests.readback import read_back
+from tests.transforms.plans import write_plan
 from tools.seaweedfs import REGION, Identity, Server
 
 RUNNERS = ["FnApiRunner", "BundleBasedDirectRunner"]
@@ -80,6 +82,13 @@ def test_it_fails_also_if_no_record_ever_arrives() -> None:
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     nothing = pipeline | beam.Create([])
     nothing | WriteToS3Box(store, domain="d", namespace="n")
+    with pytest.raises(Exception, match="no write"):
+        pipeline.run()
+
+
+def test_the_step_needs_neither_records_nor_other_steps() -> None:
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    pipeline | CheckDestination(write_plan(Unwritable(new_token(12))))
     with pytest.raises(Exception, match="no write"):
         pipeline.run()
 

@@ -227,6 +227,13 @@ def test_what_the_write_sets_is_logged_once(runner: type, logged: list[str], cap
     assert all(name in record.getMessage() for name, record in zip(logged, ours, strict=True))
 
 
+def test_what_keeps_a_source_alive_on_flink_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="beam_s3box.transforms.engines"):
+        unbounded(FlinkRunner())
+    logged = [record.getMessage().split(":")[0] for record in caplog.records if "engines" in record.name]
+    assert logged == [f"set --{WHOLE_BUNDLES}", f"set --shutdown_sources_after_idle_ms={NEVER}"]
+
+
 @pytest.mark.parametrize(
     ("runner", "forbids"), [(PrismRunner, True), (PortableRunner, True), (FlinkRunner, False), (DataflowRunner, False)]
 )

@@ -14,8 +14,10 @@ import orjson
 import pytest
 from apache_beam.metrics.metric import Lineage
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.test_stream import TestStream
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.display import DisplayData
+from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from beam_s3box import (
@@ -533,3 +535,15 @@ def test_a_bundle_that_is_done_again_counts_once(tmp_path: pathlib.Path) -> None
     pipeline.run().wait_until_finish()
     assert (tmp_path / "mark").exists()
     assert len(list(read_back(store).all_records())) == 20
+
+
+def test_dead_letters_come_one_by_one_where_beam_hands_over_to_a_runner_without_batches(tmp_path: pathlib.Path) -> None:
+    """DirectRunner is several: which of them runs a pipeline is known when all of its steps are."""
+    store = open_store(tmp_path / "box")
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", "--streaming"]))
+    script = TestStream().add_elements([{"d": "a", "n": "b"}, {"d": "a"}, {"n": "b"}]).advance_watermark_to_infinity()
+    result = pipeline | script | WriteToS3Box(store, **BY_FIELD, windowing=FixedWindows(60))
+    reasons = result.dead_letters | beam.Map(lambda letter: letter.reason)
+    assert_that(reasons, equal_to(["missing-stream"] * 2))
+    pipeline.run().wait_until_finish()
+    assert len(read_back(store).dead_letters) == 2

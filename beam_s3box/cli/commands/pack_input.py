@@ -52,7 +52,8 @@ def find_local_files(
     Raises:
       ConfigurationError: a pattern matches nothing, or something that is not a local, readable file of JSON.
     """
-    found = sorted({path for pattern in patterns for path in _matches(pattern)})
+    by_place = {os.path.abspath(path): path for pattern in reversed(patterns) for path in _matches(pattern)}
+    found = sorted(by_place.values())
     documents = [path for path in found if _kind_of(path, input_format) == "json"]
     if documents and input_format == "auto":
         notify(documents_note(documents))

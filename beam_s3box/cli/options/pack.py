@@ -85,5 +85,4 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
     )
-    warn_of_missing_scheme(destination)
-    return spec.plan(open_store(destination, settings, credentials))
+    return spec.plan(open_store(warn_of_missing_scheme(destination), settings, credentials))

@@ -16,7 +16,7 @@ from beam_s3box.stores.base import ObjectInfo
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_objects import quoted
 from beam_s3box.system.globs import Glob, local_matches, no_match
-from beam_s3box.system.local_files import version_of
+from beam_s3box.system.local_files import version_in
 
 _S3_PATTERN: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
@@ -66,8 +66,8 @@ def find_input(
                 skipped(file.path)
             elif len(patterns) == 1:
                 yield file
-            elif file.path not in seen:
-                seen.add(file.path)
+            elif (place := _place_of(file.path)) not in seen:
+                seen.add(place)
                 yield file
         if must_match and not is_matched:
             raise no_match(pattern, is_folder=_is_folder(pattern, access))
@@ -78,14 +78,18 @@ def _finder_of(pattern: str) -> Callable[[str, S3Access], Iterator[FoundInput]]:
     return {None: _find_local, "s3": _find_objects}.get(scheme, _find_elsewhere)
 
 
+def _place_of(path: str) -> str:
+    """Return one text for all names of a path, as `data/a` and `./data/a`."""
+    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
+
+
 def _find_local(pattern: str, access: S3Access) -> Iterator[FoundInput]:
     for path in local_matches(pattern):
         try:
             found = os.stat(path)
-            version = version_of(path)
         except FileNotFoundError:
             continue  # removed since it was listed, or a link to nothing
-        yield FoundInput(path, found.st_size, version, found.st_mtime)
+        yield FoundInput(path, found.st_size, version_in(found), found.st_mtime)
 
 
 def _find_objects(pattern: str, access: S3Access) -> Iterator[FoundInput]:

@@ -22,7 +22,7 @@ from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import FindCredentials
 from beam_s3box.stores.s3_reads import ObjectReader, ObjectReplacedError
 from beam_s3box.stores.s3_settings import S3Settings
-from beam_s3box.system.local_files import changed, unchanged, version_of
+from beam_s3box.system.local_files import changed, unchanged, version_in
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.s3_options import credentials_of
 
@@ -92,7 +92,8 @@ def find_version(path: str, size: int, access: S3Access) -> FileVersion:
         found = _object_reader(path, "", access).version()
         return FileVersion(found.etag, found.size)
     if FileSystems.get_scheme(path) is None:
-        return FileVersion(version_of(path), os.path.getsize(path))
+        now = os.stat(path)
+        return FileVersion(version_in(now), now.st_size)
     return FileVersion("", size)
 
 

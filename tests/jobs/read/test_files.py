@@ -96,6 +96,7 @@ def test_a_damaged_gzip_file_is_an_error_and_not_fewer_records(tmp_path: pathlib
 def test_a_file_that_two_patterns_match_is_read_once(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"i":1}\n')
     check(read(tmp_path / "*.jsonl", tmp_path / "a.jsonl", tmp_path / "a.jsonl"), [b'{"i":1}'])
+    check(read(tmp_path / "*.jsonl", f"{tmp_path}/./a.jsonl", f"{tmp_path}//a.jsonl"), [b'{"i":1}'])
 
 
 def test_csv_values_stay_text_and_odd_rows_are_handed_on(tmp_path: pathlib.Path) -> None:
