@@ -111,7 +111,7 @@ def _memory(server: Server) -> list[dict[str, Any]]:
 
 def _peak(name: str, path: pathlib.Path, server: Server, goal_mb: int) -> dict[str, Any]:
     command = [
-        sys.executable, "-m", "tools.bench.peak", "--input", str(path), "--output", f"s3://{server.bucket}/memory",
+        sys.executable, "-m", "tools.bench.peak", "--input", str(path), "--destination", f"s3://{server.bucket}/memory",
         "--domain_field", "carrier", "--namespace_field", "origin", "--s3_endpoint_url", server.endpoint_url,
         "--s3_region_name", "us-east-1",
     ]  # fmt: skip

@@ -48,7 +48,7 @@ def backfill(server: Server, pattern: str) -> Spent:
     """Backfill the objects that match, in a process of its own."""
     command = [
         sys.executable, "-m", "beam_s3box", "backfill", "--input", f"s3://{server.bucket}/{pattern}",
-        "--output", f"s3://{server.bucket}/out", "--domain_field", "d", "--namespace", "n",
+        "--destination", f"s3://{server.bucket}/out", "--domain_field", "d", "--namespace", "n",
         "--s3_endpoint_url", server.endpoint_url, "--s3_region_name", "us-east-1",
     ]  # fmt: skip
     before, begun = _processor(), time.monotonic()
