@@ -28,6 +28,11 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return keep
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name binary values by their argument: gzip holds the time, and each process must collect the same names."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the notes of all tests: reports have them also where several processes run the tests."""
     notes = [

@@ -26,7 +26,9 @@ def test_every_plan_is_a_run_of_its_own() -> None:
     assert (first.claim.bounded, second.claim.bounded) == (True, False)
 
 
-@pytest.mark.parametrize(("run_id", "is_named"), [(None, False), (new_run_id(), False), ("nightly", True)])
+@pytest.mark.parametrize(
+    ("run_id", "is_named"), [(None, False), (new_run_id(), False), ("nightly", True)], ids=["none", "made", "given"]
+)
 def test_only_an_id_that_a_user_gave_may_be_that_of_another_execution(run_id: str | None, is_named: bool) -> None:
     """Also one that was made here before the plan, as jobs do."""
     plan = dataclasses.replace(SPEC, run_id=run_id).plan(STORE)
