@@ -101,7 +101,7 @@ def test_what_stands_behind_two_dashes_goes_to_the_job_server() -> None:
 
 
 def test_help_is_grouped_and_says_defaults_with_units() -> None:
-    text = PARSER.help_asked(["--destination=x", "--help"]) or ""
+    text = " ".join((PARSER.help_asked(["--destination=x", "--help"]) or "").split())
     for part in (
         "Input:",
         "Output:",

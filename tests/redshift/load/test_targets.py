@@ -49,7 +49,7 @@ def test_keys_may_be_one_name_or_several() -> None:
         ("upsert", [], None, "keys= is missing"),
         ("append", "id", None, r"keys=\['id'\].* are for mode='upsert'"),
         ("truncate", None, "seen", "are for mode='upsert'"),
-        ("upsert", "", None, "has 0 bytes"),
+        ("upsert", "", None, "keys= is missing"),
     ],
 )
 def test_a_mode_that_can_not_work_is_refused(mode: str, keys: object, order_by: str | None, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -11,6 +12,9 @@ from beam_s3box.cli.main import main
 
 # imported once for all: that takes most of the time of a small job
 from beam_s3box.jobs import backfill  # noqa: F401
+
+# Beam logs while it is imported, for which logging adds a handler; the command imports it with one of its own
+logging.getLogger().handlers.clear()
 
 
 def run(arguments: list[str]) -> dict[str, object]:
