@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import apache_beam as beam
-from apache_beam.pvalue import AsIter
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.input_totals import InputTotals, sum_totals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.input_totals import check_dead_letters
@@ -21,11 +20,18 @@ from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 
 _WindowedManifest: TypeAlias = tuple[bytes, Manifest]
-_SEED: _WindowedManifest = (b"", Manifest(None, None, "", 0, "", "", 0, 0, 0, 0))
+_Row: TypeAlias = tuple[bytes, Manifest, InputTotals | None]
+_NO_MANIFEST = Manifest(None, None, "", 0, "", "", 0, 0, 0, 0)
+_SEED: _Row = (b"", _NO_MANIFEST, None)
 """An element for runs without manifests, so that these are finished, too."""
 
-_ROWS = tuple[str, tuple[bytes, Manifest]]
-_TOTALS = tuple[str, tuple[int, int, int, int]]
+_ROWS = tuple[str, tuple[bytes, Manifest, Any]]
+"""Manifests and totals in one shuffle: a step that waits for a side input fails each checkpoint of Flink."""
+
+_SIZES = tuple[str, tuple[int, int, int, int, Any]]
+_Sizes: TypeAlias = tuple[int, int, int, int, InputTotals | None]
+_NO_SIZE = (0, 0, 0, 0)
+
 _ALL = ""
 _GLOBAL = GlobalWindow()
 
@@ -55,12 +61,13 @@ class FinishRun(beam.PTransform):
             | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Manifest])
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
         )
-        seed = manifests.pipeline | "Seed" >> beam.Create([_SEED]).with_output_types(tuple[bytes, Manifest])
-        finish = beam.ParDo(_FinishWithManifests(self._plan), AsIter(totals))
+        listed = windowed | "KeyManifests" >> beam.ParDo(_KeyManifest()).with_output_types(_ROWS)
+        counted = totals | "KeyTotals" >> beam.ParDo(_KeyTotals()).with_output_types(_ROWS)
+        seed = manifests.pipeline | "Seed" >> beam.Create([(_ALL, _SEED)]).with_output_types(_ROWS)
+        finish = beam.ParDo(_FinishWithManifests(self._plan))
         return (
-            (windowed, seed)
-            | "AllManifests" >> beam.Flatten()
-            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
+            (listed, counted, seed)
+            | "AllRows" >> beam.Flatten()
             | "Gather" >> beam.GroupByKey()
             | "Finish" >> finish.with_output_types(tuple[bytes, Manifest])
             | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
@@ -83,32 +90,37 @@ class FinishRunOfShards(beam.PTransform):
         sizes = (
             files
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
-            | "TallyShards" >> beam.ParDo(_TallyShard()).with_output_types(_TOTALS)
+            | "TallyShards" >> beam.ParDo(_TallyShard()).with_output_types(_SIZES)
         )
-        seed = files.pipeline | "Seed" >> beam.Create([(_ALL, (0, 0, 0, 0))]).with_output_types(_TOTALS)
+        counted = totals | "TallyInput" >> beam.ParDo(_TallyInput()).with_output_types(_SIZES)
+        seed = files.pipeline | "Seed" >> beam.Create([(_ALL, (*_NO_SIZE, None))]).with_output_types(_SIZES)
         return (
-            (sizes, seed)
+            (sizes, counted, seed)
             | "AllSizes" >> beam.Flatten()
-            | "Sum" >> beam.CombinePerKey(_sum_totals)
-            | "Finish" >> beam.ParDo(_FinishWithTotals(self._plan), AsIter(totals)).with_output_types(Manifest)
+            | "Sum" >> beam.CombinePerKey(_sum_sizes).with_output_types(_SIZES)
+            | "Finish" >> beam.ParDo(_FinishWithSizes(self._plan)).with_output_types(Manifest)
         )
 
 
-class _KeyAll(beam.DoFn):
-    def process(self, row: _WindowedManifest) -> Iterator[tuple[str, _WindowedManifest]]:
-        yield _ALL, row
+class _KeyManifest(beam.DoFn):
+    def process(self, row: _WindowedManifest) -> Iterator[tuple[str, _Row]]:
+        yield _ALL, (*row, None)
+
+
+class _KeyTotals(beam.DoFn):
+    def process(self, element: tuple[str, InputTotals]) -> Iterator[tuple[str, _Row]]:
+        yield _ALL, (b"", _NO_MANIFEST, element[1])
 
 
 class _FinishWithManifests(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(
-        self, element: tuple[str, Iterable[_WindowedManifest]], totals: Iterable[tuple[str, InputTotals]]
-    ) -> Iterator[WindowedValue]:
-        check_dead_letters(self._plan, totals)
+    def process(self, element: tuple[str, Iterable[_Row]]) -> Iterator[WindowedValue]:
+        found = list(element[1])
+        check_dead_letters(self._plan, (totals for *_, totals in found if totals is not None))
         # by key: a runner with at-least-once delivery may deliver a row twice
-        rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, element[1]) if manifest.key}
+        rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, found) if manifest.key}
         manifests = [manifest for _, manifest in rows.values()]
         size = NOTHING
         for manifest in manifests:
@@ -121,28 +133,34 @@ class _FinishWithManifests(beam.DoFn):
 
 
 class _TallyShard(beam.DoFn):
-    def process(self, file: ShardFile) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
+    def process(self, file: ShardFile) -> Iterator[tuple[str, _Sizes]]:
         file = ShardFile._make(file)
-        yield _ALL, (file.object_bytes, file.raw_bytes, file.records, 1)
+        yield _ALL, (file.object_bytes, file.raw_bytes, file.records, 1, None)
 
 
-class _FinishWithTotals(beam.DoFn):
+class _TallyInput(beam.DoFn):
+    def process(self, element: tuple[str, InputTotals]) -> Iterator[tuple[str, _Sizes]]:
+        yield _ALL, (*_NO_SIZE, element[1])
+
+
+class _FinishWithSizes(beam.DoFn):
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
-    def process(
-        self, element: tuple[str, tuple[int, int, int, int]], totals: Iterable[tuple[str, InputTotals]]
-    ) -> None:
-        check_dead_letters(self._plan, totals)
-        *size, shards = element[1]
+    def process(self, element: tuple[str, _Sizes]) -> None:
+        object_bytes, raw_bytes, records, shards, totals = element[1]
+        check_dead_letters(self._plan, [] if totals is None else [totals])
         claim_once(self._plan.store, self._plan.claim)
-        self._plan.claim.finish(self._plan.store, [], Size(*size), shards)
+        self._plan.claim.finish(self._plan.store, [], Size(object_bytes, raw_bytes, records), shards)
 
 
 def _restored(row: Any) -> _WindowedManifest:
-    window, manifest = row
+    window, manifest, _ = row
     return window, Manifest._make(manifest)
 
 
-def _sum_totals(totals: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*totals, strict=True))) or (0, 0, 0, 0)
+def _sum_sizes(rows: Iterable[_Sizes]) -> tuple[Any, ...]:
+    found = list(rows)
+    totals = [row[-1] for row in found if row[-1] is not None]
+    numbers = map(sum, zip(*(row[:-1] for row in found), strict=True)) if found else _NO_SIZE
+    return (*numbers, sum_totals(totals) if totals else None)

@@ -40,9 +40,9 @@ class SumInput(beam.PTransform):
         )
 
 
-def check_dead_letters(plan: WritePlan, totals: Iterable[tuple[str, InputTotals]]) -> None:
+def check_dead_letters(plan: WritePlan, totals: Iterable[InputTotals]) -> None:
     """Raise DeadLettersError if a run has more dead letters than it may."""
-    plan.dead_letter_limit.check(sum_totals(total for _, total in totals), plan.dead_letters_url)
+    plan.dead_letter_limit.check(sum_totals(totals), plan.dead_letters_url)
 
 
 class _OfRun(beam.DoFn):
