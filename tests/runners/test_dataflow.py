@@ -231,5 +231,5 @@ def test_keys_among_the_options_are_rejected(
         f"--{name}=shown",
     )
     assert launched.code == 2
-    assert f"--{name} would stand in the description of the Dataflow job" in launched.output
+    assert f"--{name} would be in the description of the Dataflow job" in launched.output
     assert "shown" not in launched.output
