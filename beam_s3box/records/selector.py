@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import enum
+import functools
 import itertools
 import math
 import numbers
@@ -64,12 +65,12 @@ class StreamSelector:
         """Whether records are keyed by their stream."""
         return self.stream is None and not self._is_named("domain")
 
-    @property
+    @functools.cached_property
     def fields(self) -> tuple[str, ...]:
         """The fields of a record that name its stream."""
         return tuple(dict.fromkeys(filter(None, (self.domain_field, self.namespace_field))))
 
-    @property
+    @functools.cached_property
     def paths(self) -> tuple[tuple[FieldPath, ...], ...]:
         """Where each of these fields may be."""
         return tuple(map(paths_of, self.fields))
@@ -157,6 +158,8 @@ def _field_text(values: Mapping[str, Any], field: str) -> str:
 
 def _name_text(what: str, value: Any) -> str:
     """Return the text of a domain or namespace; numbers become text, and nothing else does."""
+    if type(value) is str and value and value.isascii():
+        return value  # almost all names, and asking whether it is a number costs more than all else
     if isinstance(value, enum.Enum):
         return _name_text(what, value.value)
     if isinstance(value, numbers.Number) and not isinstance(value, bool | complex):
