@@ -1,1 +1,1 @@
-"""What is done with runs after they have written: seen, proven, mended and cleaned up. Nothing here prints."""
+"""After the run: functions that see, prove, mend and clean what runs have written. None of them prints."""
