@@ -15,6 +15,7 @@ from beam_s3box.sizes import GiB, KiB, MiB
 Take: TypeAlias = Callable[[bytes], object]
 """Is given the records of a shard, block by block, as whole lines of JSON that each end with a line break."""
 
+_ERRORS: Final[tuple[type[Exception], ...]] = (zlib_ng.error,)  # type: ignore[assignment]
 _GZIP_WINDOW: Final = 31
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _READ_BYTES: Final = 256 * KiB
@@ -96,10 +97,10 @@ def inflate(body: bytes) -> Iterator[bytes]:
     view = memoryview(body)
     for start in range(0, len(view), _READ_BYTES):
         data: bytes | memoryview = view[start : start + _READ_BYTES]
-        while data:
+        while data and not inflater.eof:
             try:
                 block = inflater.decompress(data, _BLOCK_BYTES)
-            except zlib_ng.error as exc:
+            except _ERRORS as exc:
                 raise DamagedShardError(f"is not valid gzip: {exc}") from exc
             if block:
                 yield block

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_s3box.formats import FORMATS
-from beam_s3box.runs import shard_contents
-from beam_s3box.runs.shard_contents import Contents, DamagedShardError, read_json
+from beam_s3box.runs.verify import json_contents
+from beam_s3box.runs.verify.json_contents import Contents, DamagedShardError, read_json
 
 RECORDS = [{"i": number, "text": f"ä{number}\n}}\n{{", "in": {"list": [{"a": 1}, {}]}} for number in range(50)]
 LINES = [json.dumps(record, ensure_ascii=False).encode() for record in RECORDS]
@@ -30,8 +30,8 @@ def shard(name: str = "json-lines", lines: list[bytes] = LINES, step: int = 30) 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_whole_shards(monkeypatch: pytest.MonkeyPatch, name: str, block_bytes: int) -> None:
     """Wherever blocks are cut, all lines come, in order, without what the format adds."""
-    monkeypatch.setattr(shard_contents, "_BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(shard_contents, "_READ_BYTES", 5 * block_bytes)
+    monkeypatch.setattr(json_contents, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(json_contents, "_READ_BYTES", 5 * block_bytes)
     body, taken = shard(name), bytearray()
     assert read_json(body, taken.extend) == Contents(len(LINES), len(gzip.decompress(body)))
     assert bytes(taken) == TEXT
@@ -92,8 +92,8 @@ def gz(text: bytes) -> bytes:
     ],
 )
 def test_damage_is_named(monkeypatch: pytest.MonkeyPatch, body: bytes, fault: str, block_bytes: int) -> None:
-    monkeypatch.setattr(shard_contents, "_BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(shard_contents, "_READ_BYTES", 5 * block_bytes)
+    monkeypatch.setattr(json_contents, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(json_contents, "_READ_BYTES", 5 * block_bytes)
     with pytest.raises(DamagedShardError) as raised:
         read_json(body)
     assert fault in str(raised.value)
@@ -120,6 +120,6 @@ def test_each_flipped_bit_is_found(seed: int) -> None:
 
 
 def test_a_line_that_never_ends_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_contents, "_MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(json_contents, "_MAX_LINE_BYTES", 1 << 20)
     with pytest.raises(DamagedShardError, match="has a line of more than"):
         read_json(gz(b"\0" * (20 << 20)))
