@@ -21,8 +21,8 @@ def ignore_rows(rows: list[Any]) -> None:
 def read_avro(body: bytes, take: TakeRows = ignore_rows) -> Contents:
     """Return what an Avro file holds, after reading all of its rows.
 
-    Each block must end with the marker of the file's header, and hold its rows and nothing else; `raw_bytes` is the size
-    of the file's uncompressed rows alone.
+    Each block must end with the marker of the file's header, and hold its rows and nothing else. `raw_bytes` are those
+    of the rows alone.
 
     Args:
       body: the object.
@@ -44,7 +44,9 @@ def read_avro(body: bytes, take: TakeRows = ignore_rows) -> Contents:
         raise
     except Exception as exc:  # fastavro raises what comes: EOFError, ValueError, IndexError, zlib.error, …
         text = " ".join(str(exc).split()) or "it was cut off"
-        raise DamagedShardError(f"is not a valid Avro file after row {records:,}: {type(exc).__name__}: {text}") from exc
+        raise DamagedShardError(
+            f"is not a valid Avro file after row {records:,}: {type(exc).__name__}: {text}"
+        ) from exc
     if records and end != len(body):
         raise DamagedShardError(f"has {len(body) - end:,} bytes behind its last block")
     return Contents(records, raw_bytes)

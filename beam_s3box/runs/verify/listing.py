@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
-from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.engine.shard_lists import ListedShard, read_shards
-from beam_s3box.errors import ObjectNotFoundError, S3BoxError
+from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError, TransientStoreError
 from beam_s3box.runs.verify.manifest_texts import Entry, read_manifests
 from beam_s3box.runs.verify.problems import Problems
 from beam_s3box.runs.verify.shard_check import Stated
@@ -17,6 +16,8 @@ from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
 
 _NUMBER = re.compile(r"(?P<folder>.*/)(?:(?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.DOTALL)
+
+_NOT_ITS_OWN: Final = "is not one of the manifests that the run finished with"
 
 
 class Listing(NamedTuple):
@@ -43,34 +44,41 @@ def listing_of(run: Run, threads: Threads, problems: Problems) -> Listing:
     expected = run.record.digests
     for key in keys:
         if key not in expected:
-            problems.add(run.store.url(key), "is not one of the manifests that the run finished with")
+            problems.add(run.store.url(key), _NOT_ITS_OWN)
     listing = _read(run.store, expected, threads, problems)
-    for key, sha256 in listing.manifests.items():
-        if sha256 not in ("", expected[key]):
-            problems.add(run.store.url(key), f"has the SHA-256 {sha256}, and the run finished with {expected[key]}")
+    check_digests(run, listing, problems)
     return listing
 
 
-def listing_of_manifests(store: Store, keys: Iterable[str], threads: Threads, problems: Problems) -> Listing:
-    """Return what some manifests list.
+def check_digests(run: Run, listing: Listing, problems: Problems) -> None:
+    """Check that manifests of a bounded run are those that it finished with."""
+    expected = run.record.digests
+    for key, sha256 in listing.manifests.items():
+        if key not in expected:
+            problems.add(run.store.url(key), _NOT_ITS_OWN)
+        elif sha256 not in ("", expected[key]):
+            problems.add(run.store.url(key), f"has the SHA-256 {sha256}, and the run finished with {expected[key]}")
 
-    Raises:
-      StoreError: something can't be read.
-    """
-    return _read(store, keys, threads, problems)
 
-
-def stated_shards(run: Run, listing: Listing, problems: Problems) -> Iterator[Stated]:
+def stated_shards(
+    run: Run, listing: Listing, problems: Problems, only: frozenset[str] | None = None
+) -> Iterator[Stated]:
     """Yield what the run's lists of shards and its manifests say of each shard, and check that they say the same.
 
-    Entries that lists have are taken out of the listing.
+    Args:
+      run: the run.
+      listing: what its manifests list; entries that lists of shards have are taken out of it.
+      problems: takes what is wrong.
+      only: the keys of the manifests to look at; None for all of the run.
 
     Raises:
       StoreError: a list can't be read.
     """
     has_lists = False
-    for row in _rows(run, listing, problems):
+    for row in _rows(run, listing, problems, only):
         has_lists = True
+        if only is not None and row.manifest not in only:
+            continue
         entry = listing.entries.pop(row.shard.key, None)
         if row.manifest and entry is None:
             if listing.manifests.get(row.manifest) or row.manifest not in listing.manifests:
@@ -85,10 +93,10 @@ def stated_shards(run: Run, listing: Listing, problems: Problems) -> Iterator[St
         yield Stated(key, None, entry)
 
 
-def stated_entries(listing: Listing, is_ours: Callable[[str], bool]) -> Iterator[Stated]:
-    """Yield what manifests say of each shard, where there is no list of shards."""
+def stated_entries(listing: Listing) -> Iterator[Stated]:
+    """Yield what manifests say of each shard, where there is no record of their run: others may have written them."""
     for key, entry in listing.entries.items():
-        yield Stated(key, None, entry, is_ours(key))
+        yield Stated(key, None, entry, is_ours=False)
 
 
 def _read(store: Store, keys: Iterable[str], threads: Threads, problems: Problems) -> Listing:
@@ -101,24 +109,28 @@ def _in_store(run: Run) -> list[str]:
     return [key for key in keys if _NUMBER.fullmatch(key)]
 
 
-def _rows(run: Run, listing: Listing, problems: Problems) -> Iterator[ListedShard]:
-    """Yield the rows of the run's lists of shards."""
+def _rows(run: Run, listing: Listing, problems: Problems, only: frozenset[str] | None) -> Iterator[ListedShard]:
+    """Yield the rows of the run's lists of shards, each shard once, of manifests that count."""
     if not run.record.bounded:
-        yield from _rows_of_firings(run, listing, problems)
+        yield from _rows_of_firings(run, listing, problems, only)
         return
-    rows = 0
-    for one in run.record.shard_lists:
-        try:
-            for row in read_shards(run.store, one.key, one.sha256):
-                rows += 1
-                yield row
-        except ObjectNotFoundError:
-            problems.add(run.store.url(one.key), "does not exist, and the run's record names it")
-        except S3BoxError as exc:
-            problems.add(run.store.url(one.key), f"can't be read: {exc}")
+    lists, digests = run.record.shard_lists, run.record.digests
+    # a runner that delivers at least once may have delivered rows twice
+    seen: set[str] | None = set() if sum(one.shards for one in lists) != run.record.shards else None
+    for one in lists:
+        for row in _rows_of_list(run.store, one.key, one.sha256, problems):
+            if row.manifest and digests.get(row.manifest) != row.manifest_sha256:
+                continue
+            if seen is not None:
+                if row.shard.key in seen:
+                    continue
+                seen.add(row.shard.key)
+            yield row
 
 
-def _rows_of_firings(run: Run, listing: Listing, problems: Problems) -> Iterator[ListedShard]:
+def _rows_of_firings(
+    run: Run, listing: Listing, problems: Problems, only: frozenset[str] | None
+) -> Iterator[ListedShard]:
     """Yield the rows of an unbounded run whose manifest is the one in the store, and check its manifests.
 
     A manifest that was replaced or removed after a rollback has rows as well; one of that name was written later.
@@ -127,20 +139,33 @@ def _rows_of_firings(run: Run, listing: Listing, problems: Problems) -> Iterator
     outdated: dict[str, str] = {}
     for info in run.store.list(run.layout.firing_folder):
         fresh: set[str] = set()
-        for row in read_shards(run.store, info.key):
-            stored = listing.manifests.get(row.manifest)
-            if stored != row.manifest_sha256:
+        for row in _rows_of_list(run.store, info.key, None, problems):
+            if listing.manifests.get(row.manifest) != row.manifest_sha256:
                 outdated[row.manifest] = info.key
             elif row.manifest not in listed:
                 fresh.add(row.manifest)
                 yield row
         listed |= fresh
     for key, where in outdated.items():
+        if only is not None and key not in only:
+            continue
         if key not in listing.manifests:
             problems.add(run.store.url(key), f"does not exist; {where} says that the run wrote it")
         elif key not in listed:
             problems.add(run.store.url(key), f"has a text that the run did not write; {where} has another SHA-256")
-    _check_numbers(run.store, listing.manifests, problems)
+    if only is None:
+        _check_numbers(run.store, listing.manifests, problems)
+
+
+def _rows_of_list(store: Store, key: str, sha256: str | None, problems: Problems) -> Iterator[ListedShard]:
+    try:
+        yield from read_shards(store, key, sha256)
+    except ObjectNotFoundError:
+        problems.add(store.url(key), "does not exist, and the run's record names it")
+    except (AccessError, TransientStoreError):
+        raise
+    except S3BoxError as exc:
+        problems.add(store.url(key), f"is damaged: {exc}")
 
 
 def _check_numbers(store: Store, keys: Iterable[str], problems: Problems) -> None:
@@ -157,8 +182,3 @@ def _check_numbers(store: Store, keys: Iterable[str], problems: Problems) -> Non
             part = next((number for number in range(max(parts)) if number not in parts), None)
             if part is not None:
                 problems.add(store.url(folder), f"has no part {part:,} of firing {firing:,}, and part {max(parts):,}")
-
-
-def shards_of(manifests: Iterable[Manifest]) -> dict[str, Manifest]:
-    """Return manifests by their keys."""
-    return {manifest.key: manifest for manifest in manifests}
