@@ -33,7 +33,12 @@ def process_options() -> tuple[str, ...]:
         "PYTHONPATH": str(_ROOT),
     }
     configuration = {"command": str(BOOT.binary()), "env": environment}
-    return ("--environment_type=PROCESS", f"--environment_config={json.dumps(configuration)}")
+    return (
+        "--environment_type=PROCESS",
+        f"--environment_config={json.dumps(configuration)}",
+        # else Spark starts workers for each stage
+        "--environment_cache_millis=60000",
+    )
 
 
 if __name__ == "__main__":

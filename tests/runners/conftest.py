@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.runners.engines import Engine
-from tools.boot import process_options
 from tools.dataflow.environment import gcp_is_there
 from tools.dataflow.launch import Launcher
 from tools.dataflow.storage import google_storage
@@ -126,8 +125,8 @@ def spark_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkJobs]
 
 @pytest.fixture(scope="session")
 def spark_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[SparkCluster]:
-    """A Spark cluster of processes, whose executors start Python workers by Beam's `boot`, with the S3 server's keys."""
-    with spark.spark_cluster(tmp_path_factory.mktemp("spark"), process_options(), engine_keys) as started:
+    """A Spark cluster of processes, whose Python workers have the S3 server's keys."""
+    with spark.spark_cluster(tmp_path_factory.mktemp("spark"), engine_keys) as started:
         yield started
 
 
