@@ -272,7 +272,7 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
 
 
 def _text(plan: ManifestPlan) -> bytes:
-    return render_manifest(plan.files, plan.lineage)
+    return render_manifest(plan.files, plan.lineage, plan.replaces)
 
 
 def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:

@@ -35,14 +35,12 @@ class Ends(NamedTuple):
 
     Attributes:
       url: its URL, for errors.
-      head: its first bytes, 1 MB or all.
       tail: its last bytes, `TAIL_BYTES` or all.
       size: the size of the object in bytes.
       raw_bytes: bytes before compression; None if it is unknown.
     """
 
     url: str
-    head: bytes
     tail: bytes
     size: int
     raw_bytes: int | None
@@ -63,18 +61,14 @@ class Body(NamedTuple):
     raw_bytes: int
 
 
-class Frame(NamedTuple):
-    """The bytes around and between joined bodies, and what all of the object has before compression.
+class Closing(NamedTuple):
+    """The end of a joined object.
 
     Attributes:
-      before: in front of the first body; each of the objects begins with these bytes.
-      between: between two bodies.
-      after: behind the last body.
-      raw_bytes: bytes before compression of the joined object.
+      after: the bytes behind the last body.
+      raw_bytes: bytes of the whole object before compression.
     """
 
-    before: bytes
-    between: bytes
     after: bytes
     raw_bytes: int
 
@@ -87,6 +81,26 @@ class Join(Protocol):
         """The MIME type of the object."""
         ...
 
+    @property
+    def extension(self) -> str:
+        """The extension of the object's key."""
+        ...
+
+    @property
+    def before(self) -> bytes:
+        """The bytes in front of the first body; each of the objects begins with them."""
+        ...
+
+    @property
+    def between(self) -> bytes:
+        """The bytes between two bodies."""
+        ...
+
+    @property
+    def trailer_bytes(self) -> int:
+        """The number of bytes behind an object's body."""
+        ...
+
     def body(self, ends: Ends) -> Body:
         """Return where the body of an object is.
 
@@ -95,32 +109,36 @@ class Join(Protocol):
         """
         ...
 
-    def frame(self, bodies: Sequence[Body]) -> Frame:
-        """Return what goes around and between these bodies."""
+    def close(self, bodies: Sequence[Body]) -> Closing:
+        """Return what comes behind these bodies."""
         ...
 
 
-def join_of(ends: Ends) -> Join:
+def join_of(url: str, head: bytes) -> Join:
     """Return how an object is joined with others like it.
+
+    Args:
+      url: its URL, for errors.
+      head: its first bytes, 1 MB or all.
 
     Raises:
       S3BoxError: this package did not write the object.
     """
-    if ends.head.startswith(b"Obj\x01"):
+    if head.startswith(b"Obj\x01"):
         from beam_s3box.formats.avro.joins import avro_join_of
 
-        return avro_join_of(ends)
+        return avro_join_of(url, head)
     for join in (JsonJoin(JSON_ARRAY), JsonJoin(JSON_LINES)):
-        if ends.head.startswith(join.before):
+        if head.startswith(join.before):
             return join
-    raise not_ours(ends, "it begins otherwise")
+    raise not_ours(url, "it begins otherwise")
 
 
-def not_ours(ends: Ends, reason: str) -> S3BoxError:
+def not_ours(url: str, reason: str) -> S3BoxError:
     """Return the error for an object that can't be joined."""
     return S3BoxError(
-        f"{ends.url} is not a shard as this package writes it ({reason}), and can't be joined without decompressing "
-        "it: another program wrote or changed it; write its records again"
+        f"{url} is not a shard as this package writes it ({reason}), and can't be joined without decompressing it: "
+        "another program wrote or changed it; write its records again"
     )
 
 
@@ -140,38 +158,52 @@ class JsonJoin:
         return self.format.content_type
 
     @property
+    def extension(self) -> str:
+        """The extension of the object's key."""
+        return self.format.extension
+
+    @property
     def before(self) -> bytes:
-        """How each file begins."""
+        """The header, and the text before the records."""
         return deflate.HEADER + deflate.store(self.format.opening).data
+
+    @property
+    def between(self) -> bytes:
+        """The text between two segments."""
+        return deflate.store(self.format.separator).data
+
+    @property
+    def trailer_bytes(self) -> int:
+        """The number of bytes behind an object's body."""
+        return len(deflate.store(self.format.closing).data) + deflate.TRAILER_BYTES
 
     def body(self, ends: Ends) -> Body:
         """Return where the body of a file is."""
-        closing = deflate.store(self.format.closing).data
-        trailer = ends.tail[-deflate.TRAILER_BYTES :]
-        end = closing + deflate.FINAL_BLOCK
-        start, stop = len(self.before), ends.size - len(closing) - deflate.TRAILER_BYTES
-        if not ends.tail[:-8].endswith(_FLUSHED + end) or stop - start < len(_FLUSHED):
-            raise not_ours(ends, "it ends otherwise")
-        crc32, length = int.from_bytes(trailer[-8:-4], "little"), int.from_bytes(trailer[-4:], "little")
+        end = _FLUSHED + deflate.store(self.format.closing).data + deflate.FINAL_BLOCK
+        start, stop = len(self.before), ends.size - self.trailer_bytes
+        if not ends.tail[:-8].endswith(end) or stop - start < len(_FLUSHED):
+            raise not_ours(ends.url, "it ends otherwise")
+        crc32, length = int.from_bytes(ends.tail[-8:-4], "little"), int.from_bytes(ends.tail[-4:], "little")
         raw_bytes = ends.raw_bytes
         if raw_bytes is None:
             if ends.size * _DEFLATE_RATIO >= 2**32:
-                raise not_ours(ends, "its size before compression is not in the run's record")
+                raise not_ours(ends.url, "its size before compression is not in the run's record")
             raw_bytes = length
         if raw_bytes % 2**32 != length:
-            raise not_ours(ends, f"its trailer counts {length} bytes, and the run's record {raw_bytes}")
+            raise not_ours(ends.url, f"its trailer counts {length} bytes, and the run's record {raw_bytes}")
         return Body(start, stop, *self._within(crc32, raw_bytes))
 
-    def frame(self, bodies: Sequence[Body]) -> Frame:
-        """Return what goes around and between these bodies."""
+    def close(self, bodies: Sequence[Body]) -> Closing:
+        """Return what comes behind these bodies."""
         opening, between, closing = self._texts
         crc32, raw_bytes = opening.crc32, opening.raw_bytes
-        for number, body in enumerate(bodies):
-            for piece in ([between] if number else []) + [body]:
-                crc32 = zlib_ng.crc32_combine(crc32, piece.crc32, piece.raw_bytes)
-                raw_bytes += piece.raw_bytes
-        crc32, raw_bytes = zlib_ng.crc32_combine(crc32, closing.crc32, closing.raw_bytes), raw_bytes + closing.raw_bytes
-        return Frame(self.before, between.data, closing.data + deflate.trailer(crc32, raw_bytes), raw_bytes)
+        pieces: list[Segment | Body] = []
+        for body in bodies:
+            pieces += [between, body] if pieces else [body]
+        for piece in (*pieces, closing):
+            crc32 = zlib_ng.crc32_combine(crc32, piece.crc32, piece.raw_bytes)
+            raw_bytes += piece.raw_bytes
+        return Closing(closing.data + deflate.trailer(crc32, raw_bytes), raw_bytes)
 
     @property
     def _texts(self) -> tuple[Segment, Segment, Segment]:

@@ -22,6 +22,7 @@ from tests.readback import strict_gunzip
 
 SCHEMA = {"type": "record", "name": "Click", "fields": [{"name": "id", "type": "long"}]}
 AVRO = AvroFormat(SCHEMA)
+URL = "s3://b/k"
 LINES = st.lists(st.lists(st.integers(0, 10**6), min_size=1, max_size=30), min_size=1, max_size=5)
 
 
@@ -35,19 +36,20 @@ def raw_bytes(body: bytes) -> int | None:
     return None if body.startswith(b"Obj") else len(gzip.decompress(body))
 
 
-def ends(body: bytes, raw: int | None = None, url: str = "s3://b/k") -> Ends:
-    return Ends(url, body[:1_000_000], body[-TAIL_BYTES:], len(body), raw_bytes(body) if raw is None else raw)
+def ends(body: bytes, raw: int | None = None, url: str = URL) -> Ends:
+    return Ends(url, body[-TAIL_BYTES:], len(body), raw_bytes(body) if raw is None else raw)
 
 
 def joined(*shards: bytes) -> tuple[bytes, int]:
     """Join whole objects as a compaction does; return the object, and its length before compression."""
-    joins = [join_of(ends(body)) for body in shards]
+    joins = [join_of(URL, body) for body in shards]
     assert len(set(joins)) == 1
     bodies = [joins[0].body(ends(body)) for body in shards]
-    frame = joins[0].frame(bodies)
-    assert all(body.startswith(frame.before) for body in shards)
+    join, closing = joins[0], joins[0].close(bodies)
+    assert all(body.startswith(join.before) for body in shards)
+    assert all(len(body) - part.stop == join.trailer_bytes for body, part in zip(shards, bodies, strict=True))
     pieces = [body[part.start : part.stop] for body, part in zip(shards, bodies, strict=True)]
-    return frame.before + frame.between.join(pieces) + frame.after, frame.raw_bytes
+    return join.before + join.between.join(pieces) + closing.after, closing.raw_bytes
 
 
 def ids_of(body: bytes) -> list[int]:
@@ -85,15 +87,15 @@ def test_gzip_itself_takes_a_joined_file() -> None:
 
 
 def test_lines_and_arrays_are_not_joined_with_each_other() -> None:
-    assert join_of(ends(shard(JSON_LINES, [1]))) == JsonJoin(JSON_LINES)
-    assert join_of(ends(shard(JSON_ARRAY, [1]))) == JsonJoin(JSON_ARRAY)
+    assert join_of(URL, shard(JSON_LINES, [1])) == JsonJoin(JSON_LINES)
+    assert join_of(URL, shard(JSON_ARRAY, [1])) == JsonJoin(JSON_ARRAY)
 
 
 def test_avro_files_are_joined_only_if_their_headers_are_equal() -> None:
     other = AvroFormat(SCHEMA, codec="null")
     row = other.encoder(None)(b'{"id":1}')  # type: ignore[arg-type]
-    assert join_of(ends(other.join([other.cut([row])]))) != join_of(ends(shard(AVRO, [1])))
-    assert join_of(ends(shard(AVRO, [2]))) == join_of(ends(shard(AVRO, [1])))
+    assert join_of(URL, other.join([other.cut([row])])) != join_of(URL, shard(AVRO, [1]))
+    assert join_of(URL, shard(AVRO, [2])) == join_of(URL, shard(AVRO, [1]))
 
 
 def by_others() -> dict[str, bytes]:
@@ -126,11 +128,12 @@ def by_others() -> dict[str, bytes]:
 @pytest.mark.parametrize("name", list(by_others()))
 def test_what_others_wrote_is_refused(name: str) -> None:
     # the length of the records, as the run's record has it
-    found = ends(by_others()[name], len(b'{"id":1}\n') * (2 if "members" in name else 1))
+    body = by_others()[name]
+    found = ends(body, len(b'{"id":1}\n') * (2 if "members" in name else 1))
     with pytest.raises(
         S3BoxError, match=r"s3://b/k is not a shard as this package writes it .* write its records again"
     ):
-        join_of(found).body(found)
+        join_of(URL, body).body(found)
 
 
 def test_without_a_length_a_large_file_is_refused() -> None:
@@ -147,10 +150,10 @@ def test_the_checksum_of_more_than_4_gib_is_right() -> None:
     join = JsonJoin(JSON_LINES)
     size = 3 * 2**30
     body = join.body(ends(JSON_LINES.join([one])))._replace(raw_bytes=size, crc32=zero_crc(size))
-    frame = join.frame([body, body])
-    assert frame.raw_bytes == 2 * size
-    assert frame.after[2:6] == zero_crc(2 * size).to_bytes(4, "little")
-    assert frame.after[6:] == (2 * size % 2**32).to_bytes(4, "little")
+    closing = join.close([body, body])
+    assert closing.raw_bytes == 2 * size
+    assert closing.after[2:6] == zero_crc(2 * size).to_bytes(4, "little")
+    assert closing.after[6:] == (2 * size % 2**32).to_bytes(4, "little")
 
 
 def zero_crc(size: int) -> int:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 
 from beam_s3box.formats.avro.blocks import MARKER_BYTES
-from beam_s3box.formats.joins import Body, Ends, Frame, not_ours
+from beam_s3box.formats.joins import Body, Closing, Ends, not_ours
 
 _MAGIC_BYTES = 4
 
@@ -27,32 +27,52 @@ class AvroJoin:
         """The MIME type of the object."""
         return "application/avro"
 
+    @property
+    def extension(self) -> str:
+        """The extension of the object's key."""
+        return ".avro"
+
+    @property
+    def before(self) -> bytes:
+        """The header."""
+        return self.header
+
+    @property
+    def between(self) -> bytes:
+        """Nothing: a marker follows each block."""
+        return b""
+
+    @property
+    def trailer_bytes(self) -> int:
+        """Nothing follows the blocks."""
+        return 0
+
     def body(self, ends: Ends) -> Body:
         """Return where the blocks of a file are."""
         marker = self.header[-MARKER_BYTES:]
         if not ends.tail.endswith(marker) or ends.size < len(self.header) + MARKER_BYTES:
-            raise not_ours(ends, "it does not end with its sync marker")
+            raise not_ours(ends.url, "it does not end with its sync marker")
         return Body(len(self.header), ends.size, 0, ends.raw_bytes or 0)
 
-    def frame(self, bodies: Sequence[Body]) -> Frame:
-        """Return the header; blocks follow each other."""
-        return Frame(self.header, b"", b"", sum(body.raw_bytes for body in bodies))
+    def close(self, bodies: Sequence[Body]) -> Closing:
+        """Return what comes behind these bodies: nothing."""
+        return Closing(b"", sum(body.raw_bytes for body in bodies))
 
 
-def avro_join_of(ends: Ends) -> AvroJoin:
+def avro_join_of(url: str, head: bytes) -> AvroJoin:
     """Return how a container file is joined with others that have the same schema and codec.
 
     Raises:
       S3BoxError: this package did not write it: its sync marker is not that of its header.
     """
     try:
-        size = _header_bytes(ends.head)
+        size = _header_bytes(head)
     except IndexError as exc:
-        raise not_ours(ends, "its header is cut off") from exc
-    header = ends.head[:size]
+        raise not_ours(url, "its header is cut off") from exc
+    header = head[:size]
     fields, marker = header[:-MARKER_BYTES], header[-MARKER_BYTES:]
     if hashlib.sha256(fields).digest()[:MARKER_BYTES] != marker:
-        raise not_ours(ends, "its sync marker is another one")
+        raise not_ours(url, "its sync marker is another one")
     return AvroJoin(header)
 
 
