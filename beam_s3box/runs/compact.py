@@ -15,14 +15,14 @@ from typing import Final, NamedTuple
 
 from beam_s3box.checks import check_whole
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest, ManifestPlan, Replaced
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.run_reader import Run
-from beam_s3box.engine.run_record import RunDetail, RunOrigin
-from beam_s3box.engine.run_totals import RunInput
-from beam_s3box.engine.shard_lists import ListedShard, encode_rows, write_shard_lists
+from beam_s3box.engine.run_record import RunOrigin
+from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.engine.uploads import put_once
-from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, OutdatedWorkError, S3BoxError
 from beam_s3box.metrics import MemoryMetrics, Metrics
 from beam_s3box.records.streams import Stream
 from beam_s3box.runs.compaction_plan import Replacement, Source, compaction_id, plan_replacements
@@ -32,6 +32,7 @@ from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin, new_token
 from beam_s3box.sizes import GiB, MiB
+from beam_s3box.stores.retries import Retry
 from beam_s3box.system.threads import Threads
 
 DEFAULT_OBJECT_BYTES: Final = 64 * MiB
@@ -40,6 +41,8 @@ _MAX_OBJECT_BYTES: Final = 5 * GiB
 _READERS: Final = 16
 _JOINERS: Final = 2
 """Joined shards that are made at the same time; each holds at most the size of one in memory."""
+
+_WAITING: Final = Retry(6, base_seconds=2.0)
 
 
 class Compacted(NamedTuple):
@@ -180,24 +183,19 @@ class Compaction:
         shards = [shard for part in listed for shard in part]
         plans = _plan_manifests(planned, listed)
         threads = Threads(_READERS, "beam_s3box-manifests")
-        manifests = Publisher.begin(store, claim).write_all(plans, threads)
-        detail = self._detail(claim, shards, manifests, plans)
+        # an execution that was killed a moment ago may have written them: then this one waits, and replaces them
+        manifests, _ = _WAITING.run(
+            lambda number: Publisher.begin(store, claim).write_all(plans, threads),
+            lambda error: isinstance(error, OutdatedWorkError),
+        )
+        listed_by: list[tuple[Manifest | None, Sequence[ShardFile]]] = [(None, shards)]
+        if plans:
+            listed_by = [(manifest, plan.files) for manifest, plan in zip(manifests, plans, strict=True)]
+        totals = InputTotals(accepted=size_of(shards).records)
+        detail = write_lists(store, claim.layout, listed_by, totals, time.time())
         self._check_unchanged(planned, threads)
         claim.finish(store, manifests, size_of(shards), len(shards), detail)
         return shards, manifests
-
-    def _detail(
-        self, claim: RunClaim, shards: Sequence[ShardFile], manifests: Sequence[Manifest], plans: Sequence[ManifestPlan]
-    ) -> RunDetail:
-        now = time.time()
-        listed = [
-            ListedShard(shard, manifest.key, manifest.sha256, listed=now)
-            for manifest, plan in zip(manifests, plans, strict=True)
-            for shard in plan.files
-        ] or [ListedShard(shard) for shard in shards]
-        lists = write_shard_lists(self.run.store, claim.layout, encode_rows(listed))
-        size = size_of(shards)
-        return RunDetail(lists, (), RunInput(accepted=size.records))
 
     def _check_unchanged(self, planned: Iterable[Replacement], threads: Threads) -> None:
         """Raise S3BoxError if a manifest was written again or removed since it was read."""

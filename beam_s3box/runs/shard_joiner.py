@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +122,20 @@ class ShardJoiner:
         self.counts.count(metrics.OBJECT_BYTES, size)
         records = sum(shard.records for shard in planned.shards)
         url = self.store.url(key)
-        return ShardFile(*stream, planned.window, url, key, records, raw_bytes, size, sha256, planned.sealed_by)
+        arrived = min((shard.arrived for shard in planned.shards if shard.arrived), default=0.0)
+        return ShardFile(
+            *stream,
+            planned.window,
+            url,
+            key,
+            records,
+            raw_bytes,
+            size,
+            sha256,
+            planned.sealed_by,
+            arrived,
+            round(time.time(), 3),
+        )
 
 
 def _shard_of(read: _Read) -> ShardFile:

@@ -6,16 +6,18 @@ import gzip
 import io
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import fastavro
 
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
-from beam_s3box.engine.publish import Lineage, Publisher
-from beam_s3box.engine.run_record import RunDetail, RunOrigin
-from beam_s3box.engine.shard_lists import ListedShard, encode_rows, write_firings, write_shard_lists
+from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.lineage import Lineage
+from beam_s3box.engine.manifests import Manifest, plan_manifests
+from beam_s3box.engine.publish import Publisher
+from beam_s3box.engine.run_record import NO_DETAIL, RunOrigin
+from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.engine.uploads import Uploader
 from beam_s3box.formats import JSON_LINES, Format
 from beam_s3box.formats.base import encoders_of
@@ -95,21 +97,26 @@ class Made:
         publisher = Publisher.begin(self.store, self.claim)
         written = [publisher.write(plan) for plan in plans] if manifests else []
         everything = [shard for shards in files for shard in shards]
-        rows = rows_of(written, plans) if manifests else map(ListedShard, everything)
-        detail = RunDetail(write_shard_lists(self.store, self.claim.layout, encode_rows(rows)) if lists else ())
+        listed: list[tuple[Manifest | None, Sequence[ShardFile]]] = [(None, everything)]
+        if manifests:
+            listed = [(manifest, plan.files) for manifest, plan in zip(written, plans, strict=True)]
+        totals = InputTotals(accepted=size_of(everything).records)
+        written_lists = write_lists(self.store, self.claim.layout, listed, totals, time.time())
+        detail = written_lists if lists else NO_DETAIL
         self.claim.finish(self.store, written, size_of(everything), len(everything), detail)
         return written
 
-    def fire(self, part: Part, *, lists: bool = True) -> Manifest:
-        """Write the next firing of an unbounded run."""
+    def fire(self, part: Part, files: Sequence[ShardFile] = (), *, lists: bool = True) -> Manifest:
+        """Write the next firing of an unbounded run; `files` are shards that were written before."""
         stream = part.stream if self._per == "stream" else None
-        files = [self.shard(part, ids) for ids in part.shards]
+        files = files or [self.shard(part, ids) for ids in part.shards]
         lineage = self._lineages.get(stream, Lineage())
         plans = lineage.number(plan_manifests(stream, part.window, 0, files, 1))
-        written = Publisher.begin(self.store, self.claim).write_firing(plans, lineage)
-        self._lineages[stream] = lineage.after(written[0].key, plans[0])
+        publisher = Publisher.begin(self.store, self.claim)
         if lists:
-            write_firings(self.store, self.claim.layout, f"2026{len(files):04d}", encode_rows(rows_of(written, plans)))
+            publisher.write_rows(plans, time.time())
+        written = publisher.write_firing(plans, lineage)
+        self._lineages[stream] = lineage.after(written[0].key, plans[0])
         return written[0]
 
     def roll_back(self, stream: Stream, firings: int, lineage: Lineage | None = None) -> None:
@@ -122,12 +129,6 @@ def padding(number: int, size: int) -> Mapping[str, str]:
     import hashlib
 
     return {"x": hashlib.shake_256(b"%d" % number).hexdigest(size // 2)} if size else {}
-
-
-def rows_of(manifests: Sequence[Manifest], plans: Sequence[ManifestPlan]) -> Iterator[ListedShard]:
-    for manifest, plan in zip(manifests, plans, strict=True):
-        for file in plan.files:
-            yield ListedShard(file, manifest.key, manifest.sha256, listed=time.time())
 
 
 class Listing(NamedTuple):

@@ -199,7 +199,7 @@ def test_a_manifest_replaces_a_hundred_at_most() -> None:
         made.fire(Part([[number]]), lists=False)
     done = compact(store, settled_seconds=0.0)
     assert (done.manifests_before, done.manifests, done.shards) == (230, 3, 3)
-    assert [ids for ids in listing(store).ids.values()] == [
+    assert list(listing(store).ids.values()) == [
         list(range(100)),
         list(range(100, 200)),
         list(range(200, 230)),
@@ -277,8 +277,7 @@ def test_damage_is_found_and_nothing_counts(store: Store, damage: str, lists: bo
         replace(store, ours, {"other": store.get(other), "twice": body + body, "cut off": body[:-3]}[damage])
     with pytest.raises(S3BoxError, match=r"is not the shard that the run has listed|does not exist|no such"):
         compact(store)
-    states = {run.record.state for run in map(find_run, [store] * 1, ["run"])}
-    assert states == {"finished"}
+    assert record_of(store, "run").state == "finished"
     replace(store, ours, body)
     compact(store)
     assert listing(store).all_ids == [1, 2, 3]
@@ -382,7 +381,7 @@ def test_killed_at_each_request_and_repeated(bounded: bool, after: bool, note: C
             for part in parts:
                 made.fire(part)
         try:
-            compact(Mortal(store, calls, after=after), settled_seconds=-60.0)  # type: ignore[arg-type]
+            compact(Mortal(store, calls, after=after), settled_seconds=-60.0)
         except (Dead, S3BoxError):
             assert listing(store).all_ids == [1, 2, 3, 4, 5, 6]
         else:
@@ -420,7 +419,7 @@ def test_large_bodies_are_copied_by_the_server(s3_server: Server) -> None:
     files = [
         made.shard(part, [number], size) for number, size in enumerate([1000, 14 * MiB, 14 * MiB, 100, 12 * MiB, 2000])
     ]
-    fire(made, files)
+    made.fire(part, files)
     with watched(store.client) as wire:
         done = compact(store, settled_seconds=-60.0)
     assert "UploadPartCopy" in wire.sent
@@ -432,14 +431,3 @@ def test_large_bodies_are_copied_by_the_server(s3_server: Server) -> None:
     assert list(listing(store).ids.values()) == [[0, 1, 2, 3, 4, 5]]
     [listed] = find_run(store, done.run_id).shards()
     assert hashlib.sha256(store.get(listed.shard.key)).hexdigest() == listed.shard.sha256
-
-
-def fire(made: Made, files: list[Any]) -> None:
-    from beam_s3box.engine.manifests import plan_manifests
-    from beam_s3box.engine.publish import Lineage, Publisher
-    from beam_s3box.engine.shard_lists import encode_rows, write_firings
-    from tests.runs.made_runs import rows_of
-
-    plans = Lineage().number(plan_manifests(CLICKS, "", 0, files, 1))
-    written = Publisher.begin(made.store, made.claim).write_firing(plans, Lineage())
-    write_firings(made.store, made.claim.layout, "2026", encode_rows(rows_of(written, plans)))
