@@ -1,4 +1,4 @@
-"""What an unbounded run and those who watch it leave each other in the store: a mark to stop, and signs of life."""
+"""The mark that asks an unbounded run to end, in the store, where every source of the run looks for it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,19 @@ from typing import Final
 
 import orjson
 
-from beam_s3box.engine.run_record import moment_text
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.run_record import RunRecord, moment_text
+from beam_s3box.engine.signs_of_life import CHECK_SECONDS, show_life
 from beam_s3box.errors import AccessError, ObjectNotFoundError
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 
 STOP_SECONDS: Final = 5.0
 """Between two looks for the mark, of one process."""
 
-ALIVE_SECONDS: Final = 60.0
-"""Between two signs of life of one process."""
-
-_TOKEN_CHARACTERS: Final = 12
-
 
 class RunNotices:
-    """Asks for the mark to stop, and gives signs of life; it is pickled with the steps that read.
+    """Looks for the mark, and gives signs of life; it is pickled with the steps that read.
 
     A role that may not list gets a refusal where there is no mark, so that counts as none.
 
@@ -44,18 +40,21 @@ class RunNotices:
         """Return whether the run shall end, as of some seconds ago; also give a sign of life when one is due.
 
         Raises:
+          RunExistsError: the run was marked as failed: nothing that is read now would be listed.
           StoreError: the store failed, after its retries.
         """
         return _polled(self._store.root, self._layout.run_id).is_stop_asked(self._store, self._layout)
 
 
 def ask_to_stop(store: Store, layout: Layout) -> None:
-    """Leave the mark that asks a run to stop; doing it again changes nothing.
+    """Leave the mark that asks a run to end; doing it again changes nothing.
 
     Raises:
       StoreError: the store refused or failed.
     """
-    _put(store, layout.stop, {"asked": moment_text(time.time())})
+    body = orjson.dumps({"asked": moment_text(time.time())}, option=orjson.OPT_APPEND_NEWLINE)
+    digest = hashlib.sha256(body).hexdigest()
+    store.put(layout.stop, body, sha256=digest, content_type="application/json", replace=True)
 
 
 class Polled:
@@ -70,7 +69,6 @@ class Polled:
         self._asking = threading.Lock()
         self._is_asked = False
         self._next_look = self._next_sign = clock()
-        self._token = new_token(_TOKEN_CHARACTERS)
 
     def is_stop_asked(self, store: Store, layout: Layout) -> bool:
         """Return whether the run shall end."""
@@ -88,9 +86,8 @@ class Polled:
             self._is_asked = True
         except (ObjectNotFoundError, AccessError):
             pass
-        if self._clock() >= self._next_sign:
-            self._next_sign = self._clock() + ALIVE_SECONDS
-            _put(store, layout.alive(self._token), {"alive": moment_text(time.time())})
+        if self._clock() >= self._next_sign and _show_life(store, layout):
+            self._next_sign = self._clock() + CHECK_SECONDS
 
 
 @functools.cache
@@ -98,6 +95,13 @@ def _polled(root: str, run_id: str) -> Polled:
     return Polled()
 
 
-def _put(store: Store, key: str, values: dict[str, str]) -> None:
-    body = orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
-    store.put(key, body, sha256=hashlib.sha256(body).hexdigest(), content_type="application/json", replace=True)
+def _show_life(store: Store, layout: Layout) -> bool:
+    """Give a sign of life; return False if the run has no record yet, and True if nobody may read it."""
+    try:
+        record = RunRecord.parse(store.url(layout.run), store.get(layout.run))
+    except ObjectNotFoundError:
+        return False
+    except AccessError:
+        return True
+    show_life(store, RunClaim(layout, record.attempt, bounded=record.bounded))
+    return True
