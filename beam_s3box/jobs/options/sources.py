@@ -63,6 +63,20 @@ def kind_of(given: argparse.Namespace) -> _Kind:
     return kind
 
 
+def domain_of(given: argparse.Namespace) -> str | None:
+    """Return a domain for all records that their source does not name one for; None for what the options say.
+
+    Raises:
+      ConfigurationError: the options say it too.
+    """
+    if given.domain_from is None:
+        return None
+    for name in ("domain", "domain_field"):
+        if getattr(given, name) is not None:
+            raise ConfigurationError(f"--domain_from and --{name} are mutually exclusive: give one")
+    return str((given.kafka_topic or ["topic"])[0])
+
+
 def source_timing_of(options: PipelineOptions) -> Timing:
     """Return when records of a source happened and which go together.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from beam_s3box.jobs.options.windows import MICROS, Timing
 from beam_s3box.jobs.read.counts import AHEAD as AHEAD_COUNT
-from beam_s3box.jobs.read.counts import TOO_LATE, UNTIMED
+from beam_s3box.jobs.read.counts import READ, TOO_LATE, UNTIMED
 from beam_s3box.jobs.read.event_times import AHEAD, field_reader
 from beam_s3box.sources.source import Fetched
 from beam_s3box.sources.times import Placed
@@ -17,9 +17,9 @@ from beam_s3box.sources.times import Placed
 class SourceTimes(NamedTuple):
     """Places records in the periods of the job's windows.
 
-    None is too late for its window's manifest: one whose windows the watermark has passed, lateness included, counts for
-    the period that the watermark has come to. That is measured by the watermark and not by the clock, so that a backlog
-    of history is on time. What a record without a usable time counts for is when it came, by the source.
+    None is too late for its window's manifest: one whose windows the watermark has passed, lateness included, counts
+    for the period that the watermark has come to. That is measured by the watermark and not by the clock, so that a
+    backlog of history is on time. What a record without a usable time counts for is when it came, by the source.
 
     Attributes:
       timing: of the job.
@@ -51,7 +51,10 @@ class SourceTimes(NamedTuple):
             groups = {windows.start_of(low): range(len(times))} if times else {}
         else:
             groups, too_late = self._grouped(times, first, watermark or 0)
-        return Placed(groups, latest, {UNTIMED: untimed, AHEAD_COUNT: ahead, TOO_LATE: too_late})
+        counts = {UNTIMED: untimed, AHEAD_COUNT: ahead, TOO_LATE: too_late}
+        if windows.each_in > 1:
+            counts[READ] = len(times) * (windows.each_in - 1)  # besides once, which readers count
+        return Placed(groups, latest, counts)
 
     def _grouped(self, times: list[int], first: int, watermark: int) -> tuple[dict[int, Sequence[int]], int]:
         windows = self.timing.windows

@@ -33,6 +33,7 @@ from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
 from beam_s3box.metrics import shared_by_children
+from beam_s3box.sources.positions import PartRange
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
@@ -107,17 +108,36 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
         raise ConfigurationError(" ".join(str(exc).split())) from exc
 
 
-def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollection[ReadCount] | None = None) -> None:
-    """Add the step that sums up what was written, for the report.
+def write_summary(
+    write: Write,
+    result: WriteToS3BoxResult,
+    read: beam.PCollection[ReadCount] | None = None,
+    ranges: beam.PCollection[PartRange] | None = None,
+    *,
+    source: str = "",
+    has_end: bool = True,
+) -> None:
+    """Add the step that sums up what was written, for the report, and finishes the record of an unbounded run.
 
     Args:
       write: what is written.
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
+      ranges: how far each part of a source was read; None for files.
+      source: its name in the record.
+      has_end: whether the input will end; where it may go on for ever, nothing is kept of each of its files.
     """
     limit = write.transform.dead_letter_limit
-    summary = WriteSummary(write.store, write.transform.claim, limit, has_manifests=write.has_manifests)
-    (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
+    summary = WriteSummary(
+        write.store,
+        write.transform.claim,
+        limit,
+        has_manifests=write.has_manifests,
+        source=source,
+        sums_by_file=has_end,
+    )
+    rows = (tuple(result) if read is None else (*result, read)) if ranges is None else (*result, read, ranges)
+    rows | "WriteSummary" >> summary
 
 
 def _execute(job: Job, log: JobLog) -> int:

@@ -42,7 +42,7 @@ def _check(topic: str, value: bytes) -> None:
         number = int.from_bytes(value[1:_HEAD_BYTES], "big")
         raise ConfigurationError(
             f"topics: the first record of {topic!r} begins with byte 0 and the number {number}: that is Avro, Protobuf "
-            "or JSON Schema in Confluent's wire format, which takes a schema registry to read, and this job reads JSON. "
+            "or JSON Schema in Confluent's wire format, which needs a schema registry, and this job reads JSON. "
             "Let the producers write JSON, or decode the values in a pipeline of your own: "
             "beam_s3box.sources.ReadKafka yields them as bytes"
         )
