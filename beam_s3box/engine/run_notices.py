@@ -55,6 +55,8 @@ def ask_to_stop(store: Store, layout: Layout) -> None:
     body = orjson.dumps({"asked": moment_text(time.time())}, option=orjson.OPT_APPEND_NEWLINE)
     digest = hashlib.sha256(body).hexdigest()
     store.put(layout.stop, body, sha256=digest, content_type="application/json", replace=True)
+    # sources in this process need not wait for their next look
+    _polled(store.root, layout.run_id).note()
 
 
 class Polled:
@@ -69,6 +71,10 @@ class Polled:
         self._asking = threading.Lock()
         self._is_asked = False
         self._next_look = self._next_sign = clock()
+
+    def note(self) -> None:
+        """Take note that the run shall end."""
+        self._is_asked = True
 
     def is_stop_asked(self, store: Store, layout: Layout) -> bool:
         """Return whether the run shall end."""

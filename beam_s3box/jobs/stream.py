@@ -57,4 +57,4 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     copy_to_redshift(redshift, write, result, has_end=has_end)
     if template_of(options) is None:
         stream_input.tell()
-    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)
+    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift, is_stream=True)
