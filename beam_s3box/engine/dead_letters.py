@@ -119,6 +119,11 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         line = number if isinstance(number, int) else None
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
+    @property
+    def streams(self) -> Sequence[tuple[str | None, str | None]]:
+        """Domain and namespace of each, None for what is not known."""
+        return self._heads
+
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
         return self[self.reasons.index(reason)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -56,18 +56,24 @@ class ListedShard(NamedTuple):
       manifest: the key of the manifest that lists it, "" in a run without manifests.
       manifest_sha256: the SHA-256 of the manifest's text, hexadecimal.
       pane: the number of the firing of the shard's window, from 0.
-      arrived: when its first record came, in seconds since the epoch; None if unknown.
-      stored: when it was in the store; None if unknown.
-      listed: when its manifest was written; None if unknown.
+      listed: when its manifest was written, in seconds since the epoch; None if unknown.
     """
 
     shard: ShardFile
     manifest: str = ""
     manifest_sha256: str = ""
     pane: int = 0
-    arrived: float | None = None
-    stored: float | None = None
     listed: float | None = None
+
+    @property
+    def arrived(self) -> float | None:
+        """When its first record came to be packed, in seconds since the epoch; None if unknown."""
+        return self.shard.arrived or None
+
+    @property
+    def stored(self) -> float | None:
+        """When it was in the store; None if unknown."""
+        return self.shard.stored or None
 
 
 class _Row(msgspec.Struct):
@@ -93,42 +99,27 @@ class _Row(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_Row)
 
 
-def encode_rows(shards: Iterable[ListedShard], size: int = ROWS_IN_SEGMENT) -> Iterator[Segment]:
-    """Yield the rows as segments, which `write_shard_lists` joins; none without rows."""
-    lines: list[bytes] = []
-    for listed in shards:
-        lines.append(_render(listed))
-        if len(lines) == size:
-            yield _segment(lines)
-            lines = []
-    if lines:
-        yield _segment(lines)
+def segment_of(rows: Iterable[ListedShard]) -> Segment:
+    """Return rows as a segment, which can be joined with others to a list."""
+    lines = list(map(_render, rows))
+    return deflate.compress(b"".join(lines), len(lines), _LEVEL)
 
 
-def write_shard_lists(
-    store: Store, layout: Layout, segments: Iterable[Segment], most: int = MAX_ROWS
-) -> tuple[ShardList, ...]:
-    """Write lists, create-only under keys of their content, and return them; none without rows.
+def write_shard_list(store: Store, layout: Layout, segments: Sequence[Segment]) -> ShardList:
+    """Write one list of a bounded run, create-only under a key of its content, and return it.
 
     Args:
       store: where to.
       layout: of the run.
-      segments: rows of a bounded run.
-      most: rows of a list, unless one segment alone has more.
+      segments: its rows.
 
     Raises:
       StoreError: the store refused or failed, after its retries.
     """
-    written: list[ShardList] = []
-    waiting: list[Segment] = []
-    for segment in segments:
-        if waiting and sum(one.records for one in waiting) + segment.records > most:
-            written.append(_write(store, layout, waiting))
-            waiting = []
-        waiting.append(segment)
-    if waiting:
-        written.append(_write(store, layout, waiting))
-    return tuple(written)
+    body, sha256 = _joined(segments)
+    key = layout.shard_list(sha256)
+    put_once(store, key, body, sha256, _CONTENT_TYPE, is_unique=True)
+    return ShardList(key, sha256, sum(segment.records for segment in segments))
 
 
 def write_firings(store: Store, layout: Layout, moment: str, segments: Iterable[Segment]) -> str:
@@ -143,8 +134,7 @@ def write_firings(store: Store, layout: Layout, moment: str, segments: Iterable[
     Raises:
       StoreError: the store refused or failed, after its retries.
     """
-    body = deflate.join(segments)
-    sha256 = hashlib.sha256(body).hexdigest()
+    body, sha256 = _joined(segments)
     key = layout.firings(moment, sha256)
     put_once(store, key, body, sha256, _CONTENT_TYPE, is_unique=True)
     return key
@@ -175,11 +165,10 @@ def read_shards(store: Store, key: str, sha256: str | None = None) -> Iterator[L
 
 
 def _render(listed: ListedShard) -> bytes:
-    shard, manifest, manifest_sha256, pane, arrived, stored, times = listed
-    row: dict[str, Any] = shard._asdict()
+    row: dict[str, Any] = listed.shard._asdict()
     del row["url"]
-    row["manifest"], row["manifest_sha256"], row["pane"] = manifest, manifest_sha256, pane
-    row["arrived"], row["stored"], row["listed"] = arrived, stored, times
+    row["manifest"], row["manifest_sha256"], row["pane"] = listed.manifest, listed.manifest_sha256, listed.pane
+    row["arrived"], row["stored"], row["listed"] = listed.arrived, listed.stored, listed.listed
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -195,20 +184,15 @@ def _listed(store: Store, row: _Row) -> ListedShard:
         row.object_bytes,
         row.sha256,
         row.sealed_by,
+        row.arrived or 0.0,
+        row.stored or 0.0,
     )
-    return ListedShard(shard, row.manifest, row.manifest_sha256, row.pane, row.arrived, row.stored, row.listed)
+    return ListedShard(shard, row.manifest, row.manifest_sha256, row.pane, row.listed)
 
 
-def _segment(lines: list[bytes]) -> Segment:
-    return deflate.compress(b"".join(lines), len(lines), _LEVEL)
-
-
-def _write(store: Store, layout: Layout, segments: list[Segment]) -> ShardList:
+def _joined(segments: Iterable[Segment]) -> tuple[bytes, str]:
     body = deflate.join(segments)
-    sha256 = hashlib.sha256(body).hexdigest()
-    key = layout.shard_list(sha256)
-    put_once(store, key, body, sha256, _CONTENT_TYPE, is_unique=True)
-    return ShardList(key, sha256, sum(segment.records for segment in segments))
+    return body, hashlib.sha256(body).hexdigest()
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ import time
 from typing import Final
 
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.errors import AccessError
+from beam_s3box.errors import AccessError, ObjectNotFoundError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.stores import Store
@@ -64,6 +64,8 @@ def show_life(store: Store, claim: RunClaim) -> None:
         return
     try:
         claim.check_held(store)
+    except ObjectNotFoundError:
+        claim.take(store)  # somebody removed it, as a rule of the bucket may do with all that is old
     except AccessError:
         if claim.named:
             raise

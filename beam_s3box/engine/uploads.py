@@ -99,6 +99,8 @@ class Uploader:
             object_bytes=object_bytes,
             sha256=sha256,
             sealed_by=shard.reason,
+            arrived=shard.arrived,
+            stored=round(time.time(), 3),
         )
 
 

@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from beam_s3box.cli.options.jobs import STREAM
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.run_notices import RunNotices
+from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import check_stream_runner, template_of
@@ -50,6 +51,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
         check_destination(write, bounded=False)
         stream_input.check()
         check_redshift(redshift)
+    write.transform.origin = command_origin("stream", given, STREAM)
     pipeline = new_pipeline(options)
     read = stream_input.read(pipeline, RunNotices(write.store, Layout.below(write.store.root, write.run_id)))
     result = read.lines | "WriteToS3Box" >> write.transform

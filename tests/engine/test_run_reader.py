@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
-from beam_s3box.engine.publish import Lineage, Publisher
+from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.run_reader import find_run, list_runs, run_of_url
-from beam_s3box.engine.run_record import RunDetail, RunRecord
-from beam_s3box.engine.shard_lists import ListedShard, encode_rows, read_shards, write_firings, write_shard_lists
+from beam_s3box.engine.run_record import NO_DETAIL, RunDetail, RunRecord
+from beam_s3box.engine.run_totals import StreamTotals
+from beam_s3box.engine.shard_lists import read_shards, segment_of, write_firings, write_shard_list
+from beam_s3box.engine.shard_rows import ShardListWriter, listed_shard, rows_of
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import ShardFile, size_of
+from beam_s3box.shards.model import Segment, ShardFile, size_of
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.system.threads import Threads
@@ -32,12 +36,12 @@ def store() -> MemoryStore:
 def file(store: MemoryStore, name: str, stream: Stream = STREAM, window: str = "") -> ShardFile:
     key = f"data/{stream.domain}/{stream.namespace}/{name}.json.gz"
     return ShardFile(
-        *stream, window, store.url(key), key, 2, 30, 20, hashlib.sha256(name.encode()).hexdigest(), "records"
+        *stream, window, store.url(key), key, 2, 30, 20, hashlib.sha256(name.encode()).hexdigest(), "records", 1.5, 2.5
     )
 
 
-def rows(manifest: Manifest, files: Sequence[ShardFile]) -> Iterator[ListedShard]:
-    return (ListedShard(one, manifest.key, manifest.sha256, manifest.pane, 1.5, 2.5, 3.5) for one in files)
+def segment(manifest: Manifest, files: Sequence[ShardFile]) -> Segment:
+    return segment_of(listed_shard(one, manifest, 3.5) for one in files)
 
 
 def put_record(store: MemoryStore, record: RunRecord) -> None:
@@ -51,12 +55,11 @@ def finished(store: MemoryStore, run_id: str, files: Sequence[ShardFile], *, lis
     claim.take(store)
     plans = plan_manifests(STREAM, "", 0, files, 2)
     manifests = Publisher.begin(store, claim).write_all(plans, Threads(2, "test"))
-    segments = [
-        segment
-        for plan, manifest in zip(plans, manifests, strict=True)
-        for segment in encode_rows(rows(manifest, plan.files), 2)
-    ]
-    detail = RunDetail(write_shard_lists(store, claim.layout, segments, 3) if lists else ())
+    writer = ShardListWriter(store, claim.layout, 3)
+    for rows in rows_of([(manifest, plan.files) for plan, manifest in zip(plans, manifests, strict=True)], 3.5, 2):
+        for _ in range(2):
+            writer.add(rows)
+    detail = writer.finish(InputTotals(accepted=2 * len(files))) if lists else NO_DETAIL
     claim.finish(store, manifests, size_of(files), len(files), detail)
     return manifests
 
@@ -71,13 +74,16 @@ def test_a_finished_run_is_read_from_its_lists(store: MemoryStore) -> None:
     assert {listed.manifest for listed in found} == {manifest.key for manifest in manifests}
     assert {(listed.arrived, listed.stored, listed.listed) for listed in found} == {(1.5, 2.5, 3.5)}
     assert len(run.record.shard_lists) > 2
+    assert run.record.streams == (
+        StreamTotals(domain="d", namespace="n", records=14, shards=7, raw_bytes=210, object_bytes=140, manifests=2),
+    )
 
 
 def test_without_lists_the_manifests_are_read(store: MemoryStore) -> None:
     files = [file(store, f"{number}") for number in range(7)]
     finished(store, "run", files, lists=False)
     found = sorted(listed.shard for listed in find_run(store, "run").shards())
-    assert found == sorted(one._replace(sha256="", raw_bytes=0, sealed_by="") for one in files)
+    assert found == sorted(one._replace(sha256="", raw_bytes=0, sealed_by="", arrived=0.0, stored=0.0) for one in files)
 
 
 def test_rows_that_were_delivered_twice_count_once(store: MemoryStore) -> None:
@@ -87,9 +93,8 @@ def test_rows_that_were_delivered_twice_count_once(store: MemoryStore) -> None:
     claim.take(store)
     manifest = Publisher.begin(store, claim).write(plan)
     other = manifest._replace(sha256="0" * 64)
-    twice = [*rows(manifest, files), *rows(other, files), *rows(manifest, files[:2])]
-    detail = RunDetail(write_shard_lists(store, claim.layout, encode_rows(twice)))
-    claim.finish(store, [manifest], size_of(files), 3, detail)
+    twice = [segment(manifest, files), segment(other, files), segment(manifest, files[:2])]
+    claim.finish(store, [manifest], size_of(files), 3, RunDetail((write_shard_list(store, claim.layout, twice),)))
     assert [listed.shard for listed in find_run(store).shards()] == files
 
 
@@ -115,15 +120,18 @@ def test_an_unbounded_run_is_read_from_the_rows_of_manifests_in_the_store(store:
     claim.take(store)
     first, second, unlisted = ([file(store, f"{name}{number}") for number in range(2)] for name in "abc")
     plan, listed = firing(store, claim, 0, first)
-    write_firings(store, claim.layout, "20261122T101500Z", encode_rows(rows(listed, plan.files)))
-    again = write_firings(store, claim.layout, "20261122T101600Z", encode_rows(rows(listed, plan.files)))
+    write_firings(store, claim.layout, "20261122T101500Z", [segment(listed, plan.files)])
+    again = write_firings(store, claim.layout, "20261122T101600Z", [segment(listed, plan.files)])
     replaced = listed._replace(key=listed.key.replace("00000000-", "00000002-"), sha256="0" * 64)
-    write_firings(store, claim.layout, "20261122T101700Z", encode_rows(rows(replaced, unlisted)))
+    write_firings(store, claim.layout, "20261122T101700Z", [segment(replaced, unlisted)])
     _, bare = firing(store, claim, 1, second)
     run = find_run(store, "run")
     assert list(run.manifests()) == [listed, bare._replace(raw_bytes=0)]
     found = [row.shard for row in run.shards()]
-    assert found == [*plan.files, *(one._replace(sha256="", raw_bytes=0, sealed_by="") for one in second)]
+    assert found == [
+        *plan.files,
+        *(one._replace(sha256="", raw_bytes=0, sealed_by="", arrived=0.0, stored=0.0) for one in second),
+    ]
     assert again.startswith("runs/run/firings/20261122T101600Z-")
 
 

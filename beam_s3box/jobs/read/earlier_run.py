@@ -33,7 +33,10 @@ def positions_of_run(store: Store, run_id: str, source: str, option: str) -> Pos
         )
     found = record.input.positions.get(source) if record.input is not None else None
     if not found:
-        raise ConfigurationError(f"{option}=run:{run_id}: that run did not read from {source}: name one that did")
+        raise ConfigurationError(
+            f"{option}=run:{run_id}: the record of that run has no positions of {source}: it read something else, or "
+            "its runner ended it, and not `s3box stop` or --stop_after; begin at a time"
+        )
     return {part: ends["next"] for part, ends in found.items()}
 
 
