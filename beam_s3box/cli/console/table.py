@@ -43,7 +43,7 @@ def render_table(report: RunReport, width: int | None = None) -> str:
         if width is None or _least_width(rows) <= width:
             break
         rows = _without(name, rows)
-    return _align(rows, width)
+    return align(rows, width)
 
 
 def balance_line(report: RunReport) -> str:
@@ -82,10 +82,13 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def shown_stream(domain: str, namespace: str) -> str:
+    """Return a stream's name for people: a slash within a half is written as patterns of streams have it."""
+    return "/".join(printable(name).replace("/", "%2F") for name in (domain, namespace))
+
+
 def _stream_row(stream: StreamTotals) -> tuple[str, ...]:
-    # a slash within a name as patterns of streams have it
-    names = [printable(name).replace("/", "%2F") for name in (stream.domain, stream.namespace)]
-    return _sum_row("/".join(names), [stream])
+    return _sum_row(shown_stream(stream.domain, stream.namespace), [stream])
 
 
 def _sum_row(name: str, streams: Sequence[StreamTotals]) -> tuple[str, ...]:
@@ -112,8 +115,14 @@ def _least_width(rows: list[tuple[str, ...]]) -> int:
     return _MIN_NAME_CHARACTERS + sum(others) + len(_GAP) * len(others)
 
 
-def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:
-    """Return the rows as lines of columns; the first column takes what the others leave of the width."""
+def align(rows: Iterable[tuple[str, ...]], width: int | None, *, has_total: bool = True) -> str:
+    """Return rows as lines of columns; the first column takes what the others leave of the width.
+
+    Args:
+      rows: the head, then the others.
+      width: of the terminal; None for none that lines must fit.
+      has_total: whether the last row is the total of the others.
+    """
     rows = list(rows)
     widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     left = _MAX_NAME_CHARACTERS if width is None else width - sum(widths[1:]) - len(_GAP) * len(widths[1:])
@@ -125,7 +134,7 @@ def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:
         cells = [name, *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))]
         lines.append(_GAP.join(cells).rstrip())
     rule = "-" * max(map(cell_width, lines))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]] if has_total else [lines[0], rule, *lines[1:]])
 
 
 def cell_width(text: str) -> int:
