@@ -1,1 +1,1 @@
-"""What is done with a run before and after it, as plain functions that print nothing."""
+"""After the run: functions that see, prove, mend and clean what runs have written. None of them prints."""
