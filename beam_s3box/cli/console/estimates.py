@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from beam_s3box.cli.console.table import align, format_seconds, shown_stream
+from beam_s3box.cli.console.table import align, shown_stream
 from beam_s3box.runs.estimate.advice import Alternative
 from beam_s3box.runs.estimate.prices import PRICES_OF, Prices
 from beam_s3box.runs.estimate.run_estimate import RunEstimate
 from beam_s3box.runs.estimate.sizing import StreamEstimate
-from beam_s3box.sizes import KiB, MiB, format_size
+from beam_s3box.sizes import KiB, MiB, format_seconds, format_size
 
 _MAX_STREAMS: Final = 20
 _STREAM_HEAD: Final = ("stream", "records", "raw", "on S3", "ratio", "shards", "each", "manifests")

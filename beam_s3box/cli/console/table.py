@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from beam_s3box.cli.console.output import printable
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import format_seconds, format_size
+from beam_s3box.system.printable import printable
 
 MAX_STREAMS = 50
 """Rows of streams; more would scroll the totals away."""
@@ -68,14 +68,6 @@ def rate_line(report: RunReport) -> str:
         f"{format_seconds(report.seconds)}, {report.records_in / seconds:,.0f} records/s, "
         f"{format_size(int(raw_bytes / seconds))}/s"
     )
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a time for people: `12.3 s`, `12 s` of a whole number, `2 min 5 s`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _number(count: int, noun: str) -> str:
