@@ -187,7 +187,7 @@ def _timeline_hint(figures: RunFigures, timeline: Timeline) -> str:
     if timeline.outside:
         first = timeline.outside[0]
         hint += (
-            f" {len(timeline.outside):,} far from the others are not shown, the first of {moment_text(first.begin)}."
+            f" {len(timeline.outside):,} far from the others are not shown, the first at {moment_text(first.begin)}"
         )
     return hint
 
