@@ -146,6 +146,7 @@ class RunFigures:
       manifests: number of manifests that count.
       sizes: of shards, in bytes.
       waits: seconds from a shard's first record until it was listed, where they are known.
+      waits_stored: whether these begin when the shard was stored instead: nothing says when records arrived.
       upload_waits: seconds from a shard's first record until it was in the store, where they are known.
       sealed_by: why shards were sealed; "" where that is unknown.
       windows: in the order of their begin; spans of time for a run without windows.
@@ -163,6 +164,7 @@ class RunFigures:
     manifests: int
     sizes: Distribution
     waits: Distribution
+    waits_stored: bool
     upload_waits: Distribution
     sealed_by: Mapping[str, Sealing]
     windows: Sequence[WindowFigures]

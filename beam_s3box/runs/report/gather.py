@@ -30,7 +30,8 @@ def gather(run: Run, progress: Callable[[int], None] = lambda shards: None) -> R
       S3BoxError: what the run left is damaged.
       StoreError: the store refused or failed, after its retries.
     """
-    sums = _Sums()
+    ended = _ended(run) if run.record.bounded else None
+    sums = _Sums(ended)
     for number, listed in enumerate(run.shards(), 1):
         sums.add(listed)
         progress(number)
@@ -56,6 +57,7 @@ def gather(run: Run, progress: Callable[[int], None] = lambda shards: None) -> R
         manifests=len(sums.manifests) or len(run.record.manifests),
         sizes=sums.sizes,
         waits=sums.waits,
+        waits_stored=ended is not None,
         upload_waits=sums.upload_waits,
         sealed_by=sums.sealed_by,
         windows=windows or _spans(sums.moments),
@@ -65,7 +67,14 @@ def gather(run: Run, progress: Callable[[int], None] = lambda shards: None) -> R
 
 
 class _Sums:
-    def __init__(self) -> None:
+    """The sums so far.
+
+    Args:
+      ended: when a bounded run finished, which is when its manifests begin to count; None for other runs.
+    """
+
+    def __init__(self, ended: float | None) -> None:
+        self._ended = ended
         self.streams: dict[tuple[str, str], StreamFigures] = {}
         self.windows: dict[str, WindowFigures] = {}
         self.sealed_by: dict[str, Sealing] = {}
@@ -109,15 +118,16 @@ class _Sums:
             self.moments.append((moment, shard.records, size, is_new))
 
     def _add_waits(self, listed: ListedShard, found: StreamFigures) -> None:
-        if listed.arrived is None:
-            return
-        if listed.listed is not None:
-            wait = max(listed.listed - listed.arrived, 0.0)
+        # nothing says when records of bounded input arrived: they were all there when the run began
+        begin = listed.arrived if self._ended is None else listed.stored
+        end = listed.listed if self._ended is None else self._ended
+        if begin is not None and end is not None:
+            wait = max(end - begin, 0.0)
             self.waits.add(wait)
             found.waits += 1
             found.wait_seconds += wait
             found.most_wait_seconds = max(found.most_wait_seconds, wait)
-        if listed.stored is not None:
+        if listed.arrived is not None and listed.stored is not None:
             self.upload_waits.add(max(listed.stored - listed.arrived, 0.0))
 
     def _add_window(self, listed: ListedShard, *, is_new: bool) -> None:
@@ -136,6 +146,18 @@ class _Sums:
         if listed.listed is not None:
             found.first_listed = min(found.first_listed or listed.listed, listed.listed)
             found.last_listed = max(found.last_listed or listed.listed, listed.listed)
+
+
+def _ended(run: Run) -> float | None:
+    """Return when a run finished, in seconds since the epoch; None if it did not."""
+    record = run.record
+    if record.state != "finished" or not record.ended:
+        return None
+    try:
+        # the record says whole seconds
+        return max(datetime.datetime.fromisoformat(record.ended).timestamp(), run.info.modified)
+    except ValueError:
+        return None
 
 
 def window_bounds(name: str) -> tuple[float, float] | None:

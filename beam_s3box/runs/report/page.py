@@ -19,6 +19,10 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser that keeps it runs no script and fetches nothing, whatever the page holds."""
 
 
+_LONG: Final = 11
+"""Characters of a figure that is written smaller if it has more."""
+
+
 def render_page(figures: RunFigures, version: str, now: datetime.datetime) -> str:
     """Return the page of a run.
 
@@ -142,7 +146,7 @@ def _tile(name: str, value: str, sub: str) -> Markup:
     return element(
         "div",
         element("div", name, class_="name"),
-        element("div", value, class_="value"),
+        element("div", value, class_="value long" if len(value) > _LONG else "value"),
         element("div", sub, class_="sub"),
         class_="tile",
     )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from beam_s3box.sizes import format_seconds
+
+_SECONDS: Final = (
+    *(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0),
+    *(1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0, 2_592_000.0),
+)
 
 
 class Histogram(NamedTuple):
@@ -50,6 +55,14 @@ def log_histogram(values: Sequence[float], least: float, also: Iterable[float] =
     return _counted(edges, values)
 
 
+def seconds_histogram(values: Sequence[float]) -> Histogram:
+    """Return times in classes that begin where clocks have a name for it: 10 s, 30 s, 1 min, ..."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    first = max(bisect.bisect_right(_SECONDS, low) - 1, 0)
+    last = min(bisect.bisect_right(_SECONDS, high), len(_SECONDS) - 1)
+    return _counted(_SECONDS[first : max(last, first + 1) + 1], values)
+
+
 def linear_histogram(values: Sequence[float], classes: int = 20) -> Histogram:
     """Return numbers in classes of one width, which is a round number."""
     low, high = min(values, default=0.0), max(values, default=1.0)
@@ -75,12 +88,19 @@ def ticks(most: float, count: int = 4) -> list[float]:
 
 def short_seconds(seconds: float) -> str:
     """Return a time for an axis: `200 ms`, `5 s`, `2 min`."""
+    if seconds == 0:
+        return "0"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= unit:
             return f"{seconds / unit:.1f} {name}".replace(".0 ", " ")
     return f"{seconds:.0f} s"
+
+
+def counted_text(count: int, noun: str) -> str:
+    """Return a number of things: `1 file`, `2,000 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def wait_text(seconds: float) -> str:

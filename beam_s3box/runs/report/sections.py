@@ -8,7 +8,14 @@ from typing import Final
 from beam_s3box.runs.report.charts import AxisLabel, Column, Mark, columns_chart
 from beam_s3box.runs.report.figures import Distribution, RunFigures
 from beam_s3box.runs.report.markup import Markup, element
-from beam_s3box.runs.report.scales import Histogram, linear_histogram, log_histogram, short_seconds, wait_text
+from beam_s3box.runs.report.scales import (
+    Histogram,
+    linear_histogram,
+    log_histogram,
+    seconds_histogram,
+    short_seconds,
+    wait_text,
+)
 from beam_s3box.runs.report.timeline import Timeline, moment_label, moment_text, timeline_of
 from beam_s3box.shards import packing
 from beam_s3box.sizes import format_size
@@ -58,8 +65,7 @@ def sizes_card(figures: RunFigures) -> Markup:
         f"most {_size(figures.sizes, 0.9)}."
     )
     if small:
-        share = small / len(figures.sizes)
-        hint += f" {share:.0%} are smaller than 1 MB, the least that Redshift's documentation recommends."
+        hint += f" {small:,} are smaller than 1 MB, the least that Redshift's documentation recommends."
     chart = columns_chart(columns, _labels(histogram, _size_label), marks=marks, what=hint)
     return card("Shard sizes", hint, chart)
 
@@ -85,16 +91,14 @@ def reasons_card(figures: RunFigures) -> Markup:
 
 
 def waits_card(figures: RunFigures) -> Markup:
-    """Return how long records waited until a manifest listed them."""
-    title = "Waiting times"
-    waits = figures.waits
+    """Return how long records waited until a manifest that counts listed them."""
+    title, waits = "Waiting times", figures.waits
+    what = "From the first record of a shard until a manifest lists it"
+    if figures.waits_stored:
+        what = "From the upload of a shard until the run finished, when all of its manifests begin to count"
     if not len(waits):
-        return card(
-            title,
-            "From the first record of a shard until a manifest lists it.",
-            element("p", "Not known of this run: its lists of shards do not say when records arrived.", class_="muted"),
-        )
-    histogram = log_histogram(waits.values, 0.1)
+        return card(title, f"{what}: not known of this run.")
+    histogram = seconds_histogram(waits.values)
     columns = [
         Column(count, f"{count:,} shards waited {short_seconds(low)} to {short_seconds(high)}", "bar teal")
         for count, low, high in zip(histogram.counts, histogram.edges, histogram.edges[1:], strict=False)
@@ -103,11 +107,11 @@ def waits_card(figures: RunFigures) -> Markup:
         Mark(histogram.place(waits.quantile(share)), label, "hint") for share, label in ((0.5, "half"), (0.95, "95 %"))
     ]
     hint = (
-        f"From the first record of a shard until a manifest lists it: half within {wait_text(waits.quantile(0.5))}, "
-        f"95 % within {wait_text(waits.quantile(0.95))}, all within {wait_text(waits.quantile(1))}."
+        f"{what}: half within {wait_text(waits.quantile(0.5))}, 95 % within {wait_text(waits.quantile(0.95))}, all "
+        f"within {wait_text(waits.quantile(1))}."
     )
     if len(figures.upload_waits):
-        hint += f" In the store they were after {wait_text(figures.upload_waits.quantile(0.5))} (half)."
+        hint += f" Half were in the store within {wait_text(figures.upload_waits.quantile(0.5))}."
     chart = columns_chart(columns, _labels(histogram, short_seconds), marks=marks, what=hint)
     return card(title, hint, chart)
 
@@ -155,13 +159,16 @@ def timeline_card(figures: RunFigures) -> Markup | None:
         )
         for column in timeline.columns
     ]
-    what = "windows" if figures.has_windows else "time of the upload"
+    what = "window" if figures.has_windows else "time of the upload"
     parts = [
         element("h3", f"Records by {what}"),
         columns_chart(records, labels, what=f"records by {what}", width=_WIDE, height=210.0),
-        element("h3", "Manifests"),
-        columns_chart(manifests, labels, what=f"manifests by {what}", width=_WIDE, height=120.0),
     ]
+    if figures.has_windows:  # else they are all written at the end
+        parts += [
+            element("h3", "Manifests"),
+            columns_chart(manifests, labels, what=f"manifests by {what}", width=_WIDE, height=120.0),
+        ]
     delays = [column.delays for column in timeline.columns]
     if figures.has_windows and any(delays):
         late = [
@@ -187,7 +194,7 @@ def _timeline_hint(figures: RunFigures, timeline: Timeline) -> str:
     if timeline.outside:
         first = timeline.outside[0]
         hint += (
-            f" {len(timeline.outside):,} far from the others are not shown, the first at {moment_text(first.begin)}"
+            f" {len(timeline.outside):,} far from the others are not shown, the first at {moment_text(first.begin)}."
         )
     return hint
 

@@ -36,13 +36,14 @@ code, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaV
 .note { background: var(--card); border-left: 4px solid var(--amber); border-radius: 8px; padding: 12px 16px;
   margin: 0 0 16px; box-shadow: var(--shadow); overflow-wrap: anywhere; }
 .note.bad { border-color: var(--red); } .note.good { border-color: var(--green); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 14px; margin-bottom: 14px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(175px, 1fr)); gap: 14px; margin-bottom: 14px; }
 .tile, .card { background: var(--card); border-radius: 12px; box-shadow: var(--shadow);
   border: 1px solid var(--line); }
 .tile { padding: 14px 16px; }
 .tile .name { color: var(--muted); font-size: 13px; }
 .tile .value { font-size: 25px; font-weight: 650; letter-spacing: -.02em; line-height: 1.3;
   font-variant-numeric: tabular-nums; }
+.tile .value.long { font-size: 19px; line-height: 1.7; }
 .tile .sub { color: var(--muted); font-size: 13px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 14px; }
 .card { padding: 18px 20px; min-width: 0; }
@@ -58,15 +59,15 @@ svg .label { font-weight: 600; } svg text.mark { fill: var(--red); stroke: none;
 line.grid { stroke: var(--line); } line.axis { stroke: var(--grey); }
 line.mark { stroke: var(--red); stroke-width: 1.5; stroke-dasharray: 4 3; } line.hint { stroke: var(--grey);
   stroke-dasharray: 2 3; }
-.spark { width: 150px; height: 16px; } .range { fill: var(--blue); opacity: .35; } .dot { fill: var(--blue); }
+.spark { width: 120px; height: 16px; } .range { fill: var(--blue); opacity: .35; } .dot { fill: var(--blue); }
 .spark line.mark { stroke-dasharray: none; }
 .scroll { overflow-x: auto; margin: 0 -20px -6px; padding: 0 20px 6px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13.5px; }
-th { text-align: right; color: var(--muted); font-weight: 600; padding: 6px 10px;
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13px; }
+th { text-align: right; color: var(--muted); font-weight: 600; padding: 6px 7px;
   border-bottom: 1px solid var(--line); white-space: nowrap; }
-td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td { text-align: right; padding: 6px 7px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td:first-child { max-width: 340px; overflow: hidden; text-overflow: ellipsis; }
+td:first-child { max-width: 250px; overflow: hidden; text-overflow: ellipsis; }
 tr:last-child td { border-bottom: 0; }
 tr.rest td { color: var(--muted); } tr.total td { font-weight: 650; border-top: 1px solid var(--grey); }
 td.left, th.left { text-align: left; } td.bad { color: var(--red); font-weight: 600; }

@@ -13,7 +13,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.runs.report.charts import range_bar
 from beam_s3box.runs.report.figures import RunFigures, StreamFigures
 from beam_s3box.runs.report.markup import Child, Markup, element, join
-from beam_s3box.runs.report.scales import wait_text
+from beam_s3box.runs.report.scales import counted_text, wait_text
 from beam_s3box.runs.report.sections import card
 from beam_s3box.sizes import format_size
 
@@ -73,10 +73,11 @@ def letters_card(figures: RunFigures) -> Markup | None:
     if letters.unreadable:
         parts.append(element("p", f"Damaged, and not read whole: {', '.join(letters.unreadable)}", class_="note bad"))
     total = counted if letters.records is None else letters.records
-    hint = f"{total:,} records could not be packed. "
+    files = counted_text(letters.files, "file")
+    hint = f"{counted_text(total, 'record')} could not be packed. "
     if not letters.is_complete:
-        hint = f"Of {total:,} records in the first of {letters.files:,} files. "
-    hint += f"{letters.files:,} files, {format_size(letters.file_bytes)}, below {letters.url}"
+        hint = f"Of {counted_text(total, 'record')} in the first of {files}. "
+    hint += f"{files}, {format_size(letters.file_bytes)}, below {letters.url}"
     return card("Dead letters", hint, *parts, wide=True)
 
 

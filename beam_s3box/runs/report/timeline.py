@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -54,9 +55,10 @@ def timeline_of(windows: Sequence[WindowFigures]) -> Timeline:
     if not inside:
         return Timeline([], 0.0, 0.0, 0.0, outside)
     begin, end = inside[0].begin, max(window.end for window in inside)
+    # whole windows in a column, or neighbours would differ for nothing
     shortest = min(max(window.end - window.begin, 0.001) for window in inside)
-    count = int(min(max((end - begin) / shortest, 1), MAX_COLUMNS))
-    each = (end - begin) / count
+    each = shortest * max(math.ceil((end - begin) / shortest / MAX_COLUMNS - 1e-6), 1)
+    count = max(math.ceil((end - begin) / each - 1e-6), 1)
     groups: list[list[WindowFigures]] = [[] for _ in range(count)]
     for window in inside:
         groups[min(int((window.begin - begin) / each + 1e-6), count - 1)].append(window)
