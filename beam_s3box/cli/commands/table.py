@@ -82,6 +82,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.load:run_load",
         "cli.commands.load:LOAD_PARSER",
     ),
+    "verify": Command(
+        "check everything that a run has written, byte by byte",
+        "cli.commands.verify:run",
+        "cli.options.verify:VERIFY_PARSER",
+    ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
         "cli.commands.sql:run_copy_sql",
