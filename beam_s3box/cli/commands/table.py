@@ -77,10 +77,20 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.pack:run",
         "cli.options.pack:PACK_PARSER",
     ),
+    "plan": Command(
+        "estimate from a sample of the input what a run will write: shards, manifests, requests and their price",
+        "cli.commands.plan:run",
+        "cli.options.plan:PLAN_PARSER",
+    ),
     "load": Command(
         "load manifests into a Redshift table, each exactly once",
         "cli.commands.load:run_load",
         "cli.commands.load:LOAD_PARSER",
+    ),
+    "verify": Command(
+        "check everything that a run has written, byte by byte",
+        "cli.commands.verify:run",
+        "cli.options.verify:VERIFY_PARSER",
     ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
