@@ -12,8 +12,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from beam_s3box import metrics
 from beam_s3box.cli.console.output import has_live_lines, live_line
-from beam_s3box.cli.console.table import format_seconds
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import format_seconds, format_size
 
 Totals: TypeAlias = Callable[[], Mapping[str, int]]
 

@@ -96,7 +96,7 @@ class _Upload:
 
     def __init__(self, store: S3Store, key: str) -> None:
         self._requests = store.requests
-        _, _, _, self._key = store.url(key).split("/", 3)
+        self._key = store.full_key(key)
         self.has_checksums = store.settings.checksums
         more = {"ChecksumAlgorithm": "SHA256"} if self.has_checksums else {}
         created, _ = self._requests.send("CreateMultipartUpload", self._key, more, finish=answer)
