@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,6 +33,7 @@ from beam_s3box.errors import (
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import Size
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class RunClaim:
           StoreError: the store refused or failed.
         """
         fresh = RunRecord(
-            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(time.time())
+            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(wall_seconds())
         )
         while not self._take_once(store, fresh):
             pass
@@ -115,7 +115,7 @@ class RunClaim:
                 self._finish_unread(store, manifests, size, shards)
                 return
             self._check_ours(record, store)
-            done = record.finished(size, shards, manifests, time.time())
+            done = record.finished(size, shards, manifests, wall_seconds())
             if record.state == "finished":
                 if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
                     return
@@ -150,7 +150,7 @@ class RunClaim:
                 left = self._manifests(store) if self.bounded else []
             except StoreError as exc:
                 failure = exc
-            if self._replace(store, record.failed(error, time.time()), info):
+            if self._replace(store, record.failed(error, wall_seconds()), info):
                 break
         _remove(store, left)
         if failure is not None:
@@ -201,7 +201,7 @@ class RunClaim:
         return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
 
     def _finish_unread(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
-        now = time.time()
+        now = wall_seconds()
         begun = RunRecord(run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(now))
         body = begun.finished(size, shards, manifests, now).render()
         store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
