@@ -14,14 +14,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.transforms import runtime
 from tests.simulation.graph import Stage, Worker, impulse
-from tests.simulation.world import ASLEEP, Actor, World
+from tests.simulation.world import LOST_SECONDS, Actor, World
 
 _TRIES: Final = 4
 """Of a bundle, before the job fails."""
 
 _WORKERS: Final = 3
-_LOST_SECONDS: Final = ASLEEP / 3
-"""After which the runner gives the bundle of a silent worker to another one."""
 
 Elements = list[WindowedValue]
 
@@ -56,7 +54,7 @@ class BatchJob:
         while number < len(self._stages):
             self._run_stage(self._stages[number])
             number += 1
-            if number < len(self._stages) and self._redone < 2 and self._world.fails("shuffled data lost", 0.03):
+            if number < len(self._stages) and self._redone < 2 and self._world.fails("shuffled data lost", 0.02):
                 self._redone += 1
                 number = self._world.choices.below(number + 1)
 
@@ -90,10 +88,9 @@ class BatchJob:
 
     def _is_over(self, actor: Actor) -> bool:
         """Return whether the runner hears no more of this execution."""
-        silent = actor.is_dead or actor.wake > self._world.now + _LOST_SECONDS
-        if not silent and not actor.ended and self._world.now - actor.began > 8 * ASLEEP:
+        if actor.ended or actor.is_dead:
             return True
-        return actor.ended or (silent and actor.was_frozen) or actor.is_dead
+        return actor.was_frozen and actor.wake >= self._world.now + LOST_SECONDS / 2
 
     def _begin(self, stage: Stage, number: int, elements: Elements) -> Actor:
         # a worker of its own for each execution, in another process: it claims the run id, too

@@ -18,8 +18,18 @@ from beam_s3box.system.outside import Outside
 
 START: Final = 1_790_000_000.0
 _MAX_STEPS: Final = 60_000
-ASLEEP: Final = 90.0
-"""Seconds for which a worker is cut off from its runner, which gives its work to another one."""
+LOST_SECONDS: Final = 20.0
+"""After which a runner gives the work of a silent worker to another one."""
+
+_PACES: Final = (0.005, 0.2, 1.0)
+"""Seconds that a request or a reply takes, in one world."""
+
+_AT_MOST: Final = {"worker killed": 6, "worker asleep": 6, "commit lost": 6}
+_AT_MOST_OTHERS: Final = 60
+"""Of one kind of fault in one world, so that it ends."""
+
+_WEIGHTS: Final = (1, 0, 4, 25)
+"""How much more likely than usual each kind of fault is in one world: the worst schedules have much of few kinds."""
 
 
 class HangsError(AssertionError):
@@ -95,6 +105,8 @@ class World(Outside):
         self._hub = greenlet.getcurrent()
         self._current: Actor | None = None
         self.is_over = False
+        self._pace = _PACES[choices.below(len(_PACES))]
+        self._weights: dict[str, int] = {}
 
     # ------------------------------------------------------------ Outside
 
@@ -118,7 +130,11 @@ class World(Outside):
 
     def fails(self, what: str, share: float) -> bool:
         """Return whether this fault happens now."""
-        happens = self.choices.happens(share * self.trouble)
+        if not self.trouble or self.faults[what] >= _AT_MOST.get(what, _AT_MOST_OTHERS):
+            return False
+        if what not in self._weights:
+            self._weights[what] = _WEIGHTS[self.choices.below(len(_WEIGHTS))]
+        happens = self.choices.happens(min(0.5, share * self.trouble * self._weights[what]))
         if happens:
             self.faults[what] += 1
         return happens
@@ -140,9 +156,9 @@ class World(Outside):
             actor.is_dead = True
         elif actor.can_freeze and self.fails("worker asleep", 0.004):
             actor.was_frozen = True
-            self._wait(ASLEEP)
+            self._wait(LOST_SECONDS * (1 + self.choices.below(8) / 2))
             return
-        self._wait(0.005)
+        self._wait(self._pace)
 
     def _wait(self, seconds: float) -> None:
         actor = self._current
@@ -163,7 +179,7 @@ class World(Outside):
         while not until():
             self.steps += 1
             if self.steps > _MAX_STEPS:
-                raise HangsError(f"no end after {self.steps} steps: {[actor.name for actor in self.actors]}")
+                raise HangsError(f"no end after {self.steps} steps, {len(self.actors)} actors, {dict(self.faults)}")
             if not self._step():
                 raise HangsError("nobody can go on")
 
