@@ -92,6 +92,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.load:run_load",
         "cli.commands.load:LOAD_PARSER",
     ),
+    "runs": Command(
+        "list the runs below a destination, newest first: state, records, shards, age",
+        "cli.commands.runs:run",
+        "cli.commands.runs:RUNS_PARSER",
+    ),
     "verify": Command(
         "check everything that a run has written, byte by byte",
         "cli.commands.verify:run",
