@@ -127,15 +127,17 @@ def test_launchers_import_what_users_may_import() -> None:
     assert not wrong(("redshift_stand_in", "tests"), lambda importer: False)
 
 
-def test_only_transforms_and_jobs_know_beam() -> None:
+def test_only_transforms_sources_and_jobs_know_beam() -> None:
     assert not wrong(
         ("apache_beam",),
-        lambda importer: importer.startswith(("beam_s3box.transforms", "beam_s3box.jobs", "pipelines")),
+        lambda importer: importer.startswith(
+            ("beam_s3box.transforms", "beam_s3box.sources", "beam_s3box.jobs", "pipelines")
+        ),
     )
 
 
 def test_only_what_talks_to_aws_knows_boto3() -> None:
-    allowed = ("beam_s3box.stores.s3", "beam_s3box.redshift.client.data_api")
+    allowed = ("beam_s3box.stores.s3", "beam_s3box.sources.aws", "beam_s3box.redshift.client.data_api")
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 

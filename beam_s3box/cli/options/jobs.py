@@ -11,6 +11,7 @@ from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argumen
 from beam_s3box.cli.options.manifests import MANIFESTS
 from beam_s3box.cli.options.naming import NAMING
 from beam_s3box.cli.options.parser import CommandParser, Section
+from beam_s3box.cli.options.queue import add_queue_arguments
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
@@ -184,6 +185,7 @@ def add_flink_arguments(parser: argparse.ArgumentParser) -> None:
 INPUT: Final = Section("Input", add_input_argument)
 INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
+QUEUE: Final = Section("Input from a queue of S3's events", add_queue_arguments)
 WINDOWS: Final = Section(
     "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_window_arguments
 )
@@ -228,10 +230,12 @@ BACKFILL: Final = _job(
 STREAM: Final = _job(
     "stream",
     f"--runner NAME picks the runner: {STREAM_RUNNERS}; required.",
-    "Writes files of JSON lines to S3 as they appear, as gzip JSON shards by stream, and the manifests that Redshift's "
+    "Writes files of records to S3 as they appear, as gzip JSON shards by stream, and the manifests that Redshift's "
     "COPY loads. Files are read once, when they are found, and must be whole then.",
     INPUT,
     WATCH,
+    INPUT_FORMAT,
+    QUEUE,
     WRITE,
     NAMING,
     WINDOWS,
