@@ -19,6 +19,7 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
+from beam_s3box.engine.run_record import UNKNOWN, RunOrigin
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named
 from beam_s3box.records.long_values import LongValues
@@ -34,9 +35,10 @@ from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
 from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
 from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
-from beam_s3box.transforms.finish import FinishRunOfShards
+from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
+from beam_s3box.transforms.origin import origin_in
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
@@ -115,9 +117,11 @@ class WriteToS3Box(beam.PTransform):
 
     Attributes:
       claim: the claim of the latest application to its run id.
+      origin: what the run's record says of the command that writes it; set it before the write is applied.
     """
 
     claim: RunClaim
+    origin: RunOrigin = UNKNOWN
 
     def __init__(
         self,
@@ -243,7 +247,7 @@ class WriteToS3Box(beam.PTransform):
         settings = settings_with_options(self._s3, s3)
         store = open_store(self._destination, settings, credentials_of(s3))
         check_reachable(self._destination, store, pipeline)
-        run = spec.plan(store, bounded=records.is_bounded)
+        run = spec.plan(store, bounded=records.is_bounded, origin=origin_in(pipeline, spec, self.origin))
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),
@@ -284,13 +288,8 @@ def _write_manifests(shards: beam.PCollection, totals: beam.PCollection, plan: W
     if plan.manifests is not None:
         return (shards, totals) | "WriteManifests" >> WriteManifests(plan, plan.manifests)
     if plan.unbounded:
-        return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
+        return shards | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
     return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
-
-
-class _Drop(beam.DoFn):
-    def process(self, element: Any) -> None:
-        """Emit nothing."""
 
 
 def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:

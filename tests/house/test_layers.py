@@ -141,6 +141,11 @@ def test_only_what_talks_to_aws_knows_boto3() -> None:
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 
+def test_only_the_source_of_kafka_knows_its_client() -> None:
+    packages = ("confluent_kafka", "aws_msk_iam_sasl_signer")
+    assert not wrong(packages, lambda importer: importer.startswith("beam_s3box.sources.kafka"))
+
+
 def test_only_what_reads_and_writes_avro_knows_fastavro() -> None:
     allowed = ("beam_s3box.formats.avro.format", "beam_s3box.jobs.read.avro.reader")
     assert not wrong(("fastavro",), lambda importer: importer in allowed)

@@ -62,10 +62,15 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "jobs.backfill:PARSER",
     ),
     "stream": Command(
-        "the same for files that keep arriving, as a streaming Beam pipeline",
+        "the same for files that keep arriving, and for topics of Kafka, as a streaming pipeline",
         "jobs.stream:run",
         "cli.options.jobs:STREAM",
         "jobs.stream:PARSER",
+    ),
+    "stop": Command(
+        "ask a streaming run to end in order, wherever it runs",
+        "cli.commands.stop:run_stop",
+        "cli.commands.stop:STOP_PARSER",
     ),
     "pack": Command(
         "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads",

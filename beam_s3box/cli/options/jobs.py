@@ -15,6 +15,7 @@ from beam_s3box.cli.options.queue import add_queue_arguments
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
+from beam_s3box.cli.options.sources import KAFKA, SOURCE_DELAY, SOURCES
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.records.contents import KINDS
@@ -55,15 +56,20 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     add_csv_arguments(parser)
 
 
-def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how the streaming job looks for files."""
+def add_poll_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how often the streaming job looks for files."""
     parser.add_argument(
         "--poll_interval",
         metavar="SECONDS",
         type=seconds(positive=True),
         default=_POLL_INTERVAL,
-        help=f"between two looks for new files (default: {_POLL_INTERVAL:g})",
+        help=f"between two looks for new files, or at a queue that was empty (default: {_POLL_INTERVAL:g})",
     )
+
+
+def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the streaming job looks for files."""
+    add_poll_argument(parser)
     parser.add_argument(
         "--min_age",
         metavar="SECONDS",
@@ -84,8 +90,8 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop_after",
         metavar="SECONDS",
         type=seconds(positive=True),
-        help="look for files that long, then write all that is buffered and end; what is younger than --min_age "
-        "then is left (default: run for ever)",
+        help="read that long, then write all that is buffered and end; files that are younger than --min_age then are "
+        "left (default: run until it is stopped)",
     )
 
 
@@ -102,15 +108,15 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
         "--timestamp_field",
         metavar="FIELD",
         help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-        "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
-        "which is when it was last changed (default: all do)",
+        "seconds, milli-, micro- or nanoseconds; a record without one counts for the time that Kafka has for it, "
+        "or when its file arrived, which is when it was last changed (default: all do)",
     )
     parser.add_argument(
         "--watermark_delay",
         metavar="SECONDS",
         type=seconds(),
         help="a window ends for its manifest that much later, so that records that are found up to then are in "
-        f"time (default: {WATERMARK_DELAY:g} with --timestamp_field, else 0)",
+        f"time (default: {WATERMARK_DELAY:g} with --timestamp_field, else 0 for files, {SOURCE_DELAY:g} for others)",
     )
     parser.add_argument(
         "--allowed_lateness",
@@ -230,12 +236,15 @@ BACKFILL: Final = _job(
 STREAM: Final = _job(
     "stream",
     f"--runner NAME picks the runner: {STREAM_RUNNERS}; required.",
-    "Writes files of records to S3 as they appear, as gzip JSON shards by stream, and the manifests that Redshift's "
-    "COPY loads. Files are read once, when they are found, and must be whole then.",
+    "Writes files of records as they appear, or what a queue, Kafka or Kinesis has, to S3, as gzip JSON shards by "
+    "stream, and the manifests that Redshift's COPY loads. Files are read once, when they are found, and must be whole "
+    "then.",
     INPUT,
     WATCH,
     INPUT_FORMAT,
     QUEUE,
+    KAFKA,
+    SOURCES,
     WRITE,
     NAMING,
     WINDOWS,

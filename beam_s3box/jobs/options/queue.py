@@ -20,19 +20,14 @@ _LONGEST_CHECKPOINTS: Final = 600_000
 """Milliseconds: a message stays hidden for longer."""
 
 
-def queue_of(options: PipelineOptions) -> Queue | None:
-    """Return the queue that the options name, None for none; nothing is connected yet.
+def queue_of(options: PipelineOptions) -> Queue:
+    """Return the queue that the options name; nothing is connected yet.
 
     Raises:
       ConfigurationError: the options can't work.
     """
     given = given_of(options)
     url = given.sqs_queue
-    if url is None:
-        for name in ("sqs_region", "sqs_endpoint_url"):
-            if getattr(given, name) is not None:
-                raise ConfigurationError(f"--{name} has no effect without --sqs_queue: give the queue's URL")
-        return None
     if not _URL.fullmatch(url):
         raise ConfigurationError(
             f"--sqs_queue={url!r} must be the URL of a queue, as https://sqs.eu-central-1.amazonaws.com/123456789012/name"

@@ -31,6 +31,7 @@ from beam_s3box.metrics import FILE_LAG_MILLISECONDS, FILES_READ, NAMESPACE
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import MAX_UNLIMITED_LINE_BYTES
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.sources.positions import PartRange
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 
@@ -38,7 +39,7 @@ _ROWS: Final = RowOptions()
 _LINES: Final = "lines"
 _COUNTS: Final = "counts"
 
-_ON_THE_WAY_SECONDS: Final = 600.0
+ON_THE_WAY_SECONDS: Final = 600.0
 """Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
 uploaded, and so long its window has to wait for it."""
 
@@ -53,10 +54,12 @@ class StreamInput(NamedTuple):
       lines: batches of JSON as bytes, in their windows.
       counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
         for the time their file arrived.
+      ranges: how far each part of a source of records is read, when it stops; None for files.
     """
 
     lines: beam.PCollection[LineBatch]
     counts: beam.PCollection[ReadCount]
+    ranges: beam.PCollection[PartRange] | None = None
 
 
 class ReadStream(beam.PTransform):
@@ -95,7 +98,7 @@ class ReadStream(beam.PTransform):
         super().__init__()
         self._reading = Reading(NO_OPTIONS, input_format, max_line_bytes, rows, path_columns)
         self._keeps_unreadable = keeps_unreadable
-        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
+        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + ON_THE_WAY_SECONDS
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.triggering_frequency)
         self._timing = timing
         Placer(timing)

@@ -20,7 +20,7 @@ from tools.seaweedfs import REGION
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
 
 
-def parsed(*arguments: str) -> Queue | None:
+def parsed(*arguments: str) -> Queue:
     return queue_of(PARSER.parse(["--runner=PrismRunner", *arguments]))
 
 
@@ -36,8 +36,7 @@ def test_the_region_is_that_of_the_url_unless_another_is_given(arguments: list[s
     assert parsed(f"--sqs_queue={URL}", *arguments) == Queue(URL, settings)
 
 
-def test_without_a_queue_there_is_none() -> None:
-    assert parsed() is None
+def test_how_to_receive_is_said_as_for_files() -> None:
     options = PARSER.parse(["--runner=PrismRunner", "--poll_interval=3", "--stop_after=60"])
     assert receiving_of(options) == Receiving(3, 60)
 
@@ -45,7 +44,6 @@ def test_without_a_queue_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sqs_region=us-east-1"], "--sqs_region has no effect without --sqs_queue"),
         (["--sqs_queue=landing"], "--sqs_queue='landing' must be the URL of a queue, as https://"),
         ([f"--sqs_queue={URL}.fifo"], "is a FIFO queue, which holds messages back"),
         (
@@ -66,7 +64,7 @@ def test_what_can_not_work_says_why(arguments: list[str], message: str) -> None:
 
 
 def test_flink_with_checkpoints_may_have_a_queue() -> None:
-    assert parsed(f"--sqs_queue={URL}", "--runner=FlinkRunner", "--checkpointing_interval=10000") is not None
+    assert parsed(f"--sqs_queue={URL}", "--runner=FlinkRunner", "--checkpointing_interval=10000").url == URL
 
 
 @pytest.fixture

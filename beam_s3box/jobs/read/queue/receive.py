@@ -20,6 +20,7 @@ from beam_s3box.jobs.read.queue.look import Look, QueueReader, RejectedMessage
 from beam_s3box.jobs.read.queue.messages import Queue, in_flight
 from beam_s3box.jobs.read.queue.queue_restriction import QueueCoder, QueueTracker, QueueWork
 from beam_s3box.jobs.read.watch import FoundFile, NoteArrivals, advance
+from beam_s3box.sources.stop import Notices
 
 _FILES: Final = "files"
 _REJECTED: Final = "rejected"
@@ -73,6 +74,7 @@ class ReceiveObjects(beam.PTransform):
       delay: seconds that the watermark stays behind.
       notes: keep when a file was found that counts for that.
       own: URL below which objects are passed over, because this job writes them.
+      notices: of the run; None where nobody can stop it but the runner.
       clock: seconds since 1970.
     """
 
@@ -83,10 +85,11 @@ class ReceiveObjects(beam.PTransform):
         delay: float,
         notes: FoundNotes | None = None,
         own: str | None = None,
+        notices: Notices | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._receive = _Receive(queue, receiving, delay, own and f"{own.rstrip('/')}/", clock)
+        self._receive = _Receive(queue, receiving, delay, own and f"{own.rstrip('/')}/", notices, clock)
         self._notes = notes
 
     def expand(self, begin: beam.pvalue.PBegin) -> ReceivedObjects:
@@ -101,12 +104,19 @@ class _Receive(beam.DoFn, RestrictionProvider):
     """Receives, emits what is new, and asks the runner to come back; it is its own provider of restrictions."""
 
     def __init__(
-        self, queue: Queue, receiving: Receiving, delay: float, own: str | None, clock: Callable[[], float]
+        self,
+        queue: Queue,
+        receiving: Receiving,
+        delay: float,
+        own: str | None,
+        notices: Notices | None,
+        clock: Callable[[], float],
     ) -> None:
         self._queue = queue
         self._receiving = receiving
         self._delay = int(delay * MICROS)
         self._own = own
+        self._notices = notices
         self._clock = clock
 
     def initial_restriction(self, element: bytes) -> QueueWork:
@@ -177,7 +187,9 @@ class _Receive(beam.DoFn, RestrictionProvider):
             yield beam.pvalue.TaggedOutput(_REJECTED, TimestampedValue(message, self._stamp(message[1])))
 
     def _is_over(self, micros: int, look: Look | None) -> bool:
-        """Return whether the job has received for as long as it shall."""
+        """Return whether the job has received for as long as it shall, or was asked to stop."""
+        if self._notices is not None and self._notices.is_stop_asked():
+            return True
         if self._receiving.stop_after is None:
             return False
         over = micros / MICROS - self._receiving.stop_after
