@@ -283,6 +283,6 @@ def _dated(found: Stored) -> dict[str, Any]:
 
 def _error(operation: str, code: str, status: int) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[arg-type]
+        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         operation,
     )
