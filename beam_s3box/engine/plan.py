@@ -91,7 +91,7 @@ class WriteSpec:
       max_record_bytes: bytes of one record; None for 4,000,000 with manifests, and no limit without.
       long_values: what happens to a text that Redshift can't store.
       upload_concurrency: uploads at a time in each process.
-      key_template: template of a shard's key below the destination.
+      key_template: template of a shard's key below the destination, see `KeyTemplate`.
 
     Raises:
       ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
@@ -159,18 +159,22 @@ class WriteSpec:
             long_values=self.long_values,
         )
 
-    def plan(self, store: Store, *, bounded: bool = True) -> RunPlan:
+    def plan(self, store: Store, *, bounded: bool = True, windowed: bool = False) -> RunPlan:
         """Return the plan of one run.
 
         Args:
           store: where objects are written.
           bounded: whether the run has an end.
+          windowed: whether the records are in windows that begin and end.
 
         Raises:
-          ConfigurationError: the URLs of shards below this destination would be too long.
+          ConfigurationError: the URLs of shards below this destination would be too long, or keys have the time of
+            a window, and there are none.
         """
         run_id = self._run_id()
         layout = Layout.below(store.root, str(run_id), self.key_template)
+        if not windowed:
+            layout.template.check_windows()
         is_named = not isinstance(run_id, NewRunId)
         return RunPlan(
             store=store,

@@ -28,6 +28,8 @@ NUL_CHARACTER: Final = "nul-character"
 UNSUPPORTED_VALUE: Final = "unsupported-value"
 MISSING_STREAM: Final = "missing-stream"
 BAD_STREAM: Final = "bad-stream"
+MISSING_TIMESTAMP: Final = "missing-timestamp"
+BAD_TIMESTAMP: Final = "bad-timestamp"
 TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
@@ -42,6 +44,8 @@ REASONS: Final = (
     UNSUPPORTED_VALUE,
     MISSING_STREAM,
     BAD_STREAM,
+    MISSING_TIMESTAMP,
+    BAD_TIMESTAMP,
     TOO_LARGE,
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,

@@ -18,6 +18,7 @@ from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.streams import Stream
@@ -97,6 +98,8 @@ class EncodeSegments(beam.DoFn):
     def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
             return self._add_lines(element.lines, window, element)
+        if type(element) is RejectedLines:
+            return self._reject(element, window)
         routed = self._add(element, window)
         if routed is None:
             return []
@@ -111,6 +114,8 @@ class EncodeSegments(beam.DoFn):
         for element in batch:
             if type(element) is LineBatch:
                 letters += self._add_lines(element.lines, window, element)
+            elif type(element) is RejectedLines:
+                letters += self._reject(element, window)
             elif (routed := self._add(element, window)) is not None:
                 rejected.append((element.source if type(element) is RejectedRow else "", routed, element))
         for source, group in itertools.groupby(rejected, operator.itemgetter(0)):
@@ -139,6 +144,12 @@ class EncodeSegments(beam.DoFn):
                 self._builder.add((stream, window, lane), some)
         letters = self._intake(window).count(len(lines), rejected, batch)
         return [letters] if letters else []
+
+    def _reject(self, rejected: RejectedLines, window: str) -> list[DeadLetterBatch]:
+        reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
+        self._counts.count(metrics.RECORDS_IN, len(batch.lines))
+        records = [RejectedRecord(None, reason, detail, line) for line in batch.lines]
+        return [self._intake(window).count(len(records), records, batch)]
 
     def _intake(self, window: str) -> Intake:
         intake = self._intakes.get(window)

@@ -31,6 +31,9 @@ DEFAULT_RUNNER: Final = "FnApiRunner"
 STREAM_RUNNERS: Final = "PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner"
 """Those that unbounded input can be written on."""
 
+DEFAULT_WINDOW: Final = "fixed:60"
+"""Of a stream."""
+
 _POLL_INTERVAL: Final = 10.0
 _MIN_AGE: Final = 1.0
 _FORGET_AFTER: Final = 86_400.0
@@ -88,22 +91,26 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_window_arguments(parser: argparse.ArgumentParser) -> None:
+def add_event_time_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say when a record happened, and which records go together."""
     parser.add_argument(
         "--window",
         metavar="SPEC",
-        default="fixed:60",
-        help="fixed:SECONDS, or sliding:SECONDS:PERIOD, where every record is written SECONDS / PERIOD times "
-        "(default: fixed:60)",
+        help="fixed:SECONDS, as fixed:1d from midnight in UTC, or sliding:SECONDS:PERIOD, where every record is "
+        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); a backfill takes fixed ones, and has none unless "
+        "they are given",
     )
     parser.add_argument(
         "--timestamp_field",
         metavar="FIELD",
         help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-        "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
-        "which is when it was last changed (default: all do)",
+        "seconds, milli-, micro- or nanoseconds; a record without one is a dead letter of a backfill, and counts in a "
+        "stream for when its file arrived, which is when it was last changed (default: all records of a stream do)",
     )
+
+
+def add_lateness_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long windows of a stream wait, and how often they are listed."""
     parser.add_argument(
         "--watermark_delay",
         metavar="SECONDS",
@@ -185,8 +192,9 @@ INPUT: Final = Section("Input", add_input_argument)
 INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
 WINDOWS: Final = Section(
-    "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_window_arguments
+    "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_event_time_arguments
 )
+LATENESS: Final = Section(WINDOWS.title, add_lateness_arguments)
 PACKING: Final = Section("Shards of unbounded input", add_packing_arguments)
 REDSHIFT: Final = Section(redshift_target.JOB_TITLE, add_redshift_arguments)
 FLINK: Final = Section("Flink: how it recovers", add_flink_arguments)
@@ -216,6 +224,7 @@ BACKFILL: Final = _job(
     INPUT_FORMAT,
     WRITE,
     NAMING,
+    WINDOWS,
     SHARDS,
     MANIFESTS,
     S3_WRITING,
@@ -235,6 +244,7 @@ STREAM: Final = _job(
     WRITE,
     NAMING,
     WINDOWS,
+    LATENESS,
     SHARDS,
     PACKING,
     MANIFESTS,

@@ -84,5 +84,6 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
+        key_template=given.key_template,
     )
     return spec.plan(open_store(warn_of_missing_scheme(destination), settings, credentials))

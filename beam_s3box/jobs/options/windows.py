@@ -9,7 +9,7 @@ from typing import NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, NonMergingWindowFn, SlidingWindows
 
-from beam_s3box.cli.options.jobs import WATERMARK_DELAY
+from beam_s3box.cli.options.jobs import DEFAULT_WINDOW, WATERMARK_DELAY
 from beam_s3box.cli.options.values import whole_seconds
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
@@ -63,6 +63,41 @@ class Timing(NamedTuple):
     triggering_frequency: int | None
 
 
+class EventTimes(NamedTuple):
+    """Which field holds the time of a record, and into which windows records go by it."""
+
+    windows: WindowSpec
+    field: str
+
+
+def event_times_of(options: PipelineOptions) -> EventTimes | None:
+    """Return by which times a backfill puts its records into windows, None for one without windows.
+
+    Raises:
+      ConfigurationError: a field without windows, windows without a field, or windows that share records.
+    """
+    given = given_of(options)
+    field, window = given.timestamp_field, given.window
+    if field is None and window is None:
+        return None
+    _check_field(field)
+    if field is None:
+        raise ConfigurationError(
+            f"--window={window!r} needs the field that holds a record's time: give --timestamp_field=FIELD"
+        )
+    if window is None:
+        raise ConfigurationError(
+            f"--timestamp_field={field!r} needs windows into which records go by it: give --window=fixed:1d"
+        )
+    windows = parse_windows(window)
+    if windows.each_in > 1:
+        raise ConfigurationError(
+            f"--window={window!r} would write every record {windows.each_in} times: a backfill takes fixed windows, "
+            "as fixed:1d"
+        )
+    return EventTimes(windows, field)
+
+
 def timing_of(options: PipelineOptions) -> Timing:
     """Return when records happened and which go together.
 
@@ -71,11 +106,16 @@ def timing_of(options: PipelineOptions) -> Timing:
     """
     given = given_of(options)
     field, delay = given.timestamp_field, given.watermark_delay
-    if field == "":
-        raise ConfigurationError("--timestamp_field='' must be the name of a field")
+    _check_field(field)
     if delay is None:
         delay = WATERMARK_DELAY if field is not None else 0.0
-    return Timing(parse_windows(given.window), field, delay, given.allowed_lateness, given.triggering_frequency)
+    windows = parse_windows(DEFAULT_WINDOW if given.window is None else given.window)
+    return Timing(windows, field, delay, given.allowed_lateness, given.triggering_frequency)
+
+
+def _check_field(field: str | None) -> None:
+    if field == "":
+        raise ConfigurationError("--timestamp_field='' must be the name of a field")
 
 
 def parse_windows(text: str) -> WindowSpec:

@@ -6,12 +6,13 @@ import datetime
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.windows import MICROS, Timing
+from beam_s3box.records.paths import decoder_of, paths_of
 
 AHEAD = 600 * MICROS
 """That much a record's clock may be ahead; a window that lies further ahead would keep its manifest waiting."""
@@ -61,7 +62,7 @@ class Placer:
 
     def __init__(self, timing: Timing) -> None:
         self._windows = timing.windows
-        self._micros_of = None if timing.field is None else _reader_of(timing.field)
+        self._micros_of = None if timing.field is None else time_reader(timing.field)
         self._delay = int(timing.delay * MICROS)
         self._lateness = int(timing.lateness * MICROS)
 
@@ -156,21 +157,26 @@ def _micros_of_number(number: int | float) -> int | None:
     return round(number) if number < _MOST_MICROS else int(number // 1_000)
 
 
-def _reader_of(field: str) -> Callable[[bytes], int | None]:
-    """Return the function from a line to its time.
+def time_reader(field: str) -> Callable[[bytes], int | None]:
+    """Return the function from a line to its time, in microseconds since 1970; None for a line without a usable one.
+
+    Args:
+      field: that holds it, named as the fields of streams are.
 
     Raises:
       ConfigurationError: the name can't be that of a field.
     """
-    member = ("time", str | int | float | None, msgspec.field(name=field, default=None))
+    paths = paths_of(field)
     try:
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(msgspec.defstruct("Time", [member], gc=False)).decode
+        decode, time_of = decoder_of([paths or ((field,),)], str | int | float)
     except ValueError as exc:
         raise ConfigurationError(f"--timestamp_field={field!r} can't be used: {exc}") from exc
+    if not paths:
+        raise ConfigurationError(f"--timestamp_field={field!r} can't be used: a backslash stands only before a dot")
 
     def read(line: bytes) -> int | None:
         try:
-            return micros_of(decode(line).time)
+            return micros_of(time_of(decode(line)))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             # no JSON, or another kind of value: the write says what is wrong with the line, if anything is
             return None
