@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.engine.run_record import RunRecord, moment_text
+from beam_s3box.engine.run_record import NO_DETAIL, UNKNOWN, RunDetail, RunOrigin, RunRecord
 from beam_s3box.errors import (
     AccessError,
     ObjectChangedError,
@@ -50,12 +50,14 @@ class RunClaim:
       attempt: a random token, created when the pipeline is built: work that a runner repeats has the same one.
       bounded: whether the run is bounded.
       named: whether the user chose the run id, so that another execution may use it too.
+      origin: what writes the run, for its record.
     """
 
     layout: Layout
     attempt: str
     bounded: bool = True
     named: bool = True
+    origin: RunOrigin = dataclasses.field(default=UNKNOWN, compare=False)
 
     def check(self, store: Store) -> None:
         """Raise RunExistsError if this execution can't take the run id. It writes nothing."""
@@ -77,9 +79,7 @@ class RunClaim:
           AccessError: the id is taken, and its record can't be read.
           StoreError: the store refused or failed.
         """
-        fresh = RunRecord(
-            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(time.time())
-        )
+        fresh = self._fresh()
         while not self._take_once(store, fresh):
             pass
 
@@ -94,7 +94,9 @@ class RunClaim:
         self._check_ours(record, store)
         return record
 
-    def finish(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+    def finish(
+        self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail = NO_DETAIL
+    ) -> None:
         """Commit the run: from now on these manifests are valid, and no others. It may be repeated with the same ones.
 
         If the run has already finished with other manifests, because a runner repeated its work, the store decides:
@@ -112,10 +114,10 @@ class RunClaim:
                 if self.named:
                     raise
                 # nobody else has this random id, so there is nothing of another execution
-                self._finish_unread(store, manifests, size, shards)
+                self._finish_unread(store, manifests, size, shards, detail)
                 return
             self._check_ours(record, store)
-            done = record.finished(size, shards, manifests, time.time())
+            done = record.finished(size, shards, manifests, time.time(), detail)
             if record.state == "finished":
                 if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
                     return
@@ -200,11 +202,14 @@ class RunClaim:
         superseded = (*record.superseded, record.attempt)
         return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
 
-    def _finish_unread(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
-        now = time.time()
-        begun = RunRecord(run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(now))
-        body = begun.finished(size, shards, manifests, now).render()
+    def _finish_unread(
+        self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail
+    ) -> None:
+        body = self._fresh().finished(size, shards, manifests, time.time(), detail).render()
         store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
+
+    def _fresh(self) -> RunRecord:
+        return RunRecord.begin(self.layout.run_id, self.attempt, self.origin, time.time(), bounded=self.bounded)
 
     def _check_free(self, record: RunRecord, store: Store) -> None:
         """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""

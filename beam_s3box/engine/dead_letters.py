@@ -112,6 +112,11 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
+    @property
+    def streams(self) -> Sequence[tuple[str | None, str | None]]:
+        """Domain and namespace of each, None for what is not known."""
+        return self._heads
+
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
         return self[self.reasons.index(reason)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -63,6 +64,7 @@ class EncodeSegments(beam.DoFn):
         """Start with empty buffers under a new origin: a retry of the bundle writes other keys."""
         plan = self._plan
         origin = new_origin()
+        self._began = time.time()
         self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
@@ -184,6 +186,8 @@ class EncodeSegments(beam.DoFn):
 
     def _emit(self, flushed: Flushed) -> Iterator[Any]:
         for shard in _drained(flushed.shards):
+            if self._plan.unbounded:
+                shard = shard._replace(arrived=self._began)
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
         for (stream, window, lane), segment in _drained(flushed.remainders):
             self._counts.count(metrics.SHUFFLED_BYTES, len(segment.data))
