@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import FixedWindows
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
@@ -40,7 +41,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     given = given_of(options)
     patterns = given.input
     times = event_times_of(options)
-    write = write_of(options, windowing=times and times.windows.windowfn())
+    write = write_of(options, windowing=times and FixedWindows(times.seconds))
     redshift = redshift_of(options, write, log)
     reporting = reporting_of(given)
     check_given(patterns)

@@ -13,9 +13,8 @@ from beam_s3box.cli.options.jobs import DEFAULT_WINDOW, WATERMARK_DELAY
 from beam_s3box.cli.options.values import whole_seconds
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
-
-MICROS = 1_000_000
-"""In a second; event times are counted in them, as Beam counts."""
+from beam_s3box.records.event_times import MICROS as MICROS
+from beam_s3box.records.event_times import EventTimes
 
 _SPEC = re.compile(r"(?:fixed:([^:]+)|sliding:([^:]+):([^:]+))")
 _MAX_WINDOW_SECONDS = 999_999_999
@@ -63,13 +62,6 @@ class Timing(NamedTuple):
     triggering_frequency: int | None
 
 
-class EventTimes(NamedTuple):
-    """Which field holds the time of a record, and into which windows records go by it."""
-
-    windows: WindowSpec
-    field: str
-
-
 def event_times_of(options: PipelineOptions) -> EventTimes | None:
     """Return by which times a backfill puts its records into windows, None for one without windows.
 
@@ -95,7 +87,7 @@ def event_times_of(options: PipelineOptions) -> EventTimes | None:
             f"--window={window!r} would write every record {windows.each_in} times: a backfill takes fixed windows, "
             "as fixed:1d"
         )
-    return EventTimes(windows, field)
+    return EventTimes(field, windows.size)
 
 
 def timing_of(options: PipelineOptions) -> Timing:

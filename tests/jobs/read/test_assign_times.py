@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.windows import EventTimes, WindowSpec
-from beam_s3box.jobs.read.assign_times import AssignTimes, fault_of
+from beam_s3box.jobs.read.assign_times import AssignTimes
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.encoding import REASONS
+from beam_s3box.records.event_times import EventTimes, fault_of
 from beam_s3box.records.lines import split_lines
 from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 
-DAY = WindowSpec(86_400, 86_400)
+DAY = 86_400
 NEW_YEAR = 1_704_067_200
 """2024-01-01T00:00:00Z"""
 
@@ -42,10 +42,10 @@ class Placed(beam.DoFn):
                 yield second, "", number, line
 
 
-def check(elements: list[Any], expected: list[tuple[Any, ...]], field: str = "t", windows: WindowSpec = DAY) -> None:
+def check(elements: list[Any], expected: list[tuple[Any, ...]], field: str = "t", seconds: int = DAY) -> None:
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         created = pipeline | beam.Create(elements, reshuffle=False)
-        placed = created | AssignTimes(EventTimes(windows, field)) | beam.ParDo(Placed())
+        placed = created | AssignTimes(EventTimes(field, seconds)) | beam.ParDo(Placed())
         assert_that(placed, equal_to(expected))
 
 
@@ -76,7 +76,7 @@ def test_windows_of_an_hour_and_a_field_within_an_object() -> None:
         [batch(*lines)],
         [(3_600, "", 1, lines[0]), (7_200, "", 2, lines[1])],
         "a.t",
-        WindowSpec(3_600, 3_600),
+        3_600,
     )
 
 
@@ -143,4 +143,4 @@ def test_every_line_without_a_time_has_a_reason(text: bytes) -> None:
 @pytest.mark.parametrize("field", ['a"b', "a\\b", "a\nb"])
 def test_a_name_that_no_field_has_is_rejected(field: str) -> None:
     with pytest.raises(ConfigurationError, match="--timestamp_field="):
-        AssignTimes(EventTimes(DAY, field))
+        EventTimes(field, DAY)
