@@ -17,7 +17,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_record import NO_DETAIL, UNKNOWN, RunDetail, RunOrigin, RunRecord
@@ -32,7 +32,7 @@ from beam_s3box.errors import (
     TransientStoreError,
 )
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import Size
+from beam_s3box.shards.model import NOTHING, Size
 from beam_s3box.stores import ObjectInfo, Store
 from beam_s3box.system.threads import Threads
 
@@ -158,6 +158,19 @@ class RunClaim:
         if failure is not None:
             raise failure
 
+    def end(self, store: Store, detail: RunDetail = NO_DETAIL, size: Size = NOTHING, shards: int = 0) -> None:
+        """Record that an unbounded run has ended, unless it has failed: its manifests are valid as they are.
+
+        Raises:
+          StoreError: the store refused or failed.
+        """
+        while True:
+            record, info = self._read(store)
+            if record.attempt != self.attempt or record.state != "running":
+                return
+            if self._replace(store, record.finished(size, shards, (), time.time(), detail), info):
+                return
+
     def fail_by(self, store: Store, error: BaseException) -> None:
         """Record that the run failed with this error; if that is not possible, add a note to the error."""
         if isinstance(error, TransientStoreError):
@@ -173,8 +186,7 @@ class RunClaim:
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
         """Return whether the run id is ours now; False to try again."""
         try:
-            body = fresh.render()
-            store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
+            self._put(store, fresh)
             if not self.named:
                 return True
         except ObjectExistsError:
@@ -205,8 +217,7 @@ class RunClaim:
     def _finish_unread(
         self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail
     ) -> None:
-        body = self._fresh().finished(size, shards, manifests, time.time(), detail).render()
-        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
+        self._put(store, self._fresh().finished(size, shards, manifests, time.time(), detail), replace=True)
 
     def _fresh(self) -> RunRecord:
         return RunRecord.begin(self.layout.run_id, self.attempt, self.origin, time.time(), bounded=self.bounded)
@@ -241,7 +252,7 @@ class RunClaim:
     def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
         threads = Threads(_READERS, "beam_s3box-verify")
         reading = [threads.submit(_replaced, store, manifest) for manifest in manifests]
-        wrong = [key for key in [task.result() for task in reading] if key]
+        wrong = [key for key in (task.result() for task in reading) if key]
         if wrong:
             raise S3BoxError(
                 f"{store.url(wrong[0])} is not the manifest that this work wrote: the runner repeated the work and "
@@ -253,19 +264,15 @@ class RunClaim:
 
     def _replace(self, store: Store, record: RunRecord, info: ObjectInfo) -> bool:
         """Return whether the record was written; False if it changed since it was read."""
-        body = record.render()
         try:
-            store.put(
-                self.layout.run,
-                body,
-                sha256=_digest(body),
-                content_type=_CONTENT_TYPE,
-                replace=True,
-                if_match=info.etag,
-            )
+            self._put(store, record, replace=True, if_match=info.etag)
         except ObjectChangedError:
             return False
         return True
+
+    def _put(self, store: Store, record: RunRecord, **condition: Any) -> None:
+        body = record.render()
+        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, **condition)
 
     def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
         body, info = store.read(self.layout.run)

@@ -12,7 +12,7 @@ import orjson
 
 from beam_s3box.engine.input_totals import DeadLetterReason
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.engine.run_totals import RunInput, StreamTotals
+from beam_s3box.engine.run_totals import RunInput, StreamTotals, joined_input
 from beam_s3box.engine.shard_lists import ShardList
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.shards.model import NOTHING, Size
@@ -33,6 +33,7 @@ KINDS: Final = (
 """What writes runs: the transform in a pipeline of the user's, commands, and classes."""
 
 _T = TypeVar("_T")
+_FORMAT: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _SHOWN_CHARACTERS: Final = 500
 """Characters of an error in the record, so that it stays small."""
 
@@ -48,6 +49,7 @@ class RunOrigin:
       job_name: of the pipeline, empty without one.
       settings: what the user chose, as JSON has it and without secrets.
       parent: the id of the run that this one writes again, as `compact` and `redrive` do; None otherwise.
+      input: what is known of the input before the run.
     """
 
     kind: str = ""
@@ -56,6 +58,7 @@ class RunOrigin:
     job_name: str = ""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     parent: str | None = None
+    input: RunInput | None = None
 
 
 class RunDetail(NamedTuple):
@@ -140,7 +143,9 @@ class RunRecord:
             size=size,
             shards=shards,
             manifests=rows,
-            **detail._asdict(),
+            shard_lists=detail.shard_lists,
+            streams=detail.streams,
+            input=joined_input(self.input, detail.input),
         )
 
     def failed(self, error: str, now: float) -> RunRecord:
@@ -155,7 +160,10 @@ class RunRecord:
         values["size"] = self.size._asdict()
         values["manifests"] = [manifest._asdict() for manifest in self.manifests]
         values["shard_lists"] = [shards._asdict() for shards in self.shard_lists]
-        return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        try:
+            return orjson.dumps(values, option=_FORMAT)
+        except TypeError:  # names of files may not be valid Unicode
+            return orjson.dumps(_valid(values), option=_FORMAT)
 
     @classmethod
     def parse(cls, url: str, body: bytes) -> RunRecord:
@@ -190,6 +198,17 @@ def _parse_input(values: dict[str, Any] | None) -> RunInput | None:
     values["reasons"] = tuple(_known(DeadLetterReason, reason) for reason in values.get("reasons", ()))
     values["bad_files"] = tuple((name, number) for name, number in values.get("bad_files", ()))
     return _known(RunInput, values)
+
+
+def _valid(value: Any) -> Any:
+    """Return a value with text that UTF-8 can express."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {_valid(name): _valid(inner) for name, inner in value.items()}
+    return [_valid(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _known(kind: type[_T], values: Mapping[str, Any]) -> _T:

@@ -80,3 +80,15 @@ class RunInput:
     def records(self) -> int:
         """All records."""
         return self.accepted + self.rejected
+
+
+def joined_input(known: RunInput | None, found: RunInput | None) -> RunInput | None:
+    """Return what was found of the input, with what was known before."""
+    if known is None or found is None:
+        return found or known
+    return dataclasses.replace(
+        found,
+        files=known.files if found.files is None else found.files,
+        bytes=known.bytes if found.bytes is None else found.bytes,
+        positions={**known.positions, **found.positions},
+    )

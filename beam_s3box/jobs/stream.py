@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from beam_s3box.cli.options.jobs import STREAM
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import check_stream_runner, template_of
@@ -61,6 +62,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
         check_destination(write, bounded=False)
         check_watched(patterns, options)
         check_redshift(redshift)
+    write.transform.origin = command_origin("stream", given, STREAM)
     pipeline, access = new_pipeline(options), s3_access_of(options)
     watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
     stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read

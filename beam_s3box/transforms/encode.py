@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows, WindowFn
 from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -24,7 +24,9 @@ from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
+from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
+from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_once, codec_threads
 from beam_s3box.transforms.windows import last_moment
@@ -39,6 +41,7 @@ _COUNT_EVERY = 1_000
 """Records that come one by one are counted in batches, so that counting costs little and progress is still visible."""
 
 _GLOBAL = GlobalWindow()
+_REMAINDER = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
 
 
 class EncodeSegments(beam.DoFn):
@@ -228,3 +231,10 @@ class EncodeWindowedSegments(EncodeSegments):
             name = self._names[window] = self._plan.windows.name(window)
             self._windows[name] = window
         return name
+
+
+def encoder_of(plan: WritePlan, windowfn: WindowFn) -> beam.ParDo:
+    """Return the step for records in these windows."""
+    encode = EncodeSegments(plan) if isinstance(windowfn, GlobalWindows) else EncodeWindowedSegments(plan)
+    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
+    return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)

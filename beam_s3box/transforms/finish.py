@@ -91,7 +91,7 @@ class FinishRunOfShards(beam.PTransform):
             | "RowsOfShards" >> beam.ParDo(_RowsOfShards()).with_output_types(_ROWS)
         )
         done = _gathered((shards,), totals) | "Finish" >> beam.ParDo(_Finish(self._plan))
-        return done | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
+        return done | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
 
 
 def _gathered(rows: tuple[beam.PCollection, ...], totals: beam.PCollection) -> beam.PCollection:
@@ -175,7 +175,9 @@ class _Finish(beam.DoFn):
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
 
 
-class _Drop(beam.DoFn):
+class Drop(beam.DoFn):
+    """Emits nothing, as the manifests of a write that has none."""
+
     def process(self, element: Any) -> None:
         """Emit nothing."""
 

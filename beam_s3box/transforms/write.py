@@ -19,24 +19,26 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
+from beam_s3box.engine.run_record import UNKNOWN, RunOrigin
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named
 from beam_s3box.records.long_values import LongValues
 from beam_s3box.records.selector import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits
-from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.stores import Store, open_store, warn_of_missing_scheme
 from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, encoder_of
 from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
-from beam_s3box.transforms.finish import FinishRunOfShards
-from beam_s3box.transforms.input_totals import BY_FILE, SumInput
+from beam_s3box.transforms.finish import Drop, FinishRunOfShards
+from beam_s3box.transforms.input_totals import SumInput
 from beam_s3box.transforms.manifests import WriteManifests
+from beam_s3box.transforms.origin import origin_in
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
@@ -49,7 +51,6 @@ from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from beam_s3box.transforms.windows import Windows
 
 _LOGGER = logging.getLogger(__name__)
-_REMAINDER = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
 
 
 class WriteToS3Box(beam.PTransform):
@@ -115,9 +116,11 @@ class WriteToS3Box(beam.PTransform):
 
     Attributes:
       claim: the claim of the latest application to its run id.
+      origin: what the run's record says of the command that writes it; set it before the write is applied.
     """
 
     claim: RunClaim
+    origin: RunOrigin = UNKNOWN
 
     def __init__(
         self,
@@ -189,7 +192,7 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
-        encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
+        encoded = records | "EncodeSegments" >> encoder_of(plan, windowing.windowfn).with_outputs(
             SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders"
         )
         totals = encoded[INPUT_TOTALS]
@@ -243,7 +246,12 @@ class WriteToS3Box(beam.PTransform):
         settings = settings_with_options(self._s3, s3)
         store = open_store(self._destination, settings, credentials_of(s3))
         check_reachable(self._destination, store, pipeline)
-        run = spec.plan(store, bounded=records.is_bounded, windowed=windowing.windowfn != GlobalWindows())
+        run = spec.plan(
+            store,
+            bounded=records.is_bounded,
+            windowed=windowing.windowfn != GlobalWindows(),
+            origin=origin_in(pipeline, spec, self.origin),
+        )
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),
@@ -284,17 +292,5 @@ def _write_manifests(shards: beam.PCollection, totals: beam.PCollection, plan: W
     if plan.manifests is not None:
         return (shards, totals) | "WriteManifests" >> WriteManifests(plan, plan.manifests)
     if plan.unbounded:
-        return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
+        return shards | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
     return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
-
-
-class _Drop(beam.DoFn):
-    def process(self, element: Any) -> None:
-        """Emit nothing."""
-
-
-def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
-    in_global_window = isinstance(windowing.windowfn, GlobalWindows)
-    encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
-    return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)

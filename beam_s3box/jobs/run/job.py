@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
-from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.runner import PipelineResult
 
 from beam_s3box.cli.console.interrupts import Interrupted, signals_raise
 from beam_s3box.cli.console.output import say, say_text
@@ -24,9 +24,10 @@ from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
 from beam_s3box.jobs.run.counters import records_in_of
-from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
+from beam_s3box.jobs.run.failures import reason_of, was_interrupted
 from beam_s3box.jobs.run.load_report import loads_of, print_loads, with_loads
 from beam_s3box.jobs.run.logging import JobLog
+from beam_s3box.jobs.run.marks import mark_ended, mark_failed, mark_interrupted
 from beam_s3box.jobs.run.progress import Progress, shown
 from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
@@ -138,12 +139,13 @@ def _execute(job: Job, log: JobLog) -> int:
                 say(handed)
                 return 0
             run_to_end(result, progress, is_done)
+            mark_ended(job.write)
     except KeyboardInterrupt as exc:
-        raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
+        raise _interrupted(job, asked, message) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
-            raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
-        _mark_failed(job, result, exc, log)
+            raise _interrupted(job, asked, message) from exc
+        mark_failed(job.write, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
@@ -153,14 +155,13 @@ def _execute(job: Job, log: JobLog) -> int:
     return _report_end(job, result, log)
 
 
-def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: JobLog) -> None:
-    """Say in the run's record that it failed, unless it may still go on elsewhere."""
-    if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
-        return
-    reason = S3BoxError(log.masked(reason_of(error)))
-    job.write.transform.claim.fail_by(job.write.store, reason)
-    for note in getattr(reason, "__notes__", ()):
-        error.add_note(note)
+def _interrupted(job: Job, asked: list[int], message: str) -> Interrupted:
+    """Return the error for a signal, after the run's record says so; another signal ends that."""
+    error = Interrupted(asked[0] if asked else signal.SIGINT, message)
+    given = given_of(job.pipeline.options)
+    with signals_raise(given.grace_seconds, message):
+        mark_interrupted(job.write, job.pipeline.options, error)
+    return error
 
 
 def _describe_interrupt(job: Job) -> str:
