@@ -9,13 +9,13 @@ from apache_beam.transforms.window import FixedWindows
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.cli.options.windows import event_times_of
 from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import template_of
-from beam_s3box.jobs.options.windows import event_times_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.assign_times import AssignTimes
 from beam_s3box.jobs.read.files import ReadRecords
@@ -42,7 +42,7 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     set_up(options, log)
     given = given_of(options)
     patterns = given.input
-    times = event_times_of(options)
+    times = event_times_of(given)
     write = write_of(options, windowing=times and FixedWindows(times.seconds))
     redshift = redshift_of(options, write, log)
     reporting = reporting_of(given)

@@ -122,7 +122,7 @@ def test_times_of_other_formats_count_too(backfill: Run, tmp_path: pathlib.Path)
         (("--window=fixed:1d", "--timestamp_field="), "--timestamp_field='' must be the name of a field"),
         (
             ("--window=sliding:1d:1h", "--timestamp_field=at"),
-            "would write every record 24 times: a backfill takes fixed",
+            "would write every record 24 times: only a stream takes",
         ),
         (("--window=daily", "--timestamp_field=at"), "--window='daily' must be fixed:SECONDS"),
         (("--window=fixed:1d", "--timestamp_field=a\\b"), "--timestamp_field='a\\\\b' can't be used"),

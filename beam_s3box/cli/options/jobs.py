@@ -15,6 +15,7 @@ from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
+from beam_s3box.cli.options.windows import WINDOWS
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.records.contents import KINDS
 from beam_s3box.shards.limits import StreamLimits
@@ -30,9 +31,6 @@ DEFAULT_RUNNER: Final = "FnApiRunner"
 
 STREAM_RUNNERS: Final = "PrismRunner on this machine, FlinkRunner, PortableRunner or DataflowRunner"
 """Those that unbounded input can be written on."""
-
-DEFAULT_WINDOW: Final = "fixed:60"
-"""Of a stream."""
 
 _POLL_INTERVAL: Final = 10.0
 _MIN_AGE: Final = 1.0
@@ -88,24 +86,6 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds(positive=True),
         help="look for files that long, then write all that is buffered and end; what is younger than --min_age "
         "then is left (default: run for ever)",
-    )
-
-
-def add_event_time_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say when a record happened, and which records go together."""
-    parser.add_argument(
-        "--window",
-        metavar="SPEC",
-        help="fixed:SECONDS, as fixed:1d from midnight in UTC, or sliding:SECONDS:PERIOD, where every record is "
-        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); a backfill takes fixed ones, and has none unless "
-        "they are given",
-    )
-    parser.add_argument(
-        "--timestamp_field",
-        metavar="FIELD",
-        help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-        "seconds, milli-, micro- or nanoseconds; a record without one is a dead letter of a backfill, and counts in a "
-        "stream for when its file arrived, which is when it was last changed (default: all records of a stream do)",
     )
 
 
@@ -191,9 +171,6 @@ def add_flink_arguments(parser: argparse.ArgumentParser) -> None:
 INPUT: Final = Section("Input", add_input_argument)
 INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
-WINDOWS: Final = Section(
-    "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_event_time_arguments
-)
 LATENESS: Final = Section(WINDOWS.title, add_lateness_arguments)
 PACKING: Final = Section("Shards of unbounded input", add_packing_arguments)
 REDSHIFT: Final = Section(redshift_target.JOB_TITLE, add_redshift_arguments)

@@ -9,12 +9,7 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from beam_s3box.cli.options.jobs import (
-    add_event_time_arguments,
-    add_flink_arguments,
-    add_format_arguments,
-    add_redshift_arguments,
-)
+from beam_s3box.cli.options.jobs import add_flink_arguments, add_format_arguments, add_redshift_arguments
 from beam_s3box.cli.options.pack import PACK_PARSER
 from beam_s3box.cli.options.parser import actions_of
 from beam_s3box.cli.options.s3 import add_s3_reaching_arguments, credentials_of, settings_of
@@ -25,7 +20,6 @@ from tests.cli.conftest import ROOT
 
 OWN_OF_THE_BACKFILL = {
     *(f"--{action.dest}" for action in actions_of(add_format_arguments)),
-    *(f"--{action.dest}" for action in actions_of(add_event_time_arguments)),
     # `s3box load` has them for those who pack without Beam
     *(f"--{action.dest}" for action in actions_of(add_redshift_arguments)),
     *(f"--{action.dest}" for action in actions_of(add_flink_arguments)),
