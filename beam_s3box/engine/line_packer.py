@@ -7,9 +7,10 @@ needed here, because one packer sees all lines.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -92,6 +93,7 @@ class LinePacker:
         self._letters = DeadLetterFiles(plan.store, plan.layout, self._codec, self._threads)
         self._intake = Intake(plan, counts)
         self._records_in = 0
+        self._originals: Mapping[int, bytes] | None = None
         self._listed_at = 0.0
         self._shards: list[ShardFile] = []
         self._claimed = False
@@ -110,11 +112,12 @@ class LinePacker:
         if isinstance(value, Exception) and self._claimed:
             self._plan.claim.fail_by(self._plan.store, value)
 
-    def pack(self, batch: LineBatch | RejectedLines | list[bytes]) -> None:
+    def pack(self, batch: LineBatch | RejectedLines | list[bytes], originals: Sequence[bytes] | None = None) -> None:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
 
         Args:
           batch: lines, or those that a reader has rejected.
+          originals: what the lines of a batch were made of, for dead letters; default: the lines.
 
         Raises:
           RecordError: a record is invalid, and the plan says that this is an error.
@@ -123,6 +126,7 @@ class LinePacker:
         """
         with self._poison_on_error():
             self._claim()
+            self._originals = None if originals is None else _by_identity(batch, originals)
             for window, lines in self._windows_of(batch):
                 if isinstance(lines, RejectedLines):
                     self._reject(lines)
@@ -191,6 +195,8 @@ class LinePacker:
     def _count(self, records: int, rejected: list[RejectedRecord], origin: LineBatch | None) -> None:
         self._records_in += records
         self._counts.count(metrics.RECORDS_IN, records)
+        if self._originals is not None and origin is not None and rejected:
+            rejected, origin = _with_originals(rejected, origin, self._originals)
         letters = self._intake.count(records, rejected, origin)
         if letters:
             self._letters.add(letters)
@@ -254,3 +260,18 @@ class LinePacker:
 def _window_of(start: int | None, times: EventTimes) -> str:
     """Return the name of a window; of none for lines that are rejected."""
     return "" if start is None else window_name(start, start + times.seconds * MICROS)
+
+
+def _by_identity(batch: LineBatch | RejectedLines | list[bytes], originals: Sequence[bytes]) -> dict[int, bytes]:
+    """Return what each line was made of, by the identity of the line: a router hands back the very lines it got."""
+    lines = batch if isinstance(batch, list) else batch.batch.lines if isinstance(batch, RejectedLines) else batch.lines
+    return dict(zip(map(id, lines), originals, strict=True))
+
+
+def _with_originals(
+    rejected: list[RejectedRecord], origin: LineBatch, originals: Mapping[int, bytes]
+) -> tuple[list[RejectedRecord], LineBatch]:
+    """Return rejected records, and the lines that they were among, as what they were made of."""
+    lines = [originals.get(id(line), line) for line in origin.lines]
+    found = [record._replace(raw=originals.get(id(record.raw), record.raw)) for record in rejected]
+    return found, dataclasses.replace(origin, lines=lines)

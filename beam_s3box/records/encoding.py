@@ -34,6 +34,7 @@ TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 CSV_ROW_LENGTH: Final = "csv-row-length"
+MAP_FAILED: Final = "map-failed"
 
 REASONS: Final = (
     NOT_JSON,
@@ -50,6 +51,7 @@ REASONS: Final = (
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
     CSV_ROW_LENGTH,
+    MAP_FAILED,
 )
 """Why a record becomes a dead letter."""
 

@@ -162,6 +162,10 @@ class Layout:
         """
         return f"{self.firing_folder}{moment}-{sha256[:_LIST_DIGEST_CHARACTERS]}.json.gz"
 
+    def redrive(self, number: int) -> str:
+        """Return the key of a selection of dead letters that another run writes again, from 0."""
+        return f"{self.run_folder}redrives/{number:05d}.json"
+
     @property
     def alive_folder(self) -> str:
         """The folder of the signs of life."""

@@ -24,8 +24,8 @@ def add_event_time_arguments(parser: argparse.ArgumentParser) -> None:
         "--window",
         metavar="SPEC",
         help="fixed:SECONDS, as fixed:1d from midnight in UTC, or sliding:SECONDS:PERIOD, where every record is "
-        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); where the input has an end, fixed ones only, and none unless "
-        "they are given",
+        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); where the input has an end only fixed ones, and none "
+        "unless they are given",
     )
     parser.add_argument(
         "--timestamp_field",
