@@ -8,20 +8,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.cache import cache_folder, made_once
-from tools.processes import Which, accepts, find_program, free_ports, running
+from tools.go import GoProgram
+from tools.processes import accepts, free_ports, running
 
-_MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
-_WAY_OUT = (
-    "Prism is built with Go; install Go 1.26 or newer from https://go.dev/doc/install and put its bin on the PATH"
-)
+PRISM = GoProgram("Prism", "go/cmd/prism")
+"""Two minutes to build."""
+
+prism_binary = PRISM.binary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,26 +34,6 @@ class Prism:
         """Return the options of a pipeline that shall run there, its workers in the process that submits it."""
         options = ["--runner=PrismRunner", f"--job_endpoint={self.job_endpoint}", "--environment_type=LOOPBACK"]
         return [*options, "--streaming"] if streaming else options
-
-
-def prism_is_built() -> bool:
-    """Return whether the binary is in the cache."""
-    return _folder().is_dir()
-
-
-def prism_is_available(which: Which = shutil.which) -> bool:
-    """Return whether the binary is in the cache, or could be built: nothing is."""
-    return prism_is_built() or which("go") is not None
-
-
-def prism_binary(which: Which = shutil.which) -> Path:
-    """Return the path of the binary, built in two minutes when it is not in the cache.
-
-    Raises:
-      MissingToolError: Go is not installed.
-      RuntimeError: the build failed; the message shows why.
-    """
-    return made_once(_folder(), functools.partial(_build, which=which)) / "prism"
 
 
 @contextlib.contextmanager
@@ -77,24 +53,6 @@ def prism_server(folder: Path) -> Iterator[Prism]:
     with running("Prism", command, folder / "prism.log") as server:
         server.wait_until(functools.partial(accepts, port))
         yield Prism(f"127.0.0.1:{port}")
-
-
-def _folder() -> Path:
-    return cache_folder() / f"prism-{_version()}"
-
-
-def _version() -> str:
-    return importlib.metadata.version("apache-beam")
-
-
-def _build(folder: Path, which: Which) -> None:
-    command = [find_program("go", _WAY_OUT, which), "install", f"{_MODULE}@v{_version()}"]
-    # in an empty folder no go.mod of a caller's takes part
-    built = subprocess.run(
-        command, cwd=folder, env={**os.environ, "GOBIN": str(folder)}, capture_output=True, text=True, check=False
-    )
-    if built.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{built.stderr[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -46,9 +46,10 @@ class DeadLetterReason:
       records: how many.
       detail: what is wrong with the example.
       hint: which fields it has, and what was probably meant; empty where that tells nothing.
-      source: the file that it was read from, empty if unknown.
+      source: the file or partition that it was read from, empty if unknown.
       line: its line there, or its row, from 1.
-      offset: the byte of the file at which the count of lines begins, where workers share a large file.
+      offset: its position there where it has no line; else the byte of the file at which the count of lines begins,
+        where workers share a large file.
       example: how it begins.
     """
 
@@ -58,7 +59,7 @@ class DeadLetterReason:
     hint: str
     source: str
     line: int | None
-    offset: int | None
+    offset: int | str | None
     example: str
 
     @classmethod
@@ -77,7 +78,10 @@ class DeadLetterReason:
     def __str__(self) -> str:
         hint = f"; {self.hint}" if self.hint else ""
         line = "" if self.line is None else f", line {self.line}"
-        behind = f" from byte {self.offset} on" if self.offset else ""
+        if self.line is None and self.offset is not None:
+            behind = f", offset {self.offset}"
+        else:
+            behind = f" from byte {self.offset} on" if self.offset else ""
         place = f" ({self.source}{line}{behind})" if self.source else ""
         return f"{self.records:,} {self.reason}: {self.detail}{hint}{place}"
 

@@ -81,7 +81,7 @@ class LinePacker:
     def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
+        self._routers: dict[str | None, Router] = {}
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
@@ -178,15 +178,25 @@ class LinePacker:
         times = self._plan.times
         if times is None or isinstance(batch, RejectedLines):
             return (("", batch),)
-        lines = batch if isinstance(batch, LineBatch) else LineBatch(batch, "", [0] * len(batch))
+        lines = batch if isinstance(batch, LineBatch) else LineBatch(batch, "", [None] * len(batch))
         return ((_window_of(start, times), some) for start, some in times.splitter.split(lines))
 
     def _pack(self, batch: LineBatch | list[bytes], window: str) -> None:
         lines = batch.lines if isinstance(batch, LineBatch) else batch
-        groups, rejected = self._router.route_lines(lines)
+        domain = batch.domain if isinstance(batch, LineBatch) else None
+        groups, rejected = self._router_of(domain).route_lines(lines)
         self._count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
         for stream, group in groups.items():
             self._builder.add((stream, window, 0), group)
+
+    def _router_of(self, domain: str | None) -> Router:
+        """Return the router of lines whose domain their source knew, or of all others."""
+        router = self._routers.get(domain)
+        if router is None:
+            plan = self._plan
+            named = dataclasses.replace(plan.selector, domain=domain, domain_field=None) if domain else plan.selector
+            router = self._routers[domain] = Router(named, plan.rules, encoders_of(plan.format))
+        return router
 
     def _reject(self, rejected: RejectedLines) -> None:
         reason, detail, batch = rejected.reason, rejected.detail, rejected.batch

@@ -55,7 +55,7 @@ class EventTimes:
     seconds: int
 
     def __post_init__(self) -> None:
-        time_reader(self.field)
+        field_reader(self.field)
 
     @functools.cached_property
     def splitter(self) -> WindowSplitter:
@@ -72,7 +72,7 @@ class WindowSplitter:
 
     def __init__(self, times: EventTimes) -> None:
         self._field = times.field
-        self._micros_of = time_reader(times.field)
+        self._micros_of = field_reader(times.field)
         self._size = times.seconds * MICROS
 
     def split(self, batch: LineBatch) -> Iterator[tuple[int | None, LineBatch | RejectedLines]]:
@@ -121,7 +121,7 @@ def micros_of(value: str | int | float | None) -> int | None:
     return None if value is None else _micros_of_number(value)
 
 
-def time_reader(field: str) -> Callable[[bytes], int | None]:
+def field_reader(field: str) -> Callable[[bytes], int | None]:
     """Return the function from a line to its time, in microseconds since 1970; None for a line without a usable one.
 
     Args:

@@ -9,6 +9,7 @@
     runs/{run_id}/firings/{time}-{digest}.json.gz    of an unbounded run, one for each bundle of firings
     runs/{run_id}/alive/{token}                      sign of life of one process of an unbounded run
     runs/{run_id}/stop                               asks an unbounded run to end
+    runs/{run_id}/compacted/{run_id}                 names a run that replaces manifests of this one, or will
 
 The first one is a template. Windows and firings are in a key only if the run has them. Data and manifests never share a
 prefix, so that a COPY by prefix never reads a manifest.
@@ -179,6 +180,15 @@ class Layout:
     def stop(self) -> str:
         """The key of the stop mark, which asks an unbounded run to end."""
         return f"{self.run_folder}stop"
+
+    @property
+    def compacted_folder(self) -> str:
+        """The folder of the marks that name runs which compact this one."""
+        return f"{self.run_folder}compacted/"
+
+    def compacted(self, by: str) -> str:
+        """Return the key of the mark that names a run which compacts this one."""
+        return f"{self.compacted_folder}{by}"
 
     def of_attempt(self, attempt: str, name: str) -> str:
         """Return the key of an object that only one execution of the run writes."""

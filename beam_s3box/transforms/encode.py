@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import operator
 import time
@@ -22,6 +23,7 @@ from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.model import SealedShard
@@ -60,7 +62,8 @@ class EncodeSegments(beam.DoFn):
         if self._plan.check_before_reading:
             check_once(self._plan.store, self._plan.claim)
         claim_once(self._plan.store, self._plan.claim)
-        self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
+        self._router = self._new_router(self._plan.selector)
+        self._routers: dict[str, Router] = {}
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
@@ -143,7 +146,9 @@ class EncodeSegments(beam.DoFn):
 
     def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetterBatch]:
         self._counts.count(metrics.RECORDS_IN, len(lines))
-        groups, rejected = self._router.route_lines(lines)
+        domain = None if batch is None else batch.domain
+        router = self._router if domain is None else self._router_of(domain)
+        groups, rejected = router.route_lines(lines)
         for stream, group in groups.items():
             for lane, some in by_lane(group, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
@@ -155,6 +160,17 @@ class EncodeSegments(beam.DoFn):
         self._counts.count(metrics.RECORDS_IN, len(batch.lines))
         records = [RejectedRecord(None, reason, detail, line) for line in batch.lines]
         return [self._intake(window).count(len(records), records, batch)]
+
+    def _router_of(self, domain: str) -> Router:
+        """Return the router of lines whose domain their source knows, as that of a topic."""
+        router = self._routers.get(domain)
+        if router is None:
+            selector = dataclasses.replace(self._plan.selector, domain=domain, domain_field=None)
+            router = self._routers[domain] = self._new_router(selector)
+        return router
+
+    def _new_router(self, selector: StreamSelector) -> Router:
+        return Router(selector, self._plan.rules, encoders_of(self._plan.format))
 
     def _intake(self, window: str) -> Intake:
         intake = self._intakes.get(window)

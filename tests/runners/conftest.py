@@ -18,12 +18,18 @@ from tools.dataflow.launch import Launcher
 from tools.dataflow.storage import google_storage
 from tools.flink import cluster, job_server
 from tools.flink.cluster import FlinkCluster
-from tools.flink.jars import jars_are_there
-from tools.flink.java import find_java
+from tools.flink.jars import FLINK, NEWEST
 from tools.flink.job_server import FlinkJobs
-from tools.prism import Prism, prism_is_built, prism_server
+from tools.java import find_java
+from tools.kafka.broker import KAFKA, KafkaBroker, kafka_broker
+from tools.prism import PRISM, Prism, prism_server
 from tools.processes import MissingToolError
 from tools.seaweedfs import Server
+from tools.spark import cluster as spark
+from tools.spark import job_server as spark_job_server
+from tools.spark.cluster import SparkCluster
+from tools.spark.java import SPARK
+from tools.spark.job_server import SparkJobs
 
 VARIABLE = "BEAM_S3BOX_RUNNERS"
 REQUIRED = os.environ.get(VARIABLE) == "required"
@@ -46,17 +52,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def lacking() -> Iterator[tuple[str, str]]:
     """Yield the fixtures that are not for a quick run on this machine, with the reason."""
-    if not prism_is_built():
+    if not PRISM.is_built():
         yield "prism", "Prism is not built yet"
-    if not jars_are_there():
-        yield "flink_local", "Flink is not downloaded yet"
-    else:
-        try:
-            find_java()
-        except MissingToolError as exc:
-            yield "flink_local", str(exc)
-    for name in ("flink_cluster", "own_checkpoints"):
-        yield name, "a Flink cluster takes minutes"
+    for name, jars in (("flink_local", FLINK[NEWEST]), ("spark_local", SPARK)):
+        if not jars.are_there():
+            yield name, f"{jars.name.capitalize()} is not downloaded yet"
+        else:
+            try:
+                find_java()
+            except MissingToolError as exc:
+                yield name, str(exc)
+    for name in ("flink_cluster", "own_checkpoints", "flink_local_2_62", "flink_cluster_2_62"):
+        yield name, "another Flink, or a cluster of it, takes minutes"
+    yield "spark_cluster", "a Spark cluster takes minutes"
+    if not KAFKA.are_there():
+        yield "kafka", "Kafka is not downloaded yet"
     if not gcp_is_there():
         yield "dataflow", "DataflowRunner is not installed yet"
 
@@ -82,8 +92,15 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
 
 @pytest.fixture(scope="session")
 def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkJobs]:
-    """Flink within Beam's job server."""
+    """Flink within the newest of Beam's job servers."""
     with job_server.flink_local(tmp_path_factory.mktemp("flink-local")) as jobs:
+        yield jobs
+
+
+@pytest.fixture(scope="session")
+def flink_local_2_62(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkJobs]:
+    """Flink within Beam's job server of 2.62."""
+    with job_server.flink_local(tmp_path_factory.mktemp("flink-local-2.62"), "2.62") as jobs:
         yield jobs
 
 
@@ -95,6 +112,35 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[st
 
 
 @pytest.fixture(scope="session")
+def flink_cluster_2_62(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[FlinkCluster]:
+    """The same with Beam's runner of 2.62."""
+    folder = tmp_path_factory.mktemp("flink-2.62")
+    with cluster.flink_cluster(folder, environment=engine_keys, beam="2.62") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def spark_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkJobs]:
+    """Spark within Beam's job server."""
+    with spark_job_server.spark_local(tmp_path_factory.mktemp("spark-local")) as jobs:
+        yield jobs
+
+
+@pytest.fixture(scope="session")
+def spark_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[SparkCluster]:
+    """A Spark cluster of processes, whose Python workers have the S3 server's keys."""
+    with spark.spark_cluster(tmp_path_factory.mktemp("spark"), engine_keys) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker that all tests share, each with topics of its own."""
+    with kafka_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
 def dataflow(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, str]) -> Iterator[Launcher]:
     """DataflowRunner, with an emulator of Google's storage."""
     folder = tmp_path_factory.mktemp("dataflow")
@@ -102,7 +148,7 @@ def dataflow(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, st
         yield Launcher(storage, folder, engine_keys)
 
 
-@pytest.fixture(params=["prism", "flink_local", "flink_cluster"])
+@pytest.fixture(params=["prism", "flink_local", "flink_cluster", "flink_local_2_62", "spark_local", "spark_cluster"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn."""
     found: Engine = request.getfixturevalue(request.param)

@@ -19,9 +19,9 @@ from apache_beam.utils.timestamp import Timestamp
 from tests.runners.engines import Engine
 from tools.cache import cache_folder, made_once
 from tools.flink.cluster import FlinkCluster
-from tools.flink.jars import flink_jars
-from tools.flink.java import find_java
-from tools.prism import Prism, prism_binary, prism_is_available, prism_server
+from tools.flink.jars import FLINK, NEWEST
+from tools.java import find_java
+from tools.prism import PRISM, Prism, prism_binary, prism_server
 from tools.processes import MissingToolError, accepts, free_ports, running
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -171,7 +171,7 @@ def test_what_did_not_come_up_shows_its_last_lines(tmp_path: pathlib.Path) -> No
     ("look", "message"),
     [
         (lambda: prism_binary(nowhere), r"^go is not installed: .*install Go 1\.26 or newer from https://go\.dev/"),
-        (lambda: flink_jars(nowhere), "^mvn is not installed: .*apt-get install maven"),
+        (lambda: FLINK[NEWEST].folder(nowhere), "^mvn is not installed: .*apt-get install maven"),
         (lambda: find_java(nowhere, {}), "^java is not installed: .*apt-get install openjdk-17-jre-headless"),
         (lambda: find_java(nowhere, {"JAVA_HOME": "/jdk"}), "^/jdk/bin/java is not installed: Flink"),
     ],
@@ -185,8 +185,8 @@ def test_a_missing_tool_is_named_with_the_way_out(
 
 
 def test_whether_prism_is_available_is_known_without_building(empty_cache: pathlib.Path) -> None:
-    assert not prism_is_available(nowhere)
-    assert prism_is_available(lambda name: f"/usr/bin/{name}")
+    assert not PRISM.is_available(nowhere)
+    assert PRISM.is_available(lambda name: f"/usr/bin/{name}")
     assert not empty_cache.exists()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import shlex
 import signal
 import sys
@@ -16,13 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tools.flink.conf import TASK_MANAGER_FLAGS, Ports, write_cluster_conf
-from tools.flink.jars import flink_jars
-from tools.flink.java import java_command
+from tools.flink.jars import FLINK, NEWEST, Beam
+from tools.flink.java import flink_command
 from tools.flink.job_server import FlinkJobs, job_server
 from tools.flink.rest import FlinkRest
 from tools.processes import Server, accepts, free_ports, running
+from tools.worker_pool import worker_options, worker_pool
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
@@ -37,11 +36,12 @@ class FlinkCluster:
       servers: its processes by name; `tm1` is the first TaskManager.
     """
 
-    def __init__(self, rest: FlinkRest, jobs: FlinkJobs, folder: Path, stack: contextlib.ExitStack) -> None:
+    def __init__(self, rest: FlinkRest, jobs: FlinkJobs, folder: Path, jars: Path, stack: contextlib.ExitStack) -> None:
         self.rest = rest
         self.jobs = jobs
         self.folder = folder
         self.servers: dict[str, Server] = {}
+        self._jars = jars
         self._stack = stack
 
     def options(
@@ -64,7 +64,7 @@ class FlinkCluster:
         """Start one more TaskManager, and return its name before it is registered."""
         name = f"tm{1 + sum(started.startswith('tm') for started in self.servers)}"
         arguments = ["--configDir", str(self.folder / "conf"), "-D", f"taskmanager.resource-id={name}"]
-        command = java_command(flink_jars(), self.folder, TASK_MANAGER_FLAGS, _TASK_MANAGER, arguments)
+        command = flink_command(self._jars, self.folder, TASK_MANAGER_FLAGS, _TASK_MANAGER, arguments)
         self.start(name, running(f"Flink's TaskManager {name}", command, self.folder / f"{name}.log"))
         return name
 
@@ -96,6 +96,7 @@ def flink_cluster(
     task_managers: int = 2,
     environment: Mapping[str, str] | None = None,
     checkpoint_seconds: float | None = None,
+    beam: Beam = NEWEST,
 ) -> Iterator[FlinkCluster]:
     """Start a cluster, and kill its processes at the end, however that comes.
 
@@ -104,21 +105,22 @@ def flink_cluster(
       task_managers: how many to begin with.
       environment: variables of the Python workers, as the keys for S3.
       checkpoint_seconds: from one checkpoint to the next in the cluster's own configuration; None: it has none.
+      beam: version of Beam's runner, which has the job server and what it sends to the cluster.
 
     Raises:
       RuntimeError: Java or Maven is missing, or a process did not come up; the message shows its last lines.
     """
+    jars = FLINK[beam].folder()
     rest_port, rpc_port, job_port, pool_port = free_ports(4)
     conf = write_cluster_conf(folder, Ports(rest_port, rpc_port), checkpoint_seconds)
-    workers = ("--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{pool_port}")
     with contextlib.ExitStack() as stack:
         rest = FlinkRest(f"http://127.0.0.1:{rest_port}")
-        cluster = FlinkCluster(rest, FlinkJobs(f"127.0.0.1:{job_port}", workers), folder, stack)
+        cluster = FlinkCluster(rest, FlinkJobs(f"127.0.0.1:{job_port}", worker_options(pool_port)), folder, jars, stack)
         # all at once, because each takes seconds
-        cluster.start("jm", _job_manager(folder, conf))
+        cluster.start("jm", _job_manager(jars, folder, conf))
         names = [cluster.launch_task_manager() for _ in range(task_managers)]
-        cluster.start("jobs", job_server(folder, job_port, f"127.0.0.1:{rest_port}", conf, ["-Xmx512m"]))
-        cluster.start("pool", _worker_pool(folder, pool_port, environment or {}))
+        cluster.start("jobs", job_server(jars, folder, job_port, f"127.0.0.1:{rest_port}", conf, ["-Xmx512m"]))
+        cluster.start("pool", worker_pool(folder, pool_port, environment or {}))
         cluster.servers["jm"].wait_until(rest.task_managers)
         for name in names:
             cluster.wait_for_task_manager(name)
@@ -127,17 +129,10 @@ def flink_cluster(
         yield cluster
 
 
-def _job_manager(folder: Path, conf: Path) -> contextlib.AbstractContextManager[Server]:
+def _job_manager(jars: Path, folder: Path, conf: Path) -> contextlib.AbstractContextManager[Server]:
     arguments = ["--configDir", str(conf), "--executionMode", "cluster"]
-    command = java_command(flink_jars(), folder, ["-Xmx512m"], _JOB_MANAGER, arguments)
+    command = flink_command(jars, folder, ["-Xmx512m"], _JOB_MANAGER, arguments)
     return running("Flink's JobManager", command, folder / "jm.log")
-
-
-def _worker_pool(folder: Path, port: int, environment: Mapping[str, str]) -> contextlib.AbstractContextManager[Server]:
-    # workers import this checkout, wherever the caller stands
-    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "tools.flink.worker_pool", str(port)]
-    return running("Beam's worker pool", command, folder / "pool.log", environment={"PYTHONPATH": path, **environment})
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tools.flink.conf import write_checkpoint_conf
-from tools.flink.jars import flink_jars
-from tools.flink.java import java_command
+from tools.flink.jars import FLINK, NEWEST, Beam
+from tools.flink.java import flink_command
 from tools.processes import Server, accepts, free_ports, running
 
 _MAIN = "org.apache.beam.runners.flink.FlinkJobServerDriver"
@@ -56,28 +56,30 @@ class FlinkJobs:
 
 
 @contextlib.contextmanager
-def flink_local(folder: Path) -> Iterator[FlinkJobs]:
+def flink_local(folder: Path, beam: Beam = NEWEST) -> Iterator[FlinkJobs]:
     """Start a job server that runs each pipeline on a Flink within itself, and kill it at the end, however that comes.
 
     Args:
       folder: for its log and checkpoints.
+      beam: version of the job server.
 
     Raises:
       RuntimeError: Java or Maven is missing, or it did not come up.
     """
     (port,) = free_ports(1)
     conf = write_checkpoint_conf(folder)
-    with job_server(folder, port, _EMBEDDED, conf, ["-Xmx3g"]) as server:
+    with job_server(FLINK[beam].folder(), folder, port, _EMBEDDED, conf, ["-Xmx3g"]) as server:
         server.wait_until(functools.partial(accepts, port))
         yield FlinkJobs(f"127.0.0.1:{port}")
 
 
 def job_server(
-    folder: Path, port: int, master: str, conf: Path, flags: Sequence[str]
+    jars: Path, folder: Path, port: int, master: str, conf: Path, flags: Sequence[str]
 ) -> contextlib.AbstractContextManager[Server]:
     """Start a job server, which comes up a few seconds later.
 
     Args:
+      jars: folder of its class path.
       folder: for its log and files.
       port: of its job service.
       master: address of the JobManager.
@@ -94,5 +96,5 @@ def job_server(
         "--expansion-port=-1",
         f"--artifacts-dir={folder / 'artifacts'}",
     ]
-    command = java_command(flink_jars(), folder, flags, _MAIN, arguments)
+    command = flink_command(jars, folder, flags, _MAIN, arguments)
     return running("Flink's job server", command, folder / "job-server.log")

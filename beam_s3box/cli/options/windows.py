@@ -24,15 +24,16 @@ def add_event_time_arguments(parser: argparse.ArgumentParser) -> None:
         "--window",
         metavar="SPEC",
         help="fixed:SECONDS, as fixed:1d from midnight in UTC, or sliding:SECONDS:PERIOD, where every record is "
-        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); where the input has an end only fixed ones, and none "
-        "unless they are given",
+        f"written SECONDS / PERIOD times (default: {DEFAULT_WINDOW}); input with an end takes fixed ones, and has "
+        "none unless they are given",
     )
     parser.add_argument(
         "--timestamp_field",
         metavar="FIELD",
         help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
         "seconds, milli-, micro- or nanoseconds; a record without one is a dead letter, but counts in a stream for "
-        "when its file arrived, which is when it was last changed (default: all records of a stream do)",
+        "the time that Kafka has for it, or when its file arrived, which is when it was last changed (default: all "
+        "records of a stream do)",
     )
 
 

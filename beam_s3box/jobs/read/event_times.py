@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from beam_s3box.jobs.options.windows import Timing
-from beam_s3box.records.event_times import MICROS, time_reader
+from beam_s3box.records.event_times import MICROS
+from beam_s3box.records.event_times import field_reader as field_reader
 from beam_s3box.records.event_times import micros_of as micros_of
 
 AHEAD = 600 * MICROS
@@ -48,7 +49,7 @@ class Placer:
 
     def __init__(self, timing: Timing) -> None:
         self._windows = timing.windows
-        self._micros_of = None if timing.field is None else time_reader(timing.field)
+        self._micros_of = None if timing.field is None else field_reader(timing.field)
         self._delay = int(timing.delay * MICROS)
         self._lateness = int(timing.lateness * MICROS)
 

@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from beam_s3box.engine.run_reader import Run
@@ -105,15 +105,16 @@ def once(letters: Iterable[StoredLetter], census: Census) -> Iterator[StoredLett
         yield stored
 
 
-def read_pairs(store: Store, census: Census, belongs: Callable[[Pair], bool]) -> Iterator[StoredLetter]:
-    """Yield the dead letters of the pairs that belong, file by file.
+def read_pairs(store: Store, census: Census, pairs: Collection[Pair]) -> Iterator[StoredLetter]:
+    """Yield the dead letters of some pairs, file by file.
 
     Raises:
       S3BoxError: a file is damaged.
       StoreError: it can't be read.
     """
+    wanted = _by_file(pairs)
     for file in census.files:
-        reasons = {reason for key, reason in census.stored if key == file and belongs((key, reason))}
+        reasons = wanted.get(file)
         if reasons:
             yield from (stored for stored in read_letters(store, file) if stored.letter.reason in reasons)
 
@@ -129,7 +130,7 @@ def check_numbers(run: Run, census: Census, reasons: Iterable[str]) -> None:
     wrong = {reason for reason in reasons if census.counted is not None and census.has_repeats(reason)}
     if not wrong or census.counted is None:
         return
-    letters = read_pairs(run.store, census, lambda pair: pair[1] in wrong)
+    letters = read_pairs(run.store, census, [pair for pair in census.stored if pair[1] in wrong])
     found = collections.Counter(stored.letter.reason for stored in once(letters, census))
     for reason in sorted(wrong):
         number, counted = found[reason], census.counted.get(reason, 0)
@@ -146,6 +147,13 @@ def check_numbers(run: Run, census: Census, reasons: Iterable[str]) -> None:
             )
 
 
+def _by_file(pairs: Iterable[Pair]) -> dict[str, set[str]]:
+    reasons: dict[str, set[str]] = {}
+    for file, reason in pairs:
+        reasons.setdefault(file, set()).add(reason)
+    return reasons
+
+
 def _count(store: Store, key: str) -> collections.Counter[str]:
     return collections.Counter(stored.letter.reason for stored in read_letters(store, key))
 
@@ -153,10 +161,10 @@ def _count(store: Store, key: str) -> collections.Counter[str]:
 def _identity_of(stored: StoredLetter) -> bytes | None:
     """Return a digest of the line of the input that a dead letter is; None if nobody knows it."""
     letter = stored.letter
-    if not letter.source or not letter.line:
+    if not stored.is_placed:
         return None
     digest = hashlib.blake2b(digest_size=_IDENTITY_BYTES)
-    for part in (letter.source, letter.line, letter.offset or 0, letter.reason):
+    for part in (letter.source, letter.line, letter.offset, letter.reason):
         digest.update(f"{part}\0".encode("utf-8", "backslashreplace"))
     digest.update(letter.raw)
     return digest.digest()

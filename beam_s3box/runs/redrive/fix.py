@@ -58,8 +58,12 @@ class Fix:
             return _encode(record)
         except RecordError as exc:
             return StillBad(exc.reason, str(exc))
-        except Exception as exc:  # the user's code: the record stays a dead letter that says why
+        except Exception as exc:  # noqa: BLE001 - the user's code: the record stays a dead letter that says why
             return StillBad(MAP_FAILED, f"the map function raised {type(exc).__name__}: {exc}")
+
+
+NO_FIX: Final = Fix()
+"""Tries dead letters as they are, for settings that were wrong."""
 
 
 def load_fix(place: str) -> Fix:

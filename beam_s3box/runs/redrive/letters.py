@@ -32,6 +32,12 @@ class StoredLetter(NamedTuple):
     key: str
     line: int
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it says where in the input its record was, which no other record was."""
+        letter = self.letter
+        return bool(letter.source) and (bool(letter.line) or letter.offset is not None)
+
 
 def read_letters(store: Store, key: str) -> Iterator[StoredLetter]:
     """Yield the dead letters of a file, a few at a time in memory.
@@ -47,8 +53,8 @@ def read_letters(store: Store, key: str) -> Iterator[StoredLetter]:
                 yield StoredLetter(_letter_of(orjson.loads(line)), key, number)
     except (zlib.error, ValueError, KeyError, TypeError) as exc:
         raise S3BoxError(
-            f"{store.url(key)} is damaged behind line {number}, or was changed by another program ({type(exc).__name__}: {exc}): "
-            "nothing of it was written; restore it, or remove it if it is lost"
+            f"{store.url(key)} is damaged behind line {number}, or another program changed it "
+            f"({type(exc).__name__}: {exc}): nothing of it was written; restore it, or remove it if it is lost"
         ) from exc
 
 

@@ -8,6 +8,7 @@ run, so that `dead letters of the old = accepted + dead letters of the new`.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -22,7 +23,7 @@ from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.runs.redrive.census import Census, check_numbers, once, read_pairs
-from beam_s3box.runs.redrive.fix import Fix, StillBad
+from beam_s3box.runs.redrive.fix import NO_FIX, Fix, StillBad
 from beam_s3box.runs.redrive.letters import StoredLetter
 from beam_s3box.runs.redrive.selections import Pair, Selection, owned_pairs, select
 from beam_s3box.shards.runs import new_run_id
@@ -51,6 +52,15 @@ class Redriven(NamedTuple):
     record: RunRecord | None = None
 
 
+class Place(NamedTuple):
+    """What neighbours have in common, see `LineBatch`."""
+
+    source: str
+    offset: int = 0
+    domain: str | None = None
+    has_positions: bool = False
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Redrive:
     """Tries dead letters of a run again.
@@ -62,14 +72,16 @@ class Redrive:
       fix: makes records of them.
       mismatch: what happens if the store holds another number of dead letters than the run has counted: `"fail"`, or
         `"ignore"` to write those that are there.
+      keeps_domains: whether the domain of a dead letter is that of its record, as where a topic named it.
       counts: takes the figures while it works.
     """
 
     run: Run
     plan_of: Callable[[str], RunPlan]
     reasons: tuple[str, ...] | None = None
-    fix: Fix = Fix()
+    fix: Fix = NO_FIX
     mismatch: Mismatch = "fail"
+    keeps_domains: bool = False
     counts: MemoryMetrics = dataclasses.field(default_factory=MemoryMetrics)
 
     def do(self) -> list[Redriven]:
@@ -124,7 +136,12 @@ class Redrive:
     def _write(self, plan: RunPlan, selections: list[Selection], number: int, census: Census) -> Packed:
         owned = owned_pairs(selections, number)
         earlier: set[Pair] = set().union(*(selection.pairs for selection in selections[:number]))
-        letters = once(read_pairs(self.run.store, census, lambda pair: pair in owned or pair in earlier), census)
+        # what an earlier redrive has may stand in files of this one again
+        again = frozenset(pair for pair in earlier if census.has_repeats(pair[1]))
+        store = self.run.store
+        letters = once(
+            itertools.chain(read_pairs(store, census, again - owned), read_pairs(store, census, owned)), census
+        )
         mine = (stored for stored in letters if (stored.key, stored.letter.reason) in owned)
         with LinePacker(plan, self.counts) as packer:
             for batch, originals in self._batches(mine):
@@ -133,62 +150,59 @@ class Redrive:
             return packer.finish()
 
     def _batches(self, letters: Iterable[StoredLetter]) -> Iterator[tuple[LineBatch | RejectedLines, list[bytes]]]:
-        """Yield what is packed together, and what it was made of; dead letters keep file and line of their input."""
+        """Yield what is packed together, and what it was made of; dead letters keep their place in the input."""
         waiting = _Waiting()
         for stored in letters:
-            fixed = self.fix.apply(stored.letter)
-            if waiting and not waiting.takes(stored, fixed):
+            place, fixed = self._place_of(stored), self.fix.apply(stored.letter)
+            if waiting and not waiting.takes(place, fixed):
                 yield waiting.batch()
                 waiting = _Waiting()
-            waiting.add(stored, fixed, self.run.store.url(stored.key))
+            waiting.add(stored, place, fixed)
         if waiting:
             yield waiting.batch()
 
+    def _place_of(self, stored: StoredLetter) -> Place:
+        """Return where a dead letter stands in the input or, where nobody knows that, in the store."""
+        letter = stored.letter
+        domain = letter.domain if self.keeps_domains else None
+        if not stored.is_placed:
+            return Place(self.run.store.url(stored.key), 0, domain)
+        if letter.line:
+            return Place(str(letter.source), int(letter.offset or 0), domain)
+        return Place(str(letter.source), 0, domain, has_positions=True)
+
 
 class _Waiting:
-    """Neighbours of one file of the input, all of them records or all of them still bad for one reason."""
+    """Neighbours of one place in the input, all of them records, or all of them still bad for one reason."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._originals: list[bytes] = []
-        self._numbers: list[int] = []
+        self._numbers: list[int | str | None] = []
         self._bytes = 0
-        self._place: tuple[str, int] = ("", 0)
-        self._kind: tuple[str, str | None, int | None] = ("", None, None)
+        self._place: Place | None = None
         self._bad: StillBad | None = None
 
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def takes(self, stored: StoredLetter, fixed: bytes | StillBad) -> bool:
-        return (
-            self._bytes < _BATCH_BYTES
-            and self._kind == _kind_of(stored)
-            and self._bad == (fixed if isinstance(fixed, StillBad) else None)
-        )
+    def takes(self, place: Place, fixed: bytes | StillBad) -> bool:
+        is_same = self._place == place and self._bad == (fixed if isinstance(fixed, StillBad) else None)
+        return is_same and self._bytes < _BATCH_BYTES
 
-    def add(self, stored: StoredLetter, fixed: bytes | StillBad, url: str) -> None:
+    def add(self, stored: StoredLetter, place: Place, fixed: bytes | StillBad) -> None:
         letter = stored.letter
-        has_line = bool(letter.source and letter.line)
-        self._kind = _kind_of(stored)
-        self._place = (letter.source or "", letter.offset or 0) if has_line else (url, 0)
-        self._bad = fixed if isinstance(fixed, StillBad) else None
+        self._place, self._bad = place, fixed if isinstance(fixed, StillBad) else None
         line = letter.raw if isinstance(fixed, StillBad) else fixed
         self._lines.append(line)
         self._originals.append(letter.raw)
-        self._numbers.append((letter.line or 0) if has_line else stored.line)
+        self._numbers.append(stored.line if not stored.is_placed else letter.line or letter.offset)
         self._bytes += len(line)
 
     def batch(self) -> tuple[LineBatch | RejectedLines, list[bytes]]:
-        source, offset = self._place
-        lines = LineBatch(self._lines, source, self._numbers, offset)
+        place = self._place or Place("")
+        lines = LineBatch(self._lines, place.source, self._numbers, place.offset, place.domain, place.has_positions)
         return (lines if self._bad is None else RejectedLines(*self._bad, lines)), self._originals
-
-
-def _kind_of(stored: StoredLetter) -> tuple[str, str | None, int | None]:
-    """Return what neighbours must share: the file of the input or, where that is unknown, the file in the store."""
-    letter = stored.letter
-    return ("", letter.source, letter.offset) if letter.source and letter.line else (stored.key, None, None)
 
 
 def _check_counts(record: RunRecord) -> None:
