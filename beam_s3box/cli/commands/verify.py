@@ -69,7 +69,11 @@ def _source_of(given: argparse.Namespace, run: Run) -> SourceCheck:
     Raises:
       ConfigurationError: the run was not written from records that can be compared.
     """
-    from beam_s3box.jobs.read.source import source_of
+    logging.disable(logging.WARNING)  # Beam warns while it is imported, of what nobody needs here
+    try:
+        from beam_s3box.jobs.read.source import source_of
+    finally:
+        logging.disable(logging.NOTSET)
     from beam_s3box.runs.verify.source import SourceCheck
 
     settings = run.record.settings
