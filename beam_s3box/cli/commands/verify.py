@@ -13,6 +13,9 @@ from beam_s3box.cli.console.checks import CheckProgress, print_verified
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.progress import shown
 from beam_s3box.cli.console.summary import fail_with
+from beam_s3box.cli.options import redshift_target
+from beam_s3box.cli.options.redshift_copy import reader_of
+from beam_s3box.cli.options.redshift_target import connection_of
 from beam_s3box.cli.options.runs import place_of
 from beam_s3box.cli.options.verify import VERIFY_PARSER, with_settings_of_run
 from beam_s3box.engine.run_reader import Run, find_run
@@ -20,6 +23,10 @@ from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import AVRO
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.selector import StreamSelector
+from beam_s3box.redshift.load.settings import LoadSettings
+from beam_s3box.redshift.sql.copy import CopySettings
+from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.runs.loads import check_tables
 from beam_s3box.runs.manifest_patterns import find_manifests, run_of_manifests
 from beam_s3box.runs.verify.run_check import Checker, Verified
 
@@ -35,6 +42,7 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
     try:
         given = VERIFY_PARSER.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+        redshift_target.mask_password(log)
         began = time.monotonic()
         verified = _verify(given)
     except S3BoxError as exc:
@@ -49,6 +57,8 @@ def _verify(given: argparse.Namespace) -> Verified:
         raise ConfigurationError(
             "--run_id and --manifest are mutually exclusive: the URL of a manifest has the id of its run"
         )
+    if given.manifest and (given.source or given.table):
+        raise ConfigurationError("--source and --table compare a whole run: give --run_id, and no --manifest")
     store, run_id = place_of(given)
     counts = MemoryMetrics()
     checker = Checker(given.threads, counts)
@@ -59,8 +69,19 @@ def _verify(given: argparse.Namespace) -> Verified:
             return checker.manifests(store, keys, run)
     run = find_run(store, run_id)
     source = _source_of(given, run) if given.source else None
+    settings = _load_settings_of(given) if given.table else None
     with shown(CheckProgress(counts.totals, run.record.shards), _LOGGER, is_quiet=given.quiet):
-        return checker.run(run, source)
+        verified = checker.run(run, source)
+        if settings is not None:
+            verified.table_rows = check_tables(run, TableTemplate(given.table), settings, verified.problems)
+    return verified
+
+
+def _load_settings_of(given: argparse.Namespace) -> LoadSettings:
+    # a load asks for its connection in the same way, and has more options
+    no_load = {"redshift_dry_run": False, "redshift_create_tables": False, "redshift_columns": None}
+    connection = connection_of(argparse.Namespace(**{**vars(given), **no_load}))
+    return LoadSettings(connection=connection, copy=CopySettings("default"), fetch=reader_of(given))
 
 
 def _source_of(given: argparse.Namespace, run: Run) -> SourceCheck:

@@ -11,6 +11,7 @@ from beam_s3box.cli.options.jobs import INPUT_FORMAT
 from beam_s3box.cli.options.naming import NAMING
 from beam_s3box.cli.options.overrides import overrides, with_settings
 from beam_s3box.cli.options.parser import CommandParser, Section, actions_of
+from beam_s3box.cli.options.redshift_target import add_connection_arguments
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
 from beam_s3box.cli.options.s3 import S3_REACHING
 from beam_s3box.cli.options.write import WRITE
@@ -39,6 +40,16 @@ def add_source_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_table_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the tables."""
+    parser.add_argument(
+        "--table",
+        metavar="SCHEMA.TABLE",
+        help="compare with this table in Redshift: each manifest must be in its ledger, as it is now; {domain} and "
+        "{namespace} are replaced by a stream's names",
+    )
+
+
 def add_checking_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how it is checked, and what is printed."""
     parser.add_argument(
@@ -53,6 +64,7 @@ def add_checking_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 _SOURCE_TITLE: Final = "Comparison with the input, read as the run has read it"
+_TABLE_TITLE: Final = "Comparison with Redshift"
 _PATH_COLUMNS: Final = Section(_SOURCE_TITLE, add_path_columns_argument)
 _FORMAT: Final = Section(_SOURCE_TITLE, INPUT_FORMAT.add)
 _NAMES: Final = Section(_SOURCE_TITLE, NAMING.add)
@@ -76,6 +88,8 @@ VERIFY_PARSER: Final = CommandParser(
         overrides(_FORMAT),
         overrides(_NAMES),
         overrides(_RULES, *_LEFT_OUT),
+        Section(_TABLE_TITLE, add_table_argument),
+        Section(_TABLE_TITLE, add_connection_arguments),
         S3_REACHING,
     ),
 )

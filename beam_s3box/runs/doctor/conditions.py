@@ -52,7 +52,7 @@ def create_only_racing(name: str, folder: Folder, store: Store) -> Finding:
 def replace_if_match(name: str, folder: Folder, store: Store) -> Finding:
     """Replace an object by its ETag, and by one that it no longer has, and one that does not exist."""
     key = folder.key()
-    put(store, key, b"first")
+    put(store, key, b"first", replace=True)
     first = store.stat(key).etag
     put(store, key, b"second", replace=True, if_match=first)
     if store.get(key) != b"second":
@@ -72,7 +72,7 @@ def replace_if_match(name: str, folder: Folder, store: Store) -> Finding:
 def replace_if_match_racing(name: str, folder: Folder, store: Store) -> Finding:
     """Let many threads replace the same version at the same time; one must succeed, and its bytes must be there."""
     key = folder.key()
-    put(store, key, b"begin")
+    put(store, key, b"begin", replace=True)
 
     def race() -> str:
         etag = store.stat(key).etag
@@ -84,7 +84,7 @@ def replace_if_match_racing(name: str, folder: Folder, store: Store) -> Finding:
 def delete_if_match(name: str, folder: Folder, store: Store) -> Finding:
     """Delete an object by the ETag of an earlier version, and by its own."""
     key = folder.key()
-    put(store, key, b"first")
+    put(store, key, b"first", replace=True)
     first = store.stat(key).etag
     put(store, key, b"second", replace=True)
     if not _is_refused(lambda: store.delete(key, if_match=first)):

@@ -41,6 +41,7 @@ class Verified:
       manifests, shards, records, raw_bytes, object_bytes: what was found whole.
       dead_letters: in the files of dead letters.
       source_records: in the input, if that was compared.
+      table_rows: in the tables of Redshift, if these were compared.
     """
 
     destination: str
@@ -53,6 +54,7 @@ class Verified:
     object_bytes: int = 0
     dead_letters: int = 0
     source_records: int | None = None
+    table_rows: int | None = None
 
     def add(self, found: Found, url: str) -> None:
         """Add a shard."""

@@ -143,7 +143,7 @@ def only_listed_later(request: Request, answer: Answer) -> Answer:
 def other_names(request: Request, answer: Answer) -> Answer:
     if request.operation != "ListObjects":
         return answer
-    return answer._replace(body=re.sub(rb"a(?: |%20|\\+)b<", b"a_b<", answer.body))
+    return answer._replace(body=re.sub(rb"a(?: |%20|\+)b<", b"a_b<", answer.body))
 
 
 def one_etag(request: Request, answer: Answer) -> Answer:

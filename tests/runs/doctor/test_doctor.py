@@ -47,7 +47,9 @@ def nothing_is_left(server: Server) -> bool:
     client = server.client()
     listed = client.list_objects_v2(Bucket=server.bucket).get("Contents", ())
     uploads = client.list_multipart_uploads(Bucket=server.bucket).get("Uploads", ())
-    return not [one["Key"] for one in (*listed, *uploads) if DOCTOR_FOLDER in one["Key"]]
+    left = [one["Key"] for one in (*listed, *uploads) if DOCTOR_FOLDER in one["Key"]]
+    assert left == []
+    return True
 
 
 RACING_PARTS = "create only, in parts, racing"
@@ -151,7 +153,12 @@ STREAM = "each record of a stream is listed once, also after the runner went bac
             "shards arrive as they were sent",
         ),
         (lambda server: server.refuses_checksums(), ["checksums"], (CHECKSUMS,), "shards arrive as they were sent"),
-        (lambda server: server.shows_parts(), ["parts"], (), "a large shard appears as a whole or not at all"),
+        (
+            lambda server: server.shows_parts(),
+            ["parts", "create only, in parts", "replace by ETag, in parts"],
+            (CONDITIONAL_WRITES,),
+            "a large shard appears as a whole or not at all",
+        ),
         (lambda server: changes(broken_stores.only_listed_later), ["list after write"], (), STREAM),
         (lambda server: changes(broken_stores.other_names), ["names"], (), "a run can write"),
         (lambda server: changes(broken_stores.no_metadata), ["metadata"], (), "shards arrive as they were sent"),
