@@ -87,7 +87,8 @@ def test_one_table_that_fails_is_named_and_the_others_are_loaded(command: Run, r
 def test_a_dry_run_prints_the_statements_of_all_tables(command: Run, run: str, warehouse: Warehouse) -> None:
     made = command("load", run, "--run_id=r-1", "--redshift_table={domain}_{namespace}", "--redshift_dry_run")
     assert made.code == 0
-    assert all(made.out.count(f'COPY "public"."web_s{number}"') == 2 for number in range(2)), made.out
+    assert made.out.count("COPY ") == 4
+    assert all(f'INSERT INTO "public"."web_s{number}"' in made.out for number in range(2))
     assert warehouse.ids("web_s0") == []
 
 
