@@ -32,6 +32,10 @@ TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 CSV_ROW_LENGTH: Final = "csv-row-length"
+NOT_AN_EVENT: Final = "not-an-event"
+UNREADABLE_FILE: Final = "unreadable-file"
+OBJECT_GONE: Final = "object-gone"
+OBJECT_REPLACED: Final = "object-replaced"
 
 REASONS: Final = (
     NOT_JSON,
@@ -46,6 +50,10 @@ REASONS: Final = (
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
     CSV_ROW_LENGTH,
+    NOT_AN_EVENT,
+    UNREADABLE_FILE,
+    OBJECT_GONE,
+    OBJECT_REPLACED,
 )
 """Why a record becomes a dead letter."""
 

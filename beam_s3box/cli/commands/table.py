@@ -102,6 +102,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.verify:run",
         "cli.options.verify:VERIFY_PARSER",
     ),
+    "doctor": Command(
+        "try out what a store really guarantees, and which options it needs",
+        "cli.commands.doctor:run",
+        "cli.options.doctor:DOCTOR_PARSER",
+    ),
+    "compact": Command(
+        "join the small shards of a run to few large ones, without decompressing them",
+        "cli.commands.compact:run",
+        "cli.options.compact:COMPACT_PARSER",
+    ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
         "cli.commands.sql:run_copy_sql",
