@@ -49,7 +49,9 @@ def read(server: SimS3, *, bounded: bool) -> Found:
     assert len(urls) == len(set(urls)), "a shard is listed twice"
     dead: collections.Counter[int] = collections.Counter()
     for key in _all(server, "dead-letters/"):
-        dead.update(json.loads(json.loads(line)["raw"])["id"] for line in gzip.decompress(server.objects[key].body).splitlines())
+        dead.update(
+            json.loads(json.loads(line)["raw"])["id"] for line in gzip.decompress(server.objects[key].body).splitlines()
+        )
     return Found(listed, dead, sizes)
 
 
