@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
 from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
@@ -116,6 +117,8 @@ class ReadRecords(beam.PTransform):
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
             | "FindFiles" >> beam.ParDo(_FindFiles(access)).with_output_types(tuple[str, int, str, float])
             | "SplitFiles" >> beam.ParDo(_SplitFile(reading)).with_output_types(_Spread)
+            # ranges at the end of time would put the watermark there: on Prism records of any window would be late
+            | "RangesFirst" >> beam.WindowInto(GlobalWindows(), timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST)
             | "SpreadRanges" >> beam.GroupByKey()
             | "ReadFiles" >> beam.ParDo(_ReadFiles(reading)).with_output_types(Any)
         )
