@@ -130,9 +130,9 @@ class RunRecord:
     def may_have_unlisted_data(self) -> bool:
         """Whether shards that neither its manifests nor its lists name may be data that counts, and not garbage.
 
-        So it is of a streamer, whose files the next one on the folder may list, or which are data without any manifest; of
-        an `S3Box`, whose shards are known to the program that made it; of an unbounded run without manifests; and of
-        records of earlier versions, which have no lists and don't say whether the run writes manifests.
+        So it is of a streamer, whose files the next one on the folder may list, or which are data without manifests;
+        of an `S3Box`, whose shards are known to the program that made it; of an unbounded run without manifests; and
+        of records of earlier versions, which have no lists and don't say whether the run writes manifests.
         """
         if self.kind in ("S3Box", "JsonBufferStreamer"):
             return self.state != "finished" or self.kind == "JsonBufferStreamer"
