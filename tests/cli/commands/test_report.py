@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beam_s3box import S3Box, StreamLimits
+from beam_s3box import JsonBufferStreamer, Manifests, S3Box, StreamLimits
 from beam_s3box.cli.main import main
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.run_reader import list_runs
@@ -17,6 +17,7 @@ from beam_s3box.errors import S3BoxError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
+from beam_s3box.streamer import StoreUploader
 from tests.cli.conftest import Ended
 from tests.transforms.streams import Script, write
 from tools.seaweedfs import Server
@@ -133,6 +134,23 @@ def test_a_run_of_s3box(report: Run, store: MemoryStore) -> None:
     assert len(box.create_manifests()) == 1
     values = values_of(report, store)
     assert (values["records_listed"], values["kind"], values["shards"]) == (10, "S3Box", 1)
+
+
+def test_a_life_of_a_streamer(report: Run, store: MemoryStore, tmp_path: pathlib.Path) -> None:
+    uploader = StoreUploader(store)
+    folder = tmp_path / "buffers"
+    streamer = JsonBufferStreamer(uploader, folder, format="json-lines", compression="gzip", manifests=Manifests())
+    for name in ("a", "b"):
+        streamer.open("web", name)
+        for at in range(10):
+            streamer.append("web", name, {"i": at})
+    streamer.flush()
+    streamer.write_manifests()
+    streamer.shut_down()
+    [run] = list_runs(store)
+    values = values_of(report, store, f"--run_id={run.run_id}")
+    assert (values["records_listed"], values["kind"]) == (20, "JsonBufferStreamer")
+    assert {stream["namespace"] for stream in values["streams"]} == {"a", "b"}
 
 
 def test_runs_that_did_not_finish(report: Run, store: MemoryStore) -> None:
