@@ -54,7 +54,9 @@ def _delete_batch(store: S3Store, keys: list[str]) -> list[NotDeleted]:
             if error_code(exc) not in _UNSUPPORTED:
                 raise
             return list(_one_by_one(store, waiting))
-        failed = {error["Key"]: NotDeleted(error["Key"], _reason(error)) for error in errors}
+        for key in waiting:
+            failed.pop(key, None)
+        failed.update({error["Key"]: NotDeleted(error["Key"], _reason(error)) for error in errors})
         waiting = [error["Key"] for error in errors if error.get("Code") in _AGAIN]
         if not waiting or number == _ATTEMPTS - 1:
             break

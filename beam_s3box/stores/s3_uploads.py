@@ -44,12 +44,13 @@ def unfinished_uploads(store: Store) -> Iterator[UnfinishedUpload]:
                 yield UnfinishedUpload(upload["Key"][len(root) :], upload["UploadId"], upload["Initiated"].timestamp())
         if not page.get("IsTruncated"):
             return
-        after = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}
-        if after == {name: position.get(name) for name in after}:
+        markers = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+        after = {"Prefix": root, **{name: value for name, value in markers.items() if value}}
+        if after == position:
             raise InvalidResponseError(
                 f"ListMultipartUploads {store.root} failed: the next page is the same page again"
             )
-        position = {"Prefix": root, **{name: value for name, value in after.items() if value}}
+        position = after
 
 
 def bytes_of_upload(store: Store, upload: UnfinishedUpload) -> int:

@@ -112,6 +112,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.compact:run",
         "cli.options.compact:COMPACT_PARSER",
     ),
+    "gc": Command(
+        "remove what belongs to nobody: unlisted and replaced shards, unfinished uploads, old marks",
+        "cli.commands.gc:run",
+        "cli.options.gc:GC_PARSER",
+    ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
         "cli.commands.sql:run_copy_sql",
