@@ -134,5 +134,6 @@ class BatchJob:
             key, one = value.value
             groups.setdefault((repr(key), value.windows[0]), (key, []))[1].append(one)
         return [
-            WindowedValue((key, values), window.max_timestamp(), (window,)) for (_, window), (key, values) in groups.items()
+            WindowedValue((key, values), window.max_timestamp(), (window,))
+            for (_, window), (key, values) in groups.items()
         ]

@@ -251,7 +251,9 @@ class Worker:
             self._receivers[collection] = _Receiver([], kept, more)
         return self._receivers[collection]
 
-    def run(self, elements: Iterable[WindowedValue], timers: Sequence[Any] = (), began: Any = None) -> dict[Any, list[WindowedValue]]:
+    def run(
+        self, elements: Iterable[WindowedValue], timers: Sequence[Any] = (), began: Any = None
+    ) -> dict[Any, list[WindowedValue]]:
         """Run one bundle and return what it emits, by collection."""
         for kept in self.emitted.values():
             kept.clear()

@@ -90,9 +90,7 @@ class SimS3:
             after = sent.get("ContinuationToken", "")
             found = sorted(key for key in self.objects if key.startswith(sent["Prefix"]) and key > after)
             page = found[:7]
-            entries = [
-                {"Key": key, "Size": len(self.objects[key].body), **_dated(self.objects[key])} for key in page
-            ]
+            entries = [{"Key": key, "Size": len(self.objects[key].body), **_dated(self.objects[key])} for key in page]
             more = {"NextContinuationToken": page[-1]} if len(found) > len(page) else {}
             return {"Contents": entries, "IsTruncated": bool(more), **more}
 
@@ -153,11 +151,15 @@ class SimS3:
 
     # ------------------------------------------------------------ the way there and back
 
-    def _request(self, operation: str, sent: dict[str, Any], effect: Callable[[], dict[str, Any]], status: int = 200) -> Any:
+    def _request(
+        self, operation: str, sent: dict[str, Any], effect: Callable[[], dict[str, Any]], status: int = 200
+    ) -> Any:
         world = self.world
         world.pause()
         self._fail_before(operation, sent)
-        if operation not in ("GetObject", "HeadObject", "ListObjectsV2") and world.fails("reply lost, lands later", 0.004):
+        if operation not in ("GetObject", "HeadObject", "ListObjectsV2") and world.fails(
+            "reply lost, lands later", 0.004
+        ):
             self._land_later(operation, sent, effect)
             raise ReadTimeoutError(endpoint_url=_URL)
         answer = effect()
@@ -283,6 +285,6 @@ def _dated(found: Stored) -> dict[str, Any]:
 
 def _error(operation: str, code: str, status: int) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[arg-type]
+        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         operation,
     )

@@ -71,7 +71,7 @@ def on_actors(world: World) -> Iterator[None]:
         return _Task(world, self._name, lambda: function(*arguments))
 
     original = Threads.submit
-    Threads.submit = submit  # type: ignore[method-assign, assignment]
+    Threads.submit = submit  # type: ignore[method-assign]
     runtime._CLAIMED.clear()
     try:
         with replaced(world), remembered_signatures():

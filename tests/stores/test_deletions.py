@@ -149,7 +149,7 @@ def test_pages_of_uploads(make_s3: MakeS3) -> None:
         wire.plan("ListMultipartUploads", say(200, page("a", "true")), say(200, page("b", "false")))
         assert [upload.key for upload in unfinished_uploads(store)] == ["a", "b"]
         wire.plan("ListMultipartUploads", *[say(200, page("a", "true"))] * 3)
-        with pytest.raises(StoreError, match="the next page is the same again"):
+        with pytest.raises(StoreError, match="the next page is the same page again"):
             list(unfinished_uploads(store))
 
 

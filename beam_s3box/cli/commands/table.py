@@ -117,6 +117,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.gc:run",
         "cli.options.gc:GC_PARSER",
     ),
+    "redrive": Command(
+        "try the dead letters of a run again after a fix, each once, as a new run",
+        "cli.commands.redrive:run",
+        "cli.options.redrive:REDRIVE_PARSER",
+    ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
         "cli.commands.sql:run_copy_sql",
