@@ -43,8 +43,8 @@ GC_PARSER: Final = CommandParser(
     "Removes what provably belongs to nobody: shards that no manifest lists of runs that have finished, failed or "
     "died; shards of manifests that `s3box compact` replaced; what executions left that did not finish; multipart "
     "uploads that nobody finishes; stop marks and signs of life. Never what a live run may still list, never dead "
-    "letters, and nothing whose key is not that of a run of this destination. It may run at any time. Exit codes: 0 done; 1 "
-    "something could not be removed; 2 an option can't work.",
+    "letters, and nothing whose key is not that of a run of this destination. It may run at any time. Exit codes: 0 "
+    "done; 1 something could not be removed; 2 an option can't work.",
     (PLACE, Section("Garbage", add_garbage_arguments), S3_REACHING, S3_WRITING),
 )
 """The command line."""
