@@ -6,6 +6,7 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from beam_s3box.checks import check_whole
 from beam_s3box.cli.console.checks import CheckProgress, print_verified
@@ -13,12 +14,17 @@ from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.progress import shown
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.runs import place_of
-from beam_s3box.cli.options.verify import VERIFY_PARSER
-from beam_s3box.engine.run_reader import find_run
+from beam_s3box.cli.options.verify import VERIFY_PARSER, with_settings_of_run
+from beam_s3box.engine.run_reader import Run, find_run
 from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.formats import AVRO
 from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.runs.manifest_patterns import find_manifests, run_of_manifests
 from beam_s3box.runs.verify.run_check import Checker, Verified
+
+if TYPE_CHECKING:
+    from beam_s3box.runs.verify.source import SourceCheck
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_THREADS = 256
@@ -52,5 +58,36 @@ def _verify(given: argparse.Namespace) -> Verified:
         with shown(CheckProgress(counts.totals), _LOGGER, is_quiet=given.quiet):
             return checker.manifests(store, keys, run)
     run = find_run(store, run_id)
+    source = _source_of(given, run) if given.source else None
     with shown(CheckProgress(counts.totals, run.record.shards), _LOGGER, is_quiet=given.quiet):
-        return checker.run(run)
+        return checker.run(run, source)
+
+
+def _source_of(given: argparse.Namespace, run: Run) -> SourceCheck:
+    """Return the comparison with the input; only this needs Beam, whose file systems read it.
+
+    Raises:
+      ConfigurationError: the run was not written from records that can be compared.
+    """
+    logging.disable(logging.WARNING)  # Beam warns while it is imported, of what nobody needs here
+    try:
+        from beam_s3box.jobs.read.source import source_of
+    finally:
+        logging.disable(logging.NOTSET)
+    from beam_s3box.runs.verify.source import SourceCheck
+
+    settings = run.record.settings
+    if settings.get("format", "json-lines") == AVRO:
+        raise ConfigurationError(
+            "--source compares lines of JSON, and this run has written Avro, whose rows are other bytes: leave it out"
+        )
+    merged = with_settings_of_run(given, settings)
+    selector, is_known = (
+        StreamSelector(merged.domain, merged.namespace, merged.domain_field, merged.namespace_field),
+        True,
+    )
+    if selector.is_keyed:
+        # a function of the pipeline named the streams, or nobody knows what did
+        selector, is_known = StreamSelector("any", "any"), False
+    has_names = bool(run.record.shard_lists) or not run.record.bounded
+    return SourceCheck(run, source_of(merged, settings, selector), by_stream=is_known and has_names)

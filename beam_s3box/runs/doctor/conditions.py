@@ -10,6 +10,7 @@ from typing import Final
 from beam_s3box.errors import ObjectChangedError, ObjectExistsError, S3BoxError
 from beam_s3box.runs.doctor.findings import Finding, fails, holds
 from beam_s3box.runs.doctor.folder import Folder, put
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
 
@@ -114,10 +115,12 @@ def _races(name: str, race: Callable[[], str], seen: str) -> Finding:
 
 def _race(write: Callable[[bytes], object], read: Callable[[], bytes]) -> str:
     """Let threads write at the same time; return what is wrong, or nothing."""
+    token = new_token().encode("ascii")
     threads, ready = Threads(RACERS, "beam_s3box-doctor"), threading.Barrier(RACERS)
 
     def attempt(number: int) -> bytes | S3BoxError:
-        body = b"by %d" % number
+        # another text in each race: an equal one would have the ETag of the version that it replaces
+        body = b"by %d, %b" % (number, token)
         with contextlib.suppress(threading.BrokenBarrierError):  # there may be fewer threads
             ready.wait(_READY_SECONDS)
         try:
