@@ -80,10 +80,10 @@ def environment_of(server: seaweedfs.Server) -> dict[str, str]:
 def look_back(server: seaweedfs.Server, destination: str) -> int:
     """Run the commands that say what a run has written, and prove it; return the first exit code that is not 0."""
     code = 0
-    for command in ("report", "verify"):
-        _say(f"$ s3box {command} {destination}")
+    for command in (["report", destination], ["verify", destination, f"--source={SOURCE}"]):
+        _say(f"$ s3box {shlex.join(command)}")
         done = subprocess.run(
-            [sys.executable, "-m", "beam_s3box", command, destination],
+            [sys.executable, "-m", "beam_s3box", *command],
             cwd=ROOT,
             env=environment_of(server),
             check=False,
