@@ -70,6 +70,10 @@ setuptools.setup(
         "zlib-ng>=0.5",
     ],
     extras_require={
+        "kafka": [
+            "aws-msk-iam-sasl-signer-python>=1.0",  # logs in to Amazon MSK with IAM
+            "confluent-kafka>=2.6",  # librdkafka
+        ],
         "redshift": ["redshift_connector>=2.1"],  # Amazon's own driver; the Data API needs only boto3
     },
     zip_safe=False,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,7 +22,11 @@ from beam_s3box.box.settings import (
     box_store,
 )
 from beam_s3box.box.stats import BoxStats
+from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.plan import WriteSpec
+from beam_s3box.engine.run_settings import origin_of
+from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import Format, encoders_of, format_named, format_of
 from beam_s3box.records.long_values import LongValues
@@ -197,7 +202,7 @@ class S3Box:
         files = self._packer.seal()
         if files and self._plan.manifests is None:
             # without manifests the run is complete
-            self._plan.claim.finish(self._plan.store, (), size_of(files), len(files))
+            self._finish([], [(None, files)], files)
 
     def create_manifests(self, key: str | None = None, count: int = 1) -> list[str]:
         """Seal, distribute the shards evenly, and write `{key}_{i}.manifest` for i from 0; return these keys.
@@ -224,9 +229,10 @@ class S3Box:
                 "format='json-lines', or seal() alone"
             )
         files = self._packer.seal()
-        manifests = self._manifests.write(files, key, count)
+        listed = self._manifests.write(files, key, count)
+        manifests = [manifest for manifest, _ in listed]
         if manifests:
-            self._plan.claim.finish(self._plan.store, manifests, size_of(files), len(files))
+            self._finish(manifests, listed, files)
         return [manifest.key for manifest in manifests]
 
     def next_box(self) -> S3Box:
@@ -237,14 +243,27 @@ class S3Box:
 
     def _open(self, spec: WriteSpec, store: Store, stream: Stream) -> None:
         self._spec, self._stream = spec, stream
-        plan = spec.plan(store)
+        plan = spec.plan(store, origin=origin_of("S3Box", spec))
         self._plan = plan = dataclasses.replace(plan, format=format_of(plan.format, stream))
         self.run_id = plan.layout.run_id
         self._reader = RecordReader(plan.selector, plan.rules, encoders_of(plan.format))
         self._packer = BoxPacker(plan, stream)
         self._manifests = ManifestWriter(store)
+        self._listed_at = 0.0
         # looked up once: `pack` is called for every record
         self._line, self._add = self._reader.line, self._packer.add
+
+    def _finish(
+        self,
+        manifests: list[Manifest],
+        listed: Sequence[tuple[Manifest | None, list[ShardFile]]],
+        files: list[ShardFile],
+    ) -> None:
+        plan, size = self._plan, size_of(files)
+        totals = InputTotals(accepted=size.records)
+        self._listed_at = self._listed_at or time.time()  # called again, it writes the same lists
+        detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
+        plan.claim.finish(plan.store, manifests, size, len(files), detail)
 
     def _describe_stored(self) -> str:
         """Return what a failed box left in the store."""

@@ -62,8 +62,8 @@ class ManifestWriter:
         """The manifests in the store."""
         return list(self._written)
 
-    def write(self, files: list[ShardFile], key: str, count: int) -> list[Manifest]:
-        """Write the manifests and return them; no manifests if there are no shards.
+    def write(self, files: list[ShardFile], key: str, count: int) -> list[tuple[Manifest, list[ShardFile]]]:
+        """Write the manifests and return them, each with its shards; no manifests if there are no shards.
 
         Raises:
           ConfigurationError: manifests with another key or count were begun before.
@@ -77,7 +77,7 @@ class ManifestWriter:
             is_first = self._begin(key, len(lists))
             for number, part in enumerate(lists[len(self._written) :], len(self._written)):
                 self._written.append(self._write_one(part, key, number, may_change=is_first and number == 0))
-            return list(self._written)
+            return list(zip(self._written, lists, strict=True))
 
     def _begin(self, key: str, count: int) -> bool:
         """Remember key and count of the manifests, and return whether these are the first."""

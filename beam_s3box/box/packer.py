@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from beam_s3box.box.aborts import forked, interrupted
+from beam_s3box.box.claiming_uploader import ClaimingUploader
 from beam_s3box.box.codec import BoxCodec
 from beam_s3box.box.in_flight import InFlightUploads
 from beam_s3box.box.memory import NO_BUDGET, SHARDS_BYTES, STRIPE_BYTES, STRIPES, batch_limits
@@ -28,7 +29,6 @@ from beam_s3box.box.stats import BoxStats
 from beam_s3box.box.stripes import Stripe, Stripes
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
-from beam_s3box.engine.uploads import ClaimingUploader
 from beam_s3box.errors import BoxSealedError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Size, total_size

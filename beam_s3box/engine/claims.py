@@ -17,10 +17,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.engine.run_record import RunRecord, moment_text
+from beam_s3box.engine.run_record import NO_DETAIL, UNKNOWN, RunDetail, RunOrigin, RunRecord
 from beam_s3box.errors import (
     AccessError,
     ObjectChangedError,
@@ -32,7 +32,7 @@ from beam_s3box.errors import (
     TransientStoreError,
 )
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import Size
+from beam_s3box.shards.model import NOTHING, Size
 from beam_s3box.stores import ObjectInfo, Store
 from beam_s3box.system.threads import Threads
 
@@ -50,12 +50,14 @@ class RunClaim:
       attempt: a random token, created when the pipeline is built: work that a runner repeats has the same one.
       bounded: whether the run is bounded.
       named: whether the user chose the run id, so that another execution may use it too.
+      origin: what writes the run, for its record.
     """
 
     layout: Layout
     attempt: str
     bounded: bool = True
     named: bool = True
+    origin: RunOrigin = dataclasses.field(default=UNKNOWN, compare=False)
 
     def check(self, store: Store) -> None:
         """Raise RunExistsError if this execution can't take the run id. It writes nothing."""
@@ -77,9 +79,7 @@ class RunClaim:
           AccessError: the id is taken, and its record can't be read.
           StoreError: the store refused or failed.
         """
-        fresh = RunRecord(
-            run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(time.time())
-        )
+        fresh = self._fresh()
         while not self._take_once(store, fresh):
             pass
 
@@ -94,7 +94,9 @@ class RunClaim:
         self._check_ours(record, store)
         return record
 
-    def finish(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
+    def finish(
+        self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail = NO_DETAIL
+    ) -> None:
         """Commit the run: from now on these manifests are valid, and no others. It may be repeated with the same ones.
 
         If the run has already finished with other manifests, because a runner repeated its work, the store decides:
@@ -112,10 +114,10 @@ class RunClaim:
                 if self.named:
                     raise
                 # nobody else has this random id, so there is nothing of another execution
-                self._finish_unread(store, manifests, size, shards)
+                self._finish_unread(store, manifests, size, shards, detail)
                 return
             self._check_ours(record, store)
-            done = record.finished(size, shards, manifests, time.time())
+            done = record.finished(size, shards, manifests, time.time(), detail)
             if record.state == "finished":
                 if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
                     return
@@ -156,6 +158,19 @@ class RunClaim:
         if failure is not None:
             raise failure
 
+    def end(self, store: Store, detail: RunDetail = NO_DETAIL, size: Size = NOTHING, shards: int = 0) -> None:
+        """Record that an unbounded run has ended, unless it has failed: its manifests are valid as they are.
+
+        Raises:
+          StoreError: the store refused or failed.
+        """
+        while True:
+            record, info = self._read(store)
+            if record.attempt != self.attempt or record.state != "running":
+                return
+            if self._replace(store, record.finished(size, shards, (), time.time(), detail), info):
+                return
+
     def fail_by(self, store: Store, error: BaseException) -> None:
         """Record that the run failed with this error; if that is not possible, add a note to the error."""
         if isinstance(error, TransientStoreError):
@@ -171,8 +186,7 @@ class RunClaim:
     def _take_once(self, store: Store, fresh: RunRecord) -> bool:
         """Return whether the run id is ours now; False to try again."""
         try:
-            body = fresh.render()
-            store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE)
+            self._put(store, fresh)
             if not self.named:
                 return True
         except ObjectExistsError:
@@ -200,11 +214,13 @@ class RunClaim:
         superseded = (*record.superseded, record.attempt)
         return self._replace(store, dataclasses.replace(fresh, superseded=superseded), info)
 
-    def _finish_unread(self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int) -> None:
-        now = time.time()
-        begun = RunRecord(run_id=self.layout.run_id, attempt=self.attempt, bounded=self.bounded, began=moment_text(now))
-        body = begun.finished(size, shards, manifests, now).render()
-        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, replace=True)
+    def _finish_unread(
+        self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail
+    ) -> None:
+        self._put(store, self._fresh().finished(size, shards, manifests, time.time(), detail), replace=True)
+
+    def _fresh(self) -> RunRecord:
+        return RunRecord.begin(self.layout.run_id, self.attempt, self.origin, time.time(), bounded=self.bounded)
 
     def _check_free(self, record: RunRecord, store: Store) -> None:
         """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""
@@ -236,7 +252,7 @@ class RunClaim:
     def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:
         threads = Threads(_READERS, "beam_s3box-verify")
         reading = [threads.submit(_replaced, store, manifest) for manifest in manifests]
-        wrong = [key for key in [task.result() for task in reading] if key]
+        wrong = [key for key in (task.result() for task in reading) if key]
         if wrong:
             raise S3BoxError(
                 f"{store.url(wrong[0])} is not the manifest that this work wrote: the runner repeated the work and "
@@ -248,19 +264,15 @@ class RunClaim:
 
     def _replace(self, store: Store, record: RunRecord, info: ObjectInfo) -> bool:
         """Return whether the record was written; False if it changed since it was read."""
-        body = record.render()
         try:
-            store.put(
-                self.layout.run,
-                body,
-                sha256=_digest(body),
-                content_type=_CONTENT_TYPE,
-                replace=True,
-                if_match=info.etag,
-            )
+            self._put(store, record, replace=True, if_match=info.etag)
         except ObjectChangedError:
             return False
         return True
+
+    def _put(self, store: Store, record: RunRecord, **condition: Any) -> None:
+        body = record.render()
+        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, **condition)
 
     def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
         body, info = store.read(self.layout.run)

@@ -48,9 +48,10 @@ class DeadLetter(NamedTuple):
       reason: one of `beam_s3box.records.encoding.REASONS`.
       detail: what exactly is wrong.
       raw: the record's own bytes, its JSON, or its repr if it has no JSON.
-      source: the file that it was read from; None where the pipeline does not know it.
+      source: the file or partition that it was read from; None where the pipeline does not know it.
       line: its line or row in the file, from 1.
-      offset: the byte of the file at which the count of lines begins, where workers share a large file.
+      offset: its position in the partition or shard; of a file the byte at which the count of lines begins, where
+        workers share a large one.
     """
 
     domain: str | None
@@ -60,7 +61,7 @@ class DeadLetter(NamedTuple):
     raw: bytes
     source: str | None = None
     line: int | None = None
-    offset: int | None = None
+    offset: int | str | None = None
 
 
 class DeadLetterBatch(Sequence[DeadLetter]):
@@ -87,14 +88,17 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         self._lines = _lines_of(self._raws, origin)
         self.source: str | None = None
         self._offset: int | None = None
+        self._has_positions = False
+        domain = selector.domain
         if isinstance(origin, LineBatch):
             self.source, self._offset = origin.source or None, origin.offset or None
+            self._has_positions, domain = origin.has_positions, origin.domain or domain
         elif origin:
             self.source = origin[0].source
         if not any(streams):
-            self._heads = [(selector.domain, selector.namespace)] * len(streams)
+            self._heads = [(domain, selector.namespace)] * len(streams)
         else:
-            self._heads = [stream or (selector.domain, selector.namespace) for stream in streams]
+            self._heads = [stream or (domain, selector.namespace) for stream in streams]
 
     def __len__(self) -> int:
         return len(self._raws)
@@ -109,8 +113,16 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
         domain, namespace = self._heads[index]
-        reason, detail, raw, line = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
+        reason, detail, raw, number = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
+        if self._has_positions:
+            return DeadLetter(domain, namespace, reason, detail, raw, self.source, None, number)
+        line = number if isinstance(number, int) else None
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
+
+    @property
+    def streams(self) -> Sequence[tuple[str | None, str | None]]:
+        """Domain and namespace of each, None for what is not known."""
+        return self._heads
 
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
@@ -128,11 +140,13 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         """Yield the lines of neighbours that differ in their record alone."""
         (domain, namespace), reason, detail = head
         begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
-        for raw, line in zip(self._raws[part], self._lines[part], strict=True):
+        form = b',"offset":%b,"line":null' if self._has_positions else b',"line":%b'
+        for raw, number in zip(self._raws[part], self._lines[part], strict=True):
+            place = begin + form % orjson.dumps(number)
             try:
-                yield b'%b%b,"raw":%b}' % (begin, b"%d" % line if line else b"null", orjson.dumps(raw.decode()))
+                yield b'%b,"raw":%b}' % (place, orjson.dumps(raw.decode()))
             except UnicodeDecodeError:
-                yield b'%b%b,"raw_hex":"%b"}' % (begin, b"%d" % line if line else b"null", raw.hex().encode("ascii"))
+                yield b'%b,"raw_hex":"%b"}' % (place, raw.hex().encode("ascii"))
 
 
 class DeadLetterFiles:
@@ -208,7 +222,7 @@ def _begin_of(
     fields["source"] = source if source is None else _plain(source)
     if offset is not None:
         fields["offset"] = offset
-    return orjson.dumps(fields).removesuffix(b"}") + b',"line":'
+    return orjson.dumps(fields).removesuffix(b"}")
 
 
 def _plain(text: str) -> str:
@@ -216,7 +230,7 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] | None) -> Sequence[int | None]:
+def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] | None) -> Sequence[int | str | None]:
     """Return the number of each rejected record's line in its file.
 
     A router hands back the very lines that it was given, so that nobody counts lines of which none is rejected; of a
@@ -228,12 +242,12 @@ def _lines_of(raws: Sequence[bytes], origin: LineBatch | Sequence[RejectedRow] |
         return [row.line for row in origin] if origin else [None] * len(raws)
     if len(raws) == len(origin.lines) and all(map(operator.is_, raws, origin.lines)):
         return origin.numbers
-    places: dict[int, list[int]] = {}
+    places: dict[int, list[int | str]] = {}
     for number, line in zip(reversed(origin.numbers), reversed(origin.lines), strict=True):
         places.setdefault(id(line), []).append(number)  # short lines may be one object; each is one line
     return [found.pop() if (found := places.get(id(raw))) else _line_of_cut(raw, origin) for raw in raws]
 
 
-def _line_of_cut(head: bytes, batch: LineBatch) -> int | None:
+def _line_of_cut(head: bytes, batch: LineBatch) -> int | str | None:
     cut = zip(batch.numbers, map(cut_line_of, batch.lines), strict=True)
     return next((number for number, line in cut if line and line.head == head), None)

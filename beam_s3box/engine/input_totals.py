@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -14,11 +14,24 @@ from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
 from beam_s3box.records.encoding import MISSING_STREAM
 from beam_s3box.records.selector import StreamSelector
 
+StreamName: TypeAlias = tuple[str | None, str | None]
+"""Domain and namespace, None for what nobody knows."""
+
+LettersByStream: TypeAlias = Mapping[StreamName, Mapping[str, int]]
+"""Numbers of dead letters by stream and reason."""
+
+_NO_STREAMS: Final[LettersByStream] = {}
 _RAW_BYTES: Final = 200
 """Of the first example of a reason."""
 
 _MAX_FIELDS: Final = 12
 """Fields of a record that are named."""
+
+MAX_STREAMS: Final = 1_000
+"""Streams whose dead letters are counted on their own: bad data may name any number."""
+
+OTHERS: Final[StreamName] = (None, None)
+"""Stands for streams beyond these, and for those of which nobody knows domain and namespace."""
 
 _MAX_SOURCES: Final = 5
 """Files without any good record that are named; of the others, the number is known."""
@@ -33,9 +46,10 @@ class DeadLetterReason:
       records: how many.
       detail: what is wrong with the example.
       hint: which fields it has, and what was probably meant; empty where that tells nothing.
-      source: the file that it was read from, empty if unknown.
+      source: the file or partition that it was read from, empty if unknown.
       line: its line there, or its row, from 1.
-      offset: the byte of the file at which the count of lines begins, where workers share a large file.
+      offset: its position there where it has no line; else the byte of the file at which the count of lines begins,
+        where workers share a large file.
       example: how it begins.
     """
 
@@ -45,7 +59,7 @@ class DeadLetterReason:
     hint: str
     source: str
     line: int | None
-    offset: int | None
+    offset: int | str | None
     example: str
 
     @classmethod
@@ -64,7 +78,10 @@ class DeadLetterReason:
     def __str__(self) -> str:
         hint = f"; {self.hint}" if self.hint else ""
         line = "" if self.line is None else f", line {self.line}"
-        behind = f" from byte {self.offset} on" if self.offset else ""
+        if self.line is None and self.offset is not None:
+            behind = f", offset {self.offset}"
+        else:
+            behind = f" from byte {self.offset} on" if self.offset else ""
         place = f" ({self.source}{line}{behind})" if self.source else ""
         return f"{self.records:,} {self.reason}: {self.detail}{hint}{place}"
 
@@ -78,6 +95,7 @@ class InputTotals(NamedTuple):
       reasons: of the dead letters.
       bad_files: some of the files whose records are all dead letters, each with their number.
       bad_file_count: how many such files there are.
+      streams: dead letters by the stream's domain and namespace, and by reason; see `OTHERS`.
     """
 
     accepted: int = 0
@@ -85,6 +103,7 @@ class InputTotals(NamedTuple):
     reasons: Mapping[str, DeadLetterReason] = {}
     bad_files: tuple[tuple[str, int], ...] = ()
     bad_file_count: int = 0
+    streams: LettersByStream = _NO_STREAMS
 
     @property
     def records(self) -> int:
@@ -103,6 +122,7 @@ class InputTotals(NamedTuple):
             reasons,
             (*self.bad_files, *other.bad_files)[:_MAX_SOURCES],
             self.bad_file_count + other.bad_file_count,
+            _streams_of(self.streams, other.streams),
         )
 
     def of_file(self, source: str) -> InputTotals:
@@ -126,6 +146,7 @@ class InputCounter:
     def __init__(self, selector: StreamSelector) -> None:
         self._selector = selector
         self._totals: dict[str, InputTotals] = {}
+        self._streams: dict[str, dict[StreamName, dict[str, int]]] = {}
 
     def count(self, source: str, records: int, letters: DeadLetterBatch) -> Mapping[str, DeadLetterReason]:
         """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
@@ -136,11 +157,19 @@ class InputCounter:
         new = InputTotals(records - len(letters), len(letters), reasons)
         before = self._totals.get(source)
         self._totals[source] = new if before is None else before.plus(new)
+        if letters:
+            self._count_streams(source, letters)
         return reasons
 
     def totals(self) -> dict[str, InputTotals]:
         """Return the sums by file."""
-        return self._totals
+        streams = self._streams
+        return {source: totals._replace(streams=streams.get(source, {})) for source, totals in self._totals.items()}
+
+    def _count_streams(self, source: str, letters: DeadLetterBatch) -> None:
+        found = self._streams.setdefault(source, {})
+        for (stream, reason), number in collections.Counter(zip(letters.streams, letters.reasons, strict=True)).items():
+            _count(found, (stream[0], stream[1]), reason, number)
 
 
 def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
@@ -149,6 +178,22 @@ def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:
     for one in totals:
         total = total.plus(one)
     return total
+
+
+def _streams_of(one: LettersByStream, other: LettersByStream) -> LettersByStream:
+    """Return the sum of two counts by stream and reason."""
+    if not one or not other:
+        return one or other
+    found = {stream: dict(reasons) for stream, reasons in one.items()}
+    for stream, reasons in other.items():
+        for reason, number in reasons.items():
+            _count(found, stream, reason, number)
+    return found
+
+
+def _count(found: dict[StreamName, dict[str, int]], stream: StreamName, reason: str, number: int) -> None:
+    reasons = found.setdefault(stream if stream in found or len(found) < MAX_STREAMS else OTHERS, {})
+    reasons[reason] = reasons.get(reason, 0) + number
 
 
 def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:

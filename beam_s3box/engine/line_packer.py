@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -19,7 +20,9 @@ from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
+from beam_s3box.engine.run_totals import RunInput, joined_input
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
+from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
@@ -64,7 +67,12 @@ class LinePacker:
     Args:
       plan: of the run.
       counts: takes the figures while it works.
+
+    Attributes:
+      source: what is known of the input beyond its records, for the run's record; may be set before `finish`.
     """
+
+    source: RunInput | None = None
 
     def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
@@ -81,6 +89,7 @@ class LinePacker:
         self._letters = DeadLetterFiles(plan.store, plan.layout, self._codec, self._threads)
         self._intake = Intake(plan, counts)
         self._records_in = 0
+        self._listed_at = 0.0
         self._shards: list[ShardFile] = []
         self._claimed = False
         self._ended = False
@@ -140,8 +149,13 @@ class LinePacker:
                 self._is_uploaded = True
         totals = self._intake.run_totals()
         self._plan.dead_letter_limit.check(totals, self._plan.dead_letters_url)
-        manifests = self._write_manifests()
-        self._plan.claim.finish(self._plan.store, manifests, size_of(self._shards), len(self._shards))
+        listed = self._write_manifests()
+        manifests = [manifest for manifest, _ in listed if manifest is not None]
+        plan = self._plan
+        self._listed_at = self._listed_at or time.time()  # called again, it writes the same lists
+        detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
+        detail = detail._replace(input=joined_input(self.source, detail.input))
+        plan.claim.finish(plan.store, manifests, size_of(self._shards), len(self._shards), detail)
         self._ended = True
         return Packed(self._records_in, self._shards, manifests, totals)
 
@@ -184,10 +198,11 @@ class LinePacker:
         while shards:  # each is let go as it is queued
             self._shards += self._queue.add(shards.pop())
 
-    def _write_manifests(self) -> list[Manifest]:
+    def _write_manifests(self) -> list[tuple[Manifest | None, Sequence[ShardFile]]]:
+        """Return the manifests, each with its shards; None for shards without manifests."""
         plan, manifests = self._plan, self._plan.manifests
         if manifests is None or not self._shards:
-            return []
+            return [(None, self._shards)]
         publisher = Publisher.begin(plan.store, plan.claim)
         scopes: dict[Stream | None, list[ShardFile]] = {}
         for file in self._shards:
@@ -195,7 +210,8 @@ class LinePacker:
         planned = [
             each for stream, files in scopes.items() for each in plan_manifests(stream, "", 0, files, manifests.count)
         ]
-        return [self._written(manifest) for manifest in publisher.write_all(planned, self._threads)]
+        written = publisher.write_all(planned, self._threads)
+        return [(self._written(manifest), each.files) for manifest, each in zip(written, planned, strict=True)]
 
     def _written(self, manifest: Manifest) -> Manifest:
         self._counts.count(metrics.MANIFESTS)

@@ -11,6 +11,7 @@ from beam_s3box.checks import check_whole
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import NOT_ALL, DeadLetterLimit
 from beam_s3box.engine.manifests import Manifests
+from beam_s3box.engine.run_record import UNKNOWN, RunOrigin
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, resolved_for
@@ -159,12 +160,13 @@ class WriteSpec:
             long_values=self.long_values,
         )
 
-    def plan(self, store: Store, *, bounded: bool = True) -> RunPlan:
+    def plan(self, store: Store, *, bounded: bool = True, origin: RunOrigin = UNKNOWN) -> RunPlan:
         """Return the plan of one run.
 
         Args:
           store: where objects are written.
           bounded: whether the run has an end.
+          origin: what writes it, for its record.
 
         Raises:
           ConfigurationError: the URLs of shards below this destination would be too long.
@@ -179,7 +181,7 @@ class WriteSpec:
             selector=self.selector,
             rules=self.rules,
             limits_of=self.limits_of,
-            claim=RunClaim(layout, new_token(), bounded=bounded, named=is_named),
+            claim=RunClaim(layout, new_token(), bounded=bounded, named=is_named, origin=origin),
             manifests=self.resolved_manifests,
             fail_on_bad_record=self.on_bad_record == "fail",
             dead_letter_limit=self.dead_letter_limit,

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.manifests import Manifest, ManifestPlan, render_manifest
+from beam_s3box.engine.lineage import Lineage, text_of
+from beam_s3box.engine.manifests import Manifest, ManifestPlan
+from beam_s3box.engine.shard_lists import write_firings
+from beam_s3box.engine.shard_rows import rows_of
 from beam_s3box.engine.uploads import put_once
 from beam_s3box.errors import (
     ObjectChangedError,
@@ -35,31 +39,6 @@ _CONTENT_TYPE: Final = "application/json"
 _NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
 _SLOW_SECONDS: Final = 5.0
 """Work that took longer may have been given to another worker meanwhile, so it checks what that one has written."""
-
-
-class Lineage(NamedTuple):
-    """The firings of a stream or run so far. It is kept in the runner's state, which is rolled back with the runner.
-
-    Attributes:
-      firings: the number of firings.
-      key, sha256: key and digest of the first manifest of the last firing; "" before the first.
-    """
-
-    firings: int = 0
-    key: str = ""
-    sha256: str = ""
-
-    def number(self, plans: Iterable[ManifestPlan]) -> list[ManifestPlan]:
-        """Return the plans of the next firing, with its number and lineage."""
-        made = list(plans)
-        digest = hashlib.sha256(self.sha256.encode())
-        for plan in made:
-            digest.update(render_manifest(plan.files))
-        return [plan._replace(firing=self.firings, lineage=digest.hexdigest()) for plan in made]
-
-    def after(self, key: str, plan: ManifestPlan) -> Lineage:
-        """Return the lineage after a firing, given its first manifest's key and numbered plan."""
-        return Lineage(self.firings + 1, key, hashlib.sha256(_text(plan)).hexdigest())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +63,10 @@ class Publisher:
     def key(self, plan: ManifestPlan) -> str:
         """Return the key of a manifest."""
         return self.claim.layout.manifest(plan.stream, plan.window, plan.number, plan.firing)
+
+    def describe(self, plan: ManifestPlan) -> Manifest:
+        """Return the description of a manifest that will be written."""
+        return described(self.store, self.key(plan), hashlib.sha256(text_of(plan)).hexdigest(), plan)
 
     def write(self, plan: ManifestPlan) -> Manifest:
         """Write one manifest and return its description.
@@ -137,6 +120,21 @@ class Publisher:
             self._check_lineage(before, plans, manifests)
         return manifests
 
+    def write_rows(self, plans: Sequence[ManifestPlan], now: float) -> None:
+        """Write the rows of all shards that a bundle of an unbounded run lists; they count if its manifests exist.
+
+        Args:
+          plans: the plans of all of its firings.
+          now: the time of the worker, in seconds since the epoch.
+
+        Raises:
+          StoreError: the store refused or failed, after its retries.
+        """
+        listed = ((self.describe(plan), plan.files) for plan in plans)
+        segments = [rows.segment for rows in rows_of(listed, now)]
+        moment = f"{datetime.datetime.fromtimestamp(self.began, datetime.UTC):%Y%m%dT%H%M%SZ}"
+        write_firings(self.store, self.claim.layout, moment, segments)
+
     def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
         """Remove the manifests of this failed bundle, unless they have been replaced since."""
         for manifest in manifests:
@@ -152,7 +150,7 @@ class Publisher:
 
     def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
         """Write one manifest; return its description, and whether it is new and did not exist before."""
-        key, body = self.key(plan), _text(plan)
+        key, body = self.key(plan), text_of(plan)
         sha256 = hashlib.sha256(body).hexdigest()
         while (is_own := self._write_once(plan, key, body, sha256)) is None:
             pass
@@ -259,7 +257,7 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
       RunExistsError: an earlier run of the same id wrote another list.
       StoreError: the store refused or failed, after its retries.
     """
-    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), _text(plan)
+    key, body = layout.manifest(plan.stream, plan.window, plan.number, plan.firing), text_of(plan)
     sha256 = hashlib.sha256(body).hexdigest()
     try:
         put_once(store, key, body, sha256, _CONTENT_TYPE)
@@ -269,10 +267,6 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
             "new run_id"
         ) from exc
     return described(store, key, sha256, plan)
-
-
-def _text(plan: ManifestPlan) -> bytes:
-    return render_manifest(plan.files, plan.lineage)
 
 
 def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:

@@ -5,20 +5,78 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
+from beam_s3box.engine.input_totals import DeadLetterReason
 from beam_s3box.engine.manifests import Manifest
+from beam_s3box.engine.run_totals import RunInput, StreamTotals, joined_input
+from beam_s3box.engine.shard_lists import ShardList
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.shards.model import NOTHING, Size
 
 State = Literal["running", "finished", "failed"]
 
 _STATES: Final = ("running", "finished", "failed")
+KINDS: Final = (
+    "transform",
+    "backfill",
+    "stream",
+    "pack",
+    "S3Box",
+    "JsonBufferStreamer",
+    "compact",
+    "redrive",
+)
+"""What writes runs: the transform in a pipeline of the user's, commands, and classes."""
+
+_T = TypeVar("_T")
+_FORMAT: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _SHOWN_CHARACTERS: Final = 500
 """Characters of an error in the record, so that it stays small."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOrigin:
+    """What wrote a run, and where.
+
+    Attributes:
+      kind: one of `KINDS`; "" if nobody said.
+      version: of this package.
+      runner: of the pipeline, empty without one.
+      job_name: of the pipeline, empty without one.
+      settings: what the user chose, as JSON has it and without secrets.
+      parent: the id of the run that this one writes again, as `compact` and `redrive` do; None otherwise.
+      input: what is known of the input before the run.
+    """
+
+    kind: str = ""
+    version: str = ""
+    runner: str = ""
+    job_name: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parent: str | None = None
+    input: RunInput | None = None
+
+
+class RunDetail(NamedTuple):
+    """What is known of a run when it has finished, besides its manifests and size.
+
+    Attributes:
+      shard_lists: the lists of its shards.
+      streams: what it wrote of each stream.
+      input: what came in; None if unknown.
+    """
+
+    shard_lists: tuple[ShardList, ...] = ()
+    streams: tuple[StreamTotals, ...] = ()
+    input: RunInput | None = None
+
+
+UNKNOWN: Final = RunOrigin()
+NO_DETAIL: Final = RunDetail()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +95,9 @@ class RunRecord:
       size: the records and bytes of the run's shards, when it has finished.
       shards: the number of its shards, when it has finished.
       manifests: its valid manifests, when it has finished.
+      shard_lists, streams, input: see `RunDetail`, when it has finished; none in records of earlier versions. The
+        shards of an unbounded run are in other lists, see `beam_s3box.engine.run_reader`.
+      kind, version, runner, job_name, settings, parent: see `RunOrigin`; empty in records of earlier versions.
     """
 
     run_id: str
@@ -50,17 +111,41 @@ class RunRecord:
     size: Size = NOTHING
     shards: int = 0
     manifests: tuple[Manifest, ...] = ()
+    shard_lists: tuple[ShardList, ...] = ()
+    streams: tuple[StreamTotals, ...] = ()
+    input: RunInput | None = None
+    kind: str = ""
+    version: str = ""
+    runner: str = ""
+    job_name: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parent: str | None = None
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
         """The digests of the valid manifests, by key."""
         return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
-    def finished(self, size: Size, shards: int, manifests: Sequence[Manifest], now: float) -> RunRecord:
+    @classmethod
+    def begin(cls, run_id: str, attempt: str, origin: RunOrigin, now: float, *, bounded: bool) -> RunRecord:
+        """Return the record of a run that begins; `now` is in seconds since the epoch."""
+        return cls(run_id=run_id, attempt=attempt, bounded=bounded, began=moment_text(now), **vars(origin))
+
+    def finished(
+        self, size: Size, shards: int, manifests: Sequence[Manifest], now: float, detail: RunDetail = NO_DETAIL
+    ) -> RunRecord:
         """Return the record of the finished run; `now` is in seconds since the epoch."""
         rows = tuple(sorted(manifests, key=lambda manifest: manifest.key))
         return dataclasses.replace(
-            self, state="finished", ended=moment_text(now), size=size, shards=shards, manifests=rows
+            self,
+            state="finished",
+            ended=moment_text(now),
+            size=size,
+            shards=shards,
+            manifests=rows,
+            shard_lists=detail.shard_lists,
+            streams=detail.streams,
+            input=joined_input(self.input, detail.input),
         )
 
     def failed(self, error: str, now: float) -> RunRecord:
@@ -71,12 +156,14 @@ class RunRecord:
 
     def render(self) -> bytes:
         """Return the text of the record: indented JSON."""
-        values = {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "manifests"
-        }
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values["size"] = self.size._asdict()
         values["manifests"] = [manifest._asdict() for manifest in self.manifests]
-        return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        values["shard_lists"] = [shards._asdict() for shards in self.shard_lists]
+        try:
+            return orjson.dumps(values, option=_FORMAT)
+        except TypeError:  # names of files may not be valid Unicode
+            return orjson.dumps(_valid(values), option=_FORMAT)
 
     @classmethod
     def parse(cls, url: str, body: bytes) -> RunRecord:
@@ -90,7 +177,11 @@ class RunRecord:
             values["superseded"] = tuple(values["superseded"])
             values["size"] = Size(**values["size"])
             values["manifests"] = tuple(Manifest(**manifest) for manifest in values["manifests"])
-            record = cls(**values)
+            # what earlier versions did not write
+            values["shard_lists"] = tuple(ShardList(**shards) for shards in values.get("shard_lists", ()))
+            values["streams"] = tuple(_known(StreamTotals, totals) for totals in values.get("streams", ()))
+            values["input"] = _parse_input(values.get("input"))
+            record = _known(cls, values)
         except (ValueError, KeyError, TypeError) as exc:
             raise ConfigurationError(
                 f"{url} is not the record of a run ({type(exc).__name__}: {exc}): another program wrote it; use a new "
@@ -99,6 +190,31 @@ class RunRecord:
         if record.state not in _STATES:
             raise ConfigurationError(f"{url} has state={record.state!r}, which must be one of {', '.join(_STATES)}")
         return record
+
+
+def _parse_input(values: dict[str, Any] | None) -> RunInput | None:
+    if values is None:
+        return None
+    values["reasons"] = tuple(_known(DeadLetterReason, reason) for reason in values.get("reasons", ()))
+    values["bad_files"] = tuple((name, number) for name, number in values.get("bad_files", ()))
+    return _known(RunInput, values)
+
+
+def _valid(value: Any) -> Any:
+    """Return a value with text that UTF-8 can express."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {_valid(name): _valid(inner) for name, inner in value.items()}
+    return [_valid(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _known(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    """Return the values as an object, without those that a later version may have added."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in names})
 
 
 def moment_text(seconds: float) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import threading
 import time
 from typing import NamedTuple
 
 from beam_s3box import metrics
-from beam_s3box.engine.claims import RunClaim
 from beam_s3box.errors import ObjectExistsError
 from beam_s3box.formats import Format, format_of
 from beam_s3box.metrics import Metrics
@@ -101,26 +99,9 @@ class Uploader:
             object_bytes=object_bytes,
             sha256=sha256,
             sealed_by=shard.reason,
+            arrived=shard.arrived,
+            stored=round(time.time(), 3),
         )
-
-
-class ClaimingUploader(Uploader):
-    """An uploader that claims the run id before its first shard, for runs that nobody else claims."""
-
-    def __init__(self, store: Store, format: Format, claim: RunClaim) -> None:
-        super().__init__(store, format, claim.layout)
-        self._claim = claim
-        self._is_claimed = False
-        # reentrant: if no thread can be started the caller uploads, and an interrupted call may still hold the lock
-        self._lock = threading.RLock()
-
-    def upload(self, shard: SealedShard) -> Uploaded:
-        """Claim the run id if it is not claimed yet, and upload the shard."""
-        with self._lock:
-            if not self._is_claimed:
-                self._claim.take(self._store)
-                self._is_claimed = True
-        return super().upload(shard)
 
 
 class UploadQueue:

@@ -8,7 +8,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.jobs.options.csv import csv_dialect_of
+from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import template_of
@@ -41,16 +43,17 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     redshift = redshift_of(options, write, log)
     reporting = reporting_of(given)
     check_given(patterns)
-    input_bytes = None
+    found = RunInput()
     if template_of(options) is None:
         check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=True)
-        input_bytes = check_input(patterns, options, given.input_format)
+        found = check_input(patterns, options, given.input_format)
         check_redshift(redshift)
+    write.transform.origin = command_origin("backfill", given, BACKFILL, found)
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
     read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows, given.path_columns)
     result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
-    return Job(pipeline, write, reporting, input_bytes, redshift=redshift)
+    return Job(pipeline, write, reporting, found.bytes, redshift=redshift)

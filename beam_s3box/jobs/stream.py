@@ -8,25 +8,19 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from beam_s3box.cli.options.jobs import STREAM
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.engine.run_notices import RunNotices
+from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import check_stream_runner, template_of
-from beam_s3box.jobs.options.stream import packing_of, watching_of
-from beam_s3box.jobs.options.windows import timing_of
+from beam_s3box.jobs.options.sources import domain_of
+from beam_s3box.jobs.options.stream import packing_of
 from beam_s3box.jobs.options.write import write_of
-from beam_s3box.jobs.read.found_notes import FoundNotes
-from beam_s3box.jobs.read.input_files import s3_access_of
-from beam_s3box.jobs.read.stream import ReadStream
-from beam_s3box.jobs.read.watch import WatchFiles
+from beam_s3box.jobs.read.inputs import input_of
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
 from beam_s3box.jobs.run.logging import JobLog
-from beam_s3box.jobs.run.preflight import (
-    check_destination,
-    check_given,
-    check_json,
-    check_watched,
-    tell_matches,
-)
+from beam_s3box.jobs.run.preflight import check_destination
+from beam_s3box.shards.keys import Layout
 
 PARSER = OptionParser(STREAM)
 """The command line."""
@@ -47,27 +41,22 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     options.view_as(StandardOptions).streaming = True
     set_up(options, log)
     given = given_of(options)
-    watching, timing = watching_of(options), timing_of(options)
-    write = write_of(options, stream=packing_of(options))
-    has_end = watching.stop_after is not None
+    write = write_of(options, stream=packing_of(options), domain=domain_of(given))
+    has_end = given.stop_after is not None
     redshift = redshift_of(options, write, log, has_end=has_end)
-    patterns = given.input
-    read = ReadStream(timing, write.max_line_bytes, given.path_columns)
+    stream_input = input_of(options, write)
     reporting = reporting_of(given)
-    check_given(patterns)
-    check_json(patterns)
     if template_of(options) is None:
         check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=False)
-        check_watched(patterns, options)
+        stream_input.check()
         check_redshift(redshift)
-    pipeline, access = new_pipeline(options), s3_access_of(options)
-    watch = WatchFiles(patterns, watching, timing.delay, FoundNotes(write.store, write.run_id), access=access)
-    stream = pipeline | "WatchFiles" >> watch | "ReadStream" >> read
-    result = stream.lines | "WriteToS3Box" >> write.transform
-    if has_end:
-        write_summary(write, result, stream.counts)
+    write.transform.origin = command_origin("stream", given, STREAM)
+    pipeline = new_pipeline(options)
+    read = stream_input.read(pipeline, RunNotices(write.store, Layout.below(write.store.root, write.run_id)))
+    result = read.lines | "WriteToS3Box" >> write.transform
+    write_summary(write, result, read.counts, read.ranges, source=stream_input.name, has_end=has_end)
     copy_to_redshift(redshift, write, result, has_end=has_end)
     if template_of(options) is None:
-        tell_matches(patterns, access)
-    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift)
+        stream_input.tell()
+    return Job(pipeline, write, reporting, is_endless=not has_end, redshift=redshift, is_stream=True)

@@ -4,7 +4,12 @@
     manifests/{run_id}/[{domain}/{namespace}/][{window}/]{i}.manifest             of a bounded run
     manifests/{run_id}/[{domain}/{namespace}/]{firing}-{i}.manifest               of an unbounded run
     dead-letters/{run_id}/{origin}-{sequence}-{digest}.json.gz
-    runs/{run_id}.json
+    runs/{run_id}.json                               the run's record
+    runs/{run_id}/shards-{digest}.json.gz            lists of the shards of a bounded run
+    runs/{run_id}/firings/{time}-{digest}.json.gz    of an unbounded run, one for each bundle of firings
+    runs/{run_id}/alive/{token}                      sign of life of one process of an unbounded run
+    runs/{run_id}/stop                               asks an unbounded run to end
+    runs/{run_id}/compacted/{run_id}                 names a run that replaces manifests of this one, or will
 
 Windows and firings are in a key only if the run has them. Data and manifests never share a prefix, so that a COPY by
 prefix never reads a manifest.
@@ -32,6 +37,7 @@ DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequenc
 _REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
 _OWN_FOLDERS = ("manifests", "dead-letters", "runs")
 _DIGEST_CHARACTERS = 12
+_LIST_DIGEST_CHARACTERS = 32
 _WINDOW = "20261122T101500Z-20261122T101600Z"
 """The name of a window; with fractions of a second it is 14 bytes longer."""
 
@@ -168,6 +174,52 @@ class Layout:
     def run(self) -> str:
         """The key of the run's record, which is written before its first shard."""
         return f"runs/{self.run_id}.json"
+
+    @property
+    def run_folder(self) -> str:
+        """The folder of all that belongs to the run's record."""
+        return f"runs/{self.run_id}/"
+
+    def shard_list(self, sha256: str) -> str:
+        """Return the key of a list of shards of a bounded run, named by the digest of its bytes."""
+        return f"{self.run_folder}shards-{sha256}.json.gz"
+
+    @property
+    def firing_folder(self) -> str:
+        """The folder of the lists of an unbounded run."""
+        return f"{self.run_folder}firings/"
+
+    def firings(self, moment: str, sha256: str) -> str:
+        """Return the key of the list of what one bundle of an unbounded run has listed.
+
+        Args:
+          moment: the time when the bundle began, such as `20261122T101500Z`, so that the keys sort by time.
+          sha256: the digest of the list's bytes, hexadecimal.
+        """
+        return f"{self.firing_folder}{moment}-{sha256[:_LIST_DIGEST_CHARACTERS]}.json.gz"
+
+    @property
+    def alive_folder(self) -> str:
+        """The folder of the signs of life."""
+        return f"{self.run_folder}alive/"
+
+    def alive(self, token: str) -> str:
+        """Return the key of the sign of life of one process, which has a token of its own."""
+        return f"{self.alive_folder}{token}"
+
+    @property
+    def stop(self) -> str:
+        """The key of the stop mark, which asks an unbounded run to end."""
+        return f"{self.run_folder}stop"
+
+    @property
+    def compacted_folder(self) -> str:
+        """The folder of the marks that name runs which compact this one."""
+        return f"{self.run_folder}compacted/"
+
+    def compacted(self, by: str) -> str:
+        """Return the key of the mark that names a run which compacts this one."""
+        return f"{self.compacted_folder}{by}"
 
     def of_attempt(self, attempt: str, name: str) -> str:
         """Return the key of an object that only one execution of the run writes."""

@@ -63,6 +63,7 @@ class SealedShard(NamedTuple):
       sequence: its number within the origin, stream and window.
       reason: why it was sealed, one of `beam_s3box.shards.packing.REASONS`.
       segments: in the order of the records.
+      arrived: when the first of these records came to be packed, in seconds since the epoch; 0 if unknown.
     """
 
     stream: Stream
@@ -71,6 +72,7 @@ class SealedShard(NamedTuple):
     sequence: int
     reason: str
     segments: tuple[Segment, ...]
+    arrived: float = 0.0
 
 
 class ShardFile(NamedTuple):
@@ -86,6 +88,8 @@ class ShardFile(NamedTuple):
       object_bytes: bytes of the object.
       sha256: the SHA-256 of the object, hexadecimal.
       sealed_by: why it was sealed, one of `beam_s3box.shards.packing.REASONS`.
+      arrived: when its first record came to be packed, in seconds since the epoch; 0 if unknown, as of bounded input.
+      stored: when it was in the store; 0 if unknown.
     """
 
     domain: str
@@ -98,6 +102,8 @@ class ShardFile(NamedTuple):
     object_bytes: int
     sha256: str
     sealed_by: str
+    arrived: float = 0.0
+    stored: float = 0.0
 
     @property
     def stream(self) -> Stream:

@@ -78,6 +78,11 @@ class S3Store:
         return "/".join(["s3:/", self._bucket, *filter(None, [self._prefix])])
 
     @property
+    def settings(self) -> S3Settings:
+        """The connection to S3, and the properties of objects."""
+        return self._settings
+
+    @property
     def client(self) -> S3Client:
         """The boto3 client, created on first use and shared by the stores of this process with the same settings."""
         return self.requests.connect().client
@@ -137,22 +142,22 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes. Their checksum is verified if this package wrote them."""
-        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
+        return self.requests.send("GetObject", self.full_key(check_readable_key(key)), {}, finish=read)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Return an object's bytes and its properties."""
         finish = functools.partial(read_with_info, key)
-        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("GetObject", self.full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def stat(self, key: str) -> ObjectInfo:
         """Return the properties of an object; its checksum only if this package wrote it."""
         finish = functools.partial(looked_up, key)
-        return self.requests.send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("HeadObject", self.full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with the prefix, in the server's order: on AWS by key."""
         requests = self.requests
-        root = self._full_key("")
+        root = self.full_key("")
         position = {"Prefix": root + prefix}
         # not boto3's paginator, which can't continue after a page that failed
         while True:
@@ -178,7 +183,7 @@ class S3Store:
                 raise _changed(f"DeleteObject {self.url(key)} was not sent", if_match)
             condition = {}
         try:
-            self.requests.send("DeleteObject", self._full_key(key), condition, finish=answer)
+            self.requests.send("DeleteObject", self.full_key(key), condition, finish=answer)
         except ObjectNotFoundError as exc:
             if error_code(exc) != "NoSuchKey":
                 raise
@@ -200,7 +205,7 @@ class S3Store:
         if clock.now() is None:
             # any response will do, also 404 or 403
             with contextlib.suppress(ObjectNotFoundError, AccessError):
-                self.requests.send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
+                self.requests.send("HeadObject", self.full_key(CHECK_KEY), {}, finish=answer)
         now = clock.now()
         if now is None:
             raise StoreError(
@@ -229,7 +234,7 @@ class S3Store:
                 return self._put_parts(key, body, parameters, condition, sha256)
             if self._settings.checksums:
                 parameters["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
-            full_key = self._full_key(key)
+            full_key = self.full_key(key)
             sent = {**parameters, **condition}
             return self.requests.send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
         except InvalidResponseError:
@@ -253,7 +258,7 @@ class S3Store:
         settings = self._settings
         return MultipartUpload(
             self.requests,
-            self._full_key(key),
+            self.full_key(key),
             body,
             parameters,
             condition,
@@ -285,7 +290,8 @@ class S3Store:
             # the first error is more helpful
             return False
 
-    def _full_key(self, key: str) -> str:
+    def full_key(self, key: str) -> str:
+        """Return the key in the bucket."""
         return f"{self._prefix}/{key}" if self._prefix else key
 
 

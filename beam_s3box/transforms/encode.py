@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import operator
+import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.runs import new_origin
@@ -55,13 +58,15 @@ class EncodeSegments(beam.DoFn):
         if self._plan.check_before_reading:
             check_once(self._plan.store, self._plan.claim)
         claim_once(self._plan.store, self._plan.claim)
-        self._router = Router(self._plan.selector, self._plan.rules, encoders_of(self._plan.format))
+        self._router = self._new_router(self._plan.selector)
+        self._routers: dict[str, Router] = {}
         self._counts = BeamCounts()
 
     def start_bundle(self) -> None:
         """Start with empty buffers under a new origin: a retry of the bundle writes other keys."""
         plan = self._plan
         origin = new_origin()
+        self._began = time.time()
         self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
@@ -133,12 +138,25 @@ class EncodeSegments(beam.DoFn):
 
     def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetterBatch]:
         self._counts.count(metrics.RECORDS_IN, len(lines))
-        groups, rejected = self._router.route_lines(lines)
+        domain = None if batch is None else batch.domain
+        router = self._router if domain is None else self._router_of(domain)
+        groups, rejected = router.route_lines(lines)
         for stream, group in groups.items():
             for lane, some in by_lane(group, self._lanes_of(stream)):
                 self._builder.add((stream, window, lane), some)
         letters = self._intake(window).count(len(lines), rejected, batch)
         return [letters] if letters else []
+
+    def _router_of(self, domain: str) -> Router:
+        """Return the router of lines whose domain their source knows, as that of a topic."""
+        router = self._routers.get(domain)
+        if router is None:
+            selector = dataclasses.replace(self._plan.selector, domain=domain, domain_field=None)
+            router = self._routers[domain] = self._new_router(selector)
+        return router
+
+    def _new_router(self, selector: StreamSelector) -> Router:
+        return Router(selector, self._plan.rules, encoders_of(self._plan.format))
 
     def _intake(self, window: str) -> Intake:
         intake = self._intakes.get(window)
@@ -173,6 +191,8 @@ class EncodeSegments(beam.DoFn):
 
     def _emit(self, flushed: Flushed) -> Iterator[Any]:
         for shard in _drained(flushed.shards):
+            if self._plan.unbounded:
+                shard = shard._replace(arrived=self._began)
             yield beam.pvalue.TaggedOutput(SHARDS, self._in_window(shard, shard.window))
         for (stream, window, lane), segment in _drained(flushed.remainders):
             self._counts.count(metrics.SHUFFLED_BYTES, len(segment.data))

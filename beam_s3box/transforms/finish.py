@@ -12,25 +12,23 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.engine.input_totals import InputTotals, sum_totals
 from beam_s3box.engine.manifests import Manifest
+from beam_s3box.engine.shard_lists import ROWS_IN_SEGMENT
+from beam_s3box.engine.shard_rows import ShardListWriter, ShardRows, rows_of
+from beam_s3box.errors import DeadLettersError
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
-from beam_s3box.transforms.input_totals import check_dead_letters
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
 from beam_s3box.transforms.runtime import claim_once
 from beam_s3box.transforms.windows import last_moment
 
-_WindowedManifest: TypeAlias = tuple[bytes, Manifest]
-_Row: TypeAlias = tuple[bytes, Manifest, InputTotals | None]
+_Row: TypeAlias = tuple[bytes, Manifest, InputTotals | ShardRows | None]
 _NO_MANIFEST = Manifest(None, None, "", 0, "", "", 0, 0, 0, 0)
 _SEED: _Row = (b"", _NO_MANIFEST, None)
 """An element for runs without manifests, so that these are finished, too."""
 
 _ROWS = tuple[str, tuple[bytes, Manifest, Any]]
-"""Manifests and totals in one shuffle: a step that waits for a side input fails each checkpoint of Flink."""
-
-_SIZES = tuple[str, tuple[int, int, int, int, Any]]
-_Sizes: TypeAlias = tuple[int, int, int, int, InputTotals | None]
-_NO_SIZE = (0, 0, 0, 0)
+"""Manifests, rows of shards and totals in one shuffle: a step that waits for a side input fails each checkpoint of
+Flink."""
 
 _ALL = ""
 _GLOBAL = GlobalWindow()
@@ -39,10 +37,10 @@ _GLOBAL = GlobalWindow()
 class FinishRun(beam.PTransform):
     """Writes the record of a bounded run when all of its manifests exist, and then emits the manifests.
 
-    Takes the manifests and the run's InputTotals, as SumInput returns them.
+    Takes the manifests, rows of the shards that they list, and the run's InputTotals, as SumInput returns them.
 
-    *Guarantees*: the record lists each manifest that is emitted, with its digest. A run with too many dead letters
-    fails before that.
+    *Guarantees*: the record lists each manifest that is emitted, with its digest, and where each of its shards is
+    listed with its own. A run with too many dead letters fails before that.
 
     *Windows*: the manifests'.
     """
@@ -52,9 +50,9 @@ class FinishRun(beam.PTransform):
         self._plan = plan
         self._windowing = windowing
 
-    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return the manifests, in their windows."""
-        manifests, totals = inputs
+        manifests, rows, totals = inputs
         windows = self._plan.windows
         windowed = (
             manifests
@@ -62,14 +60,14 @@ class FinishRun(beam.PTransform):
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
         )
         listed = windowed | "KeyManifests" >> beam.ParDo(_KeyManifest()).with_output_types(_ROWS)
-        counted = totals | "KeyTotals" >> beam.ParDo(_KeyTotals()).with_output_types(_ROWS)
-        seed = manifests.pipeline | "Seed" >> beam.Create([(_ALL, _SEED)]).with_output_types(_ROWS)
-        finish = beam.ParDo(_FinishWithManifests(self._plan))
+        shards = (
+            rows
+            | "WindowRowsGlobally" >> beam.WindowInto(GlobalWindows())
+            | "KeyRows" >> beam.ParDo(_KeyRows()).with_output_types(_ROWS)
+        )
         return (
-            (listed, counted, seed)
-            | "AllRows" >> beam.Flatten()
-            | "Gather" >> beam.GroupByKey()
-            | "Finish" >> finish.with_output_types(tuple[bytes, Manifest])
+            _gathered((listed, shards), totals)
+            | "Finish" >> beam.ParDo(_Finish(self._plan)).with_output_types(tuple[bytes, Manifest])
             | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
         )
 
@@ -87,24 +85,30 @@ class FinishRunOfShards(beam.PTransform):
     def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return no manifests."""
         files, totals = inputs
-        sizes = (
+        shards = (
             files
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
-            | "TallyShards" >> beam.ParDo(_TallyShard()).with_output_types(_SIZES)
+            | "RowsOfShards" >> beam.ParDo(_RowsOfShards()).with_output_types(_ROWS)
         )
-        counted = totals | "TallyInput" >> beam.ParDo(_TallyInput()).with_output_types(_SIZES)
-        seed = files.pipeline | "Seed" >> beam.Create([(_ALL, (*_NO_SIZE, None))]).with_output_types(_SIZES)
-        return (
-            (sizes, counted, seed)
-            | "AllSizes" >> beam.Flatten()
-            | "Sum" >> beam.CombinePerKey(_sum_sizes).with_output_types(_SIZES)
-            | "Finish" >> beam.ParDo(_FinishWithSizes(self._plan)).with_output_types(Manifest)
-        )
+        done = _gathered((shards,), totals) | "Finish" >> beam.ParDo(_Finish(self._plan))
+        return done | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
+
+
+def _gathered(rows: tuple[beam.PCollection, ...], totals: beam.PCollection) -> beam.PCollection:
+    """Return all rows of the run in one group."""
+    counted = totals | "KeyTotals" >> beam.ParDo(_KeyTotals()).with_output_types(_ROWS)
+    seed = totals.pipeline | "Seed" >> beam.Create([(_ALL, _SEED)]).with_output_types(_ROWS)
+    return (*rows, counted, seed) | "AllRows" >> beam.Flatten() | "Gather" >> beam.GroupByKey()
 
 
 class _KeyManifest(beam.DoFn):
-    def process(self, row: _WindowedManifest) -> Iterator[tuple[str, _Row]]:
+    def process(self, row: tuple[bytes, Manifest]) -> Iterator[tuple[str, _Row]]:
         yield _ALL, (*row, None)
+
+
+class _KeyRows(beam.DoFn):
+    def process(self, rows: ShardRows) -> Iterator[tuple[str, _Row]]:
+        yield _ALL, (b"", _NO_MANIFEST, rows)
 
 
 class _KeyTotals(beam.DoFn):
@@ -112,55 +116,75 @@ class _KeyTotals(beam.DoFn):
         yield _ALL, (b"", _NO_MANIFEST, element[1])
 
 
-class _FinishWithManifests(beam.DoFn):
+class _RowsOfShards(beam.DoFn):
+    """Compresses the rows of a bundle's shards."""
+
+    def start_bundle(self) -> None:
+        self._files: list[ShardFile] = []
+
+    def process(self, file: ShardFile) -> Iterator[tuple[str, _Row]]:
+        self._files.append(ShardFile._make(file))
+        if len(self._files) == ROWS_IN_SEGMENT:
+            yield from self._take()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for row in self._take():
+            yield WindowedValue(row, _GLOBAL.max_timestamp(), (_GLOBAL,))
+
+    def _take(self) -> Iterator[tuple[str, _Row]]:
+        files, self._files = self._files, []
+        for rows in rows_of([(None, files)], 0):
+            yield _ALL, (b"", _NO_MANIFEST, rows)
+
+
+class _Finish(beam.DoFn):
+    """Writes the lists while it reads the rows, so that it holds manifests and no shards; then the record."""
+
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 
     def process(self, element: tuple[str, Iterable[_Row]]) -> Iterator[WindowedValue]:
-        found = list(element[1])
-        check_dead_letters(self._plan, (totals for *_, totals in found if totals is not None))
+        plan = self._plan
+        writer = ShardListWriter(plan.store, plan.layout)
         # by key: a runner with at-least-once delivery may deliver a row twice
-        rows = {manifest.key: (window, manifest) for window, manifest in map(_restored, found) if manifest.key}
-        manifests = [manifest for _, manifest in rows.values()]
-        size = NOTHING
-        for manifest in manifests:
-            size = size.plus(Size(manifest.object_bytes, manifest.raw_bytes, manifest.records))
-        claim_once(self._plan.store, self._plan.claim)  # for a run without any record
-        self._plan.claim.finish(self._plan.store, manifests, size, sum(manifest.shards for manifest in manifests))
-        for window, manifest in rows.values():
-            last = last_moment(self._plan.windows.decode(window))
+        found: dict[str, tuple[bytes, Manifest]] = {}
+        totals: list[InputTotals] = []
+        for window, row, value in element[1]:
+            manifest = Manifest._make(row)
+            if manifest.key:
+                found[manifest.key] = (window, manifest)
+            elif isinstance(value, ShardRows):
+                writer.add(value)
+            elif value is not None:
+                totals.append(value)
+        self._finish(writer, [manifest for _, manifest in found.values()], sum_totals(totals))
+        for window, manifest in found.values():
+            last = last_moment(plan.windows.decode(window))
             yield WindowedValue((window, manifest), last, (_GLOBAL,))
 
-
-class _TallyShard(beam.DoFn):
-    def process(self, file: ShardFile) -> Iterator[tuple[str, _Sizes]]:
-        file = ShardFile._make(file)
-        yield _ALL, (file.object_bytes, file.raw_bytes, file.records, 1, None)
-
-
-class _TallyInput(beam.DoFn):
-    def process(self, element: tuple[str, InputTotals]) -> Iterator[tuple[str, _Sizes]]:
-        yield _ALL, (*_NO_SIZE, element[1])
-
-
-class _FinishWithSizes(beam.DoFn):
-    def __init__(self, plan: WritePlan) -> None:
-        self._plan = plan
-
-    def process(self, element: tuple[str, _Sizes]) -> None:
-        object_bytes, raw_bytes, records, shards, totals = element[1]
-        check_dead_letters(self._plan, [] if totals is None else [totals])
-        claim_once(self._plan.store, self._plan.claim)
-        self._plan.claim.finish(self._plan.store, [], Size(object_bytes, raw_bytes, records), shards)
+    def _finish(self, writer: ShardListWriter, manifests: list[Manifest], totals: InputTotals) -> None:
+        plan = self._plan
+        claim_once(plan.store, plan.claim)  # for a run without any record
+        try:
+            plan.dead_letter_limit.check(totals, plan.dead_letters_url)
+        except DeadLettersError as exc:
+            # it is so each time that a runner does this again, and in a pipeline of others nobody else says so
+            plan.claim.fail_by(plan.store, exc)
+            raise
+        size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
+        plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
 
 
-def _restored(row: Any) -> _WindowedManifest:
-    window, manifest, _ = row
-    return window, Manifest._make(manifest)
+class Drop(beam.DoFn):
+    """Emits nothing, as the manifests of a write that has none."""
+
+    def process(self, element: Any) -> None:
+        """Emit nothing."""
 
 
-def _sum_sizes(rows: Iterable[_Sizes]) -> tuple[Any, ...]:
-    found = list(rows)
-    totals = [row[-1] for row in found if row[-1] is not None]
-    numbers = map(sum, zip(*(row[:-1] for row in found), strict=True)) if found else _NO_SIZE
-    return (*numbers, sum_totals(totals) if totals else None)
+def _size_of(manifests: list[Manifest]) -> tuple[Size, int]:
+    size, shards = NOTHING, 0
+    for manifest in manifests:
+        size = size.plus(Size(manifest.object_bytes, manifest.raw_bytes, manifest.records))
+        shards += manifest.shards
+    return size, shards

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 
 from beam_s3box.engine.input_totals import InputTotals, sum_totals
-from beam_s3box.transforms.plan import WritePlan
 
 BY_FILE = tuple[str, Any]
 """A file's name, "" for records of which nobody knows it, and InputTotals, which are pickled: they are few."""
@@ -38,11 +37,6 @@ class SumInput(beam.PTransform):
             | "OfRun" >> beam.ParDo(_OfRun()).with_output_types(BY_FILE)
             | "Sum" >> beam.CombinePerKey(sum_totals).with_output_types(BY_FILE)
         )
-
-
-def check_dead_letters(plan: WritePlan, totals: Iterable[InputTotals]) -> None:
-    """Raise DeadLettersError if a run has more dead letters than it may."""
-    plan.dead_letter_limit.check(sum_totals(totals), plan.dead_letters_url)
 
 
 class _OfRun(beam.DoFn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -13,8 +14,11 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
+from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, ManifestPlan, Manifests, join_plans, plan_manifests, split_plan
-from beam_s3box.engine.publish import Lineage, Publisher
+from beam_s3box.engine.publish import Publisher
+from beam_s3box.engine.shard_rows import rows_of
+from beam_s3box.engine.signs_of_life import show_life
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.transforms.finish import FinishRun
@@ -30,6 +34,7 @@ _KEYED = tuple[Names, ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
 _FIRING = tuple[Names, list[ManifestPlan]]
 _WINDOWED = tuple[Names, tuple[bytes, list[ManifestPlan]]]
+_SHARD_ROWS = "shard_rows"
 _GLOBAL = GlobalWindow()
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
@@ -66,8 +71,8 @@ class WriteManifests(beam.PTransform):
         )
         if self._plan.unbounded:
             return self._write_firings(grouped, files.windowing)
-        written = self._write_bounded(grouped)
-        return (written, totals) | "FinishRun" >> FinishRun(self._plan, files.windowing)
+        written, rows = self._write_bounded(grouped)
+        return (written, rows, totals) | "FinishRun" >> FinishRun(self._plan, files.windowing)
 
     def _write_firings(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
         plan = self._plan
@@ -82,15 +87,18 @@ class WriteManifests(beam.PTransform):
             | "RestoreWindows" >> RestoreWindows(plan.windows, windowing, Manifest)
         )
 
-    def _write_bounded(self, grouped: beam.PCollection) -> beam.PCollection:
+    def _write_bounded(self, grouped: beam.PCollection) -> tuple[beam.PCollection, beam.PCollection]:
+        """Return the manifests, and the rows of the shards that they list."""
         plan = self._plan
         plan_them = beam.ParDo(_PlanManifests(self._manifests.count, plan.windows)).with_output_types(_PLANNED)
-        return (
+        write = beam.ParDo(_WriteManifest(plan)).with_output_types(Manifest, **{_SHARD_ROWS: Any})
+        written = (
             grouped
             | "PlanManifests" >> plan_them
             | "FixPlans" >> beam.GroupByKey()
-            | "WriteManifest" >> beam.ParDo(_WriteManifest(plan)).with_output_types(Manifest)
+            | "WriteManifest" >> write.with_outputs(_SHARD_ROWS, main="manifests")
         )
+        return written["manifests"], written[_SHARD_ROWS]
 
 
 class _KeyByScope(beam.DoFn):
@@ -163,10 +171,15 @@ class _WriteManifest(beam.DoFn):
     ) -> None:
         self._plans.append((join_plans(element[1]), window))
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for manifest, (_, window) in zip(self._write_all(), self._plans, strict=True):
+    def finish_bundle(self) -> Iterator[Any]:
+        manifests = self._write_all()
+        for manifest, (_, window) in zip(manifests, self._plans, strict=True):
             _count(self._counts, manifest)
             yield WindowedValue(manifest, last_moment(window), (window,))
+        listed = ((manifest, plan.files) for manifest, (plan, _) in zip(manifests, self._plans, strict=True))
+        for rows in rows_of(listed, time.time()):
+            window = self._plans[0][1]  # any: they leave the windows at once
+            yield beam.pvalue.TaggedOutput(_SHARD_ROWS, WindowedValue(rows, last_moment(window), (window,)))
 
     def _write_all(self) -> list[Manifest]:
         return self._publisher.write_all([plan for plan, _ in self._plans], self._threads)
@@ -198,11 +211,21 @@ class _WriteFirings(beam.DoFn):
         self._firings.setdefault(names, []).append((window, numbered, before))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        if not self._firings:
+            return
+        show_life(self._plan.store, self._plan.claim)
+        saving = self._threads.submit(self._write_rows)
         for future in [self._threads.submit(self._write_all, firings) for firings in self._firings.values()]:
             for window, manifest in future.result():
                 _count(self._counts, manifest)
                 last = last_moment(self._plan.windows.decode(window))
                 yield WindowedValue((window, manifest), last, (_GLOBAL,))
+        saving.result()
+
+    def _write_rows(self) -> None:
+        """Write the rows of all manifests of this bundle; those of one that is not written then do not count."""
+        plans = [plan for firings in self._firings.values() for _, numbered, _ in firings for plan in numbered]
+        self._publisher.write_rows(plans, time.time())
 
     def _write_all(self, firings: list[tuple[bytes, list[ManifestPlan], Lineage]]) -> list[tuple[bytes, Manifest]]:
         return [

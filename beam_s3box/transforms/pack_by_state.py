@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import apache_beam as beam
-from apache_beam.coders import BooleanCoder, BytesCoder, StrUtf8Coder, TupleCoder, VarIntCoder
+from apache_beam.coders import BooleanCoder, BytesCoder, FloatCoder, StrUtf8Coder, TupleCoder, VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
@@ -42,6 +42,7 @@ _SEGMENTS = BagStateSpec("segments", TupleCoder((BytesCoder(), VarIntCoder(), Va
 _BUFFER = ReadModifyWriteStateSpec(
     "buffer", TupleCoder((VarIntCoder(), VarIntCoder(), VarIntCoder(), VarIntCoder(), BooleanCoder(), StrUtf8Coder()))
 )
+_ARRIVED = ReadModifyWriteStateSpec("arrived", FloatCoder())
 _END = TimerSpec("end", TimeDomain.WATERMARK)
 _AGE = TimerSpec("age", TimeDomain.REAL_TIME)
 _FORGET = TimerSpec("forget", TimeDomain.WATERMARK)
@@ -49,6 +50,7 @@ _FORGET = TimerSpec("forget", TimeDomain.WATERMARK)
 _KEY = beam.DoFn.KeyParam
 _SEGMENTS_STATE = beam.DoFn.StateParam(_SEGMENTS)
 _BUFFER_STATE = beam.DoFn.StateParam(_BUFFER)
+_ARRIVED_STATE = beam.DoFn.StateParam(_ARRIVED)
 _END_TIMER = beam.DoFn.TimerParam(_END)
 _AGE_TIMER = beam.DoFn.TimerParam(_AGE)
 _FORGET_TIMER = beam.DoFn.TimerParam(_FORGET)
@@ -138,6 +140,7 @@ class _PackByState(beam.DoFn):
         element: tuple[Key, tuple[Any, ...]],
         segments: Any = _SEGMENTS_STATE,
         cell: Any = _BUFFER_STATE,
+        arrived: Any = _ARRIVED_STATE,
         end: Any = _END_TIMER,
         age: Any = _AGE_TIMER,
     ) -> Iterator[TimestampedValue]:
@@ -150,9 +153,12 @@ class _PackByState(beam.DoFn):
             self._counts.count(metrics.RECORDS_LATE, segment.records)
         elif stored is None:
             end.set(min(last, _END_OF_TIME))
+        has_older = bool(buffer)
         shards, begun = buffer.add(segment)
+        shards = self._with_arrival(shards, arrived, segment, has_older=has_older)
         if begun:
             self._start_clock(key, age)
+            self._note_arrival(arrived)
         elif shards and not buffer and not state.ended:
             age.clear()
         if stored is not None or not state.ended:
@@ -165,13 +171,14 @@ class _PackByState(beam.DoFn):
         key: Any = _KEY,
         segments: Any = _SEGMENTS_STATE,
         cell: Any = _BUFFER_STATE,
+        arrived: Any = _ARRIVED_STATE,
     ) -> Iterator[TimestampedValue]:
         """Seal what has waited long enough; runners may also fire this timer when nothing is left."""
         state = self._read(cell)
         if state is None:
             return
         buffer = self._buffer(key, state, segments)
-        shards = buffer.seal(BY_SECONDS)
+        shards = self._with_arrival(buffer.seal(BY_SECONDS), arrived)
         self._write(cell, buffer)
         yield from self._stamped(key, shards, self._last_moment(key))
 
@@ -181,6 +188,7 @@ class _PackByState(beam.DoFn):
         key: Any = _KEY,
         segments: Any = _SEGMENTS_STATE,
         cell: Any = _BUFFER_STATE,
+        arrived: Any = _ARRIVED_STATE,
         age: Any = _AGE_TIMER,
         forget: Any = _FORGET_TIMER,
     ) -> Iterator[TimestampedValue]:
@@ -192,17 +200,18 @@ class _PackByState(beam.DoFn):
         if state is None:
             return
         buffer = self._buffer(key, state, segments)
-        shards = buffer.end()
+        shards = self._with_arrival(buffer.end(), arrived)
         self._write(cell, buffer)
         if last < _END_OF_TIME:
             forget.set(min(last + max(self._lateness, _LEAST_MEMORY), _END_OF_TIME))
         yield from self._stamped(key, shards, last)
 
     @on_timer(_FORGET)
-    def on_forget(self, cell: Any = _BUFFER_STATE) -> None:
+    def on_forget(self, cell: Any = _BUFFER_STATE, arrived: Any = _ARRIVED_STATE) -> None:
         """Forget the window: what arrives now is beyond the lateness."""
         self._counts.count(metrics.STATE_WRITES)
         cell.clear()
+        arrived.clear()
 
     def _start_clock(self, key: Key, age: Any) -> None:
         seconds = self._plan.limits_of(_stream_of(key)).max_seconds
@@ -211,6 +220,24 @@ class _PackByState(beam.DoFn):
             age.set(Timestamp.of(self._clock() + seconds))
         else:
             age.clear()
+
+    def _note_arrival(self, arrived: Any) -> None:
+        """Remember when a shard got its first records: once a shard, for the run's record."""
+        if self._plan.unbounded:
+            self._counts.count(metrics.STATE_WRITES)
+            arrived.write(self._clock())
+
+    def _with_arrival(
+        self, shards: list[SealedShard], arrived: Any, segment: Segment | None = None, *, has_older: bool = True
+    ) -> list[SealedShard]:
+        """Return shards with the time when their first records came: the oldest has what was in state before."""
+        if not shards or not self._plan.unbounded:
+            return shards
+        times = [self._clock()] * len(shards)
+        if has_older and shards[0].segments[0] is not segment:
+            self._counts.count(metrics.STATE_READS)
+            times[0] = arrived.read() or 0.0
+        return [shard._replace(arrived=time) for shard, time in zip(shards, times, strict=True)]
 
     def _last_moment(self, key: Key) -> Timestamp:
         return last_moment(self._plan.windows.decode(key[3]))

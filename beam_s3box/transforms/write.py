@@ -19,6 +19,7 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
+from beam_s3box.engine.run_record import UNKNOWN, RunOrigin
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, Format, format_named
 from beam_s3box.records.long_values import LongValues
@@ -33,9 +34,10 @@ from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.encoded import encode_records
 from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
-from beam_s3box.transforms.finish import FinishRunOfShards
+from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
+from beam_s3box.transforms.origin import origin_in
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
@@ -113,9 +115,11 @@ class WriteToS3Box(beam.PTransform):
 
     Attributes:
       claim: the claim of the latest application to its run id.
+      origin: what the run's record says of the command that writes it; set it before the write is applied.
     """
 
     claim: RunClaim
+    origin: RunOrigin = UNKNOWN
 
     def __init__(
         self,
@@ -195,7 +199,7 @@ class WriteToS3Box(beam.PTransform):
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
         packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
-        if runs_bundles_again(records.pipeline):
+        if runs_bundles_again(records):
             # so that the shards that a manifest lists are those of the result
             shards = shards | "ShuffleShards" >> beam.Reshuffle()
         result = WriteToS3BoxResult(
@@ -239,7 +243,7 @@ class WriteToS3Box(beam.PTransform):
         settings = settings_with_options(self._s3, s3)
         store = open_store(self._destination, settings, credentials_of(s3))
         check_reachable(self._destination, store, pipeline)
-        run = spec.plan(store, bounded=records.is_bounded)
+        run = spec.plan(store, bounded=records.is_bounded, origin=origin_in(pipeline, spec, self.origin))
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),
@@ -280,10 +284,5 @@ def _write_manifests(shards: beam.PCollection, totals: beam.PCollection, plan: W
     if plan.manifests is not None:
         return (shards, totals) | "WriteManifests" >> WriteManifests(plan, plan.manifests)
     if plan.unbounded:
-        return shards | "NoManifests" >> beam.ParDo(_Drop()).with_output_types(Manifest)
+        return shards | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
     return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
-
-
-class _Drop(beam.DoFn):
-    def process(self, element: Any) -> None:
-        """Emit nothing."""

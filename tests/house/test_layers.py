@@ -127,16 +127,23 @@ def test_launchers_import_what_users_may_import() -> None:
     assert not wrong(("redshift_stand_in", "tests"), lambda importer: False)
 
 
-def test_only_transforms_and_jobs_know_beam() -> None:
+def test_only_transforms_sources_and_jobs_know_beam() -> None:
     assert not wrong(
         ("apache_beam",),
-        lambda importer: importer.startswith(("beam_s3box.transforms", "beam_s3box.jobs", "pipelines")),
+        lambda importer: importer.startswith(
+            ("beam_s3box.transforms", "beam_s3box.sources", "beam_s3box.jobs", "pipelines")
+        ),
     )
 
 
 def test_only_what_talks_to_aws_knows_boto3() -> None:
     allowed = ("beam_s3box.stores.s3", "beam_s3box.redshift.client.data_api")
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
+
+
+def test_only_the_source_of_kafka_knows_its_client() -> None:
+    packages = ("confluent_kafka", "aws_msk_iam_sasl_signer")
+    assert not wrong(packages, lambda importer: importer.startswith("beam_s3box.sources.kafka"))
 
 
 def test_only_what_reads_and_writes_avro_knows_fastavro() -> None:

@@ -21,6 +21,7 @@ from tools.flink.cluster import FlinkCluster
 from tools.flink.jars import FLINK, NEWEST
 from tools.flink.job_server import FlinkJobs
 from tools.java import find_java
+from tools.kafka.broker import KAFKA, KafkaBroker, kafka_broker
 from tools.prism import PRISM, Prism, prism_server
 from tools.processes import MissingToolError
 from tools.seaweedfs import Server
@@ -64,6 +65,8 @@ def lacking() -> Iterator[tuple[str, str]]:
     for name in ("flink_cluster", "own_checkpoints", "flink_local_2_62", "flink_cluster_2_62"):
         yield name, "another Flink, or a cluster of it, takes minutes"
     yield "spark_cluster", "a Spark cluster takes minutes"
+    if not KAFKA.are_there():
+        yield "kafka", "Kafka is not downloaded yet"
     if not gcp_is_there():
         yield "dataflow", "DataflowRunner is not installed yet"
 
@@ -128,6 +131,13 @@ def spark_cluster(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[st
     """A Spark cluster of processes, whose Python workers have the S3 server's keys."""
     with spark.spark_cluster(tmp_path_factory.mktemp("spark"), engine_keys) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker that all tests share, each with topics of its own."""
+    with kafka_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

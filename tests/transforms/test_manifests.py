@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import IntervalWindow
 
@@ -67,7 +68,7 @@ def begun(step: Any) -> Any:
 
 
 def manifests_of(outputs: Any) -> list[Manifest]:
-    values = [output.value for output in outputs]
+    values = [output.value for output in outputs if not isinstance(output, beam.pvalue.TaggedOutput)]
     return [value if isinstance(value, Manifest) else value[1] for value in values]
 
 

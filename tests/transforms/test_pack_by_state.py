@@ -87,12 +87,17 @@ class Held:
     """The state that a runner keeps for one key."""
 
     def __init__(self) -> None:
-        self.segments, self.cell = Bag(), Cell()
+        self.segments, self.cell, self.arrived = Bag(), Cell(), Cell()
         self.end, self.age, self.forget = Timer(), Timer(), Timer()
 
     def is_untouched(self) -> bool:
         timers = (self.end.due, self.age.due, self.forget.due)
-        return timers == (None, None, None) and not self.cell.writes and not self.segments.values
+        return (
+            timers == (None, None, None)
+            and not self.cell.writes
+            and not self.arrived.writes
+            and not self.segments.values
+        )
 
 
 def plan_for(format: Format = JSON_LINES) -> WritePlan:
@@ -114,15 +119,15 @@ def keyed(plan: WritePlan, window: Any, format: Format, line: bytes = b'{"i":1}'
 
 
 def process(step: _PackByState, element: tuple[Key, Any], held: Held) -> list[TimestampedValue]:
-    return list(step.process(element, held.segments, held.cell, held.end, held.age))
+    return list(step.process(element, held.segments, held.cell, held.arrived, held.end, held.age))
 
 
 def on_end(step: _PackByState, key: Key, held: Held) -> list[TimestampedValue]:
-    return list(step.on_end(key, held.segments, held.cell, held.age, held.forget))
+    return list(step.on_end(key, held.segments, held.cell, held.arrived, held.age, held.forget))
 
 
 def on_age(step: _PackByState, key: Key, held: Held) -> list[TimestampedValue]:
-    return list(step.on_age(key, held.segments, held.cell))
+    return list(step.on_age(key, held.segments, held.cell, held.arrived))
 
 
 def reasons(outputs: list[TimestampedValue]) -> list[str]:

@@ -32,8 +32,9 @@ from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.line_packer import LinePacker, Packed
 from beam_s3box.engine.plan import RunPlan
+from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.errors import S3BoxError
-from beam_s3box.metrics import MemoryMetrics
+from beam_s3box.metrics import INPUT_BYTES, MemoryMetrics
 from beam_s3box.records.lines import longest_line
 
 _LOGGER = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def _execute(job: _Job) -> _Outcome:
                 packer.pack(batch)
         except ReadingStopped as exc:
             stopped_in = str(exc)
+        packer.source = RunInput(files=len(job.files) or None, bytes=counts.totals().get(INPUT_BYTES))
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
 
 

@@ -62,20 +62,40 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "jobs.backfill:PARSER",
     ),
     "stream": Command(
-        "the same for files that keep arriving, as a streaming Beam pipeline",
+        "the same for files that keep arriving, and for topics of Kafka, as a streaming pipeline",
         "jobs.stream:run",
         "cli.options.jobs:STREAM",
         "jobs.stream:PARSER",
+    ),
+    "stop": Command(
+        "ask a streaming run to end in order, wherever it runs",
+        "cli.commands.stop:run_stop",
+        "cli.commands.stop:STOP_PARSER",
     ),
     "pack": Command(
         "pack JSON lines into gzip shards on S3, with the manifests that Redshift's COPY loads",
         "cli.commands.pack:run",
         "cli.options.pack:PACK_PARSER",
     ),
+    "report": Command(
+        "say what a run has written, as a table, as JSON or as a page to look at",
+        "cli.commands.report:run",
+        "cli.options.report:REPORT_PARSER",
+    ),
+    "plan": Command(
+        "estimate from a sample of the input what a run will write: shards, manifests, requests and their price",
+        "cli.commands.plan:run",
+        "cli.options.plan:PLAN_PARSER",
+    ),
     "load": Command(
         "load manifests into a Redshift table, each exactly once",
         "cli.commands.load:run_load",
         "cli.commands.load:LOAD_PARSER",
+    ),
+    "verify": Command(
+        "check everything that a run has written, byte by byte",
+        "cli.commands.verify:run",
+        "cli.options.verify:VERIFY_PARSER",
     ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",

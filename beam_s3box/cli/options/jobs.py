@@ -14,6 +14,7 @@ from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
+from beam_s3box.cli.options.sources import KAFKA, SOURCE_DELAY, SOURCES
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.records.contents import KINDS
@@ -83,8 +84,8 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop_after",
         metavar="SECONDS",
         type=seconds(positive=True),
-        help="look for files that long, then write all that is buffered and end; what is younger than --min_age "
-        "then is left (default: run for ever)",
+        help="read that long, then write all that is buffered and end; files that are younger than --min_age then are "
+        "left (default: run until it is stopped)",
     )
 
 
@@ -101,15 +102,15 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
         "--timestamp_field",
         metavar="FIELD",
         help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-        "seconds, milli-, micro- or nanoseconds; a record without one counts for when its file arrived, "
-        "which is when it was last changed (default: all do)",
+        "seconds, milli-, micro- or nanoseconds; a record without one counts for the time that Kafka has for it, "
+        "or when its file arrived, which is when it was last changed (default: all do)",
     )
     parser.add_argument(
         "--watermark_delay",
         metavar="SECONDS",
         type=seconds(),
         help="a window ends for its manifest that much later, so that records that are found up to then are in "
-        f"time (default: {WATERMARK_DELAY:g} with --timestamp_field, else 0)",
+        f"time (default: {WATERMARK_DELAY:g} with --timestamp_field, else 0 for files, {SOURCE_DELAY:g} for others)",
     )
     parser.add_argument(
         "--allowed_lateness",
@@ -228,10 +229,12 @@ BACKFILL: Final = _job(
 STREAM: Final = _job(
     "stream",
     f"--runner NAME picks the runner: {STREAM_RUNNERS}; required.",
-    "Writes files of JSON lines to S3 as they appear, as gzip JSON shards by stream, and the manifests that Redshift's "
-    "COPY loads. Files are read once, when they are found, and must be whole then.",
+    "Writes files of JSON lines as they appear, or topics of Kafka, to S3, as gzip JSON shards by stream, and the "
+    "manifests that Redshift's COPY loads. Files are read once, when they are found, and must be whole then.",
     INPUT,
     WATCH,
+    KAFKA,
+    SOURCES,
     WRITE,
     NAMING,
     WINDOWS,

@@ -8,12 +8,13 @@ from typing import Final
 from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argument, add_path_columns_argument
 from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
 from beam_s3box.cli.options.naming import NAMING, naming_of
-from beam_s3box.cli.options.parser import CommandParser, Section
+from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
 from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
 from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
+from beam_s3box.engine.run_settings import origin_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.contents import JSON_KINDS
 from beam_s3box.stores import open_store, warn_of_missing_scheme
@@ -85,4 +86,5 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
     )
-    return spec.plan(open_store(warn_of_missing_scheme(destination), settings, credentials))
+    store = open_store(warn_of_missing_scheme(destination), settings, credentials)
+    return spec.plan(store, origin=origin_of("pack", spec, options=chosen_of(given, PACK_PARSER.actions)))

@@ -128,6 +128,12 @@ class CommandParser:
         return values
 
 
+def chosen_of(given: argparse.Namespace, actions: Iterable[argparse.Action]) -> dict[str, Any]:
+    """Return the options that are not as they are by default, by name."""
+    values = {action.dest: (getattr(given, action.dest, None), action.default) for action in actions}
+    return {name: value for name, (value, default) in values.items() if value not in (None, default)}
+
+
 def asks_for_help(arguments: Sequence[str]) -> bool:
     """Return whether the arguments ask for a command's help."""
     return not {"-h", "--help"}.isdisjoint(before_dashes(arguments))

@@ -41,6 +41,11 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         help="fail if more records than so many, or than this share of them, can't be packed: 0 fails on the first, "
         "100%% never (default: fail if none of the input, or of one of its files, can be packed)",
     )
+    add_rule_arguments(parser)
+
+
+def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a record must not be."""
     parser.add_argument(
         "--max_record_bytes",
         metavar="SIZE",

@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import (
     DirectOptions,
     GoogleCloudOptions,
     PipelineOptions,
+    PortableOptions,
     S3Options,
     StandardOptions,
     WorkerOptions,
@@ -45,6 +46,13 @@ def check_stream_runner(options: PipelineOptions) -> None:
     """Raise ConfigurationError if no runner is given: none of Beam's local ones in Python would do."""
     if not options.view_as(StandardOptions).runner:
         raise ConfigurationError(f"--runner is missing: a streaming job runs on {STREAM_RUNNERS}")
+
+
+def ends_with_launcher(options: PipelineOptions) -> bool:
+    """Return whether the pipeline runs in this process or in children of it, and ends with it."""
+    name = _short_name(options.view_as(StandardOptions).runner or "")
+    has_own_server = not options.view_as(PortableOptions).job_endpoint
+    return name in _LOCAL or (name == "prismrunner" and has_own_server)
 
 
 def is_flink(options: PipelineOptions) -> bool:

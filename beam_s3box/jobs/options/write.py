@@ -43,12 +43,13 @@ class Write(NamedTuple):
     max_line_bytes: int
 
 
-def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
+def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED, domain: str | None = None) -> Write:
     """Return the write that the options describe; nothing is connected or read but the file of limits.
 
     Args:
       options: of the job.
       stream: how unbounded input is packed.
+      domain: of all records, where their source names it and no option does.
 
     Raises:
       ConfigurationError: an option is missing or can't work.
@@ -56,6 +57,7 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED) -> Write:
     given = given_of(options)
     if not given.destination:
         raise ConfigurationError("--destination is missing: say where to write, as --destination=s3://bucket/prefix")
+    given.domain = domain or given.domain
     naming, settings, format = naming_of(given), settings_of(given), format_of(given)
     run_id = new_run_id() if given.run_id is None else given.run_id
     manifests = manifests_of(given, format)

@@ -61,7 +61,7 @@ class Placer:
 
     def __init__(self, timing: Timing) -> None:
         self._windows = timing.windows
-        self._micros_of = None if timing.field is None else _reader_of(timing.field)
+        self._micros_of = None if timing.field is None else field_reader(timing.field)
         self._delay = int(timing.delay * MICROS)
         self._lateness = int(timing.lateness * MICROS)
 
@@ -156,7 +156,7 @@ def _micros_of_number(number: int | float) -> int | None:
     return round(number) if number < _MOST_MICROS else int(number // 1_000)
 
 
-def _reader_of(field: str) -> Callable[[bytes], int | None]:
+def field_reader(field: str) -> Callable[[bytes], int | None]:
     """Return the function from a line to its time.
 
     Raises:

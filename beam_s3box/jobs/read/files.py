@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
@@ -216,28 +216,33 @@ def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
 
 def _read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
     with opened(part.path, reading.access, part.version) as file:
-        if part.kind == "jsonl":
-            blocks = _blocks(file, part, reading.max_line_bytes)
-            yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
-            return
-        if part.kind:
-            yield from read_rows(
-                part.kind,
-                _Sized(file, part.size),
-                part.path,
-                iter(()),
-                reading.rows or RowOptions(),
-                (part.start, part.stop),
-            )
-            return
-        contents = reading.contents_of(file, part.path, _READ_BYTES)
-        if contents.kind in JSON_KINDS:
-            yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
-            return
-        options = reading.rows or RowOptions()
-        if contents.encoding:  # by its mark; the blocks are UTF-8
-            options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
-        yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)
+        yield from read_opened(file, part, reading)
+
+
+def read_opened(file: InputFile, part: FileRange, reading: Reading) -> Generator[ReadRow, None, None]:
+    """Yield the records of an open file or a part of it, without the columns in its path, see `read_part`."""
+    if part.kind == "jsonl":
+        blocks = _blocks(file, part, reading.max_line_bytes)
+        yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
+        return
+    if part.kind:
+        yield from read_rows(
+            part.kind,
+            _Sized(file, part.size),
+            part.path,
+            iter(()),
+            reading.rows or RowOptions(),
+            (part.start, part.stop),
+        )
+        return
+    contents = reading.contents_of(file, part.path, _READ_BYTES)
+    if contents.kind in JSON_KINDS:
+        yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
+        return
+    options = reading.rows or RowOptions()
+    if contents.encoding:  # by its mark; the blocks are UTF-8
+        options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
+    yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)
 
 
 class _Sized:

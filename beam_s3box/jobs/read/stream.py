@@ -25,13 +25,14 @@ from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.metrics import FILE_LAG_MILLISECONDS, FILES_READ, NAMESPACE
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import MAX_UNLIMITED_LINE_BYTES
+from beam_s3box.sources.positions import PartRange
 from beam_s3box.transforms.runtime import BeamCounts
 from beam_s3box.transforms.windowing import WindowingChoice, window_into
 
 _LINES: Final = "lines"
 _COUNTS: Final = "counts"
 
-_ON_THE_WAY_SECONDS: Final = 600.0
+ON_THE_WAY_SECONDS: Final = 600.0
 """Nothing holds the watermark back for a late record that was let in: it goes on while the record is read, packed and
 uploaded, and so long its window has to wait for it."""
 
@@ -46,10 +47,12 @@ class StreamInput(NamedTuple):
       lines: batches of JSON as bytes, in their windows.
       counts: `(name, number)`: how many lines were read, one in several windows as often, and how many of them count
         for the time their file arrived.
+      ranges: how far each part of a source of records is read, when it stops; None for files.
     """
 
     lines: beam.PCollection[LineBatch]
     counts: beam.PCollection[ReadCount]
+    ranges: beam.PCollection[PartRange] | None = None
 
 
 class ReadStream(beam.PTransform):
@@ -76,7 +79,7 @@ class ReadStream(beam.PTransform):
         super().__init__()
         self._path_columns = path_columns
         self._max_line_bytes = max_line_bytes
-        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + _ON_THE_WAY_SECONDS
+        kept = timing.lateness + OLDEST_ARRIVAL / MICROS + ON_THE_WAY_SECONDS
         self._windowing = WindowingChoice(timing.windows.windowfn(), kept, timing.triggering_frequency)
         self._timing = timing
         Placer(timing)

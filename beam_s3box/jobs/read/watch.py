@@ -28,6 +28,7 @@ from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import NO_OPTIONS, S3Access
 from beam_s3box.jobs.read.watch_restriction import Round, RoundTracker, SeenFile, WatchCoder, WatchState
 from beam_s3box.metrics import FILES_FOUND
+from beam_s3box.sources.stop import Notices
 from beam_s3box.transforms.runtime import BeamCounts
 
 FoundFile: TypeAlias = tuple[str, int, int]
@@ -59,6 +60,7 @@ class WatchFiles(beam.PTransform):
       notes: keep when a file was found that counts for that; None: if a runner goes back, it counts for another time.
       clock: seconds since 1970.
       access: to objects.
+      notices: of the run; None where nobody can stop it but the runner.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class WatchFiles(beam.PTransform):
         notes: FoundNotes | None = None,
         clock: Callable[[], float] = time.time,
         access: S3Access = NO_OPTIONS,
+        notices: Notices | None = None,
     ) -> None:
         super().__init__()
-        self._watch = _Watch(Look(patterns, watching, clock, clock(), access), watching, delay)
+        self._watch = _Watch(Look(patterns, watching, clock, clock(), access), watching, delay, notices)
         self._notes = notes
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[FoundFile]:
@@ -128,8 +131,9 @@ class _Watch(beam.DoFn, RestrictionProvider):
     It is its own provider of restrictions, as Beam finds one where the parameter names none.
     """
 
-    def __init__(self, look: Look, watching: Watching, delay: float) -> None:
+    def __init__(self, look: Look, watching: Watching, delay: float, notices: Notices | None) -> None:
         self._look = look
+        self._notices = notices
         self._pause = Duration.of(watching.poll_interval)
         self._stop_after = watching.stop_after
         self._delay = int(delay * MICROS)
@@ -174,11 +178,16 @@ class _Watch(beam.DoFn, RestrictionProvider):
         if not tracker.try_claim(done):
             return
         yield from self._stamped(files, memory.at)
-        if self._stop_after is not None and memory.at - state.begun > self._stop_after * MICROS:
+        if self._is_over(memory.at - state.begun):
             return
         # behind the files, none of which may be late
         _advance(estimator, self._stamp(memory.at - self._unseen))
         tracker.defer_remainder(self._pause)
+
+    def _is_over(self, micros: int) -> bool:
+        if self._stop_after is not None and micros > self._stop_after * MICROS:
+            return True
+        return self._notices is not None and self._notices.is_stop_asked()
 
     def _stamped(self, files: Sequence[SeenFile], found: int) -> Iterator[TimestampedValue]:
         for file in files:

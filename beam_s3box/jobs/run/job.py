@@ -11,11 +11,12 @@ from typing import Final, NamedTuple, TypeAlias
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions
-from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.runner import PipelineResult
 
-from beam_s3box.cli.console.interrupts import Interrupted, signals_raise
+from beam_s3box.cli.console.interrupts import Interrupted, exit_code_of, signals_raise
 from beam_s3box.cli.console.output import say, say_text
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
+from beam_s3box.engine.run_notices import ask_to_stop
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
@@ -24,15 +25,17 @@ from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
 from beam_s3box.jobs.run.counters import records_in_of
-from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of, was_interrupted
+from beam_s3box.jobs.run.failures import reason_of, was_interrupted
 from beam_s3box.jobs.run.load_report import loads_of, print_loads, with_loads
 from beam_s3box.jobs.run.logging import JobLog
+from beam_s3box.jobs.run.marks import mark_ended, mark_failed, mark_interrupted
 from beam_s3box.jobs.run.progress import Progress, shown
 from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
 from beam_s3box.metrics import shared_by_children
+from beam_s3box.sources.positions import PartRange
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,8 +51,9 @@ class Job(NamedTuple):
       write: what is written, and where.
       reporting: how it is reported.
       input_bytes: bytes of all files that it reads; None if unknown.
-      is_endless: whether the pipeline has no end of its own, and so no totals.
+      is_endless: whether the pipeline has no end of its own until it is stopped.
       redshift: what is loaded into Redshift, None for nothing.
+      is_stream: whether its sources look for the mark to stop.
     """
 
     pipeline: beam.Pipeline
@@ -58,6 +62,7 @@ class Job(NamedTuple):
     input_bytes: int | None = None
     is_endless: bool = False
     redshift: Redshift | None = None
+    is_stream: bool = False
 
 
 Prepare: TypeAlias = Callable[[PipelineOptions, JobLog], Job]
@@ -107,17 +112,36 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
         raise ConfigurationError(" ".join(str(exc).split())) from exc
 
 
-def write_summary(write: Write, result: WriteToS3BoxResult, read: beam.PCollection[ReadCount] | None = None) -> None:
-    """Add the step that sums up what was written, for the report.
+def write_summary(
+    write: Write,
+    result: WriteToS3BoxResult,
+    read: beam.PCollection[ReadCount] | None = None,
+    ranges: beam.PCollection[PartRange] | None = None,
+    *,
+    source: str = "",
+    has_end: bool = True,
+) -> None:
+    """Add the step that sums up what was written, for the report, and finishes the record of an unbounded run.
 
     Args:
       write: what is written.
       result: of the write.
       read: counts of what was read; None where the pipeline's counters tell.
+      ranges: how far each part of a source was read; None for files.
+      source: its name in the record.
+      has_end: whether the input will end; where it may go on for ever, nothing is kept of each of its files.
     """
     limit = write.transform.dead_letter_limit
-    summary = WriteSummary(write.store, write.transform.claim, limit, has_manifests=write.has_manifests)
-    (tuple(result) if read is None else (*result, read)) | "WriteSummary" >> summary
+    summary = WriteSummary(
+        write.store,
+        write.transform.claim,
+        limit,
+        has_manifests=write.has_manifests,
+        source=source,
+        sums_by_file=has_end,
+    )
+    rows = (tuple(result) if read is None else (*result, read)) if ranges is None else (*result, read, ranges)
+    rows | "WriteSummary" >> summary
 
 
 def _execute(job: Job, log: JobLog) -> int:
@@ -137,30 +161,54 @@ def _execute(job: Job, log: JobLog) -> int:
             if handed is not None:
                 say(handed)
                 return 0
-            run_to_end(result, progress, is_done)
+            run_to_end(result, progress, is_done, takes=_stopping(job))
+            mark_ended(job.write)
     except KeyboardInterrupt as exc:
-        raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
+        raise _interrupted(job, asked, message) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
-            raise Interrupted(asked[0] if asked else signal.SIGINT, message) from exc
-        _mark_failed(job, result, exc, log)
+            raise _interrupted(job, asked, message) from exc
+        mark_failed(job.write, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
         return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
-    if job.is_endless:
+    if job.is_endless and not is_written(job.write.store, summary_key(job.write.transform.claim)):
         say(f"run {job.write.run_id} to {job.write.store.root} ended")
         return 0
-    return _report_end(job, result, log)
+    code = _report_end(job, result, log)
+    return code or (exit_code_of(asked[0]) if asked else 0)
 
 
-def _mark_failed(job: Job, result: PipelineResult | None, error: Exception, log: JobLog) -> None:
-    """Say in the run's record that it failed, unless it may still go on elsewhere."""
-    if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
-        return
-    reason = S3BoxError(log.masked(reason_of(error)))
-    job.write.transform.claim.fail_by(job.write.store, reason)
-    for note in getattr(reason, "__notes__", ()):
-        error.add_note(note)
+def _stopping(job: Job) -> Callable[[Interrupted], bool] | None:
+    """Return what makes a stop in order of the first SIGTERM, where sources look for that; None for other jobs."""
+    if not job.is_stream:
+        return None
+    claim = job.write.transform.claim
+    stopped: list[int] = []
+
+    def stop(interrupted: Interrupted) -> bool:
+        if stopped or interrupted.number != signal.SIGTERM:
+            return False
+        stopped.append(interrupted.number)
+        grace = given_of(job.pipeline.options).grace_seconds
+        say(
+            f"SIGTERM: run {claim.layout.run_id} stops reading, and what is buffered is listed, in at most "
+            f"{grace:g} s; ^C ends at once",
+            error=True,
+        )
+        ask_to_stop(job.write.store, claim.layout)
+        return True
+
+    return stop
+
+
+def _interrupted(job: Job, asked: list[int], message: str) -> Interrupted:
+    """Return the error for a signal, after the run's record says so; another signal ends that."""
+    error = Interrupted(asked[0] if asked else signal.SIGINT, message)
+    given = given_of(job.pipeline.options)
+    with signals_raise(given.grace_seconds, message):
+        mark_interrupted(job.write, job.pipeline.options, error)
+    return error
 
 
 def _describe_interrupt(job: Job) -> str:
@@ -169,7 +217,7 @@ def _describe_interrupt(job: Job) -> str:
     if job.pipeline.options.view_as(StandardOptions).streaming:
         return (
             f"what the manifests of run {run_id} list counts; windows that had none yet don't. On a cluster the job "
-            "runs on until it is drained or cancelled there"
+            "runs on until it is stopped by `s3box stop`, or cancelled there"
         )
     return (
         f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not "
@@ -180,10 +228,11 @@ def _describe_interrupt(job: Job) -> str:
 def _end_of(job: Job) -> Callable[[], bool] | None:
     """Return the function that says whether all is written, where a job whose input has ended may stay idle."""
     # asked before it runs: Beam then forgets the runner's name
-    if job.is_endless or not is_flink(job.pipeline.options):
+    if not is_flink(job.pipeline.options):
         return None
     store, claim = job.write.store, job.write.transform.claim
-    keys = [summary_key(claim), *([loads_key(claim)] if loads_any(job.redshift) else [])]
+    has_loads = loads_any(job.redshift) and not job.is_endless
+    keys = [summary_key(claim), *([loads_key(claim)] if has_loads else [])]
     return lambda: all(is_written(store, key) for key in keys)
 
 
@@ -201,9 +250,11 @@ def _workers(job: Job, progress: Progress, log: JobLog) -> Iterator[None]:
 
 
 def _report_end(job: Job, result: PipelineResult, log: JobLog) -> int:
+    # an endless job fails with a load, and sums none up
+    redshift = None if job.is_endless else job.redshift
     try:
         summary = read_summary(job.write.store, job.write.transform.claim, lambda: records_in_of(result))
-        loads = loads_of(job.redshift, job.write)
+        loads = loads_of(redshift, job.write)
     except StoreError as exc:
         return fail_with(1, f"the pipeline finished, but its totals can't be read back: {exc}", log)
     report = summary.report if loads is None else with_loads(summary.report, loads)
@@ -213,4 +264,4 @@ def _report_end(job: Job, result: PipelineResult, log: JobLog) -> int:
     if summary.failure:
         written = "What its manifests list counts all the same, as the input has no end until it ends"
         code = fail_with(1, f"the pipeline finished, but {summary.failure}. {written}", log)
-    return max(code, print_loads(job.redshift, report, loads, log))
+    return max(code, print_loads(redshift, report, loads, log))

@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError, StoreError
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.files import check_may_be_empty
@@ -52,8 +53,8 @@ def check_given(patterns: Sequence[str] | None) -> None:
         raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
 
 
-def check_input(patterns: Sequence[str], options: PipelineOptions, input_format: str = "auto") -> int:
-    """Return the bytes of all files, after what reading would meet was checked; log what is not what its name says.
+def check_input(patterns: Sequence[str], options: PipelineOptions, input_format: str = "auto") -> RunInput:
+    """Return number and bytes of all files, after checks of what reading would meet; log what is not as its name says.
 
     Raises:
       ConfigurationError: a pattern that matches nothing, or a file that can't be read.
@@ -72,7 +73,7 @@ def check_input(patterns: Sequence[str], options: PipelineOptions, input_format:
     documents = [file.path for file in _some_of(files) if _kind_of(file, access, input_format) == "json"]
     if documents and input_format == "auto":
         _LOGGER.info(documents_note(documents))
-    return sum(file.size for file in files)
+    return RunInput(files=len(files), bytes=sum(file.size for file in files))
 
 
 def _some_of(files: Sequence[FoundInput]) -> Iterator[FoundInput]:

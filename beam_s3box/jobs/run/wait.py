@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_s3box.cli.console.interrupts import Interrupted
 from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.run.counters import counted
 from beam_s3box.jobs.run.progress import Progress
@@ -43,7 +44,11 @@ def handed_over(result: PipelineResult, options: PipelineOptions) -> str | None:
 
 
 def run_to_end(
-    result: PipelineResult, progress: Progress, is_done: Callable[[], bool] | None, patience: Patience = PATIENCE
+    result: PipelineResult,
+    progress: Progress,
+    is_done: Callable[[], bool] | None,
+    patience: Patience = PATIENCE,
+    takes: Callable[[Interrupted], bool] | None = None,
 ) -> None:
     """Wait until a pipeline has succeeded.
 
@@ -52,17 +57,18 @@ def run_to_end(
       progress: takes its figures from the pipeline.
       is_done: returns whether everything is written, where a runner may not end on its own after that.
       patience: with such a runner.
+      takes: is given a signal, and returns whether the wait goes on all the same; None if it never does.
 
     Raises:
       RuntimeError: it ended otherwise; other runners have errors of their own.
     """
     if not PipelineState.is_terminal(result.state):
         progress.follow(lambda: counted(result))
-    if is_done is None:
+    if is_done is None and takes is None:
         _check_state(result.wait_until_finish())
         return
     ending = _waiting(result)
-    if _ends(ending, is_done, patience):
+    if _ends(ending, is_done or _never, patience, takes or _refuse):
         _check_state(ending.result())
     else:
         # nothing is buffered any more; that a cancelled job has ended, not every job server says
@@ -88,11 +94,27 @@ def _waiting(result: PipelineResult) -> Future[Any]:
     return ending
 
 
-def _ends(ending: Future[Any], is_done: Callable[[], bool], patience: Patience) -> bool:
+def _ends(
+    ending: Future[Any], is_done: Callable[[], bool], patience: Patience, takes: Callable[[Interrupted], bool]
+) -> bool:
     """Return True when a pipeline has ended, False when all is written and it does not end."""
     ended = threading.Event()
     ending.add_done_callback(lambda _: ended.set())
-    while not ended.wait(patience.poll):
-        if is_done():
-            return ended.wait(patience.grace)
-    return True
+    while True:
+        try:
+            if ended.wait(patience.poll):
+                return True
+            if is_done():
+                return ended.wait(patience.grace)
+        except Interrupted as exc:
+            # raised by the handler of a signal: the wait itself is unharmed
+            if not takes(exc):
+                raise
+
+
+def _never() -> bool:
+    return False
+
+
+def _refuse(interrupted: Interrupted) -> bool:
+    return False

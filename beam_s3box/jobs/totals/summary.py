@@ -28,10 +28,14 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
+from beam_s3box.engine.run_record import NO_DETAIL, RunDetail
+from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.errors import DeadLettersError
 from beam_s3box.jobs.read.counts import READ, ReadCount, note_of
+from beam_s3box.jobs.read.earlier_run import noted
 from beam_s3box.jobs.totals.run_objects import at_the_end, write_object
 from beam_s3box.shards.model import ShardFile, Size
+from beam_s3box.sources.positions import PartRange
 from beam_s3box.stores import Store
 from beam_s3box.transforms.input_totals import SumInput
 from beam_s3box.transforms.runtime import claim_once
@@ -76,26 +80,44 @@ def read_summary(store: Store, claim: RunClaim, records_in: Callable[[], int]) -
 
 _TALLIES = tuple[tuple[str, str], Any]
 """Names and a Tally, which is pickled: it holds what no row of a schema does."""
+_ROWS = tuple[str, tuple[tuple[str, str], Any]]
+"""All under one key: names with a Tally, or `_RANGE` with a PartRange."""
+
 _READ_COUNTS: Final = "read"
 _FAILURE: Final = "failure"
 _NO_DOMAIN: Final = ""
 """No stream has an empty name: what is counted of the input stands there."""
+_RANGE: Final = ("", "@range")
 
 
 class WriteSummary(beam.PTransform):
     """Adds up the result of a write in the global window, and writes the sums when the input has ended.
 
-    Takes a WriteToS3BoxResult as a plain tuple, and behind it, if that is counted, a PCollection of ReadCount.
+    Takes a WriteToS3BoxResult as a plain tuple, and behind it, if that is counted, a PCollection of ReadCount, and of
+    PartRange, if a source is read that has them.
 
     Args:
       store: where to.
       claim: of the execution.
       limit: how many records may be dead letters.
       has_manifests: whether manifests list the shards.
+      source: the name of the source whose ranges come in; empty for none.
+      sums_by_file: whether to find files whose records are all bad, which keeps a sum for each file until the end.
     """
 
-    def __init__(self, store: Store, claim: RunClaim, limit: DeadLetterLimit, *, has_manifests: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        claim: RunClaim,
+        limit: DeadLetterLimit,
+        *,
+        has_manifests: bool,
+        source: str = "",
+        sums_by_file: bool = True,
+    ) -> None:
         super().__init__()
+        self._source = source
+        self._sums_by_file = sums_by_file
         self._limit = limit
         self._store = store
         self._claim = claim
@@ -104,7 +126,7 @@ class WriteSummary(beam.PTransform):
     def expand(self, result: tuple[beam.PCollection, ...]) -> beam.PCollection:
         """Return nothing."""
         shards, manifests, _, totals, *read = result
-        if not self._claim.bounded:
+        if not self._claim.bounded and self._sums_by_file:
             totals = totals | "SumInput" >> SumInput(at_the_end())
         # one that is always there, so that a run of nothing is summed up too
         seed = shards.pipeline | "Seed" >> beam.Create([(WHOLE_RUN, Tally())]).with_output_types(_TALLIES)
@@ -116,14 +138,18 @@ class WriteSummary(beam.PTransform):
         }
         if read:
             tallies["Read"] = read[0] | "TallyRead" >> _each(_TallyRead())
-        return (
+        write = _WriteObject(self._store, self._claim, self._limit, counts_read=bool(read), source=self._source)
+        rows = (
             [tally | f"Whole{name}" >> at_the_end() for name, tally in tallies.items()]
             | "AllTallies" >> beam.Flatten()
             | "SumByStream" >> beam.CombinePerKey(_SumTallies())
-            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(tuple[str, _TALLIES])
-            | "Gather" >> beam.GroupByKey()
-            | "WriteObject" >> beam.ParDo(_WriteObject(self._store, self._claim, self._limit, counts_read=bool(read)))
+            | "KeyAll" >> beam.ParDo(_KeyAll()).with_output_types(_ROWS)
         )
+        if len(read) > 1:
+            ranges = read[1] | "WholeRanges" >> at_the_end()
+            keyed = ranges | "KeyRanges" >> beam.ParDo(_KeyRanges()).with_output_types(_ROWS)
+            rows = (rows, keyed) | "AllRows" >> beam.Flatten()
+        return rows | "Gather" >> beam.GroupByKey() | "WriteObject" >> beam.ParDo(write)
 
 
 def _each(tally: beam.DoFn) -> beam.PTransform:
@@ -176,22 +202,34 @@ class _KeyAll(beam.DoFn):
         yield "", tally
 
 
+class _KeyRanges(beam.DoFn):
+    def process(self, part: PartRange) -> Iterator[tuple[str, tuple[Names, PartRange]]]:
+        yield "", (_RANGE, PartRange(*part))
+
+
 class _WriteObject(beam.DoFn):
-    def __init__(self, store: Store, claim: RunClaim, limit: DeadLetterLimit, *, counts_read: bool) -> None:
+    def __init__(
+        self, store: Store, claim: RunClaim, limit: DeadLetterLimit, *, counts_read: bool, source: str
+    ) -> None:
+        self._source = source
         self._store = store
         self._limit = limit
         self._claim = claim
         self._counts_read = counts_read
 
-    def process(self, element: tuple[str, Iterable[tuple[Names, Tally]]]) -> None:
-        tallies = {(names[0], names[1]): Tally(*tally) for names, tally in element[1]}
+    def process(self, element: tuple[str, Iterable[tuple[Names, Any]]]) -> None:
+        rows = [((names[0], names[1]), row) for names, row in element[1]]
+        tallies = {names: Tally(*tally) for names, tally in rows if names != _RANGE}
+        ranges = [PartRange(*row) for names, row in rows if names == _RANGE]
         body = self._render(tallies)
         if not self._claim.bounded:
             # its manifests count one by one; that it has ended is known here first
             total = functools.reduce(Tally.plus, (tally for names, tally in tallies.items() if not _is_of_input(names)))
             size = Size(total.object_bytes, total.raw_bytes, total.records)
             claim_once(self._store, self._claim)
-            self._claim.finish(self._store, (), size, total.shards)
+            positions = {self._source: noted(ranges)} if self._source else {}
+            detail = RunDetail(input=RunInput(positions=positions)) if positions else NO_DETAIL
+            self._claim.finish(self._store, (), size, total.shards, detail)
         write_object(self._store, summary_key(self._claim), body)
 
     def _render(self, tallies: Mapping[Names, Tally]) -> bytes:

@@ -113,7 +113,7 @@ def test_help_says_every_option_and_its_default() -> None:
         "usage: s3box stream",
         "--poll_interval SECONDS between two looks for new files (default: 10)",
         "(default: fixed:60)",
-        "(default: 60 with --timestamp_field, else 0)",
+        "(default: 60 with --timestamp_field, else 0 for files, 2 for others)",
         "0 for no such limit (default: 60)",
         "--lanes N",
         "--triggering_frequency SECONDS",

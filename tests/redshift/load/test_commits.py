@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, plan_manifests
-from beam_s3box.engine.publish import Lineage, Publisher, write_manifest
+from beam_s3box.engine.publish import Publisher, write_manifest
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import AccessError, LoadError, ObjectNotFoundError
 from beam_s3box.records.streams import Stream

@@ -1,0 +1,123 @@
+"""What a streaming job reads: files that appear, or a source of records; each checks itself and adds its steps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_s3box.jobs.options.parser import given_of
+from beam_s3box.jobs.options.sources import FILES, kind_of, pacing_of, source_timing_of
+from beam_s3box.jobs.options.stream import watching_of
+from beam_s3box.jobs.options.windows import timing_of
+from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.read.found_notes import FoundNotes
+from beam_s3box.jobs.read.input_files import s3_access_of
+from beam_s3box.jobs.read.kafka import NAME, check_kafka, kafka_of
+from beam_s3box.jobs.read.records import ReadRecordSource
+from beam_s3box.jobs.read.stream import ReadStream, StreamInput
+from beam_s3box.jobs.read.watch import WatchFiles
+from beam_s3box.jobs.run.preflight import check_given, check_json, check_watched, tell_matches
+from beam_s3box.sources.source import Positions
+from beam_s3box.sources.stop import Notices
+
+
+class JobInput(Protocol):
+    """The input of a streaming job.
+
+    Attributes:
+      name: of the source in the run's record; empty for files.
+    """
+
+    name: str
+
+    def check(self) -> None:
+        """Raise the error that reading would meet: S3BoxError."""
+        ...
+
+    def read(self, pipeline: beam.Pipeline, notices: Notices) -> StreamInput:
+        """Add the steps that read, until the notices say to stop."""
+        ...
+
+    def tell(self) -> None:
+        """Say what is there now."""
+        ...
+
+
+def input_of(options: PipelineOptions, write: Write) -> JobInput:
+    """Return the input that the options name.
+
+    Raises:
+      S3BoxError: they name none, several, or one that can't be.
+    """
+    return FileInput(options, write) if kind_of(given_of(options)) == FILES else KafkaInput(options, write)
+
+
+class FileInput:
+    """Files that appear.
+
+    Args:
+      options: of the job.
+      write: what is written.
+    """
+
+    name = ""
+
+    def __init__(self, options: PipelineOptions, write: Write) -> None:
+        given = given_of(options)
+        self._options = options
+        self._write = write
+        self._patterns = given.input
+        self._watching, self._timing = watching_of(options), timing_of(options)
+        self._read = ReadStream(self._timing, write.max_line_bytes, given.path_columns)
+        check_given(self._patterns)
+        check_json(self._patterns)
+
+    def check(self) -> None:
+        """Raise the error that watching would meet."""
+        check_watched(self._patterns, self._options)
+
+    def read(self, pipeline: beam.Pipeline, notices: Notices) -> StreamInput:
+        """Add the steps that watch and read."""
+        found, access = FoundNotes(self._write.store, self._write.run_id), s3_access_of(self._options)
+        delay = self._timing.delay
+        watch = WatchFiles(self._patterns, self._watching, delay, found, access=access, notices=notices)
+        lines: StreamInput = pipeline | "WatchFiles" >> watch | "ReadStream" >> self._read
+        return lines
+
+    def tell(self) -> None:
+        """Say how many files match now."""
+        tell_matches(self._patterns, s3_access_of(self._options))
+
+
+class KafkaInput:
+    """Topics of Kafka.
+
+    Args:
+      options: of the job.
+      write: what is written.
+    """
+
+    name = NAME
+
+    def __init__(self, options: PipelineOptions, write: Write) -> None:
+        given = given_of(options)
+        self._timing = source_timing_of(options)
+        self._pacing = pacing_of(options, self._timing)
+        self._readers = given.readers
+        self._source = kafka_of(given, write.store)
+        self._start: Positions | None = None
+
+    def check(self) -> None:
+        """Find out where to begin, now: later, `latest` would be another place."""
+        self._start = check_kafka(self._source)
+
+    def read(self, pipeline: beam.Pipeline, notices: Notices) -> StreamInput:
+        """Add the steps that read the topics."""
+        read = ReadRecordSource(self._source, self._timing, self._pacing, self._readers, self._start, notices)
+        records: StreamInput = pipeline | "ReadKafka" >> read
+        return records
+
+    def tell(self) -> None:
+        """Say nothing."""

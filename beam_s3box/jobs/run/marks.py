@@ -1,0 +1,39 @@
+"""What a launcher says in the record of a run when its pipeline has ended, and nothing of it goes on elsewhere."""
+
+from __future__ import annotations
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from beam_s3box.cli.console.interrupts import Interrupted
+from beam_s3box.errors import S3BoxError
+from beam_s3box.jobs.options.runners import ends_with_launcher
+from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of
+from beam_s3box.jobs.run.logging import JobLog
+
+
+def mark_failed(write: Write, result: PipelineResult | None, error: Exception, log: JobLog) -> None:
+    """Say that the run failed, unless it may still go on elsewhere; add to the error what could not be done."""
+    if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
+        return
+    reason = S3BoxError(log.masked(reason_of(error)))
+    write.transform.claim.fail_by(write.store, reason)
+    for note in getattr(reason, "__notes__", ()):
+        error.add_note(note)
+
+
+def mark_interrupted(write: Write, options: PipelineOptions, error: Interrupted) -> None:
+    """Say that the run was interrupted, where the runner ends with this process."""
+    if ends_with_launcher(options):
+        write.transform.claim.fail_by(write.store, error)
+
+
+def mark_ended(write: Write) -> None:
+    """Say that an unbounded run has ended.
+
+    Raises:
+      StoreError: the store refused or failed, after its retries.
+    """
+    if not write.transform.claim.bounded:
+        write.transform.claim.end(write.store)

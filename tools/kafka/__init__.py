@@ -1,0 +1,1 @@
+"""Run a Kafka broker on this machine for tests and demos."""
