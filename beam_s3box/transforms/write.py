@@ -105,7 +105,7 @@ class WriteToS3Box(beam.PTransform):
       allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they arrive.
       triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
         end. The lateness is then at least a minute more than this.
-      key_template: template of a shard's key below the destination.
+      key_template: template of a shard's key below the destination, as `".../dt={window_start:%Y-%m-%d}/..."`.
       check_destination: whether a worker tries to write as soon as the pipeline starts, so that a wrong key fails it
         within seconds: a small object is written and deleted. Set it to False if you have checked before.
       tuning: settings for experts, see Tuning.
@@ -243,7 +243,12 @@ class WriteToS3Box(beam.PTransform):
         settings = settings_with_options(self._s3, s3)
         store = open_store(self._destination, settings, credentials_of(s3))
         check_reachable(self._destination, store, pipeline)
-        run = spec.plan(store, bounded=records.is_bounded, origin=origin_in(pipeline, spec, self.origin))
+        run = spec.plan(
+            store,
+            bounded=records.is_bounded,
+            windowed=windowing.windowfn != GlobalWindows(),
+            origin=origin_in(pipeline, spec, self.origin),
+        )
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),

@@ -8,6 +8,7 @@ from typing import Final, get_args
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.records.encoding import REDSHIFT_MAX_RECORD_BYTES
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongValues
+from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.runs import MAX_RUN_ID_BYTES
 from beam_s3box.sizes import parse_size
 
@@ -28,6 +29,13 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fail", "skip"),
         default="fail",
         help="of a --run_id whose run has finished: an error, or its totals again and exit code 0 (default: fail)",
+    )
+    parser.add_argument(
+        "--key_template",
+        metavar="TEMPLATE",
+        default=DEFAULT_DATA_KEY,
+        help="of a shard's key below the destination; {window_start:%%Y-%%m-%%d} and {window_end:...} are the time of "
+        f"the window in UTC (default: {DEFAULT_DATA_KEY})",
     )
     parser.add_argument(
         "--on_bad_record",
