@@ -26,8 +26,9 @@ class ReadKinesis(beam.PTransform):
     library has packed into one are unpacked.
 
     *Guarantees*: each record is read once, from `start` on, with the positions that the runner keeps: no table of
-    leases takes part. Shards that are split or merged are read to their ends, and then those that they became; shards of
-    different readers don't wait for each other. Records that the stream removed before they were read fail the bundle.
+    leases takes part. Shards that are split or merged are read to their ends, and then those that they became; shards
+    of different readers don't wait for each other. Records that the stream removed before they were read fail the
+    bundle.
 
     *Windows*: the global window. Elements are stamped with the time when their record arrived, batches with the begin
     of their period. The watermark is the least over all shards, less the delay; a shard without new records counts as

@@ -85,12 +85,16 @@ class ShardReader:
             self._doubt()
             return None
         self._learn_parents(shards)
-        new = [shard.id for shard in shards if is_mine(shard.id) and not self._is_held(shard.parents)]
+        listed = {shard.id for shard in shards}
+        mine = {shard.id: shard.parents for shard in shards if is_mine(shard.id)}
+        # a parent that is to be read by this reader, but is not yet, is waited for, too
+        new = [
+            shard for shard, parents in mine.items() if mine.keys().isdisjoint(parents) and not self._is_held(parents)
+        ]
         for shard in new:
             self._open[shard] = _Reading(Position())
         # children of these are known now
         self._ended = dict.fromkeys(self._ended, True)
-        listed = {shard.id for shard in shards}
         gone = [shard for shard in self._ended if shard not in listed]
         for shard in gone:
             del self._ended[shard]
@@ -178,7 +182,7 @@ class ShardReader:
             raise
         except SourceError as exc:
             if code_of(exc.__cause__) in ("ResourceNotFoundException", "InvalidArgumentException"):
-                raise self._lost(shard, position, str(exc)) from exc
+                raise self._lost(shard, position, str(exc).partition("; ")[0]) from exc
             raise
 
     def _check_retention(self, shard: str, position: Position) -> None:
@@ -194,7 +198,7 @@ class ShardReader:
 
     def _lost(self, shard: str, position: Position, reason: str) -> ConfigurationError:
         return ConfigurationError(
-            f"{self._name}/{shard}: what comes after {position.sequence or position.text!r} can't be read: {reason}. "
+            f"{self._name}/{shard}: what comes after {position.sequence or position.text} can't be read: {reason}. "
             "The stream's retention removed records before they were read, or the stream was made again. Begin again "
             "with start='earliest' (--kinesis_start earliest), which reads what there is and leaves the gap, or at a "
             "time; and let the stream keep records longer, or give the job more readers"
