@@ -28,6 +28,8 @@ NUL_CHARACTER: Final = "nul-character"
 UNSUPPORTED_VALUE: Final = "unsupported-value"
 MISSING_STREAM: Final = "missing-stream"
 BAD_STREAM: Final = "bad-stream"
+MISSING_TIMESTAMP: Final = "missing-timestamp"
+BAD_TIMESTAMP: Final = "bad-timestamp"
 TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
@@ -36,6 +38,7 @@ NOT_AN_EVENT: Final = "not-an-event"
 UNREADABLE_FILE: Final = "unreadable-file"
 OBJECT_GONE: Final = "object-gone"
 OBJECT_REPLACED: Final = "object-replaced"
+MAP_FAILED: Final = "map-failed"
 
 REASONS: Final = (
     NOT_JSON,
@@ -46,6 +49,8 @@ REASONS: Final = (
     UNSUPPORTED_VALUE,
     MISSING_STREAM,
     BAD_STREAM,
+    MISSING_TIMESTAMP,
+    BAD_TIMESTAMP,
     TOO_LARGE,
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
@@ -54,6 +59,7 @@ REASONS: Final = (
     UNREADABLE_FILE,
     OBJECT_GONE,
     OBJECT_REPLACED,
+    MAP_FAILED,
 )
 """Why a record becomes a dead letter."""
 

@@ -17,6 +17,7 @@ from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
 from beam_s3box.cli.options.sources import KAFKA, KINESIS, SOURCE_DELAY, SOURCES
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
+from beam_s3box.cli.options.windows import WINDOWS
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.records.contents import KINDS
 from beam_s3box.shards.limits import StreamLimits
@@ -95,22 +96,8 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_window_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say when a record happened, and which records go together."""
-    parser.add_argument(
-        "--window",
-        metavar="SPEC",
-        default="fixed:60",
-        help="fixed:SECONDS, or sliding:SECONDS:PERIOD, where every record is written SECONDS / PERIOD times "
-        "(default: fixed:60)",
-    )
-    parser.add_argument(
-        "--timestamp_field",
-        metavar="FIELD",
-        help="field that holds a record's time: ISO 8601, UTC unless it says otherwise, or a number since 1970 in "
-        "seconds, milli-, micro- or nanoseconds; a record without one counts for the time that Kafka has for it, "
-        "or when its file arrived, which is when it was last changed (default: all do)",
-    )
+def add_lateness_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long windows of a stream wait, and how often they are listed."""
     parser.add_argument(
         "--watermark_delay",
         metavar="SECONDS",
@@ -192,9 +179,7 @@ INPUT: Final = Section("Input", add_input_argument)
 INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
 QUEUE: Final = Section("Input from a queue of S3's events", add_queue_arguments)
-WINDOWS: Final = Section(
-    "Windows: records of one time share shards and manifests (SECONDS: 30, 30s, 5m, 1h)", add_window_arguments
-)
+LATENESS: Final = Section(WINDOWS.title, add_lateness_arguments)
 PACKING: Final = Section("Shards of unbounded input", add_packing_arguments)
 REDSHIFT: Final = Section(redshift_target.JOB_TITLE, add_redshift_arguments)
 FLINK: Final = Section("Flink: how it recovers", add_flink_arguments)
@@ -224,6 +209,7 @@ BACKFILL: Final = _job(
     INPUT_FORMAT,
     WRITE,
     NAMING,
+    WINDOWS,
     SHARDS,
     MANIFESTS,
     S3_WRITING,
@@ -249,6 +235,7 @@ STREAM: Final = _job(
     WRITE,
     NAMING,
     WINDOWS,
+    LATENESS,
     SHARDS,
     PACKING,
     MANIFESTS,

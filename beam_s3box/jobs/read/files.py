@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
 from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
@@ -116,6 +117,8 @@ class ReadRecords(beam.PTransform):
             | "Patterns" >> beam.Create([self._patterns], reshuffle=False)
             | "FindFiles" >> beam.ParDo(_FindFiles(access)).with_output_types(tuple[str, int, str, float])
             | "SplitFiles" >> beam.ParDo(_SplitFile(reading)).with_output_types(_Spread)
+            # ranges at the end of time would put the watermark there: on Prism records of any window would be late
+            | "RangesFirst" >> beam.WindowInto(GlobalWindows(), timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST)
             | "SpreadRanges" >> beam.GroupByKey()
             | "ReadFiles" >> beam.ParDo(_ReadFiles(reading)).with_output_types(Any)
         )
@@ -198,28 +201,33 @@ def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
 
 def _read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
     with opened(part.path, reading.access, part.version) as file:
-        if part.kind == "jsonl":
-            blocks = _blocks(file, part, reading.max_line_bytes)
-            yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
-            return
-        if part.kind:
-            yield from read_rows(
-                part.kind,
-                _Sized(file, part.size),
-                part.path,
-                iter(()),
-                reading.rows,
-                (part.start, part.stop),
-            )
-            return
-        contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
-        if contents.kind in JSON_KINDS:
-            yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
-            return
-        options = reading.rows
-        if contents.encoding:  # by its mark; the blocks are UTF-8
-            options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
-        yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)
+        yield from read_opened(file, part, reading)
+
+
+def read_opened(file: InputFile, part: FileRange, reading: Reading) -> Generator[ReadRow, None, None]:
+    """Yield the records of an open file or a part of it, without the columns in its path, see `read_part`."""
+    if part.kind == "jsonl":
+        blocks = _blocks(file, part, reading.max_line_bytes)
+        yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
+        return
+    if part.kind:
+        yield from read_rows(
+            part.kind,
+            _Sized(file, part.size),
+            part.path,
+            iter(()),
+            reading.rows,
+            (part.start, part.stop),
+        )
+        return
+    contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
+    if contents.kind in JSON_KINDS:
+        yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
+        return
+    options = reading.rows
+    if contents.encoding:  # by its mark; the blocks are UTF-8
+        options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
+    yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)
 
 
 class _Sized:
