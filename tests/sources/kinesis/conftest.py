@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from beam_s3box.shards.runs import new_token
 from beam_s3box.sources.aws import AwsSettings
 from beam_s3box.sources.kinesis.stream import StreamSettings
-from tools.kinesis import Kinesis, kinesis
+from tools.kinesis import Kinesis
 from tools.moto import KEYS
-from tools.processes import MissingToolError
 from tools.seaweedfs import REGION
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Kinesis]:
-    try:
-        with kinesis() as started:
-            yield started
-    except MissingToolError as exc:
-        pytest.skip(str(exc))
+@pytest.fixture
+def server(kinesis: Kinesis) -> Kinesis:
+    """The server."""
+    return kinesis
 
 
 @pytest.fixture
