@@ -100,14 +100,14 @@ def test_a_task_manager_is_killed(
     arguments = [*landing.options, "--poll_interval=2", "--window=fixed:5", f"--job_name={landing.folder}", *options]
     with cancelled(rest, landing.folder), source_job(store, s3_server, tmp_path, "r", *arguments) as job:
         feeder = Fed(landing.land, 75, 0.5)
-        job.wait_until(lambda: job.listed() > 0)
+        job.wait_until(lambda: job.listed() > 0, seconds=240)
         job_id = rest.job_named(landing.folder).id
         job.wait_until(lambda: rest.completed_checkpoints(job_id) > 0)
         time.sleep(2.5)
         kill_the_busy_one(flink_cluster)
         restored_within(flink_cluster, job_id, seconds=90)
         feeder.join()
-        job.wait_until(lambda: job.listed() == 75 * LINES)
+        job.wait_until(lambda: job.listed() == 75 * LINES, seconds=240)
         job.wait_until(lambda: landing.left() == (0, 0))
         job.stop()
         assert job.run().record.state == "finished"
