@@ -1,4 +1,4 @@
-"""Byte sizes as people write them: `64MiB`, `10MB`, `100000`."""
+"""Byte sizes as people write them, `64MiB`, `10MB`, `100000`, and times for people."""
 
 from __future__ import annotations
 
@@ -53,3 +53,11 @@ def format_size(size: int) -> str:
             break
         number /= 1000
     return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time for people: `12.3 s`, `12 s` of a whole number, `2 min 5 s`, `3 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

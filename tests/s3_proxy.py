@@ -221,7 +221,9 @@ def _operation(method: str, path: str, headers: dict[str, str]) -> tuple[str, st
     query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
     _, _, key = urllib.parse.unquote(url.path).lstrip("/").partition("/")
     if method == "PUT" and any(name.lower() == "x-amz-copy-source" for name in headers):
-        return "CopyObject", key
+        return "UploadPartCopy" if "partNumber" in query else "CopyObject", key
+    if "delete" in query or ("uploads" in query and method == "GET"):
+        return "DeleteObjects" if method == "POST" else "ListMultipartUploads", key
     names = {
         "PUT": "UploadPart" if "partNumber" in query else "PutObject",
         "POST": "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload",

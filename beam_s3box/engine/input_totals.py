@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 import orjson
 
 from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
-from beam_s3box.records.encoding import MISSING_STREAM
+from beam_s3box.records.encoding import MISSING_STREAM, MISSING_TIMESTAMP
 from beam_s3box.records.selector import StreamSelector
 
 StreamName: TypeAlias = tuple[str | None, str | None]
@@ -65,7 +65,7 @@ class DeadLetterReason:
     @classmethod
     def of(cls, letter: DeadLetter, records: int, selector: StreamSelector) -> DeadLetterReason:
         """Return the reason of so many dead letters, of which this one is the first."""
-        hint = _hint_of(letter, selector) if letter.reason == MISSING_STREAM else ""
+        hint = _hint_of(letter, selector) if letter.reason in (MISSING_STREAM, MISSING_TIMESTAMP) else ""
         example = letter.raw[:_RAW_BYTES].decode("utf-8", "replace")
         return cls(
             letter.reason, records, letter.detail, hint, letter.source or "", letter.line, letter.offset, example

@@ -7,9 +7,9 @@ needed here, because one packer sees all lines.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -28,10 +28,14 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import encoders_of
 from beam_s3box.metrics import Metrics
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.routing import Router
+from beam_s3box.records.event_times import MICROS, EventTimes
+from beam_s3box.records.rejected_lines import RejectedLines
+from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
+from beam_s3box.shards.window_names import window_name
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 
@@ -77,7 +81,7 @@ class LinePacker:
     def __init__(self, plan: RunPlan, counts: Metrics) -> None:
         self._plan = plan
         self._counts = counts
-        self._router = Router(plan.selector, plan.rules, encoders_of(plan.format))
+        self._routers: dict[str | None, Router] = {}
         self._process = os.getpid()
         self._codec = Threads(max(2, os.cpu_count() or 2), "beam_s3box-codec")
         self._threads = Threads(plan.upload_concurrency, "beam_s3box-upload")
@@ -89,6 +93,7 @@ class LinePacker:
         self._letters = DeadLetterFiles(plan.store, plan.layout, self._codec, self._threads)
         self._intake = Intake(plan, counts)
         self._records_in = 0
+        self._originals: Mapping[int, bytes] | None = None
         self._listed_at = 0.0
         self._shards: list[ShardFile] = []
         self._claimed = False
@@ -107,8 +112,12 @@ class LinePacker:
         if isinstance(value, Exception) and self._claimed:
             self._plan.claim.fail_by(self._plan.store, value)
 
-    def pack(self, batch: LineBatch | list[bytes]) -> None:
+    def pack(self, batch: LineBatch | RejectedLines | list[bytes], originals: Sequence[bytes] | None = None) -> None:
         """Take lines of JSON without line breaks; waits while too much is on its way to the store.
+
+        Args:
+          batch: lines, or those that a reader has rejected.
+          originals: what the lines of a batch were made of, for dead letters; default: the lines.
 
         Raises:
           RecordError: a record is invalid, and the plan says that this is an error.
@@ -117,15 +126,12 @@ class LinePacker:
         """
         with self._poison_on_error():
             self._claim()
-            lines = batch.lines if isinstance(batch, LineBatch) else batch
-            self._records_in += len(lines)
-            self._counts.count(metrics.RECORDS_IN, len(lines))
-            groups, rejected = self._router.route_lines(lines)
-            letters = self._intake.count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
-            if letters:
-                self._letters.add(letters)
-            for stream, group in groups.items():
-                self._builder.add((stream, "", 0), group)
+            self._originals = None if originals is None else _by_identity(batch, originals)
+            for window, lines in self._windows_of(batch):
+                if isinstance(lines, RejectedLines):
+                    self._reject(lines)
+                else:
+                    self._pack(lines, window)
             self._upload(self._builder.poll())
 
     def finish(self) -> Packed:
@@ -152,7 +158,7 @@ class LinePacker:
         listed = self._write_manifests()
         manifests = [manifest for manifest, _ in listed if manifest is not None]
         plan = self._plan
-        self._listed_at = self._listed_at or time.time()  # called again, it writes the same lists
+        self._listed_at = self._listed_at or wall_seconds()  # called again, it writes the same lists
         detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
         detail = detail._replace(input=joined_input(self.source, detail.input))
         plan.claim.finish(plan.store, manifests, size_of(self._shards), len(self._shards), detail)
@@ -164,6 +170,46 @@ class LinePacker:
         self._ended = True
         self._queue.abandon()
         self._letters.abandon()
+
+    def _windows_of(
+        self, batch: LineBatch | RejectedLines | list[bytes]
+    ) -> Iterable[tuple[str, LineBatch | RejectedLines | list[bytes]]]:
+        """Return the lines of each window, with its name."""
+        times = self._plan.times
+        if times is None or isinstance(batch, RejectedLines):
+            return (("", batch),)
+        lines = batch if isinstance(batch, LineBatch) else LineBatch(batch, "", [None] * len(batch))
+        return ((_window_of(start, times), some) for start, some in times.splitter.split(lines))
+
+    def _pack(self, batch: LineBatch | list[bytes], window: str) -> None:
+        lines = batch.lines if isinstance(batch, LineBatch) else batch
+        domain = batch.domain if isinstance(batch, LineBatch) else None
+        groups, rejected = self._router_of(domain).route_lines(lines)
+        self._count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
+        for stream, group in groups.items():
+            self._builder.add((stream, window, 0), group)
+
+    def _router_of(self, domain: str | None) -> Router:
+        """Return the router of lines whose domain their source knew, or of all others."""
+        router = self._routers.get(domain)
+        if router is None:
+            plan = self._plan
+            named = dataclasses.replace(plan.selector, domain=domain, domain_field=None) if domain else plan.selector
+            router = self._routers[domain] = Router(named, plan.rules, encoders_of(plan.format))
+        return router
+
+    def _reject(self, rejected: RejectedLines) -> None:
+        reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
+        self._count(len(batch.lines), [RejectedRecord(None, reason, detail, line) for line in batch.lines], batch)
+
+    def _count(self, records: int, rejected: list[RejectedRecord], origin: LineBatch | None) -> None:
+        self._records_in += records
+        self._counts.count(metrics.RECORDS_IN, records)
+        if self._originals is not None and origin is not None and rejected:
+            rejected, origin = _with_originals(rejected, origin, self._originals)
+        letters = self._intake.count(records, rejected, origin)
+        if letters:
+            self._letters.add(letters)
 
     def _check_open(self) -> None:
         if self._process != os.getpid():
@@ -204,11 +250,13 @@ class LinePacker:
         if manifests is None or not self._shards:
             return [(None, self._shards)]
         publisher = Publisher.begin(plan.store, plan.claim)
-        scopes: dict[Stream | None, list[ShardFile]] = {}
+        scopes: dict[tuple[Stream | None, str], list[ShardFile]] = {}
         for file in self._shards:
-            scopes.setdefault(manifests.scope(file), []).append(file)
+            scopes.setdefault((manifests.scope(file), file.window), []).append(file)
         planned = [
-            each for stream, files in scopes.items() for each in plan_manifests(stream, "", 0, files, manifests.count)
+            each
+            for (stream, window), files in scopes.items()
+            for each in plan_manifests(stream, window, 0, files, manifests.count)
         ]
         written = publisher.write_all(planned, self._threads)
         return [(self._written(manifest), each.files) for manifest, each in zip(written, planned, strict=True)]
@@ -217,3 +265,23 @@ class LinePacker:
         self._counts.count(metrics.MANIFESTS)
         self._counts.count(metrics.RECORDS_LISTED, manifest.records)
         return manifest
+
+
+def _window_of(start: int | None, times: EventTimes) -> str:
+    """Return the name of a window; of none for lines that are rejected."""
+    return "" if start is None else window_name(start, start + times.seconds * MICROS)
+
+
+def _by_identity(batch: LineBatch | RejectedLines | list[bytes], originals: Sequence[bytes]) -> dict[int, bytes]:
+    """Return what each line was made of, by the identity of the line: a router hands back the very lines it got."""
+    lines = batch if isinstance(batch, list) else batch.batch.lines if isinstance(batch, RejectedLines) else batch.lines
+    return dict(zip(map(id, lines), originals, strict=True))
+
+
+def _with_originals(
+    rejected: list[RejectedRecord], origin: LineBatch, originals: Mapping[int, bytes]
+) -> tuple[list[RejectedRecord], LineBatch]:
+    """Return rejected records, and the lines that they were among, as what they were made of."""
+    lines = [originals.get(id(line), line) for line in origin.lines]
+    found = [record._replace(raw=originals.get(id(record.raw), record.raw)) for record in rejected]
+    return found, dataclasses.replace(origin, lines=lines)

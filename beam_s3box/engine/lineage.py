@@ -36,4 +36,4 @@ class Lineage(NamedTuple):
 
 def text_of(plan: ManifestPlan) -> bytes:
     """Return the text of a manifest."""
-    return render_manifest(plan.files, plan.lineage)
+    return render_manifest(plan.files, plan.lineage, plan.replaces)

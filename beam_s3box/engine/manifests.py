@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -66,6 +66,20 @@ class Manifest(NamedTuple):
     sha256: str = ""
 
 
+class Replaced(NamedTuple):
+    """A manifest whose records another manifest lists too, in fewer shards.
+
+    Attributes:
+      url: its URL.
+      sha256: the SHA-256 of its text when it was replaced, hexadecimal.
+      records: the number of records that it lists.
+    """
+
+    url: str
+    sha256: str
+    records: int
+
+
 class ManifestPlan(NamedTuple):
     """The shards of one manifest that will be written, or some of them, and its number.
 
@@ -79,6 +93,7 @@ class ManifestPlan(NamedTuple):
       lineage: the hexadecimal digest of this firing and of all before it, which is a part of the text. Equal lists with
         different predecessors are different texts, so that outdated work never mistakes them for its own. "" in a
         bounded run.
+      replaces: the manifests that this one replaces, as the compaction of a run does.
     """
 
     stream: Stream | None
@@ -89,6 +104,7 @@ class ManifestPlan(NamedTuple):
     files: tuple[ShardFile, ...]
     firing: int | None = None
     lineage: str = ""
+    replaces: tuple[Replaced, ...] = ()
 
 
 def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]]:
@@ -150,12 +166,13 @@ def join_plans(pieces: Iterable[ManifestPlan]) -> ManifestPlan:
     return plans[0]._replace(files=tuple(sorted(files, key=lambda file: file.url)))
 
 
-def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
+def render_manifest(files: Sequence[ShardFile], lineage: str = "", replaces: Sequence[Replaced] = ()) -> bytes:
     """Return the text of a manifest: JSON in UTF-8, with mandatory entries only.
 
     Args:
       files: the shards that it lists.
       lineage: see `ManifestPlan`.
+      replaces: see `ManifestPlan`.
 
     Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta` as UNLOAD writes it.
     """
@@ -167,7 +184,10 @@ def render_manifest(files: Sequence[ShardFile], lineage: str = "") -> bytes:
         }
         for file in files
     ]
-    text = orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    document: dict[str, Any] = {"entries": entries}
+    if replaces:
+        document["replaces"] = [manifest._asdict() for manifest in replaces]
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     return text + _blanks(lineage)
 
 

@@ -16,6 +16,7 @@ from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import Format, resolved_for
 from beam_s3box.records.encoding import RecordRules, record_rules
+from beam_s3box.records.event_times import EventTimes
 from beam_s3box.records.long_values import LongValues
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
@@ -55,6 +56,7 @@ class RunPlan:
       fail_on_bad_record: whether an invalid record fails the run.
       dead_letter_limit: how many records may be dead letters.
       upload_concurrency: uploads at a time in each process.
+      times: by which a packer puts lines into windows; None where others do, or nobody.
       budget: bytes that may wait in memory before the largest streams are flushed or sealed early.
     """
 
@@ -69,6 +71,7 @@ class RunPlan:
     fail_on_bad_record: bool = False
     dead_letter_limit: DeadLetterLimit = NOT_ALL
     upload_concurrency: int = 8
+    times: EventTimes | None = None
     budget: int = DEFAULT_BUDGET_BYTES
 
     @property
@@ -92,7 +95,8 @@ class WriteSpec:
       max_record_bytes: bytes of one record; None for 4,000,000 with manifests, and no limit without.
       long_values: what happens to a text that Redshift can't store.
       upload_concurrency: uploads at a time in each process.
-      key_template: template of a shard's key below the destination.
+      key_template: template of a shard's key below the destination, see `KeyTemplate`.
+      times: by which lines go into windows, without Beam.
 
     Raises:
       ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
@@ -109,6 +113,7 @@ class WriteSpec:
     long_values: LongValues = "reject"
     upload_concurrency: int = 8
     key_template: str = DEFAULT_DATA_KEY
+    times: EventTimes | None = None
 
     def __post_init__(self) -> None:
         if self.on_bad_record not in ("dead_letter", "fail"):
@@ -160,19 +165,25 @@ class WriteSpec:
             long_values=self.long_values,
         )
 
-    def plan(self, store: Store, *, bounded: bool = True, origin: RunOrigin = UNKNOWN) -> RunPlan:
+    def plan(
+        self, store: Store, *, bounded: bool = True, windowed: bool = False, origin: RunOrigin = UNKNOWN
+    ) -> RunPlan:
         """Return the plan of one run.
 
         Args:
           store: where objects are written.
           bounded: whether the run has an end.
+          windowed: whether the records are in windows that begin and end.
           origin: what writes it, for its record.
 
         Raises:
-          ConfigurationError: the URLs of shards below this destination would be too long.
+          ConfigurationError: the URLs of shards below this destination would be too long, or keys have the time of
+            a window, and there are none.
         """
         run_id = self._run_id()
         layout = Layout.below(store.root, str(run_id), self.key_template)
+        if not windowed and self.times is None:
+            layout.template.check_windows()
         is_named = not isinstance(run_id, NewRunId)
         return RunPlan(
             store=store,
@@ -186,6 +197,7 @@ class WriteSpec:
             fail_on_bad_record=self.on_bad_record == "fail",
             dead_letter_limit=self.dead_letter_limit,
             upload_concurrency=self.upload_concurrency,
+            times=self.times,
         )
 
     def _run_id(self) -> str:

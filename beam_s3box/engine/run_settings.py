@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from typing import Any, Final
 from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.engine.run_record import RunOrigin
 from beam_s3box.engine.run_totals import RunInput
+from beam_s3box.shards.limits import Limits, StreamLimits
 
 MASK: Final = "***"
 
@@ -57,7 +59,7 @@ def origin_of(
     """
     from beam_s3box import __version__
 
-    settings = settings_of(spec) | without_secrets(options or {})
+    settings = without_secrets(options or {}) | settings_of(spec)
     return RunOrigin(
         kind=kind,
         version=__version__,
@@ -81,7 +83,7 @@ def settings_of(spec: WriteSpec) -> dict[str, Any]:
         "format": spec.format.name,
         "manifest_scope": manifests.per if manifests else None,
         "manifest_count": manifests.count if manifests else None,
-        "limits": spec.limits,
+        "limits": _limits(spec.limits),
         "on_bad_record": spec.on_bad_record,
         "max_dead_letters": str(spec.dead_letter_limit),
         "max_record_bytes": spec.rules.max_bytes,
@@ -89,6 +91,15 @@ def settings_of(spec: WriteSpec) -> dict[str, Any]:
         "key_template": spec.key_template,
     }
     return without_secrets(values)
+
+
+def _limits(limits: Limits) -> Any:
+    """Return limits by pattern, as a file of limits has them."""
+    if isinstance(limits, StreamLimits):
+        limits = {"*": limits}
+    if not isinstance(limits, Mapping):
+        return limits
+    return {pattern: dataclasses.asdict(one) for pattern, one in limits.items()}
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:

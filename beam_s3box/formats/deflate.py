@@ -19,8 +19,10 @@ LEVEL = 4
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """The gzip header, without name, time or system: equal records give equal bytes."""
 
-_FINAL_BLOCK = b"\x03\x00"
-TRAILER_BYTES = len(_FINAL_BLOCK) + 8
+FINAL_BLOCK = b"\x03\x00"
+"""An empty block, the last one of a member."""
+
+TRAILER_BYTES = len(FINAL_BLOCK) + 8
 """Bytes after the last segment: an empty final block, CRC32, length modulo 2**32."""
 
 _RAW_DEFLATE_WINDOW = -15
@@ -49,5 +51,10 @@ def join(segments: Iterable[Segment]) -> bytes:
         pieces.append(data)
         crc32 = zlib_ng.crc32_combine(crc32, segment_crc32, raw_bytes)
         length += raw_bytes
-    pieces += [_FINAL_BLOCK, crc32.to_bytes(4, "little"), (length & 0xFFFFFFFF).to_bytes(4, "little")]
+    pieces.append(trailer(crc32, length))
     return b"".join(pieces)
+
+
+def trailer(crc32: int, raw_bytes: int) -> bytes:
+    """Return what follows the last segment, given the CRC-32 and the length of all bytes before compression."""
+    return FINAL_BLOCK + crc32.to_bytes(4, "little") + (raw_bytes & 0xFFFFFFFF).to_bytes(4, "little")

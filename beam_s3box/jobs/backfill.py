@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import FixedWindows
 
 from beam_s3box.cli.options.jobs import BACKFILL, DEFAULT_RUNNER
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
+from beam_s3box.cli.options.windows import event_times_of
 from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.origin import command_origin
@@ -15,6 +17,7 @@ from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
 from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.options.write import write_of
+from beam_s3box.jobs.read.assign_times import AssignTimes
 from beam_s3box.jobs.read.files import ReadRecords
 from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.run.job import Job, new_pipeline, run_job, set_up, write_summary
@@ -39,7 +42,8 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     set_up(options, log)
     given = given_of(options)
     patterns = given.input
-    write = write_of(options)
+    times = event_times_of(given)
+    write = write_of(options, windowing=times and FixedWindows(times.seconds))
     redshift = redshift_of(options, write, log)
     reporting = reporting_of(given)
     check_given(patterns)
@@ -53,7 +57,10 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     pipeline = new_pipeline(options)
     rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
     read = ReadRecords(patterns, given.input_format, write.max_line_bytes, rows, given.path_columns)
-    result = pipeline | "ReadRecords" >> read | "WriteToS3Box" >> write.transform
+    records = pipeline | "ReadRecords" >> read
+    if times is not None:
+        records = records | "AssignTimes" >> AssignTimes(times)
+    result = records | "WriteToS3Box" >> write.transform
     write_summary(write, result)
     copy_to_redshift(redshift, write, result, has_end=True)
     return Job(pipeline, write, reporting, found.bytes, redshift=redshift)

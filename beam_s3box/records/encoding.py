@@ -28,10 +28,17 @@ NUL_CHARACTER: Final = "nul-character"
 UNSUPPORTED_VALUE: Final = "unsupported-value"
 MISSING_STREAM: Final = "missing-stream"
 BAD_STREAM: Final = "bad-stream"
+MISSING_TIMESTAMP: Final = "missing-timestamp"
+BAD_TIMESTAMP: Final = "bad-timestamp"
 TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 CSV_ROW_LENGTH: Final = "csv-row-length"
+NOT_AN_EVENT: Final = "not-an-event"
+UNREADABLE_FILE: Final = "unreadable-file"
+OBJECT_GONE: Final = "object-gone"
+OBJECT_REPLACED: Final = "object-replaced"
+MAP_FAILED: Final = "map-failed"
 
 REASONS: Final = (
     NOT_JSON,
@@ -42,10 +49,17 @@ REASONS: Final = (
     UNSUPPORTED_VALUE,
     MISSING_STREAM,
     BAD_STREAM,
+    MISSING_TIMESTAMP,
+    BAD_TIMESTAMP,
     TOO_LARGE,
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
     CSV_ROW_LENGTH,
+    NOT_AN_EVENT,
+    UNREADABLE_FILE,
+    OBJECT_GONE,
+    OBJECT_REPLACED,
+    MAP_FAILED,
 )
 """Why a record becomes a dead letter."""
 

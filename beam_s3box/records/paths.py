@@ -45,7 +45,7 @@ def find_field(record: Any, paths: Sequence[FieldPath], as_mapping: Callable[[An
 
 
 def decoder_of(
-    fields: Sequence[Sequence[FieldPath]],
+    fields: Sequence[Sequence[FieldPath]], kind: Any = str | int
 ) -> tuple[Callable[[bytes], Any], Callable[[Any], Any]]:
     """Return a decoder of just these fields, which checks the syntax of all the rest, and what takes their values off.
 
@@ -53,6 +53,7 @@ def decoder_of(
 
     Args:
       fields: where each may be; no path leads to another.
+      kind: the type of their values.
     """
     tree: dict[str, Any] = {}
     for path in (path for paths in fields for path in paths):
@@ -61,7 +62,7 @@ def decoder_of(
             node = node.setdefault(name, {})
         node[path[-1]] = None
     is_plain = all(len(paths) == 1 for paths in fields)
-    decode = msgspec.json.Decoder(_struct(tree)).decode
+    decode = msgspec.json.Decoder(_struct(tree, kind)).decode
     attributes = [[_attribute(tree, path) for path in paths] for paths in fields]
     if not fields:
         return decode, _nothing
@@ -96,14 +97,14 @@ def _attribute(tree: Mapping[str, Any], path: FieldPath) -> str:
     return ".".join(parts)
 
 
-def _struct(tree: Mapping[str, Any]) -> Any:
+def _struct(tree: Mapping[str, Any], kind: Any) -> Any:
     """Return the type of the fields; one that is missing or null is None, and rejected together with others."""
     members = [
         (
             f"field{index}",
-            (str | int if inner is None else _struct(inner)) | None,
+            (kind if inner is None else _struct(inner, kind)) | None,
             msgspec.field(name=name, default=None),
         )
         for index, (name, inner) in enumerate(tree.items())
     ]
-    return msgspec.defstruct("StreamFields", members, gc=False)
+    return msgspec.defstruct("Fields", members, gc=False)

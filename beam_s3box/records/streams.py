@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import urllib.parse
 from typing import NamedTuple
 
@@ -40,5 +41,30 @@ def folder_name(name: str, max_bytes: int) -> str:
     encoded = encode_name(name)
     if len(encoded) <= max_bytes:
         return encoded
-    digest = hashlib.sha256(name.encode("utf-8")).hexdigest()[:_DIGEST_CHARACTERS]
-    return f"{encoded[: max_bytes - _DIGEST_CHARACTERS - 1]}~{digest}"
+    return f"{encoded[: max_bytes - _DIGEST_CHARACTERS - 1]}~{_digest(name)}"
+
+
+def column_folder(name: str, max_bytes: int) -> str:
+    """Return the name as the value of a column in a folder, `column=value`, at most that many bytes.
+
+    As `folder_name`, but letters, digits and signs beyond ASCII stay as they are: Hive and Spark turn each `%XX` into
+    one character, DuckDB and Arrow decode the bytes together as UTF-8; all agree on ASCII.
+    """
+    parts = [character if _is_kept(character) else encode_name(character) for character in name]
+    if parts and not name.strip("."):
+        parts = [encode_name(name)]
+    sizes = [len(part.encode("utf-8")) for part in parts]
+    if sum(sizes) <= max_bytes:
+        return "".join(parts) or encode_name(name)
+    room = max_bytes - _DIGEST_CHARACTERS - 1
+    kept = [part for part, end in zip(parts, itertools.accumulate(sizes), strict=True) if end <= room]
+    return f"{''.join(kept)}~{_digest(name)}"
+
+
+def _is_kept(character: str) -> bool:
+    """Return whether a character stands in the folder of a column as it is: a dot, too, which alone is encoded."""
+    return character == "." or (not character.isascii() and character.isprintable())
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8")).hexdigest()[:_DIGEST_CHARACTERS]

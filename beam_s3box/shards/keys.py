@@ -9,19 +9,20 @@
     runs/{run_id}/firings/{time}-{digest}.json.gz    of an unbounded run, one for each bundle of firings
     runs/{run_id}/alive/{token}                      sign of life of one process of an unbounded run
     runs/{run_id}/stop                               asks an unbounded run to end
+    runs/{run_id}/compacted/{run_id}                 names a run that replaces manifests of this one, or will
 
-Windows and firings are in a key only if the run has them. Data and manifests never share a prefix, so that a COPY by
-prefix never reads a manifest.
+The first one is a template. Windows and firings are in a key only if the run has them. Data and manifests never share a
+prefix, so that a COPY by prefix never reads a manifest.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-import string
+import functools
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.streams import MIN_FOLDER_BYTES, Stream, folder_name
+from beam_s3box.shards.key_templates import KeyTemplate
 from beam_s3box.shards.runs import ORIGIN_CHARACTERS
 
 MAX_URL_BYTES = 255
@@ -33,14 +34,13 @@ MAX_FOLDER_BYTES = 96
 DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
 """The template of a shard's key."""
 
-_REQUIRED_FIELDS = {"domain", "namespace", "window", "run_id", "origin", "sequence", "digest", "extension"}
-_OWN_FOLDERS = ("manifests", "dead-letters", "runs")
+DOCTOR_FOLDER = ".beam_s3box-doctor/"
+"""Where `s3box doctor` tries out the store. What is below it and older than an hour was left by one that was killed."""
+
 _DIGEST_CHARACTERS = 12
 _LIST_DIGEST_CHARACTERS = 32
 _WINDOW = "20261122T101500Z-20261122T101600Z"
 """The name of a window; with fractions of a second it is 14 bytes longer."""
-
-_SEQUENCE_FORMAT = re.compile(r"(0?\d{1,2}d?|d)?", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,46 +58,12 @@ class Layout:
     data_key: str = DEFAULT_DATA_KEY
 
     def __post_init__(self) -> None:
-        fields = {field for field, _ in _fields_of(self.data_key)}
-        if fields != _REQUIRED_FIELDS:
-            wrong = sorted(fields ^ _REQUIRED_FIELDS)
-            raise ConfigurationError(
-                f"key_template={self.data_key!r} must use each of {', '.join(sorted(_REQUIRED_FIELDS))} and nothing "
-                f"else; see {{{wrong[0]}}}. Without one of them two shards could share a key"
-            )
-        self._check_formats()
-        self._check_folders()
+        _ = self.template  # raises if it can't work
 
-    def _check_formats(self) -> None:
-        for field, form in _fields_of(self.data_key):
-            if form and not (field == "sequence" and _SEQUENCE_FORMAT.fullmatch(form)):
-                raise ConfigurationError(
-                    f"key_template={self.data_key!r} formats {{{field}}} by {form!r}: only {{sequence}} may have "
-                    "a format, such as 05d"
-                )
-
-    def _check_folders(self) -> None:
-        components = self.data_key.replace("{window}", "{window}/").split("/")
-        if components.count("{window}") != 1:
-            raise ConfigurationError(
-                f"key_template={self.data_key!r} must have {{window}} at the beginning of a folder's or file's name, "
-                "without a '/' after it: {{window}} ends with one"
-            )
-        if not all(component.strip(".") for component in components) or ".." in self.data_key:
-            raise ConfigurationError(
-                f"key_template={self.data_key!r} must be relative, without empty, '.' or '..' folders"
-            )
-        if "{" in components[0] or components[0] in _OWN_FOLDERS:
-            raise ConfigurationError(
-                f"key_template={self.data_key!r} must start with a constant folder, not with a field, and not with "
-                f"{', '.join(_OWN_FOLDERS)}"
-            )
-        for component in components:
-            if ("{domain}" in component or "{namespace}" in component) and component.count("{") != 1:
-                raise ConfigurationError(
-                    f"key_template={self.data_key!r} must have {{domain}} and {{namespace}} each in its own folder, or "
-                    "two streams could share a key"
-                )
+    @functools.cached_property
+    def template(self) -> KeyTemplate:
+        """The template of a shard's key, checked."""
+        return KeyTemplate(self.data_key)
 
     @classmethod
     def below(cls, root_url: str, run_id: str, data_key: str = DEFAULT_DATA_KEY) -> Layout:
@@ -132,11 +98,14 @@ class Layout:
           sequence: its number within the origin.
           digest: the SHA-256 of its bytes, hexadecimal.
           extension: the extension of the format.
+
+        Raises:
+          ConfigurationError: the template has a time that the window does not have.
         """
-        return self.data_key.format(
-            domain=folder_name(stream.domain, self.folder_bytes),
-            namespace=folder_name(stream.namespace, self.folder_bytes),
-            window=_folder(window),
+        return self.template.render(
+            stream,
+            window,
+            self.folder_bytes,
             run_id=self.run_id,
             origin=origin,
             sequence=sequence,
@@ -197,6 +166,10 @@ class Layout:
         """
         return f"{self.firing_folder}{moment}-{sha256[:_LIST_DIGEST_CHARACTERS]}.json.gz"
 
+    def redrive(self, number: int) -> str:
+        """Return the key of a selection of dead letters that another run writes again, from 0."""
+        return f"{self.run_folder}redrives/{number:05d}.json"
+
     @property
     def alive_folder(self) -> str:
         """The folder of the signs of life."""
@@ -211,22 +184,18 @@ class Layout:
         """The key of the stop mark, which asks an unbounded run to end."""
         return f"{self.run_folder}stop"
 
+    @property
+    def compacted_folder(self) -> str:
+        """The folder of the marks that name runs which compact this one."""
+        return f"{self.run_folder}compacted/"
+
+    def compacted(self, by: str) -> str:
+        """Return the key of the mark that names a run which compacts this one."""
+        return f"{self.compacted_folder}{by}"
+
     def of_attempt(self, attempt: str, name: str) -> str:
         """Return the key of an object that only one execution of the run writes."""
         return f"runs/{self.run_id}/{attempt}/{name}.json"
-
-
-def _fields_of(template: str) -> list[tuple[str, str]]:
-    """Return the fields of a template, each with its conversion and format specification."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"key_template={template!r} is not a template: {exc}") from exc
-    return [
-        (field, (f"!{conversion}" if conversion else "") + (form or ""))
-        for _, field, form, conversion in parts
-        if field is not None
-    ]
 
 
 def _folder(window: str) -> str:

@@ -78,6 +78,11 @@ class S3Store:
         return "/".join(["s3:/", self._bucket, *filter(None, [self._prefix])])
 
     @property
+    def settings(self) -> S3Settings:
+        """The settings that the store was created with."""
+        return self._settings
+
+    @property
     def client(self) -> S3Client:
         """The boto3 client, created on first use and shared by the stores of this process with the same settings."""
         return self.requests.connect().client
@@ -101,6 +106,10 @@ class S3Store:
     def conditional_delete(self) -> bool:
         """Whether requests ask the server to compare ETags before it deletes."""
         return self._settings.conditional_writes
+
+    def with_settings(self, settings: S3Settings, retry: Retry | None = None) -> S3Store:
+        """Return a store of the same objects with other settings."""
+        return S3Store(self.root, settings, self._credentials, retry)
 
     def url(self, key: str) -> str:
         """Return the URL of a key."""
@@ -137,22 +146,22 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes. Their checksum is verified if this package wrote them."""
-        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=read)[0]
+        return self.requests.send("GetObject", self.full_key(check_readable_key(key)), {}, finish=read)[0]
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Return an object's bytes and its properties."""
         finish = functools.partial(read_with_info, key)
-        return self.requests.send("GetObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("GetObject", self.full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def stat(self, key: str) -> ObjectInfo:
         """Return the properties of an object; its checksum only if this package wrote it."""
         finish = functools.partial(looked_up, key)
-        return self.requests.send("HeadObject", self._full_key(check_readable_key(key)), {}, finish=finish)[0]
+        return self.requests.send("HeadObject", self.full_key(check_readable_key(key)), {}, finish=finish)[0]
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with the prefix, in the server's order: on AWS by key."""
         requests = self.requests
-        root = self._full_key("")
+        root = self.full_key("")
         position = {"Prefix": root + prefix}
         # not boto3's paginator, which can't continue after a page that failed
         while True:
@@ -178,7 +187,7 @@ class S3Store:
                 raise _changed(f"DeleteObject {self.url(key)} was not sent", if_match)
             condition = {}
         try:
-            self.requests.send("DeleteObject", self._full_key(key), condition, finish=answer)
+            self.requests.send("DeleteObject", self.full_key(key), condition, finish=answer)
         except ObjectNotFoundError as exc:
             if error_code(exc) != "NoSuchKey":
                 raise
@@ -200,12 +209,10 @@ class S3Store:
         if clock.now() is None:
             # any response will do, also 404 or 403
             with contextlib.suppress(ObjectNotFoundError, AccessError):
-                self.requests.send("HeadObject", self._full_key(CHECK_KEY), {}, finish=answer)
+                self.requests.send("HeadObject", self.full_key(CHECK_KEY), {}, finish=answer)
         now = clock.now()
         if now is None:
-            raise StoreError(
-                f"HeadObject {self.root} failed: the server's responses have no Date header, so its time is unknown"
-            )
+            raise StoreError(f"HeadObject {self.root} failed: without a Date header the server's time is unknown")
         return now
 
     def check_writable(self) -> None:
@@ -217,10 +224,10 @@ class S3Store:
         WriteCheck(self.root, self._settings, self._for_check).run()
 
     def _for_check(self, settings: S3Settings, retry: Retry, body: bytes) -> tuple[S3Store, Requests, MultipartUpload]:
-        store = S3Store(self.root, settings, self._credentials, retry)
-        condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
+        store, condition = self.with_settings(settings, retry), {"IfNoneMatch": "*"}
         parameters = object_parameters(settings, hashlib.sha256(body).hexdigest(), "text/plain")
-        return store, store.requests, store._upload(CHECK_KEY, body, parameters, condition)
+        upload = store._upload(CHECK_KEY, body, parameters, condition if settings.conditional_writes else {})
+        return store, store.requests, upload
 
     def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
         parameters = object_parameters(self._settings, sha256, content_type)
@@ -229,7 +236,7 @@ class S3Store:
                 return self._put_parts(key, body, parameters, condition, sha256)
             if self._settings.checksums:
                 parameters["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
-            full_key = self._full_key(key)
+            full_key = self.full_key(key)
             sent = {**parameters, **condition}
             return self.requests.send("PutObject", full_key, sent, body=lambda: body, finish=answer)[1]
         except InvalidResponseError:
@@ -253,7 +260,7 @@ class S3Store:
         settings = self._settings
         return MultipartUpload(
             self.requests,
-            self._full_key(key),
+            self.full_key(key),
             body,
             parameters,
             condition,
@@ -285,7 +292,8 @@ class S3Store:
             # the first error is more helpful
             return False
 
-    def _full_key(self, key: str) -> str:
+    def full_key(self, key: str) -> str:
+        """Return the key in the bucket."""
         return f"{self._prefix}/{key}" if self._prefix else key
 
 

@@ -40,13 +40,16 @@ ANSWERS: Final[Mapping[str, Expected]] = {
     "PutObject": Expected(("ETag",)),
     "CreateMultipartUpload": Expected(("UploadId",), body="xml"),
     "UploadPart": Expected(("ETag",)),
+    "UploadPartCopy": Expected(("CopyPartResult",), body="CopyPartResult"),
     "CompleteMultipartUpload": Expected(("ETag",), ("Key", "Location"), body="xml"),
     "AbortMultipartUpload": Expected(statuses=(204, 200)),
+    "ListMultipartUploads": Expected(("IsTruncated",), body="ListMultipartUploadsResult"),
     # 206 only for a request with a range: see `check_fields`
     "GetObject": Expected(_OBJECT, statuses=(200, 206), body="object"),
     "HeadObject": Expected(_OBJECT),
     "ListObjectsV2": Expected(("IsTruncated",), body="ListBucketResult", entries=("Key", "Size", "LastModified")),
     "DeleteObject": Expected(statuses=(204, 200)),
+    "DeleteObjects": Expected(body="DeleteResult"),
     # servers have different names for its element, and its content is not used
     "GetBucketLocation": Expected(body="xml"),
 }
@@ -96,8 +99,8 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
     missing = [name for name in expected.fields if answer.get(name) in (None, "")]
     if expected.either and not any(answer.get(name) for name in expected.either):
         missing.append(" or ".join(expected.either))
-    if answer.get("IsTruncated") and not answer.get("NextContinuationToken"):
-        missing.append("NextContinuationToken")
+    if answer.get("IsTruncated") and not (answer.get("NextContinuationToken") or answer.get("NextKeyMarker")):
+        missing.append("NextContinuationToken or NextKeyMarker")
     for entry in answer.get("Contents", ()) if expected.entries else ():
         missing += [f"{name} of an object" for name in expected.entries if entry.get(name) in (None, "")]
     if missing:

@@ -134,7 +134,7 @@ _STATUSES = {
 _CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 """Operations that may have a condition, so that 412, or 304 of older MinIO, means that it is not met."""
 
-_WRITING = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "DeleteObject")
+_WRITING = (*_CONDITIONAL, "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "DeleteObjects")
 
 # by the name of botocore's class, the nearest base first
 _CLASSES = {

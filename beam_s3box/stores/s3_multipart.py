@@ -102,7 +102,7 @@ class MultipartUpload:
             requests.send("AbortMultipartUpload", self.key, {"UploadId": upload_id}, finish=answer)
 
     def _send_parts(self, upload_id: str) -> tuple[list[dict[str, Any]], int]:
-        slices = list(enumerate(_slices(self.body, self.part_bytes), 1))
+        slices = list(enumerate(self._parts(), 1))
         left = iter(slices)
         sent: dict[int, tuple[dict[str, Any], int]] = {}
         # the first failure stops the other threads: their errors would be less helpful
@@ -132,9 +132,14 @@ class MultipartUpload:
         results = [sent[number] for number, _ in slices]
         return [part for part, _ in results], sum(attempts - 1 for _, attempts in results)
 
+    def _parts(self) -> Iterator[Any]:
+        """Yield the parts, each as `_send_part` takes it."""
+        return _slices(self.body, self.part_bytes)
+
     def _send_part(
-        self, upload_id: str, number: int, part: memoryview, failures: list[BaseException]
+        self, upload_id: str, number: int, part: Any, failures: list[BaseException]
     ) -> tuple[dict[str, Any], int]:
+        """Send a part; return what the completion names it by, and the number of attempts."""
         sent: dict[str, Any] = {"PartNumber": number}
         if self.checksums:
             sent["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(part).digest()).decode("ascii")

@@ -37,7 +37,7 @@ def listed(root: str, entry: Any) -> ObjectInfo:
 def looked_up(key: str, answer: Any) -> ObjectInfo:
     """Return the properties of an object in a HEAD response; its checksum only if this package wrote it."""
     modified = answer["LastModified"].timestamp()
-    return ObjectInfo(key, answer["ContentLength"], _written_sha256(answer), modified, _etag(answer))
+    return ObjectInfo(key, answer["ContentLength"], written_sha256(answer), modified, _etag(answer))
 
 
 def read_with_info(key: str, answer: Any) -> tuple[bytes, ObjectInfo]:
@@ -56,13 +56,13 @@ def read(answer: Any) -> bytes:
         body: bytes = stream.read()
     if len(body) != answer["ContentLength"]:
         raise InvalidResponse(f"{len(body)} of {answer['ContentLength']} bytes")
-    expected = _written_sha256(answer)
+    expected = written_sha256(answer)
     if expected is not None and _SHA256.fullmatch(expected) and hashlib.sha256(body).hexdigest() != expected:
         raise InvalidResponse(f"bytes that have not the SHA-256 {expected} that they were written with")
     return body
 
 
-def _written_sha256(answer: Any) -> str | None:
+def written_sha256(answer: Any) -> str | None:
     """Return the checksum that the object was written with, if this package wrote it."""
     # some servers capitalize the names of metadata
     metadata: dict[str, str] = {name.lower(): value for name, value in answer["Metadata"].items()}

@@ -8,6 +8,7 @@ forked process. Here the calling thread makes single calls into C: such an excep
 from __future__ import annotations
 
 import _thread
+import collections
 import contextlib
 import os
 import queue
@@ -160,6 +161,20 @@ class Threads:
         try:
             while tasks:
                 yield tasks.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def map_ahead(self, function: Callable[[Item], T], items: Iterable[Item], ahead: int) -> Iterator[T]:
+        """Yield what the function returns for each item, in order, with at most `ahead` calls started before."""
+        tasks: collections.deque[Task[T]] = collections.deque()
+        try:
+            for item in items:
+                tasks.append(self.submit(function, item))
+                if len(tasks) > ahead:
+                    yield tasks.popleft().result()
+            while tasks:
+                yield tasks.popleft().result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import operator
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows, WindowFn
 from apache_beam.typehints import List as BeamList
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -20,12 +19,16 @@ from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
+from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
+from beam_s3box.system.outside import wall_seconds
+from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_once, codec_threads
 from beam_s3box.transforms.windows import last_moment
@@ -40,6 +43,7 @@ _COUNT_EVERY = 1_000
 """Records that come one by one are counted in batches, so that counting costs little and progress is still visible."""
 
 _GLOBAL = GlobalWindow()
+_REMAINDER = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
 
 
 class EncodeSegments(beam.DoFn):
@@ -66,7 +70,7 @@ class EncodeSegments(beam.DoFn):
         """Start with empty buffers under a new origin: a retry of the bundle writes other keys."""
         plan = self._plan
         origin = new_origin()
-        self._began = time.time()
+        self._began = wall_seconds()
         self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )
@@ -102,6 +106,8 @@ class EncodeSegments(beam.DoFn):
     def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
             return self._add_lines(element.lines, window, element)
+        if type(element) is RejectedLines:
+            return self._reject(element, window)
         routed = self._add(element, window)
         if routed is None:
             return []
@@ -116,6 +122,8 @@ class EncodeSegments(beam.DoFn):
         for element in batch:
             if type(element) is LineBatch:
                 letters += self._add_lines(element.lines, window, element)
+            elif type(element) is RejectedLines:
+                letters += self._reject(element, window)
             elif (routed := self._add(element, window)) is not None:
                 rejected.append((element.source if type(element) is RejectedRow else "", routed, element))
         for source, group in itertools.groupby(rejected, operator.itemgetter(0)):
@@ -146,6 +154,12 @@ class EncodeSegments(beam.DoFn):
                 self._builder.add((stream, window, lane), some)
         letters = self._intake(window).count(len(lines), rejected, batch)
         return [letters] if letters else []
+
+    def _reject(self, rejected: RejectedLines, window: str) -> list[DeadLetterBatch]:
+        reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
+        self._counts.count(metrics.RECORDS_IN, len(batch.lines))
+        records = [RejectedRecord(None, reason, detail, line) for line in batch.lines]
+        return [self._intake(window).count(len(records), records, batch)]
 
     def _router_of(self, domain: str) -> Router:
         """Return the router of lines whose domain their source knows, as that of a topic."""
@@ -233,3 +247,10 @@ class EncodeWindowedSegments(EncodeSegments):
             name = self._names[window] = self._plan.windows.name(window)
             self._windows[name] = window
         return name
+
+
+def encoder_of(plan: WritePlan, windowfn: WindowFn) -> beam.ParDo:
+    """Return the step for records in these windows."""
+    encode = EncodeSegments(plan) if isinstance(windowfn, GlobalWindows) else EncodeWindowedSegments(plan)
+    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
+    return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)

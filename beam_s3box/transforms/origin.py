@@ -30,4 +30,4 @@ def origin_in(pipeline: beam.Pipeline, spec: WriteSpec, command: RunOrigin) -> R
         parent=command.parent,
         input=command.input,
     )
-    return dataclasses.replace(own, settings={**own.settings, **command.settings})
+    return dataclasses.replace(own, settings={**command.settings, **own.settings})

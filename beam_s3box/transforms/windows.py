@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-from typing import Any, Final
+from typing import Any
 
 from apache_beam.transforms.window import (
     FixedWindows,
@@ -18,13 +17,9 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration, Timestamp
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.shards.window_names import moment_name, window_name
 
 _TELLING_CHARACTERS = 8
-
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_CALENDAR_YEARS: Final = 400
-_CALENDAR_SECONDS: Final = 146_097 * 86_400
-"""After this many years, which are this many seconds, the Gregorian calendar repeats."""
 
 
 class Windows:
@@ -51,9 +46,9 @@ class Windows:
             return ""
         _check_bounds(window)
         if type(window) is IntervalWindow:
-            return f"{_compact(window.start)}-{_compact(window.end)}"
+            return window_name(window.start.micros, window.end.micros)
         digest = hashlib.sha256(self.encode(window)).hexdigest()[:_TELLING_CHARACTERS]
-        return f"until-{_compact(window.end)}-{digest}"
+        return f"until-{moment_name(window.end.micros)}-{digest}"
 
     def encode(self, window: Any) -> bytes:
         """Return the window as bytes; equal windows have equal bytes."""
@@ -112,20 +107,3 @@ def _check_bounds(window: Any) -> None:
             f"windowing: the window {window!r} begins or ends at a fraction of a millisecond, which runners cut off, "
             "so that its records would be lost: use windows whose bounds are whole milliseconds"
         )
-
-
-def _compact(timestamp: Timestamp) -> str:
-    """Return a time in ISO 8601 without separators; years beyond four digits are marked, and still sort."""
-    seconds, micros = divmod(timestamp.micros, 1_000_000)
-    # the range of Beam's timestamps exceeds that of datetime, by 290,000 years on each side
-    cycles, within = divmod(seconds, _CALENDAR_SECONDS)
-    moment = _EPOCH + datetime.timedelta(seconds=within)
-    fraction = f".{micros:06d}" if micros else ""
-    return f"{_year(moment.year + cycles * _CALENDAR_YEARS)}{moment:%m%dT%H%M%S}{fraction}Z"
-
-
-def _year(year: int) -> str:
-    if 1 <= year <= 9999:
-        return f"{year:04d}"
-    # "-" sorts before all digits and "Y" after them; the "+" of ISO 8601 means a space in URLs
-    return f"Y{year:06d}" if year > 0 else f"-{-year:06d}"

@@ -26,15 +26,14 @@ from beam_s3box.records.long_values import LongValues
 from beam_s3box.records.selector import StreamFunction, StreamSelector
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits
-from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.stores import Store, open_store, warn_of_missing_scheme
 from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
-from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
-from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
+from beam_s3box.transforms.encoded import encode_records
+from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
 from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
@@ -42,7 +41,7 @@ from beam_s3box.transforms.origin import origin_in
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.result import WriteToS3BoxResult
+from beam_s3box.transforms.result import OneByOne, WriteToS3BoxResult
 from beam_s3box.transforms.rewindow import FireOnce, RestoreWindows
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 from beam_s3box.transforms.tuning import Tuning
@@ -51,7 +50,6 @@ from beam_s3box.transforms.windowing import WindowingChoice, window_into
 from beam_s3box.transforms.windows import Windows
 
 _LOGGER = logging.getLogger(__name__)
-_REMAINDER = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
 
 
 class WriteToS3Box(beam.PTransform):
@@ -107,7 +105,7 @@ class WriteToS3Box(beam.PTransform):
       allowed_lateness: seconds after a window's end for which late records get manifests of their own, as they arrive.
       triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
         end. The lateness is then at least a minute more than this.
-      key_template: template of a shard's key below the destination.
+      key_template: template of a shard's key below the destination, as `".../dt={window_start:%Y-%m-%d}/..."`.
       check_destination: whether a worker tries to write as soon as the pipeline starts, so that a wrong key fails it
         within seconds: a small object is written and deleted. Set it to False if you have checked before.
       tuning: settings for experts, see Tuning.
@@ -193,24 +191,22 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
-        encoded = records | "EncodeSegments" >> _encoder(plan, windowing).with_outputs(
-            SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders"
-        )
-        totals = encoded[INPUT_TOTALS]
+        whole, remainders, letters, totals = encode_records(records, plan, windowing)
         if not plan.unbounded:
             totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
-        whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
-        remainders = encoded["remainders"]
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
             whole = whole | "FireShardsOnce" >> FireOnce(plan.windows, windowing)
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
         packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
+        if runs_bundles_again(records.pipeline):
+            # so that the shards that a manifest lists are those of the result
+            shards = shards | "ShuffleShards" >> beam.Reshuffle()
         result = WriteToS3BoxResult(
-            shards=shards,
+            shards=shards | "EmitShards" >> beam.ParDo(OneByOne()).with_output_types(ShardFile),
             manifests=_write_manifests(shards, totals, plan),
-            dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan),
-            input_totals=totals,
+            dead_letters=letters,
+            input_totals=totals | "EmitInputTotals" >> beam.ParDo(OneByOne()).with_output_types(BY_FILE),
         )
         result.run_id = plan.layout.run_id
         return result
@@ -247,7 +243,12 @@ class WriteToS3Box(beam.PTransform):
         settings = settings_with_options(self._s3, s3)
         store = open_store(self._destination, settings, credentials_of(s3))
         check_reachable(self._destination, store, pipeline)
-        run = spec.plan(store, bounded=records.is_bounded, origin=origin_in(pipeline, spec, self.origin))
+        run = spec.plan(
+            store,
+            bounded=records.is_bounded,
+            windowed=windowing.windowfn != GlobalWindows(),
+            origin=origin_in(pipeline, spec, self.origin),
+        )
         self._begin(pipeline, run)
         return WritePlan(
             **vars(run),
@@ -290,10 +291,3 @@ def _write_manifests(shards: beam.PCollection, totals: beam.PCollection, plan: W
     if plan.unbounded:
         return shards | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
     return (shards, totals) | "FinishRun" >> FinishRunOfShards(plan)
-
-
-def _encoder(plan: WritePlan, windowing: Windowing) -> beam.ParDo:
-    in_global_window = isinstance(windowing.windowfn, GlobalWindows)
-    encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
-    return beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)

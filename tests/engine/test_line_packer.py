@@ -20,6 +20,7 @@ from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.plan import RunPlan
+from beam_s3box.engine.run_reader import find_run
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.engine.shard_builder import DEFAULT_BUDGET_BYTES
 from beam_s3box.errors import ConfigurationError, RecordError, RunExistsError, StoreError
@@ -203,9 +204,9 @@ def test_without_manifests_a_run_is_claimed_and_finished_too() -> None:
         packer.pack(lines(10))
         packed = packer.finish()
     assert (len(packed.shards), packed.manifests) == (3, [])
-    [info] = store.list("runs/")
-    record = RunRecord.parse(info.key, store.get(info.key))
-    assert (record.state, record.shards, record.size.records) == ("finished", 3, 10)
+    run = find_run(store)
+    assert (run.record.state, run.record.shards, run.record.size.records) == ("finished", 3, 10)
+    assert sorted(listed.shard for listed in run.shards()) == sorted(packed.shards)
 
 
 def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:

@@ -24,6 +24,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "UploadPart": {**PART, "Body": b"body"},
     "CompleteMultipartUpload": {"UploadId": "u", "MultipartUpload": {"Parts": [{"ETag": "e", "PartNumber": 1}]}},
     "AbortMultipartUpload": {"UploadId": "u"},
+    "UploadPartCopy": {**PART, "CopySource": "b/k"},
+    "DeleteObjects": {"Delete": {"Objects": [{"Key": "k"}]}},
 }
 FINISH: dict[str, Callable[[Any], Any]] = {"GetObject": read, "HeadObject": lambda head: looked_up("k", head)}
 
@@ -69,7 +71,8 @@ def store(make_s3: MakeS3) -> S3Store:
 
 
 def ask(store: S3Store, operation: str) -> object:
-    key = None if operation in ("ListObjectsV2", "GetBucketLocation") else "k"
+    of_bucket = ("ListObjectsV2", "GetBucketLocation", "ListMultipartUploads", "DeleteObjects")
+    key = None if operation in of_bucket else "k"
     finish = FINISH.get(operation, answer)
     return store.requests.send(operation, key, PARAMETERS.get(operation, {}), finish=finish)
 
@@ -113,6 +116,12 @@ WRONG: list[tuple[str, Fault]] = [
     ("UploadPart", say(200, ETag="")),
     ("PutObject", say(204, ETag='"e"')),
     ("DeleteObject", say(202)),
+    ("UploadPartCopy", say(200, b"<R><ETag>e</ETag></R>")),
+    ("ListMultipartUploads", say(200, b"<ListMultipartUploadsResult/>")),
+    (
+        "ListMultipartUploads",
+        say(200, b"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>"),
+    ),
 ]
 
 
@@ -138,6 +147,11 @@ def test_an_invalid_response_may_have_been_an_accident(store: S3Store, operation
         "HeadObject": say(200, b"", **DATED),
         "ListObjectsV2": say(200, PAGE % ENTRY),
         "GetBucketLocation": say(200, b"<LocationConstraint/>"),
+        "UploadPartCopy": say(200, b"<CopyPartResult><ETag>e</ETag></CopyPartResult>"),
+        "ListMultipartUploads": say(
+            200, b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+        ),
+        "DeleteObjects": say(200, b"<DeleteResult/>"),
     }
     with watched(store.client) as wire:
         wire.plan(operation, INVALID[kind], right[operation])

@@ -76,7 +76,7 @@ def main() -> None:
     (CACHE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     _show(results)
     if not arguments.quick:
-        for module in ("box_cases", "streamer_cases", "small_objects", "bad_lines"):
+        for module in ("box_cases", "streamer_cases", "small_objects", "bad_lines", "history"):
             subprocess.run([sys.executable, "-m", f"tools.bench.{module}"], check=True)
 
 

@@ -18,16 +18,9 @@ from beam_s3box.cli.commands.pack_input import (
 from beam_s3box.cli.console.interrupts import Interrupts, exit_code_of
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say
+from beam_s3box.cli.console.packed import report_of_packed
 from beam_s3box.cli.console.progress import Progress, shown
-from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
-from beam_s3box.cli.console.tallies import (
-    render_summary,
-    sum_tallies,
-    tally_of_input,
-    tally_of_manifest,
-    tally_of_shard,
-)
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.line_packer import LinePacker, Packed
@@ -76,7 +69,7 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
         if log.shows_tracebacks:
             _LOGGER.error("the pack failed", exc_info=True)
         return fail_with(1, f"the pack failed: {_reason_of(exc)}", log)
-    code = print_summary("pack", _report_of(outcome.packed, job.plan), job.plan.store, job.reporting, log)
+    code = print_summary("pack", report_of_packed(outcome.packed, job.plan), job.plan.store, job.reporting, log)
     if code == 0 and outcome.stopped_by:
         say(_describe_stop(outcome, job.plan), error=True)
         return exit_code_of(outcome.stopped_by)
@@ -128,18 +121,6 @@ def _execute(job: _Job) -> _Outcome:
             stopped_in = str(exc)
         packer.source = RunInput(files=len(job.files) or None, bytes=counts.totals().get(INPUT_BYTES))
         return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
-
-
-def _report_of(packed: Packed, plan: RunPlan) -> RunReport:
-    has_manifests = plan.manifests is not None
-    sums = sum_tallies(
-        (
-            *(tally_of_shard(file, has_manifests=has_manifests) for file in packed.shards),
-            *map(tally_of_manifest, packed.manifests),
-            tally_of_input(packed.totals),
-        )
-    )
-    return RunReport.of_summary(render_summary(plan.layout.run_id, sums.items()), packed.records_in)
 
 
 def _reason_of(error: Exception) -> str:

@@ -19,19 +19,11 @@ from typing import Any, Final, TextIO
 
 from beam_s3box import __version__
 from beam_s3box.errors import S3BoxError
+from beam_s3box.system.printable import printable
 
 _STANDARD: Final = (0, 1, 2)
 _CLEAR: Final = "\r\x1b[K"
 """Sends a terminal to the beginning of its line, and empties it."""
-
-
-def printable(text: str) -> str:
-    r"""Return a text as one line that says what it holds.
-
-    Control characters, line breaks, marks that change a text's direction, other invisible characters and lone
-    surrogates become escapes such as `\n`, `\x1b` and `\u202e`. A text that is printable already stays as it is.
-    """
-    return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def say(*lines: str, error: bool = False) -> None:
@@ -173,10 +165,6 @@ class _BelowMessages(SturdyStream):
             super().write(f"{_CLEAR}{text}" if self._is_shown else text)
             self._is_shown = False
         return len(text)
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def _write(stream: TextIO, text: str) -> OSError | None:

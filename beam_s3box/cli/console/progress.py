@@ -8,12 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from beam_s3box import metrics
 from beam_s3box.cli.console.output import has_live_lines, live_line
-from beam_s3box.cli.console.table import format_seconds
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import format_seconds, format_size
 
 Totals: TypeAlias = Callable[[], Mapping[str, int]]
 
@@ -26,6 +25,14 @@ _RATE_SECONDS: Final = 30.0
 
 _MIN_RATE_SECONDS: Final = 0.001
 _MIN_ETA_SECONDS: Final = 1.0
+
+
+class Progressing(Protocol):
+    """Something that says how far it is."""
+
+    def line(self) -> str:
+        """Return how far it is, as one line."""
+        ...
 
 
 class _Sample(NamedTuple):
@@ -128,7 +135,7 @@ def _lag(sample: _Sample, before: _Sample) -> Iterator[str]:
 
 @contextlib.contextmanager
 def shown(
-    progress: Progress, log: logging.Logger, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
+    progress: Progressing, log: logging.Logger, log_seconds: float = LOG_SECONDS, *, is_quiet: bool = False
 ) -> Iterator[None]:
     """Show the progress until the block ends, unless that is to be quiet; without a terminal, every `log_seconds`."""
     with contextlib.ExitStack() as undo:

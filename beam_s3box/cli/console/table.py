@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from beam_s3box.cli.console.output import printable
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import format_seconds, format_size
+from beam_s3box.system.printable import printable
 
 MAX_STREAMS = 50
 """Rows of streams; more would scroll the totals away."""
@@ -43,7 +43,7 @@ def render_table(report: RunReport, width: int | None = None) -> str:
         if width is None or _least_width(rows) <= width:
             break
         rows = _without(name, rows)
-    return _align(rows, width)
+    return align(rows, width)
 
 
 def balance_line(report: RunReport) -> str:
@@ -70,22 +70,17 @@ def rate_line(report: RunReport) -> str:
     )
 
 
-def format_seconds(seconds: float) -> str:
-    """Return a time for people: `12.3 s`, `12 s` of a whole number, `2 min 5 s`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def shown_stream(domain: str, namespace: str) -> str:
+    """Return a stream's name for people: a slash within a half is written as patterns of streams have it."""
+    return "/".join(printable(name).replace("/", "%2F") for name in (domain, namespace))
+
+
 def _stream_row(stream: StreamTotals) -> tuple[str, ...]:
-    # a slash within a name as patterns of streams have it
-    names = [printable(name).replace("/", "%2F") for name in (stream.domain, stream.namespace)]
-    return _sum_row("/".join(names), [stream])
+    return _sum_row(shown_stream(stream.domain, stream.namespace), [stream])
 
 
 def _sum_row(name: str, streams: Sequence[StreamTotals]) -> tuple[str, ...]:
@@ -112,8 +107,14 @@ def _least_width(rows: list[tuple[str, ...]]) -> int:
     return _MIN_NAME_CHARACTERS + sum(others) + len(_GAP) * len(others)
 
 
-def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:
-    """Return the rows as lines of columns; the first column takes what the others leave of the width."""
+def align(rows: Iterable[tuple[str, ...]], width: int | None, *, has_total: bool = True) -> str:
+    """Return rows as lines of columns; the first column takes what the others leave of the width.
+
+    Args:
+      rows: the head, then the others.
+      width: of the terminal; None for none that lines must fit.
+      has_total: whether the last row is the total of the others.
+    """
     rows = list(rows)
     widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     left = _MAX_NAME_CHARACTERS if width is None else width - sum(widths[1:]) - len(_GAP) * len(widths[1:])
@@ -125,7 +126,7 @@ def _align(rows: Iterable[tuple[str, ...]], width: int | None) -> str:
         cells = [name, *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))]
         lines.append(_GAP.join(cells).rstrip())
     rule = "-" * max(map(cell_width, lines))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]] if has_total else [lines[0], rule, *lines[1:]])
 
 
 def cell_width(text: str) -> int:

@@ -12,6 +12,7 @@ from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
 from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
+from beam_s3box.cli.options.windows import WINDOWS, event_times_of
 from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.engine.run_settings import origin_of
@@ -49,6 +50,7 @@ PACK_PARSER: Final = CommandParser(
         Section(WRITE.title, add_place_argument),
         WRITE,
         NAMING,
+        WINDOWS,
         SHARDS,
         MANIFESTS,
         S3_WRITING,
@@ -85,6 +87,8 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         upload_concurrency=given.s3_concurrency,
+        key_template=given.key_template,
+        times=event_times_of(given),
     )
     store = open_store(warn_of_missing_scheme(destination), settings, credentials)
     return spec.plan(store, origin=origin_of("pack", spec, options=chosen_of(given, PACK_PARSER.actions)))

@@ -8,6 +8,7 @@ from typing import Final, get_args
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.records.encoding import REDSHIFT_MAX_RECORD_BYTES
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, LongValues
+from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.runs import MAX_RUN_ID_BYTES
 from beam_s3box.sizes import parse_size
 
@@ -30,6 +31,13 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a --run_id whose run has finished: an error, or its totals again and exit code 0 (default: fail)",
     )
     parser.add_argument(
+        "--key_template",
+        metavar="TEMPLATE",
+        default=DEFAULT_DATA_KEY,
+        help="of a shard's key below the destination; {window_start:%%Y-%%m-%%d} and {window_end:...} are the time of "
+        f"the window in UTC (default: {DEFAULT_DATA_KEY})",
+    )
+    parser.add_argument(
         "--on_bad_record",
         choices=("dead_letter", "fail"),
         default="dead_letter",
@@ -41,6 +49,11 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         help="fail if more records than so many, or than this share of them, can't be packed: 0 fails on the first, "
         "100%% never (default: fail if none of the input, or of one of its files, can be packed)",
     )
+    add_rule_arguments(parser)
+
+
+def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a record must not be."""
     parser.add_argument(
         "--max_record_bytes",
         metavar="SIZE",

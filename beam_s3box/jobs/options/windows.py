@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, NonMergingWindowFn, SlidingWindows
 
 from beam_s3box.cli.options.jobs import WATERMARK_DELAY
-from beam_s3box.cli.options.values import whole_seconds
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.cli.options.windows import DEFAULT_WINDOW, check_timestamp_field, window_lengths
 from beam_s3box.jobs.options.parser import given_of
-
-MICROS = 1_000_000
-"""In a second; event times are counted in them, as Beam counts."""
-
-_SPEC = re.compile(r"(?:fixed:([^:]+)|sliding:([^:]+):([^:]+))")
-_MAX_WINDOW_SECONDS = 999_999_999
+from beam_s3box.records.event_times import MICROS as MICROS
 
 
 class WindowSpec(NamedTuple):
@@ -71,11 +63,11 @@ def timing_of(options: PipelineOptions) -> Timing:
     """
     given = given_of(options)
     field, delay = given.timestamp_field, given.watermark_delay
-    if field == "":
-        raise ConfigurationError("--timestamp_field='' must be the name of a field")
+    check_timestamp_field(field)
     if delay is None:
         delay = WATERMARK_DELAY if field is not None else 0.0
-    return Timing(parse_windows(given.window), field, delay, given.allowed_lateness, given.triggering_frequency)
+    windows = parse_windows(DEFAULT_WINDOW if given.window is None else given.window)
+    return Timing(windows, field, delay, given.allowed_lateness, given.triggering_frequency)
 
 
 def parse_windows(text: str) -> WindowSpec:
@@ -84,20 +76,4 @@ def parse_windows(text: str) -> WindowSpec:
     Raises:
       ConfigurationError: it names none, or sliding ones whose periods don't share their windows.
     """
-    match = _SPEC.fullmatch(text)
-    try:
-        lengths = [whole_seconds(length) for length in match.groups() if length] if match else []
-    except argparse.ArgumentTypeError:
-        lengths = []
-    if not lengths or max(lengths) > _MAX_WINDOW_SECONDS:
-        raise ConfigurationError(
-            f"--window={text!r} must be fixed:SECONDS or sliding:SECONDS:PERIOD in whole seconds, as fixed:60, "
-            "fixed:5m or sliding:1h:10m"
-        )
-    size, period = lengths[0], lengths[-1]
-    if size % period:
-        raise ConfigurationError(
-            f"--window={text!r} slides by {period} s, which must divide its {size} s, so that every record is in as "
-            "many windows"
-        )
-    return WindowSpec(size, period)
+    return WindowSpec(*window_lengths(text))

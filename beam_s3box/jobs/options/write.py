@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.transforms.window import WindowFn
 
 from beam_s3box.cli.options.manifests import manifests_of
 from beam_s3box.cli.options.naming import naming_of
@@ -43,12 +44,19 @@ class Write(NamedTuple):
     max_line_bytes: int
 
 
-def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED, domain: str | None = None) -> Write:
+def write_of(
+    options: PipelineOptions,
+    *,
+    stream: Packing = BOUNDED,
+    domain: str | None = None,
+    windowing: WindowFn | None = None,
+) -> Write:
     """Return the write that the options describe; nothing is connected or read but the file of limits.
 
     Args:
       options: of the job.
       stream: how unbounded input is packed.
+      windowing: the windows of the records; None for those that they are in.
       domain: of all records, where their source names it and no option does.
 
     Raises:
@@ -76,6 +84,8 @@ def write_of(options: PipelineOptions, *, stream: Packing = BOUNDED, domain: str
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
         s3=settings,
+        windowing=windowing,
+        key_template=given.key_template,
         # the job checks it before, but a template starts later, elsewhere
         check_destination=template_of(options) is not None,
         tuning=Tuning(upload_concurrency=given.s3_concurrency),

@@ -1,17 +1,14 @@
-"""When a record happened, read off its line in microseconds since 1970, and for which period it counts."""
+"""For which period a record of a stream counts, by when it happened and when its file arrived."""
 
 from __future__ import annotations
 
-import datetime
-import functools
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.options.windows import MICROS, Timing
+from beam_s3box.jobs.options.windows import Timing
+from beam_s3box.records.event_times import MICROS
+from beam_s3box.records.event_times import field_reader as field_reader
+from beam_s3box.records.event_times import micros_of as micros_of
 
 AHEAD = 600 * MICROS
 """That much a record's clock may be ahead; a window that lies further ahead would keep its manifest waiting."""
@@ -19,15 +16,6 @@ AHEAD = 600 * MICROS
 OLDEST_ARRIVAL = 3600 * MICROS
 """That long ago a file may have arrived when it is found, and still counts for when it arrived: as long as a job may
 take to go on after it went back to a checkpoint. For so long windows are kept."""
-
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MICROSECOND = datetime.timedelta(microseconds=1)
-_NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
-_KNOWN_TEXTS = 65_536
-_DATE_DIGITS = 8
-
-# up to the year 5138 in each unit, and none begins before another has ended but for the 1970s
-_MOST_SECONDS, _MOST_MILLIS, _MOST_MICROS = 10**11, 10**14, 10**17
 
 
 class Placed(NamedTuple):
@@ -123,56 +111,3 @@ def arrival_of(changed: float, found: int, begun: int) -> int | None:
     """
     arrived = max(int(changed * MICROS), begun)
     return arrived if changed and found - OLDEST_ARRIVAL <= arrived <= found + AHEAD else None
-
-
-def micros_of(value: str | int | float | None) -> int | None:
-    """Return the time that a value names, in microseconds since 1970, or None: a time before 1970 counts as none."""
-    if isinstance(value, str):
-        return _micros_of_text(value)
-    return None if value is None else _micros_of_number(value)
-
-
-@functools.lru_cache(_KNOWN_TEXTS)
-def _micros_of_text(text: str) -> int | None:
-    if _NUMBER.fullmatch(text) and len(text) != _DATE_DIGITS:
-        return _micros_of_number(float(text) if "." in text else int(text))
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    micros = (moment - _EPOCH) // _MICROSECOND
-    return micros if micros >= 0 else None
-
-
-def _micros_of_number(number: int | float) -> int | None:
-    if number < 0:
-        return None
-    if number < _MOST_SECONDS:
-        return round(number * MICROS)
-    if number < _MOST_MILLIS:
-        return round(number * 1_000)
-    return round(number) if number < _MOST_MICROS else int(number // 1_000)
-
-
-def field_reader(field: str) -> Callable[[bytes], int | None]:
-    """Return the function from a line to its time.
-
-    Raises:
-      ConfigurationError: the name can't be that of a field.
-    """
-    member = ("time", str | int | float | None, msgspec.field(name=field, default=None))
-    try:
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(msgspec.defstruct("Time", [member], gc=False)).decode
-    except ValueError as exc:
-        raise ConfigurationError(f"--timestamp_field={field!r} can't be used: {exc}") from exc
-
-    def read(line: bytes) -> int | None:
-        try:
-            return micros_of(decode(line).time)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            # no JSON, or another kind of value: the write says what is wrong with the line, if anything is
-            return None
-
-    return read

@@ -18,13 +18,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_s3box.cli.console.logging import CommandLog, installed
-from beam_s3box.cli.console.output import SturdyStream, live_line, printable, say, say_text, sturdy_output, write_sql
+from beam_s3box.cli.console.output import SturdyStream, live_line, say, say_text, sturdy_output, write_sql
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.report import RunReport, StreamTotals
 from beam_s3box.cli.console.summary import Reporting, fail_with, print_summary
 from beam_s3box.cli.console.table import render_table
 from beam_s3box.errors import S3BoxError
 from beam_s3box.stores import LocalStore, MemoryStore
+from beam_s3box.system.printable import printable
 from tests.cli.conftest import ROOT
 
 HOSTILE = "\x1b]0;title\x07 \r\n12:00:00 INFO forged \u202egnp.exe\u2066 \x9b31m \x00 \u2028 \ud800 [bold red]"

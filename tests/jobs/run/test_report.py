@@ -15,7 +15,6 @@ from beam_s3box.cli.console.table import (
     balance_line,
     cell_width,
     dead_letter_lines,
-    format_seconds,
     rate_line,
     render_table,
 )
@@ -25,6 +24,7 @@ from beam_s3box.engine.input_totals import DeadLetterReason, InputTotals
 from beam_s3box.jobs.run.counters import counted, records_in_of
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
+from beam_s3box.sizes import format_seconds
 
 TALLIES = [
     (("web", "clicks"), Tally(30, 2, 3000, 300, 30, 0, ("m2", "m1"))),

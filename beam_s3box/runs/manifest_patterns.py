@@ -1,0 +1,84 @@
+"""Finds manifests below a destination: by URL or key, by folder, or by pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from beam_s3box.engine.run_reader import Run, find_run
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError
+from beam_s3box.shards.runs import check_run_id
+from beam_s3box.stores import Store
+from beam_s3box.system.globs import Glob
+
+_MANIFEST: Final = ".manifest"
+_KEY: Final = re.compile(r"manifests/(?P<run_id>[^/]+)/(?:.*/)?(?:\d{8,}-)?\d{5,}\.manifest", re.ASCII | re.DOTALL)
+
+
+def find_manifests(store: Store, patterns: Iterable[str]) -> list[str]:
+    """Return the keys of the manifests that the patterns match, each once, by key within each pattern.
+
+    Args:
+      store: the destination.
+      patterns: keys below the destination or URLs: of a manifest, of a folder whose manifests are taken, those of its
+        folders included, or with wildcards, see `beam_s3box.system.globs`.
+
+    Raises:
+      ConfigurationError: a pattern matches no manifest, or is of another destination.
+      StoreError: the destination can't be listed.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        keys = list(_matches(store, _relative(store, pattern)))
+        if not keys:
+            raise ConfigurationError(
+                f"manifest={pattern!r} matches no manifest below {store.root}: correct it, or quote a pattern in the "
+                "shell"
+            )
+        found |= dict.fromkeys(keys)
+    return list(found)
+
+
+def run_of_manifests(store: Store, keys: Iterable[str]) -> Run | None:
+    """Return the run that wrote manifests, None if they have no run's record.
+
+    Raises:
+      ConfigurationError: they are of several runs.
+      StoreError: the record can't be read.
+    """
+    ids = {match["run_id"] if (match := _KEY.fullmatch(key)) else "" for key in keys}
+    if len(ids) > 1:
+        raise ConfigurationError(f"manifest= names manifests of {len(ids)} runs: give those of one run at a time")
+    (run_id,) = ids
+    if not run_id:
+        return None
+    try:
+        store.stat(f"runs/{check_run_id(run_id)}.json")
+    except (ObjectNotFoundError, ConfigurationError):
+        return None
+    return find_run(store, run_id)
+
+
+def _relative(store: Store, pattern: str) -> str:
+    """Return the pattern below the destination."""
+    if "://" not in pattern:
+        root = store.root.removeprefix("file://")
+        return pattern.removeprefix(f"{root}/") if store.root.startswith("file://") else pattern
+    if not pattern.startswith(f"{store.root}/"):
+        raise ConfigurationError(
+            f"manifest={pattern!r} is not below {store.root}: give the destination that it was written to"
+        )
+    return pattern.removeprefix(f"{store.root}/")
+
+
+def _matches(store: Store, pattern: str) -> Iterator[str]:
+    glob = Glob.of(pattern)
+    if not glob.is_open and pattern.endswith(_MANIFEST):
+        yield pattern
+        return
+    folder = f"{pattern.rstrip('/')}/" if pattern.strip("/") else ""
+    matches = glob.matcher().fullmatch
+    for info in store.list(glob.prefix if glob.is_open else folder):
+        if info.key.endswith(_MANIFEST) and (not glob.is_open or matches(info.key)):
+            yield info.key

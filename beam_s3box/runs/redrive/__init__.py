@@ -1,0 +1,1 @@
+"""Dead letters, tried again after a fix, each once."""

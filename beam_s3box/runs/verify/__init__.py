@@ -1,0 +1,1 @@
+"""Proves that everything that a run lists is there and whole, and nothing twice."""
