@@ -75,11 +75,11 @@ _LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record", "no
 REDRIVE_PARSER: Final = CommandParser(
     "s3box redrive",
     "URL [--run_id ID] [--reason REASON] [--map FILE.py:FUNCTION] [OPTIONS]",
-    "Tries the dead letters of a run again, after the data's fix or with other options, and writes those that are good "
-    "now as a run of their own, at the same destination, with manifests of its own. What is still bad is a dead letter "
-    "of the new run, which can be redriven, too. Each dead letter is written once, however often this is called, or "
-    "killed, or called twice at a time: what was begun is finished. Exit codes: 0 each selected dead letter is listed or "
-    "a dead letter of the new run; 1 it failed; 2 nothing was started.",
+    "Tries the dead letters of a run again, after the data's fix or with other options, and writes those that are "
+    "good now as a run of their own, at the same destination, with manifests of its own. What is still bad is a "
+    "dead letter of the new run, which can be redriven, too. Each dead letter is written once, however often this "
+    "is called, killed or called twice at a time: what was begun is finished. Exit codes: 0 each selected dead "
+    "letter is listed, or is one of the new run; 1 it failed; 2 nothing was started.",
     (
         PLACE,
         RUN_ID,

@@ -97,7 +97,7 @@ class Redrive:
         census = Census.of(self.run)
         pairs = census.pairs(self.reasons)
         if self.mismatch == "fail":
-            check_numbers(self.run, census, {reason for _, reason in pairs})
+            check_numbers(self.run, census, self.reasons)
         if not pairs:
             return []
         new_id = str(new_run_id())
