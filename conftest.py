@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tools.moto import Moto, moto
 from tools.seaweedfs import Server, seaweedfs
 
 _NOTE = "note"
@@ -15,6 +16,13 @@ _NOTE = "note"
 def s3_server() -> Iterator[Server]:
     """Return a server that every folder of tests shares."""
     with seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Moto]:
+    """Return a server with the queues of AWS, and buckets that send events to them."""
+    with moto() as server:
         yield server
 
 

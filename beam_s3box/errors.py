@@ -21,6 +21,8 @@
     │   ├── ManifestReplacedError the manifest's URL was loaded before, with other shards
     │   └── TransientLoadError  a retry may help (lost connection, conflicting transactions)
     │       └── UnreachableError    no connection to Redshift could be made
+    ├── SourceError             a queue or a stream refused a request
+    │   └── TransientSourceError a retry may help (throttling, 5xx, connection)
     └── StoreError              the object store refused a request, or did not answer
         ├── ObjectExistsError   a create-only write, and the object exists
         ├── ObjectChangedError  a conditional write or delete, and the object has changed or is gone
@@ -164,6 +166,14 @@ class TransientLoadError(LoadError):
 
 class UnreachableError(TransientLoadError):
     """No connection to Redshift could be made, for now."""
+
+
+class SourceError(S3BoxError):
+    """A queue or a stream refused a request: names the operation, the reason and the fix."""
+
+
+class TransientSourceError(SourceError):
+    """A queue or a stream did not answer, or asked to wait: a retry may help."""
 
 
 class StoreError(S3BoxError):

@@ -9,11 +9,11 @@ import json
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from beam_s3box.system.forks import renew_in_children
+from beam_s3box.system.outside import steady_seconds
 
 NAMESPACE: Final = "beam_s3box"
 """The namespace of all metrics in `result.metrics()`."""
@@ -97,9 +97,9 @@ class SharedMetrics(MemoryMetrics):
         """Add to a counter."""
         super().count(name, number)
         with self._lock:
-            if time.monotonic() < self._due:
+            if steady_seconds() < self._due:
                 return
-            self._due = time.monotonic() + _SHARE_SECONDS
+            self._due = steady_seconds() + _SHARE_SECONDS
             path = os.path.join(self._folder, str(os.getpid()))
             # the folder goes when the launcher has ended: nobody reads any more
             with contextlib.suppress(OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -34,6 +33,7 @@ from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.stores import S3Settings, Store
+from beam_s3box.system.outside import wall_seconds
 
 _LEAVE_SECONDS: Final = 5.0
 """How long a `with` that an exception leaves waits for running uploads, to say what shards exist."""
@@ -261,7 +261,7 @@ class S3Box:
     ) -> None:
         plan, size = self._plan, size_of(files)
         totals = InputTotals(accepted=size.records)
-        self._listed_at = self._listed_at or time.time()  # called again, it writes the same lists
+        self._listed_at = self._listed_at or wall_seconds()  # called again, it writes the same lists
         detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
         plan.claim.finish(plan.store, manifests, size, len(files), detail)
 

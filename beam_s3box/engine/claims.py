@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from beam_s3box.errors import (
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import NOTHING, Size
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 _LOGGER = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class RunClaim:
                 self._finish_unread(store, manifests, size, shards, detail)
                 return
             self._check_ours(record, store)
-            done = record.finished(size, shards, manifests, time.time(), detail)
+            done = record.finished(size, shards, manifests, wall_seconds(), detail)
             if record.state == "finished":
                 if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
                     return
@@ -152,7 +152,7 @@ class RunClaim:
                 left = self._manifests(store) if self.bounded else []
             except StoreError as exc:
                 failure = exc
-            if self._replace(store, record.failed(error, time.time()), info):
+            if self._replace(store, record.failed(error, wall_seconds()), info):
                 break
         _remove(store, left)
         if failure is not None:
@@ -168,7 +168,7 @@ class RunClaim:
             record, info = self._read(store)
             if record.attempt != self.attempt or record.state != "running":
                 return
-            if self._replace(store, record.finished(size, shards, (), time.time(), detail), info):
+            if self._replace(store, record.finished(size, shards, (), wall_seconds(), detail), info):
                 return
 
     def fail_by(self, store: Store, error: BaseException) -> None:
@@ -217,10 +217,10 @@ class RunClaim:
     def _finish_unread(
         self, store: Store, manifests: Sequence[Manifest], size: Size, shards: int, detail: RunDetail
     ) -> None:
-        self._put(store, self._fresh().finished(size, shards, manifests, time.time(), detail), replace=True)
+        self._put(store, self._fresh().finished(size, shards, manifests, wall_seconds(), detail), replace=True)
 
     def _fresh(self) -> RunRecord:
-        return RunRecord.begin(self.layout.run_id, self.attempt, self.origin, time.time(), bounded=self.bounded)
+        return RunRecord.begin(self.layout.run_id, self.attempt, self.origin, wall_seconds(), bounded=self.bounded)
 
     def _check_free(self, record: RunRecord, store: Store) -> None:
         """Raise RunExistsError unless the record is that of an unfinished bounded run, and this one is bounded."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -17,6 +16,7 @@ from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.system.outside import steady_seconds
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class DeadLetterWarnings:
       clock: seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_seconds) -> None:
         self._clock = clock
         self._next: dict[tuple[str, str], float] = {}
         self._unreported: collections.Counter[tuple[str, str]] = collections.Counter()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple
@@ -36,6 +35,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.shards.window_names import window_name
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 
@@ -158,7 +158,7 @@ class LinePacker:
         listed = self._write_manifests()
         manifests = [manifest for manifest, _ in listed if manifest is not None]
         plan = self._plan
-        self._listed_at = self._listed_at or time.time()  # called again, it writes the same lists
+        self._listed_at = self._listed_at or wall_seconds()  # called again, it writes the same lists
         detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
         detail = detail._replace(input=joined_input(self.source, detail.input))
         plan.claim.finish(plan.store, manifests, size_of(self._shards), len(self._shards), detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +16,7 @@ from beam_s3box.engine.signs_of_life import CHECK_SECONDS, show_life
 from beam_s3box.errors import AccessError, ObjectNotFoundError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import Store
+from beam_s3box.system.outside import steady_seconds, wall_seconds
 
 STOP_SECONDS: Final = 5.0
 """Between two looks for the mark, of one process."""
@@ -52,7 +52,7 @@ def ask_to_stop(store: Store, layout: Layout) -> None:
     Raises:
       StoreError: the store refused or failed.
     """
-    body = orjson.dumps({"asked": moment_text(time.time())}, option=orjson.OPT_APPEND_NEWLINE)
+    body = orjson.dumps({"asked": moment_text(wall_seconds())}, option=orjson.OPT_APPEND_NEWLINE)
     digest = hashlib.sha256(body).hexdigest()
     store.put(layout.stop, body, sha256=digest, content_type="application/json", replace=True)
     # sources in this process need not wait for their next look
@@ -66,7 +66,7 @@ class Polled:
       clock: seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_seconds) -> None:
         self._clock = clock
         self._asking = threading.Lock()
         self._is_asked = False

@@ -23,7 +23,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import time
 from typing import Final
 
 from beam_s3box.engine.claims import RunClaim
@@ -31,6 +30,7 @@ from beam_s3box.errors import AccessError, ObjectNotFoundError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.stores import Store
+from beam_s3box.system.outside import steady_seconds
 
 CHECK_SECONDS: Final = 120.0
 """How often a process reads the record and gives a sign of life, at most."""
@@ -59,7 +59,7 @@ def show_life(store: Store, claim: RunClaim) -> None:
     if claim.bounded:
         return
     key = (store.root, claim.layout.run_id, claim.attempt)
-    now = time.monotonic()
+    now = steady_seconds()
     if now - _SHOWN.get(key, -CHECK_SECONDS) < CHECK_SECONDS:
         return
     try:

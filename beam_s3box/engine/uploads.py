@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import time
 from typing import NamedTuple
 
 from beam_s3box import metrics
@@ -16,6 +15,7 @@ from beam_s3box.shards.model import SealedShard, ShardFile, total_size
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.stores.base import holds
+from beam_s3box.system.outside import steady_seconds, wall_seconds
 from beam_s3box.system.threads import Executor, Pending
 
 _MAX_WAITING_BYTES = 32 * MiB
@@ -71,13 +71,13 @@ class Uploader:
         Raises:
           StoreError: the store refused or failed, after its retries; names bucket, key, error code and attempts.
         """
-        begun = time.monotonic()
+        begun = steady_seconds()
         body = format_of(self._format, shard.stream).join(shard.segments)
         sha256 = hashlib.sha256(body).hexdigest()
         key = self._key(shard, sha256)
         attempts = put_once(self._store, key, body, sha256, self._format.content_type, is_unique=True)
         file = self._describe(shard, key, len(body), sha256)
-        return Uploaded(file, attempts, round((time.monotonic() - begun) * 1000))
+        return Uploaded(file, attempts, round((steady_seconds() - begun) * 1000))
 
     def _key(self, shard: SealedShard, sha256: str) -> str:
         return self._layout.shard(
@@ -100,7 +100,7 @@ class Uploader:
             sha256=sha256,
             sealed_by=shard.reason,
             arrived=shard.arrived,
-            stored=round(time.time(), 3),
+            stored=round(wall_seconds(), 3),
         )
 
 

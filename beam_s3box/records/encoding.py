@@ -35,6 +35,10 @@ VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 CSV_ROW_LENGTH: Final = "csv-row-length"
 MAP_FAILED: Final = "map-failed"
+NOT_AN_EVENT: Final = "not-an-event"
+UNREADABLE_FILE: Final = "unreadable-file"
+OBJECT_GONE: Final = "object-gone"
+OBJECT_REPLACED: Final = "object-replaced"
 
 REASONS: Final = (
     NOT_JSON,
@@ -52,6 +56,10 @@ REASONS: Final = (
     SCHEMA_MISMATCH,
     CSV_ROW_LENGTH,
     MAP_FAILED,
+    NOT_AN_EVENT,
+    UNREADABLE_FILE,
+    OBJECT_GONE,
+    OBJECT_REPLACED,
 )
 """Why a record becomes a dead letter."""
 

@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
 
-from beam_s3box.engine.manifests import Manifest
-from beam_s3box.errors import ConfigurationError, LoadError
+from beam_s3box.engine.manifests import Manifest, Replaced
+from beam_s3box.errors import ConfigurationError, LoadError, S3BoxError
 from beam_s3box.formats import AVRO, Format
 from beam_s3box.redshift.commits import Commits
+from beam_s3box.redshift.replaced import ReplacedReader, check_unchanged
 from beam_s3box.stores import Credentials, S3Settings, open_store
 from beam_s3box.stores.s3_settings import s3_settings_of
 from beam_s3box.system.threads import Threads
@@ -44,12 +45,24 @@ class ListedManifest(NamedTuple):
       sha256: digest of its bytes, hexadecimal: the same URL with another digest lists other shards.
       records: number of rows that COPY loads from it.
       files: URLs of its shards.
+      replaced: manifests that list the same records in other shards, as a compaction found them.
     """
 
     url: str
     sha256: str
     records: int
     files: tuple[str, ...]
+    replaced: tuple[ListedManifest, ...] = ()
+
+    @property
+    def origins(self) -> tuple[ListedManifest, ...]:
+        """The manifests that list its records first: those that it replaces, and in the end itself."""
+        return tuple(one for part in self.replaced for one in part.origins) or (self,)
+
+    @property
+    def family(self) -> tuple[ListedManifest, ...]:
+        """Itself and all that it replaces, directly or not."""
+        return (self, *(one for part in self.replaced for one in part.family))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +104,25 @@ def read_manifest(
       commits: with the records of runs that were read already.
 
     Raises:
-      LoadError: see `parse_manifest`; or the manifest does not count, see `Commits.check`.
+      LoadError: see `parse_manifest`; or the manifest does not count, see `Commits.check` and `ReplacedReader.of`.
       StoreError: the manifest can't be read.
     """
-    listed = parse_manifest(url, fetch(url), records)
-    if listed.sha256 != written:
-        (commits or Commits(fetch)).check(url, listed.sha256)
-    return listed
+    commits = commits or Commits(fetch)
+
+    def read(body: bytes, url: str, records: int | None, written: str, depth: int) -> ListedManifest:
+        listed = parse_manifest(url, body, records)
+        if listed.sha256 != written:
+            commits.check(url, listed.sha256)
+
+        def read_original(row: Replaced, depth: int) -> ListedManifest:
+            text = fetch(row.url)
+            # before it is read: no manifest can hold its own digest, so nothing goes round in circles
+            check_unchanged(url, row, hashlib.sha256(text).hexdigest())
+            return read(text, row.url, row.records, "", depth)
+
+        return listed._replace(replaced=ReplacedReader(read_original, depth).of(listed, body))
+
+    return read(fetch(url), url, records, written, 0)
 
 
 def read_manifests(
@@ -132,6 +157,14 @@ def read_manifests(
 
     threads = Threads(_READERS, "beam_s3box-manifests")
     return [manifest for manifest in threads.map(read, sorted(counts)) if manifest.files]
+
+
+def names_of(url: str, fetch: FetchBytes) -> int:
+    """Return how many manifests a load of this one names: itself, and those that it replaces; 1 if it can't be read."""
+    try:
+        return len(read_manifest(url, fetch, 0).family)
+    except (S3BoxError, OSError, LookupError):
+        return 1
 
 
 def parse_manifest(url: str, body: bytes, records: int | None = None) -> ListedManifest:

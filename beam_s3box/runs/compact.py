@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -33,6 +32,7 @@ from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin, new_token
 from beam_s3box.sizes import GiB, MiB
 from beam_s3box.stores.retries import Retry
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 DEFAULT_OBJECT_BYTES: Final = 64 * MiB
@@ -192,7 +192,7 @@ class Compaction:
         if plans:
             listed_by = [(manifest, plan.files) for manifest, plan in zip(manifests, plans, strict=True)]
         totals = InputTotals(accepted=size_of(shards).records)
-        detail = write_lists(store, claim.layout, listed_by, totals, time.time())
+        detail = write_lists(store, claim.layout, listed_by, totals, wall_seconds())
         self._check_unchanged(planned, threads)
         claim.finish(store, manifests, size_of(shards), len(shards), detail)
         return shards, manifests

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +23,7 @@ from beam_s3box.sizes import MiB
 from beam_s3box.stores import S3Store, Store
 from beam_s3box.stores.s3_settings import MIN_PART_BYTES
 from beam_s3box.stores.slices import Piece, Slice, put_joined, read_piece
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import Threads
 
 _READ_BYTES: Final = 8 * MiB
@@ -42,11 +42,12 @@ class _Wanted(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """What one request has read, of this version of the object."""
+    """What one request has read, of this version of the object: all of it, or a part."""
 
     shard: ShardFile
     body: bytes
     etag: str
+    is_part: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +103,9 @@ class ShardJoiner:
 
     def _read_once(self, wanted: _Wanted) -> _Read:
         if wanted.part is not None:
-            return _Read(wanted.shard, read_piece(self.store, wanted.part), wanted.part.etag)
+            return _Read(wanted.shard, read_piece(self.store, wanted.part), wanted.part.etag, True)
         body, info = self.store.read(wanted.shard.key)
-        return _Read(wanted.shard, body, info.etag)
+        return _Read(wanted.shard, body, info.etag, False)
 
     def _write(self, planned: JoinedShard, joined: _Joined, sequence: int) -> ShardFile:
         join, raw_bytes = joined.finish()
@@ -134,7 +135,7 @@ class ShardJoiner:
             sha256,
             planned.sealed_by,
             arrived,
-            round(time.time(), 3),
+            round(wall_seconds(), 3),
         )
 
 
@@ -163,23 +164,24 @@ class _Joined:
     def add(self, shard: ShardFile, parts: Iterator[_Read]) -> None:
         """Add a shard: its body follows what is there."""
         first = next(parts)
+        is_large = first.is_part
+        whole = hashlib.sha256(first.body)
+        if not is_large:
+            _check_bytes(shard, len(first.body), whole.hexdigest())
         join = self._check_join(shard, join_of(shard.url, first.body))
         self._put(join.between if self._bodies else join.before)
         start, stop = len(join.before), shard.object_bytes - join.trailer_bytes
-        whole, position, tail = hashlib.sha256(), 0, b""
-        for part in itertools.chain([first], parts):
+        self._put_body(first.body[start:stop])
+        position, tail = len(first.body), first.body[-TAIL_BYTES:]
+        for part in parts:
             whole.update(part.body)
-            inner = memoryview(part.body)[max(start - position, 0) : max(stop - position, 0)]
-            self.digest.update(inner)
-            self.size += len(inner)
+            self._put_body(memoryview(part.body)[: max(stop - position, 0)])
             position += len(part.body)
-            tail = (tail + part.body[-TAIL_BYTES:])[-TAIL_BYTES:]
+            tail = (tail + part.body)[-TAIL_BYTES:]
         _check_bytes(shard, position, whole.hexdigest())
         self._bodies.append(join.body(Ends(shard.url, tail, position, shard.raw_bytes or None)))
-        if stop - start < MIN_PART_BYTES or not isinstance(self._store, S3Store):
-            self.pieces.append(first.body[start:stop])
-        else:
-            self.pieces.append(Slice(shard.key, first.etag, start, stop))
+        large = Slice(shard.key, first.etag, start, stop)
+        self.pieces.append(large if is_large else first.body[start:stop])
 
     def finish(self) -> tuple[Join, int]:
         """Add the end of the object, and return how it is joined, and its bytes before compression."""
@@ -194,9 +196,12 @@ class _Joined:
         return self._join, raw_bytes
 
     def _put(self, literal: bytes) -> None:
-        self.digest.update(literal)
-        self.size += len(literal)
+        self._put_body(literal)
         self.pieces.append(literal)
+
+    def _put_body(self, body: bytes | memoryview) -> None:
+        self.digest.update(body)
+        self.size += len(body)
 
     def _check_join(self, shard: ShardFile, join: Join) -> Join:
         if self._join is None:

@@ -34,6 +34,9 @@ MAX_FOLDER_BYTES = 96
 DEFAULT_DATA_KEY = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
 """The template of a shard's key."""
 
+DOCTOR_FOLDER = ".beam_s3box-doctor/"
+"""Where `s3box doctor` tries out the store. What is below it and older than an hour was left by one that was killed."""
+
 _DIGEST_CHARACTERS = 12
 _LIST_DIGEST_CHARACTERS = 32
 _WINDOW = "20261122T101500Z-20261122T101600Z"

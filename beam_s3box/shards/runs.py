@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-import uuid
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.system import outside
 
 MAX_RUN_ID_BYTES = 48
 """With longer ids keys could exceed the 256 bytes that Redshift's load tables show."""
@@ -25,13 +25,13 @@ class NewRunId(str):
 
 def new_run_id() -> NewRunId:
     """Return a new run id that sorts by time: `20261122T101500Z-1f3a9c2b`."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.fromtimestamp(outside.wall_seconds(), datetime.UTC)
     return NewRunId(f"{now:%Y%m%dT%H%M%SZ}-{new_token(8)}")
 
 
 def new_token(characters: int = 32) -> str:
     """Return that many random hexadecimal characters, at most 32."""
-    return uuid.uuid4().hex[:characters]
+    return outside.token()[:characters]
 
 
 def new_origin() -> str:

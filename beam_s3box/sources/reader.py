@@ -121,6 +121,8 @@ class _Bundle:
     def read(self) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
         """Read until the bundle's time is over, nothing more comes, or the run is stopped."""
         until = time.monotonic() + self._reading.pacing.bundle
+        if self._reading.gathers:
+            LEAST.commit(self._reading.token, self._number, self._open.watermark.current)
         self._open.reader.committed({part: position for part, (_, position) in self._parts.items()})
         while True:
             now = self._now()
@@ -189,7 +191,7 @@ class _Bundle:
         for one in ranges_of(self._parts):
             yield beam.pvalue.TaggedOutput(RANGES, one)
         if self._reading.gathers:
-            LEAST.after(self._reading.token, self._number, self._readers, _END_OF_TIME)
+            LEAST.commit(self._reading.token, self._number, _END_OF_TIME)
 
     def _count(self) -> Iterator[beam.pvalue.TaggedOutput]:
         for name, number in self._counts.items():
@@ -207,7 +209,7 @@ class _Bundle:
         reading = self._reading
         micros = self._open.watermark.after(self._parts, self._open.reader.at_end, now)
         if reading.gathers:
-            micros = LEAST.after(reading.token, self._number, self._readers, micros)
+            micros = LEAST.least(reading.token, self._number, self._readers, micros)
         if micros is not None:
             _advance(self._estimator, Timestamp(micros=micros))
 

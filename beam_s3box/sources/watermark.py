@@ -37,6 +37,9 @@ class PartsWatermark:
     Args:
       pacing: how the reader keeps time.
       now: when the reader was opened, which has looked for parts then.
+
+    Attributes:
+      current: the watermark; None if it was never known.
     """
 
     def __init__(self, pacing: Pacing, now: int) -> None:
@@ -46,6 +49,7 @@ class PartsWatermark:
         self._latest: dict[str, int] = {}
         self._quiet: dict[str, int] = {}
         self._looked = now
+        self.current: int | None = None
 
     def looked(self, now: int) -> None:
         """Note that all parts there were are known."""
@@ -68,16 +72,16 @@ class PartsWatermark:
             self._quiet.pop(part, None)
 
     def after(self, parts: Iterable[str], at_end: Callable[[str], bool], now: int) -> int | None:
-        """Return the watermark after a poll that began at this time, None if it can't be known.
+        """Return the watermark after a poll that began at this time, None if it was never known.
 
         A part that nobody knows the time of, because it has had no record yet and is not at its end either, holds it.
         So does the last look for parts: one that is created later has records since then.
         """
         times = [self._time_of(part, at_end(part), now) for part in parts]
         known = [time for time in times if time is not None]
-        if len(known) < len(times):
-            return None
-        return min([*known, now, self._looked + self._look]) - self._delay
+        if len(known) == len(times):
+            self.current = min([*known, now, self._looked + self._look]) - self._delay
+        return self.current
 
     def _time_of(self, part: str, is_at_end: bool, now: int) -> int | None:
         if not is_at_end:
@@ -88,26 +92,39 @@ class PartsWatermark:
 
 
 class LeastOfReaders:
-    """The least watermark of all readers of a step that are in this process, for a runner that keeps one estimate."""
+    """The least watermark of all readers of a step that are in this process, for a runner that keeps one estimate.
+
+    Readers see of each other what the runner has committed: what a bundle still emits may be older than its watermark.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._times: dict[str, dict[int, int | None]] = {}
 
-    def after(self, step: str, reader: int, readers: int, watermark: int | None) -> int | None:
-        """Return the least, given that of one reader; None as long as one of them has none.
+    def commit(self, step: str, reader: int, watermark: int | None) -> None:
+        """Note the watermark of a reader that its last bundle ended with.
+
+        Args:
+          step: its token.
+          reader: the number of the reader.
+          watermark: None if it is not known.
+        """
+        with self._lock:
+            self._times.setdefault(step, {})[reader] = watermark
+
+    def least(self, step: str, reader: int, readers: int, watermark: int | None) -> int | None:
+        """Return the least of a reader's own watermark and those that others have committed; None if one is not known.
 
         Args:
           step: its token.
           reader: the number of the reader.
           readers: how many there are.
-          watermark: of that reader.
+          watermark: of that reader, now.
         """
         with self._lock:
-            times = self._times.setdefault(step, {})
-            times[reader] = watermark
-            known = [time for time in times.values() if time is not None]
-            return min(known) if len(known) == readers else None
+            times = self._times.get(step, {}) | {reader: watermark}
+        known = [time for time in times.values() if time is not None]
+        return min(known) if len(known) == readers else None
 
 
 LEAST: Final = LeastOfReaders()

@@ -8,8 +8,6 @@ import hashlib
 import os
 import pathlib
 import re
-import time
-import uuid
 from collections.abc import Callable, Iterator
 
 from beam_s3box.errors import (
@@ -21,6 +19,7 @@ from beam_s3box.errors import (
     StoreError,
 )
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
+from beam_s3box.system import outside
 from beam_s3box.system.local_files import sync_folder
 
 _TEMPORARY_PREFIX = ".beam_s3box-"
@@ -43,7 +42,7 @@ class LocalStore:
       clock: returns seconds since the epoch, by the clock of the file system.
     """
 
-    def __init__(self, path: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str | os.PathLike[str], clock: Callable[[], float] = outside.wall_seconds) -> None:
         # absolute, because a worker may have another working directory
         self._folder = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
         self._clock = clock
@@ -171,7 +170,7 @@ def _nearest_folder(folder: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _temporary_file(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    path = folder / f"{_TEMPORARY_PREFIX}{uuid.uuid4().hex}{_TEMPORARY_SUFFIX}"
+    path = folder / f"{_TEMPORARY_PREFIX}{outside.token()}{_TEMPORARY_SUFFIX}"
     try:
         # not `tempfile`, whose files only their owner may read
         path.touch(exist_ok=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from beam_s3box.errors import ConfigurationError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from beam_s3box.stores.base import ObjectInfo, check_condition, check_key
+from beam_s3box.system.outside import wall_seconds
 
 _ETAGS = itertools.count(1)
 
@@ -38,7 +38,7 @@ class MemoryStore:
       clock: returns seconds since the epoch.
     """
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, name: str, clock: Callable[[], float] = wall_seconds) -> None:
         if not name.strip("/"):
             raise ConfigurationError("destination='memory://' needs a name, as in memory://name")
         self._name = name.strip("/")

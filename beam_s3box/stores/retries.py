@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import random
-import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from beam_s3box.errors import S3BoxError, StoreError, TransientLoadError, TransientStoreError
+from beam_s3box.system import outside
 
 T = TypeVar("T")
 
 RETRY_EXAMPLE: Final = "Retry(max_attempts=3)"
 """What to write for an argument that must be a Retry."""
-
-
-def _random() -> float:
-    # a pickled `random.random` contains the generator's state, so all workers would wait for the same times
-    return random.random()  # noqa: S311 - it spreads load, and is not for security
 
 
 def is_transient(error: S3BoxError) -> bool:
@@ -48,10 +42,10 @@ class Retry:
     max_attempts: int = 8
     base_seconds: float = 0.25
     cap_seconds: float = 20.0
-    sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = _random
+    sleep: Callable[[float], None] = outside.sleep
+    random: Callable[[], float] = outside.fraction
     seconds: float = math.inf
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = outside.steady_seconds
 
     def run(
         self,

@@ -79,7 +79,7 @@ class S3Store:
 
     @property
     def settings(self) -> S3Settings:
-        """The connection to S3, and the properties of objects."""
+        """The settings that the store was created with."""
         return self._settings
 
     @property
@@ -106,6 +106,10 @@ class S3Store:
     def conditional_delete(self) -> bool:
         """Whether requests ask the server to compare ETags before it deletes."""
         return self._settings.conditional_writes
+
+    def with_settings(self, settings: S3Settings, retry: Retry | None = None) -> S3Store:
+        """Return a store of the same objects with other settings."""
+        return S3Store(self.root, settings, self._credentials, retry)
 
     def url(self, key: str) -> str:
         """Return the URL of a key."""
@@ -208,9 +212,7 @@ class S3Store:
                 self.requests.send("HeadObject", self.full_key(CHECK_KEY), {}, finish=answer)
         now = clock.now()
         if now is None:
-            raise StoreError(
-                f"HeadObject {self.root} failed: the server's responses have no Date header, so its time is unknown"
-            )
+            raise StoreError(f"HeadObject {self.root} failed: without a Date header the server's time is unknown")
         return now
 
     def check_writable(self) -> None:
@@ -222,10 +224,10 @@ class S3Store:
         WriteCheck(self.root, self._settings, self._for_check).run()
 
     def _for_check(self, settings: S3Settings, retry: Retry, body: bytes) -> tuple[S3Store, Requests, MultipartUpload]:
-        store = S3Store(self.root, settings, self._credentials, retry)
-        condition = {"IfNoneMatch": "*"} if settings.conditional_writes else {}
+        store, condition = self.with_settings(settings, retry), {"IfNoneMatch": "*"}
         parameters = object_parameters(settings, hashlib.sha256(body).hexdigest(), "text/plain")
-        return store, store.requests, store._upload(CHECK_KEY, body, parameters, condition)
+        upload = store._upload(CHECK_KEY, body, parameters, condition if settings.conditional_writes else {})
+        return store, store.requests, upload
 
     def _put(self, key: str, body: bytes, sha256: str, content_type: str, condition: dict[str, str]) -> int:
         parameters = object_parameters(self._settings, sha256, content_type)

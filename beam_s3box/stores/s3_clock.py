@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from beam_s3box.system.outside import steady_seconds
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -25,7 +27,7 @@ class ServerClock:
       elapsed: returns monotonic seconds.
     """
 
-    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, elapsed: Callable[[], float] = steady_seconds) -> None:
         self._elapsed = elapsed
         self._offset: float | None = None
         self._signs = False

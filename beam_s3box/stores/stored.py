@@ -36,8 +36,7 @@ def read_stored(store: Store, key: str) -> StoredObject:
     if not isinstance(store, S3Store):
         body = store.get(key)
         return StoredObject(body, hashlib.sha256(body).hexdigest(), None)
-    _, _, _, full_key = store.url(check_readable_key(key)).split("/", 3)
-    return store.requests.send("GetObject", full_key, {}, finish=_as_it_is)[0]
+    return store.requests.send("GetObject", store.full_key(check_readable_key(key)), {}, finish=_as_it_is)[0]
 
 
 def _as_it_is(answer: Any) -> StoredObject:

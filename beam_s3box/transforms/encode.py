@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import operator
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -28,6 +27,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane, lane_of
 from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_once, codec_threads
@@ -70,7 +70,7 @@ class EncodeSegments(beam.DoFn):
         """Start with empty buffers under a new origin: a retry of the bundle writes other keys."""
         plan = self._plan
         origin = new_origin()
-        self._began = time.time()
+        self._began = wall_seconds()
         self._builder = ShardBuilder(
             plan.format, plan.limits_of, codec_threads(), origin, plan.budget, min_fill_to_seal=plan.min_fill_to_seal
         )

@@ -20,12 +20,14 @@ _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
 _PRISM_RUNNERS = frozenset({"PrismRunner", "PortableRunner"})
 """Runners that may run on Prism; other engines ignore experiments that they do not know."""
 
-_OTHER_RUNNERS = frozenset({"SparkRunner", "DataflowRunner"})
+_SPARK = "SparkRunner"
+_SPARK_RUNNERS = frozenset({_SPARK, "PortableRunner"})
+_OTHER_RUNNERS = frozenset({_SPARK, "DataflowRunner"})
 """Runners that never run on Flink or Prism, although one derives from PortableRunner."""
 
 _LOCAL_MASTERS = {
     "FlinkRunner": ("flink_master", ("[local]", "[auto]")),
-    "SparkRunner": ("spark_master_url", ("local",)),
+    _SPARK: ("spark_master_url", ("local",)),
 }
 """The option that names the engine, and how it begins if Beam starts engine and workers itself, on this machine."""
 
@@ -68,14 +70,16 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
     overwrites the state of the keys that were split off with their state at its start.
 
     Raises:
-      ConfigurationError: unbounded input, or processing-time timers, on Beam's local Python runners; Flink configured
-        to start checkpoints during a bundle. Names the fix.
+      ConfigurationError: unbounded input, or processing-time timers, on Beam's local Python runners or on Spark; Flink
+        configured to start checkpoints during a bundle. Names the fix.
     """
     pipeline = records.pipeline
     runner = _kind_of_runner(pipeline)
     if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
         # the name that users know
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
+    if runner == _SPARK:
+        _check_spark(unbounded=not records.is_bounded, stateful=stateful)
     if runner in _FLINK_RUNNERS:
         given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
         flink = pipeline.options.view_as(_FlinkOptions)
@@ -96,6 +100,19 @@ def _check_local(runner: str, *, unbounded: bool, stateful: bool) -> None:
         raise ConfigurationError(
             f"packing='stateful' needs processing-time timers, and with these {runner} loses records silently; use "
             "packing='auto', or --runner=PrismRunner"
+        )
+
+
+def _check_spark(*, unbounded: bool, stateful: bool) -> None:
+    if unbounded:
+        raise ConfigurationError(
+            "the input is unbounded, and Beam runs no Python pipeline with state and timers as a stream on Spark: "
+            "SparkRunner is for bounded input; use --runner=FlinkRunner, --runner=DataflowRunner, or "
+            "--runner=PrismRunner on one machine"
+        )
+    if stateful:
+        raise ConfigurationError(
+            "packing='stateful' needs processing-time timers, which SparkRunner does not fire; use packing='auto'"
         )
 
 
@@ -133,6 +150,11 @@ def _forbid_splits(options: DebugOptions) -> None:
 def runs_stages_in_order(pipeline: beam.Pipeline) -> bool:
     """Return whether the runner is one of Beam's in pure Python, of which most run one stage after the other."""
     return _kind_of_runner(pipeline) in _LOCAL_RUNNERS
+
+
+def runs_bundles_again(pipeline: beam.Pipeline) -> bool:
+    """Return whether the engine may be Spark, which executes a bundle again for each output that it needs again."""
+    return _kind_of_runner(pipeline) in _SPARK_RUNNERS
 
 
 def workers_may_be_elsewhere(pipeline: beam.Pipeline) -> bool:

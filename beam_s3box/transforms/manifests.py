@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -21,6 +20,7 @@ from beam_s3box.engine.shard_rows import rows_of
 from beam_s3box.engine.signs_of_life import show_life
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.transforms.finish import FinishRun
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import ReifyWindow, RestoreWindows
@@ -177,7 +177,7 @@ class _WriteManifest(beam.DoFn):
             _count(self._counts, manifest)
             yield WindowedValue(manifest, last_moment(window), (window,))
         listed = ((manifest, plan.files) for manifest, (plan, _) in zip(manifests, self._plans, strict=True))
-        for rows in rows_of(listed, time.time()):
+        for rows in rows_of(listed, wall_seconds()):
             window = self._plans[0][1]  # any: they leave the windows at once
             yield beam.pvalue.TaggedOutput(_SHARD_ROWS, WindowedValue(rows, last_moment(window), (window,)))
 
@@ -225,7 +225,7 @@ class _WriteFirings(beam.DoFn):
     def _write_rows(self) -> None:
         """Write the rows of all manifests of this bundle; those of one that is not written then do not count."""
         plans = [plan for firings in self._firings.values() for _, numbered, _ in firings for plan in numbered]
-        self._publisher.write_rows(plans, time.time())
+        self._publisher.write_rows(plans, wall_seconds())
 
     def _write_all(self, firings: list[tuple[bytes, list[ManifestPlan], Lineage]]) -> list[tuple[bytes, Manifest]]:
         return [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from beam_s3box.engine.dead_letters import DeadLetter
@@ -35,3 +37,15 @@ class WriteToS3BoxResult(_Outputs):
     """
 
     run_id: str = ""
+
+
+class OneByOne(beam.DoFn):
+    """Emits each element as it comes.
+
+    Beam flushes batches before `finish_bundle`: what that emits never reaches a step that only takes batches, such as
+    WriteToJson. What this step emits does.
+    """
+
+    def process(self, element: Any) -> Iterator[Any]:
+        """Yield the element."""
+        yield element

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,6 +12,7 @@ from apache_beam.options.pipeline_options import DirectOptions
 from beam_s3box.engine.plan import check_upload_concurrency
 from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.system.outside import wall_seconds
 
 PartialShards: TypeAlias = Literal["auto", "shuffle", "seal"]
 Packing: TypeAlias = Literal["auto", "group", "stateful"]
@@ -43,7 +43,7 @@ class Tuning:
     partial_shards: PartialShards = "auto"
     packing: Packing = "auto"
     upload_concurrency: int = 8
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = wall_seconds
 
     def __post_init__(self) -> None:
         for name, choices in (("partial_shards", PartialShards), ("packing", Packing)):

@@ -32,17 +32,16 @@ from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
-from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, encoder_of
-from beam_s3box.transforms.engines import configure_or_reject, runs_stages_in_order
+from beam_s3box.transforms.encoded import encode_records
+from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
 from beam_s3box.transforms.finish import Drop, FinishRunOfShards
-from beam_s3box.transforms.input_totals import SumInput
+from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.origin import origin_in
 from beam_s3box.transforms.pack import PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.result import WriteToS3BoxResult
+from beam_s3box.transforms.result import OneByOne, WriteToS3BoxResult
 from beam_s3box.transforms.rewindow import FireOnce, RestoreWindows
 from beam_s3box.transforms.s3_options import credentials_of, settings_with_options
 from beam_s3box.transforms.tuning import Tuning
@@ -192,24 +191,22 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
-        encoded = records | "EncodeSegments" >> encoder_of(plan, windowing.windowfn).with_outputs(
-            SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders"
-        )
-        totals = encoded[INPUT_TOTALS]
+        whole, remainders, letters, totals = encode_records(records, plan, windowing)
         if not plan.unbounded:
             totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
-        whole = encoded[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
-        remainders = encoded["remainders"]
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
             whole = whole | "FireShardsOnce" >> FireOnce(plan.windows, windowing)
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
         packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
+        if runs_bundles_again(records.pipeline):
+            # so that the shards that a manifest lists are those of the result
+            shards = shards | "ShuffleShards" >> beam.Reshuffle()
         result = WriteToS3BoxResult(
-            shards=shards,
+            shards=shards | "EmitShards" >> beam.ParDo(OneByOne()).with_output_types(ShardFile),
             manifests=_write_manifests(shards, totals, plan),
-            dead_letters=encoded[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan),
-            input_totals=totals,
+            dead_letters=letters,
+            input_totals=totals | "EmitInputTotals" >> beam.ParDo(OneByOne()).with_output_types(BY_FILE),
         )
         result.run_id = plan.layout.run_id
         return result

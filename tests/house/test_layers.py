@@ -137,7 +137,7 @@ def test_only_transforms_sources_and_jobs_know_beam() -> None:
 
 
 def test_only_what_talks_to_aws_knows_boto3() -> None:
-    allowed = ("beam_s3box.stores.s3", "beam_s3box.redshift.client.data_api")
+    allowed = ("beam_s3box.stores.s3", "beam_s3box.sources.aws", "beam_s3box.redshift.client.data_api")
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 
@@ -147,7 +147,11 @@ def test_only_the_source_of_kafka_knows_its_client() -> None:
 
 
 def test_only_what_reads_and_writes_avro_knows_fastavro() -> None:
-    allowed = ("beam_s3box.formats.avro.format", "beam_s3box.jobs.read.avro.reader")
+    allowed = (
+        "beam_s3box.formats.avro.format",
+        "beam_s3box.jobs.read.avro.reader",
+        "beam_s3box.runs.verify.avro_contents",
+    )
     assert not wrong(("fastavro",), lambda importer: importer in allowed)
 
 

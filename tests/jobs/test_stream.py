@@ -55,10 +55,6 @@ def log() -> Iterator[JobLog]:
             ["--runner=PrismRunner", "--input=/none/*.jsonl"],
             "error: --input='/none/*.jsonl' can't be watched: '/none' is no folder",
         ),
-        (
-            ["--runner=PrismRunner", "--input=a/b.csv"],
-            "error: --input='a/b.csv' names csv files, and this job reads JSON",
-        ),
         (["--runner=PrismRunner", "--window=hourly"], "error: --window='hourly' must be fixed:SECONDS"),
         (
             ["--runner=PrismRunner", "--triggering_frequency=0"],
@@ -184,7 +180,7 @@ def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:
     records = [{"d": "web", "n": f"e{i % 2}", "i": i, "t": FOUND - i % 20} for i in range(number)]
     path = folder / "a.jsonl"
     path.write_text("\n".join([*map(json.dumps, records), *more]))
-    return [(str(path), path.stat().st_size, FOUND * MICROS)]
+    return [(str(path), path.stat().st_size, FOUND * MICROS, "")]
 
 
 def test_totals_are_told_by_window_and_what_counts_for_its_arrival(

@@ -36,7 +36,7 @@ class SparkJobs:
 
     def options(self, *, streaming: bool = False) -> list[str]:
         """Return the options of a pipeline that shall run there; its input must be bounded."""
-        options = ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}", *self.environment]
+        options = ["--runner=SparkRunner", f"--job_endpoint={self.job_endpoint}", *self.environment]
         return [*options, "--streaming"] if streaming else options
 
 

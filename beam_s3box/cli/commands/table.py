@@ -77,6 +77,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.pack:run",
         "cli.options.pack:PACK_PARSER",
     ),
+    "report": Command(
+        "say what a run has written, as a table, as JSON or as a page to look at",
+        "cli.commands.report:run",
+        "cli.options.report:REPORT_PARSER",
+    ),
     "plan": Command(
         "estimate from a sample of the input what a run will write: shards, manifests, requests and their price",
         "cli.commands.plan:run",
@@ -87,6 +92,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.load:run_load",
         "cli.commands.load:LOAD_PARSER",
     ),
+    "runs": Command(
+        "list the runs below a destination, newest first: state, records, shards, age",
+        "cli.commands.runs:run",
+        "cli.commands.runs:RUNS_PARSER",
+    ),
     "verify": Command(
         "check everything that a run has written, byte by byte",
         "cli.commands.verify:run",
@@ -96,6 +106,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "try the dead letters of a run again after a fix, each once, as a new run",
         "cli.commands.redrive:run",
         "cli.options.redrive:REDRIVE_PARSER",
+    ),
+    "doctor": Command(
+        "try out what a store really guarantees, and which options it needs",
+        "cli.commands.doctor:run",
+        "cli.options.doctor:DOCTOR_PARSER",
+    ),
+    "compact": Command(
+        "join the small shards of a run to few large ones, without decompressing them",
+        "cli.commands.compact:run",
+        "cli.options.compact:COMPACT_PARSER",
     ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from beam_s3box import metrics
 from beam_s3box.cli.console.output import say, say_text
-from beam_s3box.cli.console.table import format_seconds
 from beam_s3box.runs.verify.run_check import Verified
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import format_seconds, format_size
 
 MAX_SHOWN: Final = 20
 """Problems that are printed; JSON has more."""

@@ -11,6 +11,7 @@ from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argumen
 from beam_s3box.cli.options.manifests import MANIFESTS
 from beam_s3box.cli.options.naming import NAMING
 from beam_s3box.cli.options.parser import CommandParser, Section
+from beam_s3box.cli.options.queue import add_queue_arguments
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
@@ -56,15 +57,20 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     add_csv_arguments(parser)
 
 
-def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how the streaming job looks for files."""
+def add_poll_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how often the streaming job looks for files."""
     parser.add_argument(
         "--poll_interval",
         metavar="SECONDS",
         type=seconds(positive=True),
         default=_POLL_INTERVAL,
-        help=f"between two looks for new files (default: {_POLL_INTERVAL:g})",
+        help=f"between two looks for new files, or at a queue that was empty (default: {_POLL_INTERVAL:g})",
     )
+
+
+def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the streaming job looks for files."""
+    add_poll_argument(parser)
     parser.add_argument(
         "--min_age",
         metavar="SECONDS",
@@ -173,6 +179,7 @@ INPUT: Final = Section("Input", add_input_argument)
 INPUT_FORMAT: Final = Section(INPUT.title, add_format_arguments)
 WATCH: Final = Section(INPUT.title, add_watch_arguments)
 LATENESS: Final = Section(WINDOWS.title, add_lateness_arguments)
+QUEUE: Final = Section("Input from a queue of S3's events", add_queue_arguments)
 PACKING: Final = Section("Shards of unbounded input", add_packing_arguments)
 REDSHIFT: Final = Section(redshift_target.JOB_TITLE, add_redshift_arguments)
 FLINK: Final = Section("Flink: how it recovers", add_flink_arguments)
@@ -215,10 +222,13 @@ BACKFILL: Final = _job(
 STREAM: Final = _job(
     "stream",
     f"--runner NAME picks the runner: {STREAM_RUNNERS}; required.",
-    "Writes files of JSON lines as they appear, or topics of Kafka, to S3, as gzip JSON shards by stream, and the "
-    "manifests that Redshift's COPY loads. Files are read once, when they are found, and must be whole then.",
+    "Writes files of records as they appear, or what a queue, Kafka or Kinesis has, to S3, as gzip JSON shards by "
+    "stream, and the manifests that Redshift's COPY loads. Files are read once, when they are found, and must be whole "
+    "then.",
     INPUT,
     WATCH,
+    INPUT_FORMAT,
+    QUEUE,
     KAFKA,
     SOURCES,
     WRITE,

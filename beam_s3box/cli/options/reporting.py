@@ -67,7 +67,7 @@ def reporting_of(given: argparse.Namespace) -> Reporting:
         except S3BoxError as exc:
             raise ConfigurationError(f"report={path!r} can't be written: {exc}") from exc
     elif path is not None and path != STANDARD_OUTPUT:
-        _check_path(path)
+        check_file(path, "report")
     return Reporting(path, store, given.json, given.quiet)
 
 
@@ -79,8 +79,9 @@ def check_unfinished(given: argparse.Namespace, store: Store, reporting: Reporti
             raise AlreadyFinished(record, store, reporting)
 
 
-def _check_path(path: str) -> None:
+def check_file(path: str, parameter: str) -> None:
+    """Raise ConfigurationError if a file can't be written there."""
     folder = os.path.dirname(path) or "."
     target = path if os.path.exists(path) else folder
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(target, os.W_OK):
-        raise ConfigurationError(f"report={path!r} can't be written: it must be a file in a folder that exists")
+        raise ConfigurationError(f"{parameter}={path!r} can't be written: it must be a file in a folder that exists")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Final
 
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
 from beam_s3box.engine.run_reader import run_of_url
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.stores import Store, open_store
+from beam_s3box.stores import S3Settings, Store, open_store
 
 PLACE_TITLE: Final = "Run"
 
@@ -33,8 +34,14 @@ PLACE: Final = Section(PLACE_TITLE, add_place_argument)
 RUN_ID: Final = Section(PLACE_TITLE, add_run_id_argument)
 
 
-def place_of(given: argparse.Namespace) -> tuple[Store, str | None]:
+def place_of(
+    given: argparse.Namespace, settings: Callable[[argparse.Namespace], S3Settings] = reading_settings_of
+) -> tuple[Store, str | None]:
     """Return the store of the destination, and the id of the run if the options name one.
+
+    Args:
+      given: the options.
+      settings: returns the settings of S3, those of a command that only reads unless another function is given.
 
     Raises:
       ConfigurationError: the URL is missing, or it names another run than `--run_id`.
@@ -47,4 +54,4 @@ def place_of(given: argparse.Namespace) -> tuple[Store, str | None]:
         raise ConfigurationError(
             f"{given.place!r} is the record of the run {run_id!r}, and --run_id={asked!r} is another: give one"
         )
-    return open_store(destination, reading_settings_of(given), credentials_of(given)), asked or run_id
+    return open_store(destination, settings(given), credentials_of(given)), asked or run_id

@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_s3box.cli.options.jobs import add_input_argument, add_watch_arguments
+from beam_s3box.cli.options.input import add_path_columns_argument
+from beam_s3box.cli.options.jobs import add_format_arguments, add_input_argument, add_poll_argument, add_watch_arguments
 from beam_s3box.cli.options.parser import actions_of
+from beam_s3box.cli.options.queue import add_queue_arguments
 from beam_s3box.cli.options.sources import SOURCE_DELAY, add_kafka_arguments, add_source_arguments
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
@@ -19,7 +21,7 @@ from beam_s3box.sources.watermark import Pacing
 _Add = Callable[[argparse.ArgumentParser], None]
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """A kind of source.
 
     Attributes:
@@ -31,14 +33,17 @@ class _Kind(NamedTuple):
     adds: tuple[_Add, ...]
 
 
-FILES: Final = _Kind("input", (add_input_argument, add_watch_arguments))
-KAFKA: Final = _Kind("kafka_topic", (add_kafka_arguments, add_source_arguments))
-_KINDS: Final = (FILES, KAFKA)
+FILES: Final = Kind("input", (add_input_argument, add_watch_arguments, add_format_arguments))
+QUEUE: Final = Kind(
+    "sqs_queue", (add_queue_arguments, add_poll_argument, add_format_arguments, add_path_columns_argument)
+)
+KAFKA: Final = Kind("kafka_topic", (add_kafka_arguments, add_source_arguments))
+_KINDS: Final = (FILES, QUEUE, KAFKA)
 _ALWAYS: Final = frozenset({"stop_after"})
 """Options of files that all sources have."""
 
 
-def kind_of(given: argparse.Namespace) -> _Kind:
+def kind_of(given: argparse.Namespace) -> Kind:
     """Return the source that the options choose.
 
     Raises:
@@ -95,6 +100,6 @@ def pacing_of(options: PipelineOptions, timing: Timing) -> Pacing:
     return Pacing(delay=timing.delay, idle=given.idle_timeout, stop_after=given.stop_after)
 
 
-def _options_of(kind: _Kind | None) -> Iterator[argparse.Action]:
+def _options_of(kind: Kind | None) -> Iterator[argparse.Action]:
     for add in kind.adds if kind is not None else ():
         yield from (action for action in actions_of(add) if action.dest not in _ALWAYS)

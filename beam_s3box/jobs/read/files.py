@@ -16,7 +16,7 @@ from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, 
 from beam_s3box.jobs.read.row_batches import ReadRow
 from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, json_batches, kind_by_name
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, contents_of, json_batches, kind_by_name
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
 from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.unpack import READ_BYTES
@@ -39,26 +39,15 @@ class Reading(NamedTuple):
       input_format: one of `INPUT_FORMATS`.
       max_line_bytes: of a longer line only the beginning is read, which the write rejects, see
         `beam_s3box.records.lines.split_lines`.
-      rows: how files of rows are read; None where they are rejected.
+      rows: how files of rows are read.
       path_columns: whether columns that stand in the path are taken into the records.
     """
 
     access: S3Access
     input_format: str = "auto"
     max_line_bytes: int = MAX_UNLIMITED_LINE_BYTES
-    rows: RowOptions | None = None
+    rows: RowOptions = RowOptions()
     path_columns: bool = False
-
-    def contents_of(self, file: InputFile, path: str, read_bytes: int) -> Contents:
-        """Return what a file holds.
-
-        Raises:
-          ConfigurationError: it can't be read, or holds rows where these are rejected.
-        """
-        contents = contents_of(file, path, self.input_format, read_bytes)
-        if self.rows is None and contents.kind not in JSON_KINDS:
-            raise ConfigurationError(f"input={path!r} is {contents.kind}, and this job reads JSON: use s3box backfill")
-        return contents
 
 
 class FileRange(NamedTuple):
@@ -180,7 +169,7 @@ def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
         version, size = find_version(path, size, reading.access)
     whole = FileRange(path, 0, -1, version, size)
     with opened(path, reading.access, version) as opened_file:
-        contents = reading.contents_of(opened_file, path, HEAD_BYTES)
+        contents = contents_of(opened_file, path, reading.input_format, HEAD_BYTES)
         if contents.kind == "parquet":
             for start, stop in split_rows(contents.kind, _Sized(opened_file, size), path):
                 yield whole._replace(start=start, stop=stop, kind=contents.kind)
@@ -189,13 +178,6 @@ def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
                 yield whole._replace(start=start, stop=min(start + _SPLIT_BYTES, size), kind=contents.kind)
         else:
             yield whole
-
-
-def read_json(part: FileRange, reading: Reading) -> Iterator[LineBatch]:
-    """Yield the records of a file of JSON or a part of it, see `read_part`; a file of rows is an error."""
-    for batch in read_part(part, reading._replace(rows=None)):
-        if isinstance(batch, LineBatch):
-            yield batch
 
 
 def check_may_be_empty(path: str, input_format: str) -> None:
@@ -234,15 +216,15 @@ def read_opened(file: InputFile, part: FileRange, reading: Reading) -> Generator
             _Sized(file, part.size),
             part.path,
             iter(()),
-            reading.rows or RowOptions(),
+            reading.rows,
             (part.start, part.stop),
         )
         return
-    contents = reading.contents_of(file, part.path, _READ_BYTES)
+    contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
     if contents.kind in JSON_KINDS:
         yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
         return
-    options = reading.rows or RowOptions()
+    options = reading.rows
     if contents.encoding:  # by its mark; the blocks are UTF-8
         options = options._replace(csv=dataclasses.replace(options.csv, encoding="utf-8"))
     yield from read_rows(contents.kind, _Sized(file, part.size), part.path, contents.blocks, options)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.parser import given_of
-from beam_s3box.jobs.options.sources import FILES, kind_of, pacing_of, source_timing_of
+from beam_s3box.jobs.options.queue import queue_of, receiving_of
+from beam_s3box.jobs.options.sources import FILES, KAFKA, QUEUE, Kind, kind_of, pacing_of, source_timing_of
 from beam_s3box.jobs.options.stream import watching_of
-from beam_s3box.jobs.options.windows import timing_of
+from beam_s3box.jobs.options.windows import Timing, timing_of
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import s3_access_of
 from beam_s3box.jobs.read.kafka import NAME, check_kafka, kafka_of
+from beam_s3box.jobs.read.queue.check import checked
+from beam_s3box.jobs.read.queue.receive import ReceiveObjects
 from beam_s3box.jobs.read.records import ReadRecordSource
+from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.read.stream import ReadStream, StreamInput
 from beam_s3box.jobs.read.watch import WatchFiles
-from beam_s3box.jobs.run.preflight import check_given, check_json, check_watched, tell_matches
+from beam_s3box.jobs.run.preflight import check_given, check_watched, tell_matches
 from beam_s3box.sources.source import Positions
 from beam_s3box.sources.stop import Notices
 
@@ -51,7 +57,12 @@ def input_of(options: PipelineOptions, write: Write) -> JobInput:
     Raises:
       S3BoxError: they name none, several, or one that can't be.
     """
-    return FileInput(options, write) if kind_of(given_of(options)) == FILES else KafkaInput(options, write)
+    inputs: dict[Kind, Callable[[PipelineOptions, Write], JobInput]] = {
+        FILES: FileInput,
+        QUEUE: QueueInput,
+        KAFKA: KafkaInput,
+    }
+    return inputs[kind_of(given_of(options))](options, write)
 
 
 class FileInput:
@@ -70,9 +81,8 @@ class FileInput:
         self._write = write
         self._patterns = given.input
         self._watching, self._timing = watching_of(options), timing_of(options)
-        self._read = ReadStream(self._timing, write.max_line_bytes, given.path_columns)
+        self._read = _read_stream(options, write, self._timing)
         check_given(self._patterns)
-        check_json(self._patterns)
 
     def check(self) -> None:
         """Raise the error that watching would meet."""
@@ -89,6 +99,38 @@ class FileInput:
     def tell(self) -> None:
         """Say how many files match now."""
         tell_matches(self._patterns, s3_access_of(self._options))
+
+
+class QueueInput:
+    """Objects that a queue of S3's events names.
+
+    Args:
+      options: of the job.
+      write: what is written.
+    """
+
+    name = ""
+
+    def __init__(self, options: PipelineOptions, write: Write) -> None:
+        self._write = write
+        self._timing, self._receiving = timing_of(options), receiving_of(options)
+        self._queue = queue_of(options)
+        self._read = _read_stream(options, write, self._timing, keeps_unreadable=True)
+
+    def check(self) -> None:
+        """Take the settings of the queue, and raise the error that it would meet."""
+        self._queue = checked(self._queue, self._receiving.poll_interval)
+
+    def read(self, pipeline: beam.Pipeline, notices: Notices) -> StreamInput:
+        """Add the steps that receive and read."""
+        store = self._write.store
+        found = FoundNotes(store, self._write.run_id)
+        receive = ReceiveObjects(self._queue, self._receiving, self._timing.delay, found, store.root, notices)
+        lines: StreamInput = pipeline | "ReceiveObjects" >> receive | "ReadStream" >> self._read
+        return lines
+
+    def tell(self) -> None:
+        """Say nothing: the check has said how many messages there are."""
 
 
 class KafkaInput:
@@ -121,3 +163,18 @@ class KafkaInput:
 
     def tell(self) -> None:
         """Say nothing."""
+
+
+def _read_stream(
+    options: PipelineOptions, write: Write, timing: Timing, *, keeps_unreadable: bool = False
+) -> ReadStream:
+    given = given_of(options)
+    rows = RowOptions(csv_dialect_of(given), write.max_line_bytes)
+    return ReadStream(
+        timing,
+        write.max_line_bytes,
+        given.path_columns,
+        input_format=given.input_format,
+        rows=rows,
+        keeps_unreadable=keeps_unreadable,
+    )

@@ -31,8 +31,9 @@ from beam_s3box.metrics import FILES_FOUND
 from beam_s3box.sources.stop import Notices
 from beam_s3box.transforms.runtime import BeamCounts
 
-FoundFile: TypeAlias = tuple[str, int, int]
-"""Path of a file, its bytes when it was found, and when it arrived, in microseconds since 1970."""
+FoundFile: TypeAlias = tuple[str, int, int, str]
+"""Path of a file, its bytes when it was found, -1 for not known; when it arrived, in microseconds since 1970; and its
+version, as `find_version` names it, empty for the one that exists when it is read."""
 
 _Restriction: TypeAlias = WatchState | Round
 
@@ -83,7 +84,7 @@ class WatchFiles(beam.PTransform):
             begin
             | "Begin" >> beam.Impulse()
             | "Watch" >> beam.ParDo(self._watch).with_output_types(SeenFile)
-            | "FoundFiles" >> beam.ParDo(_Found(self._notes)).with_output_types(FoundFile)
+            | "FoundFiles" >> beam.ParDo(NoteArrivals(self._notes)).with_output_types(FoundFile)
         )
 
 
@@ -166,7 +167,7 @@ class _Watch(beam.DoFn, RestrictionProvider):
     ) -> Iterator[TimestampedValue]:
         """Look once; or emit again what a look found whose work the runner had split off."""
         # without one, a runner holds the watermark at the beginning of time
-        _advance(estimator, timestamp)
+        advance(estimator, timestamp)
         state = tracker.current_restriction()
         if isinstance(state, Round):
             if tracker.try_claim(state):
@@ -181,7 +182,7 @@ class _Watch(beam.DoFn, RestrictionProvider):
         if self._is_over(memory.at - state.begun):
             return
         # behind the files, none of which may be late
-        _advance(estimator, self._stamp(memory.at - self._unseen))
+        advance(estimator, self._stamp(memory.at - self._unseen))
         tracker.defer_remainder(self._pause)
 
     def _is_over(self, micros: int) -> bool:
@@ -198,20 +199,29 @@ class _Watch(beam.DoFn, RestrictionProvider):
         return Timestamp(micros=micros - self._delay)
 
 
-def _advance(estimator: Any, watermark: Timestamp) -> None:
+def advance(estimator: Any, watermark: Timestamp) -> None:
     """Let the watermark go on; an estimator refuses one that goes back."""
     current = estimator.current_watermark()
     if current is None or watermark > current:
         estimator.set_watermark(watermark)
 
 
-class _Found(beam.DoFn):
+class NoteArrivals(beam.DoFn):
+    """Makes files of what was seen; where nothing says when one arrived, that is when it was found for the first time.
+
+    Takes the fields of a SeenFile, and a version if that is known.
+
+    Args:
+      notes: keep that time; None: if a runner goes back, it is another.
+    """
+
     def __init__(self, notes: FoundNotes | None) -> None:
         self._notes = notes
 
-    def process(self, file: SeenFile) -> Iterator[FoundFile]:
-        path, size, arrived, is_found = file
+    def process(self, file: tuple[Any, ...]) -> Iterator[FoundFile]:
+        """Return the file."""
+        path, size, arrived, is_found, *version = file
         if is_found and self._notes is not None:
             arrived = self._notes.first(path, arrived)
         BeamCounts().count(FILES_FOUND)
-        yield path, size, arrived
+        yield path, size, arrived, version[0] if version else ""

@@ -18,7 +18,7 @@ from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.files import check_may_be_empty
 from beam_s3box.jobs.read.find import FoundInput, bucket_of, find_input
 from beam_s3box.jobs.read.input_files import S3Access, opened, s3_access_of
-from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note, kind_by_name, skipped_note
+from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note, skipped_note
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
@@ -128,16 +128,6 @@ def _check_folder(pattern: str) -> None:
         raise ConfigurationError(
             f"--input={pattern!r} can't be watched: {folder!r} is no folder, or its permissions forbid it"
         )
-
-
-def check_json(patterns: Sequence[str]) -> None:
-    """Raise ConfigurationError for files that by their name hold no JSON."""
-    for pattern in patterns:
-        name = kind_by_name(pattern)
-        if name:
-            raise ConfigurationError(
-                f"--input={pattern!r} names {name} files, and this job reads JSON: s3box backfill reads others"
-            )
 
 
 def _check_listable(pattern: str, access: S3Access) -> None:

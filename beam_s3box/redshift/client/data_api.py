@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.redshift.client.data_api_errors import translated
 from beam_s3box.redshift.client.errors import clean
+from beam_s3box.system import outside
 
 MAX_STATEMENTS: Final = 40
 """Statements of one batch, which is one transaction. Source: `BatchExecuteStatement`."""
@@ -100,7 +100,7 @@ class RedshiftDataApi:
     profile: str | None = None
     endpoint_url: str | None = None
     client: Callable[[], Any] | None = dataclasses.field(default=None, repr=False)
-    sleep: Callable[[float], None] = dataclasses.field(default=time.sleep, repr=False)
+    sleep: Callable[[float], None] = dataclasses.field(default=outside.sleep, repr=False)
 
     def __post_init__(self) -> None:
         if not self.database:

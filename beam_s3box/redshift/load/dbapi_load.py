@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from beam_s3box.errors import TransientLoadError
 from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejected
-from beam_s3box.redshift.load.ledger import Decision, Entry, entry
+from beam_s3box.redshift.load.ledger import Decision, Entry, entry, in_parts
 from beam_s3box.redshift.load.load_errors import LoadProblem, problems, queries
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.plan import LoadResult, Plan, copy_error
@@ -85,7 +85,9 @@ class SessionLoad:
                 raise
             self._create_ledger(session)
             session.execute(self._plan.ledger.lock())
-        return [entry(row) for row in session.query(self._plan.ledger.look_up(self._plan.urls))]
+        return [
+            entry(row) for urls in in_parts(self._plan.urls) for row in session.query(self._plan.ledger.look_up(urls))
+        ]
 
     def _create_ledger(self, session: Session) -> None:
         session.rollback()

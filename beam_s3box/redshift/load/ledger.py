@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence, Set
+from typing import Final, NamedTuple, TypeVar
 
 from beam_s3box.errors import ConfigurationError, ManifestReplacedError
 from beam_s3box.redshift.manifests import ListedManifest
@@ -20,8 +20,14 @@ from beam_s3box.redshift.sql.target import Mode, OnReplaced, Target, target_of, 
 LEDGER: Final = "beam_s3box_loads"
 """Name of the ledger, in the schema of its tables."""
 
+REPLACED: Final = "replaced"
+"""In place of the mode of a load: the records came by the manifest of a compaction, which replaces this one."""
+
 _URL_BYTES = 2048
 """Room for a URL: S3 takes keys of 1,024 bytes, buckets of 63."""
+
+_NAMES_IN_STATEMENT: Final = 5_000
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +99,10 @@ class Decision(NamedTuple):
     """What to do with manifests, given the ledger.
 
     Attributes:
-      load: manifests that are not loaded yet, or to load again.
-      skip: manifests that are loaded already.
-      entries: of the ledger for all of them; those of `load` are replaced.
+      load: manifests that are not loaded yet, or to load again. If a part of what a compaction's manifest replaces is
+        loaded already, these are the others of that part, and not the compaction's manifest.
+      skip: manifests whose records are loaded already, or by another one of `load`.
+      entries: of the ledger for all of them, and for what they replace; those of `load` are replaced.
     """
 
     load: tuple[ListedManifest, ...]
@@ -105,7 +112,7 @@ class Decision(NamedTuple):
     @property
     def superseded(self) -> tuple[str, ...]:
         """URLs that are loaded again, and whose entries are replaced."""
-        urls = {manifest.url for manifest in self.load}
+        urls = {one.url for manifest in self.load for one in manifest.family}
         return tuple(sorted(entry.url for entry in self.entries if entry.url in urls))
 
 
@@ -142,17 +149,19 @@ class Ledger(NamedTuple):
         """Return the query for the entries of these manifests; see `entry`."""
         return f"SELECT manifest_url, manifest_sha256, records, loaded_at\nFROM {self.name.sql}\n{self._where(urls)}"
 
-    def record(self, manifests: Sequence[ListedManifest], mode: Mode) -> str:
-        """Return the statement that writes the entries of these manifests."""
-        rows = ",\n".join(
-            f"  ({literal(self.target.schema)}, {literal(self.target.table)}, {literal(manifest.url)}, "
-            f"{literal(manifest.sha256)}, {manifest.records:d}, {literal(mode)})"
-            for manifest in manifests
-        )
-        return (
-            f"INSERT INTO {self.name.sql}\n"
-            f"  (table_schema, table_name, manifest_url, manifest_sha256, records, mode)\nVALUES\n{rows}"
-        )
+    def record(self, manifests: Sequence[ListedManifest], mode: Mode) -> Iterator[str]:
+        """Yield the statements that write the entries of these manifests, and of those that they replace."""
+        entries = [(one, mode if one is manifest else REPLACED) for manifest in manifests for one in manifest.family]
+        for part in in_parts(entries):
+            rows = ",\n".join(
+                f"  ({literal(self.target.schema)}, {literal(self.target.table)}, {literal(one.url)}, "
+                f"{literal(one.sha256)}, {one.records:d}, {literal(how)})"
+                for one, how in part
+            )
+            yield (
+                f"INSERT INTO {self.name.sql}\n"
+                f"  (table_schema, table_name, manifest_url, manifest_sha256, records, mode)\nVALUES\n{rows}"
+            )
 
     def forget(self, urls: Iterable[str]) -> str:
         """Return the statement that removes the entries of these manifests."""
@@ -172,24 +181,31 @@ class Ledger(NamedTuple):
     ) -> Decision:
         """Return which manifests to load.
 
-        With "truncate" these are all or none: the table is to have the rows of all of them together.
+        Records that several manifests list, because a compaction replaces one by another, are loaded once. With
+        "truncate" all are loaded or none: the table is to have the rows of all of them together.
 
         Raises:
           ManifestReplacedError: a manifest was loaded with other shards, and `on_replaced` is "error".
         """
         known = {entry.url: entry for entry in entries}
-        load, skip = [], []
-        for manifest in manifests:
-            entry = known.get(manifest.url)
-            if entry is None or (entry.sha256 != manifest.sha256 and on_replaced == "reload"):
-                load.append(manifest)
-            elif entry.sha256 == manifest.sha256 or on_replaced == "skip":
-                skip.append(manifest)
-            else:
-                raise ManifestReplacedError(self._explain(manifest, entry, mode))
+        done = {
+            origin.url
+            for manifest in manifests
+            for one in manifest.family
+            if self._is_loaded(one, known.get(one.url), mode, on_replaced)
+            for origin in one.origins
+        }
+        load, skip = _choose(manifests, done)
         if load and mode == "truncate":
-            load, skip = list(manifests), []
+            load, skip = _choose(manifests, set())
         return Decision(tuple(load), tuple(skip), tuple(entries))
+
+    def _is_loaded(self, manifest: ListedManifest, entry: Entry | None, mode: Mode, on_replaced: OnReplaced) -> bool:
+        if entry is None or entry.sha256 == manifest.sha256:
+            return entry is not None
+        if on_replaced == "error":
+            raise ManifestReplacedError(self._explain(manifest, entry, mode))
+        return on_replaced == "skip"
 
     def _where(self, urls: Iterable[str]) -> str:
         return (
@@ -213,6 +229,31 @@ class Ledger(NamedTuple):
             f"the earlier load from the table, then its entry ({' '.join(self.forget([manifest.url]).split())}), and "
             "load again; or leave the table as it is with on_replaced='skip' (--redshift_on_replaced)"
         )
+
+
+def _choose(manifests: Sequence[ListedManifest], done: Set[str]) -> tuple[list[ListedManifest], list[ListedManifest]]:
+    """Return the manifests to load and to skip, in order, given the URLs of those whose records are loaded.
+
+    A compaction's manifest comes before those that it replaces, if it is not loaded in part.
+    """
+    taken, chosen = set(done), dict[str, ListedManifest]()
+    for manifest in sorted(manifests, key=lambda one: -len(one.origins)):
+        missing = [origin for origin in manifest.origins if origin.url not in taken]
+        for one in [manifest] if len(missing) == len(manifest.origins) else missing:
+            chosen[one.url] = one
+        taken.update(origin.url for origin in missing)
+    skip = [one for one in manifests if one.url not in chosen and not any(o.url in chosen for o in one.origins)]
+    return sorted(chosen.values(), key=_url), skip
+
+
+def in_parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield the items in parts whose names fit one statement, which may have 16 MB."""
+    for begin in range(0, len(items), _NAMES_IN_STATEMENT):
+        yield items[begin : begin + _NAMES_IN_STATEMENT]
+
+
+def _url(manifest: ListedManifest) -> str:
+    return manifest.url
 
 
 def entry(row: Sequence[object]) -> Entry:

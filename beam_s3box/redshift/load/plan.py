@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
-from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger
+from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger, in_parts
 from beam_s3box.redshift.load.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
@@ -67,8 +67,8 @@ class Plan:
 
     @property
     def urls(self) -> list[str]:
-        """The manifests' URLs."""
-        return [manifest.url for manifest in self.manifests]
+        """The URLs of the manifests, and of those that they replace."""
+        return list(dict.fromkeys(one.url for manifest in self.manifests for one in manifest.family))
 
     def decide(self, entries: Sequence[Entry]) -> Decision:
         """Return what to load, given the entries of the ledger; see `Ledger.decide`."""
@@ -81,9 +81,9 @@ class Plan:
     def finish(self, decision: Decision, columns: LoadedColumns) -> Iterator[str]:
         """Yield the statements between the checks and the commit."""
         yield from apply(self.target, self.merge, columns)
-        if decision.superseded:
-            yield self.ledger.forget(decision.superseded)
-        yield self.ledger.record(decision.load, self.merge.mode)
+        for urls in in_parts(decision.superseded):
+            yield self.ledger.forget(urls)
+        yield from self.ledger.record(decision.load, self.merge.mode)
         yield drop_stage(self.target)
 
     def check_columns(self, columns: LoadedColumns) -> LoadedColumns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from beam_s3box.errors import LoadError
@@ -12,11 +11,12 @@ from beam_s3box.redshift.client.sessions import Connect, Session, StatementRejec
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns, columns_of_table, columns_with_defaults
 from beam_s3box.redshift.load.statements import no_rows
 from beam_s3box.redshift.sql.target import Target
+from beam_s3box.system import outside
 
 
 def new_statement_token() -> str:
     """Return a token for a statement that may be repeated."""
-    return uuid.uuid4().hex
+    return outside.token()
 
 
 class SessionTables:

@@ -16,16 +16,22 @@ from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.redshift.load.plan import LoadResult, Plan
 from beam_s3box.redshift.load.settings import LoadSettings
-from beam_s3box.redshift.manifests import ListedManifest, StoreReader
+from beam_s3box.redshift.manifests import ListedManifest, StoreReader, names_of
 from beam_s3box.redshift.schema.infer import check_exclude
 from beam_s3box.redshift.schema.manifest_columns import columns_of_manifests
 from beam_s3box.redshift.sql.columns import Column
 from beam_s3box.redshift.sql.ddl import add_columns_sql, create_table_sql
 from beam_s3box.redshift.sql.target import Merge, Target, check_on_replaced
 from beam_s3box.stores import Credentials, S3Settings
+from beam_s3box.system.threads import Threads
 
 DATA_API_MANIFESTS: Final = 14
 """Manifests of one Data API transaction, which takes 40 statements: two for each manifest, and up to 12 others."""
+
+DATA_API_NAMES: Final = 120
+"""Names in such a transaction, of the manifests and of those that they replace: a statement takes 100 KB."""
+
+_READERS: Final = 8
 
 
 class LoadFailure(NamedTuple):
@@ -176,11 +182,25 @@ class TableLoads:
         yield from self.loader.statements(plan)
 
     def _parts(self, manifests: Sequence[Manifest | str]) -> Iterator[Sequence[Manifest | str]]:
-        size = len(manifests)
-        if isinstance(self.settings.connection, RedshiftDataApi) and self.merge.mode != "truncate":
-            size = DATA_API_MANIFESTS
-        for begin in range(0, len(manifests), size or 1):
-            yield manifests[begin : begin + size]
+        if not manifests:
+            return
+        if not isinstance(self.settings.connection, RedshiftDataApi) or self.merge.mode == "truncate":
+            yield manifests
+            return
+        part: list[Manifest | str] = []
+        names = 0
+        for manifest, more in zip(manifests, self._names(manifests), strict=True):
+            if part and (len(part) == DATA_API_MANIFESTS or names + more > DATA_API_NAMES):
+                yield part
+                part, names = [], 0
+            part.append(manifest)
+            names += more
+        yield part
+
+    def _names(self, manifests: Sequence[Manifest | str]) -> list[int]:
+        """Return how many names each manifest has in the ledger; 1 for one that can't be read, which its load says."""
+        threads = Threads(_READERS, "beam_s3box-names")
+        return list(threads.map(lambda manifest: names_of(_url(manifest), self.settings.fetch), manifests))
 
     def _columns_of(self, manifests: Sequence[ListedManifest]) -> list[Column]:
         with _blaming_records():

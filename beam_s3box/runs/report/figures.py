@@ -68,6 +68,11 @@ class StreamFigures:
     most_wait_seconds: float = 0.0
 
     @property
+    def is_named(self) -> bool:
+        """Whether this is a stream, and not the dead letters of none."""
+        return bool(self.domain or self.namespace)
+
+    @property
     def ratio(self) -> float:
         """Bytes before compression for each byte after it; 0 without shards or where that is unknown."""
         return self.raw_bytes / self.object_bytes if self.object_bytes else 0.0

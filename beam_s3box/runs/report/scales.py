@@ -58,7 +58,7 @@ def log_histogram(values: Sequence[float], least: float, also: Iterable[float] =
 def seconds_histogram(values: Sequence[float]) -> Histogram:
     """Return times in classes that begin where clocks have a name for it: 10 s, 30 s, 1 min, ..."""
     low, high = min(values, default=0.0), max(values, default=0.0)
-    first = max(bisect.bisect_right(_SECONDS, low) - 1, 0)
+    first = min(max(bisect.bisect_right(_SECONDS, low) - 1, 0), len(_SECONDS) - 2)
     last = min(bisect.bisect_right(_SECONDS, high), len(_SECONDS) - 1)
     return _counted(_SECONDS[first : max(last, first + 1) + 1], values)
 

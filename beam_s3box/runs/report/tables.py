@@ -42,7 +42,11 @@ def streams_card(figures: RunFigures) -> Markup:
     ]
     if rest:
         rows.append(_sum_row(f"… and {len(rest):,} more", rest, has_waits, has_letters, "rest"))
-    rows.append(_sum_row(f"{len(streams):,} streams", streams, has_waits, has_letters, "total"))
+    rows.append(
+        _sum_row(
+            counted_text(sum(one.shards > 0 for one in streams), "stream"), streams, has_waits, has_letters, "total"
+        )
+    )
     hint = "The largest first. Sizes: the smallest, mean and largest shard of each, on one axis; the line is the limit."
     table = element("div", element("table", *rows), class_="scroll")
     return card("Streams", hint, table, *_named(rest), wide=True)
@@ -203,7 +207,7 @@ def _shown(value: Any) -> str:
 
 
 def _name(stream: StreamFigures) -> str:
-    if not stream.domain and not stream.namespace:
+    if not stream.is_named:
         return "(no stream)"
     return "/".join(half.replace("/", "%2F") for half in Stream(stream.domain, stream.namespace))
 

@@ -62,6 +62,10 @@ class RecordCheck:
         if record.state != "finished" or not (record.bounded or record.streams):
             return  # the record of an unbounded run has no totals before it ends
         self._compare(problems, "all shards", (record.shards, record.size), (self._shards, self._size))
+        listed = sum(one.shards for one in record.shard_lists)
+        # versions that wrote no lists had no streams either
+        if record.bounded and record.streams and listed < record.shards:
+            problems.add(self._url, f"counts {record.shards:,} shards, and names lists of {listed:,}")
 
     def _check_manifests(self, problems: Problems) -> None:
         for manifest in self._run.record.manifests:
@@ -73,7 +77,7 @@ class RecordCheck:
         if not record.streams or not self._streams:
             return
         said = {(one.domain, one.namespace): one for one in record.streams}
-        for name in sorted({*self._streams, *(key for key, one in said.items() if one.shards)}, key=repr):
+        for name in sorted({*self._streams, *said}, key=repr):
             one = said.get(name)
             stated = (0, NOTHING) if one is None else (one.shards, Size(one.object_bytes, one.raw_bytes, one.records))
             found = self._streams.get(name, (0, NOTHING))  # type: ignore[arg-type] # a stream without shards has no names

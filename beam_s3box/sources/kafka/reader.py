@@ -43,7 +43,7 @@ class KafkaReader:
         self._settings = settings
         self._has_rows = has_rows
         self._positions = {_split(part): int(offset) for part, offset in positions.items()}
-        self._ends: set[str] = set()
+        self._ends: dict[tuple[str, int], int] = {}
         self._committed: dict[tuple[str, int], int] = {}
         self._doubtful = False
         self._failure: S3BoxError | None = None
@@ -99,7 +99,8 @@ class KafkaReader:
 
     def at_end(self, part: str) -> bool:
         """Return whether nothing follows in a partition, as far as its broker has said."""
-        return part in self._ends
+        place = _split(part)
+        return self._ends.get(place, -1) >= self._positions[place]
 
     def committed(self, positions: Positions) -> None:
         """Set the offsets of the group, for monitors of lag; what becomes of that is nothing to the reader."""
@@ -131,7 +132,6 @@ class KafkaReader:
             one.messages = ()
         self._positions[place] = last + 1
         one.position = str(last + 1)
-        self._ends.discard(one.part)
         if one.values:
             self._bytes = max(1.0, sum(map(len, one.values)) / len(one.values))
 
@@ -142,15 +142,17 @@ class KafkaReader:
 
     def _take_error(self, message: Message, error: KafkaError) -> None:
         kind = self._kafka.KafkaError
-        part = f"{message.topic()}:{message.partition()}"
+        place = message.topic() or "", message.partition() or 0
+        part = f"{place[0]}:{place[1]}"
         if error.code() == kind._PARTITION_EOF:
-            self._ends.add(part)
+            # behind markers of transactions, it is behind what comes next by our count
+            self._ends[place] = message.offset() or 0
         elif client.is_passing(error):
             self._doubt()
         elif error.code() == kind.UNKNOWN_TOPIC_OR_PART:
             self._wait_for_topic(ConfigurationError(f"topics: there is no {part} any more"))
         elif error.code() in (kind._AUTO_OFFSET_RESET, kind.OFFSET_OUT_OF_RANGE):
-            raise self._out_of_range(message.topic() or "", message.partition() or 0, error)
+            raise self._out_of_range(*place, error)
         else:
             raise client.error_of(error, part)
 

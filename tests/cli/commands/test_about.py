@@ -62,7 +62,7 @@ def test_asking_imports_no_beam_and_no_boto(arguments: list[str]) -> None:
     ("words", "expected"),
     [
         (["s3box", "b"], ["backfill"]),
-        (["s3box", "co"], ["copy-sql", "config", "completion"]),
+        (["s3box", "co"], ["compact", "copy-sql", "config", "completion"]),
         (["s3box", "stream", "--poll"], ["--poll_interval"]),
         (["s3box", "pack", "--format", "json"], ["json-lines", "json-array"]),
         (["s3box", "pack", "--format", "=", "a"], ["avro"]),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from beam_s3box.cli.commands import pack as pack_module
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.cli.console.progress import shown
 from beam_s3box.cli.main import main
 from beam_s3box.engine.line_packer import LinePacker, Packed
@@ -231,12 +232,12 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
         (
             ["quux"],
             2,
-            "error: 'quux' is not a command: it is one of backfill, stream, pack, load, copy-sql, create-table, config, completion, help\n",
+            f"error: 'quux' is not a command: it is one of {', '.join(COMMANDS)}, config, completion, help\n",
         ),
         (
             [],
             2,
-            "error: the command is missing: it is one of backfill, stream, pack, load, copy-sql, create-table, config, completion, help; see s3box help\n",
+            f"error: the command is missing: it is one of {', '.join(COMMANDS)}, config, completion, help; see s3box help\n",
         ),
         (["--help"], 0, ""),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -65,7 +66,7 @@ def test_every_line_is_read_once_wherever_a_file_is_split(
         monkeypatch.setattr(readers, "_BATCH_BYTES", 2 * block)
         size = path.stat().st_size
         parts = [FileRange(str(path), start, min(start + split, size), kind="jsonl") for start in range(0, size, split)]
-        found = [line for part in parts for some in readers.read_json(part, LOCAL) for line in some.lines]
+        found = [line for part in parts for some in batches_of(part) for line in some.lines]
         assert found == lines
 
 
@@ -81,7 +82,7 @@ def test_a_large_gzip_file_is_read_whole(tmp_path: pathlib.Path) -> None:
     lines = [b'{"i":%d,"pad":"%s"}' % (i, b"z" * 200) for i in range(30_000)]
     path = tmp_path / "large.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines)))
-    found = [line for some in readers.read_json(FileRange(str(path), 0, -1), LOCAL) for line in some.lines]
+    found = [line for some in batches_of(FileRange(str(path), 0, -1)) for line in some.lines]
     assert found == lines
 
 
@@ -165,7 +166,7 @@ def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"1\n2\n\n  \n5\n6\n7\n8\n9\n")
     parts = readers.ranges_of(FoundInput(str(path), path.stat().st_size, "", 0), LOCAL)
-    found = [batch for part in parts for batch in readers.read_json(part, LOCAL)]
+    found = [batch for part in parts for batch in batches_of(part)]
     assert [(batch.lines, list(batch.numbers), batch.offset) for batch in found] == [
         ([b"1", b"2", b"5", b"6"], [1, 2, 5, 6], 0),
         ([b"7", b"8", b"9"], [1, 2, 3], 12),
@@ -174,8 +175,12 @@ def test_a_batch_says_where_its_lines_stand(tmp_path: pathlib.Path, monkeypatch:
     assert found[0].part([0, 3]) == LineBatch([b"1", b"6"], str(path), [1, 6])
 
 
+def batches_of(part: FileRange) -> Iterator[LineBatch]:
+    return (batch for batch in readers.read_part(part, LOCAL) if isinstance(batch, LineBatch))
+
+
 def test_json_lines_come_in_batches(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"i": i}) + "\n" for i in range(1000)))
-    batches = readers.read_json(FileRange(str(path), 0, path.stat().st_size, kind="jsonl"), LOCAL)
+    batches = batches_of(FileRange(str(path), 0, path.stat().st_size, kind="jsonl"))
     assert [len(batch.lines) for batch in batches] == [1000]

@@ -22,7 +22,7 @@ from backports import zstd
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read import files as readers
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
-from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords, read_json
+from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords
 from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import NO_OPTIONS, find_version, opened, s3_access_of
 from beam_s3box.jobs.read.rows import RowOptions
@@ -40,9 +40,12 @@ NEW = OLD.replace(b"i", b"j")
 ROWS = Reading(NO_OPTIONS, rows=RowOptions(CsvDialect(types="infer")))
 
 
+def batches_of(part: FileRange, reading: Reading) -> Iterator[LineBatch]:
+    return (batch for batch in readers.read_part(part, reading) if isinstance(batch, LineBatch))
+
+
 def lines_of(part: FileRange, reading: Reading) -> list[bytes]:
-    batches = readers.read_part(part, reading)
-    return [line for batch in batches if isinstance(batch, LineBatch) for line in batch.lines]
+    return [line for batch in batches_of(part, reading) for line in batch.lines]
 
 
 def parquet() -> bytes:
@@ -79,7 +82,7 @@ def ranges_of(path: str, size: int, reading: Reading) -> Iterator[FileRange]:
 
 def all_lines(parts: Iterator[FileRange] | list[FileRange], most: int = 1000, reading: Reading = LOCAL) -> list[bytes]:
     reading = reading._replace(max_line_bytes=most)
-    return [line for part in parts for batch in read_json(part, reading) for line in batch.lines]
+    return [line for part in parts for batch in batches_of(part, reading) for line in batch.lines]
 
 
 @pytest.mark.parametrize("split", [1, 3, 7, 20, 1000])
@@ -170,7 +173,7 @@ def test_a_file_that_changes_while_one_range_is_read(
     monkeypatch.setattr(readers, "_SPLIT_BYTES", size)
     path = tmp_path / name
     path.write_bytes(OLD if name == "in.jsonl" else gzip.compress(os.urandom(100) + b"\n" + OLD * 9))
-    batches = read_json(next(ranges_of(str(path), path.stat().st_size, LOCAL)), LOCAL)
+    batches = batches_of(next(ranges_of(str(path), path.stat().st_size, LOCAL)), LOCAL)
     next(batches)
     change(path, NEW)
     with pytest.raises(ConfigurationError, match=r"in\.jsonl.* has changed since it was found"):
@@ -183,7 +186,7 @@ def test_a_small_file_that_is_replaced_is_read_whole_in_one_version(tmp_path: pa
     path.write_bytes(OLD[:50])
     (part,) = ranges_of(str(path), 50, LOCAL)
     replace(path, NEW)
-    batches = read_json(part, LOCAL)
+    batches = batches_of(part, LOCAL)
     replace(path, OLD)
     assert [line for batch in batches for line in batch.lines] == OLD.splitlines()
 

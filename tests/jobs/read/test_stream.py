@@ -29,7 +29,7 @@ def timing(field: str | None = "t", size: int = 10, period: int = 10, lateness: 
 
 
 def found(path: pathlib.Path) -> FoundFile:
-    return str(path), path.stat().st_size, FOUND * MICROS
+    return str(path), path.stat().st_size, FOUND * MICROS, ""
 
 
 def read(timing: Timing, *files: FoundFile) -> StreamInput:
@@ -115,7 +115,7 @@ def test_a_file_that_is_cut_off_fails_the_job(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_file_that_is_gone_fails_the_job(tmp_path: pathlib.Path) -> None:
-    fails((f"{tmp_path}/gone.jsonl", 5, FOUND * MICROS), "gone.jsonl")
+    fails((f"{tmp_path}/gone.jsonl", 5, FOUND * MICROS, ""), "gone.jsonl")
 
 
 def fails(file: FoundFile, part: str) -> None:
@@ -130,7 +130,7 @@ def test_a_bad_early_interval_is_rejected_before_there_is_a_pipeline() -> None:
 
 
 def test_unbounded_lines_have_the_trigger_and_the_lateness_of_the_options() -> None:
-    files = beam.Pipeline() | beam.Create([("a", 1, 1)]).with_output_types(FoundFile)
+    files = beam.Pipeline() | beam.Create([("a", 1, 1, "")]).with_output_types(FoundFile)
     files.is_bounded = False
     stream: StreamInput = files | ReadStream(timing())
     windowing = stream.lines.windowing
@@ -142,7 +142,7 @@ def test_unbounded_lines_have_the_trigger_and_the_lateness_of_the_options() -> N
 @pytest.mark.parametrize("lateness", [0, 20, 100])
 def test_windows_are_kept_for_files_that_are_found_again_long_after_they_arrived(lateness: float) -> None:
     """Beyond the lateness: an hour for the file, ten minutes for its records on the way."""
-    files = beam.Pipeline() | beam.Create([("a", 1, 1)]).with_output_types(FoundFile)
+    files = beam.Pipeline() | beam.Create([("a", 1, 1, "")]).with_output_types(FoundFile)
     files.is_bounded = False
     stream: StreamInput = files | ReadStream(timing(lateness=lateness)._replace(triggering_frequency=5))
     windowing = stream.lines.windowing

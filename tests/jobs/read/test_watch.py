@@ -146,7 +146,7 @@ def test_a_file_that_is_found_again_counts_for_when_it_was_found_first(tmp_path:
     notes.first(f"{tmp_path}/untimed.jsonl", first)
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     watch = WatchFiles([f"{tmp_path}/*.jsonl"], Watching(0.05, 1, 6), 60, notes, Ticks())
-    arrivals = [(f"{tmp_path}/new.jsonl", 0, micros(NOW + 1)), (f"{tmp_path}/untimed.jsonl", 0, first)]
+    arrivals = [(f"{tmp_path}/new.jsonl", 0, micros(NOW + 1), ""), (f"{tmp_path}/untimed.jsonl", 0, first, "")]
     assert_that(pipeline | watch, equal_to(arrivals))
     pipeline.run().wait_until_finish()
 

@@ -1,0 +1,1 @@
+"""Finds out what a store really guarantees, by trying it."""

@@ -1,0 +1,234 @@
+"""Examines a store: its rights, what it refuses and what it shows; and says which guarantees of ours hold there."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from beam_s3box.errors import AccessError, S3BoxError, StoreError
+from beam_s3box.runs.doctor import conditions, s3_probes, visibility
+from beam_s3box.runs.doctor.findings import Finding, Verdict, fails, holds, unknown
+from beam_s3box.runs.doctor.folder import Folder, left_by_others, put
+from beam_s3box.runs.doctor.guarantees import GUARANTEES, NOT_SUPPORTED, Guarantee, settings_for
+from beam_s3box.stores import S3Settings, Store
+from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_errors import error_code
+
+Probe: TypeAlias = Callable[[str, Folder, Store], Finding]
+
+_ATTEMPTS: Final = 4
+_RETRY_SECONDS: Final = 10.0
+"""A failure of the moment must not be taken for what the store does."""
+
+_UNSUPPORTED: Final = ("NotImplemented", "501", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "405")
+
+_PROBES: Final[Mapping[str, Probe]] = {
+    "read after write": visibility.read_after_write,
+    "list after write": visibility.list_after_write,
+    "ETags": visibility.etags,
+    "names": visibility.odd_keys,
+    "clock": visibility.clock,
+    "create only": conditions.create_only,
+    "create only, racing": conditions.create_only_racing,
+    "replace by ETag": conditions.replace_if_match,
+    "replace by ETag, racing": conditions.replace_if_match_racing,
+    "delete by ETag": conditions.delete_if_match,
+}
+"""Of any store."""
+
+_S3_PROBES: Final[Mapping[str, Probe]] = {
+    "metadata": visibility.metadata,
+    "parts": s3_probes.multipart,
+    "parts aborted": s3_probes.abort,
+}
+
+_CHECKSUMS: Final[Mapping[str, Probe]] = {
+    "checksums": s3_probes.checksums,
+    "checksums of parts": s3_probes.part_checksums,
+}
+
+_IN_PARTS: Final[Mapping[str, Probe]] = {
+    "create only, in parts": conditions.create_only,
+    "create only, in parts, racing": conditions.create_only_racing,
+    "replace by ETag, in parts": conditions.replace_if_match,
+}
+"""Through a store that uploads everything in parts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What an examination found.
+
+    Attributes:
+      destination: the URL of the store's root.
+      findings: of the probes, in order.
+      guarantees: each with the findings that it does not hold for; none where it holds.
+      settings: options that should be given there.
+      left: URLs of objects that could not be removed.
+      left_by_others: of objects that an examination which was killed has left, and that were removed now.
+    """
+
+    destination: str
+    findings: tuple[Finding, ...]
+    guarantees: Mapping[Guarantee, tuple[Finding, ...]]
+    settings: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    left_by_others: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all guarantees hold, and nothing is left."""
+        return not any(self.guarantees.values()) and not self.left
+
+
+class _Opened(NamedTuple):
+    """A store as it is examined.
+
+    Attributes:
+      store: writes objects in one request.
+      in_parts: writes all of them in parts; None for what is not S3.
+    """
+
+    store: Store
+    in_parts: Store | None
+
+
+def examine(store: Store, note: Callable[[Finding], object] = lambda finding: None) -> Diagnosis:
+    """Examine a store and remove everything that was written to it.
+
+    Args:
+      store: with the settings that a write would have; conditions are tried whether or not it asks for them.
+      note: is called with each finding as it is found.
+
+    Raises:
+      S3BoxError: the store can't be reached, or nothing can be written.
+    """
+    opened, refused = _opened(store)
+    folder = Folder(opened.store)
+    findings: list[Finding] = []
+    left: list[str] = []
+    try:
+        for finding in itertools.chain(_findings(opened, folder), refused):
+            findings.append(finding)
+            note(finding)
+        others = _remove_left(opened.store, folder)
+    except BaseException as exc:
+        left = folder.remove()
+        if left:
+            exc.add_note(f"left behind: {', '.join(left)}; s3box gc removes what is below {folder.store.root}")
+        raise
+    left = folder.remove()
+    by_name = {finding.name: finding for finding in findings}
+    guarantees = {one: one.failures(by_name) for one in GUARANTEES}
+    return Diagnosis(store.root, tuple(findings), guarantees, settings_for(by_name), tuple(left), tuple(others))
+
+
+def _opened(store: Store) -> tuple[_Opened, tuple[Finding, ...]]:
+    """Return the store with all that it may be asked for; and a finding if it refuses checksums.
+
+    Raises:
+      StoreError: it refuses everything.
+    """
+    if not isinstance(store, S3Store):
+        return _Opened(store, None), ()
+    settings = dataclasses.replace(
+        store.settings,
+        conditional_writes=True,
+        checksums=True,
+        max_attempts=_ATTEMPTS,
+        retry_seconds=min(store.settings.retry_seconds, _RETRY_SECONDS),
+    )
+    refused: tuple[Finding, ...] = ()
+    full = store.with_settings(settings)
+    folder = Folder(full)
+    try:
+        put(full, folder.key("checksum"), b"checksum", replace=True)
+    except AccessError:
+        pass  # the probe of this right says more
+    except StoreError as exc:
+        if error_code(exc) not in _UNSUPPORTED:
+            raise
+        refused = (fails("checksums", f"{NOT_SUPPORTED}: {exc}"),)
+        settings = dataclasses.replace(settings, checksums=False)
+    finally:
+        folder.remove()
+    return _Opened(store.with_settings(settings), store.with_settings(_all_in_parts(settings))), refused
+
+
+def _all_in_parts(settings: S3Settings) -> S3Settings:
+    return dataclasses.replace(settings, multipart_bytes=1)
+
+
+def _findings(opened: _Opened, folder: Folder) -> Iterator[Finding]:
+    rights = list(_rights(opened.store, folder))
+    yield from rights
+    denied = {finding.name for finding in rights if finding.verdict is not Verdict.HOLDS}
+    missing = next((name for name in ("write", "read", "delete") if name in denied), None)
+    for name, (store, probe) in _all_probes(opened).items():
+        if missing is not None:
+            yield unknown(name, f"not tried, because objects can't be {_DONE[missing]} here")
+        elif "list" in denied and name in _NEED_LIST:
+            yield unknown(name, "not tried, because objects can't be listed here")
+        else:
+            yield _tried(name, probe, folder, store)
+
+
+_DONE: Final = {"write": "written", "read": "read", "delete": "deleted"}
+_NEED_LIST: Final = ("list after write", "ETags", "names", "delete by ETag")
+
+
+def _all_probes(opened: _Opened) -> dict[str, tuple[Store, Probe]]:
+    found = {name: (opened.store, probe) for name, probe in _PROBES.items()}
+    if opened.in_parts is not None:
+        found |= {name: (opened.store, probe) for name, probe in _S3_PROBES.items()}
+        if isinstance(opened.store, S3Store) and opened.store.settings.checksums:
+            found |= {name: (opened.store, probe) for name, probe in _CHECKSUMS.items()}
+        found |= {name: (opened.in_parts, probe) for name, probe in _IN_PARTS.items()}
+    return found
+
+
+def _tried(name: str, probe: Probe, folder: Folder, store: Store) -> Finding:
+    try:
+        return probe(name, folder, store)
+    except AccessError as exc:
+        return unknown(name, f"not allowed: {exc}")
+    except StoreError as exc:
+        what = f"{NOT_SUPPORTED}: " if error_code(exc) in _UNSUPPORTED else ""
+        return fails(name, f"{what}{exc}")
+
+
+def _rights(store: Store, folder: Folder) -> Iterator[Finding]:
+    """Yield whether objects may be written, read, listed and deleted, by one object."""
+    key = folder.key("rights")
+    actions: dict[str, Callable[[], object]] = {
+        "write": lambda: put(store, key, b"rights", replace=True),
+        "read": lambda: (store.get(key), store.stat(key)),
+        "list": lambda: list(store.list(folder.prefix)),
+        "delete": lambda: store.delete(key),
+    }
+    for name, action in actions.items():
+        began = time.monotonic()
+        try:
+            action()
+        except AccessError as exc:
+            yield fails(name, f"not allowed: {exc}")
+        except S3BoxError as exc:
+            if name == "write":
+                raise  # nothing at all can be tried
+            yield fails(name, str(exc))
+        else:
+            yield holds(name, f"allowed; took {1000 * (time.monotonic() - began):.0f} ms")
+
+
+def _remove_left(store: Store, folder: Folder) -> Sequence[str]:
+    """Remove what examinations that were killed have left, and return the URLs."""
+    try:
+        infos = list(left_by_others(store, folder))
+        for info in infos:
+            store.delete(info.key)
+    except S3BoxError:
+        return ()  # without the right to list or delete there is nothing to do
+    return [store.url(info.key) for info in infos]

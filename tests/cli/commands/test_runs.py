@@ -1,0 +1,92 @@
+"""`s3box runs`: what it lists of runs that finished, failed, and did neither, on a real server and in a folder."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from beam_s3box import S3Box
+from beam_s3box.cli.main import main
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.runs import new_token
+from beam_s3box.stores import S3Settings, Store, open_store
+from beam_s3box.stores.s3_settings import Credentials
+from tools.seaweedfs import REGION, Server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if request.param == "folder":
+        return open_store(tmp_path / "box")
+    server: Server = request.getfixturevalue("s3_server")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.writer.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.writer.secret_key)
+    settings = S3Settings(endpoint_url=server.endpoint_url, region=REGION)
+    keys = Credentials(server.writer.access_key, server.writer.secret_key)
+    return open_store(f"s3://{server.bucket}/{new_token(12)}", settings, lambda: keys)
+
+
+def packed(store: Store, records: int) -> str:
+    """Write a finished run and return its id."""
+    with S3Box(store) as box:
+        box.pack_many({"i": number} for number in range(records))
+    box.create_manifests()
+    return box.run_id
+
+
+def runs(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(["runs", *arguments])
+    return code, *capfd.readouterr()
+
+
+def test_runs_are_listed_newest_first(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    RunClaim(Layout("begun"), "a").take(store)
+    failed = RunClaim(Layout("bad"), "a", bounded=False)
+    failed.take(store)
+    failed.fail(store, "no more \x1b[31mdisk")
+    done = packed(store, 1_000)
+    code, out, err = runs(capfd, store.root, "--json")
+    found = {run["run_id"]: run for run in json.loads(out)}
+    assert (code, err, list(found)[-1] in (done, "bad", "begun"), len(found)) == (0, "", True, 3)
+    assert {name: run["state"] for name, run in found.items()} == {
+        done: "finished",
+        "bad": "failed",
+        "begun": "unfinished",
+    }
+    assert (found[done]["records"], found[done]["shards"], found[done]["kind"]) == (1_000, 1, "S3Box")
+    assert found[done]["url"] == f"{store.root}/runs/{done}.json"
+    assert (found["bad"]["error"], found["bad"]["records"]) == ("no more \x1b[31mdisk", None)
+    code, out, _ = runs(capfd, store.root)
+    lines = out.splitlines()
+    assert (code, lines[0].split()) == (
+        0,
+        ["run", "state", "kind", "records", "shards", "on", "S3", "dead", "letters", "began", "took"],
+    )
+    assert any(line.startswith(done) and " finished  S3Box    1,000       1 " in line for line in lines)
+    assert "\x1b" not in out
+
+
+def test_only_some(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    first, last = packed(store, 1), packed(store, 2)
+    assert {run["run_id"] for run in json.loads(runs(capfd, store.root, "--json")[1])} == {first, last}
+    assert [run["run_id"] for run in json.loads(runs(capfd, f"{store.root}/runs/{first}.json", "--json")[1])] == [first]
+    assert len(json.loads(runs(capfd, store.root, "--json", "--newest=1")[1])) == 1
+    code, _, err = runs(capfd, store.root, "--newest=0")
+    assert (code, "newest=0 must be a whole number of at least 1" in err) == (2, True)
+
+
+def test_of_a_place_without_runs(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    assert runs(capfd, store.root) == (0, f"no runs below {store.root}\n", "")
+    assert runs(capfd, store.root, "--json") == (0, "[]\n", "")
+
+
+def test_records_of_others_are_named(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "theirs.json").write_text("{}")
+    code, _, err = runs(capfd, str(tmp_path))
+    assert (code, "runs/theirs.json is not the record of a run" in err) == (2, True)

@@ -1,0 +1,74 @@
+"""What must hold whatever happened, found by reading the bucket with nothing of the package."""
+
+from __future__ import annotations
+
+import collections
+import gzip
+import hashlib
+import json
+import zlib
+from typing import Any, NamedTuple
+
+from tests.simulation.s3 import SimS3
+
+PREFIX = "prefix/"
+
+
+class Found(NamedTuple):
+    """What lies in the bucket.
+
+    Attributes:
+      listed: how often each id is in a shard of a manifest that counts.
+      dead: how often each id is among the dead letters.
+      sizes: records, raw bytes and bytes of each listed shard.
+    """
+
+    listed: collections.Counter[int]
+    dead: collections.Counter[int]
+    sizes: list[tuple[int, int, int]]
+
+
+def read(server: SimS3, *, bounded: bool) -> Found:
+    """Read all that counts, and check each object on the way."""
+    assert not server.violations, server.violations
+    keys = _manifests_of_record(server) if bounded else _all(server, "manifests/")
+    listed: collections.Counter[int] = collections.Counter()
+    sizes, urls = [], []
+    for key in keys:
+        for entry in json.loads(server.objects[key].body)["entries"]:
+            url = entry["url"]
+            urls.append(url)
+            body = server.objects[url.removeprefix("s3://bucket/")].body
+            inflater = zlib.decompressobj(31)
+            text = inflater.decompress(body)
+            assert inflater.eof and not inflater.unused_data, f"{url} is no single member"
+            ids = [json.loads(line)["id"] for line in text.splitlines()]
+            assert entry["meta"] == {"content_length": len(body), "record_count": len(ids)}
+            listed.update(ids)
+            sizes.append((len(ids), len(text), len(body)))
+    assert len(urls) == len(set(urls)), "a shard is listed twice"
+    dead: collections.Counter[int] = collections.Counter()
+    for key in _all(server, "dead-letters/"):
+        dead.update(
+            json.loads(json.loads(line)["raw"])["id"] for line in gzip.decompress(server.objects[key].body).splitlines()
+        )
+    return Found(listed, dead, sizes)
+
+
+def record_of(server: SimS3) -> dict[str, Any] | None:
+    """Return the run's record."""
+    found = server.objects.get(f"{PREFIX}runs/run.json")
+    return None if found is None else json.loads(found.body)
+
+
+def _manifests_of_record(server: SimS3) -> list[str]:
+    record = record_of(server)
+    assert record is not None and record["state"] == "finished", record
+    for row in record["manifests"]:
+        body = server.objects[PREFIX + row["key"]].body
+        assert hashlib.sha256(body).hexdigest() == row["sha256"], f"{row['key']} is not the manifest of the record"
+    return [PREFIX + row["key"] for row in record["manifests"]]
+
+
+def _all(server: SimS3, folder: str) -> list[str]:
+    return sorted(key for key in server.objects if key.startswith(PREFIX + folder))

@@ -1,0 +1,149 @@
+"""Whole schedules: a run in a world, from its first bundle until everybody has woken, and what must hold then."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import logging
+from typing import Any, Final
+
+import apache_beam as beam
+
+from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from beam_s3box.errors import S3BoxError
+from beam_s3box.stores.s3 import S3Store
+from beam_s3box.transforms.tuning import Tuning
+from tests.simulation import oracle
+from tests.simulation.batch import BatchJob, JobFailedError
+from tests.simulation.graph import SOURCE, Stage, stages_of, windowed
+from tests.simulation.s3 import SimS3, sim_store
+from tests.simulation.threads import on_actors
+from tests.simulation.world import Choices, HangsError, World
+
+RECORDS: Final = 18
+_LAUNCHES: Final = 3
+"""How often a job that failed is launched again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A pipeline that is built once and run in many worlds."""
+
+    per: str
+    count: int
+    max_records: int
+
+
+CONFIGS: Final = [Config("stream", 1, 3), Config("stream", 2, 4), Config("run", 1, 3), Config("run", 3, 5)]
+_LOST: Final = b'{"id":%d}'
+"""A record without a stream."""
+
+
+class _Switch(S3Store):
+    """The store in the steps of a pipeline that was built once: its bucket is another one in each world."""
+
+
+@dataclasses.dataclass
+class _Built:
+    stages: list[Stage]
+    write: WriteToS3Box
+    store: S3Store
+
+
+@functools.cache
+def _built(config: Config, launch: int) -> _Built:
+    """Return the pipeline of one launch: each has another attempt."""
+    store = sim_store(None, checksums=True)
+    write = WriteToS3Box(
+        store,
+        domain="web",
+        namespace_field="n",
+        limits=StreamLimits(max_records=config.max_records),
+        manifests=Manifests(per=config.per, count=config.count),  # type: ignore[arg-type]
+        run_id="run",
+        check_destination=False,
+        tuning=Tuning(partial_shards="shuffle", packing="group"),
+    )
+    pipeline = beam.Pipeline()
+    pipeline | SOURCE >> beam.Create([b""]).with_output_types(bytes) | "Write" >> write
+    return _Built(stages_of(pipeline), write, store)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a schedule came to.
+
+    Attributes:
+      faults: that were injected, by kind.
+      steps: of the world.
+      failed: launches that failed.
+      choices: that were made.
+    """
+
+    faults: collections.Counter[str]
+    steps: int
+    failed: int
+    choices: list[int]
+
+
+def bounded(choices: Choices, trouble: float = 1.0) -> Outcome:
+    """Run one schedule of a backfill; raises AssertionError if what must hold does not."""
+    logging.disable(logging.CRITICAL)
+    world = World(choices, trouble)
+    config = CONFIGS[choices.below(len(CONFIGS))]
+    server = SimS3(world, checks=not choices.happens(0.3))
+    lines = [_line(number, choices) for number in range(RECORDS)]
+    source = [windowed(line) for line in lines]
+    failed = 0
+    with on_actors(world):
+        for launch in range(_LAUNCHES + 1):
+            if launch == _LAUNCHES:
+                world.trouble = 0.0  # it must succeed when the faults stop
+            built = _built(config, launch)
+            _connect(built.store, server, checksums=True)
+            try:
+                BatchJob(world, built.stages, source).run()
+                break
+            except JobFailedError as exc:
+                if launch == _LAUNCHES:
+                    raise AssertionError(f"the run fails without faults: {exc}") from exc
+                failed += 1
+                if choices.happens(0.5):
+                    _say_failed(world, built, exc)
+        check_bounded(server)
+        world.run_all()
+        check_bounded(server)
+    return Outcome(world.faults, world.steps, failed, choices.made)
+
+
+def check_bounded(server: SimS3) -> None:
+    found = oracle.read(server, bounded=True)
+    good = collections.Counter(number for number in range(RECORDS) if number % 7 != 5)
+    assert found.listed == good, (found.listed - good, good - found.listed)
+    assert set(found.dead) == set(range(RECORDS)) - set(good)
+
+
+def _line(number: int, choices: Choices) -> bytes:
+    if number % 7 == 5:
+        return _LOST % number
+    return b'{"id":%d,"n":"%s","x":"%s"}' % (number, b"ab"[number % 2 : number % 2 + 1], b"x" * (number * 37 % 90))
+
+
+def _say_failed(world: World, built: _Built, error: Exception) -> None:
+    """Let the launcher write that the run failed."""
+    actor = world.spawn("launcher", lambda: built.write.claim.fail_by(built.store, S3BoxError(str(error))))
+    world.run(lambda: actor.ended)
+
+
+def _connect(store: S3Store, server: SimS3, *, checksums: bool) -> None:
+    vars(store).update(vars(sim_store(server, checksums=checksums)))
+
+
+def shown(choices: Choices, run: Any) -> str | None:
+    """Return how a schedule breaks what must hold; None if it does not."""
+    try:
+        run(choices)
+    except (AssertionError, HangsError) as exc:
+        return f"{type(exc).__name__}: {exc}"
+    return None

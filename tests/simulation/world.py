@@ -1,0 +1,209 @@
+"""A world on one thread: who goes next, what fails and what time it is are choices, by a seed or from a list.
+
+Code of the package runs in actors. An actor goes on until it waits for something; then the choices say who is next. So
+every interleaving of requests can happen, and happens again with the same choices.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import greenlet
+
+from beam_s3box.system.outside import Outside
+
+START: Final = 1_790_000_000.0
+_MAX_STEPS: Final = 60_000
+LOST_SECONDS: Final = 20.0
+"""After which a runner gives the work of a silent worker to another one."""
+
+_PACES: Final = (0.005, 0.2, 1.0)
+"""Seconds that a request or a reply takes, in one world."""
+
+_AT_MOST: Final = {"worker killed": 6, "worker asleep": 6, "commit lost": 6}
+_AT_MOST_OTHERS: Final = 60
+"""Of one kind of fault in one world, so that it ends."""
+
+_WEIGHTS: Final = (1, 0, 4, 25)
+"""How much more likely than usual each kind of fault is in one world: the worst schedules have much of few kinds."""
+
+
+class HangsError(AssertionError):
+    """Nobody can go on, or all go on for ever."""
+
+
+class Choices:
+    """Numbers that decide. 0 is always what does no harm.
+
+    Args:
+      seed: of a generator.
+      given: the numbers themselves; 0 when they end.
+    """
+
+    def __init__(self, seed: int | None = None, given: Sequence[int] = ()) -> None:
+        self._random = None if seed is None else random.Random(seed)
+        self._given = given
+        self.made: list[int] = []
+
+    def below(self, limit: int) -> int:
+        if self._random is not None:
+            value = self._random.randrange(limit)
+        else:
+            value = self._given[len(self.made)] % limit if len(self.made) < len(self._given) else 0
+        self.made.append(value)
+        return value
+
+    def happens(self, share: float) -> bool:
+        """Return whether something of this likelihood happens."""
+        return share > 0 and self.below(1_000) >= 1_000 * (1 - share)
+
+
+class Actor:
+    """Something that goes on by itself: a worker with a bundle, a request that is under way."""
+
+    def __init__(self, world: World, name: str, function: Callable[[], Any]) -> None:
+        self.name = name
+        self.wake = world.now
+        self.began = world.now
+        self.ended = False
+        self.is_dead = False
+        self.can_freeze = False
+        self.was_frozen = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self._function = function
+        self.greenlet = greenlet.greenlet(self._run)
+
+    def _run(self) -> None:
+        try:
+            self.result = self._function()
+        except Exception as exc:  # noqa: BLE001 - its runner looks at it
+            self.error = exc
+        self.ended = True
+
+
+class World(Outside):
+    """Time, chance and the actors.
+
+    Args:
+      choices: decide.
+      trouble: how likely faults are; 0 for none, 1 for as likely as they are made to be.
+    """
+
+    def __init__(self, choices: Choices, trouble: float = 1.0) -> None:
+        self.choices = choices
+        self.trouble = trouble
+        self.now = START
+        self.actors: list[Actor] = []
+        self.faults: collections.Counter[str] = collections.Counter()
+        self.steps = 0
+        self._tokens = 0
+        self._hub = greenlet.getcurrent()
+        self._current: Actor | None = None
+        self.is_over = False
+        self._pace = _PACES[choices.below(len(_PACES))]
+        self._weights: dict[str, int] = {}
+
+    # ------------------------------------------------------------ Outside
+
+    def wall_seconds(self) -> float:
+        return self.now
+
+    def steady_seconds(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self._wait(seconds)
+
+    def fraction(self) -> float:
+        return self.choices.below(1_000) / 1_000
+
+    def token(self) -> str:
+        self._tokens += 1
+        return hashlib.md5(b"%d" % self._tokens, usedforsecurity=False).hexdigest()
+
+    # ------------------------------------------------------------ faults
+
+    def fails(self, what: str, share: float) -> bool:
+        """Return whether this fault happens now."""
+        if not self.trouble or self.faults[what] >= _AT_MOST.get(what, _AT_MOST_OTHERS):
+            return False
+        if what not in self._weights:
+            self._weights[what] = _WEIGHTS[self.choices.below(len(_WEIGHTS))]
+        happens = self.choices.happens(min(0.5, share * self.trouble * self._weights[what]))
+        if happens:
+            self.faults[what] += 1
+        return happens
+
+    # ------------------------------------------------------------ actors
+
+    def spawn(self, name: str, function: Callable[[], Any]) -> Actor:
+        actor = Actor(self, name, function)
+        self.actors.append(actor)
+        return actor
+
+    def pause(self) -> None:
+        """Let others go on: called wherever a request is sent or a reply comes."""
+        actor = self._current
+        if actor is None:
+            self.now += 0.01
+            return
+        if actor.can_freeze and self.fails("worker killed", 0.002):
+            actor.is_dead = True
+        elif actor.can_freeze and self.fails("worker asleep", 0.004):
+            actor.was_frozen = True
+            self._wait(LOST_SECONDS * (1 + self.choices.below(8) / 2))
+            return
+        self._wait(self._pace)
+
+    def _wait(self, seconds: float) -> None:
+        actor = self._current
+        if actor is None:
+            self.now += seconds
+            return
+        actor.wake = self.now + seconds
+        self._hub.switch()
+        if self.is_over:
+            raise greenlet.GreenletExit
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Let the actors go on until this is true.
+
+        Raises:
+          HangsError: it never will be.
+        """
+        while not until():
+            self.steps += 1
+            if self.steps > _MAX_STEPS:
+                raise HangsError(f"no end after {self.steps} steps, {len(self.actors)} actors, {dict(self.faults)}")
+            if not self._step():
+                raise HangsError("nobody can go on")
+
+    def run_all(self) -> None:
+        """Let all actors end, and those that sleep wake."""
+        self.run(lambda: all(actor.ended or actor.is_dead for actor in self.actors))
+
+    def _step(self) -> bool:
+        self.actors = [actor for actor in self.actors if not actor.ended and not actor.is_dead]
+        if not self.actors:
+            return False
+        ready = [actor for actor in self.actors if actor.wake <= self.now]
+        if not ready:
+            self.now = min(actor.wake for actor in self.actors)
+            ready = [actor for actor in self.actors if actor.wake <= self.now]
+        self._go_on(ready[self.choices.below(len(ready))] if len(ready) > 1 else ready[0])
+        return True
+
+    def _go_on(self, actor: Actor) -> None:
+        self._current = actor
+        actor.greenlet.switch()
+        self._current = None
+        self.now += 0.001
+
+    def end(self) -> None:
+        """Let nobody wake any more."""
+        self.is_over = True
