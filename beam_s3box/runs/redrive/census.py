@@ -141,7 +141,7 @@ def check_numbers(run: Run, census: Census, reasons: Iterable[str] | None) -> No
             cause = (
                 "files were removed"
                 if number < counted
-                else "the runner did work again, and which are repeats can't be told, as they name no file and line"
+                else "the runner did work again, and nobody knows which are repeats, as they name no file and line"
             )
             raise S3BoxError(
                 f"run {run.run_id} counted {counted:,} dead letters {reason}, and "

@@ -162,7 +162,7 @@ class Redrive:
             yield waiting.batch()
 
     def _place_of(self, stored: StoredLetter) -> Place:
-        """Return where a dead letter stands in the input or, where nobody knows that, in the store."""
+        """Return the place of a dead letter in the input or, where nobody knows that, in the store."""
         letter = stored.letter
         domain = letter.domain if self.keeps_domains else None
         if not stored.is_placed:

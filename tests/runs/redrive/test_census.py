@@ -73,7 +73,7 @@ def test_a_part_of_a_bundle_that_was_done_again_is_known_by_its_lines(store: Mem
     check_each_once(store)
 
 
-def test_repeats_that_can_not_be_told_stop_it(store: MemoryStore) -> None:
+def test_repeats_that_nobody_knows_stop_it(store: MemoryStore) -> None:
     run = pack(store, [*GOOD, *BAD], "")
     write_letters(run, NO_KIND[:3], "", [None] * 3)
     with pytest.raises(S3BoxError) as caught:

@@ -162,7 +162,7 @@ class Meeting(MemoryStore):
 
 @pytest.mark.parametrize("others", [None, ("missing-stream",), ("not-json", "not-an-object")])
 def test_two_at_the_same_time(others: tuple[str, ...] | None) -> None:
-    """The second one comes between any two requests of the first: it is done by one of them, and the other is told so."""
+    """The second one comes between any two requests of the first: it is done by one of them, and the other one fails."""
     outcomes: collections.Counter[str] = collections.Counter()
     for at in itertools.count(1):
         name = new_token()
