@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
 from beam_s3box.cli.options.naming import NAMING, naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.overrides import overrides, with_settings
 from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
@@ -70,7 +71,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record", "notify")
+_LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record")
 
 REDRIVE_PARSER: Final = CommandParser(
     "s3box redrive",
@@ -107,6 +108,7 @@ def redrive_of(given: argparse.Namespace) -> Redrive:
     run = _run_of(given)
     settings = run.record.settings
     merged = with_settings(given, settings, _DEFAULTS)
+    merged.notify = given.notify
     merged.max_dead_letters = given.max_dead_letters or _ALL_MAY_BE_BAD
     merged.max_record_bytes = None if merged.max_record_bytes is None else str(merged.max_record_bytes)
     if given.manifest_count is None and settings and "manifest_count" not in settings:
@@ -155,6 +157,7 @@ def _spec_of(merged: argparse.Namespace, run: Run) -> WriteSpec:
             upload_concurrency=merged.s3_concurrency,
             key_template=merged.key_template,
             times=event_times_of(merged),
+            on_commit=notifier_of(merged),
         )
     except ConfigurationError as exc:
         raise ConfigurationError(

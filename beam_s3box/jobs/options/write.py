@@ -9,6 +9,7 @@ from apache_beam.transforms.window import WindowFn
 
 from beam_s3box.cli.options.manifests import manifests_of
 from beam_s3box.cli.options.naming import naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.s3 import settings_of
 from beam_s3box.cli.options.shards import format_of, limits_of
 from beam_s3box.cli.options.write import max_record_bytes_of
@@ -86,6 +87,7 @@ def write_of(
         s3=settings,
         windowing=windowing,
         key_template=given.key_template,
+        on_commit=notifier_of(given),
         # the job checks it before, but a template starts later, elsewhere
         check_destination=template_of(options) is not None,
         tuning=Tuning(upload_concurrency=given.s3_concurrency),
