@@ -34,11 +34,11 @@ TOO_LARGE: Final = "too-large"
 VALUE_TOO_LONG: Final = "value-too-long"
 SCHEMA_MISMATCH: Final = "schema-mismatch"
 CSV_ROW_LENGTH: Final = "csv-row-length"
-MAP_FAILED: Final = "map-failed"
 NOT_AN_EVENT: Final = "not-an-event"
 UNREADABLE_FILE: Final = "unreadable-file"
 OBJECT_GONE: Final = "object-gone"
 OBJECT_REPLACED: Final = "object-replaced"
+MAP_FAILED: Final = "map-failed"
 
 REASONS: Final = (
     NOT_JSON,
@@ -55,11 +55,11 @@ REASONS: Final = (
     VALUE_TOO_LONG,
     SCHEMA_MISMATCH,
     CSV_ROW_LENGTH,
-    MAP_FAILED,
     NOT_AN_EVENT,
     UNREADABLE_FILE,
     OBJECT_GONE,
     OBJECT_REPLACED,
+    MAP_FAILED,
 )
 """Why a record becomes a dead letter."""
 

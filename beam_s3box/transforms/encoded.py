@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms.core import Windowing
-from apache_beam.transforms.window import GlobalWindows
 
 from beam_s3box.engine.dead_letters import DeadLetter
-from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.shards.model import ShardFile
 from beam_s3box.transforms.dead_letters import WriteDeadLetters
-from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, EncodeSegments, EncodeWindowedSegments
+from beam_s3box.transforms.encode import DEAD_LETTERS, INPUT_TOTALS, SHARDS, encoder_of
 from beam_s3box.transforms.engines import runs_bundles_again
 from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
@@ -40,11 +39,8 @@ class Encoded(NamedTuple):
 
 def encode_records(records: beam.PCollection, plan: WritePlan, windowing: Windowing) -> Encoded:
     """Add the steps that encode records, upload whole shards and write dead letters to files."""
-    in_global_window = isinstance(windowing.windowfn, GlobalWindows)
-    encode = EncodeSegments(plan) if in_global_window else EncodeWindowedSegments(plan)
-    tagged = {SHARDS: SealedShard, DEAD_LETTERS: Any, INPUT_TOTALS: BY_FILE}
-    step = beam.ParDo(encode).with_output_types(_REMAINDER, **tagged)
-    outputs = records | "EncodeSegments" >> step.with_outputs(SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders")
+    step = encoder_of(plan, windowing.windowfn).with_outputs(SHARDS, DEAD_LETTERS, INPUT_TOTALS, main="remainders")
+    outputs = records | "EncodeSegments" >> step
     whole = outputs[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
     letters = outputs[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan)
     encoded = Encoded(whole, outputs["remainders"], letters, outputs[INPUT_TOTALS])

@@ -41,7 +41,8 @@ def read(server: SimS3, *, bounded: bool) -> Found:
             body = server.objects[url.removeprefix("s3://bucket/")].body
             inflater = zlib.decompressobj(31)
             text = inflater.decompress(body)
-            assert inflater.eof and not inflater.unused_data, f"{url} is no single member"
+            assert inflater.eof, f"{url} is cut"
+            assert not inflater.unused_data, f"{url} is no single member"
             ids = [json.loads(line)["id"] for line in text.splitlines()]
             assert entry["meta"] == {"content_length": len(body), "record_count": len(ids)}
             listed.update(ids)
@@ -63,7 +64,8 @@ def record_of(server: SimS3) -> dict[str, Any] | None:
 
 def _manifests_of_record(server: SimS3) -> list[str]:
     record = record_of(server)
-    assert record is not None and record["state"] == "finished", record
+    assert record is not None
+    assert record["state"] == "finished", record
     for row in record["manifests"]:
         body = server.objects[PREFIX + row["key"]].body
         assert hashlib.sha256(body).hexdigest() == row["sha256"], f"{row['key']} is not the manifest of the record"

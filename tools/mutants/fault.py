@@ -39,7 +39,7 @@ class Fault:
         text = (root / self.file).read_text("utf-8")
         if text.count(self.old) != 1:
             raise StaleFaultError(
-                f"{self.name}: {self.file} has the text {self.old!r} {text.count(self.old)} times, not once: change the "
-                "fault with the code, so that it still breaks its promise"
+                f"{self.name}: {self.file} has the text {self.old!r} {text.count(self.old)} times, not once: change "
+                "the fault with the code, so that it still breaks its promise"
             )
         return text.replace(self.old, self.new)

@@ -102,11 +102,6 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.verify:run",
         "cli.options.verify:VERIFY_PARSER",
     ),
-    "redrive": Command(
-        "try the dead letters of a run again after a fix, each once, as a new run",
-        "cli.commands.redrive:run",
-        "cli.options.redrive:REDRIVE_PARSER",
-    ),
     "doctor": Command(
         "try out what a store really guarantees, and which options it needs",
         "cli.commands.doctor:run",
@@ -116,6 +111,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "join the small shards of a run to few large ones, without decompressing them",
         "cli.commands.compact:run",
         "cli.options.compact:COMPACT_PARSER",
+    ),
+    "redrive": Command(
+        "try the dead letters of a run again after a fix, each once, as a new run",
+        "cli.commands.redrive:run",
+        "cli.options.redrive:REDRIVE_PARSER",
     ),
     "copy-sql": Command(
         "print the COPY that loads a manifest into a Redshift table",
