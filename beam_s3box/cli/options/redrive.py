@@ -14,7 +14,7 @@ from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
 from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
-from beam_s3box.cli.options.windows import WINDOWS, event_times_of
+from beam_s3box.cli.options.windows import DEFAULT_WINDOW, WINDOWS, event_times_of
 from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.engine.run_reader import Run, find_run, run_of_url
@@ -22,6 +22,7 @@ from beam_s3box.engine.run_settings import origin_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.runs.redrive.fix import NO_FIX, load_fix
 from beam_s3box.runs.redrive.redrive import Mismatch, Redrive
+from beam_s3box.shards.key_templates import KeyTemplate
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_from_json
 from beam_s3box.stores import open_store, warn_of_missing_scheme
@@ -113,6 +114,8 @@ def redrive_of(given: argparse.Namespace) -> Redrive:
     merged.max_record_bytes = None if merged.max_record_bytes is None else str(merged.max_record_bytes)
     if given.manifest_count is None and settings and "manifest_count" not in settings:
         merged.manifest_count = 0
+    if run.record.kind == "stream":
+        _keep_windows_of_stream(merged, given)
     spec = _spec_of(merged, run)
     chosen = chosen_of(given, REDRIVE_PARSER.actions)
 
@@ -140,6 +143,16 @@ def _run_of(given: argparse.Namespace) -> Run:
         )
     store = open_store(warn_of_missing_scheme(destination), settings_of(given), credentials_of(given))
     return find_run(store, given.run_id or run_id)
+
+
+def _keep_windows_of_stream(merged: argparse.Namespace, given: argparse.Namespace) -> None:
+    """Leave out the windows of a stream unless they are given, or in the keys: a stream needs no time in a record."""
+    if given.window is not None or given.timestamp_field is not None:
+        return
+    if KeyTemplate(merged.key_template).times:
+        merged.window = merged.window or DEFAULT_WINDOW
+    else:
+        merged.window = merged.timestamp_field = None
 
 
 def _spec_of(merged: argparse.Namespace, run: Run) -> WriteSpec:

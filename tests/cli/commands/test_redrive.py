@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import hashlib
 import json
 import pathlib
 import signal
@@ -95,6 +97,25 @@ def test_the_rest_and_what_is_said_of_it(run: Callable[..., Ended], tmp_path: pa
     assert raws(find_run(open_store(str(place)), child)) == collections.Counter([b"nope"])
     again = run("redrive", str(place), "--run_id=first")
     assert (again.code, again.out.count("nothing was done")) == (0, 2)
+
+
+@pytest.mark.parametrize(("template", "folders"), [(None, {"k0"}), (TEMPLATE, {"dt=2024-01-01", "dt=2024-01-02"})])
+def test_windows_of_a_stream_are_those_of_its_keys(
+    run: Callable[..., Ended], tmp_path: pathlib.Path, fix: str, template: str | None, folders: set[str]
+) -> None:
+    """A stream takes records without a time, and so does a redrive unless the keys have it."""
+    place = tmp_path / "out"
+    first_run(run, place)
+    store = open_store(str(place))
+    record = find_run(store, "first").record
+    chosen = {"timestamp_field": "at", **({"key_template": template} if template else {})}
+    body = dataclasses.replace(record, kind="stream", settings={**record.settings, **chosen}).render()
+    store.put("runs/first.json", body, sha256=hashlib.sha256(body).hexdigest(), content_type="x", replace=True)
+    ended = run("redrive", str(place), "--reason=missing-stream", fix)
+    assert ended.code == 0, ended.err
+    [child] = [each for each in list_runs(store) if each.record.parent == "first"]
+    assert {one.shard.key.split("/")[-2] for one in child.shards()} == folders
+    assert len(listed(store, child)) == 6
 
 
 def test_other_settings_take_the_place_of_those_of_the_record(
