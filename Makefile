@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-redshift test test-runners test-beam test-yaml lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift test test-runners test-beam test-yaml lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -19,6 +19,9 @@ demo: $(DEV) ## flights to shards and manifests on a local S3 server, and back
 
 demo-stream: $(DEV) ## a landing folder, watched for half a minute: shards and manifests appear; needs Go
 	@$(RUN) -m tools.demo_stream
+
+demo-kafka: $(DEV) ## a topic of Kafka, read while it is written: topic, shards, manifests, and counts that agree; needs Go, Java, Maven
+	@$(RUN) -m tools.demo_kafka
 
 demo-redshift: $(DEV) ## a backfill into tables, through the real driver, on a stand-in for Redshift
 	@$(RUN) -m tools.demo_redshift

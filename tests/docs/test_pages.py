@@ -19,6 +19,7 @@ import beam_s3box
 from beam_s3box.cli.commands.load import LOAD_PARSER
 from beam_s3box.cli.commands.sql import COPY_PARSER, CREATE_PARSER
 from beam_s3box.cli.options.pack import PACK_PARSER
+from beam_s3box.cli.options.redrive import REDRIVE_PARSER
 from beam_s3box.jobs import backfill, stream
 from beam_s3box.records.encoding import REASONS
 from beam_s3box.redshift.load.table_loads import DATA_API_MANIFESTS
@@ -39,6 +40,7 @@ PARSERS: dict[str, Parser] = {
     "stream": stream.PARSER,
     "pack": PACK_PARSER,
     "load": LOAD_PARSER,
+    "redrive": REDRIVE_PARSER,
     "copy-sql": COPY_PARSER,
     "create-table": CREATE_PARSER,
 }

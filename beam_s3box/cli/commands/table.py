@@ -112,6 +112,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.compact:run",
         "cli.options.compact:COMPACT_PARSER",
     ),
+    "gc": Command(
+        "remove what belongs to nobody: unlisted and replaced shards, unfinished uploads, old marks",
+        "cli.commands.gc:run",
+        "cli.options.gc:GC_PARSER",
+    ),
     "redrive": Command(
         "try the dead letters of a run again after a fix, each once, as a new run",
         "cli.commands.redrive:run",

@@ -12,7 +12,7 @@ from typing import Any, Final
 from beam_s3box.errors import ConfigurationError
 
 _OPTION: Final = "--config"
-_SECRET: Final = re.compile(r"secret_access_key|session_token|password|connection_string")
+_SECRET: Final = re.compile(r"secret_access_key|session_token|password|connection_string|^notify$")
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from apache_beam.transforms.window import WindowFn
 
 from beam_s3box.cli.options.manifests import manifests_of
 from beam_s3box.cli.options.naming import naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.s3 import settings_of
 from beam_s3box.cli.options.shards import format_of, limits_of
 from beam_s3box.cli.options.write import max_record_bytes_of
@@ -113,6 +114,7 @@ def transform_of(
         s3=settings_of(given),
         windowing=windowing,
         key_template=given.key_template,
+        on_commit=notifier_of(given),
         check_destination=check_destination,
         tuning=Tuning(upload_concurrency=given.s3_concurrency),
     )
