@@ -16,6 +16,7 @@ from apache_beam.runners.runner import PipelineResult
 from beam_s3box.cli.console.interrupts import Interrupted, exit_code_of, signals_raise
 from beam_s3box.cli.console.output import say, say_text
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
+from beam_s3box.cli.options.notify import notify_secrets
 from beam_s3box.engine.run_notices import ask_to_stop
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.jobs.options.parser import OptionParser, given_of
@@ -95,7 +96,7 @@ def set_up(options: PipelineOptions, log: JobLog) -> None:
     given = given_of(options)
     log.set_level(given.log_level, is_quiet=given.quiet)
     s3 = options.view_as(S3Options)
-    log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token)))
+    log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token, *notify_secrets(given))))
     check_keys_stay_here(options)
     FileSystems.set_options(options)
 
