@@ -77,11 +77,6 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.pack:run",
         "cli.options.pack:PACK_PARSER",
     ),
-    "report": Command(
-        "say what a run has written, as a table, as JSON or as a page to look at",
-        "cli.commands.report:run",
-        "cli.options.report:REPORT_PARSER",
-    ),
     "plan": Command(
         "estimate from a sample of the input what a run will write: shards, manifests, requests and their price",
         "cli.commands.plan:run",
@@ -96,6 +91,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "list the runs below a destination, newest first: state, records, shards, age",
         "cli.commands.runs:run",
         "cli.commands.runs:RUNS_PARSER",
+    ),
+    "report": Command(
+        "say what a run has written, as a table, as JSON or as a page to look at",
+        "cli.commands.report:run",
+        "cli.options.report:REPORT_PARSER",
     ),
     "verify": Command(
         "check everything that a run has written, byte by byte",
