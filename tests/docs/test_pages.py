@@ -16,10 +16,7 @@ from typing import Protocol
 import pytest
 
 import beam_s3box
-from beam_s3box.cli.commands.load import LOAD_PARSER
-from beam_s3box.cli.commands.sql import COPY_PARSER, CREATE_PARSER
-from beam_s3box.cli.options.pack import PACK_PARSER
-from beam_s3box.cli.options.redrive import REDRIVE_PARSER
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.jobs import backfill, stream
 from beam_s3box.records.encoding import REASONS
 from beam_s3box.redshift.load.table_loads import DATA_API_MANIFESTS
@@ -36,13 +33,9 @@ class Parser(Protocol):
 
 
 PARSERS: dict[str, Parser] = {
+    **{name: command.parser for name, command in COMMANDS.items()},
     "backfill": backfill.PARSER,
     "stream": stream.PARSER,
-    "pack": PACK_PARSER,
-    "load": LOAD_PARSER,
-    "redrive": REDRIVE_PARSER,
-    "copy-sql": COPY_PARSER,
-    "create-table": CREATE_PARSER,
 }
 NAMES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PAGES = {name: Page(name) for name in NAMES}
