@@ -7,6 +7,7 @@ One that was lost ends the bundle that it has in hand, whenever it wakes.
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import itertools
 import json
@@ -14,8 +15,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, plan_manifests
-from beam_s3box.engine.publish import Lineage, Publisher
+from beam_s3box.engine.publish import Publisher
 from beam_s3box.errors import OutdatedWorkError, TransientStoreError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
@@ -101,7 +103,7 @@ class _Life:
         else:
             for number in range(done, _FIRINGS):
                 ids = list(range(number * 3, min(_IDS, number * 3 + 3)))
-                self._bundles.append(lambda number=number, files=crowd.shards(ids): self._fire(number, files))  # type: ignore[misc]
+                self._bundles.append(functools.partial(self._fire, number, crowd.shards(ids)))
 
     def start(self) -> None:
         self.actor = self._crowd.world.spawn("life", self._live)
