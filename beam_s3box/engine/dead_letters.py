@@ -50,8 +50,8 @@ class DeadLetter(NamedTuple):
       raw: the record's own bytes, its JSON, or its repr if it has no JSON.
       source: the file or partition that it was read from; None where the pipeline does not know it.
       line: its line or row in the file, from 1.
-      offset: its position in the partition; of a file the byte at which the count of lines begins, where workers share a
-        large one.
+      offset: its position in the partition; of a file the byte at which the count of lines begins, where workers share
+        a large one.
       sequence_number: its position in a shard of Kinesis, which no whole number of 64 bits has.
     """
 
