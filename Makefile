@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-redshift test test-runners test-beam lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift test test-runners test-beam test-yaml lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -10,6 +10,7 @@ RUN := .venv/bin/python
 DEV := .venv/.requirements-dev
 GCP := .venv-gcp/.requirements
 BEAM := .venv-beam/.requirements
+YAML := .venv-yaml/.requirements
 OF_BEAM := $(addprefix tests/transforms/test_,write.py windowing.py stream_packing.py stream_panes.py stream_replay.py)
 DOCS := .venv-docs/.requirements
 
@@ -18,6 +19,9 @@ demo: $(DEV) ## flights to shards and manifests on a local S3 server, and back
 
 demo-stream: $(DEV) ## a landing folder, watched for half a minute: shards and manifests appear; needs Go
 	@$(RUN) -m tools.demo_stream
+
+demo-kafka: $(DEV) ## a topic of Kafka, read while it is written: topic, shards, manifests, and counts that agree; needs Go, Java, Maven
+	@$(RUN) -m tools.demo_kafka
 
 demo-redshift: $(DEV) ## a backfill into tables, through the real driver, on a stand-in for Redshift
 	@$(RUN) -m tools.demo_redshift
@@ -30,6 +34,9 @@ test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java and Mav
 
 test-beam: $(BEAM) ## the tests of the transforms with the oldest Beam that is allowed
 	.venv-beam/bin/python -m pytest $(OF_BEAM) $(ARGS)
+
+test-yaml: $(DEV) $(YAML) ## a pipeline in Beam YAML, run by Beam's own command
+	BEAM_S3BOX_YAML=required $(RUN) -m pytest tests/yaml $(ARGS)
 
 lint: $(DEV) ## ruff: rules and format
 	$(RUN) -m ruff check .
@@ -62,6 +69,11 @@ $(DEV): requirements.txt requirements-dev.txt
 $(BEAM): requirements-beam-2.76.txt
 	"$(PYTHON)" -m venv --clear .venv-beam
 	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-beam-2.76.txt
+	@touch $@
+
+$(YAML): requirements-yaml.txt
+	"$(PYTHON)" -m venv --clear .venv-yaml
+	.venv-yaml/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-yaml.txt
 	@touch $@
 
 # Google's libraries change what Beam imports and logs, so they stay out of .venv.

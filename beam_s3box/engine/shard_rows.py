@@ -27,7 +27,7 @@ Counts: TypeAlias = tuple[int, int, int, int, int]
 
 
 class ShardRows(NamedTuple):
-    """Rows of some shards, compressed, and the totals of their streams. About 1 MB as an element of a pipeline.
+    """Rows of some shards, compressed, and the totals of their streams. About 200 kB as an element of a pipeline.
 
     Attributes:
       segment: the rows.

@@ -199,7 +199,7 @@ class WriteToS3Box(beam.PTransform):
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
         packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
-        if runs_bundles_again(records.pipeline):
+        if runs_bundles_again(records):
             # so that the shards that a manifest lists are those of the result
             shards = shards | "ShuffleShards" >> beam.Reshuffle()
         result = WriteToS3BoxResult(

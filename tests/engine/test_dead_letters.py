@@ -169,3 +169,18 @@ class Full(MemoryStore):
 
     def put(self, *args: Any, **kwargs: Any) -> int:
         raise StoreError("the disk is full")
+
+
+@pytest.mark.parametrize("numbers", [[0, 7, 9], ["49-1", "49-2", "49-3"]])
+def test_records_of_a_topic_have_their_positions(numbers: list[Any]) -> None:
+    lines = [b"{", b"{}", b"\xff"]
+    batch = LineBatch(lines, "kafka://t/0", numbers, domain="t", has_positions=True)
+    rejected = [RejectedRecord(None, "not-json", "why", line) for line in (lines[0], lines[2])]
+    letters = DeadLetterBatch(rejected, StreamSelector("other", "n"), batch.part([0, 1, 2]))
+    assert [(letter.domain, letter.source, letter.line, letter.offset) for letter in letters] == [
+        ("t", "kafka://t/0", None, number) for number in (numbers[0], numbers[2])
+    ]
+    found = [json.loads(line) for line in letters.to_json()]
+    assert [(one["offset"], one["line"], one["source"]) for one in found] == [
+        (number, None, "kafka://t/0") for number in (numbers[0], numbers[2])
+    ]

@@ -22,6 +22,7 @@ from tools.flink.jars import FLINK, NEWEST
 from tools.flink.job_server import FlinkJobs
 from tools.java import find_java
 from tools.kafka.broker import KAFKA, KafkaBroker, kafka_broker
+from tools.kinesis import kinesis_is_there
 from tools.prism import PRISM, Prism, prism_server
 from tools.processes import MissingToolError
 from tools.seaweedfs import Server
@@ -67,6 +68,8 @@ def lacking() -> Iterator[tuple[str, str]]:
     yield "spark_cluster", "a Spark cluster takes minutes"
     if not KAFKA.are_there():
         yield "kafka", "Kafka is not downloaded yet"
+    if not kinesis_is_there():
+        yield "kinesis", "kinesis-local is not downloaded yet"
     if not gcp_is_there():
         yield "dataflow", "DataflowRunner is not installed yet"
 

@@ -111,20 +111,20 @@ def test_a_task_manager_is_killed(
     rest, store, topic = flink_cluster.rest, fresh_store(s3_server), f"killed-{new_token(6)}"
     kafka.create_topic(topic, 3)
     options = flink_cluster.options(streaming=True, checkpoint_seconds=5)
-    arguments = ["--window=fixed:5", f"--job_name={topic}", "--readers=2", *options]
+    arguments = ["--window=fixed:5", f"--job_name={topic}", *options]
     with (
         cancelled(rest, topic),
         Feeder(kafka.address, topic, 3, rate=300) as feeder,
         kafka_job(kafka, [topic], store, s3_server, tmp_path, "r", *arguments) as job,
     ):
-        job.wait_until(lambda: job.listed() > 0)
+        job.wait_until(lambda: job.listed() > 0, seconds=300)
         job_id = rest.job_named(topic).id
         job.wait_until(lambda: rest.completed_checkpoints(job_id) > 0)
         time.sleep(2.5)
         kill_the_busy_one(flink_cluster)
         restored_within(flink_cluster, job_id, seconds=90)
         before = feeder.count
-        job.wait_until(lambda: job.listed() > before)
+        job.wait_until(lambda: job.listed() > before, seconds=300)
         feeder.end()
         job.stop()
         run = job.run()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 
 def produce(address: str, topic: str, records: Iterable[tuple[int, bytes | None, int]], **more: Any) -> None:
@@ -31,6 +31,10 @@ def put(producer: Producer, topic: str, partition: int, value: bytes | None, mil
             producer.produce(topic, value, partition=partition, timestamp=millis, **more)
         except BufferError:
             producer.poll(0.1)
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                raise
+            producer.poll(0.1)  # it was just added
         else:
             producer.poll(0)
             return
@@ -62,7 +66,9 @@ class Feeder:
         self._rate = rate
         self._clock = clock
         # none is lost or twice in the topic when a broker is killed
-        self._producer = new_producer(address, **{"enable.idempotence": True})
+        self._producer = new_producer(
+            address, **{"enable.idempotence": True, "topic.metadata.refresh.interval.ms": 500}
+        )
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._feed, daemon=True)
 

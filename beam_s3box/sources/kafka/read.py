@@ -51,6 +51,7 @@ class ReadKafka(beam.PTransform):
       delay: seconds that the watermark stays behind the times of records.
       idle: seconds after which a partition at its end counts as having reached the present.
       group: consumer group whose offsets are set to what was read, for monitors of lag.
+      stop_after: seconds to read; None for as long as the pipeline runs.
       fetch_bytes: memory of what a reader has fetched and not yet handed on.
 
     Raises:
@@ -71,6 +72,7 @@ class ReadKafka(beam.PTransform):
         delay: float = 2.0,
         idle: float = 10.0,
         group: str | None = None,
+        stop_after: float | None = None,
         fetch_bytes: int | str = DEFAULT_FETCH_BYTES,
     ) -> None:
         super().__init__()
@@ -81,7 +83,9 @@ class ReadKafka(beam.PTransform):
         times = ArrivalTimes(max(1, int(check_positive("period", period) * MICROS)))
         elements: Elements = Rows() if as_rows else Batches()
         element_type: Any = KafkaRow if as_rows else LineBatch
-        pacing = Pacing(delay=delay, idle=idle)
+        if stop_after is not None:
+            check_positive("stop_after", stop_after)
+        pacing = Pacing(delay=delay, idle=idle, stop_after=stop_after)
         source = KafkaSource(settings, start, has_rows=as_rows)
         self._read = ReadSource(source, times, elements, element_type, pacing, readers)
 
