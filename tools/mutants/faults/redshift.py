@@ -15,7 +15,7 @@ REDSHIFT = (
     ),
     Fault(
         "a replaced manifest is skipped",
-        "a manifest that changed is told",
+        "a manifest that changed is an error",
         "beam_s3box/redshift/load/ledger.py",
         'elif entry.sha256 == manifest.sha256 or on_replaced == "skip":',
         "elif True:",
