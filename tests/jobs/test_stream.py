@@ -20,8 +20,8 @@ from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.jobs.run.job import Job, _execute, new_pipeline, write_summary
-from beam_s3box.jobs.run.progress import Progress
 from beam_s3box.jobs.run.logging import JobLog, job_logging
+from beam_s3box.jobs.run.progress import Progress
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.stores import MemoryStore, open_store
 from tests.jobs.conftest import Ended
