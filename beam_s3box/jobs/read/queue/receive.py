@@ -43,8 +43,8 @@ class Receiving(NamedTuple):
     Attributes:
       poll_interval: between two looks at a queue that was empty.
       stop_after: how long to receive; None for ever.
-      bundle: after which a busy reader lets the runner commit; Beam's runners for Flink before 2.76 keep 6 KB of each such
-        step for ever.
+      bundle: after which a busy reader lets the runner commit; Beam's runners for Flink before 2.76 keep 6 KB of each
+        such step for ever.
       settle: how long to wait in the end until the runner has committed what was received; what is not would come
         again, to another run.
     """
