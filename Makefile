@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-kafka demo-redshift test test-runners test-beam lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift simulate mutants test test-runners test-beam test-yaml lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -10,6 +10,7 @@ RUN := .venv/bin/python
 DEV := .venv/.requirements-dev
 GCP := .venv-gcp/.requirements
 BEAM := .venv-beam/.requirements
+YAML := .venv-yaml/.requirements
 OF_BEAM := $(addprefix tests/transforms/test_,write.py windowing.py stream_packing.py stream_panes.py stream_replay.py)
 DOCS := .venv-docs/.requirements
 
@@ -34,6 +35,9 @@ test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java and Mav
 test-beam: $(BEAM) ## the tests of the transforms with the oldest Beam that is allowed
 	.venv-beam/bin/python -m pytest $(OF_BEAM) $(ARGS)
 
+test-yaml: $(DEV) $(YAML) ## a pipeline in Beam YAML, run by Beam's own command
+	BEAM_S3BOX_YAML=required $(RUN) -m pytest tests/yaml $(ARGS)
+
 lint: $(DEV) ## ruff: rules and format
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -43,6 +47,12 @@ types: $(DEV) ## mypy --strict
 
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
+
+simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, or KIND=commit SEED=815
+	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000))
+
+mutants: $(DEV) ## faults put into the code, each of which the tests next to it must notice; ARGS="word" picks some
+	$(RUN) -m tools.mutants $(ARGS)
 
 bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
@@ -65,6 +75,11 @@ $(DEV): requirements.txt requirements-dev.txt
 $(BEAM): requirements-beam-2.76.txt
 	"$(PYTHON)" -m venv --clear .venv-beam
 	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-beam-2.76.txt
+	@touch $@
+
+$(YAML): requirements-yaml.txt
+	"$(PYTHON)" -m venv --clear .venv-yaml
+	.venv-yaml/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-yaml.txt
 	@touch $@
 
 # Google's libraries change what Beam imports and logs, so they stay out of .venv.

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tools.kinesis import Kinesis
+from tools.kinesis import kinesis as running_kinesis
 from tools.moto import Moto, moto
+from tools.processes import MissingToolError
 from tools.seaweedfs import Server, seaweedfs
 
 _NOTE = "note"
@@ -24,6 +27,16 @@ def aws() -> Iterator[Moto]:
     """Return a server with the queues of AWS, and buckets that send events to them."""
     with moto() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kinesis() -> Iterator[Kinesis]:
+    """Return a Kinesis; without Node its tests are skipped."""
+    try:
+        with running_kinesis() as server:
+            yield server
+    except MissingToolError as exc:
+        pytest.skip(str(exc))
 
 
 @pytest.fixture

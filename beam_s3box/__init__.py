@@ -11,6 +11,7 @@ from beam_s3box.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from beam_s3box.box import S3Box
+    from beam_s3box.engine.commit import Commit
     from beam_s3box.engine.dead_letters import DeadLetter
     from beam_s3box.engine.manifests import Manifest, Manifests
     from beam_s3box.errors import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         LoadError,
         ManifestReplacedError,
         NotAnObjectError,
+        NotifyError,
         RecordError,
         RowCountError,
         RunExistsError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     )
     from beam_s3box.formats.avro.format import AvroFormat
     from beam_s3box.formats.avro.inference import avro_schema_of
+    from beam_s3box.notify.notifier import Notifier
     from beam_s3box.records.streams import Stream
     from beam_s3box.redshift.client.connections import RedshiftConnection
     from beam_s3box.redshift.client.data_api import RedshiftDataApi
@@ -56,6 +59,7 @@ _HOMES = {
     "BoxSealedError": "errors",
     "BufferFile": "streamer",
     "ConfigurationError": "errors",
+    "Commit": "engine.commit",
     "CopyError": "errors",
     "CopyToRedshift": "transforms.redshift",
     "CopyToRedshiftResult": "transforms.redshift",
@@ -74,6 +78,8 @@ _HOMES = {
     "Manifests": "engine.manifests",
     "MiB": "sizes",
     "NotAnObjectError": "errors",
+    "Notifier": "notify.notifier",
+    "NotifyError": "errors",
     "RecordError": "errors",
     "RedshiftConnection": "redshift.client.connections",
     "RedshiftLoader": "redshift.load.loader",
@@ -100,6 +106,7 @@ __all__ = [
     "AvroFormat",
     "BoxSealedError",
     "BufferFile",
+    "Commit",
     "ConfigurationError",
     "CopyError",
     "CopyToRedshift",
@@ -118,6 +125,8 @@ __all__ = [
     "Manifests",
     "MiB",
     "NotAnObjectError",
+    "Notifier",
+    "NotifyError",
     "RecordError",
     "RedshiftConnection",
     "RedshiftDataApi",

@@ -21,6 +21,7 @@
     │   ├── ManifestReplacedError the manifest's URL was loaded before, with other shards
     │   └── TransientLoadError  a retry may help (lost connection, conflicting transactions)
     │       └── UnreachableError    no connection to Redshift could be made
+    ├── NotifyError             `on_commit` or `--notify` failed, after what it is about was committed
     ├── SourceError             a queue or a stream refused a request
     │   └── TransientSourceError a retry may help (throttling, 5xx, connection)
     └── StoreError              the object store refused a request, or did not answer
@@ -54,6 +55,10 @@ class ConfigurationError(S3BoxError, ValueError):
 
 class RunExistsError(ConfigurationError):
     """Another execution has the run id: it has finished, is unbounded, or took the run over."""
+
+
+class NotifyError(S3BoxError):
+    """`on_commit` or `--notify` failed: names what is committed already, and counts."""
 
 
 class FolderInUseError(ConfigurationError):

@@ -109,5 +109,5 @@ class Shell:
 
 def matches(expected: str, printed: str) -> bool:
     """Return whether a block of `text` is what was printed: `…` is anything within a line, and, alone, any lines."""
-    pattern = re.sub(r"(?m)^…$", "(?s:.*)", re.escape(expected.strip()))
-    return re.search(pattern.replace("…", ".*") + "$", printed.strip()) is not None
+    lines = ("(?s:.*)" if line == "…" else re.escape(line).replace("…", ".*") for line in expected.strip().splitlines())
+    return re.search("\n".join(lines) + "$", printed.strip()) is not None

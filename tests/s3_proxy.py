@@ -59,6 +59,7 @@ class Exchange(Protocol):
 
     seen: Request
     body: bytes
+    headers: Any
 
     def forward(self, body: bytes | None = None) -> Answer:
         """Ask the server, with another body if one is given, and return its answer."""

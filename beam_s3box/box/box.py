@@ -21,6 +21,7 @@ from beam_s3box.box.settings import (
     box_store,
 )
 from beam_s3box.box.stats import BoxStats
+from beam_s3box.engine.commit import OnCommit, announce, commit_of_run
 from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.plan import WriteSpec
@@ -88,6 +89,8 @@ class S3Box:
       long_values: what happens to a text of more than 65,535 bytes, which Redshift can't store, with a format that
         COPY reads: `"reject"` raises RecordError, `"truncate"` cuts it at the end of a character, `"keep"` packs it.
       upload_concurrency: uploads at a time.
+      on_commit: a function that takes a Commit, called when the manifests count, or the box without manifests is
+        sealed, each time that this is called; if it raises, the call raises NotifyError.
 
     Raises:
       ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
@@ -114,6 +117,7 @@ class S3Box:
         max_record_bytes: int | None = None,
         long_values: LongValues = "reject",
         upload_concurrency: int = DEFAULT_UPLOAD_CONCURRENCY,
+        on_commit: OnCommit | None = None,
     ) -> None:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
         spec = WriteSpec(
@@ -123,6 +127,7 @@ class S3Box:
             max_record_bytes=max_record_bytes,
             long_values=long_values,
             upload_concurrency=upload_concurrency,
+            on_commit=on_commit,
         )
         settings = box_s3_settings(s3, region, endpoint_url)
         self._open(spec, box_store(destination, bucket, prefix, settings, credentials), Stream(domain, namespace))
@@ -264,6 +269,7 @@ class S3Box:
         self._listed_at = self._listed_at or wall_seconds()  # called again, it writes the same lists
         detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
         plan.claim.finish(plan.store, manifests, size, len(files), detail)
+        announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, len(files), 0))
 
     def _describe_stored(self) -> str:
         """Return what a failed box left in the store."""

@@ -114,13 +114,12 @@ class RunClaim:
                 if self.named:
                     raise
                 # nobody else has this random id, so there is nothing of another execution
-                self._finish_unread(store, manifests, size, shards, detail)
-                return
+                return self._finish_unread(store, manifests, size, shards, detail)
             self._check_ours(record, store)
             done = record.finished(size, shards, manifests, wall_seconds(), detail)
             if record.state == "finished":
                 if record.manifests == done.manifests and (record.size, record.shards) == (size, shards):
-                    return
+                    return None
                 self._check_current(store, manifests)
             if self._replace(store, done, info):
                 break
@@ -129,6 +128,7 @@ class RunClaim:
             kept = {manifest.key for manifest in manifests}
             left = [other for other in self._manifests(store) if other.modified < info.modified]
             _remove(store, [other for other in left if other.key not in kept])
+        return None
 
     def fail(self, store: Store, error: str) -> None:
         """Record that the run failed, unless it has finished, or another execution has the run id.
@@ -159,17 +159,18 @@ class RunClaim:
             raise failure
 
     def end(self, store: Store, detail: RunDetail = NO_DETAIL, size: Size = NOTHING, shards: int = 0) -> None:
-        """Record that an unbounded run has ended, unless it has failed: its manifests are valid as they are.
-
-        Raises:
-          StoreError: the store refused or failed.
-        """
+        """Record that an unbounded run has ended, unless it has failed; raises what `fail` raises."""
         while True:
-            record, info = self._read(store)
+            try:
+                record, info = self._read(store)
+            except AccessError:
+                if self.named:
+                    raise
+                return self._finish_unread(store, (), size, shards, detail)
             if record.attempt != self.attempt or record.state != "running":
-                return
+                return None
             if self._replace(store, record.finished(size, shards, (), wall_seconds(), detail), info):
-                return
+                return None
 
     def fail_by(self, store: Store, error: BaseException) -> None:
         """Record that the run failed with this error; if that is not possible, add a note to the error."""
@@ -272,7 +273,9 @@ class RunClaim:
 
     def _put(self, store: Store, record: RunRecord, **condition: Any) -> None:
         body = record.render()
-        store.put(self.layout.run, body, sha256=_digest(body), content_type=_CONTENT_TYPE, **condition)
+        store.put(
+            self.layout.run, body, sha256=hashlib.sha256(body).hexdigest(), content_type=_CONTENT_TYPE, **condition
+        )
 
     def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
         body, info = store.read(self.layout.run)
@@ -291,8 +294,4 @@ def _replaced(store: Store, manifest: Manifest) -> str | None:
         body = store.get(manifest.key)
     except ObjectNotFoundError:
         return manifest.key
-    return None if _digest(body) == manifest.sha256 else manifest.key
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+    return None if hashlib.sha256(body).hexdigest() == manifest.sha256 else manifest.key

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from beam_s3box import metrics
+from beam_s3box.engine.commit import announce, commit_of_run
 from beam_s3box.engine.dead_letters import DeadLetterFiles
 from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.intake import Intake
@@ -144,6 +145,7 @@ class LinePacker:
             listed.
           RunExistsError: another run wrote manifests under this run id.
           StoreError: the store rejected it or failed, after its retries.
+          NotifyError: the run is committed, and `on_commit` failed; the same call calls it again.
         """
         self._check_open()
         self._claim()
@@ -161,7 +163,9 @@ class LinePacker:
         self._listed_at = self._listed_at or wall_seconds()  # called again, it writes the same lists
         detail = write_lists(plan.store, plan.layout, listed, totals, self._listed_at)
         detail = detail._replace(input=joined_input(self.source, detail.input))
-        plan.claim.finish(plan.store, manifests, size_of(self._shards), len(self._shards), detail)
+        size, shards = size_of(self._shards), len(self._shards)
+        plan.claim.finish(plan.store, manifests, size, shards, detail)
+        announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
         self._ended = True
         return Packed(self._records_in, self._shards, manifests, totals)
 

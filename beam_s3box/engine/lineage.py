@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from beam_s3box.engine.manifests import ManifestPlan, render_manifest
@@ -34,6 +34,6 @@ class Lineage(NamedTuple):
         return Lineage(self.firings + 1, key, hashlib.sha256(text_of(plan)).hexdigest())
 
 
-def text_of(plan: ManifestPlan) -> bytes:
-    """Return the text of a manifest."""
-    return render_manifest(plan.files, plan.lineage, plan.replaces)
+def text_of(plan: ManifestPlan, url_of: Callable[[str], str] | None = None) -> bytes:
+    """Return the text of a manifest; `url_of` returns the URL of a key, for shards that have none."""
+    return render_manifest(plan.files, plan.lineage, plan.replaces, url_of)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -14,6 +14,10 @@ from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 
+_ENTRIES = 5_000
+"""Entries of a manifest that are rendered together."""
+
+_HEAD = b'{\n  "entries": ['
 MAX_FILES_IN_PLAN = 20_000
 """Shards in one plan: about 6 MB as an element of a pipeline; Dataflow accepts 80 MB."""
 
@@ -87,7 +91,7 @@ class ManifestPlan(NamedTuple):
       stream: the stream of the shards, None for all streams.
       window, pane: the firing of the manifest.
       number, siblings: this is manifest `number`, from 0, of `siblings`.
-      files: the shards, sorted by URL.
+      files: the shards, sorted by key. In a bounded run they have no URLs, which their keys tell.
       firing: the number of the firing among all firings of the stream or run, from 0; None in a bounded run, where a
         window fires once.
       lineage: the hexadecimal digest of this firing and of all before it, which is a part of the text. Equal lists with
@@ -113,7 +117,7 @@ def split_evenly(files: Iterable[ShardFile], count: int) -> list[list[ShardFile]
     The largest remaining shard is added to the list with the fewest bytes and, among these, the fewest shards. The
     order of the input does not matter.
     """
-    ordered = sorted(files, key=lambda file: (-file.object_bytes, file.url))
+    ordered = sorted(files, key=lambda file: (-file.object_bytes, file.key))
     lists: list[list[ShardFile]] = [[] for _ in range(min(count, len(ordered)))]
     loads = [(0, 0, number) for number in range(len(lists))]
     for file in ordered:
@@ -148,7 +152,7 @@ def plan_manifests(
     """Return the plans of the manifests of one firing; each shard is in one of them. Without shards there are none."""
     lists = split_evenly(merge_rows(files), count)
     return [
-        ManifestPlan(stream, window, pane, number, len(lists), tuple(sorted(part, key=lambda file: file.url)), firing)
+        ManifestPlan(stream, window, pane, number, len(lists), tuple(sorted(part, key=_key)), firing)
         for number, part in enumerate(lists)
     ]
 
@@ -163,32 +167,51 @@ def join_plans(pieces: Iterable[ManifestPlan]) -> ManifestPlan:
     """Return the plan that `split_plan` split into these parts, in any order and with any repetitions."""
     plans = list(map(ManifestPlan._make, pieces))
     files = merge_rows(ShardFile._make(file) for plan in plans for file in plan.files)
-    return plans[0]._replace(files=tuple(sorted(files, key=lambda file: file.url)))
+    return plans[0]._replace(files=tuple(sorted(files, key=_key)))
 
 
-def render_manifest(files: Sequence[ShardFile], lineage: str = "", replaces: Sequence[Replaced] = ()) -> bytes:
+def render_manifest(
+    files: Sequence[ShardFile],
+    lineage: str = "",
+    replaces: Sequence[Replaced] = (),
+    url_of: Callable[[str], str] | None = None,
+) -> bytes:
     """Return the text of a manifest: JSON in UTF-8, with mandatory entries only.
 
     Args:
       files: the shards that it lists.
       lineage: see `ManifestPlan`.
       replaces: see `ManifestPlan`.
+      url_of: returns the URL of a key, for shards that have none.
 
     Source: "Using a manifest to specify data files" in Amazon Redshift's developer guide; `meta` as UNLOAD writes it.
     """
+    # in parts, joined once: the entries of a manifest of 100,000 shards take more memory than its text
+    parts = [_HEAD]
+    for begin in range(0, len(files), _ENTRIES):
+        parts += [_render_entries(files[begin : begin + _ENTRIES], url_of), b","]
+    parts[-1] = b"\n  ]"
+    if replaces:
+        document = orjson.dumps({"replaces": [manifest._asdict() for manifest in replaces]}, option=orjson.OPT_INDENT_2)
+        parts += [b",", document.removeprefix(b"{").removesuffix(b"\n}")]
+    return b"".join([*parts, b"\n}\n", _blanks(lineage)])
+
+
+def _render_entries(files: Sequence[ShardFile], url_of: Callable[[str], str] | None) -> bytes:
     entries = [
         {
-            "url": file.url,
+            "url": url_of(file.key) if url_of and not file.url else file.url,
             "mandatory": True,
             "meta": {"content_length": file.object_bytes, "record_count": file.records},
         }
         for file in files
     ]
-    document: dict[str, Any] = {"entries": entries}
-    if replaces:
-        document["replaces"] = [manifest._asdict() for manifest in replaces]
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return text + _blanks(lineage)
+    document = orjson.dumps({"entries": entries}, option=orjson.OPT_INDENT_2)
+    return document.removeprefix(_HEAD).removesuffix(b"\n  ]\n}")
+
+
+def _key(file: ShardFile) -> str:
+    return file.key
 
 
 def _blanks(lineage: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from beam_s3box.checks import check_whole
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.commit import OnCommit, check_on_commit
 from beam_s3box.engine.dead_letter_limit import NOT_ALL, DeadLetterLimit
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.engine.run_record import UNKNOWN, RunOrigin
@@ -56,6 +57,7 @@ class RunPlan:
       fail_on_bad_record: whether an invalid record fails the run.
       dead_letter_limit: how many records may be dead letters.
       upload_concurrency: uploads at a time in each process.
+      on_commit: is called when something counts; None for nothing.
       times: by which a packer puts lines into windows; None where others do, or nobody.
       budget: bytes that may wait in memory before the largest streams are flushed or sealed early.
     """
@@ -71,6 +73,7 @@ class RunPlan:
     fail_on_bad_record: bool = False
     dead_letter_limit: DeadLetterLimit = NOT_ALL
     upload_concurrency: int = 8
+    on_commit: OnCommit | None = None
     times: EventTimes | None = None
     budget: int = DEFAULT_BUDGET_BYTES
 
@@ -97,6 +100,8 @@ class WriteSpec:
       upload_concurrency: uploads at a time in each process.
       key_template: template of a shard's key below the destination, see `KeyTemplate`.
       times: by which lines go into windows, without Beam.
+      on_commit: a function that takes a Commit; called when a bounded run or a manifest of an unbounded one counts, at
+        least once. It is pickled with a pipeline.
 
     Raises:
       ConfigurationError: an argument that can't work; names parameter, value, rule and fix.
@@ -114,11 +119,13 @@ class WriteSpec:
     upload_concurrency: int = 8
     key_template: str = DEFAULT_DATA_KEY
     times: EventTimes | None = None
+    on_commit: OnCommit | None = None
 
     def __post_init__(self) -> None:
         if self.on_bad_record not in ("dead_letter", "fail"):
             raise ConfigurationError(f"on_bad_record={self.on_bad_record!r} must be 'dead_letter' or 'fail'")
         check_upload_concurrency(self.upload_concurrency)
+        check_on_commit(self.on_commit)
         Layout(self._run_id(), data_key=self.key_template)
         _ = (
             self.limits_of,
@@ -177,11 +184,16 @@ class WriteSpec:
           origin: what writes it, for its record.
 
         Raises:
-          ConfigurationError: the URLs of shards below this destination would be too long, or keys have the time of
-            a window, and there are none.
+          ConfigurationError: the URLs of shards below this destination would be too long, keys have the time of a
+            window, and there are none, or `on_commit` would never be called.
         """
         run_id = self._run_id()
         layout = Layout.below(store.root, str(run_id), self.key_template)
+        if self.on_commit is not None and not bounded and self.resolved_manifests is None:
+            raise ConfigurationError(
+                "on_commit has nothing to wait for: unbounded input without manifests is never committed; write "
+                "manifests, or watch result.shards"
+            )
         if not windowed and self.times is None:
             layout.template.check_windows()
         is_named = not isinstance(run_id, NewRunId)
@@ -198,6 +210,7 @@ class WriteSpec:
             dead_letter_limit=self.dead_letter_limit,
             upload_concurrency=self.upload_concurrency,
             times=self.times,
+            on_commit=self.on_commit,
         )
 
     def _run_id(self) -> str:

@@ -150,7 +150,7 @@ class Publisher:
 
     def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
         """Write one manifest; return its description, and whether it is new and did not exist before."""
-        key, body = self.key(plan), text_of(plan)
+        key, body = self.key(plan), text_of(plan, self.store.url)
         sha256 = hashlib.sha256(body).hexdigest()
         while (is_own := self._write_once(plan, key, body, sha256)) is None:
             pass

@@ -126,6 +126,22 @@ class RunRecord:
         """The digests of the valid manifests, by key."""
         return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
+    @property
+    def may_have_unlisted_data(self) -> bool:
+        """Whether shards that neither its manifests nor its lists name may be data that counts, and not garbage.
+
+        So it is of a streamer, whose files the next one on the folder may list, or which are data without manifests;
+        of an `S3Box`, whose shards are known to the program that made it; of an unbounded run without manifests; and
+        of records of earlier versions, which have no lists and don't say whether the run writes manifests.
+        """
+        if self.kind in ("S3Box", "JsonBufferStreamer"):
+            return self.state != "finished" or self.kind == "JsonBufferStreamer"
+        if not self.bounded:
+            return not self.settings.get("manifest_scope")
+        if self.state == "finished":
+            return bool(self.shards) and not self.manifests and not self.shard_lists
+        return not self.kind and self.state == "running"
+
     @classmethod
     def begin(cls, run_id: str, attempt: str, origin: RunOrigin, now: float, *, bounded: bool) -> RunRecord:
         """Return the record of a run that begins; `now` is in seconds since the epoch."""

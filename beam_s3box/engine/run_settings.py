@@ -29,6 +29,10 @@ _SECRET_PAIR: Final = re.compile(
 
 _USER_OF_URL: Final = re.compile(r"(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
 _QUERY_OF_URL: Final = re.compile(r"(?P<url>https?://[^\s?]+)\?[^\s\"']+")
+_NOTIFY: Final = "notify"
+_WEB_ADDRESS: Final = re.compile(r"^(?P<host>https?://[^/?\s]+).*$", re.DOTALL)
+"""The path of such an address is often all that protects it."""
+
 _MAX_CHARACTERS: Final = 2_000
 """Of one value."""
 
@@ -111,7 +115,7 @@ def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
     hidden = [value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "")) > 3]
     hidden += [str(value) for name, value in values.items() if _SECRET_NAME.search(name) and len(str(value)) > 3]
     return {
-        name: _plain(value, hidden)
+        name: _WEB_ADDRESS.sub(rf"\g<host>/{MASK}", str(value)) if name == _NOTIFY else _plain(value, hidden)
         for name, value in values.items()
         if value is not None and value != [] and not _SECRET_NAME.search(name)
     }

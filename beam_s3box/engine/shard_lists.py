@@ -24,8 +24,8 @@ from beam_s3box.stores import Store
 MAX_ROWS: Final = 50_000
 """Rows of one list: about 5 MB."""
 
-ROWS_IN_SEGMENT: Final = 10_000
-"""Rows that are compressed together: about 1 MB as an element of a pipeline."""
+ROWS_IN_SEGMENT: Final = 2_000
+"""Rows that are compressed together: about 200 kB as an element of a pipeline."""
 
 _CONTENT_TYPE: Final = "application/gzip"
 _LEVEL: Final = 1

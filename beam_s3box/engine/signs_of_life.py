@@ -8,7 +8,8 @@ own, `runs/{run_id}/alive/{token}`. Whoever removes what a dead run left does it
 2. Mark it as failed: `RunClaim(run.layout, record.attempt, bounded=False).fail(store, error)`, under the ETag.
 3. Wait `FENCE_SECONDS`. A process writes no manifest unless it has seen the record within `CHECK_SECONDS` before, so
    each one has seen by then that the run has failed, and raises.
-4. Read the manifests, which nobody adds to any more, and remove shards that none of them lists.
+4. Read the manifests, which nobody adds to any more, and remove shards that none of them lists, unless the record
+   says that such shards may be data (`RunRecord.may_have_unlisted_data`).
 
 What the run listed before stays valid, and is not removed. A pipeline that is started again from a checkpoint of the
 run fails with RunExistsError: it needs a new run id. A bounded run needs no signs: one that was marked as failed can't

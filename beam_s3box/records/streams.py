@@ -62,7 +62,7 @@ def column_folder(name: str, max_bytes: int) -> str:
 
 
 def _is_kept(character: str) -> bool:
-    """Return whether a character stands in the folder of a column as it is: a dot, too, which alone is encoded."""
+    """Return whether a character is kept in the folder of a column: a dot, too, which alone is encoded."""
     return character == "." or (not character.isascii() and character.isprintable())
 
 

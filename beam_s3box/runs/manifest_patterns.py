@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from beam_s3box.engine.run_reader import Run, find_run
@@ -13,6 +13,7 @@ from beam_s3box.stores import Store
 from beam_s3box.system.globs import Glob
 
 _MANIFEST: Final = ".manifest"
+_ROOT: Final = re.compile(r"(?P<root>s3://[^/]+|file:///)")
 _KEY: Final = re.compile(r"manifests/(?P<run_id>[^/]+)/(?:.*/)?(?:\d{8,}-)?\d{5,}\.manifest", re.ASCII | re.DOTALL)
 
 
@@ -58,6 +59,33 @@ def run_of_manifests(store: Store, keys: Iterable[str]) -> Run | None:
     except (ObjectNotFoundError, ConfigurationError):
         return None
     return find_run(store, run_id)
+
+
+def manifest_urls(urls: Iterable[str], open_root: Callable[[str], Store]) -> list[str]:
+    """Return URLs of manifests: those that are given, and those below folders (which end with `/`) and in patterns.
+
+    Args:
+      urls: of manifests, folders, or with wildcards, see `beam_s3box.system.globs`.
+      open_root: returns the store of a root, `s3://bucket` or `file:///`.
+
+    Raises:
+      ConfigurationError: a folder or pattern has no manifest.
+      StoreError: it can't be listed.
+    """
+    found: dict[str, None] = {}
+    for url in urls:
+        match = _ROOT.match(url)
+        glob = Glob.of(url)
+        if match is None or not (glob.is_open or url.endswith("/")):
+            found[url] = None
+            continue
+        store = open_root(match["root"])
+        root = f"{store.root}/"
+        keys = list(_matches(store, url.removeprefix(match["root"]).lstrip("/")))
+        if not keys:
+            raise ConfigurationError(f"manifest={url!r} matches no manifest: correct it, or quote it in the shell")
+        found |= dict.fromkeys(f"{root}{key}" for key in keys)
+    return list(found)
 
 
 def _relative(store: Store, pattern: str) -> str:

@@ -9,9 +9,16 @@ from beam_s3box.system.lazy import lazy_names
 if TYPE_CHECKING:
     from beam_s3box.sources.kafka.read import ReadKafka
     from beam_s3box.sources.kafka.source import KafkaRow
+    from beam_s3box.sources.kinesis.read import ReadKinesis
+    from beam_s3box.sources.kinesis.source import KinesisRow
 
-_HOMES = {"KafkaRow": "kafka.source", "ReadKafka": "kafka.read"}
+_HOMES = {
+    "KafkaRow": "kafka.source",
+    "KinesisRow": "kinesis.source",
+    "ReadKafka": "kafka.read",
+    "ReadKinesis": "kinesis.read",
+}
 
-__all__ = ["KafkaRow", "ReadKafka"]
+__all__ = ["KafkaRow", "KinesisRow", "ReadKafka", "ReadKinesis"]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -13,8 +13,10 @@ _T = TypeVar("_T")
 
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 20
-_ATTEMPTS: Final = 3
-"""Of boto3, for one call; whoever calls comes again later all the same."""
+_ATTEMPTS: Final = {"kinesis": 1}
+"""Of boto3, for one call, by service. Shards have waits of their own; of the others three may be an accident."""
+
+_OTHER_ATTEMPTS: Final = 3
 
 _TRANSIENT_CODES: Final = frozenset(
     {
@@ -89,7 +91,7 @@ def _make_client(service: str, settings: AwsSettings) -> Any:
     config = botocore.config.Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        retries={"total_max_attempts": _ATTEMPTS.get(service, _OTHER_ATTEMPTS), "mode": "standard"},
     )
     # its types know all services, and not that the name is one of them
     session: Any = boto3.Session()

@@ -160,8 +160,7 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with the prefix, in the server's order: on AWS by key."""
-        requests = self.requests
-        root = self.full_key("")
+        requests, root = self.requests, self.full_key("")
         position = {"Prefix": root + prefix}
         # not boto3's paginator, which can't continue after a page that failed
         while True:

@@ -43,6 +43,7 @@ ANSWERS: Final[Mapping[str, Expected]] = {
     "UploadPartCopy": Expected(("CopyPartResult",), body="CopyPartResult"),
     "CompleteMultipartUpload": Expected(("ETag",), ("Key", "Location"), body="xml"),
     "AbortMultipartUpload": Expected(statuses=(204, 200)),
+    "ListParts": Expected(("IsTruncated",), body="ListPartsResult"),
     "ListMultipartUploads": Expected(("IsTruncated",), body="ListMultipartUploadsResult"),
     # 206 only for a request with a range: see `check_fields`
     "GetObject": Expected(_OBJECT, statuses=(200, 206), body="object"),
@@ -55,6 +56,7 @@ ANSWERS: Final[Mapping[str, Expected]] = {
 }
 """By the name of the operation; no others are used."""
 
+_NEXT = ("NextContinuationToken", "NextKeyMarker", "NextPartNumberMarker")
 _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(?:\w+:)?(\w+)")
 _NOT_MODIFIED = 304
 _PART = 206
@@ -99,8 +101,8 @@ def check_fields(operation: str, answer: Mapping[str, Any], sent: Mapping[str, A
     missing = [name for name in expected.fields if answer.get(name) in (None, "")]
     if expected.either and not any(answer.get(name) for name in expected.either):
         missing.append(" or ".join(expected.either))
-    if answer.get("IsTruncated") and not (answer.get("NextContinuationToken") or answer.get("NextKeyMarker")):
-        missing.append("NextContinuationToken or NextKeyMarker")
+    if answer.get("IsTruncated") and not any(map(answer.get, _NEXT)):
+        missing.append("a marker of the next page")
     for entry in answer.get("Contents", ()) if expected.entries else ():
         missing += [f"{name} of an object" for name in expected.entries if entry.get(name) in (None, "")]
     if missing:

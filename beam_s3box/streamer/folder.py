@@ -8,7 +8,7 @@
     {name}.damaged   what a crash left that can't be read; the second one is {name}.{state}.damaged
     {name}.listing   the files of manifests that are being written
     {name}.part      a small file that is being written, before it is renamed
-    lock             holds the id of the process
+    lock             holds the ids of the process and of the streamer's run
 
 Every step is one atomic rename or removal, so that the names alone show the next process how to continue, wherever
 this one is killed. Each method may be called again after it failed or was interrupted at any line, and continues then.
@@ -18,6 +18,7 @@ The name is created with the buffer and never changes: it alone determines the k
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import pathlib
@@ -63,7 +64,7 @@ class Folder:
         self._origin = new_origin()
         self._numbers = itertools.count()
         self._guard = threading.Lock()
-        self.lock = FolderLock(path)
+        self.lock = FolderLock(path, self.run_id)
         self.damaged: set[str] = set()
         self.uploaded: dict[str, Description] = {}
 
@@ -208,7 +209,7 @@ class Folder:
             content_type=format.content_type,
         )
         self._write(path, rendered.body)
-        return Description(file, sealed.output, None)
+        return Description(file, sealed.output, None, hashlib.sha256(rendered.body).hexdigest())
 
     def _describe(self, sealed: SealedBuffer, description: Description) -> None:
         """Write the description of a finished file, with the URL that it is uploaded to."""

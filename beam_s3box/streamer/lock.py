@@ -6,25 +6,36 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import stat
 import weakref
 
 from beam_s3box.errors import ConfigurationError, FolderInUseError
 
+_READ_BYTES = 128
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 
 
 class FolderLock:
     """Locks a folder until it is released or the process ends.
 
-    The folder itself is locked, because clean-up programs may remove the file `lock`, which holds the process id.
+    The folder itself is locked, because clean-up programs may remove the file `lock`, which holds the process id and
+    the streamer's run id.
 
     Args:
       folder: the folder, which must exist when it is locked.
+      run_id: of the streamer.
+
+    Attributes:
+      run_id: of the streamer.
+      before: the run id of the streamer that had the folder before, None if that is not known.
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, run_id: str = "") -> None:
         self._folder = folder
+        self.run_id = run_id
+        self.before: str | None = None
         self._handles: list[int] = []
         # before anything is locked: a process that is forked from now on closes its copies
         _HELD.add(self)
@@ -61,13 +72,19 @@ class FolderLock:
             for handle in self._handles:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            holder = os.pread(self._handles[0], 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = self._read().partition("\n")[0].strip() or "unknown"
             raise FolderInUseError(
                 f"files_path={str(folder)!r} is in use by the streamer of process {holder}: a folder has one "
                 "streamer at a time; give this one another folder, or shut down the other one"
             ) from exc
+        before = self._read().partition("\n")[2].strip()
+        if before != self.run_id and _RUN_ID.fullmatch(before):
+            self.before = before
         os.ftruncate(self._handles[0], 0)
-        os.pwrite(self._handles[0], f"{os.getpid()}\n".encode("ascii"), 0)
+        os.pwrite(self._handles[0], f"{os.getpid()}\n{self.run_id}\n".encode("ascii"), 0)
+
+    def _read(self) -> str:
+        return os.pread(self._handles[0], _READ_BYTES, 0).decode("ascii", "replace")
 
     def release(self) -> None:
         """Unlock the folder for the next streamer; may be called again."""

@@ -28,6 +28,7 @@ from beam_s3box.streamer.events import BufferFile
 from beam_s3box.streamer.files import size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
+from beam_s3box.streamer.life import Life
 from beam_s3box.streamer.output import Output
 from beam_s3box.system.local_files import sync_folder
 
@@ -77,8 +78,9 @@ class Listing(NamedTuple):
 class ManifestJournal:
     """Writes the manifests of one streamer; one thread at a time."""
 
-    def __init__(self, manifests: Manifests, uploader: ListingUploader, folder: Folder) -> None:
+    def __init__(self, manifests: Manifests, uploader: ListingUploader, folder: Folder, life: Life) -> None:
         self._manifests = manifests
+        self._life = life
         self._uploader = uploader
         self._folder = folder
         self._panes = itertools.count()
@@ -142,20 +144,21 @@ class ManifestJournal:
             self._folder.drop_listed(description)
         scopes: dict[Stream | None, list[ShardFile]] = {}
         for description in listing.files:
-            file = self._uploader.describe(description.file)
+            file = self._uploader.describe(description.file)._replace(sha256=description.sha256)
             scopes.setdefault(listing.manifests.scope(file), []).append(file)
         layout = self._uploader.layout(listing.run_id)
-        written = [
-            write_manifest(self._uploader.store, layout, plan)
+        listed = [
+            (write_manifest(self._uploader.store, layout, plan), plan.files)
             for scope, files in scopes.items()
             for plan in plan_manifests(scope, "", listing.pane, files, listing.manifests.count, firing=listing.pane)
         ]
+        self._life.list_shards(self._uploader.store, layout, listed)
         # else a machine that loses power could bring the descriptions back without the listing
         sync_folder(self._folder.path)
         self._folder.drop(path)
         self._open.pop(name, None)
         self._written.discard(name)
-        return written
+        return [manifest for manifest, _ in listed]
 
     def _read(self, name: str) -> Listing | None:
         try:

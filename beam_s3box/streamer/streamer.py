@@ -22,11 +22,12 @@ from beam_s3box.streamer.checks import (
     checked_limits,
     checked_path,
 )
-from beam_s3box.streamer.events import BufferFile, PendingFile, StreamerStats, UploadEvent
+from beam_s3box.streamer.events import PendingFile, StreamerStats, UploadEvent
 from beam_s3box.streamer.flushing import flush_streams, seal_all
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.journal import check_durability
+from beam_s3box.streamer.life import Life
 from beam_s3box.streamer.manifest_journal import ManifestJournal, check_listable
 from beam_s3box.streamer.open_streams import OpenStreams
 from beam_s3box.streamer.output import checked_output
@@ -37,7 +38,7 @@ from beam_s3box.streamer.scheduler import Scheduler
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.streamer.stats import stats_of
 from beam_s3box.streamer.stream import OpenStream
-from beam_s3box.streamer.uploader import AnyUploader, StoreUploader, check_return_value, upload_function
+from beam_s3box.streamer.uploader import AnyUploader, as_store_uploader, check_return_value, upload_function, urls_of
 
 
 class JsonBufferStreamer:
@@ -94,18 +95,16 @@ class JsonBufferStreamer:
         durability = check_durability(durability)
         check_arguments(on_upload, scheduler_interval, max_disk_bytes, upload_threads, clock, retry)
         path = checked_path(files_path)
-        self._folder = Folder(path, DiskQuota(path, max_disk_bytes), self._url_of)
-        self._describe = uploader.describe if isinstance(uploader, StoreUploader) else None
-        self._manifests: ManifestJournal | None = None
-        if manifests is not None:
-            listable = check_listable(manifests, uploader, self._output)
-            self._describe = listable.describe
-            self._manifests = ManifestJournal(manifests, listable, self._folder)
+        listable = None if manifests is None else check_listable(manifests, uploader, self._output)
+        known = listable or as_store_uploader(uploader)
+        self._folder = folder = Folder(path, DiskQuota(path, max_disk_bytes), urls_of(known))
+        self._life = Life(known, folder.lock, output=self._output, manifests=manifests, durability=durability)
+        self._manifests = ManifestJournal(manifests, listable, folder, self._life) if manifests and listable else None
         self._uploads = InFlightUploads(self._upload_buffer, on_upload, clock, retry, upload_threads)
         new_stream = functools.partial(
             OpenStream,
             rules=record_rules(for_redshift=manifests is not None),
-            folder=self._folder,
+            folder=folder,
             output=self._output,
             durability=durability,
             clock=clock,
@@ -115,7 +114,7 @@ class JsonBufferStreamer:
         self._shut_down = False
         self._unsealed: tuple[PendingFile, ...] = ()
         self._process = os.getpid()
-        self._lock = self._folder.lock
+        self._lock = folder.lock
         try:
             self._lock_folder()
             self._scheduler = Scheduler(scheduler_interval, self.run_scheduled) if scheduler_interval else None
@@ -231,6 +230,8 @@ class JsonBufferStreamer:
             for stream in streams:
                 stream.abandon()
             self._streams.remove(streams)
+            if not left.pending and not self._unsealed:
+                self._life.end(timeout)
             self._uploads.stop(self._release_folder)
         return (*self._unsealed, *left.pending)
 
@@ -275,10 +276,8 @@ class JsonBufferStreamer:
             if file is not None:
                 check_return_value(self._upload(file))
             sealed.uploaded = True
+            self._life.note(file)
         self._folder.mark_uploaded(sealed)
-
-    def _url_of(self, file: BufferFile) -> str | None:
-        return self._describe(file).url if self._describe else None
 
     def _release_folder(self) -> None:
         """Unlock the folder, when no manifest is being written."""

@@ -138,6 +138,24 @@ def upload_function(uploader: AnyUploader) -> Callable[[BufferFile], object]:
     return function
 
 
+def as_store_uploader(uploader: object) -> StoreUploader | None:
+    """Return the uploader if it is one of ours, which know their store."""
+    return uploader if isinstance(uploader, StoreUploader) else None
+
+
+class DescribesFiles(Protocol):
+    """An uploader that knows where files are."""
+
+    def describe(self, file: BufferFile) -> ShardFile:
+        """Return the file as a manifest lists it."""
+        ...
+
+
+def urls_of(uploader: DescribesFiles | None) -> Callable[[BufferFile], str | None]:
+    """Return the function that tells the URL of a file, or None if the uploader does not know it."""
+    return lambda file: uploader.describe(file).url if uploader else None
+
+
 def check_return_value(value: object) -> None:
     """Raise an error for an uploader that returned a failure instead of raising it.
 

@@ -44,7 +44,7 @@ def encode_records(records: beam.PCollection, plan: WritePlan, windowing: Window
     whole = outputs[SHARDS] | "UploadWhole" >> beam.ParDo(UploadShards(plan)).with_output_types(ShardFile)
     letters = outputs[DEAD_LETTERS] | "WriteDeadLetters" >> WriteDeadLetters(plan)
     encoded = Encoded(whole, outputs["remainders"], letters, outputs[INPUT_TOTALS])
-    return _shuffled_together(encoded) if runs_bundles_again(records.pipeline) else encoded
+    return _shuffled_together(encoded) if runs_bundles_again(records) else encoded
 
 
 def _shuffled_together(encoded: Encoded) -> Encoded:

@@ -152,9 +152,9 @@ def runs_stages_in_order(pipeline: beam.Pipeline) -> bool:
     return _kind_of_runner(pipeline) in _LOCAL_RUNNERS
 
 
-def runs_bundles_again(pipeline: beam.Pipeline) -> bool:
+def runs_bundles_again(records: beam.PCollection[Any]) -> bool:
     """Return whether the engine may be Spark, which executes a bundle again for each output that it needs again."""
-    return _kind_of_runner(pipeline) in _SPARK_RUNNERS
+    return records.is_bounded and _kind_of_runner(records.pipeline) in _SPARK_RUNNERS
 
 
 def workers_may_be_elsewhere(pipeline: beam.Pipeline) -> bool:

@@ -10,6 +10,7 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_s3box.engine.commit import announce, commit_of_run
 from beam_s3box.engine.input_totals import InputTotals, sum_totals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.shard_lists import ROWS_IN_SEGMENT
@@ -173,6 +174,7 @@ class _Finish(beam.DoFn):
             raise
         size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
+        announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
 
 
 class Drop(beam.DoFn):

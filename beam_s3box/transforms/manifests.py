@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box import metrics
+from beam_s3box.engine.commit import announce, commit_of_manifest
 from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, ManifestPlan, Manifests, join_plans, plan_manifests, split_plan
 from beam_s3box.engine.publish import Publisher
@@ -66,7 +68,7 @@ class WriteManifests(beam.PTransform):
         files, totals = inputs
         grouped = (
             files
-            | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests)).with_output_types(_KEYED)
+            | "KeyByScope" >> beam.ParDo(_KeyByScope(self._manifests, self._plan)).with_output_types(_KEYED)
             | "GroupFiles" >> beam.GroupByKey()
         )
         if self._plan.unbounded:
@@ -102,11 +104,16 @@ class WriteManifests(beam.PTransform):
 
 
 class _KeyByScope(beam.DoFn):
-    def __init__(self, manifests: Manifests) -> None:
+    """Keys shards by what their manifest lists; in a bounded run without URLs, a third of what is shuffled."""
+
+    def __init__(self, manifests: Manifests, plan: WritePlan) -> None:
         self._manifests = manifests
+        self._keeps_urls = plan.unbounded
 
     def process(self, file: ShardFile) -> Iterator[tuple[Names, ShardFile]]:
         file = ShardFile._make(file)  # a decoded row is an instance of another class
+        if not self._keeps_urls:
+            file = file._replace(url="")
         scope = self._manifests.scope(file)
         yield ((scope.domain, scope.namespace) if scope else _WHOLE_RUN), file
 
@@ -215,12 +222,19 @@ class _WriteFirings(beam.DoFn):
             return
         show_life(self._plan.store, self._plan.claim)
         saving = self._threads.submit(self._write_rows)
-        for future in [self._threads.submit(self._write_all, firings) for firings in self._firings.values()]:
-            for window, manifest in future.result():
-                _count(self._counts, manifest)
-                last = last_moment(self._plan.windows.decode(window))
-                yield WindowedValue((window, manifest), last, (_GLOBAL,))
+        writing = [self._threads.submit(self._write_all, firings) for firings in self._firings.values()]
+        written = [pair for future in writing for pair in future.result()]
         saving.result()
+        if self._plan.on_commit is not None:
+            collections.deque(self._threads.map(self._announce, [manifest for _, manifest in written]), maxlen=0)
+        for window, manifest in written:
+            _count(self._counts, manifest)
+            last = last_moment(self._plan.windows.decode(window))
+            yield WindowedValue((window, manifest), last, (_GLOBAL,))
+
+    def _announce(self, manifest: Manifest) -> None:
+        plan = self._plan
+        announce(plan.on_commit, commit_of_manifest(plan.store, plan.layout.run_id, manifest))
 
     def _write_rows(self) -> None:
         """Write the rows of all manifests of this bundle; those of one that is not written then do not count."""

@@ -16,6 +16,7 @@ from apache_beam.transforms.window import GlobalWindows, WindowFn
 
 from beam_s3box.checks import check_bool
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.commit import OnCommit
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
 from beam_s3box.engine.manifests import Manifest, Manifests
 from beam_s3box.engine.plan import OnBadRecord, RunPlan, WriteSpec
@@ -106,6 +107,8 @@ class WriteToS3Box(beam.PTransform):
       triggering_frequency: whole seconds between manifests of a window that has not ended; default: none before its
         end. The lateness is then at least a minute more than this.
       key_template: template of a shard's key below the destination, as `".../dt={window_start:%Y-%m-%d}/..."`.
+      on_commit: a function that takes a Commit, called on a worker after the run, or for unbounded input after each
+        manifest, at least once, by several threads; if it raises, the bundle fails. It is pickled.
       check_destination: whether a worker tries to write as soon as the pipeline starts, so that a wrong key fails it
         within seconds: a small object is written and deleted. Set it to False if you have checked before.
       tuning: settings for experts, see Tuning.
@@ -143,6 +146,7 @@ class WriteToS3Box(beam.PTransform):
         allowed_lateness: float | None = None,
         triggering_frequency: int | None = None,
         key_template: str = DEFAULT_DATA_KEY,
+        on_commit: OnCommit | None = None,
         check_destination: bool = True,
         tuning: Tuning | None = None,
     ) -> None:
@@ -164,6 +168,7 @@ class WriteToS3Box(beam.PTransform):
             long_values=long_values,
             upload_concurrency=self._tuning.upload_concurrency,
             key_template=key_template,
+            on_commit=on_commit,
         )
         self._shown_run_id = run_id or ""
         self._s3 = s3_settings_of(s3)
@@ -199,7 +204,7 @@ class WriteToS3Box(beam.PTransform):
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
         packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
         shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
-        if runs_bundles_again(records.pipeline):
+        if runs_bundles_again(records):
             # so that the shards that a manifest lists are those of the result
             shards = shards | "ShuffleShards" >> beam.Reshuffle()
         result = WriteToS3BoxResult(

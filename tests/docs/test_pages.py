@@ -16,9 +16,7 @@ from typing import Protocol
 import pytest
 
 import beam_s3box
-from beam_s3box.cli.commands.load import LOAD_PARSER
-from beam_s3box.cli.commands.sql import COPY_PARSER, CREATE_PARSER
-from beam_s3box.cli.options.pack import PACK_PARSER
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.jobs import backfill, stream
 from beam_s3box.records.encoding import REASONS
 from beam_s3box.redshift.load.table_loads import DATA_API_MANIFESTS
@@ -35,22 +33,24 @@ class Parser(Protocol):
 
 
 PARSERS: dict[str, Parser] = {
+    **{name: command.parser for name, command in COMMANDS.items()},
     "backfill": backfill.PARSER,
     "stream": stream.PARSER,
-    "pack": PACK_PARSER,
-    "load": LOAD_PARSER,
-    "copy-sql": COPY_PARSER,
-    "create-table": CREATE_PARSER,
 }
 NAMES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PAGES = {name: Page(name) for name in NAMES}
 ELSEWHERE = {
+    "docs/emr-eks-dataflow.md": "tests/runners/test_spark.py",
     "docs/redshift.md": "tests/redshift/test_docs.py",
     "docs/streaming.md": "tests/runners/test_streaming_commands.py",
 }
 """Pages whose blocks need more than S3, and what runs them."""
-OF_OTHERS = {"--update", "--drain", "--max_bundle_size", "--max_bundle_time_mills", "--no-deps", "--version"}
-"""Of Dataflow, of `flink stop`, of Flink's job server, of pip; and what every command has."""
+OF_OTHERS = {
+    *("--update", "--drain", "--max_bundle_size", "--max_bundle_time_mills", "--no-deps", "--version"),
+    *("--spark-master-url", "--flink-master", "--job-host", "--job-port", "--artifact-port", "--expansion-port"),
+    *("--files_to_stage", "--add-opens", "--service_port", "--yaml_pipeline_file", "--jinja_variables"),
+}
+"""Of Dataflow, of `flink stop`, of job servers, of pip, of Beam's other commands; and what every command has."""
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=NAMES)
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
+
+import pytest
 
 from beam_s3box import StreamLimits, Tuning, WriteToS3Box
+from beam_s3box.jobs.options.parser import given_of
+from beam_s3box.jobs.options.sources import KINESIS, QUEUE, Kind, kind_of
+from beam_s3box.jobs.stream import PARSER
 from beam_s3box.shards.packing import BY_BUNDLE_END, BY_INPUT_END, BY_MEMORY, REASONS
 from beam_s3box.transforms.windowing import WindowingChoice
 from tests.pages import Page
@@ -25,6 +31,14 @@ def test_the_arguments_and_their_defaults() -> None:
         assert parameters[name].default is None
     assert rows["allowed_lateness"] == "0"
     assert WindowingChoice(None, None, 5)._lateness_seconds() == 5 + 60
+
+
+@pytest.mark.parametrize("kind", [KINESIS, QUEUE])
+def test_the_commands_of_other_sources_are_understood(kind: Kind) -> None:
+    command = shlex.split(PAGE.block("sh", f"--{kind.chosen_by}").text.replace("\\\n", " "))
+    assert command[:2] == ["s3box", "stream"]
+    options = PARSER.parse(command[2:])
+    assert kind_of(given_of(options)) == kind
 
 
 def test_every_reason_to_seal_is_named() -> None:

@@ -22,7 +22,9 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import Manifest, plan_manifests
 from beam_s3box.engine.publish import Publisher, write_manifest
+from beam_s3box.engine.run_reader import find_run
 from beam_s3box.engine.run_record import RunRecord
+from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.errors import (
     AccessError,
     ObjectChangedError,
@@ -185,14 +187,19 @@ class Bounded:
 
     def bundles(self) -> Iterator[Callable[[], None]]:
         world = self.world
-        rows: list[Manifest] = []
+        listed: list[tuple[Manifest, tuple[ShardFile, ...]]] = []
 
         def write() -> None:
             plans = plan_manifests(world.scope, "", 0, self.files, world.count)
-            rows[:] = Publisher.begin(world.store, world.claim).write_all(plans, OnThisThread())
+            rows = Publisher.begin(world.store, world.claim).write_all(plans, OnThisThread())
+            listed[:] = [(row, plan.files) for row, plan in zip(rows, plans, strict=True)]
+
+        def finish() -> None:
+            detail = write_lists(world.store, world.claim.layout, listed, None, world.clock.now)
+            world.claim.finish(world.store, [row for row, _ in listed], NOTHING, len(self.files), detail)
 
         yield write
-        yield lambda: world.claim.finish(world.store, list(rows), NOTHING, len(self.files))
+        yield finish
 
     @staticmethod
     def committed(world: World) -> list[str]:
@@ -219,6 +226,7 @@ class Unbounded:
         world, before = self.world, self.lineage
         plans = before.number(plan_manifests(world.scope, window, 0, files, world.count))
         publisher = Publisher.begin(world.store, world.claim)
+        publisher.write_rows(plans, world.clock.now)
         publisher.write_firing(plans, before)
         self.lineage = before.after(publisher.key(plans[0]), plans[0])
 
@@ -267,7 +275,16 @@ def live(life: Bounded | Unbounded) -> None:
 
 def check(world: World) -> None:
     life = Bounded if world.bounded else Unbounded
-    assert world.listed(life.committed(world)) == Counter(IDS)
+    committed = life.committed(world)
+    assert world.listed(committed) == Counter(IDS)
+    # what a reader of the record finds is the same, each shard by the manifest that lists it and its digest
+    run = find_run(world.store, "run")
+    rows = list(run.shards())
+    assert Counter(number for row in rows for number in world.held[row.shard.url]) == Counter(IDS)
+    assert {row.manifest for row in rows} == {manifest.key for manifest in run.manifests()} == set(committed)
+    assert all(row.shard.sha256 == "ab" for row in rows), "read from a manifest and not from a list"
+    for one in run.record.shard_lists:
+        assert world.store.stat(one.key).sha256 == one.sha256
 
 
 SHARDS = ["same", "other", "fewer", "more", "mixed", "parts"]
@@ -597,7 +614,7 @@ def test_a_quick_firing_asks_the_store_for_nothing_but_to_write() -> None:
     life = Unbounded(world, [], Lineage())
     for number in range(3):
         life.fire("w", world.shards([number]))
-    assert called == ["put"] * 3
+    assert called == ["put", "put"] * 3, "the rows and the manifest"
 
 
 @pytest.mark.parametrize("slow", [False, True])

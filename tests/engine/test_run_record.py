@@ -88,6 +88,33 @@ def test_what_is_no_record_is_refused(missing: str) -> None:
         RunRecord.parse("s3://b/runs/r.json", orjson.dumps(values))
 
 
+LISTS_ITS_SHARDS = [
+    FULL,
+    dataclasses.replace(FULL, manifests=()),
+    dataclasses.replace(FULL, kind="S3Box"),
+    dataclasses.replace(FULL, state="failed", manifests=(), shard_lists=()),
+    dataclasses.replace(FULL, shards=0, manifests=(), shard_lists=()),
+    RunRecord(run_id="r", attempt="a", bounded=True, kind="pack"),
+    RunRecord(run_id="r", attempt="a", bounded=False, kind="stream", settings={"manifest_scope": "stream"}),
+    RunRecord.parse("", orjson.dumps(OLD)),
+]
+MAY_NOT = [
+    dataclasses.replace(FULL, kind="JsonBufferStreamer"),
+    RunRecord(run_id="r", attempt="a", bounded=True, kind="S3Box"),
+    RunRecord(run_id="r", attempt="a", bounded=False, kind="transform"),
+    RunRecord(run_id="r", attempt="a", bounded=False, state="failed", kind="stream"),
+    RunRecord(run_id="r", attempt="a", bounded=True),
+    RunRecord(run_id="r", attempt="a", bounded=False, state="finished"),
+    dataclasses.replace(RunRecord.parse("", orjson.dumps(OLD)), manifests=()),
+]
+
+
+def test_whether_all_that_counts_is_listed() -> None:
+    """Who removes what nobody lists asks this first."""
+    assert [record.may_have_unlisted_data for record in LISTS_ITS_SHARDS] == [False] * len(LISTS_ITS_SHARDS)
+    assert [record.may_have_unlisted_data for record in MAY_NOT] == [True] * len(MAY_NOT)
+
+
 def test_totals_of_a_stream_are_added() -> None:
     one = FULL.streams[0]
     both = one.plus(dataclasses.replace(one, dead_letters={"not-json": 1, "too-large": 4}, shards=5))

@@ -137,7 +137,12 @@ def test_only_transforms_sources_and_jobs_know_beam() -> None:
 
 
 def test_only_what_talks_to_aws_knows_boto3() -> None:
-    allowed = ("beam_s3box.stores.s3", "beam_s3box.sources.aws", "beam_s3box.redshift.client.data_api")
+    allowed = (
+        "beam_s3box.stores.s3",
+        "beam_s3box.sources.aws",
+        "beam_s3box.notify.aws",
+        "beam_s3box.redshift.client.data_api",
+    )
     assert not wrong(("boto3", "botocore", "s3transfer"), lambda importer: importer.startswith(allowed))
 
 

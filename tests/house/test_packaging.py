@@ -239,7 +239,7 @@ def test_a_box_and_a_streamer_reach_s3(embedded: Environment, tmp_path: pathlib.
     assert out == "all_0.manifest\n[]\n"
     keys = [info.key for info in open_store(f"s3://{s3_server.bucket}/{prefix}", settings, s3_server.admin).list()]
     assert "box/all_0.manifest" in keys
-    assert [len([key for key in keys if key.startswith(start)]) for start in ("box/data/", "streamer/")] == [1, 1]
+    assert [len([key for key in keys if key.startswith(start)]) for start in ("box/data/", "streamer/data/")] == [1, 1]
 
 
 @pytest.mark.parametrize("has_init", [False, True], ids=["folder", "package"])

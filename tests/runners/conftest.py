@@ -22,6 +22,7 @@ from tools.flink.jars import FLINK, NEWEST
 from tools.flink.job_server import FlinkJobs
 from tools.java import find_java
 from tools.kafka.broker import KAFKA, KafkaBroker, kafka_broker
+from tools.kinesis import kinesis_is_there
 from tools.prism import PRISM, Prism, prism_server
 from tools.processes import MissingToolError
 from tools.seaweedfs import Server
@@ -62,11 +63,13 @@ def lacking() -> Iterator[tuple[str, str]]:
                 find_java()
             except MissingToolError as exc:
                 yield name, str(exc)
-    for name in ("flink_cluster", "own_checkpoints", "flink_local_2_62", "flink_cluster_2_62"):
-        yield name, "another Flink, or a cluster of it, takes minutes"
+    for name in ("flink_cluster", "own_checkpoints", "flink_cluster_2_62"):
+        yield name, "a Flink cluster takes minutes"
     yield "spark_cluster", "a Spark cluster takes minutes"
     if not KAFKA.are_there():
         yield "kafka", "Kafka is not downloaded yet"
+    if not kinesis_is_there():
+        yield "kinesis", "kinesis-local is not downloaded yet"
     if not gcp_is_there():
         yield "dataflow", "DataflowRunner is not installed yet"
 
@@ -94,13 +97,6 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
 def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkJobs]:
     """Flink within the newest of Beam's job servers."""
     with job_server.flink_local(tmp_path_factory.mktemp("flink-local")) as jobs:
-        yield jobs
-
-
-@pytest.fixture(scope="session")
-def flink_local_2_62(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkJobs]:
-    """Flink within Beam's job server of 2.62."""
-    with job_server.flink_local(tmp_path_factory.mktemp("flink-local-2.62"), "2.62") as jobs:
         yield jobs
 
 
@@ -148,7 +144,7 @@ def dataflow(tmp_path_factory: pytest.TempPathFactory, engine_keys: dict[str, st
         yield Launcher(storage, folder, engine_keys)
 
 
-@pytest.fixture(params=["prism", "flink_local", "flink_cluster", "flink_local_2_62", "spark_local", "spark_cluster"])
+@pytest.fixture(params=["prism", "flink_local", "flink_cluster", "flink_cluster_2_62", "spark_local"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn."""
     found: Engine = request.getfixturevalue(request.param)

@@ -41,10 +41,12 @@ class Feed(NamedTuple):
     Attributes:
       start: when the first is made, in seconds since the epoch; the begin of a window.
       seconds: how long it goes on; a multiple of the windows.
+      fails_after: seconds until a record can't be made, which fails the bundle; 0 for never.
     """
 
     start: int
     seconds: int
+    fails_after: int = 0
 
     @classmethod
     def soon(cls, delay: float, seconds: int) -> Feed:
@@ -90,7 +92,10 @@ class _Record(beam.DoFn):
         self._feed = feed
 
     def process(self, moment: Any) -> Iterator[TimestampedValue]:
-        record = self._feed.record(round((float(moment) - self._feed.start) * 10))
+        number = round((float(moment) - self._feed.start) * 10)
+        if 0 < 10 * self._feed.fails_after <= number:
+            raise RuntimeError("the feed fails")
+        record = self._feed.record(number)
         yield TimestampedValue(record, record["t"])
 
 
@@ -157,8 +162,8 @@ class Submitted(NamedTuple):
 
 def main(job: str, *arguments: str) -> None:
     """Run the pipeline that the JSON describes."""
-    start, seconds, destination, notes, changes = json.loads(job)
-    pipeline = build(Feed(start, seconds), destination, list(arguments), pathlib.Path(notes), **changes)
+    *feed, destination, notes, changes = json.loads(job)
+    pipeline = build(Feed(*feed), destination, list(arguments), pathlib.Path(notes), **changes)
     run_to_end(pipeline)
 
 

@@ -18,6 +18,7 @@ from tests.runners.windowed import LIMIT, RECORDS, START, record
 from tools.seaweedfs import Server
 
 DIRECT = "direct"
+ENGINES = [DIRECT, "prism", "flink_local", "flink_cluster", "flink_cluster_2_62", "spark_local", "spark_cluster"]
 
 
 def options_of(name: str, request: pytest.FixtureRequest) -> list[str]:
@@ -28,7 +29,7 @@ def options_of(name: str, request: pytest.FixtureRequest) -> list[str]:
     return options
 
 
-@pytest.fixture(scope="module", params=[DIRECT, "prism", "flink_local", "flink_cluster"])
+@pytest.fixture(scope="module", params=ENGINES)
 def run(request: pytest.FixtureRequest, s3_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Streamed:
     """One run on each engine, which all tests below look at."""
     store, notes = fresh_store(s3_server), tmp_path_factory.mktemp("windowed") / "notes.jsonl"
@@ -68,7 +69,7 @@ def test_nothing_of_bounded_input_is_late_or_early(run: Streamed) -> None:
     assert len(run.firings) == 15
 
 
-@pytest.mark.parametrize("name", [DIRECT, "prism", "flink_local"])
+@pytest.mark.parametrize("name", [DIRECT, "prism", "flink_local", "spark_local"])
 def test_a_backfill_that_fails_lists_nothing(
     name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:

@@ -22,19 +22,20 @@ RECORDS = 600
 PATIENCE_SECONDS = 180
 
 
-@pytest.mark.parametrize("manifests", [1, 3])
+@pytest.mark.parametrize(("name", "manifests"), [("flink_cluster", 1), ("flink_cluster", 3), ("flink_cluster_2_62", 3)])
 def test_a_task_manager_is_killed_three_times_in_a_backfill(
-    manifests: int, flink_cluster: FlinkCluster, s3_server: Server, tmp_path: pathlib.Path
+    name: str, manifests: int, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
-    store, name = fresh_store(s3_server), f"backfill-{new_token(8)}"
+    cluster: FlinkCluster = request.getfixturevalue(name)
+    store, job = fresh_store(s3_server), f"backfill-{new_token(8)}"
     paced = Paced(RECORDS, 0.04, manifests, 0.5)
-    arguments = [*flink_cluster.options(), *s3_arguments(s3_server), f"--job_name={name}"]
-    with cancelled(flink_cluster.rest, name):
+    arguments = [*cluster.options(), *s3_arguments(s3_server), f"--job_name={job}"]
+    with cancelled(cluster.rest, job):
         submitted = submit(paced, store.root, arguments, tmp_path / "log")
         try:
             for prefix, count in (("data/", 20), ("data/", 60), ("manifests/", 3)):
                 wait_for_keys(store, prefix, count, submitted)
-                kill_the_busy_one(flink_cluster)
+                kill_the_busy_one(cluster)
             submitted.wait(PATIENCE_SECONDS)
         finally:
             submitted.kill()

@@ -58,10 +58,16 @@ class Watch:
                         self.versions.setdefault(info.key, set()).add(digest)
 
 
+@pytest.fixture(params=["flink_cluster", "flink_cluster_2_62"])
+def cluster(request: pytest.FixtureRequest) -> FlinkCluster:
+    found: FlinkCluster = request.getfixturevalue(request.param)
+    return found
+
+
 def test_a_task_manager_is_killed(
-    flink_cluster: FlinkCluster, s3_server: Server, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    cluster: FlinkCluster, s3_server: Server, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster, rest = flink_cluster, flink_cluster.rest
+    rest = cluster.rest
     store, notes, name = fresh_store(s3_server), tmp_path / "notes.jsonl", f"kill-{new_token(8)}"
     feed = Feed.soon(START_SECONDS, FEED_SECONDS)
     arguments = [*cluster.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS), *s3_arguments(s3_server)]

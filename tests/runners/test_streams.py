@@ -12,12 +12,13 @@ import pytest
 from beam_s3box import S3Settings
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
+from tests.readback import read_back
 from tests.runners.feed import LATE_SECONDS, WINDOW_SECONDS, Feed, submit
 from tests.runners.streamed import Streamed, bounds_of, streamed
 from tools.flink.cluster import FlinkCluster
 from tools.seaweedfs import Server
 
-START_SECONDS = {"prism": 5, "flink_local": 15, "flink_cluster": 40}
+START_SECONDS = {"prism": 5, "flink_local": 15, "flink_cluster": 40, "flink_cluster_2_62": 40}
 """From the submission until the job runs; a feed that begins earlier would come all at once."""
 
 FEED_SECONDS = 40
@@ -26,6 +27,7 @@ SETTLED_SECONDS = 10
 """The first windows are not timed: an engine may still be starting."""
 
 MAX_LAG_SECONDS = 10
+PATIENCE_SECONDS = 180
 
 
 def s3_arguments(server: Server) -> list[str]:
@@ -51,7 +53,7 @@ def run_feed(name: str, engine: Any, server: Server, folder: pathlib.Path, secon
     return streamed(feed, store, server.client(), notes)
 
 
-@pytest.fixture(scope="module", params=["prism", "flink_local", "flink_cluster"])
+@pytest.fixture(scope="module", params=["prism", "flink_local", "flink_cluster", "flink_cluster_2_62"])
 def run(request: pytest.FixtureRequest, s3_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Streamed:
     """One run on each engine, which all tests below look at."""
     engine = request.getfixturevalue(request.param)
@@ -134,3 +136,23 @@ def test_early_firings(name: str, request: pytest.FixtureRequest, s3_server: Ser
     assert run.found.unlisted == []
     # no record of this stream is late: a window has one firing, at its end, or more because of early ones
     assert [firing for firing in run.firings if firing.stream == "slow" and firing.pane > 0]
+
+
+@pytest.mark.parametrize("name", ["prism", "flink_local"])
+def test_a_stream_that_fails_is_right_as_far_as_it_goes(
+    name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path
+) -> None:
+    store, engine = fresh_store(s3_server), request.getfixturevalue(name)
+    feed = Feed.soon(START_SECONDS[name], EARLY_SECONDS)._replace(fails_after=4 * WINDOW_SECONDS)
+    arguments = [*engine.options(streaming=True), *s3_arguments(s3_server), f"--job_name=fails-{new_token(8)}"]
+    submitted = submit(feed, store.root, arguments, tmp_path / "notes.jsonl")
+    try:
+        assert submitted.process.wait(PATIENCE_SECONDS) == 1
+        assert "the feed fails" in submitted.log.read_text()
+    finally:
+        submitted.kill()
+    found = read_back(store)
+    listed = collections.Counter(record["i"] for record in found.all_records())
+    assert listed, "nothing was listed before: this shows nothing"
+    assert set(listed.values()) == {1}
+    assert set(listed) <= set(range(10 * feed.fails_after))

@@ -431,3 +431,23 @@ def test_large_bodies_are_copied_by_the_server(s3_server: Server) -> None:
     assert list(listing(store).ids.values()) == [[0, 1, 2, 3, 4, 5]]
     [listed] = find_run(store, done.run_id).shards()
     assert hashlib.sha256(store.get(listed.shard.key)).hexdigest() == listed.shard.sha256
+
+
+def test_days_and_hours_in_folders_stay_apart() -> None:
+    store = memory()
+    template = (
+        "data/{domain}/{namespace}/dt={window_start:%Y-%m-%d}/hour={window_start:%H}/"
+        "{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
+    )
+    made = Made(store, "run", bounded=False, template=template)
+    windows = [(11, 58), (11, 59), (12, 0), (12, 1)]
+    for number, (hour, minute) in enumerate(windows):
+        begin, end = f"20261122T{hour:02d}{minute:02d}00Z", f"20261122T{hour:02d}{minute:02d}59Z"
+        made.fire(Part([[2 * number], [2 * number + 1]], window=f"{begin}-{end}"))
+    done = compact(store, settled_seconds=0.0)
+    keys = [listed.shard.key for listed in find_run(store, done.run_id).shards()]
+    assert [key.rpartition("/")[0] for key in keys] == [
+        "data/web/clicks/dt=2026-11-22/hour=11",
+        "data/web/clicks/dt=2026-11-22/hour=12",
+    ]
+    assert [ids_of(store.get(key)) for key in keys] == [[0, 1, 2, 3], [4, 5, 6, 7]]

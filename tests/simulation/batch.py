@@ -90,7 +90,7 @@ class BatchJob:
         """Return whether the runner hears no more of this execution."""
         if actor.ended or actor.is_dead:
             return True
-        return actor.was_frozen and actor.wake >= self._world.now + LOST_SECONDS / 2
+        return actor.was_frozen and actor.asleep_until >= self._world.now + LOST_SECONDS / 2
 
     def _begin(self, stage: Stage, number: int, elements: Elements) -> Actor:
         # a worker of its own for each execution, in another process: it claims the run id, too

@@ -134,7 +134,7 @@ class SimS3:
             self._check_condition("CompleteMultipartUpload", key, sent)
             numbers = [part["PartNumber"] for part in sent["MultipartUpload"]["Parts"]]
             if numbers != sorted(numbers) or any(number not in upload.parts for number in numbers):
-                raise _error("CompleteMultipartUpload", "InvalidPart", 400)
+                raise self._error("CompleteMultipartUpload", "InvalidPart", 400)
             del self.uploads[name]
             stored = self._store(key, b"".join(upload.parts[number] for number in numbers), upload.metadata)
             return {**stored, "Key": key}
@@ -178,14 +178,14 @@ class SimS3:
         if self._throttled or world.fails("503 in a row", 0.004):
             self._throttled = self._throttled - 1 if self._throttled else world.choices.below(6)
             self._read_some(sent)
-            raise _error(operation, "SlowDown", 503)
+            raise self._error(operation, "SlowDown", 503)
         if world.fails("connection cut", 0.01):
             self._read_some(sent)
             raise ConnectionClosedError(endpoint_url=_URL)
         if ("IfNoneMatch" in sent or "IfMatch" in sent) and world.fails("409", 0.01):
-            raise _error(operation, "ConditionalRequestConflict", 409)
+            raise self._error(operation, "ConditionalRequestConflict", 409)
         if world.fails("token expired", 0.003):
-            raise _error(operation, "ExpiredToken", 400)
+            raise self._error(operation, "ExpiredToken", 400)
         if world.fails("slow", 0.005):
             world.sleep(8.0)
 
@@ -207,6 +207,14 @@ class SimS3:
 
         self.world.spawn(f"late {operation} {sent.get('Key')}", land)
 
+    def _error(self, operation: str, code: str, status: int) -> ClientError:
+        headers = {"date": email.utils.formatdate(self.world.now, usegmt=True)}
+        answer: Any = {
+            "Error": {"Code": code, "Message": code},
+            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
+        }
+        return ClientError(answer, operation)
+
     # ------------------------------------------------------------ the server
 
     def _store(self, key: str, body: bytes, metadata: dict[str, str]) -> dict[str, Any]:
@@ -218,27 +226,27 @@ class SimS3:
 
     def _find(self, operation: str, key: str) -> Stored:
         if key not in self.objects:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchKey", 404)
+            raise self._error(operation, "404" if operation == "HeadObject" else "NoSuchKey", 404)
         return self.objects[key]
 
     def _upload(self, operation: str, name: str) -> Upload:
         if name not in self.uploads:
-            raise _error(operation, "NoSuchUpload", 404)
+            raise self._error(operation, "NoSuchUpload", 404)
         return self.uploads[name]
 
     def _check_condition(self, operation: str, key: str, sent: dict[str, Any]) -> None:
         found = self.objects.get(key)
         if sent.get("IfNoneMatch") == "*" and found is not None:
-            raise _error(operation, "PreconditionFailed", 412)
+            raise self._error(operation, "PreconditionFailed", 412)
         if "IfMatch" in sent:
             if found is None:
-                raise _error(operation, "NoSuchKey", 404)
+                raise self._error(operation, "NoSuchKey", 404)
             if found.etag != sent["IfMatch"]:
-                raise _error(operation, "PreconditionFailed", 412)
+                raise self._error(operation, "PreconditionFailed", 412)
 
     def _check_sum(self, body: bytes, checksum: str | None, operation: str) -> None:
         if self._checks and checksum and base64.b64encode(hashlib.sha256(body).digest()).decode() != checksum:
-            raise _error(operation, "BadDigest", 400)
+            raise self._error(operation, "BadDigest", 400)
 
 
 class _Connection:
@@ -281,10 +289,3 @@ def _head(found: Stored) -> dict[str, Any]:
 def _dated(found: Stored) -> dict[str, Any]:
     modified = datetime.datetime.fromtimestamp(int(found.modified), datetime.UTC)
     return {"ETag": found.etag, "LastModified": modified}
-
-
-def _error(operation: str, code: str, status: int) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
-        operation,
-    )

@@ -22,7 +22,7 @@ class _Task:
         self._cancelled = False
         self._begun = False
         self._call = call
-        self._actor = world.spawn(name, self._run)
+        self._actor = world.spawn(name, self._run, is_thread=True)
 
     def _run(self) -> Any:
         if self._cancelled:
@@ -45,6 +45,16 @@ class _Task:
         if self._actor.error is not None:
             raise self._actor.error
         return self._actor.result
+
+
+class Tasks:
+    """Runs each task as an actor; an Executor of the package."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        return _Task(self._world, "task", lambda: function(*arguments))
 
 
 class _Done:

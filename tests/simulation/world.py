@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import greenlet
@@ -63,9 +63,17 @@ class Choices:
 
 
 class Actor:
-    """Something that goes on by itself: a worker with a bundle, a request that is under way."""
+    """A worker with a bundle, its threads, a request that is under way.
 
-    def __init__(self, world: World, name: str, function: Callable[[], Any]) -> None:
+    Args:
+      world: of the actor.
+      name: for messages.
+      function: what it does.
+      process: the worker of which it is a thread; it stops and ends with it.
+    """
+
+    def __init__(self, world: World, name: str, function: Callable[[], Any], process: Actor | None) -> None:
+        self.process: Actor = self if process is None else process
         self.name = name
         self.wake = world.now
         self.began = world.now
@@ -73,10 +81,16 @@ class Actor:
         self.is_dead = False
         self.can_freeze = False
         self.was_frozen = False
+        self.asleep_until = 0.0
         self.result: Any = None
         self.error: Exception | None = None
         self._function = function
         self.greenlet = greenlet.greenlet(self._run)
+
+    @property
+    def wakes(self) -> float:
+        """When it goes on."""
+        return max(self.wake, self.process.asleep_until)
 
     def _run(self) -> None:
         try:
@@ -107,6 +121,7 @@ class World(Outside):
         self.is_over = False
         self._pace = _PACES[choices.below(len(_PACES))]
         self._weights: dict[str, int] = {}
+        self._only: Collection[str] | None = None
 
     # ------------------------------------------------------------ Outside
 
@@ -130,6 +145,8 @@ class World(Outside):
 
     def fails(self, what: str, share: float) -> bool:
         """Return whether this fault happens now."""
+        if self._only is not None and what not in self._only:
+            return False
         if not self.trouble or self.faults[what] >= _AT_MOST.get(what, _AT_MOST_OTHERS):
             return False
         if what not in self._weights:
@@ -139,10 +156,20 @@ class World(Outside):
             self.faults[what] += 1
         return happens
 
+    def never(self, what: str) -> None:
+        """Let a kind of fault not happen."""
+        self._weights[what] = 0
+
+    def only(self, kinds: Collection[str] | None) -> None:
+        """Let no other kinds of faults happen from now on; None for all."""
+        self._only = kinds
+
     # ------------------------------------------------------------ actors
 
-    def spawn(self, name: str, function: Callable[[], Any]) -> Actor:
-        actor = Actor(self, name, function)
+    def spawn(self, name: str, function: Callable[[], Any], *, is_thread: bool = False) -> Actor:
+        """Start an actor: a thread of the worker that asks for it, or one on its own."""
+        process = self._current.process if is_thread and self._current is not None else None
+        actor = Actor(self, name, function, process)
         self.actors.append(actor)
         return actor
 
@@ -152,12 +179,13 @@ class World(Outside):
         if actor is None:
             self.now += 0.01
             return
-        if actor.can_freeze and self.fails("worker killed", 0.002):
-            actor.is_dead = True
-        elif actor.can_freeze and self.fails("worker asleep", 0.004):
-            actor.was_frozen = True
-            self._wait(LOST_SECONDS * (1 + self.choices.below(8) / 2))
-            return
+        process = actor.process
+        # one that wakes ends what it has in hand: a last request of a dead worker is what the protocol does not cover
+        if process.can_freeze and not process.was_frozen and self.fails("worker killed", 0.002):
+            process.is_dead = True
+        elif process.can_freeze and self.fails("worker asleep", 0.004):
+            process.was_frozen = True
+            process.asleep_until = self.now + LOST_SECONDS * (1 + self.choices.below(8) / 2)
         self._wait(self._pace)
 
     def _wait(self, seconds: float) -> None:
@@ -185,16 +213,16 @@ class World(Outside):
 
     def run_all(self) -> None:
         """Let all actors end, and those that sleep wake."""
-        self.run(lambda: all(actor.ended or actor.is_dead for actor in self.actors))
+        self.run(lambda: all(actor.ended or actor.process.is_dead for actor in self.actors))
 
     def _step(self) -> bool:
-        self.actors = [actor for actor in self.actors if not actor.ended and not actor.is_dead]
+        self.actors = [actor for actor in self.actors if not actor.ended and not actor.process.is_dead]
         if not self.actors:
             return False
-        ready = [actor for actor in self.actors if actor.wake <= self.now]
+        ready = [actor for actor in self.actors if actor.wakes <= self.now]
         if not ready:
-            self.now = min(actor.wake for actor in self.actors)
-            ready = [actor for actor in self.actors if actor.wake <= self.now]
+            self.now = min(actor.wakes for actor in self.actors)
+            ready = [actor for actor in self.actors if actor.wakes <= self.now]
         self._go_on(ready[self.choices.below(len(ready))] if len(ready) > 1 else ready[0])
         return True
 

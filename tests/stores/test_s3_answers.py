@@ -25,6 +25,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "CompleteMultipartUpload": {"UploadId": "u", "MultipartUpload": {"Parts": [{"ETag": "e", "PartNumber": 1}]}},
     "AbortMultipartUpload": {"UploadId": "u"},
     "UploadPartCopy": {**PART, "CopySource": "b/k"},
+    "ListParts": {"UploadId": "u"},
     "DeleteObjects": {"Delete": {"Objects": [{"Key": "k"}]}},
 }
 FINISH: dict[str, Callable[[Any], Any]] = {"GetObject": read, "HeadObject": lambda head: looked_up("k", head)}
@@ -151,6 +152,7 @@ def test_an_invalid_response_may_have_been_an_accident(store: S3Store, operation
         "ListMultipartUploads": say(
             200, b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
         ),
+        "ListParts": say(200, b"<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>"),
         "DeleteObjects": say(200, b"<DeleteResult/>"),
     }
     with watched(store.client) as wire:

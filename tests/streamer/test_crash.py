@@ -60,7 +60,7 @@ def test_every_acknowledged_record_is_in_exactly_one_object(tmp_path: pathlib.Pa
         streamer.flush()
         assert streamer.stats.damaged_files == 0
     found = collections.Counter(
-        record["i"] for info in store.list() for record in json.loads(gzip.decompress(store.get(info.key)))
+        record["i"] for info in store.list("data/") for record in json.loads(gzip.decompress(store.get(info.key)))
     )
     assert len(acknowledged) > KILLS
     assert set(acknowledged) <= set(found), "acknowledged, and lost"

@@ -173,7 +173,7 @@ def test_the_end_of_a_process_uploads(tmp_path: pathlib.Path, end: str) -> None:
     command = [sys.executable, "-c", PROGRAM + end, str(tmp_path / "objects"), str(tmp_path / "buffers")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    (path,) = (tmp_path / "objects").rglob("*.json")
+    (path,) = (tmp_path / "objects" / "data").rglob("*.json")
     assert json.loads(path.read_bytes()) == [{"i": 0}]
 
 
@@ -198,7 +198,7 @@ def test_the_documented_pattern_ends_in_order(tmp_path: pathlib.Path, number: si
         out, errors = job.communicate(timeout=60)
     assert job.returncode == 128 + number, errors
     assert "0 files remain" in out
-    (path,) = (tmp_path / "objects").rglob("*.json")
+    (path,) = (tmp_path / "objects" / "data").rglob("*.json")
     assert json.loads(path.read_bytes()) == [{"i": 0}]
 
 

@@ -150,10 +150,10 @@ def test_an_object_whose_upload_was_not_put_down_stays_one(make: Make, folder: p
     with pytest.raises(UploadsFailedError):
         streamer.flush()
     streamer.shut_down()
-    assert len(list(store.list())) == 1
+    assert len(list(store.list("data/"))) == 1
     assert list(folder.glob("*.ready"))
     make(uploader).flush()
-    (object,) = store.list()
+    (object,) = store.list("data/")
     assert object.key.startswith("data/web/a%2Fb/")
     assert json.loads(store.get(object.key)) == [{"i": 0}]
     assert os.listdir(folder) == ["lock"]

@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
+from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner, DirectRunner, SwitchingDirectRunner
 from apache_beam.runners.direct.test_direct_runner import TestDirectRunner
@@ -115,6 +116,50 @@ def test_streams_and_state_work_elsewhere(runner: type) -> None:
     flags = DATAFLOW if runner is DataflowRunner else []
     unbounded(runner(), *flags)
     bounded(runner(), "stateful", *flags)
+
+
+def test_streams_and_timers_are_refused_on_spark() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"unbounded.*SparkRunner is for bounded input; use --runner=FlinkRunner"
+    ):
+        unbounded(SparkRunner())
+    with pytest.raises(ConfigurationError, match=r"packing='stateful'.*SparkRunner does not fire; use packing='auto'"):
+        bounded(SparkRunner(), "stateful")
+
+
+@pytest.mark.parametrize("runner", [SparkRunner, PortableRunner])
+def test_spark_shuffles_what_a_bundle_emits_once(runner: type) -> None:
+    """Two shuffles would be fed by two executions of the bundle, which cut their shards differently."""
+    pipeline = beam.Pipeline(runner=runner(), options=PipelineOptions([]))
+    pipeline | beam.Create([{}]) | "Write" >> WriteToS3Box("s3://bucket/engines", **BY_FIELD)
+    consumers = consumers_of_outputs(pipeline, "Write/EncodeSegments")
+    assert consumers == {"Write/UploadWhole", "Write/WriteDeadLetters", "Write/Tag_remainders", "Write/Tag_totals"}
+    assert consumers_of_outputs(pipeline, "Write/UploadWhole") == {"Write/Tag_whole"}
+    assert consumers_of_outputs(pipeline, "Write/WriteDeadLetters/WriteFiles") == {"Write/Tag_dead_letters"}
+
+
+def test_other_runners_do_without_that_shuffle() -> None:
+    pipeline = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions([]))
+    pipeline | beam.Create([{}]) | "Write" >> WriteToS3Box("s3://bucket/engines", **BY_FIELD)
+    assert "Write/PackShards" in consumers_of_outputs(pipeline, "Write/EncodeSegments")
+
+
+def consumers_of_outputs(pipeline: beam.Pipeline, step: str) -> set[str]:
+    """Return the labels of the steps that take what a step emits, without those within other steps."""
+    parts: list[Any] = []
+
+    class Visitor(PipelineVisitor):
+        def enter_composite_transform(self, part: Any) -> None:
+            parts.append(part)
+
+        def visit_transform(self, part: Any) -> None:
+            parts.append(part)
+
+    pipeline.visit(Visitor())
+    [found] = [part for part in parts if part.full_label == step]
+    outputs = set(found.outputs.values())
+    takers = {part.full_label for part in parts if part is not found and outputs & set(part.inputs)}
+    return {label for label in takers if not any(label.startswith(f"{other}/") for other in takers)}
 
 
 FLINK = [FlinkRunner, PortableRunner]

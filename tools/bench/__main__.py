@@ -50,6 +50,7 @@ RATIOS = (
     Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.5, True, 3),
     Ratio("WriteToFiles : backfill", "write_to_files", "backfill", 20.0, False, 1),
 )
+_MORE = ("box_cases", "streamer_cases", "small_objects", "bad_lines", "history", "record_cost", "maintenance")
 LIMITS = ("codec_alone", "parse_alone", "route_alone", "read_alone")
 
 
@@ -76,7 +77,7 @@ def main() -> None:
     (CACHE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     _show(results)
     if not arguments.quick:
-        for module in ("box_cases", "streamer_cases", "small_objects", "bad_lines", "history"):
+        for module in _MORE:
             subprocess.run([sys.executable, "-m", f"tools.bench.{module}"], check=True)
 
 

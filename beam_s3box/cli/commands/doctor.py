@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from beam_s3box.cli.console.diagnoses import print_diagnosis, print_finding
 from beam_s3box.cli.console.logging import CommandLog
+from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.doctor import DOCTOR_PARSER
 from beam_s3box.cli.options.s3 import credentials_of, settings_of
@@ -30,7 +31,14 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
 
         diagnosis = examine(store, note)
     except S3BoxError as exc:
-        notes = "".join(f"; {note}" for note in getattr(exc, "__notes__", ()))
-        return fail_with(2 if isinstance(exc, ConfigurationError) else 1, f"{exc}{notes}", log)
+        return fail_with(2 if isinstance(exc, ConfigurationError) else 1, f"{exc}{_notes_of(exc)}", log)
+    except KeyboardInterrupt as exc:
+        if notes := _notes_of(exc):
+            say(f"interrupted{notes}", error=True)
+        raise
     print_diagnosis(diagnosis, is_json=given.json, is_quiet=given.quiet)
     return 0 if diagnosis.is_well else 1
+
+
+def _notes_of(error: BaseException) -> str:
+    return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))

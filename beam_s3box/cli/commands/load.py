@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from beam_s3box.cli.commands.sql import add_copy_arguments
-from beam_s3box.cli.console.loads import describe_load
+from beam_s3box.cli.console.loads import describe_load, render_loads
 from beam_s3box.cli.console.logging import CommandLog
-from beam_s3box.cli.console.output import say, write_sql
+from beam_s3box.cli.console.output import say, say_text, write_sql
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options import redshift_target
 from beam_s3box.cli.options.parser import CommandParser, Section
@@ -22,28 +22,53 @@ from beam_s3box.cli.options.redshift_copy import (
     words,
 )
 from beam_s3box.cli.options.redshift_target import connection_of
-from beam_s3box.cli.options.s3 import REACHING_TITLE, add_s3_reaching_arguments
+from beam_s3box.cli.options.runs import place_of
+from beam_s3box.cli.options.s3 import (
+    REACHING_TITLE,
+    add_s3_reaching_arguments,
+    credentials_of,
+    reading_settings_of,
+)
+from beam_s3box.engine.manifests import Manifest
+from beam_s3box.engine.run_reader import find_run, run_of_url
 from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.redshift.load.plan import LoadResult
 from beam_s3box.redshift.load.settings import LoadSettings
-from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.copy_options import ANY_CASE, CopyOptions
 from beam_s3box.redshift.sql.table_names import TableTemplate
-from beam_s3box.redshift.sql.target import merge_of
+from beam_s3box.redshift.sql.target import Target, merge_of
+from beam_s3box.runs.loads import manifests_by_table
+from beam_s3box.runs.manifest_patterns import manifest_urls
+from beam_s3box.stores import open_store
 
 
 def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the manifests and the table."""
-    parser.add_argument("manifests", metavar="MANIFEST", nargs="*", help="URLs of manifests: all are loaded, or none")
-    parser.add_argument("--redshift_table", metavar="SCHEMA.TABLE", help="the table")
+    parser.add_argument(
+        "manifests",
+        metavar="MANIFEST",
+        nargs="*",
+        help="URLs of manifests, of folders (with / at the end) or with wildcards: all are loaded, or none; with "
+        "--run_id the destination of the run",
+    )
+    parser.add_argument("--run_id", metavar="ID", help="load all manifests of this run")
+    parser.add_argument(
+        "--redshift_table",
+        metavar="SCHEMA.TABLE",
+        help="the table; with --run_id {domain} and {namespace} in it are replaced by a stream's names",
+    )
+    parser.add_argument("--json", action="store_true", default=False, help="print the result as JSON")
 
 
 LOAD_PARSER: Final = CommandParser(
     "s3box load",
-    "MANIFEST... --redshift_table=SCHEMA.TABLE --redshift_iam_role=ARN --redshift_dsn=URL [OPTIONS]",
+    "MANIFEST... | URL --run_id=ID --redshift_table=SCHEMA.TABLE --redshift_iam_role=ARN --redshift_dsn=URL [OPTIONS]",
     "Loads manifests into a table, each exactly once: those in the ledger next to the table are skipped. All of them "
-    "are one transaction. Messages name parameters: keys= is --redshift_keys. Exit codes: 0 the rows are in the table; "
-    "1 none of them is; 2 an option can't work.",
+    "are one transaction, and those of a run one for each table. Messages name parameters: keys= is --redshift_keys. "
+    "Exit codes: 0 the rows are in the tables; 1 none of them is, or of a run those of a table that is named; 2 an "
+    "option can't work.",
     (
         Section("Manifests and table", add_manifest_arguments),
         Section(redshift_target.CONNECTION_TITLE, redshift_target.add_connection_arguments),
@@ -62,11 +87,13 @@ def run_load(arguments: Sequence[str], log: CommandLog) -> int:
         given = LOAD_PARSER.parse(arguments)
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
         redshift_target.mask_password(log)
-        _load(_checked(given))
+        failures = _load(_checked(given))
     except S3BoxError as exc:
         code = 2 if isinstance(exc, ConfigurationError) else 1
         return fail_with(code, str(exc), log)
-    return 0
+    for failure in failures:
+        fail_with(1, failure.message, log)
+    return 1 if failures else 0
 
 
 def _checked(given: argparse.Namespace) -> argparse.Namespace:
@@ -79,14 +106,49 @@ def _checked(given: argparse.Namespace) -> argparse.Namespace:
     return given
 
 
-def _load(given: argparse.Namespace) -> None:
+def _load(given: argparse.Namespace) -> list[LoadFailure]:
+    """Load, print what was loaded, and return the loads of a run that failed."""
     loads = _loads_of(given)
-    target = loads.loader.target(TableTemplate(given.redshift_table).target(None, None))
+    is_run = bool(given.run_id) or any(run_of_url(url)[1] for url in given.manifests)
+    tables = _manifests_of_run(given, loads) if is_run else _manifests_given(given, loads)
     if given.redshift_dry_run:
-        write_sql("\n\n".join(f"{statement};" for statement in loads.sql(given.manifests, target)))
-        return
+        statements = [one for table, manifests in tables.items() for one in loads.sql(manifests, table)]
+        write_sql("\n\n".join(f"{statement};" for statement in statements))
+        return []
     loads.check()  # once: a load itself would try again and again to reach a server that is not there
-    say(describe_load(loads.load(given.manifests, target)))
+    results: list[LoadResult | LoadFailure] = []
+    for table, manifests in tables.items():
+        parts = loads.outcomes(manifests, table) if is_run else [loads.load(manifests, table)]
+        for result in parts:
+            results.append(result)
+            if isinstance(result, LoadResult) and not given.json:
+                say(describe_load(result))
+    if given.json:
+        say_text(render_loads(results))
+    return [result for result in results if isinstance(result, LoadFailure)]
+
+
+def _manifests_given(given: argparse.Namespace, loads: TableLoads) -> dict[Target, list[Manifest | str]]:
+    settings, credentials = reading_settings_of(given), credentials_of(given)
+    urls = manifest_urls(given.manifests, lambda root: open_store(root, settings, credentials))
+    return {loads.loader.target(TableTemplate(given.redshift_table).target(None, None)): list(urls)}
+
+
+def _manifests_of_run(given: argparse.Namespace, loads: TableLoads) -> dict[Target, list[Manifest | str]]:
+    """Return the manifests of the run by the table that they are loaded into.
+
+    Raises:
+      ConfigurationError: there is no such run, it has not finished, or has no manifests.
+      StoreError: its record can't be read.
+    """
+    if len(given.manifests) != 1:
+        raise ConfigurationError(
+            f"a run is loaded by one URL, of its destination or its record, and not with {len(given.manifests)}"
+        )
+    given.place = given.manifests[0]
+    store, run_id = place_of(given)
+    tables = manifests_by_table(find_run(store, run_id), TableTemplate(given.redshift_table), loads.loader)
+    return {table: list(manifests) for table, manifests in tables.items()}
 
 
 def _loads_of(given: argparse.Namespace) -> TableLoads:

@@ -21,6 +21,7 @@ from beam_s3box.cli.console.output import say
 from beam_s3box.cli.console.packed import report_of_packed
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.summary import AlreadyFinished, Reporting, fail_with, print_finished, print_summary
+from beam_s3box.cli.options.notify import notify_secrets
 from beam_s3box.cli.options.pack import PACK_PARSER, plan_of
 from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.line_packer import LinePacker, Packed
@@ -91,7 +92,7 @@ def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     log.set_level(given.log_level, is_quiet=given.quiet)
-    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token, *notify_secrets(given))))
     plan = plan_of(given)
     reporting = reporting_of(given)
     check_unfinished(given, plan.store, reporting)

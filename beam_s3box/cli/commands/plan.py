@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from beam_s3box.cli.console.estimates import estimate_json, render_estimate
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say_text, width_of_output
-from beam_s3box.cli.console.progress import Progress, shown
+from beam_s3box.cli.console.progress import shown
+from beam_s3box.cli.console.reading import ReadingProgress
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.plan import PLAN_PARSER, plan_of, prices_of
 from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
@@ -82,7 +83,7 @@ def _estimate(given: argparse.Namespace, plan: RunPlan, prices: Prices, sample_b
         raise ConfigurationError(f"input: {skipped_note(skipped)}")
     counts = MemoryMetrics()
     trial = Trial(plan, counts)
-    with shown(Progress(counts.totals), _LOGGER, is_quiet=given.json):
+    with shown(ReadingProgress(counts.totals), _LOGGER, is_quiet=given.json):
         sample = sample_input(files, reading, trial, sample_bytes, counts)
     estimate = estimate_run(sample.trial, plan, exact=sample.exact, arrival=arrival, prices=prices)
     others = alternatives(sample.trial, plan, estimate, arrival, prices)

@@ -10,6 +10,7 @@ from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.progress import Progress, shown
 from beam_s3box.cli.console.redriven import print_redriven
 from beam_s3box.cli.console.summary import fail_with
+from beam_s3box.cli.options.notify import notify_secrets
 from beam_s3box.cli.options.redrive import REDRIVE_PARSER, redrive_of
 from beam_s3box.errors import ConfigurationError, S3BoxError
 
@@ -28,7 +29,7 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
 
 def _redrive(given: argparse.Namespace, log: CommandLog) -> int:
     log.set_level(given.log_level, is_quiet=given.quiet)
-    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
+    log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token, *notify_secrets(given))))
     redrive = redrive_of(given)
     with shown(Progress(redrive.counts.totals), _LOGGER, is_quiet=given.quiet):
         redriven = redrive.do()

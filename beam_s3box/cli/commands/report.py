@@ -11,7 +11,8 @@ from beam_s3box import __version__
 from beam_s3box.cli.console.figures import figures_json, render_figures
 from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, say_text, width_of_output
-from beam_s3box.cli.console.progress import Progress, shown
+from beam_s3box.cli.console.progress import shown
+from beam_s3box.cli.console.reading import ReadingProgress
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.report import REPORT_PARSER
 from beam_s3box.cli.options.reporting import check_file
@@ -51,7 +52,7 @@ def _figures_of(given: argparse.Namespace) -> RunFigures:
     store, run_id = place_of(given)
     found = find_run(store, run_id)
     counts = MemoryMetrics()
-    with shown(Progress(counts.totals), _LOGGER, is_quiet=given.quiet or given.json):
+    with shown(ReadingProgress(counts.totals), _LOGGER, is_quiet=given.quiet or given.json):
         return gather(found, lambda shards: counts.count(SHARDS))
 
 

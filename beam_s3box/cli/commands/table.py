@@ -77,11 +77,6 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.pack:run",
         "cli.options.pack:PACK_PARSER",
     ),
-    "report": Command(
-        "say what a run has written, as a table, as JSON or as a page to look at",
-        "cli.commands.report:run",
-        "cli.options.report:REPORT_PARSER",
-    ),
     "plan": Command(
         "estimate from a sample of the input what a run will write: shards, manifests, requests and their price",
         "cli.commands.plan:run",
@@ -97,6 +92,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.commands.runs:run",
         "cli.commands.runs:RUNS_PARSER",
     ),
+    "report": Command(
+        "say what a run has written, as a table, as JSON or as a page to look at",
+        "cli.commands.report:run",
+        "cli.options.report:REPORT_PARSER",
+    ),
     "verify": Command(
         "check everything that a run has written, byte by byte",
         "cli.commands.verify:run",
@@ -111,6 +111,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "join the small shards of a run to few large ones, without decompressing them",
         "cli.commands.compact:run",
         "cli.options.compact:COMPACT_PARSER",
+    ),
+    "gc": Command(
+        "remove what belongs to nobody: unlisted and replaced shards, unfinished uploads, old marks",
+        "cli.commands.gc:run",
+        "cli.options.gc:GC_PARSER",
     ),
     "redrive": Command(
         "try the dead letters of a run again after a fix, each once, as a new run",

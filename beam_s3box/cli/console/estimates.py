@@ -137,17 +137,17 @@ def _sample_line(sample: Sampled) -> str:
 def _cost_lines(estimate: RunEstimate, prices: Prices) -> Iterator[str]:
     yield (
         f"{_number(estimate.put_requests)} PUTs, {_number(estimate.manifests)} COPYs: "
-        f"{_dollars(estimate.run_dollars)} for requests ({_dollars(prices.put)} for 1,000 that write, "
-        f"{_dollars(prices.get)} for 1,000 that read)"
+        f"{_dollars(estimate.run_dollars)} for requests (${prices.put:g} for 1,000 that write, "
+        f"${prices.get:g} for 1,000 that read)"
     )
     if estimate.listed_within is None:
-        yield f"{_dollars(estimate.month_dollars)} a month for storage ({_dollars(prices.storage)} a GB)"
+        yield f"{_dollars(estimate.month_dollars)} a month for storage (${prices.storage:g} a GB)"
         yield "records are listed when the run finishes"
         return
     mean, most = estimate.listed_within
     yield (
         f"{_dollars(estimate.month_dollars)} a month: its requests, and storage of what it adds "
-        f"({_dollars(prices.storage)} a GB)"
+        f"(${prices.storage:g} a GB)"
     )
     yield (
         f"a record is listed {format_seconds(round(mean))} after it arrives, at most {format_seconds(round(most))}, "

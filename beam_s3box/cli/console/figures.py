@@ -118,9 +118,10 @@ def _name(stream: StreamFigures) -> str:
 
 
 def _sizes(figures: RunFigures) -> Iterator[str]:
+    if figures.shards or figures.records_in is not None:
+        yield _balance(figures)
     if not figures.shards:
         return
-    yield _balance(figures)
     sizes, waits = figures.sizes, figures.waits
     yield (
         f"shards: half at most {_size(sizes, 0.5)}, 90 % at most {_size(sizes, 0.9)}, all at most {_size(sizes, 1)}; "

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from beam_s3box.redshift import LoadResult
+from beam_s3box.redshift.load.table_loads import LoadFailure
 
 
 def describe_load(result: LoadResult) -> str:
@@ -16,6 +20,18 @@ def describe_load(result: LoadResult) -> str:
     rejected = f", {result.rejected:,} rows rejected" if result.rejected else ""
     rows = "1 row" if result.records == 1 else f"{result.records:,} rows"
     return f"{rows} of {_manifests(len(result.loaded))} loaded into {result.table}{rejected}{before}"
+
+
+def render_loads(results: Sequence[LoadResult | LoadFailure]) -> str:
+    """Return the results of loads as JSON; only ASCII, which every output takes."""
+    return json.dumps({"loads": [_as_json(result) for result in results]}, indent=2)
+
+
+def _as_json(result: LoadResult | LoadFailure) -> dict[str, object]:
+    if isinstance(result, LoadFailure):
+        return {"outcome": "failed", **result._asdict()}
+    values = result._asdict() if hasattr(result, "_asdict") else vars(result)
+    return {name: str(value) if name == "table" else value for name, value in values.items()}
 
 
 def _manifests(count: int) -> str:

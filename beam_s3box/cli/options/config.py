@@ -6,13 +6,13 @@ import argparse
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 from beam_s3box.errors import ConfigurationError
 
 _OPTION: Final = "--config"
-_SECRET: Final = re.compile(r"secret_access_key|session_token|password|connection_string")
+_SECRET: Final = re.compile(r"secret_access_key|session_token|password|connection_string|^notify$")
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +40,32 @@ def expand_config(arguments: Sequence[str], actions: Iterable[argparse.Action]) 
         return rest
     by_name = {name: action for action in actions for name in action.option_strings}
     given = {by_name[name].dest for name in _names_in(rest) if name in by_name}
+    found = arguments_of(_read(path), by_name, path, given)
+    return [*found, *rest]
+
+
+def arguments_of(
+    values: Mapping[str, Any], by_name: Mapping[str, argparse.Action], where: str, given: Set[str] = frozenset()
+) -> list[str]:
+    """Return options by name as the command line has them.
+
+    Args:
+      values: texts, numbers, truths, or lists of texts, by the names of options.
+      by_name: the options that there are, as they are written.
+      where: the values are, for messages.
+      given: names of options that are left out.
+
+    Raises:
+      ConfigurationError: an option or a value that is none.
+    """
     found: list[str] = []
-    for key, value in _read(path).items():
+    for key, value in values.items():
         action = by_name.get(f"--{key.replace('-', '_')}")
         if action is None or action.option_strings == [_OPTION]:
-            raise ConfigurationError(f"{path}: {_explain(key, by_name)}")
+            raise ConfigurationError(f"{where}: {_explain(key, by_name)}")
         if action.dest not in given:
-            found += _as_arguments(path, key, value, action)
-    return [*found, *rest]
+            found += _as_arguments(where, key, value, action)
+    return found
 
 
 def render_config(values: Mapping[str, Any]) -> str:
@@ -95,7 +113,7 @@ def _explain(key: str, by_name: Mapping[str, argparse.Action]) -> str:
     return explain_unknown(f"--{key}", list(by_name), hint="see help").replace("--", "")
 
 
-def _as_arguments(path: str, key: str, value: Any, action: argparse.Action) -> list[str]:
+def _as_arguments(where: str, key: str, value: Any, action: argparse.Action) -> list[str]:
     """Return an option as the command line has it; none for a switch that is off."""
     name = action.option_strings[0]
     if isinstance(value, bool):
@@ -103,17 +121,17 @@ def _as_arguments(path: str, key: str, value: Any, action: argparse.Action) -> l
             return [name] if value else []
         return [f"{name}={str(value).lower()}"]
     if isinstance(value, list):
-        texts = [_text(path, key, one) for one in value]
+        texts = [_text(where, key, one) for one in value]
         is_repeated = isinstance(action, argparse._AppendAction)
         return [f"{name}={text}" for text in texts] if is_repeated else [f"{name}={','.join(texts)}"]
     if action.nargs == 0:
-        raise ConfigurationError(f"{path}: {key}={value!r} must be true or false")
-    return [f"{name}={_text(path, key, value)}"]
+        raise ConfigurationError(f"{where}: {key}={value!r} must be true or false")
+    return [f"{name}={_text(where, key, value)}"]
 
 
-def _text(path: str, key: str, value: Any) -> str:
+def _text(where: str, key: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ConfigurationError(f"{path}: {key}={value!r} must be a text, a number, true, false or a list of texts")
+        raise ConfigurationError(f"{where}: {key}={value!r} must be a text, a number, true, false or a list of texts")
     return str(value)
 
 

@@ -15,7 +15,7 @@ from beam_s3box.cli.options.queue import add_queue_arguments
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.shards import SHARDS
-from beam_s3box.cli.options.sources import KAFKA, SOURCE_DELAY, SOURCES
+from beam_s3box.cli.options.sources import KAFKA, KINESIS, SOURCE_DELAY, SOURCES
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
 from beam_s3box.cli.options.windows import WINDOWS
 from beam_s3box.cli.options.write import WRITE
@@ -230,6 +230,7 @@ STREAM: Final = _job(
     INPUT_FORMAT,
     QUEUE,
     KAFKA,
+    KINESIS,
     SOURCES,
     WRITE,
     NAMING,

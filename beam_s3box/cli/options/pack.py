@@ -8,6 +8,7 @@ from typing import Final
 from beam_s3box.cli.options.input import PACKINGS_HELP, add_input_format_argument, add_path_columns_argument
 from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
 from beam_s3box.cli.options.naming import NAMING, naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.reporting import REPORTING
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
@@ -89,6 +90,7 @@ def plan_of(given: argparse.Namespace) -> RunPlan:
         upload_concurrency=given.s3_concurrency,
         key_template=given.key_template,
         times=event_times_of(given),
+        on_commit=notifier_of(given),
     )
     store = open_store(warn_of_missing_scheme(destination), settings, credentials)
     return spec.plan(store, origin=origin_of("pack", spec, options=chosen_of(given, PACK_PARSER.actions)))

@@ -8,12 +8,13 @@ from typing import Final, get_args
 
 from beam_s3box.cli.options.manifests import MANIFESTS, manifests_of
 from beam_s3box.cli.options.naming import NAMING, naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.overrides import overrides, with_settings
 from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
 from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
-from beam_s3box.cli.options.windows import WINDOWS, event_times_of
+from beam_s3box.cli.options.windows import DEFAULT_WINDOW, WINDOWS, event_times_of
 from beam_s3box.cli.options.write import WRITE, max_record_bytes_of
 from beam_s3box.engine.plan import RunPlan, WriteSpec
 from beam_s3box.engine.run_reader import Run, find_run, run_of_url
@@ -21,6 +22,7 @@ from beam_s3box.engine.run_settings import origin_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.runs.redrive.fix import NO_FIX, load_fix
 from beam_s3box.runs.redrive.redrive import Mismatch, Redrive
+from beam_s3box.shards.key_templates import KeyTemplate
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_from_json
 from beam_s3box.stores import open_store, warn_of_missing_scheme
@@ -70,16 +72,16 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record", "notify")
+_LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record")
 
 REDRIVE_PARSER: Final = CommandParser(
     "s3box redrive",
     "URL [--run_id ID] [--reason REASON] [--map FILE.py:FUNCTION] [OPTIONS]",
-    "Tries the dead letters of a run again, after the data's fix or with other options, and writes those that are good "
-    "now as a run of their own, at the same destination, with manifests of its own. What is still bad is a dead letter "
-    "of the new run, which can be redriven, too. Each dead letter is written once, however often this is called, or "
-    "killed, or called twice at a time: what was begun is finished. Exit codes: 0 each selected dead letter is listed or "
-    "a dead letter of the new run; 1 it failed; 2 nothing was started.",
+    "Tries the dead letters of a run again, after the data's fix or with other options, and writes those that are "
+    "good now as a run of their own, at the same destination, with manifests of its own. What is still bad is a "
+    "dead letter of the new run, which can be redriven, too. Each dead letter is written once, however often this "
+    "is called, killed or called twice at a time: what was begun is finished. Exit codes: 0 each selected dead "
+    "letter is listed, or is one of the new run; 1 it failed; 2 nothing was started.",
     (
         PLACE,
         RUN_ID,
@@ -107,10 +109,13 @@ def redrive_of(given: argparse.Namespace) -> Redrive:
     run = _run_of(given)
     settings = run.record.settings
     merged = with_settings(given, settings, _DEFAULTS)
+    merged.notify = given.notify
     merged.max_dead_letters = given.max_dead_letters or _ALL_MAY_BE_BAD
     merged.max_record_bytes = None if merged.max_record_bytes is None else str(merged.max_record_bytes)
     if given.manifest_count is None and settings and "manifest_count" not in settings:
         merged.manifest_count = 0
+    if run.record.kind == "stream":
+        _keep_windows_of_stream(merged, given)
     spec = _spec_of(merged, run)
     chosen = chosen_of(given, REDRIVE_PARSER.actions)
 
@@ -140,6 +145,16 @@ def _run_of(given: argparse.Namespace) -> Run:
     return find_run(store, given.run_id or run_id)
 
 
+def _keep_windows_of_stream(merged: argparse.Namespace, given: argparse.Namespace) -> None:
+    """Leave out the windows of a stream unless they are given, or in the keys: a stream needs no time in a record."""
+    if given.window is not None or given.timestamp_field is not None:
+        return
+    if KeyTemplate(merged.key_template).times:
+        merged.window = merged.window or DEFAULT_WINDOW
+    else:
+        merged.window = merged.timestamp_field = None
+
+
 def _spec_of(merged: argparse.Namespace, run: Run) -> WriteSpec:
     try:
         format = format_of(merged)
@@ -155,6 +170,7 @@ def _spec_of(merged: argparse.Namespace, run: Run) -> WriteSpec:
             upload_concurrency=merged.s3_concurrency,
             key_template=merged.key_template,
             times=event_times_of(merged),
+            on_commit=notifier_of(merged),
         )
     except ConfigurationError as exc:
         raise ConfigurationError(

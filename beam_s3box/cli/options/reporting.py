@@ -8,9 +8,11 @@ from typing import Final
 
 from beam_s3box.cli.console.interrupts import DEFAULT_GRACE_SECONDS
 from beam_s3box.cli.console.summary import STANDARD_OUTPUT, AlreadyFinished, Reporting, find_finished
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.cli.options.s3 import credentials_of, settings_of
 from beam_s3box.cli.options.values import seconds
+from beam_s3box.engine.commit import announce, commit_of_record
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.stores import Store, open_store
 
@@ -72,10 +74,12 @@ def reporting_of(given: argparse.Namespace) -> Reporting:
 
 
 def check_unfinished(given: argparse.Namespace, store: Store, reporting: Reporting) -> None:
-    """Raise AlreadyFinished if the run had finished before and is to be skipped then."""
+    """Raise AlreadyFinished if the run had finished before and is to be skipped then, after it was announced again."""
     if given.if_finished == "skip" and given.run_id is not None:
         record = find_finished(store, given.run_id)
         if record is not None:
+            # it may have been killed after the commit, before it said so
+            announce(notifier_of(given), commit_of_record(store, record))
             raise AlreadyFinished(record, store, reporting)
 
 

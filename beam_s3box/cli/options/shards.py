@@ -66,7 +66,10 @@ def format_of(given: argparse.Namespace) -> Format:
         raise ConfigurationError("--format=avro needs a schema: write one to a file and give --avro_schema=FILE")
     from beam_s3box.formats import AvroFormat, read_avro_schemas  # most runs need no fastavro
 
-    return AvroFormat(read_avro_schemas(given.avro_schema), codec=given.avro_codec or "deflate")
+    schema = given.avro_schema
+    return AvroFormat(
+        schema if isinstance(schema, Mapping) else read_avro_schemas(schema), codec=given.avro_codec or "deflate"
+    )
 
 
 def limits_of(
@@ -88,9 +91,9 @@ def limits_of(
     return base if given.limits is None else _limits_of_file(given.limits, base)
 
 
-def _limits_of_file(path: str, base: StreamLimits) -> Mapping[str, StreamLimits]:
-    entries = _read_object(path)
-    limits = {pattern: _limits_of_entry(entry, base, f"{path}: {pattern!r}") for pattern, entry in entries.items()}
+def _limits_of_file(file: str | Mapping[str, Any], base: StreamLimits) -> Mapping[str, StreamLimits]:
+    entries, where = (file, "limits") if isinstance(file, Mapping) else (_read_object(file), file)
+    limits = {pattern: _limits_of_entry(entry, base, f"{where}: {pattern!r}") for pattern, entry in entries.items()}
     rest = limits.pop("*", base)
     # the last pattern, so that it counts where no other does
     return {**limits, "*": rest}

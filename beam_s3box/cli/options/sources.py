@@ -32,6 +32,12 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="after which a partition or shard without new records no longer holds back the windows of the others "
         f"(default: {DEFAULT_IDLE_TIMEOUT:g})",
     )
+    parser.add_argument(
+        "--fetch_bytes",
+        metavar="SIZE",
+        default="32MiB",
+        help="memory of what a reader has fetched and not yet handed on (default: 32MiB)",
+    )
 
 
 def add_kafka_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,15 +67,24 @@ def add_kafka_arguments(parser: argparse.ArgumentParser) -> None:
         "on it",
     )
     parser.add_argument(
-        "--fetch_bytes",
-        metavar="SIZE",
-        default="32MiB",
-        help="memory of what a reader has fetched and not yet handed on (default: 32MiB)",
-    )
-    parser.add_argument(
         "--domain_from", choices=("topic",), help="topic: the domain of a record is its topic, instead of --domain"
     )
 
 
+def add_kinesis_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of Kinesis."""
+    parser.add_argument("--kinesis_stream", metavar="STREAM", help="to read: its name or its ARN")
+    parser.add_argument(
+        "--kinesis_start",
+        metavar="WHERE",
+        default="earliest",
+        help="earliest, latest, a time such as 2026-11-22T10:15:00Z, or run:ID to go on where that run ended (default: "
+        "earliest)",
+    )
+    parser.add_argument("--kinesis_region", metavar="REGION", help="of the stream (default: boto3's)")
+    parser.add_argument("--kinesis_endpoint_url", metavar="URL", help="of Kinesis, where it is not AWS's own")
+
+
 SOURCES: Final = Section("Sources of records", add_source_arguments)
 KAFKA: Final = Section("Kafka and Amazon MSK", add_kafka_arguments)
+KINESIS: Final = Section("Kinesis Data Streams", add_kinesis_arguments)

@@ -38,6 +38,13 @@ def add_write_arguments(parser: argparse.ArgumentParser) -> None:
         f"the window in UTC (default: {DEFAULT_DATA_KEY})",
     )
     parser.add_argument(
+        "--notify",
+        metavar="TARGET",
+        help="sns:ARN, sqs:URL or an https: URL that gets JSON with URL and counts when the run is committed, or each "
+        "manifest of a stream, at least once; ${NAME} is replaced by that variable of the environment where it is sent "
+        "(default: nobody)",
+    )
+    parser.add_argument(
         "--on_bad_record",
         choices=("dead_letter", "fail"),
         default="dead_letter",

@@ -20,6 +20,10 @@ _LONGEST_CHECKPOINTS: Final = 600_000
 """Milliseconds: a message stays hidden for longer."""
 
 
+_LEAST_SETTLE: Final = 30.0
+"""Seconds."""
+
+
 def queue_of(options: PipelineOptions) -> Queue:
     """Return the queue that the options name; nothing is connected yet.
 
@@ -45,7 +49,9 @@ def queue_of(options: PipelineOptions) -> Queue:
 def receiving_of(options: PipelineOptions) -> Receiving:
     """Return how to receive."""
     given = given_of(options)
-    return Receiving(given.poll_interval, given.stop_after)
+    # a checkpoint may have just begun, and one may fail
+    settle = max(_LEAST_SETTLE, 3 * (given.checkpointing_interval or 0) / 1_000)
+    return Receiving(given.poll_interval, given.stop_after, settle=settle)
 
 
 def _check_checkpoints(options: PipelineOptions) -> None:

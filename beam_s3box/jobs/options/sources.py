@@ -12,7 +12,12 @@ from beam_s3box.cli.options.input import add_path_columns_argument
 from beam_s3box.cli.options.jobs import add_format_arguments, add_input_argument, add_poll_argument, add_watch_arguments
 from beam_s3box.cli.options.parser import actions_of
 from beam_s3box.cli.options.queue import add_queue_arguments
-from beam_s3box.cli.options.sources import SOURCE_DELAY, add_kafka_arguments, add_source_arguments
+from beam_s3box.cli.options.sources import (
+    SOURCE_DELAY,
+    add_kafka_arguments,
+    add_kinesis_arguments,
+    add_source_arguments,
+)
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.windows import Timing, timing_of
@@ -38,7 +43,8 @@ QUEUE: Final = Kind(
     "sqs_queue", (add_queue_arguments, add_poll_argument, add_format_arguments, add_path_columns_argument)
 )
 KAFKA: Final = Kind("kafka_topic", (add_kafka_arguments, add_source_arguments))
-_KINDS: Final = (FILES, QUEUE, KAFKA)
+KINESIS: Final = Kind("kinesis_stream", (add_kinesis_arguments, add_source_arguments))
+_KINDS: Final = (FILES, QUEUE, KAFKA, KINESIS)
 _ALWAYS: Final = frozenset({"stop_after"})
 """Options of files that all sources have."""
 

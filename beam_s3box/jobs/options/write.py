@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
@@ -9,6 +10,7 @@ from apache_beam.transforms.window import WindowFn
 
 from beam_s3box.cli.options.manifests import manifests_of
 from beam_s3box.cli.options.naming import naming_of
+from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.s3 import settings_of
 from beam_s3box.cli.options.shards import format_of, limits_of
 from beam_s3box.cli.options.write import max_record_bytes_of
@@ -63,13 +65,39 @@ def write_of(
       ConfigurationError: an option is missing or can't work.
     """
     given = given_of(options)
+    given.domain = domain or given.domain
+    given.run_id, is_named = given.run_id or new_run_id(), given.run_id is not None
+    # the job checks it before, but a template starts later, elsewhere
+    is_template = template_of(options) is not None
+    transform = transform_of(given, stream=stream, windowing=windowing, check_destination=is_template)
+    store = open_store(given.destination, settings_of(given), credentials_of(options.view_as(S3Options)))
+    max_line_bytes = longest_line(transform.max_record_bytes)
+    has_manifests = manifests_of(given, format_of(given)) is not None
+    return Write(transform, store, given.run_id, has_manifests, is_named, max_line_bytes)
+
+
+def transform_of(
+    given: argparse.Namespace,
+    *,
+    stream: Packing = BOUNDED,
+    windowing: WindowFn | None = None,
+    check_destination: bool = True,
+) -> WriteToS3Box:
+    """Return the transform that the options describe.
+
+    Args:
+      given: the options of the write, its shards, manifests and streams, and of S3.
+      stream: how unbounded input is packed.
+      windowing: the windows of the records; None for those that they are in.
+      check_destination: whether a worker tries to write as soon as the pipeline starts.
+
+    Raises:
+      ConfigurationError: an option is missing or can't work.
+    """
     if not given.destination:
         raise ConfigurationError("--destination is missing: say where to write, as --destination=s3://bucket/prefix")
-    given.domain = domain or given.domain
-    naming, settings, format = naming_of(given), settings_of(given), format_of(given)
-    run_id = new_run_id() if given.run_id is None else given.run_id
-    manifests = manifests_of(given, format)
-    transform = WriteToS3Box(
+    naming, format = naming_of(given), format_of(given)
+    return WriteToS3Box(
         given.destination,
         domain=naming.domain,
         namespace=naming.namespace,
@@ -77,19 +105,16 @@ def write_of(
         namespace_field=naming.namespace_field,
         limits=limits_of(given, stream.seconds, stream.lanes),
         format=format,
-        manifests=manifests,
-        run_id=run_id,
+        manifests=manifests_of(given, format),
+        run_id=given.run_id,
         on_bad_record=given.on_bad_record,
         max_dead_letters=given.max_dead_letters,
         max_record_bytes=max_record_bytes_of(given),
         long_values=given.long_values,
-        s3=settings,
+        s3=settings_of(given),
         windowing=windowing,
         key_template=given.key_template,
-        # the job checks it before, but a template starts later, elsewhere
-        check_destination=template_of(options) is not None,
+        on_commit=notifier_of(given),
+        check_destination=check_destination,
         tuning=Tuning(upload_concurrency=given.s3_concurrency),
     )
-    store = open_store(given.destination, settings, credentials_of(options.view_as(S3Options)))
-    max_line_bytes = longest_line(transform.max_record_bytes)
-    return Write(transform, store, run_id, manifests is not None, given.run_id is not None, max_line_bytes)

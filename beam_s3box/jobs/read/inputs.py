@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,13 +12,15 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.queue import queue_of, receiving_of
-from beam_s3box.jobs.options.sources import FILES, KAFKA, QUEUE, Kind, kind_of, pacing_of, source_timing_of
+from beam_s3box.jobs.options.sources import FILES, KAFKA, KINESIS, QUEUE, Kind, kind_of, pacing_of, source_timing_of
 from beam_s3box.jobs.options.stream import watching_of
 from beam_s3box.jobs.options.windows import Timing, timing_of
 from beam_s3box.jobs.options.write import Write
+from beam_s3box.jobs.read import kafka, kinesis
 from beam_s3box.jobs.read.found_notes import FoundNotes
 from beam_s3box.jobs.read.input_files import s3_access_of
-from beam_s3box.jobs.read.kafka import NAME, check_kafka, kafka_of
+from beam_s3box.jobs.read.kafka import check_kafka, kafka_of
+from beam_s3box.jobs.read.kinesis import kinesis_of
 from beam_s3box.jobs.read.queue.check import checked
 from beam_s3box.jobs.read.queue.receive import ReceiveObjects
 from beam_s3box.jobs.read.records import ReadRecordSource
@@ -25,7 +28,7 @@ from beam_s3box.jobs.read.rows import RowOptions
 from beam_s3box.jobs.read.stream import ReadStream, StreamInput
 from beam_s3box.jobs.read.watch import WatchFiles
 from beam_s3box.jobs.run.preflight import check_given, check_watched, tell_matches
-from beam_s3box.sources.source import Positions
+from beam_s3box.sources.source import Positions, Source
 from beam_s3box.sources.stop import Notices
 
 
@@ -60,7 +63,8 @@ def input_of(options: PipelineOptions, write: Write) -> JobInput:
     inputs: dict[Kind, Callable[[PipelineOptions, Write], JobInput]] = {
         FILES: FileInput,
         QUEUE: QueueInput,
-        KAFKA: KafkaInput,
+        KAFKA: _kafka_input,
+        KINESIS: _kinesis_input,
     }
     return inputs[kind_of(given_of(options))](options, write)
 
@@ -133,36 +137,51 @@ class QueueInput:
         """Say nothing: the check has said how many messages there are."""
 
 
-class KafkaInput:
-    """Topics of Kafka.
+class SourceInput:
+    """Records of a source.
 
     Args:
       options: of the job.
-      write: what is written.
+      name: of the source, in the record of the run.
+      step: that reads it.
+      source: what is read.
+      first: says where to begin.
     """
 
-    name = NAME
-
-    def __init__(self, options: PipelineOptions, write: Write) -> None:
-        given = given_of(options)
+    def __init__(
+        self, options: PipelineOptions, name: str, step: str, source: Source, first: Callable[[], Positions]
+    ) -> None:
+        self.name = name
+        self._step = step
         self._timing = source_timing_of(options)
         self._pacing = pacing_of(options, self._timing)
-        self._readers = given.readers
-        self._source = kafka_of(given, write.store)
+        self._readers = given_of(options).readers
+        self._source = source
+        self._first = first
         self._start: Positions | None = None
 
     def check(self) -> None:
         """Find out where to begin, now: later, `latest` would be another place."""
-        self._start = check_kafka(self._source)
+        self._start = self._first()
 
     def read(self, pipeline: beam.Pipeline, notices: Notices) -> StreamInput:
-        """Add the steps that read the topics."""
+        """Add the steps that read the source."""
         read = ReadRecordSource(self._source, self._timing, self._pacing, self._readers, self._start, notices)
-        records: StreamInput = pipeline | "ReadKafka" >> read
+        records: StreamInput = pipeline | self._step >> read
         return records
 
     def tell(self) -> None:
         """Say nothing."""
+
+
+def _kafka_input(options: PipelineOptions, write: Write) -> SourceInput:
+    source = kafka_of(given_of(options), write.store)
+    return SourceInput(options, kafka.NAME, "ReadKafka", source, functools.partial(check_kafka, source))
+
+
+def _kinesis_input(options: PipelineOptions, write: Write) -> SourceInput:
+    source = kinesis_of(given_of(options), write.store)
+    return SourceInput(options, kinesis.NAME, "ReadKinesis", source, source.first)
 
 
 def _read_stream(

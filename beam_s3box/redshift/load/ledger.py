@@ -149,6 +149,10 @@ class Ledger(NamedTuple):
         """Return the query for the entries of these manifests; see `entry`."""
         return f"SELECT manifest_url, manifest_sha256, records, loaded_at\nFROM {self.name.sql}\n{self._where(urls)}"
 
+    def totals(self) -> str:
+        """Return the query for the records of all manifests of the table, by mode."""
+        return f"SELECT mode, SUM(records)\nFROM {self.name.sql}\n{self._where_table()}\nGROUP BY mode"
+
     def record(self, manifests: Sequence[ListedManifest], mode: Mode) -> Iterator[str]:
         """Yield the statements that write the entries of these manifests, and of those that they replace."""
         entries = [(one, mode if one is manifest else REPLACED) for manifest in manifests for one in manifest.family]
@@ -207,11 +211,11 @@ class Ledger(NamedTuple):
             raise ManifestReplacedError(self._explain(manifest, entry, mode))
         return on_replaced == "skip"
 
+    def _where_table(self) -> str:
+        return f"WHERE table_schema = {literal(self.target.schema)} AND table_name = {literal(self.target.table)}"
+
     def _where(self, urls: Iterable[str]) -> str:
-        return (
-            f"WHERE table_schema = {literal(self.target.schema)} AND table_name = {literal(self.target.table)}\n"
-            f"  AND manifest_url IN ({', '.join(literal(url) for url in urls)})"
-        )
+        return f"{self._where_table()}\n  AND manifest_url IN ({', '.join(literal(url) for url in urls)})"
 
     def _explain(self, manifest: ListedManifest, entry: Entry, mode: Mode) -> str:
         begin = (

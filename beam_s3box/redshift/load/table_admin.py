@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from beam_s3box.errors import LoadError
 from beam_s3box.redshift.client.data_api import MAX_STATEMENTS, RedshiftDataApi, StatementResult, Statements
@@ -45,6 +46,15 @@ class SessionTables:
             except StatementRejected as exc:
                 raise exc.failure.error("running statements") from exc
 
+    def rows(self, query: str) -> list[Sequence[Any]] | None:
+        """Return the rows of a query, None if it names a table that does not exist; raises LoadError."""
+        with Session(self._connect) as session:
+            try:
+                return session.query(query)
+            except StatementRejected as exc:
+                _check_missing_table(exc.failure)
+                return None
+
 
 class DataApiTables:
     """Tables, over the Data API."""
@@ -73,6 +83,20 @@ class DataApiTables:
             answer = self._statements.run_batch(statements[begin : begin + MAX_STATEMENTS], new_statement_token())
             if not answer.is_finished:
                 raise _failure(answer).error("running statements")
+
+    def rows(self, query: str) -> list[Sequence[Any]] | None:
+        """Return the rows of a query, None if it names a table that does not exist; raises LoadError."""
+        answer = self._statements.run(query, new_statement_token())
+        if answer.is_finished:
+            return list(self._statements.rows(answer))
+        _check_missing_table(_failure(answer))
+        return None
+
+
+def _check_missing_table(failure: Failure) -> None:
+    """Raise LoadError unless a table does not exist."""
+    if not failure.is_missing_table:
+        raise failure.error("asking what is loaded")
 
 
 def tables_of(connection: Connect | RedshiftDataApi) -> SessionTables | DataApiTables:

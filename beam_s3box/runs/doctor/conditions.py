@@ -10,6 +10,7 @@ from typing import Final
 from beam_s3box.errors import ObjectChangedError, ObjectExistsError, S3BoxError
 from beam_s3box.runs.doctor.findings import Finding, fails, holds
 from beam_s3box.runs.doctor.folder import Folder, put
+from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
 
@@ -51,7 +52,7 @@ def create_only_racing(name: str, folder: Folder, store: Store) -> Finding:
 def replace_if_match(name: str, folder: Folder, store: Store) -> Finding:
     """Replace an object by its ETag, and by one that it no longer has, and one that does not exist."""
     key = folder.key()
-    put(store, key, b"first")
+    put(store, key, b"first", replace=True)
     first = store.stat(key).etag
     put(store, key, b"second", replace=True, if_match=first)
     if store.get(key) != b"second":
@@ -71,7 +72,7 @@ def replace_if_match(name: str, folder: Folder, store: Store) -> Finding:
 def replace_if_match_racing(name: str, folder: Folder, store: Store) -> Finding:
     """Let many threads replace the same version at the same time; one must succeed, and its bytes must be there."""
     key = folder.key()
-    put(store, key, b"begin")
+    put(store, key, b"begin", replace=True)
 
     def race() -> str:
         etag = store.stat(key).etag
@@ -83,7 +84,7 @@ def replace_if_match_racing(name: str, folder: Folder, store: Store) -> Finding:
 def delete_if_match(name: str, folder: Folder, store: Store) -> Finding:
     """Delete an object by the ETag of an earlier version, and by its own."""
     key = folder.key()
-    put(store, key, b"first")
+    put(store, key, b"first", replace=True)
     first = store.stat(key).etag
     put(store, key, b"second", replace=True)
     if not _is_refused(lambda: store.delete(key, if_match=first)):
@@ -114,10 +115,12 @@ def _races(name: str, race: Callable[[], str], seen: str) -> Finding:
 
 def _race(write: Callable[[bytes], object], read: Callable[[], bytes]) -> str:
     """Let threads write at the same time; return what is wrong, or nothing."""
+    token = new_token().encode("ascii")
     threads, ready = Threads(RACERS, "beam_s3box-doctor"), threading.Barrier(RACERS)
 
     def attempt(number: int) -> bytes | S3BoxError:
-        body = b"by %d" % number
+        # another text in each race: an equal one would have the ETag of the version that it replaces
+        body = b"by %d, %b" % (number, token)
         with contextlib.suppress(threading.BrokenBarrierError):  # there may be fewer threads
             ready.wait(_READY_SECONDS)
         try:

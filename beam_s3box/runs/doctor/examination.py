@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -106,44 +107,58 @@ def examine(store: Store, note: Callable[[Finding], object] = lambda finding: No
     Raises:
       S3BoxError: the store can't be reached, or nothing can be written.
     """
-    opened, refused = _opened(store)
-    folder = Folder(opened.store)
+    folder = Folder(_plain(store))
     findings: list[Finding] = []
-    left: list[str] = []
-    try:
+    with _removed(folder) as left:
+        opened, refused = _opened(store, folder)
         for finding in itertools.chain(_findings(opened, folder), refused):
             findings.append(finding)
             note(finding)
-        others = _remove_left(opened.store, folder)
-    except BaseException as exc:
-        left = folder.remove()
-        if left:
-            exc.add_note(f"left behind: {', '.join(left)}; s3box gc removes what is below {folder.store.root}")
-        raise
-    left = folder.remove()
+        others = _remove_left(folder)
     by_name = {finding.name: finding for finding in findings}
     guarantees = {one: one.failures(by_name) for one in GUARANTEES}
     return Diagnosis(store.root, tuple(findings), guarantees, settings_for(by_name), tuple(left), tuple(others))
 
 
-def _opened(store: Store) -> tuple[_Opened, tuple[Finding, ...]]:
+@contextlib.contextmanager
+def _removed(folder: Folder) -> Iterator[list[str]]:
+    """Remove all objects at the end of the block; yield a list that then has those that could not be removed."""
+    left: list[str] = []
+    try:
+        yield left
+        left += folder.remove()
+    except BaseException as exc:
+        # a note that holds until the objects are gone, should another signal come meanwhile
+        exc.add_note(f"what is left is below {folder.url}: remove it, or s3box gc does")
+        if not folder.remove():
+            exc.__notes__.pop()
+        raise
+
+
+def _plain(store: Store) -> Store:
+    """Return the store with few attempts, and nothing that a server may refuse."""
+    if not isinstance(store, S3Store):
+        return store
+    settings = dataclasses.replace(
+        store.settings,
+        checksums=False,
+        max_attempts=_ATTEMPTS,
+        retry_seconds=min(store.settings.retry_seconds, _RETRY_SECONDS),
+    )
+    return store.with_settings(settings)
+
+
+def _opened(store: Store, folder: Folder) -> tuple[_Opened, tuple[Finding, ...]]:
     """Return the store with all that it may be asked for; and a finding if it refuses checksums.
 
     Raises:
       StoreError: it refuses everything.
     """
-    if not isinstance(store, S3Store):
+    if not isinstance(folder.store, S3Store):
         return _Opened(store, None), ()
-    settings = dataclasses.replace(
-        store.settings,
-        conditional_writes=True,
-        checksums=True,
-        max_attempts=_ATTEMPTS,
-        retry_seconds=min(store.settings.retry_seconds, _RETRY_SECONDS),
-    )
+    settings = dataclasses.replace(folder.store.settings, conditional_writes=True, checksums=True)
     refused: tuple[Finding, ...] = ()
-    full = store.with_settings(settings)
-    folder = Folder(full)
+    full = folder.store.with_settings(settings)
     try:
         put(full, folder.key("checksum"), b"checksum", replace=True)
     except AccessError:
@@ -153,9 +168,7 @@ def _opened(store: Store) -> tuple[_Opened, tuple[Finding, ...]]:
             raise
         refused = (fails("checksums", f"{NOT_SUPPORTED}: {exc}"),)
         settings = dataclasses.replace(settings, checksums=False)
-    finally:
-        folder.remove()
-    return _Opened(store.with_settings(settings), store.with_settings(_all_in_parts(settings))), refused
+    return _Opened(full.with_settings(settings), full.with_settings(_all_in_parts(settings))), refused
 
 
 def _all_in_parts(settings: S3Settings) -> S3Settings:
@@ -223,12 +236,12 @@ def _rights(store: Store, folder: Folder) -> Iterator[Finding]:
             yield holds(name, f"allowed; took {1000 * (time.monotonic() - began):.0f} ms")
 
 
-def _remove_left(store: Store, folder: Folder) -> Sequence[str]:
+def _remove_left(folder: Folder) -> Sequence[str]:
     """Remove what examinations that were killed have left, and return the URLs."""
     try:
-        infos = list(left_by_others(store, folder))
+        infos = list(left_by_others(folder))
         for info in infos:
-            store.delete(info.key)
+            folder.store.delete(info.key)
     except S3BoxError:
         return ()  # without the right to list or delete there is nothing to do
-    return [store.url(info.key) for info in infos]
+    return [folder.store.url(info.key) for info in infos]

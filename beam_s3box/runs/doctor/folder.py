@@ -34,6 +34,11 @@ class Folder:
         self._keys: list[str] = []
         self._new_folders = list(_missing_folders(store, self.prefix))
 
+    @property
+    def url(self) -> str:
+        """Where the objects are."""
+        return self.store.url(self.prefix)
+
     def key(self, name: str = "object") -> str:
         """Return a new key, whose object is removed at the end."""
         key = f"{self.prefix}{next(self._numbers):03d}-{name}"
@@ -43,13 +48,13 @@ class Folder:
     def remove(self) -> list[str]:
         """Remove all objects, and return the URLs of those that could not be removed."""
         left: list[str] = []
-        # what a request that was lost wrote is removed as well
-        for key in reversed(self._keys):
+        # what a request that was lost wrote is removed as well; who is interrupted may begin again
+        for key in list(self._keys):
             try:
                 self.store.delete(key)
             except S3BoxError:
                 left.append(self.store.url(key))
-        self._keys = []
+            self._keys.remove(key)
         with contextlib.suppress(S3BoxError):  # there may be no right to list
             left += [self.store.url(info.key) for info in self.store.list(self.prefix)]
         for folder in self._new_folders:
@@ -74,13 +79,13 @@ def _missing_folders(store: Store, prefix: str) -> Iterator[pathlib.Path]:
         folder = folder.parent
 
 
-def left_by_others(store: Store, own: Folder) -> Iterator[ObjectInfo]:
+def left_by_others(own: Folder) -> Iterator[ObjectInfo]:
     """Yield what earlier examinations have left because they were killed.
 
     Raises:
       StoreError: the store can't be listed.
     """
-    now = store.now()
-    for info in store.list(DOCTOR_FOLDER):
+    now = own.store.now()
+    for info in own.store.list(DOCTOR_FOLDER):
         if not info.key.startswith(own.prefix) and info.modified < now - _OLD_SECONDS:
             yield info

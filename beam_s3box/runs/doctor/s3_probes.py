@@ -36,7 +36,8 @@ def checksums(name: str, folder: Folder, store: Store) -> Finding:
     """Send bytes with the checksum of others, as if they had been changed on the way."""
     key = folder.key()
     try:
-        store.put(key, _BODY, sha256=hashlib.sha256(_OTHER).hexdigest(), content_type="text/plain")
+        sha256 = hashlib.sha256(_OTHER).hexdigest()
+        store.put(key, _BODY, sha256=sha256, content_type="text/plain", replace=True)
     except AccessError:
         raise
     except StoreError as exc:

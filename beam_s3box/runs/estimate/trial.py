@@ -11,7 +11,7 @@ from typing import Final
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of, format_of
-from beam_s3box.metrics import DEAD_LETTERS, RAW_BYTES, RECORDS_IN, Metrics
+from beam_s3box.metrics import RECORDS_IN, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import Router
@@ -114,8 +114,6 @@ class Trial:
         self.records += records
         self.raw_bytes += raw_bytes
         self._counts.count(RECORDS_IN, records)
-        self._counts.count(RAW_BYTES, raw_bytes)
-        self._counts.count(DEAD_LETTERS, len(bad))
         for stream, group in groups.items():
             self._add(stream, group)
         self._drop(self._builder.poll())

@@ -119,16 +119,19 @@ def read_pairs(store: Store, census: Census, pairs: Collection[Pair]) -> Iterato
             yield from (stored for stored in read_letters(store, file) if stored.letter.reason in reasons)
 
 
-def check_numbers(run: Run, census: Census, reasons: Iterable[str]) -> None:
+def check_numbers(run: Run, census: Census, reasons: Iterable[str] | None) -> None:
     """Raise S3BoxError unless the files hold as many dead letters as the run has counted, each once.
 
     Args:
       run: that has the dead letters.
       census: of them.
-      reasons: that are checked.
+      reasons: that are checked, None for all.
     """
-    wrong = {reason for reason in reasons if census.counted is not None and census.has_repeats(reason)}
-    if not wrong or census.counted is None:
+    if census.counted is None:
+        return
+    checked = {*census.counted, *census.reasons} if reasons is None else reasons
+    wrong = {reason for reason in checked if census.has_repeats(reason)}
+    if not wrong:
         return
     letters = read_pairs(run.store, census, [pair for pair in census.stored if pair[1] in wrong])
     found = collections.Counter(stored.letter.reason for stored in once(letters, census))
@@ -138,7 +141,7 @@ def check_numbers(run: Run, census: Census, reasons: Iterable[str]) -> None:
             cause = (
                 "files were removed"
                 if number < counted
-                else "the runner did work again, and which are repeats can't be told, as they name no file and line"
+                else "the runner did work again, and nobody knows which are repeats, as they name no file and line"
             )
             raise S3BoxError(
                 f"run {run.run_id} counted {counted:,} dead letters {reason}, and "

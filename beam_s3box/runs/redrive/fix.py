@@ -14,13 +14,25 @@ from beam_s3box.records.encoding import (
     CSV_ROW_LENGTH,
     INVALID_UTF8,
     MAP_FAILED,
+    NOT_AN_EVENT,
     NOT_AN_OBJECT,
+    OBJECT_GONE,
+    OBJECT_REPLACED,
+    UNREADABLE_FILE,
     UNSUPPORTED_VALUE,
     encode_record,
 )
 from beam_s3box.records.json_values import as_mapping
 
-NEEDS_FIX: Final = (UNSUPPORTED_VALUE, CSV_ROW_LENGTH, INVALID_UTF8)
+NEEDS_FIX: Final = (
+    UNSUPPORTED_VALUE,
+    CSV_ROW_LENGTH,
+    INVALID_UTF8,
+    NOT_AN_EVENT,
+    UNREADABLE_FILE,
+    OBJECT_GONE,
+    OBJECT_REPLACED,
+)
 """Reasons whose dead letters hold something else than the record: without a function they stay what they are."""
 
 _SHORTEST: Final = len("{}")

@@ -20,7 +20,7 @@ _MAX_LINE_BYTES: Final = 1 * GiB
 
 
 class StoredLetter(NamedTuple):
-    """A dead letter, and where it stands in the store.
+    """A dead letter, and where in the store it is.
 
     Attributes:
       letter: what it says.

@@ -97,7 +97,7 @@ class Redrive:
         census = Census.of(self.run)
         pairs = census.pairs(self.reasons)
         if self.mismatch == "fail":
-            check_numbers(self.run, census, {reason for _, reason in pairs})
+            check_numbers(self.run, census, self.reasons)
         if not pairs:
             return []
         new_id = str(new_run_id())
@@ -162,7 +162,7 @@ class Redrive:
             yield waiting.batch()
 
     def _place_of(self, stored: StoredLetter) -> Place:
-        """Return where a dead letter stands in the input or, where nobody knows that, in the store."""
+        """Return the place of a dead letter in the input or, where nobody knows that, in the store."""
         letter = stored.letter
         domain = letter.domain if self.keeps_domains else None
         if not stored.is_placed:

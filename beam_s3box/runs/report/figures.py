@@ -183,12 +183,17 @@ class RunFigures:
 
     @property
     def records_in(self) -> int | None:
-        """Records that came in; None if unknown."""
-        return None if self.record.input is None else self.record.input.records
+        """Records that came in; None if unknown, as before a run has finished."""
+        known = self.record.input
+        if known is None or self.record.state != "finished" or (self.records and not known.accepted):
+            return None
+        return known.records
 
     @property
     def missing(self) -> int | None:
         """Records that are neither listed nor dead letters; None if unknown. 0 is what must be."""
-        if self.records_in is None or self.record.state != "finished":
+        if self.records_in is None:
             return None
-        return self.records_in - self.records - (self.letters.records or 0)
+        missing = self.records_in - self.records - (self.letters.records or 0)
+        # a record is listed in each of its windows, which may overlap
+        return None if self.has_windows and missing < 0 else missing

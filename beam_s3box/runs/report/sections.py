@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from beam_s3box.runs.report.charts import AxisLabel, Column, Mark, columns_chart
@@ -162,12 +162,12 @@ def timeline_card(figures: RunFigures) -> Markup | None:
     what = "window" if figures.has_windows else "time of the upload"
     parts = [
         element("h3", f"Records by {what}"),
-        columns_chart(records, labels, what=f"records by {what}", width=_WIDE, height=210.0),
+        _wide(records, labels, f"records by {what}", 210.0),
     ]
     if figures.has_windows:  # else they are all written at the end
         parts += [
             element("h3", "Manifests"),
-            columns_chart(manifests, labels, what=f"manifests by {what}", width=_WIDE, height=120.0),
+            _wide(manifests, labels, f"manifests by {what}", 120.0),
         ]
     delays = [column.delays for column in timeline.columns]
     if figures.has_windows and any(delays):
@@ -179,9 +179,14 @@ def timeline_card(figures: RunFigures) -> Markup | None:
         ]
         parts += [
             element("h3", "Seconds from the end of a window until its last manifest"),
-            columns_chart(late, labels, what="delay of manifests by window", width=_WIDE, height=120.0),
+            _wide(late, labels, "delay of manifests by window", 120.0),
         ]
     return card("Timeline", _timeline_hint(figures, timeline), *parts, wide=True)
+
+
+def _wide(columns: Sequence[Column], labels: Sequence[AxisLabel], what: str, height: float) -> Markup:
+    chart = columns_chart(columns, labels, what=what, width=_WIDE, height=height)
+    return element("div", chart, class_="scroll")
 
 
 def _timeline_hint(figures: RunFigures, timeline: Timeline) -> str:

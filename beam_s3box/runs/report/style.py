@@ -62,6 +62,7 @@ line.mark { stroke: var(--red); stroke-width: 1.5; stroke-dasharray: 4 3; } line
 .spark { width: 120px; height: 16px; } .range { fill: var(--blue); opacity: .35; } .dot { fill: var(--blue); }
 .spark line.mark { stroke-dasharray: none; }
 .scroll { overflow-x: auto; margin: 0 -20px -6px; padding: 0 20px 6px; }
+.scroll > svg { min-width: 720px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13px; }
 th { text-align: right; color: var(--muted); font-weight: 600; padding: 6px 7px;
   border-bottom: 1px solid var(--line); white-space: nowrap; }

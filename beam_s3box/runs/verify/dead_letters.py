@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -40,6 +40,10 @@ class _Letter(msgspec.Struct, gc=False):
 _DECODER: Final = msgspec.json.Decoder(_Letter)
 
 
+def ignore_letters(letters: list[bytes]) -> None:
+    """Take dead letters, and do nothing with them."""
+
+
 class LettersOfFile(NamedTuple):
     """What a file of dead letters holds.
 
@@ -54,7 +58,7 @@ class LettersOfFile(NamedTuple):
     fault: str = ""
 
 
-def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: TakeLetters = lambda letters: None) -> int:
+def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: TakeLetters = ignore_letters) -> int:
     """Check the files of dead letters of a run, and return how many they hold.
 
     Bundles that were done again have written theirs again: there may be more than the record says, and never fewer.
@@ -63,7 +67,7 @@ def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: Tak
       StoreError: a file can't be read.
     """
     reasons: collections.Counter[str] = collections.Counter()
-    for file in in_order(threads, lambda info: _read(run.store, info, take), run.dead_letter_files(), _size_of):
+    for file in _files(run, threads, take):
         reasons += file.reasons
         if file.fault:
             problems.add(run.store.url(file.key), file.fault)
@@ -83,6 +87,20 @@ def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: Tak
             url, f"holds {reasons.total():,} dead letters, and the run rejected {record.input.rejected:,} records"
         )
     return reasons.total()
+
+
+def read_dead_letters(run: Run, threads: Threads, take: TakeLetters) -> None:
+    """Give the dead letters of a run to a function.
+
+    Raises:
+      StoreError: a file can't be read.
+    """
+    for _ in _files(run, threads, take):
+        pass
+
+
+def _files(run: Run, threads: Threads, take: TakeLetters) -> Iterator[LettersOfFile]:
+    return in_order(threads, lambda info: _read(run.store, info, take), run.dead_letter_files(), _size_of)
 
 
 def _size_of(info: ObjectInfo) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.metrics import OBJECT_BYTES, RAW_BYTES, RECORDS_LISTED, SHARDS, MemoryMetrics, Metrics
-from beam_s3box.runs.verify.dead_letters import check_dead_letters
+from beam_s3box.runs.verify.dead_letters import check_dead_letters, ignore_letters
 from beam_s3box.runs.verify.in_order import in_order
 from beam_s3box.runs.verify.listing import Listing, check_digests, listing_of, stated_entries, stated_shards
 from beam_s3box.runs.verify.manifest_texts import read_manifests
@@ -18,6 +19,9 @@ from beam_s3box.runs.verify.shard_check import Found, Stated, TakeShard, check_s
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
+
+if TYPE_CHECKING:
+    from beam_s3box.runs.verify.source import SourceCheck
 
 DEFAULT_THREADS: Final = 8
 """Objects that are read at the same time: enough to wait for a distant store, and to keep a few cores busy."""
@@ -36,6 +40,8 @@ class Verified:
       problems: what is wrong.
       manifests, shards, records, raw_bytes, object_bytes: what was found whole.
       dead_letters: in the files of dead letters.
+      source_records: in the input, if that was compared.
+      table_rows: in the tables of Redshift, if these were compared.
     """
 
     destination: str
@@ -47,6 +53,8 @@ class Verified:
     raw_bytes: int = 0
     object_bytes: int = 0
     dead_letters: int = 0
+    source_records: int | None = None
+    table_rows: int | None = None
 
     def add(self, found: Found, url: str) -> None:
         """Add a shard."""
@@ -65,20 +73,21 @@ class Checker:
     Args:
       threads: objects that are read at the same time.
       counts: takes the figures as they grow.
-      take: see `TakeShard`.
     """
 
-    def __init__(
-        self, threads: int = DEFAULT_THREADS, counts: Metrics | None = None, take: TakeShard = take_nothing
-    ) -> None:
+    def __init__(self, threads: int = DEFAULT_THREADS, counts: Metrics | None = None) -> None:
         self.threads = Threads(threads, "beam_s3box-verify")
         self.counts = counts or MemoryMetrics()
-        self._take = take
 
-    def run(self, run: Run) -> Verified:
+    def run(self, run: Run, source: SourceCheck | None = None) -> Verified:
         """Check all of a run.
 
+        Args:
+          run: the run.
+          source: compares it with its input; None for no comparison.
+
         Raises:
+          ConfigurationError: the input can't be read.
           StoreError: something can't be read.
         """
         record, store = run.record, run.store
@@ -93,11 +102,23 @@ class Checker:
         verified.manifests = sum(map(bool, listing.manifests.values()))
         record_check = RecordCheck(run)
         stated = record_check.noted(stated_shards(run, listing, verified.problems))
-        for found in self.shards(store, stated):
+        for found in self.shards(store, stated, source.take if source else take_nothing):
             verified.add(found, store.url(found.stated.key))
         record_check.check(verified.problems)
-        verified.dead_letters = check_dead_letters(run, self.threads, verified.problems)
+        take_letters = source.take_letters if source else ignore_letters
+        verified.dead_letters = check_dead_letters(run, self.threads, verified.problems, take_letters)
+        if source is not None:
+
+            def read_again(take: TakeShard) -> None:
+                collections.deque(self.shards(store, self._stated_again(run), take), 0)
+
+            verified.source_records = source.compare(verified.problems, self.threads, read_again, self.counts)
         return verified
+
+    def _stated_again(self, run: Run) -> Iterator[Stated]:
+        """Yield what is said of each shard once more; what is wrong was said before."""
+        problems = Problems()
+        return stated_shards(run, listing_of(run, self.threads, problems), problems)
 
     def manifests(self, store: Store, keys: Iterable[str], run: Run | None = None) -> Verified:
         """Check some manifests and what they list.
@@ -124,11 +145,11 @@ class Checker:
             verified.add(found, store.url(found.stated.key))
         return verified
 
-    def shards(self, store: Store, stated: Iterable[Stated]) -> Iterator[Found]:
-        """Yield what each shard is found to be, in order."""
+    def shards(self, store: Store, stated: Iterable[Stated], take: TakeShard = take_nothing) -> Iterator[Found]:
+        """Yield what each shard is found to be, in order; give its records to a function."""
 
         def check(one: Stated) -> Found:
-            found = check_shard(store, one, self._take)
+            found = check_shard(store, one, take)
             self.counts.count(SHARDS)
             self.counts.count(OBJECT_BYTES, found.object_bytes)
             if found.contents is not None:

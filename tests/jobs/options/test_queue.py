@@ -38,7 +38,9 @@ def test_the_region_is_that_of_the_url_unless_another_is_given(arguments: list[s
 
 def test_how_to_receive_is_said_as_for_files() -> None:
     options = PARSER.parse(["--runner=PrismRunner", "--poll_interval=3", "--stop_after=60"])
-    assert receiving_of(options) == Receiving(3, 60)
+    assert receiving_of(options) == Receiving(3, 60, settle=30)
+    options = PARSER.parse(["--runner=FlinkRunner", "--checkpointing_interval=60000"])
+    assert receiving_of(options).settle == 180
 
 
 @pytest.mark.parametrize(

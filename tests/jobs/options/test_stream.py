@@ -111,7 +111,7 @@ def test_help_says_every_option_and_its_default() -> None:
     words = " ".join(text.split())
     for part in (
         "usage: s3box stream",
-        "--poll_interval SECONDS between two looks for new files (default: 10)",
+        "--poll_interval SECONDS between two looks for new files, or at a queue that was empty (default: 10)",
         "(default: fixed:60)",
         "(default: 60 with --timestamp_field, else 0 for files, 2 for others)",
         "0 for no such limit (default: 60)",
@@ -135,8 +135,8 @@ def test_a_typo_is_refused_with_what_was_meant() -> None:
 def test_options_of_one_job_are_none_of_the_other() -> None:
     with pytest.raises(ConfigurationError, match="--stop_after is not an option"):
         backfill_job.PARSER.parse(["--stop_after=3"])
-    with pytest.raises(ConfigurationError, match="--input_format is not an option"):
-        PARSER.parse(["--input_format=csv"])
+    with pytest.raises(ConfigurationError, match="--sqs_queue is not an option"):
+        backfill_job.PARSER.parse(["--sqs_queue=https://q/1/a"])
 
 
 def test_the_time_limit_is_for_streams_without_one_of_their_own(tmp_path: pathlib.Path) -> None:

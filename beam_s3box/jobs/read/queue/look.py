@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeAlias
@@ -84,6 +85,12 @@ class QueueReader:
     def memory(self) -> EventMemory:
         """What is known after the last look."""
         return self._known.memory
+
+    def keep(self) -> None:
+        """Keep hidden what was received, without receiving more."""
+        with contextlib.suppress(TransientSourceError):
+            # they come again at worst, and are known
+            self._in_flight.keep()
 
     def look(self, now: int) -> Look | None:
         """Return what the queue has; None if it does not answer now.

@@ -114,6 +114,7 @@ class InFlight:
         self._hidden: dict[str, _Hidden] = {}
         self._committed: dict[str, None] = {}
         self._failure: SourceError | None = None
+        self._ending_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._hidden) + len(self._committed)
@@ -130,6 +131,17 @@ class InFlight:
         if failure is not None:
             raise failure
         self.release(stale)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing more is received."""
+        return self._ending_since is not None
+
+    def has_ended(self, seconds: float) -> bool:
+        """Return whether all is deleted, or that has been waited for so long; from now on nothing more is received."""
+        if self._ending_since is None:
+            self._ending_since = self._clock()
+        return not len(self) or self._clock() - self._ending_since > seconds
 
     def add(self, receipts: Receipts, turn: int) -> None:
         """Keep messages hidden from now on."""
@@ -197,8 +209,8 @@ class InFlight:
 
 
 @functools.cache
-def in_flight(queue: Queue) -> InFlight:
-    """Return what this process has received from a queue."""
+def in_flight(queue: Queue, token: str) -> InFlight:
+    """Return what this process has received from a queue, by the step of this token."""
     return InFlight(queue)
 
 

@@ -20,6 +20,7 @@ from beam_s3box.jobs.read.queue.look import Look, QueueReader, RejectedMessage
 from beam_s3box.jobs.read.queue.messages import Queue, in_flight
 from beam_s3box.jobs.read.queue.queue_restriction import QueueCoder, QueueTracker, QueueWork
 from beam_s3box.jobs.read.watch import FoundFile, NoteArrivals, advance
+from beam_s3box.shards.runs import new_token
 from beam_s3box.sources.stop import Notices
 
 _FILES: Final = "files"
@@ -32,6 +33,10 @@ _BUSY_SECONDS: Final = 10.0
 """So long after its time a job still waits for a queue to be empty; then it leaves the rest there."""
 
 
+_SETTLE_SECONDS: Final = 1.0
+_TOKEN_CHARACTERS: Final = 12
+
+
 class Receiving(NamedTuple):
     """How to receive, in seconds.
 
@@ -39,11 +44,14 @@ class Receiving(NamedTuple):
       poll_interval: between two looks at a queue that was empty.
       stop_after: how long to receive; None for ever.
       bundle: after which a busy reader lets the runner commit.
+      settle: how long to wait in the end until the runner has committed what was received; what is not would come
+        again, to another run.
     """
 
     poll_interval: float = 10.0
     stop_after: float | None = None
     bundle: float = 5.0
+    settle: float = 30.0
 
 
 class ReceivedObjects(NamedTuple):
@@ -113,6 +121,7 @@ class _Receive(beam.DoFn, RestrictionProvider):
         clock: Callable[[], float],
     ) -> None:
         self._queue = queue
+        self._token = new_token(_TOKEN_CHARACTERS)
         self._receiving = receiving
         self._delay = int(delay * MICROS)
         self._own = own
@@ -153,13 +162,13 @@ class _Receive(beam.DoFn, RestrictionProvider):
         # without one, a runner holds the watermark at the beginning of time
         advance(estimator, timestamp)
         work: QueueWork = tracker.current_restriction()
-        hidden, receipts = in_flight(self._queue), list[str]()
+        hidden, receipts = in_flight(self._queue, self._token), list[str]()
         # in each bundle: Prism finalizes all bundles of such a step, and logs an error for one with nothing registered
         finalizer.register(functools.partial(hidden.commit, receipts))
         hidden.begin(work.turn)
         reader = QueueReader(self._queue, hidden, work.memory, work.begun, self._own)
         until = time.monotonic() + self._receiving.bundle
-        while True:
+        while not (hidden.is_ending or self._is_stop_asked()):
             # before the claim, under whose lock the runner could not ask for a checkpoint
             look = reader.look(self._now())
             if not tracker.try_claim(reader.memory):
@@ -171,13 +180,18 @@ class _Receive(beam.DoFn, RestrictionProvider):
                 hidden.add(look.receipts, work.turn)
                 yield from self._outputs(look, reader.memory.at)
             if self._is_over(reader.memory.at - work.begun, look):
-                tracker.try_claim(None)
-                return
+                break
             self._advance(estimator, look, reader.memory.at)
             is_idle = look is None or not look.receipts
             if is_idle or time.monotonic() > until:
                 tracker.defer_remainder(Duration.of(self._receiving.poll_interval if is_idle else 0))
                 return
+        # what this bundle has received is committed when it has ended, so there is one more
+        if hidden.has_ended(self._receiving.settle):
+            tracker.try_claim(None)
+        elif tracker.try_claim(reader.memory):
+            reader.keep()
+            tracker.defer_remainder(Duration.of(_SETTLE_SECONDS))
 
     def _outputs(self, look: Look, found: int) -> Iterator[Any]:
         for file in look.files:
@@ -186,10 +200,11 @@ class _Receive(beam.DoFn, RestrictionProvider):
         for message in look.rejected:
             yield beam.pvalue.TaggedOutput(_REJECTED, TimestampedValue(message, self._stamp(message[1])))
 
+    def _is_stop_asked(self) -> bool:
+        return self._notices is not None and self._notices.is_stop_asked()
+
     def _is_over(self, micros: int, look: Look | None) -> bool:
-        """Return whether the job has received for as long as it shall, or was asked to stop."""
-        if self._notices is not None and self._notices.is_stop_asked():
-            return True
+        """Return whether the job has received for as long as it shall."""
         if self._receiving.stop_after is None:
             return False
         over = micros / MICROS - self._receiving.stop_after

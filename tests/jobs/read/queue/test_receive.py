@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import Timestamp
 from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.queue.event_memory import EventMemory
 from beam_s3box.jobs.read.queue.look import QueueReader
-from beam_s3box.jobs.read.queue.messages import InFlight, Message, Queue, in_flight
+from beam_s3box.jobs.read.queue.messages import InFlight, Message, Queue
 from beam_s3box.jobs.read.queue.queue_restriction import QueueTracker, QueueWork
 from beam_s3box.jobs.read.queue.receive import ReceiveObjects, Receiving
 from beam_s3box.records.encoding import NOT_AN_EVENT
@@ -111,8 +111,7 @@ class Finalizer:
 class Turn:
     """One bundle of the step that receives, on a real queue."""
 
-    def __init__(self, queue: Queue, work: QueueWork, receiving: Receiving) -> None:
-        transform = ReceiveObjects(queue, receiving, delay=0)
+    def __init__(self, transform: ReceiveObjects, work: QueueWork) -> None:
         self.tracker = ThreadsafeRestrictionTracker(QueueTracker(work))
         self.finalizer, self.estimator = Finalizer(), ManualWatermarkEstimator(None)
         view = RestrictionTrackerView(self.tracker)
@@ -134,13 +133,13 @@ def begun() -> QueueWork:
 def test_a_bundle_that_is_not_committed_gives_its_messages_to_the_next_attempt(aws: Moto, queue: Queue) -> None:
     queue = queue._replace(visibility=600)
     send(aws, queue, notification("a"), notification("b"))
-    work = begun()
-    lost = Turn(queue, work, Receiving(poll_interval=0.1))
+    work, transform = begun(), ReceiveObjects(queue, Receiving(poll_interval=0.1), delay=0)
+    lost = Turn(transform, work)
     assert len(list(lost.steps)) == 2
     assert left(queue) == (0, 2)
-    again = Turn(queue, work, Receiving(poll_interval=0.1))
+    again = Turn(transform, work)
     assert len(list(again.steps)) == 2
-    later = Turn(queue, again.rest, Receiving(poll_interval=0.1))
+    later = Turn(transform, again.rest)
     assert list(later.steps) == []
     assert left(queue) == (0, 2)
     for callback in again.finalizer.callbacks:
@@ -151,12 +150,13 @@ def test_a_bundle_that_is_not_committed_gives_its_messages_to_the_next_attempt(a
 def test_what_a_runner_takes_away_in_mid_bundle_is_received_by_the_next_turn(aws: Moto, queue: Queue) -> None:
     queue = queue._replace(visibility=600)
     send(aws, queue, *(notification(f"{at}") for at in range(15)))
-    first = Turn(queue, begun(), Receiving(poll_interval=0.1))
+    transform = ReceiveObjects(queue, Receiving(poll_interval=0.1), delay=0)
+    first = Turn(transform, begun())
     named = [next(first.steps) for _ in range(10)]
     split = first.tracker.try_split(0)
     assert split is not None
     assert len([*named, *first.steps]) == 10
-    rest = Turn(queue, split[1], Receiving(poll_interval=0.1))
+    rest = Turn(transform, split[1])
     assert len(list(rest.steps)) == 5
     for turn in (first, rest):
         for callback in turn.finalizer.callbacks:
@@ -179,7 +179,37 @@ def test_a_job_names_each_object_once_and_leaves_the_queue_empty(aws: Moto, queu
     assert_that(received.rejected | "Raw" >> beam.ParDo(Raw()), equal_to([b"no event"]), label="rejected")
     pipeline.run().wait_until_finish()
     assert left(queue) == (0, 0)
-    assert len(in_flight(queue)) == 0
+
+
+def test_a_job_ends_when_what_it_received_is_committed(aws: Moto, queue: Queue) -> None:
+    """Else the messages would come again, to the next run."""
+    queue = queue._replace(visibility=600)
+    send(aws, queue, notification("a"))
+    transform = ReceiveObjects(queue, Receiving(poll_interval=0.1, stop_after=0.001), delay=0)
+    now = begun()
+    first = Turn(transform, now._replace(begun=now.begun - MICROS))
+    assert len(list(first.steps)) == 1
+    second = Turn(transform, first.rest)
+    assert list(second.steps) == []
+    send(aws, queue, notification("b"))
+    for callback in first.finalizer.callbacks:
+        callback()
+    third = Turn(transform, second.rest)
+    assert list(third.steps) == []
+    assert third.tracker.deferred_status() is None
+    assert left(queue) == (1, 0), "what came later is for the next run"
+
+
+def test_it_does_not_wait_for_ever(aws: Moto, queue: Queue) -> None:
+    send(aws, queue, notification("a"))
+    transform = ReceiveObjects(queue, Receiving(poll_interval=0.1, stop_after=0.001, settle=0.2), delay=0)
+    now = begun()
+    first = Turn(transform, now._replace(begun=now.begun - MICROS))
+    assert len(list(first.steps)) == 1
+    time.sleep(0.3)
+    second = Turn(transform, first.rest)
+    assert list(second.steps) == []
+    assert second.tracker.deferred_status() is None
 
 
 class First(beam.DoFn):

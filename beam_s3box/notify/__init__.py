@@ -1,0 +1,1 @@
+"""Tells others of what was committed: SNS, SQS or a web address."""

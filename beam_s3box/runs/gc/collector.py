@@ -1,0 +1,232 @@
+"""Removes what belongs to nobody. It may run at any time, several times at once, and next to runs that write.
+
+1. All records are read, and each run is judged: a run whose objects are all old, and which gives no sign of life, is
+   marked as failed under the ETag of its record. From then on it can't finish.
+2. Everything that counts is noted: the shards of all manifests that count, but for those of manifests that a
+   compaction has replaced long ago.
+3. What is not noted, is old, and belongs to a run that is over, is deleted. What an unbounded run left that was marked
+   as failed just now is left for the next time: its processes look at the record first.
+
+Objects are compared with `older_than` by the store's clock. So what a run writes while this works is never touched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from beam_s3box import metrics
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.shard_lists import ListedShard
+from beam_s3box.engine.signs_of_life import FENCE_SECONDS
+from beam_s3box.errors import ConfigurationError, ObjectChangedError
+from beam_s3box.metrics import MemoryMetrics, Metrics
+from beam_s3box.runs.gc.freed import LISTS, MANIFESTS, MARKS, REPLACED, SHARDS, UPLOADS, Amount, Freed
+from beam_s3box.runs.gc.key_set import KeySet
+from beam_s3box.runs.gc.replacements import Replacements
+from beam_s3box.runs.gc.run_states import RunState, RunStates
+from beam_s3box.runs.replaced import read_run
+from beam_s3box.stores import Store
+from beam_s3box.stores.deletions import BATCH_KEYS, NotDeleted, delete_keys
+from beam_s3box.stores.s3_check import CHECK_KEY
+from beam_s3box.stores.s3_uploads import abort_upload, bytes_of_upload, unfinished_uploads
+from beam_s3box.system.threads import Threads
+
+DEFAULT_OLDER_THAN: Final = 2 * 86_400.0
+_DELETERS: Final = 8
+_MANIFEST = re.compile(r"manifests/(?P<run_id>[^/]+)/.+\.manifest")
+
+
+class _Garbage(NamedTuple):
+    """An object to delete: whose it is, what kind, its key and size; with an ETag, only that version."""
+
+    run_id: str
+    kind: str
+    key: str
+    size: int
+    etag: str = ""
+
+
+@dataclasses.dataclass
+class Collector:
+    """Removes what belongs to nobody below one destination.
+
+    Attributes:
+      store: the destination.
+      older_than: only what is older, in seconds.
+      is_dry: whether nothing is changed.
+      dead_runs: ids of runs of which the user says that no process of them is alive.
+      fence_seconds: how long what an unbounded run left is kept after the run was marked as failed.
+      counts: takes the figures while it works.
+
+    Raises:
+      ConfigurationError: a run that is named as dead does not exist.
+    """
+
+    store: Store
+    older_than: float = DEFAULT_OLDER_THAN
+    is_dry: bool = False
+    dead_runs: tuple[str, ...] = ()
+    fence_seconds: float = FENCE_SECONDS
+    counts: Metrics = dataclasses.field(default_factory=MemoryMetrics)
+
+    def collect(self) -> Freed:
+        """Remove it, and return what was removed.
+
+        Raises:
+          ConfigurationError: a run that is named as dead does not exist.
+          StoreError: the store refused or failed, after its retries; what was removed until then is gone.
+        """
+        self._freed = Freed(self.store.root, self.is_dry)
+        now = self.store.now()
+        self._limit = now - self.older_than - self.store.clock_resolution
+        self._runs = RunStates(self.store)
+        missing = sorted(set(self.dead_runs) - self._runs.by_id.keys())
+        if missing:
+            raise ConfigurationError(f"dead_run={missing[0]!r} names no run below {self.store.root}")
+        self._runs.judge(now, self.older_than, self.fence_seconds, self.dead_runs)
+        self._mark_dead()
+        self._report_left()
+        self._delete(self._garbage())
+        self._abort_uploads()
+        return self._freed
+
+    def _mark_dead(self) -> None:
+        """Mark dead runs as failed, so that none of their processes can list anything."""
+        for state in self._runs:
+            if state.fate != "dead":
+                continue
+            reason = f"marked as failed by a garbage collection: {state.why}"
+            if not self.is_dry:
+                RunClaim(state.layout, state.attempt, bounded=state.bounded).fail(self.store, reason)
+                run = read_run(self.store, state.run_id)
+                if run is None or run.record.state != "failed" or run.record.attempt != state.attempt:
+                    state.fate = "live"  # it has finished, or another execution has taken it over
+                    continue
+            self._freed.marked[state.run_id] = state.why
+            # a bounded run that failed can't finish; processes of an unbounded one still have to see it
+            state.state = "failed"
+            state.fate = "over" if state.bounded and self.store.conditional_replace else "live"
+
+    def _report_left(self) -> None:
+        for state in self._runs:
+            if state.fate == "silent" or (state.fate == "kept" and state.changed < self._limit):
+                self._freed.left[state.run_id] = state.why
+        for key, reason in self._runs.unreadable:
+            self._freed.left[key] = reason
+
+    def _garbage(self) -> Iterator[_Garbage]:
+        replaced = Replacements(self.store, self._runs, self._limit)
+        listed = KeySet()
+        for state in self._runs:
+            for row in self._rows_that_count(state):
+                if not replaced.has(state.run_id, row):
+                    listed.add(row.shard.key)
+        for state in self._runs:
+            # what is over has all of its shards looked at below
+            if state.fate != "over" and state.run_id in replaced:
+                for row in self._rows_that_count(state):
+                    if replaced.has(state.run_id, row) and row.shard.key not in listed:
+                        yield _Garbage(state.run_id, REPLACED, row.shard.key, row.shard.object_bytes)
+        yield from self._unlisted(listed, replaced)
+        yield from self._beside_records()
+        yield from self._manifests()
+
+    def _rows_that_count(self, state: RunState) -> Iterator[ListedShard]:
+        """Yield the shards that a run lists, as its record says now."""
+        run = read_run(self.store, state.run_id)
+        if run is not None and (not run.record.bounded or run.record.state == "finished"):
+            yield from run.shards()
+
+    def _unlisted(self, listed: KeySet, replaced: Replacements) -> Iterator[_Garbage]:
+        for folder in self._runs.folders:
+            for info in self.store.list(folder):
+                self.counts.count(metrics.FILES_FOUND)
+                state = self._runs.owner(info.key)
+                if state is None:
+                    self._freed.unknown = self._freed.unknown.plus(Amount(1, info.size))
+                elif state.fate == "over" and info.modified < self._limit and info.key not in listed:
+                    kind = REPLACED if state.run_id in replaced else SHARDS
+                    yield _Garbage(state.run_id, kind, info.key, info.size)
+
+    def _beside_records(self) -> Iterator[_Garbage]:
+        """Yield lists that no record names, stop marks and signs of life."""
+        for info in self.store.list("runs/"):
+            state = self._runs.by_id.get(info.key.split("/")[1])
+            if state is None or state.fate not in ("over", "kept") or info.modified >= self._limit:
+                continue
+            layout = state.layout
+            if info.key == layout.stop or info.key.startswith(layout.alive_folder):
+                yield _Garbage(state.run_id, MARKS, info.key, info.size)
+            elif info.key.startswith(f"{layout.run_folder}shards-") and info.key not in state.shard_lists:
+                yield _Garbage(state.run_id, LISTS, info.key, info.size)
+        for info in self.store.list(CHECK_KEY):
+            if info.key == CHECK_KEY and info.modified < self._limit:
+                yield _Garbage("", MARKS, info.key, info.size)
+
+    def _manifests(self) -> Iterator[_Garbage]:
+        """Yield the manifests of bounded runs that failed; another execution may replace one meanwhile."""
+        for info in self.store.list("manifests/"):
+            match = _MANIFEST.fullmatch(info.key)
+            state = self._runs.by_id.get(match["run_id"]) if match else None
+            has_failed = state is not None and state.bounded and state.state == "failed" and state.fate == "over"
+            if state is not None and has_failed and info.modified < self._limit:
+                yield _Garbage(state.run_id, MANIFESTS, info.key, info.size, info.etag)
+
+    def _delete(self, garbage: Iterable[_Garbage]) -> None:
+        threads = Threads(_DELETERS, "beam_s3box-delete")
+        for batch, failed in threads.map_ahead(self._delete_batch, _batches(garbage), 2 * _DELETERS):
+            left = {one.key for one in failed}
+            for one in batch:
+                if one.key not in left:
+                    self._freed.add(one.run_id, one.kind, one.size)
+            self._freed.fail(failed)
+
+    def _delete_batch(self, batch: list[_Garbage]) -> tuple[list[_Garbage], list[NotDeleted]]:
+        failed: list[NotDeleted] = []
+        if not self.is_dry:
+            failed = delete_keys(self.store, [one.key for one in batch if not one.etag])
+            for one in batch:
+                if one.etag:
+                    failed += self._delete_version(one)
+        self.counts.count(metrics.SHARDS, len(batch) - len(failed))
+        self.counts.count(metrics.OBJECT_BYTES, sum(one.size for one in batch))
+        return batch, failed
+
+    def _delete_version(self, one: _Garbage) -> list[NotDeleted]:
+        try:
+            self.store.delete(one.key, if_match=one.etag)
+        except ObjectChangedError:
+            return [NotDeleted(one.key, "another execution of its run has written it again")]
+        return []
+
+    def _abort_uploads(self) -> None:
+        for upload in unfinished_uploads(self.store):
+            owner = self._owner_of_upload(upload.key)
+            if owner is not None and upload.began < self._limit:
+                self._freed.add(owner, UPLOADS, bytes_of_upload(self.store, upload))
+                if not self.is_dry:
+                    abort_upload(self.store, upload)
+
+    def _owner_of_upload(self, key: str) -> str | None:
+        """Return the run that an upload belongs to, "" for the check of a destination, None if it is not ours."""
+        if key == CHECK_KEY:
+            return ""
+        state = self._runs.owner(key)
+        folders = key.split("/")
+        if state is None and len(folders) > 1 and folders[0] in ("manifests", "dead-letters", "runs"):
+            state = self._runs.by_id.get(folders[1].removesuffix(".json"))
+        return None if state is None else state.run_id
+
+
+def _batches(garbage: Iterable[_Garbage]) -> Iterator[list[_Garbage]]:
+    batch: list[_Garbage] = []
+    for one in garbage:
+        batch.append(one)
+        if len(batch) == BATCH_KEYS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,490 @@
+"""What belongs to nobody is removed; what anybody lists, or may list, and what is not ours, stays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.run_notices import ask_to_stop
+from beam_s3box.engine.run_reader import find_run
+from beam_s3box.engine.run_record import RunOrigin
+from beam_s3box.engine.signs_of_life import FENCE_SECONDS
+from beam_s3box.errors import ConfigurationError, RunExistsError, S3BoxError
+from beam_s3box.formats import JSON_ARRAY
+from beam_s3box.runs.compact import Compaction
+from beam_s3box.runs.gc.collector import Collector
+from beam_s3box.runs.gc.freed import Amount, Freed
+from beam_s3box.shards.keys import Layout
+from beam_s3box.shards.runs import new_token
+from beam_s3box.stores import MemoryStore
+from tests.runs.made_runs import VIEWS, Made, Part, listing
+
+DAY = 86_400.0
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_days(self, days: float) -> None:
+        self.now += days * DAY
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> MemoryStore:
+    return MemoryStore(new_token(12), clock)
+
+
+def gc(store: Any, **settings: Any) -> Freed:
+    return Collector(store, **settings).collect()
+
+
+def keys(store: Any, prefix: str = "data/") -> list[str]:
+    return [info.key for info in store.list(prefix)]
+
+
+def put(store: Any, key: str, body: bytes = b"x") -> None:
+    import hashlib
+
+    store.put(key, body, sha256=hashlib.sha256(body).hexdigest(), content_type="text/plain")
+
+
+def abandoned(store: Any, made: Made, *ids: int) -> str:
+    return made.shard(Part([]), ids).key
+
+
+def test_unlisted_shards_of_a_finished_run_go_when_they_are_old(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run")
+    lost = abandoned(store, made, 7, 8)
+    made.finish([Part([[1], [2]])])
+    assert gc(store).total == Amount()
+    clock.pass_days(1.9)
+    assert gc(store).total == Amount()
+    clock.pass_days(0.2)
+    size = len(store.get(lost))
+    assert gc(store, is_dry=True).runs == {"run": {"unlisted shards": Amount(1, size)}}
+    assert lost in keys(store)
+    assert gc(store).runs == {"run": {"unlisted shards": Amount(1, size)}}
+    assert lost not in keys(store)
+    assert listing(store).all_ids == [1, 2]
+    assert gc(store).total == Amount()
+
+
+def test_a_dead_run_is_marked_before_anything_goes(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run")
+    abandoned(store, made, 1)
+    clock.pass_days(3)
+    freed = gc(store)
+    assert freed.marked == {"run": "it has written nothing for so long"}
+    assert freed.total.objects == 1
+    assert find_run(store, "run").record.state == "failed"
+    assert "garbage collection" in str(find_run(store, "run").record.error)
+    # what wakes later can't finish
+    with pytest.raises(RunExistsError):
+        made.finish([Part([[1]])])
+    # and its id can be used again
+    clock.now += 10
+    Made(store, "run").finish([Part([[2]])])
+    assert listing(store).all_ids == [2]
+
+
+@pytest.mark.parametrize("what", ["data/", "manifests/", "dead-letters/", "record"])
+def test_a_run_that_wrote_something_lately_is_alive(store: MemoryStore, clock: Clock, what: str) -> None:
+    made = Made(store, "run")
+    lost = abandoned(store, made, 1)
+    clock.pass_days(3)
+    if what == "data/":
+        abandoned(store, made, 2)
+    elif what == "manifests/":
+        put(store, "manifests/run/web/clicks/00000.manifest")
+    elif what == "dead-letters/":
+        put(store, "dead-letters/run/0123456789ab-00000-0123456789ab.json.gz")
+    else:
+        Made(store, "run")  # taken over
+    freed = gc(store)
+    assert (freed.marked, freed.total) == ({}, Amount())
+    assert lost in keys(store)
+
+
+def test_a_run_that_finishes_while_it_is_judged_is_kept(clock: Clock) -> None:
+    name = new_token(12)
+
+    class Finishing(MemoryStore):
+        def put(self, key: str, body: bytes, **arguments: Any) -> int:
+            if key == "runs/run.json" and b'"failed"' in body and not finished:
+                finished.append(True)
+                made.finish([Part([[1]])])
+            return super().put(key, body, **arguments)
+
+    finished: list[bool] = []
+    store = MemoryStore(name, clock)
+    made = Made(store, "run")
+    abandoned(store, made, 7)
+    clock.pass_days(3)
+    freed = gc(Finishing(name, clock))
+    assert finished
+    assert (freed.marked, freed.total) == ({}, Amount())
+    assert listing(store).all_ids == [1]
+    assert len(keys(store)) == 2
+
+
+def test_a_run_that_is_taken_over_while_it_is_judged_is_kept(clock: Clock) -> None:
+    name = new_token(12)
+
+    class Taking(MemoryStore):
+        def put(self, key: str, body: bytes, **arguments: Any) -> int:
+            if key == "runs/run.json" and b'"failed"' in body and not taken:
+                taken.append(Made(store, "run"))
+            return super().put(key, body, **arguments)
+
+    taken: list[Made] = []
+    store = MemoryStore(name, clock)
+    abandoned(store, Made(store, "run"), 7)
+    clock.pass_days(3)
+    assert gc(Taking(name, clock)).total == Amount()
+    taken[0].finish([Part([[1]])])
+    assert listing(store).all_ids == [1]
+
+
+def test_of_a_failed_run_shards_manifests_and_lists_go(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run")
+    abandoned(store, made, 1)
+    made.claim.fail(store, "no")
+    put(store, "manifests/run/web/clicks/00000.manifest", b'{"entries": []}')
+    put(store, Layout("run").shard_list("0" * 64))
+    put(store, "dead-letters/run/0123456789ab-00000-0123456789ab.json.gz")
+    clock.pass_days(3)
+    kinds = gc(store).runs["run"]
+    assert {kind: amount.objects for kind, amount in kinds.items()} == {
+        "unlisted shards": 1,
+        "manifests that do not count": 1,
+        "lists that do not count": 1,
+    }
+    # the record says what happened, and dead letters are the user's
+    assert keys(store, "") == ["dead-letters/run/0123456789ab-00000-0123456789ab.json.gz", "runs/run.json"]
+
+
+def test_nothing_of_others_is_touched(store: MemoryStore, clock: Clock) -> None:
+    Made(store, "run").claim.fail(store, "no")
+    others = [
+        "data/web/clicks/run-0123456789ab-00001-0123456789ab.json.gz.bak",
+        "data/web/clicks/run-0123456789ab-00001-0123456789a.json.gz",
+        "data/web/clicks/run-XYZ3456789ab-00001-0123456789ab.json.gz",
+        "data/web/clicks/other-0123456789ab-00001-0123456789ab.json.gz",
+        "data/web/run-0123456789ab-00001-0123456789ab.json.gz",
+        "data/report.csv",
+        "run-0123456789ab-00001-0123456789ab.json.gz",
+        "other/web/clicks/run-0123456789ab-00001-0123456789ab.json.gz",
+        "manifests/other/00000.manifest",
+        "manifests/run.txt",
+        "runs/notes.txt",
+        "runs/other/stop",
+        "runs/run/notes.txt",
+        "notes/run.json",
+    ]
+    for key in others:
+        put(store, key)
+    ours = "data/web/clicks/run-0123456789ab-00001-0123456789ab.json.gz"
+    put(store, ours)
+    clock.pass_days(30)
+    freed = gc(store)
+    assert freed.total.objects == 1
+    assert freed.unknown == Amount(6, 6)
+    assert keys(store, "") == sorted([*others, "runs/run.json"])
+
+
+def test_keys_of_templates_of_the_users_own(store: MemoryStore, clock: Clock) -> None:
+    template = "lake/{domain}/{namespace}/{window}{digest}/{sequence}_{origin}_{run_id}{extension}"
+    made = Made(store, "run", template=template)
+    lost = abandoned(store, made, 7)
+    made.finish([Part([[1], [2]])])
+    put(store, "lake/web/clicks/notes.txt")
+    clock.pass_days(3)
+    assert gc(store).total.objects == 1
+    assert lost not in keys(store, "lake/")
+    assert listing(store).all_ids == [1, 2]
+    assert "lake/web/clicks/notes.txt" in keys(store, "lake/")
+
+
+def test_a_key_that_may_be_a_live_run_s_stays(store: MemoryStore, clock: Clock) -> None:
+    template = "data/{domain}/{namespace}/{window}{run_id}-{sequence}-{origin}-{digest}{extension}"
+    dead, live = Made(store, "run-1", template=template), Made(store, "run", template=template)
+    dead.claim.fail(store, "no")
+    # of the run `run`, with the number 1; or of `run-1`, without one
+    shard = abandoned(store, live, 1)
+    put(store, "data/web/clicks/run-1-1-0123456789ab-0123456789ab.json.gz")
+    clock.pass_days(3)
+    abandoned(store, live, 2)
+    gc(store)
+    assert shard in keys(store)
+
+
+# unbounded runs
+
+
+def stream(store: MemoryStore, *, sign: bool = True) -> Made:
+    made = Made(store, "run", bounded=False)
+    made.fire(Part([[1], [2]]))
+    if sign:
+        put(store, Layout("run").alive("0123456789ab"))
+    return made
+
+
+def test_what_a_live_stream_has_not_listed_stays(store: MemoryStore, clock: Clock) -> None:
+    made = stream(store)
+    lost = abandoned(store, made, 7)
+    clock.pass_days(30)
+    put(store, Layout("run").alive("fedcba987654"))
+    assert gc(store).total == Amount()
+    assert lost in keys(store)
+
+
+def test_a_dead_stream_is_marked_first_and_freed_later(store: MemoryStore, clock: Clock) -> None:
+    made = stream(store)
+    lost = abandoned(store, made, 7)
+    clock.pass_days(3)
+    freed = gc(store)
+    assert freed.marked == {"run": "no sign of life for so long"}
+    assert (freed.total, lost in keys(store)) == (Amount(), True)
+    with pytest.raises(RunExistsError):
+        made.claim.check_held(store)
+    clock.now += FENCE_SECONDS - 5
+    assert gc(store).total == Amount()
+    clock.now += 10
+    freed = gc(store)
+    assert {kind: amount.objects for kind, amount in freed.runs["run"].items()} == {"unlisted shards": 1, "marks": 1}
+    assert listing(store).all_ids == [1, 2]
+
+
+def test_a_stream_without_signs_of_life_is_left_unless_it_is_named(store: MemoryStore, clock: Clock) -> None:
+    made = stream(store, sign=False)
+    lost = abandoned(store, made, 7)
+    clock.pass_days(3)
+    freed = gc(store)
+    assert freed.left == {"run": "it is unbounded, says `running`, and gives no signs of life"}
+    assert (freed.marked, find_run(store, "run").record.state) == ({}, "running")
+    assert gc(store, dead_runs=("run",)).marked == {"run": "named as dead"}
+    clock.now += FENCE_SECONDS + 5
+    assert gc(store).total.objects == 1
+    assert lost not in keys(store)
+    assert listing(store).all_ids == [1, 2]
+
+
+def test_a_dead_run_must_exist(store: MemoryStore) -> None:
+    Made(store, "run")
+    with pytest.raises(ConfigurationError, match="dead_run='rum' names no run"):
+        gc(store, dead_runs=("rum",))
+
+
+def test_a_streamer_s_files_stay(store: MemoryStore, clock: Clock) -> None:
+    origin = RunOrigin(kind="JsonBufferStreamer")
+    claim = RunClaim(Layout("life"), new_token(), bounded=False, origin=origin)
+    claim.take(store)
+    made = Made.__new__(Made)
+    vars(made).update(vars(Made(store, "other", bounded=False)), claim=claim)
+    made._uploader._layout = claim.layout
+    lost = abandoned(store, made, 1)
+    claim.fail(store, "it ended without an orderly shut-down")
+    clock.pass_days(3)
+    freed = gc(store)
+    assert freed.total == Amount()
+    assert "may still list its files" in freed.left["life"]
+    assert gc(store, dead_runs=("life",)).total.objects == 1
+    assert lost not in keys(store)
+
+
+def test_marks_of_runs_that_are_over_go(store: MemoryStore, clock: Clock) -> None:
+    made = stream(store)
+    ask_to_stop(store, made.claim.layout)
+    put(store, ".beam_s3box-write-check")
+    made.claim.fail(store, "no")
+    clock.pass_days(3)
+    freed = gc(store)
+    assert freed.runs["run"]["marks"].objects == 2
+    assert freed.runs[""]["marks"].objects == 1
+    assert keys(store, "runs/run/")[0].startswith("runs/run/firings/")
+    assert len(keys(store, "runs/run/")) == 1
+
+
+# compactions
+
+
+def test_replaced_shards_go_after_a_grace_time(store: MemoryStore, clock: Clock) -> None:
+    Made(store, "run").finish([Part([[1], [2]]), Part([[3]], VIEWS)])
+    clock.pass_days(30)
+    Compaction(find_run(store, "run")).compact()
+    before = listing(store)
+    assert gc(store).total == Amount()
+    clock.pass_days(2.1)
+    freed = gc(store)
+    assert freed.runs == {"run": {"replaced shards": freed.total}}
+    assert freed.total.objects == 2
+    assert listing(store) == before
+    assert before.all_ids == [1, 2, 3]
+    assert gc(store).total == Amount()
+
+
+def test_replaced_shards_of_a_live_stream_go_and_no_others(store: MemoryStore, clock: Clock) -> None:
+    made = stream(store)
+    lost = abandoned(store, made, 7)
+    Compaction(find_run(store, "run"), settled_seconds=-1.0).compact()
+    made.fire(Part([[3], [4]]))
+    clock.pass_days(3)
+    put(store, Layout("run").alive("fedcba987654"))
+    freed = gc(store)
+    assert freed.runs == {"run": {"replaced shards": freed.total}}
+    assert freed.total.objects == 2
+    assert lost in keys(store)
+    assert listing(store).all_ids == [1, 2, 3, 4]
+
+
+def test_a_shard_that_a_compaction_kept_as_it_was_stays(store: MemoryStore, clock: Clock) -> None:
+    Made(store, "run").finish([Part([list(range(100, 200)), [1], [2]])])
+    Compaction(find_run(store, "run"), 200).compact()
+    clock.pass_days(3)
+    assert gc(store).total.objects == 2
+    assert listing(store).all_ids == [1, 2, *range(100, 200)]
+
+
+def test_a_compaction_of_a_compaction_frees_both(store: MemoryStore, clock: Clock) -> None:
+    Made(store, "run").finish([Part([[1], [2]]), Part([[3], [4]])])
+    first = Compaction(find_run(store, "run"), 95).compact()
+    Compaction(find_run(store, first.run_id)).compact()
+    clock.pass_days(3)
+    gc(store)
+    assert len(keys(store)) == 1
+    assert listing(store).all_ids == [1, 2, 3, 4]
+
+
+def test_arrays_that_were_joined_go(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run", format=JSON_ARRAY)
+    made.finish([Part([[1], [2]])], manifests=False)
+    done = Compaction(find_run(store, "run")).compact()
+    clock.pass_days(3)
+    assert gc(store).total.objects == 2
+    assert keys(store) == [row.shard.key for row in find_run(store, done.run_id).shards()]
+
+
+def test_shards_of_a_run_without_manifests_stay(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run", format=JSON_ARRAY)
+    made.finish([Part([[1], [2]])], manifests=False)
+    clock.pass_days(3)
+    assert gc(store).total == Amount()
+
+
+def test_a_run_of_an_earlier_version_without_lists(store: MemoryStore, clock: Clock) -> None:
+    made = Made(store, "run")
+    abandoned(store, made, 7)
+    made.finish([Part([[1], [2]])], lists=False)
+    clock.pass_days(3)
+    assert gc(store).runs["run"]["unlisted shards"].objects == 1
+    assert listing(store).all_ids == [1, 2]
+
+
+def test_an_object_that_is_no_record_is_left(store: MemoryStore, clock: Clock) -> None:
+    put(store, "runs/strange.json", b"{}")
+    put(store, "data/web/clicks/strange-0123456789ab-00001-0123456789ab.json.gz")
+    clock.pass_days(3)
+    freed = gc(store)
+    assert (freed.total, freed.unknown.objects) == (Amount(), 1)
+    assert "is not the record of a run" in freed.left["runs/strange.json"]
+
+
+def test_two_at_once_and_again(store: MemoryStore, clock: Clock) -> None:
+    from tests.redshift.load.conftest import together
+
+    made = Made(store, "run")
+    for number in range(50):
+        abandoned(store, made, number)
+    made.finish([Part([[1], [2]])])
+    clock.pass_days(3)
+    results = together(*[lambda: gc(store)] * 4)
+    assert not [each for each in results if not isinstance(each, Freed)]
+    assert gc(store).total == Amount()
+    assert len(keys(store)) == 2
+
+
+def test_killed_at_each_request(clock: Clock, note: Callable[[str], None]) -> None:
+    from tests.runs.test_compact import Dead, Mortal
+
+    for calls in itertools.count(1):
+        clock.now += 1000 * DAY
+        store = MemoryStore(new_token(12), clock)
+        done, dead, live = Made(store, "done"), Made(store, "dead"), Made(store, "live", bounded=False)
+        abandoned(store, done, 7)
+        abandoned(store, dead, 8)
+        done.finish([Part([[1], [2]])])
+        live.fire(Part([[3], [4]]))
+        Compaction(find_run(store, "done")).compact()
+        clock.pass_days(3)
+        put(store, Layout("live").alive("0123456789ab"))
+        try:
+            gc(Mortal(store, calls, after=bool(calls % 2)))
+        except (Dead, S3BoxError):
+            assert listing(store).all_ids == [1, 2, 3, 4]
+        else:
+            break
+        gc(store)
+        assert listing(store).all_ids == [1, 2, 3, 4]
+        assert len(keys(store)) == 3
+    assert calls > 20
+    note(f"{calls} requests")
+
+
+def test_a_million_keys_in_little_memory() -> None:
+    from beam_s3box.runs.gc.key_set import KeySet
+
+    found = KeySet()
+    for number in range(20_000):
+        found.add(f"data/{number}")
+    assert all(f"data/{number}" in found for number in range(0, 20_000, 7))
+    assert not any(f"other/{number}" in found for number in range(1000))
+    assert len(found) == 20_000
+    assert found._digests.itemsize == 8
+    found.add("later")
+    assert "later" in found
+
+
+def test_many_keys_are_looked_at_in_little_memory(clock: Clock) -> None:
+    import tracemalloc
+    from collections.abc import Iterator
+
+    from beam_s3box.stores import ObjectInfo
+
+    many = 200_000
+
+    class Large(MemoryStore):
+        def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+            yield from super().list(prefix)
+            if prefix == "data/":
+                for number in range(many):
+                    key = f"data/web/clicks/run-{number:012x}-00001-0123456789ab.json.gz"
+                    yield ObjectInfo(key, 1, None, clock.now - 3 * DAY, "e")
+
+        def delete(self, key: str, *, if_match: str | None = None) -> None:
+            deleted[0] += 1
+
+    deleted = [0]
+    store = Large(new_token(12), clock)
+    Made(store, "run").claim.fail(store, "no")
+    tracemalloc.start()
+    freed = gc(store)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert freed.total.objects == deleted[0] == many
+    # at most so many batches wait to be deleted, however many keys there are
+    assert peak < 25_000_000

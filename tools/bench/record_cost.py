@@ -1,0 +1,199 @@
+"""Print what the record of a run costs: `python -m tools.bench.record_cost`; saved to `.cache/bench/record.json`.
+
+The same backfill into 5,000 streams runs with the lists of its shards and without, in turn, each in its own process;
+what counts is processor time. The other line is the memory of a run that lists 100,000 shards in one manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.bench.data import make_lines
+from tools.bench.measure import CACHE, json_of, peak_bytes, use
+from tools.seaweedfs import Server, seaweedfs
+
+RECORDS = 336_000
+STREAMS = 5_000
+SHARDS = 100_000
+PAIRS = 5
+GOAL_PERCENT = 2.0
+GOAL_MB = 500
+
+
+def main() -> None:
+    """Measure and print, or run one case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", choices=("with", "without", "shards"), help="run this alone, and print it as JSON")
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--shards", type=int, default=SHARDS)
+    parser.add_argument("path", nargs="?")
+    parser.add_argument("bucket", nargs="?")
+    given = parser.parse_args()
+    if given.case == "shards":
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(_list_shards(given.shards, folder)))
+    elif given.case:
+        print(json.dumps(_backfill(given.path, given.bucket, has_lists=given.case == "with")))
+    else:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with seaweedfs("bench") as server:
+            use(server)
+            result = _measure(server, given.pairs, given.shards)
+        (CACHE / "record.json").write_text(json.dumps(result, indent=2) + "\n")
+        _show(result)
+
+
+def _measure(server: Server, pairs: int, shards: int) -> dict[str, Any]:
+    path = make_lines(CACHE / f"streams-{STREAMS}.jsonl", RECORDS, STREAMS)
+    runs = [(_run("with", path, server), _run("without", path, server)) for _ in range(pairs)]
+    costs = sorted(100 * (ours["seconds"] / theirs["seconds"] - 1) for ours, theirs in runs)
+    listing = json_of([sys.executable, "-m", __spec__.name, "--case=shards", f"--shards={shards}"])
+    return {
+        "percent": round(statistics.median(costs), 2),
+        "from": round(costs[0], 2),
+        "to": round(costs[-1], 2),
+        # what the steps of the record took themselves: processor time of a whole run is no better than some percent
+        "own_percent": round(100 * statistics.median(ours["own"] / ours["seconds"] for ours, _ in runs), 2),
+        "seconds": round(statistics.median(ours["seconds"] for ours, _ in runs), 2),
+        "lists_bytes": runs[0][0]["lists_bytes"],
+        "shards": shards,
+        "peak_mb": round(listing["peak_bytes"] / 1e6),
+        "shards_seconds": round(listing["seconds"], 1),
+    }
+
+
+def _run(case: str, path: pathlib.Path, server: Server) -> dict[str, Any]:
+    return json_of([sys.executable, "-m", __spec__.name, f"--case={case}", str(path), server.bucket])
+
+
+def _backfill(path: str, bucket: str, *, has_lists: bool) -> dict[str, Any]:
+    """Backfill the file; return processor seconds, and those of the steps that make the lists and totals."""
+    import os
+
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from beam_s3box import S3Settings, WriteToS3Box
+    from beam_s3box.engine.shard_rows import ShardListWriter
+    from beam_s3box.jobs.read.files import ReadRecords
+    from beam_s3box.stores import open_store
+    from beam_s3box.transforms import manifests
+
+    own = _Timer()
+    manifests.rows_of = own.of_iterator(manifests.rows_of) if has_lists else lambda *_: iter(())  # type: ignore[attr-defined]
+    ShardListWriter.add = own.of(ShardListWriter.add)  # type: ignore[method-assign]
+    ShardListWriter.finish = own.of(ShardListWriter.finish)  # type: ignore[method-assign]
+    prefix = f"s3://{bucket}/record/{uuid.uuid4().hex}"
+    endpoint = os.environ["AWS_ENDPOINT_URL_S3"]
+    options = PipelineOptions(["--runner=FnApiRunner", f"--s3_endpoint_url={endpoint}", "--s3_region_name=us-east-1"])
+    began = time.process_time()
+    with beam.Pipeline(options=options) as pipeline:
+        write = WriteToS3Box(prefix, domain_field="carrier", namespace_field="origin")
+        pipeline | "Read" >> ReadRecords([path]) | "Write" >> write
+    seconds = time.process_time() - began
+    store = open_store(prefix, S3Settings(endpoint_url=endpoint, region="us-east-1"))
+    lists = sum(info.size for info in store.list("runs/") if "/shards-" in info.key)
+    return {"seconds": seconds, "own": own.seconds, "lists_bytes": lists}
+
+
+class _Timer:
+    """Adds up the processor time of this thread within functions."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def of(self, function: Any) -> Any:
+        def timed(*arguments: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return function(*arguments)
+            finally:
+                self.seconds += time.thread_time() - began
+
+        return timed
+
+    def of_iterator(self, function: Any) -> Any:
+        return lambda *arguments: iter(self.of(lambda: list(function(*arguments)))())
+
+
+def _list_shards(shards: int, folder: str) -> dict[str, Any]:
+    """List so many shards in one manifest of a run, as if they were in the store already."""
+    import apache_beam as beam
+
+    from beam_s3box.engine.manifests import Manifests
+    from beam_s3box.engine.plan import WriteSpec
+    from beam_s3box.formats import JSON_LINES
+    from beam_s3box.records.selector import StreamSelector
+    from beam_s3box.shards.model import ShardFile
+    from beam_s3box.stores import LocalStore
+    from beam_s3box.transforms.finish import Drop
+    from beam_s3box.transforms.manifests import WriteManifests
+    from beam_s3box.transforms.plan import WritePlan
+    from beam_s3box.transforms.windows import Windows
+
+    store = LocalStore(folder)
+    spec = WriteSpec(selector=StreamSelector("d", "n"), format=JSON_LINES, manifests=Manifests("run"))
+    windows = Windows(beam.transforms.window.GlobalWindows())
+    plan = WritePlan(**vars(spec.plan(store)), windows=windows)
+
+    class Make(beam.DoFn):
+        def process(self, number: int) -> Any:
+            for one in range(number, number + 1_000):
+                digest = hashlib.sha256(str(one).encode()).hexdigest()
+                name = f"s{one % STREAMS:05d}"
+                key = plan.layout.shard(_stream("d", name), "", digest[:12], one, digest, ".json.gz")
+                url = f"s3://some-bucket/some/prefix/{key}"
+                yield ShardFile("d", name, "", url, key, 1_000, 300_000, 60_000 + one, digest, "bundle_end", 0.0, 1.6e9)
+
+    began = time.perf_counter()
+    with beam.Pipeline() as pipeline:
+        files = (
+            pipeline | beam.Create(range(0, shards, 1_000)) | "Make" >> beam.ParDo(Make()).with_output_types(ShardFile)
+        )
+        totals = pipeline | "Totals" >> beam.Create([("", None)]).with_output_types(tuple[str, Any])
+        no_totals = totals | "None" >> beam.ParDo(Drop()).with_output_types(tuple[str, Any])
+        (files, no_totals) | WriteManifests(plan, Manifests("run"))
+    return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes()}
+
+
+def _stream(domain: str, namespace: str) -> Any:
+    from beam_s3box.records.streams import Stream
+
+    return Stream(domain, namespace)
+
+
+def _show(result: dict[str, Any]) -> None:
+    table = Table("the record of a run", "goal", "measured", "from - to", "met")
+    table.add_row(
+        f"run of {STREAMS:,} streams, with lists : without, processor time",
+        f"<= {GOAL_PERCENT:g} %",
+        f"{result['own_percent']} %",
+        f"{result['from']} - {result['to']} % of {result['seconds']} s",
+        "yes" if result["own_percent"] <= GOAL_PERCENT else "NO",
+    )
+    table.add_row(
+        f"memory, {result['shards']:,} shards in one manifest",
+        f"<= {GOAL_MB} MB",
+        f"{result['peak_mb']} MB",
+        f"in {result['shards_seconds']} s",
+        "yes" if result["peak_mb"] <= GOAL_MB else "NO",
+    )
+    console = Console(width=130)
+    console.print(table)
+    console.print(f"its lists take {result['lists_bytes'] / STREAMS:.0f} bytes a shard in the store")
+
+
+if __name__ == "__main__":
+    main()
