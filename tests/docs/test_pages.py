@@ -40,12 +40,17 @@ PARSERS: dict[str, Parser] = {
 NAMES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PAGES = {name: Page(name) for name in NAMES}
 ELSEWHERE = {
+    "docs/emr-eks-dataflow.md": "tests/runners/test_spark.py",
     "docs/redshift.md": "tests/redshift/test_docs.py",
     "docs/streaming.md": "tests/runners/test_streaming_commands.py",
 }
 """Pages whose blocks need more than S3, and what runs them."""
-OF_OTHERS = {"--update", "--drain", "--max_bundle_size", "--max_bundle_time_mills", "--no-deps", "--version"}
-"""Of Dataflow, of `flink stop`, of Flink's job server, of pip; and what every command has."""
+OF_OTHERS = {
+    *("--update", "--drain", "--max_bundle_size", "--max_bundle_time_mills", "--no-deps", "--version"),
+    *("--spark-master-url", "--flink-master", "--job-host", "--job-port", "--artifact-port", "--expansion-port"),
+    *("--files_to_stage", "--add-opens", "--service_port", "--yaml_pipeline_file", "--jinja_variables"),
+}
+"""Of Dataflow, of `flink stop`, of job servers, of pip, of Beam's other commands; and what every command has."""
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=NAMES)
 

@@ -16,12 +16,23 @@ import pytest
 from tests.pages import ROOT, Page
 
 PAGE = Page("docs/runners.md")
-ASPECTS = ["size", "time", "windows", "late data", "drain", "failure"]
-FIXTURES = {"Prism": "prism", "Flink local": "flink_local", "Flink cluster": "flink_cluster", "Dataflow": "dataflow"}
+SOURCES = ["files", "Kafka", "Kinesis", "S3 events"]
+ASPECTS = ["size", "time", "windows", "late data", "drain", "failure", *SOURCES]
+FIXTURES = {
+    "Prism": "prism",
+    "Flink local": "flink_local",
+    "Flink cluster": "flink_cluster",
+    "Flink cluster 2.62": "flink_cluster_2_62",
+    "Spark local": "spark_local",
+    "Spark cluster": "spark_cluster",
+    "Dataflow": "dataflow",
+}
 RUNNERS = ["Direct", *FIXTURES]
 FOOTNOTES = dict(re.findall(r"^\[\^([\w-]+)\]: `(tests/[\w/]+\.py::test_\w+)`$", PAGE.text, re.MULTILINE))
 TESTED = re.compile(r"✓\[\^([\w-]+)\]")
-DOCUMENTED, REFUSED = "○", "✗"
+DOCUMENTED, REFUSED, UNTESTED, OTHER_INPUT = "○", "✗", "·", "—"
+REFUSALS = {"Direct": "refused", "Spark local": "spark-streams", "Spark cluster": "spark-streams"}
+"""Runners that refuse unbounded input, and the footnotes of the tests of that."""
 
 
 class Cell(NamedTuple):
@@ -54,8 +65,14 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=name_of)
-def test_a_cell_says_one_of_three_things(cell: Cell) -> None:
-    assert TESTED.fullmatch(cell.text) or cell.text in (DOCUMENTED, REFUSED)
+def test_a_cell_says_one_of_a_few_things(cell: Cell) -> None:
+    assert TESTED.fullmatch(cell.text) or cell.text in (DOCUMENTED, REFUSED, UNTESTED, OTHER_INPUT)
+
+
+def test_only_what_no_engine_here_can_show_is_by_documents() -> None:
+    assert {cell.runner for cell in CELLS if cell.text == DOCUMENTED} == {"Dataflow"}
+    assert {cell.aspect for cell in CELLS if cell.text in (UNTESTED, OTHER_INPUT)} <= set(SOURCES)
+    assert all(cell.input == "bounded" for cell in CELLS if cell.text == OTHER_INPUT)
 
 
 def test_each_footnote_is_there_and_is_used() -> None:
@@ -108,7 +125,8 @@ def test_the_test_of_a_cell_runs_on_a_local_runner(cell: Cell) -> None:
 
 def test_what_is_refused_has_a_test_of_the_refusal() -> None:
     refused = {(cell.runner, cell.input) for cell in CELLS if cell.text == REFUSED}
-    assert refused == {("Direct", "unbounded")}
+    assert refused == {(name, "unbounded") for name in REFUSALS}
     assert all(cell.text == REFUSED for cell in CELLS if (cell.runner, cell.input) in refused)
-    path, _, name = FOOTNOTES["refused"].partition("::")
-    assert "pytest.raises(ConfigurationError" in ast.unparse(functions_of(ROOT / path)[name])
+    for footnote in REFUSALS.values():
+        path, _, name = FOOTNOTES[footnote].partition("::")
+        assert "pytest.raises(ConfigurationError" in ast.unparse(functions_of(ROOT / path)[name])

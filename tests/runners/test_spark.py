@@ -7,6 +7,9 @@ import pathlib
 import subprocess
 import sys
 
+from beam_s3box import S3Settings
+from beam_s3box.stores import open_store
+from tests.pages import Page, Shell
 from tests.readback import read_back
 from tests.runners.feed import ROOT
 from tests.runners.paced import Paced, submit
@@ -14,11 +17,12 @@ from tests.runners.test_engines import eventually
 from tests.runners.test_kill_backfill import wait_for_keys
 from tests.runners.test_streams import fresh_store, s3_arguments
 from tools.boot import process_options
-from tools.seaweedfs import Server
+from tools.seaweedfs import REGION, Server
 from tools.spark.cluster import SparkCluster
 from tools.spark.job_server import SparkJobs
 
 RECORDS = 600
+FLIGHTS = 56_147
 PATIENCE_SECONDS = 180
 
 
@@ -66,6 +70,18 @@ def test_executors_start_workers_as_processes(
     assert sorted(record["i"] for record in found.all_records()) == list(range(100_000))
     # each bundle was executed once: nothing of another execution is left
     assert (found.unlisted, len(found.dead_letters), len(found.manifests)) == ([], 1, 3)
+
+
+def test_the_commands_of_the_page(spark_cluster: SparkCluster, s3_server: Server, tmp_path: pathlib.Path) -> None:
+    client, page = s3_server.client(), Page("docs/emr-eks-dataflow.md")
+    if "demo" not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket="demo")
+    shell = Shell(tmp_path, s3_server, JOB_SERVER=spark_cluster.jobs.job_endpoint)
+    for block in page.blocks("bash"):
+        shell.run(block)
+    settings = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION)
+    found = read_back(open_store("s3://demo/on-spark", settings, s3_server.admin))
+    assert len(found.all_records()) == FLIGHTS
 
 
 def test_streams_are_refused(spark_local: SparkJobs, tmp_path: pathlib.Path) -> None:

@@ -19,6 +19,7 @@ from beam_s3box import S3Settings
 from beam_s3box.records.encoding import VALUE_TOO_LONG
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import open_store
+from tests.pages import Page
 from tests.readback import read_back
 from tools.seaweedfs import REGION, Server
 
@@ -63,6 +64,11 @@ def lines_of(folder: pathlib.Path, name: str) -> list[dict[str, Any]]:
     paths = sorted(folder.glob(f"{name}-*"))
     assert paths, f"there are no files of {name}"
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def test_the_page_shows_the_pipeline() -> None:
+    (block,) = Page("docs/yaml.md").blocks("yaml")
+    assert PIPELINE.read_text().endswith(block.text)
 
 
 def test_each_row_is_in_one_listed_shard(s3_server: Server, tmp_path: pathlib.Path) -> None:

@@ -77,6 +77,17 @@ class FlinkRest:
         """Return how many times a job went on from a checkpoint."""
         return int(self._ask("GET", f"/jobs/{job_id}/checkpoints")["counts"]["restored"])
 
+    def checkpoint_bytes(self, job_id: str) -> int:
+        """Return the size of the state in the last checkpoint that a job completed.
+
+        Raises:
+          LookupError: it has completed none yet.
+        """
+        latest = self._ask("GET", f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
+        if latest is None:
+            raise LookupError(f"job {job_id} has completed no checkpoint")
+        return int(latest["state_size"])
+
     def cancel(self, job_id: str) -> None:
         """End a job as it is; what it buffers is lost."""
         self._ask("PATCH", f"/jobs/{job_id}?mode=cancel")
