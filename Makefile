@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-kafka demo-redshift test test-runners test-beam test-yaml lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift simulate mutants test test-runners test-beam test-yaml lint types docs bench bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -47,6 +47,12 @@ types: $(DEV) ## mypy --strict
 
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
+
+simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, or KIND=commit SEED=815
+	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000))
+
+mutants: $(DEV) ## faults put into the code, each of which the tests beside it must notice; ARGS="word" picks some
+	$(RUN) -m tools.mutants $(ARGS)
 
 bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)

@@ -1,7 +1,7 @@
 """Show the streaming job on this machine: files land for half a minute, shards and manifests appear on real S3.
 
 `make demo-stream` runs it. It starts a server and the job on Prism, feeds a folder, prints every few seconds what is in
-the bucket, and reads it all back with `tools/verify`. Exit code 1 says that not all came back exactly once.
+the bucket, and reads it all back with `s3box verify`. Exit code 1 says that not all came back exactly once.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def progress_of(objects: dict[str, int], landed: int, seconds: float) -> str:
     )
 
 
-def watch(server: seaweedfs.Server, landing: Path, job: subprocess.Popen[bytes]) -> list[Path]:
-    """Feed the folder and show the bucket until the job has ended; return what was fed."""
+def watch(server: seaweedfs.Server, landing: Path, job: subprocess.Popen[bytes]) -> None:
+    """Feed the folder and show the bucket until the job has ended."""
     client: S3Client = server.client(server.reader)
     files: list[Path] = []
     begun = shown = time.monotonic()
@@ -104,11 +104,10 @@ def watch(server: seaweedfs.Server, landing: Path, job: subprocess.Popen[bytes])
         files.append(file)
         show()
         if job.poll() is not None:
-            return files
+            return
     while job.poll() is None:
         time.sleep(0.2)
         show()
-    return files
 
 
 def main() -> int:
@@ -118,7 +117,7 @@ def main() -> int:
         _say(f"A SeaweedFS server answers at {server.endpoint_url}; it and its data go when the demo ends.")
         job = start_stream(server, landing)
         try:
-            files = watch(server, landing, job)
+            watch(server, landing, job)
         finally:
             job.kill()
             code = job.wait()
@@ -128,7 +127,7 @@ def main() -> int:
         client: S3Client = server.client(server.reader)
         last = max(key for key in demo.list_bucket(client) if key.endswith(".manifest"))
         demo.show_manifest(client, last)
-        return demo.check(client, DESTINATION, files)
+        return demo.look_back(server, DESTINATION, f"{landing}/*.jsonl")
 
 
 def _say(line: str) -> None:

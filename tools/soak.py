@@ -1,4 +1,4 @@
-"""Run the streaming job for minutes under a changing load, then check what it wrote with `tools/verify`.
+"""Run the streaming job for minutes under a changing load, then check what it wrote with `tests/checker`.
 
 `python -m tools.soak` starts an S3 server and the job on Prism, and lands files for ten minutes: steadily, in bursts,
 for many streams at once, and not at all; some records come late, some beyond every lateness, some without a time, some
@@ -23,10 +23,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.checker.places import Bucket
+from tests.checker.verification import Rules, Verification
 from tools import seaweedfs
 from tools.prism import prism_binary
-from tools.verify.places import Bucket
-from tools.verify.verification import Rules, Verification
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DESTINATION = "s3://soak/stream"

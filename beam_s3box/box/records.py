@@ -12,7 +12,7 @@ import orjson
 from beam_s3box.errors import NotAnObjectError, RecordError
 from beam_s3box.records.encoding import (
     BACKSLASH,
-    JSON_OPTIONS,
+    LINE_OPTIONS,
     NUL_CHARACTER,
     SCHEMA_MISMATCH,
     TOO_LARGE,
@@ -69,7 +69,7 @@ class RecordReader:
             # most records: naming the stream would cost more than encoding the record
             try:
                 try:
-                    line = orjson.dumps(record, json_default, JSON_OPTIONS)
+                    line = orjson.dumps(record, json_default, LINE_OPTIONS)[:-1]
                 except TypeError:
                     line = encode_record(record)
                 if BACKSLASH in line or len(line) > self._harmless_bytes:

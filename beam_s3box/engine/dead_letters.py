@@ -50,8 +50,9 @@ class DeadLetter(NamedTuple):
       raw: the record's own bytes, its JSON, or its repr if it has no JSON.
       source: the file or partition that it was read from; None where the pipeline does not know it.
       line: its line or row in the file, from 1.
-      offset: its position in the partition or shard; of a file the byte at which the count of lines begins, where
-        workers share a large one.
+      offset: its position in the partition; of a file the byte at which the count of lines begins, where workers share
+        a large one.
+      sequence_number: its position in a shard of Kinesis, which no whole number of 64 bits has.
     """
 
     domain: str | None
@@ -61,7 +62,8 @@ class DeadLetter(NamedTuple):
     raw: bytes
     source: str | None = None
     line: int | None = None
-    offset: int | str | None = None
+    offset: int | None = None
+    sequence_number: str | None = None
 
 
 class DeadLetterBatch(Sequence[DeadLetter]):
@@ -115,7 +117,8 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         domain, namespace = self._heads[index]
         reason, detail, raw, number = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
         if self._has_positions:
-            return DeadLetter(domain, namespace, reason, detail, raw, self.source, None, number)
+            offset, sequence_number = (None, number) if isinstance(number, str) else (number, None)
+            return DeadLetter(domain, namespace, reason, detail, raw, self.source, None, offset, sequence_number)
         line = number if isinstance(number, int) else None
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 

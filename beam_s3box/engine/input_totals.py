@@ -67,9 +67,8 @@ class DeadLetterReason:
         """Return the reason of so many dead letters, of which this one is the first."""
         hint = _hint_of(letter, selector) if letter.reason in (MISSING_STREAM, MISSING_TIMESTAMP) else ""
         example = letter.raw[:_RAW_BYTES].decode("utf-8", "replace")
-        return cls(
-            letter.reason, records, letter.detail, hint, letter.source or "", letter.line, letter.offset, example
-        )
+        position = letter.offset if letter.sequence_number is None else letter.sequence_number
+        return cls(letter.reason, records, letter.detail, hint, letter.source or "", letter.line, position, example)
 
     def plus(self, records: int) -> DeadLetterReason:
         """Return the reason with so many more records."""

@@ -11,7 +11,7 @@ from typing import Final
 from beam_s3box.engine.dead_letters import DeadLetterBatch
 from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
 from beam_s3box.engine.plan import RunPlan
-from beam_s3box.errors import RecordError
+from beam_s3box.errors import DeadLettersError, RecordError
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
@@ -91,8 +91,18 @@ class Intake:
             self._rejected += len(letters)
             limit = self._plan.dead_letter_limit
             if limit.records is not None and self._rejected > limit.records:
-                limit.check_so_far(sum_totals(self.totals().values()))
+                self._check_so_far()
         return letters
+
+    def _check_so_far(self) -> None:
+        plan = self._plan
+        try:
+            plan.dead_letter_limit.check_so_far(sum_totals(self.totals().values()))
+        except DeadLettersError as exc:
+            # a part of bounded input has too many, so the whole has, however often a runner tries
+            if plan.claim.bounded:
+                plan.claim.fail_by(plan.store, exc)
+            raise
 
     def totals(self) -> dict[str, InputTotals]:
         """Return the sums by file, "" for records of which nobody knows it."""

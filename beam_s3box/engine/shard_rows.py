@@ -128,10 +128,7 @@ class ShardListWriter:
           StoreError: the store refused or failed, after its retries.
         """
         self._write()
-        letters = {} if totals is None else totals.streams
-        names = sorted({*self._streams, *letters}, key=lambda name: (name[0] or "", name[1] or ""))
-        streams = tuple(_totals(name, self._streams.get(name), letters.get(name, {})) for name in names)
-        return RunDetail(tuple(self._lists), streams, None if totals is None else input_of(totals))
+        return detail_of(self._streams, totals)._replace(shard_lists=tuple(self._lists))
 
     def _write(self) -> None:
         if self._waiting:
@@ -162,6 +159,19 @@ def write_lists(
     for rows in rows_of(listed, now):
         writer.add(rows)
     return writer.finish(totals)
+
+
+def detail_of(counts: Mapping[StreamName, Counts], totals: InputTotals | None) -> RunDetail:
+    """Return what a record says of the streams and of the input.
+
+    Args:
+      counts: what was written of each stream.
+      totals: what came in; None if unknown.
+    """
+    letters = {} if totals is None else totals.streams
+    names = sorted({*counts, *letters}, key=lambda name: (name[0] or "", name[1] or ""))
+    streams = tuple(_totals(name, counts.get(name), letters.get(name, {})) for name in names)
+    return RunDetail(streams=streams, input=None if totals is None else input_of(totals))
 
 
 def input_of(totals: InputTotals) -> RunInput:

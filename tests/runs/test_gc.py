@@ -457,3 +457,34 @@ def test_a_million_keys_in_little_memory() -> None:
     assert found._digests.itemsize == 8
     found.add("later")
     assert "later" in found
+
+
+def test_many_keys_are_looked_at_in_little_memory(clock: Clock) -> None:
+    import tracemalloc
+    from collections.abc import Iterator
+
+    from beam_s3box.stores import ObjectInfo
+
+    many = 200_000
+
+    class Large(MemoryStore):
+        def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+            yield from super().list(prefix)
+            if prefix == "data/":
+                for number in range(many):
+                    key = f"data/web/clicks/run-{number:012x}-00001-0123456789ab.json.gz"
+                    yield ObjectInfo(key, 1, None, clock.now - 3 * DAY, "e")
+
+        def delete(self, key: str, *, if_match: str | None = None) -> None:
+            deleted[0] += 1
+
+    deleted = [0]
+    store = Large(new_token(12), clock)
+    Made(store, "run").claim.fail(store, "no")
+    tracemalloc.start()
+    freed = gc(store)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert freed.total.objects == deleted[0] == many
+    # at most so many batches wait to be deleted, however many keys there are
+    assert peak < 25_000_000

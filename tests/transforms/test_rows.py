@@ -42,7 +42,7 @@ def test_a_field_may_be_missing_where_none_is_a_value(row: Any) -> None:
     expected = {
         ShardFile: set(),
         Manifest: {"domain", "namespace"},
-        DeadLetter: {"domain", "namespace", "source", "line", "offset"},
+        DeadLetter: {"domain", "namespace", "source", "line", "offset", "sequence_number"},
     }
     assert optional == expected[type(row)]
 

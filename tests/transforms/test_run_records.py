@@ -118,10 +118,11 @@ def test_a_run_in_windows() -> None:
     assert len({row.shard.window for row in run.shards()}) == 4
 
 
-def test_too_many_dead_letters_mark_the_run_as_failed() -> None:
+@pytest.mark.parametrize("limit", [None, 0])
+def test_too_many_dead_letters_mark_the_run_as_failed(limit: int | None) -> None:
     store = MemoryStore(new_token(12))
     with pytest.raises(Exception, match="records are dead letters"):
-        write(store, [b"{", b"["])
+        write(store, [b"{", b"["], max_dead_letters=limit)
     [info] = list(store.list("runs/"))
     record = find_run(store, info.key[5:-5]).record
     assert record.state == "failed"

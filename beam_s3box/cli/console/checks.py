@@ -71,7 +71,8 @@ def print_verified(verified: Verified, seconds: float, *, is_json: bool, is_quie
         if verified.table_rows is not None:
             say(f"{_number(verified.table_rows, 'row')} in Redshift, and the ledger of each table compared")
         rate = format_size(int(verified.raw_bytes / max(seconds, _MIN_SECONDS)))
-        say(f"{format_seconds(seconds)}, {rate}/s")
+        is_alone = verified.source_records is None and verified.table_rows is None
+        say(format_seconds(seconds) + (f", {rate}/s" if is_alone else ""))
     problems = verified.problems
     if not problems:
         if not is_json and not is_quiet:

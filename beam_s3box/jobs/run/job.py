@@ -21,7 +21,13 @@ from beam_s3box.engine.run_notices import ask_to_stop
 from beam_s3box.errors import ConfigurationError, S3BoxError, StoreError
 from beam_s3box.jobs.options.parser import OptionParser, given_of
 from beam_s3box.jobs.options.redshift import Redshift, loads_any
-from beam_s3box.jobs.options.runners import check_keys_stay_here, is_flink, runner_of, starts_processes
+from beam_s3box.jobs.options.runners import (
+    check_keys_stay_here,
+    ends_with_launcher,
+    is_flink,
+    runner_of,
+    starts_processes,
+)
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.read.counts import ReadCount
 from beam_s3box.jobs.run.child_output import children_silent, tracebacks_unprinted
@@ -154,6 +160,7 @@ def _execute(job: Job, log: JobLog) -> int:
         is_done = _end_of(job)
         with (
             signals_raise(grace_seconds, message) as asked,
+            _interrupts_marked(job, asked, message),
             _workers(job, progress, log),
             shown(progress, is_quiet=job.reporting.is_quiet),
         ):
@@ -165,10 +172,10 @@ def _execute(job: Job, log: JobLog) -> int:
             run_to_end(result, progress, is_done, takes=_stopping(job))
             mark_ended(job.write)
     except KeyboardInterrupt as exc:
-        raise _interrupted(job, asked, message) from exc
+        raise _interrupted(asked, message) from exc
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
-            raise _interrupted(job, asked, message) from exc
+            raise _interrupted(asked, message) from exc
         mark_failed(job.write, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
@@ -203,13 +210,21 @@ def _stopping(job: Job) -> Callable[[Interrupted], bool] | None:
     return stop
 
 
-def _interrupted(job: Job, asked: list[int], message: str) -> Interrupted:
-    """Return the error for a signal, after the run's record says so; another signal ends that."""
-    error = Interrupted(asked[0] if asked else signal.SIGINT, message)
-    given = given_of(job.pipeline.options)
-    with signals_raise(given.grace_seconds, message):
-        mark_interrupted(job.write, job.pipeline.options, error)
-    return error
+@contextlib.contextmanager
+def _interrupts_marked(job: Job, asked: list[int], message: str) -> Iterator[None]:
+    """Say in the run's record that a signal ended the block; another ^C ends that, too."""
+    # asked before it runs: Beam then forgets the runner's name
+    ends_here = ends_with_launcher(job.pipeline.options)
+    try:
+        yield
+    except BaseException as exc:
+        if ends_here and (asked or was_interrupted(exc)):
+            mark_interrupted(job.write, _interrupted(asked, message))
+        raise
+
+
+def _interrupted(asked: list[int], message: str) -> Interrupted:
+    return Interrupted(asked[0] if asked else signal.SIGINT, message)
 
 
 def _describe_interrupt(job: Job) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_s3box.cli.console.interrupts import Interrupted
 from beam_s3box.errors import S3BoxError
-from beam_s3box.jobs.options.runners import ends_with_launcher
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of
 from beam_s3box.jobs.run.logging import JobLog
@@ -23,10 +21,9 @@ def mark_failed(write: Write, result: PipelineResult | None, error: Exception, l
         error.add_note(note)
 
 
-def mark_interrupted(write: Write, options: PipelineOptions, error: Interrupted) -> None:
-    """Say that the run was interrupted, where the runner ends with this process."""
-    if ends_with_launcher(options):
-        write.transform.claim.fail_by(write.store, error)
+def mark_interrupted(write: Write, error: Interrupted) -> None:
+    """Say that the run was interrupted; for runners that end with this process."""
+    write.transform.claim.fail_by(write.store, error)
 
 
 def mark_ended(write: Write) -> None:

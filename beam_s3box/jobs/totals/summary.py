@@ -26,10 +26,10 @@ from beam_s3box.cli.console.tallies import (
 )
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.dead_letter_limit import DeadLetterLimit
-from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.input_totals import InputTotals, StreamName
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.engine.run_record import NO_DETAIL, RunDetail
-from beam_s3box.engine.run_totals import RunInput
+from beam_s3box.engine.run_totals import RunInput, joined_input
+from beam_s3box.engine.shard_rows import Counts, detail_of
 from beam_s3box.errors import DeadLettersError
 from beam_s3box.jobs.read.counts import READ, ReadCount, note_of
 from beam_s3box.jobs.read.earlier_run import noted
@@ -227,8 +227,9 @@ class _WriteObject(beam.DoFn):
             total = functools.reduce(Tally.plus, (tally for names, tally in tallies.items() if not _is_of_input(names)))
             size = Size(total.object_bytes, total.raw_bytes, total.records)
             claim_once(self._store, self._claim)
-            positions = {self._source: noted(ranges)} if self._source else {}
-            detail = RunDetail(input=RunInput(positions=positions)) if positions else NO_DETAIL
+            found = RunInput(positions={self._source: noted(ranges)} if self._source else {})
+            detail = detail_of(_counts_of(tallies), tallies[WHOLE_RUN].input)
+            detail = detail._replace(input=joined_input(found, detail.input))
             self._claim.finish(self._store, (), size, total.shards, detail)
         write_object(self._store, summary_key(self._claim), body)
 
@@ -250,6 +251,15 @@ class _WriteObject(beam.DoFn):
         except DeadLettersError as exc:
             return str(exc)
         return ""
+
+
+def _counts_of(tallies: Mapping[Names, Tally]) -> dict[StreamName, Counts]:
+    """Return what was written of each stream."""
+    return {
+        names: (tally.records, tally.shards, tally.raw_bytes, tally.object_bytes, len(tally.manifests))
+        for names, tally in tallies.items()
+        if names != WHOLE_RUN and not _is_of_input(names) and tally.shards
+    }
 
 
 def _is_of_input(names: Names) -> bool:

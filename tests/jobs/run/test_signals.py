@@ -14,6 +14,7 @@ import time
 import pytest
 
 from beam_s3box.cli.console.interrupts import Interrupted
+from beam_s3box.engine.run_reader import find_run
 from beam_s3box.jobs.run.entry import run_command
 from beam_s3box.jobs.run.failures import was_interrupted
 from beam_s3box.shards.runs import new_token
@@ -83,6 +84,9 @@ def test_a_signal_ends_the_backfill(
     assert time.monotonic() - begun < PATIENCE / 2
     store = S3Store(prefix, S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), s3_server.writer)
     assert read_back(store).manifests == {}
+    record = find_run(store, "asked").record
+    assert (record.state, record.kind, record.input and record.input.files) == ("failed", "backfill", 1)
+    assert str(record.error).startswith(f"Interrupted: interrupted by {number.name}: ")
 
 
 def test_what_counts_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.verify.places import Place
-from tools.verify.source import read_lines
+from tests.checker.places import Place
+from tests.checker.source import read_lines
 
 _MANIFEST = re.compile(
     r"manifests/(?P<run>[^/]+)/(?P<folder>([^/]+/){0,3})((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest"

@@ -1,4 +1,4 @@
-"""Check what one run left at its destination: `python -m tools.verify s3://bucket/prefix data/*.jsonl.gz`.
+"""Check what one run left at its destination: `python -m tests.checker s3://bucket/prefix data/*.jsonl.gz`.
 
 Credentials come from where boto3 looks for them, such as AWS_ACCESS_KEY_ID. Exit codes: 0 nothing is wrong; 1 something
 is, and the last lines say what.
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import boto3
 
-from tools.verify.places import Bucket, Folder, Place
-from tools.verify.verification import Rules, Verification
+from tests.checker.places import Bucket, Folder, Place
+from tests.checker.verification import Rules, Verification
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.verify", description="Check what one run left.")
+    parser = argparse.ArgumentParser(prog="python -m tests.checker", description="Check what one run left.")
     parser.add_argument("destination", help="s3://bucket/prefix or a folder, as given to the run")
     parser.add_argument("sources", nargs="*", type=Path, help="the run's input: files of JSON lines, also as .gz")
     parser.add_argument("--run_id", default="", help="default: the only run of the destination")

@@ -16,9 +16,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from tests.checker.__main__ import main
 from tools import soak
 from tools.seaweedfs import Server
-from tools.verify.__main__ import main
 
 RECORDS = [{"i": number, "d": "web", "n": f"n{number % 2}", "t": 1_000_000_000 + number} for number in range(100)]
 Break = Callable[[Path], None]
@@ -179,7 +179,7 @@ def mix_streams_in_a_shard(run: Path) -> None:
 
 
 def forget_the_run(run: Path) -> None:
-    first(run, "runs/*").unlink()
+    first(run, "runs/*.json").unlink()
 
 
 def forget_what_was_rejected(run: Path) -> None:

@@ -1,0 +1,71 @@
+"""A couple of thousand schedules of a world that breaks on purpose, the same ones each time."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.schedules import explained, failure, run
+from tests.simulation.shrink import shortest
+from tests.simulation.world import Choices, HangsError, World
+
+PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "beam_s3box"
+OUTSIDE = {
+    "time": {"time", "monotonic", "sleep", "perf_counter"},
+    "random": None,
+    "uuid": {"uuid4", "uuid1"},
+    "secrets": None,
+}
+"""What a simulated room does not ask for itself; None: anything of that module."""
+
+
+@pytest.mark.parametrize(("kind", "seeds"), [("commit", range(1_700)), ("backfill", range(300))])
+def test_whatever_breaks_each_record_is_listed_once(kind: str, seeds: range) -> None:
+    tally = run(kind, seeds)
+    if tally.failures:
+        pytest.fail("\n".join(explained(kind, seed) for seed in tally.failures))
+    assert tally.schedules == len(seeds)
+    assert min(tally.faults[name] for name in ("worker asleep", "worker killed", "reply lost", "409")) > 50
+
+
+def test_without_faults_nothing_is_done_twice() -> None:
+    world = World(Choices(given=[]), trouble=0.0)
+    assert not world.fails("reply lost", 1.0)
+    assert failure("commit", Choices(given=[])) is None
+    assert failure("backfill", Choices(given=[])) is None
+
+
+def test_a_seed_is_a_schedule() -> None:
+    first, again, other = Choices(7), Choices(7), Choices(8)
+    for choices in (first, again, other):
+        failure("commit", choices)
+    assert first.made == again.made != other.made
+
+
+def test_a_world_that_stands_still_is_noticed() -> None:
+    world = World(Choices(given=[]))
+    with pytest.raises(HangsError):
+        world.run(lambda: False)
+
+
+def test_a_failure_is_shown_by_few_choices() -> None:
+    made = [0, 3, 0, 0, 9, 1, 0, 4, 0, 0]
+    assert shortest(made, lambda given: 9 in given and 4 in given[given.index(9) :]) == [9, 4]
+
+
+@pytest.mark.parametrize("room", ["engine", "stores", "shards", "transforms"])
+def test_time_and_chance_come_from_one_place(room: str) -> None:
+    assert [found for path in sorted((PACKAGE / room).glob("**/*.py")) for found in asked_for(path)] == []
+
+
+def asked_for(path: pathlib.Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in OUTSIDE:
+            names = OUTSIDE[node.value.id]
+            if names is None or node.attr in names:
+                yield f"{path.name}:{node.lineno} {node.value.id}.{node.attr}"
+        if isinstance(node, ast.ImportFrom) and node.module in OUTSIDE:
+            yield f"{path.name}:{node.lineno} from {node.module}"
