@@ -51,7 +51,7 @@ docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a w
 simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, or KIND=commit SEED=815
 	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000))
 
-mutants: $(DEV) ## faults put into the code, each of which the tests beside it must notice; ARGS="word" picks some
+mutants: $(DEV) ## faults put into the code, each of which the tests next to it must notice; ARGS="word" picks some
 	$(RUN) -m tools.mutants $(ARGS)
 
 bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more

@@ -189,7 +189,7 @@ def _compare(server: seaweedfs.Server, broker: KafkaBroker, source: Path) -> int
     if {part: str(count) for part, count in in_topic.items()} != {part: one["next"] for part, one in noted.items()}:
         print("The offsets of the record are not those of the topic.", file=sys.stderr)
         return 1
-    return demo.check(client, DESTINATION, [source])
+    return demo.look_back(server, DESTINATION, str(source))
 
 
 def _start(server: seaweedfs.Server, command: list[str]) -> subprocess.Popen[bytes]:

@@ -50,7 +50,7 @@ class _Crowd:
         self._cuts: dict[int, list[ShardFile]] = {}
 
     def shards(self, ids: list[int]) -> list[ShardFile]:
-        """Return shards of these records, cut anew, or as the life before has cut them.
+        """Return shards of these records, cut differently, or as the life before has cut them.
 
         What was cut before that does not come back: a runner that goes back has the last that it kept, or none.
         """

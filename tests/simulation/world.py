@@ -63,7 +63,7 @@ class Choices:
 
 
 class Actor:
-    """Something that goes on by itself: a worker with a bundle, its threads, a request that is under way.
+    """A worker with a bundle, its threads, a request that is under way.
 
     Args:
       world: of the actor.
@@ -167,7 +167,7 @@ class World(Outside):
     # ------------------------------------------------------------ actors
 
     def spawn(self, name: str, function: Callable[[], Any], *, is_thread: bool = False) -> Actor:
-        """Let something go on by itself, as a thread of the worker that asks for it or on its own."""
+        """Start an actor: a thread of the worker that asks for it, or one on its own."""
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)

@@ -1,4 +1,4 @@
-"""Put each seeded fault into a copy of the repository, and see that the tests beside it fail."""
+"""Put each seeded fault into a copy of the repository, and see that the tests named with it fail."""
 
 from __future__ import annotations
 

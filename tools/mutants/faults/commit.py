@@ -11,7 +11,10 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)",
         "content_type=_CONTENT_TYPE, replace=True)",
-        ("tests/engine/test_publish.py",),
+        (
+            "tests/engine/test_publish.py",
+            "tests/simulation",
+        ),
     ),
     Fault(
         "later firings are withdrawn after the replacement",
@@ -48,9 +51,9 @@ COMMIT = (
     Fault(
         "equal lists of two lives have one text",
         "outdated work never mistakes a manifest for its own",
-        "beam_s3box/engine/publish.py",
-        "return render_manifest(plan.files, plan.lineage)",
-        "return render_manifest(plan.files)",
+        "beam_s3box/engine/lineage.py",
+        "return render_manifest(plan.files, plan.lineage, plan.replaces, url_of)",
+        'return render_manifest(plan.files, "", plan.replaces, url_of)',
         ("tests/engine/test_publish.py",),
     ),
     Fault(
@@ -78,6 +81,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/simulation",
         ),
     ),
     Fault(
@@ -95,11 +99,12 @@ COMMIT = (
         "the record is replaced without a condition",
         "a run that was taken over can't be finished",
         "beam_s3box/engine/claims.py",
-        "                if_match=info.etag,\n",
-        "",
+        "self._put(store, record, replace=True, if_match=info.etag)",
+        "self._put(store, record, replace=True)",
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/simulation",
         ),
     ),
     Fault(
@@ -130,6 +135,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/simulation",
         ),
     ),
     Fault(
@@ -168,8 +174,8 @@ COMMIT = (
         "the run id is claimed after the shards",
         "two runs never share an id",
         "beam_s3box/engine/line_packer.py",
-        "        with self._poison_on_error():\n            self._claim()\n            lines =",
-        "        with self._poison_on_error():\n            lines =",
+        "        with self._poison_on_error():\n            self._claim()\n            self._originals",
+        "        with self._poison_on_error():\n            self._originals",
         ("tests/engine/test_line_packer.py",),
     ),
     Fault(
@@ -195,8 +201,8 @@ COMMIT = (
         "a step on Beam does not check dead letters",
         "a run fails if all its records are dead letters",
         "beam_s3box/transforms/finish.py",
-        "        check_dead_letters(self._plan, (totals for *_, totals in found if totals is not None))\n",
-        "",
+        "            plan.dead_letter_limit.check(totals, plan.dead_letters_url)\n",
+        "            pass\n",
         ("tests/jobs/test_dead_letters.py",),
     ),
     Fault(

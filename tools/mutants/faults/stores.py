@@ -90,6 +90,7 @@ STORES = (
         (
             "tests/stores/test_s3_multipart.py",
             "tests/stores/test_s3_repeats.py",
+            "tests/simulation",
         ),
     ),
     Fault(

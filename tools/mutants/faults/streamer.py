@@ -7,7 +7,7 @@ from tools.mutants.fault import Fault
 STREAMER = (
     Fault(
         "a sync that failed is believed later",
-        "what was told durable is",
+        "what is reported as durable is",
         "beam_s3box/streamer/journal.py",
         "            self._sync_failed = True\n",
         "            pass\n",
@@ -15,7 +15,7 @@ STREAMER = (
     ),
     Fault(
         "nothing is synced",
-        "what was told durable is",
+        "what is reported as durable is",
         "beam_s3box/streamer/journal.py",
         "            os.fsync(self._handle)\n",
         "            pass\n",

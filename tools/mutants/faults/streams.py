@@ -60,8 +60,8 @@ STREAMS = (
         "state is not written after a shard",
         "each record is in one shard",
         "beam_s3box/transforms/pack_by_state.py",
-        "        shards = buffer.seal(BY_SECONDS)\n        self._write(cell, buffer)\n",
-        "        shards = buffer.seal(BY_SECONDS)\n",
+        "        shards = self._with_arrival(buffer.seal(BY_SECONDS), arrived)\n        self._write(cell, buffer)\n",
+        "        shards = self._with_arrival(buffer.seal(BY_SECONDS), arrived)\n",
         (
             "tests/transforms/test_pack_by_state.py",
             "tests/transforms/test_stream_packing.py",
