@@ -96,10 +96,20 @@ def read_dead_letters(run: Run, threads: Threads, take: TakeLetters) -> None:
     Raises:
       StoreError: a file can't be read.
     """
+    for _ in _files(run_of_input(run), threads, take):
+        pass
+
+
+def run_of_input(run: Run) -> Run:
+    """Return the run that has read the input: of a compaction the one that it has compacted, and else the run itself.
+
+    Raises:
+      ConfigurationError: its record does not exist any more.
+      StoreError: it can't be read.
+    """
     while run.record.kind == _COMPACTION and run.record.parent:
         run = find_run(run.store, run.record.parent)
-    for _ in _files(run, threads, take):
-        pass
+    return run
 
 
 def _files(run: Run, threads: Threads, take: TakeLetters) -> Iterator[LettersOfFile]:
