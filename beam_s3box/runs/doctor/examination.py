@@ -40,10 +40,13 @@ _PROBES: Final[Mapping[str, Probe]] = {
 }
 """Of any store."""
 
+_ABORT: Final = "parts aborted"
+"""Before all other uploads in parts: where one can't be aborted, no more are begun."""
+
 _S3_PROBES: Final[Mapping[str, Probe]] = {
     "metadata": visibility.metadata,
+    _ABORT: s3_probes.abort,
     "parts": s3_probes.multipart,
-    "parts aborted": s3_probes.abort,
 }
 
 _CHECKSUMS: Final[Mapping[str, Probe]] = {
@@ -188,13 +191,20 @@ def _findings(opened: _Opened, folder: Folder) -> Iterator[Finding]:
     yield from rights
     denied = {finding.name for finding in rights if finding.verdict is not Verdict.HOLDS}
     missing = next((name for name in ("write", "read", "delete") if name in denied), None)
+    can_abort = True
     for name, (store, probe) in _all_probes(opened).items():
-        if missing is not None:
+        if "parts" in name and not can_abort:
+            yield unknown(name, "not tried, because uploads in parts can't be aborted here")
+        elif missing is not None:
             yield unknown(name, f"not tried, because objects can't be {_DONE[missing]} here")
         elif "list" in denied and name in _NEED_LIST:
             yield unknown(name, "not tried, because objects can't be listed here")
         else:
-            yield _tried(name, probe, folder, store)
+            finding = _tried(name, probe, folder, store)
+            can_abort = can_abort and (name != _ABORT or finding.verdict is not Verdict.UNKNOWN)
+            if name == _ABORT and not can_abort:
+                finding = finding._replace(detail=f"{finding.detail}; one upload is left below {folder.url}")
+            yield finding
 
 
 _DONE: Final = {"write": "written", "read": "read", "delete": "deleted"}
