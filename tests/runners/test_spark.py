@@ -9,7 +9,7 @@ import sys
 
 from beam_s3box import S3Settings
 from beam_s3box.stores import open_store
-from tests.pages import Page, Shell
+from tests.pages import Block, Page, Shell
 from tests.readback import read_back
 from tests.runners.feed import ROOT
 from tests.runners.paced import Paced, submit
@@ -77,8 +77,11 @@ def test_the_commands_of_the_page(spark_cluster: SparkCluster, s3_server: Server
     if "demo" not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket="demo")
     shell = Shell(tmp_path, s3_server, JOB_SERVER=spark_cluster.jobs.job_endpoint)
-    for block in page.blocks("bash"):
-        shell.run(block)
+    build, run_it = page.blocks("bash")
+    shell.run(build)
+    # AWS needs none of these
+    server = " ".join(s3_arguments(s3_server))
+    shell.run(Block("bash", f"{run_it.text.rstrip()} {server}", run_it.where))
     settings = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION)
     found = read_back(open_store("s3://demo/on-spark", settings, s3_server.admin))
     assert len(found.all_records()) == FLIGHTS

@@ -26,6 +26,9 @@ from tools.bench.data import make_lines
 from tools.bench.measure import CACHE, json_of, machine, use
 from tools.bench_stream.engines import ENGINES
 from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
+from tools.bench_stream.growth import GOAL, growths
+from tools.bench_stream.kafka import measure_kafka, show_kafka
+from tools.flink.jars import NEWEST
 from tools.flink.job_server import flink_local
 from tools.processes import MissingToolError
 from tools.seaweedfs import seaweedfs
@@ -104,7 +107,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of each scene (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round of each scene, and no memory")
+    parser.add_argument("--quick", action="store_true", help="one round of each scene, and neither memory nor growth")
     parser.add_argument(
         "--many_on",
         nargs="*",
@@ -112,18 +115,27 @@ def main() -> None:
         default=["fn_api", "flink"],
         help=f"where {MANY_STREAMS:,} streams are open at once (default: fn_api flink; prism needs Go)",
     )
+    parser.add_argument(
+        "--growth_seconds",
+        type=float,
+        default=120,
+        metavar="SECONDS",
+        help="to measure how the state of an idle job grows on Flink (default: %(default)g; 0 to leave it out)",
+    )
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    rounds, many_on = (1, []) if arguments.quick else (arguments.rounds, arguments.many_on)
+    rounds, many_on, growth = arguments.rounds, arguments.many_on, arguments.growth_seconds
+    if arguments.quick:
+        rounds, many_on, growth = 1, [], 0.0
     try:
-        results = measure(rounds, many_on)
+        results = measure(rounds, many_on, growth)
     except MissingToolError as exc:
         raise SystemExit(str(exc)) from exc
     (CACHE / "stream.json").write_text(json.dumps(results, indent=2) + "\n")
     show(results)
 
 
-def measure(rounds: int, many_on: Sequence[str]) -> dict[str, Any]:
+def measure(rounds: int, many_on: Sequence[str], growth_seconds: float) -> dict[str, Any]:
     """Return all figures."""
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -133,13 +145,24 @@ def measure(rounds: int, many_on: Sequence[str]) -> dict[str, Any]:
             bench = Bench(server.bucket, flink.job_endpoint)
             scenes = {scene.name: summary(bench.rounds(scene, rounds)) for scene in SCENES}
         many = {engine: bench.many(engine) for engine in many_on}
+        kafka = measure_kafka(server.bucket, rounds)
+        grown = grown_of(f"s3://{server.bucket}/growth", growth_seconds) if growth_seconds else {}
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "rounds": rounds,
         "scenes": scenes,
         "many_streams": many,
+        "kafka": kafka,
+        "state_bytes_a_day": grown,
     }
+
+
+def grown_of(destination: str, seconds: float) -> dict[str, float]:
+    """Return how many bytes the state of an idle job grows in a day on Flink, by its source."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        found = growths(pathlib.Path(folder), destination, seconds)
+        return {source: growth.bytes_a_day for source, growth in found.items()}
 
 
 def data_of(records: int, streams: int) -> pathlib.Path:
@@ -158,6 +181,8 @@ def show(results: dict[str, Any]) -> None:
         table.add_section()
     console.print(table)
     show_many(results["many_streams"], console)
+    show_kafka(results["kafka"], console)
+    show_growth(results["state_bytes_a_day"], console)
 
 
 def rows_of(scene: Scene, figures: dict[str, Figure]) -> Iterator[tuple[str, str, str, str, str]]:
@@ -200,6 +225,16 @@ def show_many(many: dict[str, Run], console: Console) -> None:
         own = f"{run['engine_peak_bytes'] / 1e6:.0f} MB" if run["engine_peak_bytes"] else "the same process"
         worker = f"{run['peak_bytes'] / 1e6:.0f} MB"
         table.add_row(engine, f"{rate(run):,.0f}", f"{run['seconds']:.1f}", worker, own)
+    console.print(table)
+
+
+def show_growth(grown: dict[str, float], console: Console) -> None:
+    """Print how much the state of an idle job grows."""
+    if not grown:
+        return
+    table = Table(f"idle job on Flink, Beam's runner {NEWEST}: source", "goal", "growth of state, MB a day", "met")
+    for source, size in grown.items():
+        table.add_row(source, f"< {GOAL / 1e6:.0f}", f"{size / 1e6:.1f}", yes(size < GOAL))
     console.print(table)
 
 

@@ -15,12 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tools.flink.cluster import FlinkCluster, flink_cluster
+from tools.kafka.broker import kafka_broker
 
 GOAL = 100e6
 """Bytes a day."""
-
-WATCH_FASTER = 50
-"""The watcher of files looks so many times as often as it does by default, to grow as much in less time."""
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _CHECKPOINT_SECONDS = 2.0
@@ -34,40 +32,39 @@ class Growth(NamedTuple):
     Attributes:
       seconds: that it was watched.
       first, last: bytes of the checkpoints at both ends.
-      faster: how much more often the source looked than it does by default.
     """
 
     seconds: float
     first: int
     last: int
-    faster: float
 
     @property
     def bytes_a_day(self) -> float:
-        """What it comes to in a day of looks as they are by default."""
-        return (self.last - self.first) / self.seconds / self.faster * _DAY
+        """What it comes to in a day."""
+        return (self.last - self.first) / self.seconds * _DAY
 
 
-def growth_of_watcher(folder: pathlib.Path, destination: str, seconds: float, poll_interval: float) -> Growth:
-    """Return how much the state of a job grows that watches a folder into which nothing comes.
+def growths(folder: pathlib.Path, destination: str, seconds: float) -> dict[str, Growth]:
+    """Return how much the state of jobs grows, by their source, into which nothing comes; options are the defaults.
 
     Args:
-      folder: for the cluster and what is watched; it must be empty.
-      destination: of the job.
-      seconds: to measure.
-      poll_interval: of the job by default.
+      folder: for servers; it must be empty.
+      destination: of the jobs.
+      seconds: to measure each.
     """
-    landing, of_flink = folder / "landing", folder / "flink"
-    landing.mkdir()
-    of_flink.mkdir()
-    source = [f"--input={landing}/*.jsonl", f"--poll_interval={poll_interval / WATCH_FASTER}"]
-    with flink_cluster(of_flink, 1) as cluster:
-        return measure(cluster, source, destination, seconds, WATCH_FASTER)
+    landing, of_flink, of_kafka = (folder / name for name in ("landing", "flink", "kafka"))
+    for path in (landing, of_flink, of_kafka):
+        path.mkdir()
+    with flink_cluster(of_flink, 1) as cluster, kafka_broker(of_kafka) as broker:
+        broker.create_topic("idle", 3)
+        sources = {
+            "files": [f"--input={landing}/*.jsonl"],
+            "Kafka": [f"--kafka_brokers={broker.address}", "--kafka_topic=idle"],
+        }
+        return {name: measure(cluster, source, destination, seconds) for name, source in sources.items()}
 
 
-def measure(
-    cluster: FlinkCluster, source: Sequence[str], destination: str, seconds: float, faster: float = 1
-) -> Growth:
+def measure(cluster: FlinkCluster, source: Sequence[str], destination: str, seconds: float) -> Growth:
     """Return how much the state of a job with this source grows.
 
     Args:
@@ -75,7 +72,6 @@ def measure(
       source: options of `s3box stream` that name what it reads.
       destination: where it would write.
       seconds: to measure, after it has settled.
-      faster: how much more often the source looks than it does by default.
     """
     name = f"growth-{time.monotonic_ns()}"
     options = cluster.options(streaming=True, checkpoint_seconds=_CHECKPOINT_SECONDS)
@@ -85,7 +81,7 @@ def measure(
         began, first = time.monotonic(), cluster.rest.checkpoint_bytes(job)
         time.sleep(seconds)
         _wait_for_checkpoints(cluster, job, 1)
-        return Growth(time.monotonic() - began, first, cluster.rest.checkpoint_bytes(job), faster)
+        return Growth(time.monotonic() - began, first, cluster.rest.checkpoint_bytes(job))
 
 
 @contextlib.contextmanager

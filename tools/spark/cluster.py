@@ -20,6 +20,7 @@ from tools.worker_pool import worker_options, worker_pool
 _MASTER = "org.apache.spark.deploy.master.Master"
 _WORKER = "org.apache.spark.deploy.worker.Worker"
 _EXECUTOR = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
+_ROOT = Path(__file__).resolve().parents[2]
 _POM = Path(__file__).with_name("pom.xml")
 _SETTINGS = {
     "spark.executor.memory": "512m",
@@ -65,7 +66,7 @@ class SparkCluster:
         """Ask the master.
 
         Raises:
-          LookupError: not all of the workers have told it that they live.
+          LookupError: not all of the workers have registered.
         """
         with urllib.request.urlopen(f"{self.url}/json/", timeout=10) as answer:
             state: dict[str, Any] = json.load(answer)
@@ -85,7 +86,13 @@ def spark_cluster(folder: Path, environment: Mapping[str, str] | None = None) ->
       RuntimeError: Java or Maven is missing, or a process did not come up; the message shows its last lines.
     """
     port, web, job_port, pool_port, *worker_ports = free_ports(6)
-    home = {"SPARK_HOME": str(spark_home(folder)), "SPARK_SCALA_VERSION": "2.12", **(environment or {})}
+    home = {
+        "SPARK_HOME": str(spark_home(folder)),
+        "SPARK_SCALA_VERSION": "2.12",
+        # workers that executors start import this checkout
+        "PYTHONPATH": str(_ROOT),
+        **(environment or {}),
+    }
     master_url = f"spark://127.0.0.1:{port}"
     with contextlib.ExitStack() as stack:
 
