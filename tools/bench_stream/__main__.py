@@ -26,6 +26,7 @@ from tools.bench.data import make_lines
 from tools.bench.measure import CACHE, json_of, machine, use
 from tools.bench_stream.engines import ENGINES
 from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
+from tools.bench_stream.kafka import measure_kafka, show_kafka
 from tools.flink.job_server import flink_local
 from tools.processes import MissingToolError
 from tools.seaweedfs import seaweedfs
@@ -133,12 +134,14 @@ def measure(rounds: int, many_on: Sequence[str]) -> dict[str, Any]:
             bench = Bench(server.bucket, flink.job_endpoint)
             scenes = {scene.name: summary(bench.rounds(scene, rounds)) for scene in SCENES}
         many = {engine: bench.many(engine) for engine in many_on}
+        kafka = measure_kafka(server.bucket, rounds)
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "rounds": rounds,
         "scenes": scenes,
         "many_streams": many,
+        "kafka": kafka,
     }
 
 
@@ -158,6 +161,7 @@ def show(results: dict[str, Any]) -> None:
         table.add_section()
     console.print(table)
     show_many(results["many_streams"], console)
+    show_kafka(results["kafka"], console)
 
 
 def rows_of(scene: Scene, figures: dict[str, Figure]) -> Iterator[tuple[str, str, str, str, str]]:
