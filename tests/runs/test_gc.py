@@ -208,7 +208,7 @@ def test_nothing_of_others_is_touched(store: MemoryStore, clock: Clock) -> None:
 
 
 def test_keys_of_templates_of_the_users_own(store: MemoryStore, clock: Clock) -> None:
-    template = "lake/{domain}/{namespace}/{window}{digest}/{sequence}_{origin}_{run_id}{extension}"
+    template = "lake/{domain}/{namespace}/{window}{digest}_{sequence}_{origin}_{run_id}{extension}"
     made = Made(store, "run", template=template)
     lost = abandoned(store, made, 7)
     made.finish([Part([[1], [2]])])
