@@ -28,6 +28,7 @@ from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.runs.loads import check_tables
 from beam_s3box.runs.manifest_patterns import find_manifests, run_of_manifests
+from beam_s3box.runs.verify.dead_letters import run_of_input
 from beam_s3box.runs.verify.run_check import Checker, Verified
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _source_of(given: argparse.Namespace, run: Run) -> SourceCheck:
         logging.disable(logging.NOTSET)
     from beam_s3box.runs.verify.source import SourceCheck
 
-    settings = run.record.settings
+    settings = run_of_input(run).record.settings
     if settings.get("format", "json-lines") == AVRO:
         raise ConfigurationError(
             "--source compares lines of JSON, and this run has written Avro, whose rows are other bytes: leave it out"

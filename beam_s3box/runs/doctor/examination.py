@@ -111,13 +111,21 @@ def examine(store: Store, note: Callable[[Finding], object] = lambda finding: No
     findings: list[Finding] = []
     with _removed(folder) as left:
         opened, refused = _opened(store, folder)
-        for finding in itertools.chain(_findings(opened, folder), refused):
+        for found in itertools.chain(_findings(opened, folder), refused):
+            finding = _without_weight(found)
             findings.append(finding)
             note(finding)
         others = _remove_left(folder)
     by_name = {finding.name: finding for finding in findings}
     guarantees = {one: one.failures(by_name) for one in GUARANTEES}
     return Diagnosis(store.root, tuple(findings), guarantees, settings_for(by_name), tuple(left), tuple(others))
+
+
+def _without_weight(finding: Finding) -> Finding:
+    """Return the finding, which says so if nothing depends on it."""
+    if finding.verdict is Verdict.HOLDS or any(finding.name in one.needs for one in GUARANTEES):
+        return finding
+    return finding._replace(detail=f"{finding.detail}; no guarantee of ours depends on it")
 
 
 @contextlib.contextmanager

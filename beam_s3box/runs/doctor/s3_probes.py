@@ -41,7 +41,7 @@ def checksums(name: str, folder: Folder, store: Store) -> Finding:
     except AccessError:
         raise
     except StoreError as exc:
-        return _refused(name, exc, "bytes")
+        return _refused(name, exc, "bytes with another SHA-256 than was sent are refused")
     return fails(name, "bytes that do not have the SHA-256 that was sent with them were accepted")
 
 
@@ -54,7 +54,7 @@ def part_checksums(name: str, folder: Folder, store: Store) -> Finding:
         except AccessError:
             raise
         except StoreError as exc:
-            return _refused(name, exc, "a part")
+            return _refused(name, exc, "a part with another SHA-256 than was sent is refused")
     return fails(name, "a part that does not have the SHA-256 that was sent with it was accepted")
 
 
@@ -126,7 +126,7 @@ def _upload(store: Store, key: str) -> Iterator[_Upload]:
 def _refused(name: str, error: StoreError, what: str) -> Finding:
     code = error_code(error)
     if code in _DIGEST_CODES:
-        return holds(name, f"{what} with another SHA-256 than was sent are refused ({code})")
+        return holds(name, f"{what} ({code})")
     raise error
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from beam_s3box.engine.run_reader import Run
+from beam_s3box.engine.run_reader import Run, find_run
 from beam_s3box.errors import ObjectNotFoundError
 from beam_s3box.runs.verify.in_order import in_order
 from beam_s3box.runs.verify.json_contents import DamagedShardError, read_json
@@ -21,6 +21,7 @@ from beam_s3box.system.threads import Threads
 TakeLetters = Callable[[list[bytes]], object]
 """Is given the raw bytes of dead letters."""
 
+_COMPACTION: Final = "compact"
 _NAME: Final = re.compile(r".*-(?P<digest>[0-9a-f]{12})\.json\.gz", re.ASCII | re.DOTALL)
 
 
@@ -40,7 +41,7 @@ class _Letter(msgspec.Struct, gc=False):
 _DECODER: Final = msgspec.json.Decoder(_Letter)
 
 
-def ignore_letters(letters: list[bytes]) -> None:
+def _ignore(letters: list[bytes]) -> None:
     """Take dead letters, and do nothing with them."""
 
 
@@ -58,7 +59,7 @@ class LettersOfFile(NamedTuple):
     fault: str = ""
 
 
-def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: TakeLetters = ignore_letters) -> int:
+def check_dead_letters(run: Run, threads: Threads, problems: Problems) -> int:
     """Check the files of dead letters of a run, and return how many they hold.
 
     Bundles that were done again have written theirs again: there may be more than the record says, and never fewer.
@@ -67,7 +68,7 @@ def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: Tak
       StoreError: a file can't be read.
     """
     reasons: collections.Counter[str] = collections.Counter()
-    for file in _files(run, threads, take):
+    for file in _files(run, threads, _ignore):
         reasons += file.reasons
         if file.fault:
             problems.add(run.store.url(file.key), file.fault)
@@ -90,13 +91,25 @@ def check_dead_letters(run: Run, threads: Threads, problems: Problems, take: Tak
 
 
 def read_dead_letters(run: Run, threads: Threads, take: TakeLetters) -> None:
-    """Give the dead letters of a run to a function.
+    """Give the dead letters of a run to a function; of a compaction, those of the run that it has compacted.
 
     Raises:
       StoreError: a file can't be read.
     """
-    for _ in _files(run, threads, take):
+    for _ in _files(run_of_input(run), threads, take):
         pass
+
+
+def run_of_input(run: Run) -> Run:
+    """Return the run that has read the input: of a compaction the one that it has compacted, and else the run itself.
+
+    Raises:
+      ConfigurationError: its record does not exist any more.
+      StoreError: it can't be read.
+    """
+    while run.record.kind == _COMPACTION and run.record.parent:
+        run = find_run(run.store, run.record.parent)
+    return run
 
 
 def _files(run: Run, threads: Threads, take: TakeLetters) -> Iterator[LettersOfFile]:

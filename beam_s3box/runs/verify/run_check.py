@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.metrics import OBJECT_BYTES, RAW_BYTES, RECORDS_LISTED, SHARDS, MemoryMetrics, Metrics
 from beam_s3box.runs.replaced import compactions_of
-from beam_s3box.runs.verify.dead_letters import check_dead_letters, ignore_letters
+from beam_s3box.runs.verify.dead_letters import check_dead_letters, read_dead_letters
 from beam_s3box.runs.verify.in_order import in_order
 from beam_s3box.runs.verify.listing import Listing, check_digests, listing_of, stated_entries, stated_shards
 from beam_s3box.runs.verify.manifest_texts import read_manifests
@@ -106,9 +106,9 @@ class Checker:
         for found in self.shards(store, stated, source.take if source else take_nothing):
             verified.add(found, store.url(found.stated.key))
         record_check.check(verified.problems)
-        take_letters = source.take_letters if source else ignore_letters
-        verified.dead_letters = check_dead_letters(run, self.threads, verified.problems, take_letters)
+        verified.dead_letters = check_dead_letters(run, self.threads, verified.problems)
         if source is not None:
+            read_dead_letters(run, self.threads, source.take_letters)
 
             def read_again(take: TakeShard) -> None:
                 collections.deque(self.shards(store, self._stated_again(run), take), 0)

@@ -166,6 +166,16 @@ def test_dead_letters_that_were_written_twice(out: pathlib.Path, source: pathlib
     assert said.code == 0, said.out
 
 
+def test_a_compaction_has_the_dead_letters_of_its_run(
+    out: pathlib.Path, source: pathlib.Path, verify: Verify, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (record,) = (out / "runs").glob("*.json")
+    assert main(["compact", str(out), f"--run_id={record.stem}"]) == 0
+    said = verify(str(out), f"--source={source}")
+    assert "run compact-" in said.out
+    assert said.code == 0, said.out
+
+
 def test_a_run_without_a_record_of_its_options(out: pathlib.Path, source: pathlib.Path, verify: Verify) -> None:
     """Of an earlier version: the streams' names are not known, and the records are compared all the same."""
     (path,) = (out / "runs").glob("*.json")
