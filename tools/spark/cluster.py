@@ -66,7 +66,7 @@ class SparkCluster:
         """Ask the master.
 
         Raises:
-          LookupError: not all of the workers have told it that they live.
+          LookupError: not all of the workers are registered.
         """
         with urllib.request.urlopen(f"{self.url}/json/", timeout=10) as answer:
             state: dict[str, Any] = json.load(answer)
