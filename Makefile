@@ -29,7 +29,7 @@ demo-redshift: $(DEV) ## a backfill into tables, through the real driver, on a s
 test: $(DEV) ## every test that this machine can run, in as many processes as it has cores; ARGS="-k name" picks some
 	$(RUN) -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
-test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java and Maven
+test-runners: $(DEV) $(GCP) ## the tests on real engines; needs Go, Java, Maven and Node
 	BEAM_S3BOX_RUNNERS=required $(RUN) -m pytest tests/runners $(ARGS)
 
 test-beam: $(BEAM) ## the tests of the transforms with the oldest Beam that is allowed

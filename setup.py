@@ -74,6 +74,7 @@ setuptools.setup(
             "aws-msk-iam-sasl-signer-python>=1.0",  # logs in to Amazon MSK with IAM
             "confluent-kafka>=2.6",  # librdkafka
         ],
+        "metrics": ["prometheus_client>=0.20"],  # what serves metrics to Prometheus
         "redshift": ["redshift_connector>=2.1"],  # Amazon's own driver; the Data API needs only boto3
     },
     zip_safe=False,

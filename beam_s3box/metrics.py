@@ -39,6 +39,12 @@ STATE_READS: Final = "state_reads"
 STATE_WRITES: Final = "state_writes"
 UPLOAD_ATTEMPTS: Final = "upload_attempts"
 UPLOAD_MILLISECONDS: Final = "upload_milliseconds"
+FRESHNESS_MILLISECONDS: Final = "freshness_milliseconds"
+"""Of each shard of unbounded input: from the arrival of its first record to the time when a manifest lists it."""
+
+THROTTLED_SECONDS: Final = "cumulativeThrottlingSeconds"
+"""Waits before another attempt, because the store refused or failed. Dataflow adds no workers while it grows: the name
+is that of `apache_beam.io.components.adaptive_throttler`."""
 
 
 class Metrics(Protocol):

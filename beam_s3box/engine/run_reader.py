@@ -17,6 +17,7 @@ from beam_s3box.errors import ConfigurationError, ObjectNotFoundError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import check_run_id
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.stores.folders import list_folder
 from beam_s3box.system.threads import Threads
 
 _READERS: Final = 16
@@ -190,7 +191,7 @@ def _id_of(info: ObjectInfo) -> str:
 
 
 def _records(store: Store) -> Iterable[ObjectInfo]:
-    return (info for info in store.list(_FOLDER) if _RECORD.fullmatch(info.key))
+    return (info for info in list_folder(store, _FOLDER) if _RECORD.fullmatch(info.key))
 
 
 def _read(store: Store, key: str) -> Run | None:

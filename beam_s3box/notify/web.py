@@ -46,8 +46,8 @@ def _post(url: str, body: bytes, shown: str, number: int) -> None:
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         headers = {"Content-Type": "application/json", "User-Agent": "beam_s3box"}
         connection.request("POST", path, body, headers)
-        response = connection.getresponse()
-        status, reason = response.status, response.reason
+        with connection.getresponse() as response:
+            status, reason = response.status, response.reason
     except (OSError, http.client.HTTPException) as exc:
         # its text may have the address
         raise _TryAgainError(f"{shown} did not answer, after {number} attempts: {_name_of(exc)}") from None

@@ -16,6 +16,31 @@ RETRY_EXAMPLE: Final = "Retry(max_attempts=3)"
 """What to write for an argument that must be a Retry."""
 
 
+class Waited:
+    """How long this process has waited before further attempts; safe for use by many threads."""
+
+    def __init__(self) -> None:
+        # appending to a list, and taking it, are atomic: there is no lock that could stay locked after a fork
+        self._pauses: list[float] = []
+        self._rest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Note one wait."""
+        self._pauses.append(seconds)
+
+    def take(self) -> int:
+        """Return the whole seconds since the last call."""
+        pauses, self._pauses = self._pauses, []
+        self._rest += sum(pauses)
+        whole = int(self._rest)
+        self._rest -= whole
+        return whole
+
+
+WAITED: Final = Waited()
+"""By all retries of this process."""
+
+
 def is_transient(error: S3BoxError) -> bool:
     """Return whether another attempt may help."""
     return isinstance(error, TransientStoreError | TransientLoadError)
@@ -72,7 +97,9 @@ class Retry:
                 left = end - self.clock()
                 if number >= self.max_attempts or left <= 0 or not worth(exc):
                     raise
-            self.sleep(min(self.pause_seconds(number), left))
+            pause = min(self.pause_seconds(number), left)
+            self.sleep(pause)
+            WAITED.add(pause)
             number += 1
 
     def pause_seconds(self, number: int) -> float:

@@ -22,8 +22,9 @@ from beam_s3box.stores.retries import Retry
 from beam_s3box.stores.s3_check import CHECK_KEY, WriteCheck
 from beam_s3box.stores.s3_client import Connection, FindCredentials
 from beam_s3box.stores.s3_errors import InvalidResponseError, error_code
+from beam_s3box.stores.s3_listing import list_objects
 from beam_s3box.stores.s3_multipart import MultipartUpload
-from beam_s3box.stores.s3_objects import listed, looked_up, object_parameters, quoted, read, read_with_info
+from beam_s3box.stores.s3_objects import looked_up, object_parameters, quoted, read, read_with_info
 from beam_s3box.stores.s3_requests import Requests, answer
 from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.stores.s3_urls import parse_url
@@ -160,20 +161,7 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with the prefix, in the server's order: on AWS by key."""
-        requests, root = self.requests, self.full_key("")
-        position = {"Prefix": root + prefix}
-        # not boto3's paginator, which can't continue after a page that failed
-        while True:
-            page, _ = requests.send("ListObjectsV2", None, position, finish=answer)
-            for entry in page.get("Contents", ()):
-                # some servers normalize the prefix, and list other objects
-                if entry["Key"].startswith(root + prefix):
-                    yield listed(root, entry)
-            if not page.get("IsTruncated"):
-                return
-            if page["NextContinuationToken"] == position.get("ContinuationToken"):
-                raise InvalidResponseError(f"ListObjectsV2 {self.root} failed: the next page is the same page again")
-            position = {**position, "ContinuationToken": page["NextContinuationToken"]}
+        return list_objects(self.requests, self.root, self.full_key(""), prefix)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Delete an object, if it exists; see `Store.delete`."""

@@ -227,6 +227,7 @@ class _WriteFirings(beam.DoFn):
         saving.result()
         if self._plan.on_commit is not None:
             collections.deque(self._threads.map(self._announce, [manifest for _, manifest in written]), maxlen=0)
+        self._measure_freshness()
         for window, manifest in written:
             _count(self._counts, manifest)
             last = last_moment(self._plan.windows.decode(window))
@@ -235,6 +236,13 @@ class _WriteFirings(beam.DoFn):
     def _announce(self, manifest: Manifest) -> None:
         plan = self._plan
         announce(plan.on_commit, commit_of_manifest(plan.store, plan.layout.run_id, manifest))
+
+    def _measure_freshness(self) -> None:
+        now = wall_seconds()
+        for plan in (plan for firings in self._firings.values() for _, numbered, _ in firings for plan in numbered):
+            for file in plan.files:
+                if file.arrived:
+                    self._counts.measure(metrics.FRESHNESS_MILLISECONDS, max(0, round((now - file.arrived) * 1000)))
 
     def _write_rows(self) -> None:
         """Write the rows of all manifests of this bundle; those of one that is not written then do not count."""

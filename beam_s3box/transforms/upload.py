@@ -10,8 +10,10 @@ from apache_beam.metrics.metric import Lineage
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_s3box import metrics
 from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.shards.model import SealedShard, ShardFile
+from beam_s3box.stores.retries import WAITED
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.runtime import BeamCounts, upload_threads
 from beam_s3box.transforms.windows import last_moment
@@ -32,7 +34,8 @@ class _Upload(beam.DoFn):
         """Create what lives as long as the worker."""
         plan = self._plan
         uploader = Uploader(plan.store, plan.format, plan.layout)
-        self._queue = UploadQueue(uploader, upload_threads(plan.upload_concurrency), BeamCounts())
+        self._counts = BeamCounts()
+        self._queue = UploadQueue(uploader, upload_threads(plan.upload_concurrency), self._counts)
 
     def start_bundle(self) -> None:
         """Drop what a failed bundle left."""
@@ -41,7 +44,10 @@ class _Upload(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Wait for the uploads in flight."""
-        return self._emit(self._queue.finish())
+        yield from self._emit(self._queue.finish())
+        waited = WAITED.take()
+        if waited:
+            self._counts.count(metrics.THROTTLED_SECONDS, waited)
 
     def teardown(self) -> None:
         """Drop what a failed bundle left."""

@@ -21,6 +21,7 @@ from beam_s3box.jobs.read.stream import ReadStream
 from beam_s3box.jobs.read.watch import FoundFile
 from beam_s3box.jobs.run.job import Job, _execute, new_pipeline, write_summary
 from beam_s3box.jobs.run.logging import JobLog, job_logging
+from beam_s3box.jobs.run.progress import Progress
 from beam_s3box.jobs.stream import PARSER, prepare
 from beam_s3box.stores import MemoryStore, open_store
 from tests.jobs.conftest import Ended
@@ -173,7 +174,7 @@ def run_on_files(log: JobLog, files: list[FoundFile], *arguments: str) -> int:
     read = created | "ReadStream" >> ReadStream(timing_of(options))
     result = read.lines | "WriteToS3Box" >> write.transform
     write_summary(write, result, read.counts)
-    return _execute(Job(pipeline, write, reporting_of(given_of(options))), log)
+    return _execute(Job(pipeline, write, reporting_of(given_of(options))), Progress(), log)
 
 
 def landed(folder: pathlib.Path, number: int, *more: str) -> list[FoundFile]:

@@ -63,7 +63,7 @@ class Made:
         template: str = DEFAULT_DATA_KEY,
         per: str = "stream",
     ) -> None:
-        origin = RunOrigin(kind="pack", settings={"key_template": template})
+        origin = RunOrigin(kind="pack", settings={"key_template": template, "manifest_scope": "stream"})
         self.store = store
         self.claim = RunClaim(Layout(run_id, data_key=template), new_token(), bounded=bounded, origin=origin)
         self.claim.take(store)

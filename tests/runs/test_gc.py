@@ -311,11 +311,14 @@ def test_marks_of_runs_that_are_over_go(store: MemoryStore, clock: Clock) -> Non
     made = stream(store)
     ask_to_stop(store, made.claim.layout)
     put(store, ".beam_s3box-write-check")
+    put(store, ".beam_s3box-doctor/20261122T101500Z-01234567/000-object")
+    put(store, ".beam_s3box-write-check.txt")
     made.claim.fail(store, "no")
     clock.pass_days(3)
     freed = gc(store)
     assert freed.runs["run"]["marks"].objects == 2
-    assert freed.runs[""]["marks"].objects == 1
+    assert freed.runs[""]["marks"].objects == 2
+    assert keys(store, ".beam") == [".beam_s3box-write-check.txt"]
     assert keys(store, "runs/run/")[0].startswith("runs/run/firings/")
     assert len(keys(store, "runs/run/")) == 1
 
@@ -336,6 +339,19 @@ def test_replaced_shards_go_after_a_grace_time(store: MemoryStore, clock: Clock)
     assert listing(store) == before
     assert before.all_ids == [1, 2, 3]
     assert gc(store).total == Amount()
+
+
+def test_verify_says_where_the_shards_of_a_compacted_run_are(store: MemoryStore, clock: Clock) -> None:
+    from beam_s3box.runs.verify.run_check import Checker
+
+    Made(store, "run").finish([Part([[1], [2]])])
+    done = Compaction(find_run(store, "run")).compact()
+    assert not Checker().run(find_run(store, "run")).problems
+    clock.pass_days(3)
+    gc(store)
+    problems = Checker().run(find_run(store, "run")).problems
+    assert any(f"{done.run_id} has compacted" in problem.fault for problem in problems.first)
+    assert not Checker().run(find_run(store, done.run_id)).problems
 
 
 def test_replaced_shards_of_a_live_stream_go_and_no_others(store: MemoryStore, clock: Clock) -> None:

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from beam_s3box.errors import AccessError, TransientStoreError
-from beam_s3box.stores.retries import Retry
+from beam_s3box.stores.retries import Retry, Waited
 
 
 def test_returns_the_result_and_the_attempts() -> None:
@@ -77,3 +77,13 @@ def test_a_long_attempt_takes_of_the_time() -> None:
 def test_travels_without_the_state_of_a_generator() -> None:
     assert len(pickle.dumps(Retry())) < 500
     assert pickle.loads(pickle.dumps(Retry())) == Retry()
+
+
+def test_waits_are_noted_in_whole_seconds() -> None:
+    waited = Waited()
+    for _ in range(5):
+        waited.add(0.3)
+    assert waited.take() == 1
+    assert waited.take() == 0
+    waited.add(0.5)
+    assert waited.take() == 1

@@ -14,6 +14,7 @@ import pytest
 
 from beam_s3box.errors import ConfigurationError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from beam_s3box.stores import LocalStore, MemoryStore, S3Settings, S3Store, Store
+from beam_s3box.stores.folders import list_folder
 from beam_s3box.testing import FailingStore
 from tools.seaweedfs import REGION, Server
 
@@ -204,6 +205,12 @@ def test_list_goes_by_key_below_a_prefix(store: Store) -> None:
 def test_list_never_leaves_the_root(store: Store, prefix: str) -> None:
     put(store, "a/1")
     assert list(store.list(prefix)) == []
+
+
+def test_a_folder_is_listed_without_what_is_in_its_folders(store: Store) -> None:
+    for key in ("runs/a.json", "runs/a/firings/1", "runs/a/alive/2", "runs/b.json", "runs-other/c.json"):
+        put(store, key)
+    assert [info.key for info in list_folder(store, "runs/")] == ["runs/a.json", "runs/b.json"]
 
 
 def test_a_store_without_objects_is_empty(store: Store) -> None:

@@ -50,7 +50,16 @@ RATIOS = (
     Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.5, True, 3),
     Ratio("WriteToFiles : backfill", "write_to_files", "backfill", 20.0, False, 1),
 )
-_MORE = ("box_cases", "streamer_cases", "small_objects", "bad_lines", "history", "record_cost", "maintenance")
+_MORE = (
+    "box_cases",
+    "streamer_cases",
+    "small_objects",
+    "bad_lines",
+    "history",
+    "record_cost",
+    "maintenance",
+    "verifying",
+)
 LIMITS = ("codec_alone", "parse_alone", "route_alone", "read_alone")
 
 

@@ -27,6 +27,7 @@ from tools.bench.measure import CACHE, json_of, machine, use
 from tools.bench_stream.engines import ENGINES
 from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
 from tools.bench_stream.growth import GOAL, growths
+from tools.bench_stream.kafka import measure_kafka, show_kafka
 from tools.flink.jars import NEWEST
 from tools.flink.job_server import flink_local
 from tools.processes import MissingToolError
@@ -144,6 +145,7 @@ def measure(rounds: int, many_on: Sequence[str], growth_seconds: float) -> dict[
             bench = Bench(server.bucket, flink.job_endpoint)
             scenes = {scene.name: summary(bench.rounds(scene, rounds)) for scene in SCENES}
         many = {engine: bench.many(engine) for engine in many_on}
+        kafka = measure_kafka(server.bucket, rounds)
         grown = grown_of(f"s3://{server.bucket}/growth", growth_seconds) if growth_seconds else {}
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -151,6 +153,7 @@ def measure(rounds: int, many_on: Sequence[str], growth_seconds: float) -> dict[
         "rounds": rounds,
         "scenes": scenes,
         "many_streams": many,
+        "kafka": kafka,
         "state_bytes_a_day": grown,
     }
 
@@ -178,6 +181,7 @@ def show(results: dict[str, Any]) -> None:
         table.add_section()
     console.print(table)
     show_many(results["many_streams"], console)
+    show_kafka(results["kafka"], console)
     show_growth(results["state_bytes_a_day"], console)
 
 

@@ -66,7 +66,7 @@ class SparkCluster:
         """Ask the master.
 
         Raises:
-          LookupError: not all of the workers are registered.
+          LookupError: not all of the workers have registered.
         """
         with urllib.request.urlopen(f"{self.url}/json/", timeout=10) as answer:
             state: dict[str, Any] = json.load(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import INPUT_BYTES, MemoryMetrics
+from beam_s3box.prometheus import served
 from beam_s3box.records.lines import longest_line
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,14 +60,21 @@ class _Outcome(NamedTuple):
 
 def run(arguments: Sequence[str], log: CommandLog) -> int:
     """Run the command and return its exit code."""
+    counts = MemoryMetrics()
+    with contextlib.ExitStack() as stack:
+        try:
+            job = _prepare(PACK_PARSER.parse(arguments), log)
+            stack.enter_context(served(counts.totals, job.reporting.metrics_port))
+        except S3BoxError as exc:
+            return fail_with(2, str(exc), log)
+        except AlreadyFinished as finished:
+            return print_finished(finished, log)
+        return _pack(job, counts, log)
+
+
+def _pack(job: _Job, counts: MemoryMetrics, log: CommandLog) -> int:
     try:
-        job = _prepare(PACK_PARSER.parse(arguments), log)
-    except S3BoxError as exc:
-        return fail_with(2, str(exc), log)
-    except AlreadyFinished as finished:
-        return print_finished(finished, log)
-    try:
-        outcome = _execute(job)
+        outcome = _execute(job, counts)
     except Exception as exc:  # whatever it is, the pack failed, and one line says so
         if log.shows_tracebacks:
             _LOGGER.error("the pack failed", exc_info=True)
@@ -92,6 +101,7 @@ def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
       S3BoxError: an option, the input or the destination can't work.
     """
     log.set_level(given.log_level, is_quiet=given.quiet)
+    log.set_format(given.log_format)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token, *notify_secrets(given))))
     plan = plan_of(given)
     reporting = reporting_of(given)
@@ -106,8 +116,7 @@ def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
     return _Job(plan, files, reading, reporting, given.grace_seconds)
 
 
-def _execute(job: _Job) -> _Outcome:
-    counts = MemoryMetrics()
+def _execute(job: _Job, counts: MemoryMetrics) -> _Outcome:
     stopped_in = ""
     input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (

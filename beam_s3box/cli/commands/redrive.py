@@ -29,6 +29,7 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
 
 def _redrive(given: argparse.Namespace, log: CommandLog) -> int:
     log.set_level(given.log_level, is_quiet=given.quiet)
+    log.set_format(given.log_format)
     log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token, *notify_secrets(given))))
     redrive = redrive_of(given)
     with shown(Progress(redrive.counts.totals), _LOGGER, is_quiet=given.quiet):

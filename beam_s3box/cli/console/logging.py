@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
 import logging
 import os
 import sys
@@ -15,6 +17,8 @@ _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _MASK = "(masked)"
 _MIN_SECRET_CHARACTERS = 6
 """A shorter text is in too many words to be masked, and no secret."""
+
+_TEXT = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
 
 _KEY_TALKERS = ("boto3", "botocore", "urllib3", "s3transfer")
 """At debug level these log whole requests, signatures and tokens included."""
@@ -40,9 +44,10 @@ class CommandLog:
     def __init__(self, own: str) -> None:
         self.own = own
         self.shows_tracebacks = False
-        self._formatter = _Masking("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+        self._formatter: _Masking = _Masking(*_TEXT)
         self.handler = _ToStandardError()
         self.handler.setFormatter(self._formatter)
+        self.is_json = False
         self.mask(filter(None, map(os.environ.get, _SECRET_VARIABLES)))
 
     def set_level(self, name: str, *, is_quiet: bool = False) -> None:
@@ -51,6 +56,14 @@ class CommandLog:
         logging.getLogger().setLevel(level)
         logging.getLogger(self.own).setLevel(level if is_quiet or level >= logging.ERROR else min(level, logging.INFO))
         self.shows_tracebacks = level <= logging.DEBUG
+
+    def set_format(self, name: str) -> None:
+        """Write messages as `text`, or as `json`: one object a line, for what collects logs."""
+        self.is_json = name == "json"
+        secrets = self._formatter.secrets
+        self._formatter = _MaskingJson() if self.is_json else _Masking(*_TEXT)
+        self._formatter.secrets = secrets
+        self.handler.setFormatter(self._formatter)
 
     def mask(self, secrets: Iterable[str]) -> None:
         """Show none of these texts from now on."""
@@ -104,3 +117,21 @@ class _Masking(logging.Formatter):
         for secret in self.secrets:
             text = text.replace(secret, _MASK)
         return text
+
+
+class _MaskingJson(_Masking):
+    """Writes a message as one object of JSON without secrets: time in UTC, level, logger, message and traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": self.masked(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.masked(self.formatException(record.exc_info))
+        return json.dumps(fields)  # only ASCII, which every output takes

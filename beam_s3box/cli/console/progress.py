@@ -69,6 +69,10 @@ class Progress:
         self._began = clock()
         self._samples = collections.deque([_Sample(self._began, 0)])
 
+    def totals(self) -> Mapping[str, int]:
+        """Return the counts so far."""
+        return self._totals()
+
     def line(self) -> str:
         """Return how far the run is."""
         totals = self._totals()

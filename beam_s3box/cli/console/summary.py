@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,6 +37,7 @@ class Reporting:
       store: where a report on S3 goes.
       is_json: whether the totals are printed as JSON, too.
       is_quiet: whether there is no table.
+      metrics_port: where Prometheus gets the counts of the run; None for nowhere.
       began: when the run began, by `clock`.
       clock: seconds.
     """
@@ -44,6 +46,7 @@ class Reporting:
     store: Store | None = None
     is_json: bool = False
     is_quiet: bool = False
+    metrics_port: int | None = None
     clock: Callable[[], float] = time.monotonic
     began: float = dataclasses.field(default_factory=time.monotonic)
 
@@ -135,7 +138,10 @@ def find_finished(store: Store, run_id: str) -> RunRecord | None:
 
 def fail_with(code: int, message: str, log: CommandLog) -> int:
     """Print why a command ends, without secrets, and return its exit code."""
-    say(f"error: {log.masked(message)}", error=True)
+    if log.is_json:
+        logging.getLogger(log.own).error("%s", message)
+    else:
+        say(f"error: {log.masked(message)}", error=True)
     return code
 
 

@@ -11,6 +11,7 @@ from beam_s3box.cli.options.naming import NAMING, naming_of
 from beam_s3box.cli.options.notify import notifier_of
 from beam_s3box.cli.options.overrides import overrides, with_settings
 from beam_s3box.cli.options.parser import CommandParser, Section, chosen_of
+from beam_s3box.cli.options.reporting import add_log_arguments
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING, credentials_of, settings_of
 from beam_s3box.cli.options.shards import SHARDS, format_of, limits_of
@@ -64,12 +65,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is printed."""
     parser.add_argument("--json", action="store_true", default=False, help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", default=False, help="print only errors")
-    parser.add_argument(
-        "--log_level",
-        choices=("debug", "info", "warning", "error"),
-        default="warning",
-        help="of messages; debug shows the traceback of a failure (default: warning)",
-    )
+    add_log_arguments(parser)
 
 
 _LEFT_OUT: Final = ("destination", "run_id", "if_finished", "on_bad_record")

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Final
 
+from beam_s3box.checks import check_whole
 from beam_s3box.cli.console.interrupts import DEFAULT_GRACE_SECONDS
 from beam_s3box.cli.console.summary import STANDARD_OUTPUT, AlreadyFinished, Reporting, find_finished
 from beam_s3box.cli.options.notify import notifier_of
@@ -33,11 +34,12 @@ def add_reporting_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quiet", action="store_true", default=False, help="print neither the table nor the progress, only errors"
     )
+    add_log_arguments(parser)
     parser.add_argument(
-        "--log_level",
-        choices=("debug", "info", "warning", "error"),
-        default="warning",
-        help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
+        "--metrics_port",
+        metavar="PORT",
+        type=int,
+        help="serve the counts of the run to Prometheus at http://HOST:PORT/metrics, while it runs",
     )
     parser.add_argument(
         "--grace_seconds",
@@ -45,6 +47,22 @@ def add_reporting_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds(positive=True),
         default=DEFAULT_GRACE_SECONDS,
         help="time to come to an end after SIGTERM, SIGHUP or the first ^C (default: %(default)g)",
+    )
+
+
+def add_log_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the messages on standard error."""
+    parser.add_argument(
+        "--log_level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="of messages, a runner's too; debug shows the traceback of a failure (default: warning)",
+    )
+    parser.add_argument(
+        "--log_format",
+        choices=("text", "json"),
+        default="text",
+        help="json writes each message as an object in a line, the error that ends the command too (default: text)",
     )
 
 
@@ -70,7 +88,12 @@ def reporting_of(given: argparse.Namespace) -> Reporting:
             raise ConfigurationError(f"report={path!r} can't be written: {exc}") from exc
     elif path is not None and path != STANDARD_OUTPUT:
         check_file(path, "report")
-    return Reporting(path, store, given.json, given.quiet)
+    return Reporting(path, store, given.json, given.quiet, check_port(given.metrics_port))
+
+
+def check_port(port: int | None) -> int | None:
+    """Return the port; raise ConfigurationError if it is none."""
+    return None if port is None else check_whole("metrics_port", port, 1, 65_535)
 
 
 def check_unfinished(given: argparse.Namespace, store: Store, reporting: Reporting) -> None:

@@ -42,6 +42,7 @@ from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
 from beam_s3box.metrics import shared_by_children
+from beam_s3box.prometheus import served
 from beam_s3box.sources.positions import PartRange
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
@@ -88,19 +89,23 @@ def run_job(parser: OptionParser, prepare: Prepare, arguments: Sequence[str], lo
     if text is not None:
         say_text(text)
         return 0
-    try:
-        job = prepare(parser.parse(arguments), log)
-    except S3BoxError as exc:
-        return fail_with(2, str(exc), log)
-    except AlreadyFinished as finished:
-        return print_finished(finished, log)
-    return _execute(job, log)
+    with contextlib.ExitStack() as stack:
+        try:
+            job = prepare(parser.parse(arguments), log)
+            progress = Progress(input_bytes=job.input_bytes)
+            stack.enter_context(served(progress.totals, job.reporting.metrics_port))
+        except S3BoxError as exc:
+            return fail_with(2, str(exc), log)
+        except AlreadyFinished as finished:
+            return print_finished(finished, log)
+        return _execute(job, progress, log)
 
 
 def set_up(options: PipelineOptions, log: JobLog) -> None:
     """Let this process speak and end as the options say, and Beam's files and our stores find the options of S3."""
     given = given_of(options)
     log.set_level(given.log_level, is_quiet=given.quiet)
+    log.set_format(given.log_format)
     s3 = options.view_as(S3Options)
     log.mask(filter(None, (s3.s3_secret_access_key, s3.s3_session_token, *notify_secrets(given))))
     check_keys_stay_here(options)
@@ -151,8 +156,7 @@ def write_summary(
     rows | "WriteSummary" >> summary
 
 
-def _execute(job: Job, log: JobLog) -> int:
-    progress = Progress(input_bytes=job.input_bytes)
+def _execute(job: Job, progress: Progress, log: JobLog) -> int:
     result = None
     grace_seconds, message = given_of(job.pipeline.options).grace_seconds, _describe_interrupt(job)
     asked: list[int] = []

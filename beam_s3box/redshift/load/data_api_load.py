@@ -23,6 +23,9 @@ from beam_s3box.redshift.manifests import ListedManifest
 _MAX_EARLIER = 100
 """Batches of the same text within the hours for which the Data API remembers a token, at most."""
 
+_MAX_STATEMENT_BYTES = 100_000
+"""Source: "Amazon Redshift Data API", considerations: 100 KB."""
+
 
 class Step(NamedTuple):
     """One statement of a batch.
@@ -194,6 +197,12 @@ def _failure(error: str) -> Failure:
 
 
 def _check_limits(steps: Sequence[Step]) -> None:
+    if max(len(step.sql.encode("utf-8")) for step in steps) > _MAX_STATEMENT_BYTES:
+        raise ConfigurationError(
+            f"manifests: with those that they replace they make a statement of more than {_MAX_STATEMENT_BYTES:,} "
+            "bytes, which the Data API does not take: load fewer at once, or over a driver's connection "
+            "(RedshiftConnection, --redshift_dsn)"
+        )
     copies = sum(step.role == "copy" for step in steps)
     if len(steps) > MAX_STATEMENTS:
         most = copies - (len(steps) - MAX_STATEMENTS + 1) // 2

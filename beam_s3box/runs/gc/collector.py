@@ -28,6 +28,7 @@ from beam_s3box.runs.gc.key_set import KeySet
 from beam_s3box.runs.gc.replacements import Replacements
 from beam_s3box.runs.gc.run_states import RunState, RunStates
 from beam_s3box.runs.replaced import read_run
+from beam_s3box.shards.keys import DOCTOR_FOLDER
 from beam_s3box.stores import Store
 from beam_s3box.stores.deletions import BATCH_KEYS, NotDeleted, delete_keys
 from beam_s3box.stores.s3_check import CHECK_KEY
@@ -162,9 +163,10 @@ class Collector:
                 yield _Garbage(state.run_id, MARKS, info.key, info.size)
             elif info.key.startswith(f"{layout.run_folder}shards-") and info.key not in state.shard_lists:
                 yield _Garbage(state.run_id, LISTS, info.key, info.size)
-        for info in self.store.list(CHECK_KEY):
-            if info.key == CHECK_KEY and info.modified < self._limit:
-                yield _Garbage("", MARKS, info.key, info.size)
+        for prefix in (CHECK_KEY, DOCTOR_FOLDER):
+            for info in self.store.list(prefix):
+                if _is_of_a_check(info.key) and info.modified < self._limit:
+                    yield _Garbage("", MARKS, info.key, info.size)
 
     def _manifests(self) -> Iterator[_Garbage]:
         """Yield the manifests of bounded runs that failed; another execution may replace one meanwhile."""
@@ -212,13 +214,17 @@ class Collector:
 
     def _owner_of_upload(self, key: str) -> str | None:
         """Return the run that an upload belongs to, "" for the check of a destination, None if it is not ours."""
-        if key == CHECK_KEY:
+        if _is_of_a_check(key):
             return ""
         state = self._runs.owner(key)
         folders = key.split("/")
         if state is None and len(folders) > 1 and folders[0] in ("manifests", "dead-letters", "runs"):
             state = self._runs.by_id.get(folders[1].removesuffix(".json"))
         return None if state is None else state.run_id
+
+
+def _is_of_a_check(key: str) -> bool:
+    return key == CHECK_KEY or key.startswith(DOCTOR_FOLDER)
 
 
 def _batches(garbage: Iterable[_Garbage]) -> Iterator[list[_Garbage]]:

@@ -25,6 +25,12 @@ kept: it is over, and another run may list its shards."""
 _READERS: Final = 16
 _RECORD = re.compile(r"runs/(?P<run_id>[^/]+)\.json")
 _STREAMER: Final = "JsonBufferStreamer"
+_UNLISTED: Final = "its record does not name all of its data: {}"
+_WHY: Final = {
+    _STREAMER: "a streamer that continues with its folder may still list its files",
+    "S3Box": "the program that made the box may know its shards",
+    "": "it is of an earlier version, or of an unbounded run without manifests",
+}
 
 
 @dataclasses.dataclass
@@ -36,6 +42,7 @@ class RunState:
       changed: when the record was written, by the store's clock.
       keys: the keys of its shards.
       shard_lists: the keys of the lists that its record names.
+      may_have_unlisted_data: see `RunRecord.may_have_unlisted_data`.
       fate: what it may still do.
       why: the reason, for people.
     """
@@ -49,6 +56,7 @@ class RunState:
     changed: float
     keys: ShardKeys
     shard_lists: frozenset[str]
+    may_have_unlisted_data: bool
     fate: Fate = "live"
     why: str = ""
 
@@ -73,6 +81,7 @@ class RunState:
             run.info.modified,
             ShardKeys(template),
             lists,
+            record.may_have_unlisted_data,
         )
 
 
@@ -157,14 +166,15 @@ class RunStates:
             if state.state == "running":
                 is_quiet = state.changed < limit and newest.get(state.run_id, 0.0) < limit
                 state.fate, state.why = self._fate_of_running(state, limit, is_quiet, state.run_id in named)
-            elif state.kind == _STREAMER and state.run_id not in named:
-                state.fate = "kept"
-                state.why = "a streamer that continues with its folder may still list its files"
+            elif state.may_have_unlisted_data and (state.kind != _STREAMER or state.run_id not in named):
+                state.fate, state.why = "kept", _why_unlisted(state)
             else:
                 ended = {"finished": now - older_than, "failed": now if state.bounded else now - fence}[state.state]
                 state.fate = "over" if state.changed <= ended else "live"
 
     def _fate_of_running(self, state: RunState, limit: float, is_quiet: bool, is_named: bool) -> tuple[Fate, str]:
+        if state.may_have_unlisted_data and state.kind != _STREAMER:
+            return ("silent", _why_unlisted(state)) if is_quiet or is_named else ("live", "")
         if is_named:
             return "dead", "named as dead"
         if not is_quiet:
@@ -192,3 +202,7 @@ class RunStates:
                 if owner is not None and owner.run_id in run_ids:
                     newest[owner.run_id] = max(newest.get(owner.run_id, 0.0), info.modified)
         return newest
+
+
+def _why_unlisted(state: RunState) -> str:
+    return _UNLISTED.format(_WHY.get(state.kind, _WHY[""]))

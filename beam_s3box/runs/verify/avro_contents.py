@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import fastavro
 
 from beam_s3box.runs.verify.json_contents import Contents, DamagedShardError
+
+_MAGIC: Final = b"Obj\x01"
 
 TakeRows: TypeAlias = Callable[[list[Any]], object]
 """Is given the rows of a shard, block by block."""
@@ -31,6 +33,8 @@ def read_avro(body: bytes, take: TakeRows = ignore_rows) -> Contents:
     Raises:
       DamagedShardError: it is anything else.
     """
+    if body[: len(_MAGIC)] != _MAGIC:
+        raise DamagedShardError("is not a valid Avro file: it does not begin as one")
     records = raw_bytes = 0
     end = 0
     try:

@@ -74,9 +74,10 @@ def stated_shards(
     Raises:
       StoreError: a list can't be read.
     """
-    has_lists = False
+    has_lists, with_rows = False, set()
     for row in _rows(run, listing, problems, only):
         has_lists = True
+        with_rows.add(row.manifest)
         if only is not None and row.manifest not in only:
             continue
         entry = listing.entries.pop(row.shard.key, None)
@@ -88,7 +89,8 @@ def stated_shards(
             problems.add(run.store.url(row.shard.key), f"is in {entry.manifest}, and by the run's lists in {where}")
         yield Stated(row.shard.key, row, entry)
     for key, entry in listing.entries.items():
-        if has_lists:
+        # a worker of a stream may have been killed between a manifest and its rows
+        if has_lists and (run.record.bounded or entry.manifest in with_rows):
             problems.add(run.store.url(key), f"is in {entry.manifest}, and not in the run's lists of shards")
         yield Stated(key, None, entry)
 
@@ -137,9 +139,12 @@ def _rows_of_firings(
     """
     listed: set[str] = set()
     outdated: dict[str, str] = {}
+    written: dict[str, list[tuple[int, str]]] = {}
     for info in run.store.list(run.layout.firing_folder):
         fresh: set[str] = set()
         for row in _rows_of_list(run.store, info.key, None, problems):
+            folder, firing = _place_of(row.manifest)
+            written.setdefault(folder, []).append((firing, info.key))
             if listing.manifests.get(row.manifest) != row.manifest_sha256:
                 outdated[row.manifest] = info.key
             elif row.manifest not in listed:
@@ -149,12 +154,21 @@ def _rows_of_firings(
     for key, where in outdated.items():
         if only is not None and key not in only:
             continue
-        if key not in listing.manifests:
+        folder, firing = _place_of(key)
+        # a firing that was done again, with other shards, has withdrawn all later ones
+        is_withdrawn = any(other < firing and later > where for other, later in written[folder])
+        if key not in listing.manifests and not is_withdrawn:
             problems.add(run.store.url(key), f"does not exist; {where} says that the run wrote it")
-        elif key not in listed:
+        elif key in listing.manifests and key not in listed:
             problems.add(run.store.url(key), f"has a text that the run did not write; {where} has another SHA-256")
     if only is None:
         _check_numbers(run.store, listing.manifests, problems)
+
+
+def _place_of(key: str) -> tuple[str, int]:
+    """Return the folder of a manifest, and the number of its firing."""
+    match = _NUMBER.fullmatch(key)
+    return (match["folder"], int(match["firing"] or 0)) if match else (key, 0)
 
 
 def _rows_of_list(store: Store, key: str, sha256: str | None, problems: Problems) -> Iterator[ListedShard]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.metrics import OBJECT_BYTES, RAW_BYTES, RECORDS_LISTED, SHARDS, MemoryMetrics, Metrics
+from beam_s3box.runs.replaced import compactions_of
 from beam_s3box.runs.verify.dead_letters import check_dead_letters, ignore_letters
 from beam_s3box.runs.verify.in_order import in_order
 from beam_s3box.runs.verify.listing import Listing, check_digests, listing_of, stated_entries, stated_shards
@@ -113,6 +114,13 @@ class Checker:
                 collections.deque(self.shards(store, self._stated_again(run), take), 0)
 
             verified.source_records = source.compare(verified.problems, self.threads, read_again, self.counts)
+        if verified.problems:
+            for other in compactions_of(store, run.layout):
+                verified.problems.add(
+                    store.url(run.layout.run),
+                    f"is the record of a run that {other.run_id} has compacted: when `s3box gc` has removed the shards "
+                    "that it replaced, verify that run instead",
+                )
         return verified
 
     def _stated_again(self, run: Run) -> Iterator[Stated]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.sources.kafka import client
@@ -82,20 +82,19 @@ class KafkaReader:
         messages = self._consumer.consume(most, seconds)
         if self._failure is not None:
             raise self._failure
-        fetched: dict[tuple[str, int], Fetched] = {}
+        by_place: dict[tuple[str, int], list[Message]] = {}
         for message in messages:
             error = message.error()
             if error is not None:
                 self._take_error(message, error)
                 continue
             place = message.topic() or "", message.partition() or 0
-            one = fetched.get(place)
-            if one is None:
-                one = fetched[place] = Fetched(f"{place[0]}:{place[1]}", "", [], [], [], 0, [])
-            self._add(one, message)
-        for place, one in fetched.items():
-            self._finish(place, one)
-        return list(fetched.values())
+            found = by_place.get(place)
+            if found is None:
+                by_place[place] = [message]
+            else:
+                found.append(message)
+        return [self._fetched(place, found) for place, found in by_place.items()]
 
     def at_end(self, part: str) -> bool:
         """Return whether nothing follows in a partition, as far as its broker has said."""
@@ -116,24 +115,28 @@ class KafkaReader:
         """Close connections and drop what was fetched."""
         self._consumer.close()
 
-    def _add(self, one: Fetched, message: Message) -> None:
-        value = message.value()
-        if value is None:
-            one.passed += 1
-        else:
-            one.values.append(value)
-            one.millis.append(message.timestamp()[1])
-            one.numbers.append(message.offset())  # type: ignore[attr-defined]
-        one.messages.append(message)  # type: ignore[attr-defined]
-
-    def _finish(self, place: tuple[str, int], one: Fetched) -> None:
-        last = one.messages[-1].offset()
-        if not self._has_rows:
-            one.messages = ()
-        self._positions[place] = last + 1
-        one.position = str(last + 1)
-        if one.values:
-            self._bytes = max(1.0, sum(map(len, one.values)) / len(one.values))
+    def _fetched(self, place: tuple[str, int], messages: list[Message]) -> Fetched:
+        """Return the records of a partition by column; without a value are tombstones, which are passed."""
+        position = (messages[-1].offset() or 0) + 1
+        self._positions[place] = position
+        rows = messages if self._has_rows else ()
+        passed = 0
+        values: list[Any] = [message.value() for message in messages]
+        if None in values:
+            messages = [message for message, value in zip(messages, values, strict=True) if value is not None]
+            passed = len(values) - len(messages)
+            values = [message.value() for message in messages]
+        if values:
+            self._bytes = max(1.0, sum(map(len, values)) / len(values))
+        return Fetched(
+            f"{place[0]}:{place[1]}",
+            str(position),
+            [message.timestamp()[1] for message in messages],
+            values,
+            [message.offset() or 0 for message in messages],
+            passed,
+            rows,
+        )
 
     def _assign(self) -> None:
         self._ends.clear()

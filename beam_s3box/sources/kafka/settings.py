@@ -99,6 +99,8 @@ class KafkaSettings:
             # an answer that does not come is noticed soon, and holds the watermark
             "socket.timeout.ms": 10_000,
             "fetch.error.backoff.ms": 200,
+            # a second by default, in which a full queue is long empty
+            "fetch.queue.backoff.ms": 20,
         }
         own: dict[str, Any] = {
             "bootstrap.servers": self.brokers,

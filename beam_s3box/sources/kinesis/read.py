@@ -49,6 +49,7 @@ class ReadKinesis(beam.PTransform):
       period: seconds; batches do not reach over its bounds.
       delay: seconds that the watermark stays behind the times of records.
       idle: seconds after which a shard at its end counts as having reached the present.
+      stop_after: seconds to read; None for as long as the pipeline runs.
       fetch_bytes: after so many a reader hands on what it has fetched; one answer of Kinesis may have 10 MB more.
 
     Raises:
@@ -67,6 +68,7 @@ class ReadKinesis(beam.PTransform):
         period: float = 1.0,
         delay: float = 2.0,
         idle: float = 10.0,
+        stop_after: float | None = None,
         fetch_bytes: int | str = DEFAULT_FETCH_BYTES,
     ) -> None:
         super().__init__()
@@ -76,7 +78,10 @@ class ReadKinesis(beam.PTransform):
         elements: Elements = Rows() if as_rows else Batches()
         source = KinesisSource(settings, start, has_rows=as_rows)
         element_type: Any = KinesisRow if as_rows else LineBatch
-        self._read = ReadSource(source, times, elements, element_type, Pacing(delay=delay, idle=idle), readers)
+        if stop_after is not None:
+            check_positive("stop_after", stop_after)
+        pacing = Pacing(delay=delay, idle=idle, stop_after=stop_after)
+        self._read = ReadSource(source, times, elements, element_type, pacing, readers)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
         """Return the records."""

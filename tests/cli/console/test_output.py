@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import logging
 import os
 import pathlib
@@ -314,3 +315,26 @@ def test_only_the_console_prints() -> None:
             where = f"{path}:{getattr(node, 'lineno', 0)}"
             prints = is_print or is_write
             assert not prints, f"{where} prints: use beam_s3box.cli.console.output"
+
+
+def test_a_log_of_json_has_an_object_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    log = CommandLog("test_console")
+    log.mask(["secret\nkey"])
+    log.set_format("json")
+    with installed(log):
+        try:
+            raise ValueError(f"secret\nkey {HOSTILE}")
+        except ValueError as exc:
+            logging.getLogger("others").error("%s", exc, exc_info=True)
+        assert fail_with(1, "secret\nkey is no key", log) == 1
+    first, last = map(json.loads, capsys.readouterr().err.splitlines())
+    assert list(first) == ["time", "level", "logger", "message", "traceback"]
+    assert first["level"] == "ERROR"
+    assert first["logger"] == "others"
+    assert first["message"] == f"(masked) {HOSTILE}"
+    assert "ValueError: (masked)" in first["traceback"]
+    assert last["message"] == "(masked) is no key"
+    assert last["time"].endswith("+00:00")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_reader import find_run
-from beam_s3box.errors import LoadError, ManifestReplacedError
+from beam_s3box.errors import ConfigurationError, LoadError, ManifestReplacedError
+from beam_s3box.redshift.load.data_api_load import Step, _check_limits
 from beam_s3box.redshift.load.ledger import Entry, Ledger
 from beam_s3box.redshift.load.table_loads import DATA_API_NAMES
 from beam_s3box.redshift.manifests import ListedManifest, read_manifest
@@ -184,6 +185,12 @@ def test_a_manifest_that_is_written_again_after_the_compaction_was_loaded(wareho
     with pytest.raises(ManifestReplacedError):
         warehouse.loader().load(old[1].url, "clicks")
     assert warehouse.ids() == ALL
+
+
+def test_one_transaction_of_the_data_api_with_too_many_names_is_refused() -> None:
+    _check_limits([Step("x" * 100_000)])
+    with pytest.raises(ConfigurationError, match="bytes, which the Data API does not take: load fewer at once"):
+        _check_limits([Step("x"), Step("x" * 100_001)])
 
 
 # without a server: what anybody may have written, and every order of loads

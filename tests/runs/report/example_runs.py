@@ -109,7 +109,7 @@ def many_shards(number: int, stream_count: int, *, bounded: bool = True, **recor
         "runner": "FlinkRunner",
         "job_name": HOSTILE[2],
         "settings": {"limits": f"StreamLimits(max_object_bytes={LIMIT})", "input": list(HOSTILE)},
-        "input": RunInput(accepted=1, rejected=1_292, reasons=reasons, bad_files=((HOSTILE[1], 40),)),
+        "input": RunInput(accepted=10**12, rejected=1_292, reasons=reasons, bad_files=((HOSTILE[1], 40),)),
         "streams": tuple(
             StreamTotals(domain="web", namespace=name_of(one), dead_letters={"too-large": 3 * (one % 9 == 0)})
             for one in range(stream_count)

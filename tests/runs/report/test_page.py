@@ -80,7 +80,7 @@ def test_the_page_says_what_the_figures_are(figures: RunFigures) -> None:
     assert "missing-stream" in text
     assert "1,203" in text
     assert "… and 160 more" in text
-    assert "Records do not add up" in text, "the example's record says that one came in"
+    assert "Records do not add up" in text, "the record of the example says that more came in"
 
 
 def test_100_000_shards_of_10_000_streams_are_a_small_page_in_little_time() -> None:

@@ -43,14 +43,15 @@ class Receiving(NamedTuple):
     Attributes:
       poll_interval: between two looks at a queue that was empty.
       stop_after: how long to receive; None for ever.
-      bundle: after which a busy reader lets the runner commit.
+      bundle: after which a busy reader lets the runner commit; Beam's runners for Flink before 2.76 keep 6 KB of each
+        such step for ever.
       settle: how long to wait in the end until the runner has committed what was received; what is not would come
         again, to another run.
     """
 
     poll_interval: float = 10.0
     stop_after: float | None = None
-    bundle: float = 5.0
+    bundle: float = 6.0
     settle: float = 30.0
 
 
