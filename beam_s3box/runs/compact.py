@@ -166,9 +166,9 @@ class Compaction:
     def _claim(self, run_id: str) -> RunClaim:
         from beam_s3box import __version__
 
-        chosen = {"max_object_bytes": self.max_object_bytes}
-        origin = RunOrigin(kind="compact", version=__version__, settings=chosen, parent=self.run.run_id)
         template = str(self.run.record.settings.get("key_template") or DEFAULT_DATA_KEY)
+        chosen = {"max_object_bytes": self.max_object_bytes, "key_template": template}
+        origin = RunOrigin(kind="compact", version=__version__, settings=chosen, parent=self.run.run_id)
         layout = Layout.below(self.run.store.root, run_id, template)
         return RunClaim(layout, new_token(), origin=origin)
 

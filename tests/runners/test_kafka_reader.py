@@ -141,6 +141,28 @@ def test_aborted_transactions_are_passed_and_open_ones_waited_for(kafka: KafkaBr
         reader.close()
 
 
+def test_gaps_of_a_compacted_topic_are_passed(kafka: KafkaBroker) -> None:
+    topic = f"c-{new_token(8)}"
+    part = f"{topic}:0"
+    quick = {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "100"}
+    kafka.create_topic(topic, 1, {"cleanup.policy": "compact", **quick})
+    for number in range(6):
+        produce(kafka.address, topic, [(0, b"%d" % number, int(time.time() * 1_000))], key=b"k")
+        time.sleep(0.3)
+
+    def read() -> list[Fetched]:
+        reader = KafkaReader(settings(kafka, topic), {part: "0"})
+        try:
+            return read_all(reader, [part])
+        finally:
+            reader.close()
+
+    eventually(lambda: len(values_of(read())) < 6, seconds=60)
+    found = read()
+    assert values_of(found)[-1] == b"5"
+    assert found[-1].position == "6"
+
+
 def test_an_offset_that_is_gone_names_the_ways_out(kafka: KafkaBroker, topic: str) -> None:
     produce(kafka.address, topic, ((0, b"{}", NOW) for _ in range(10)))
     kafka.delete_records(topic, 0, 6)

@@ -81,7 +81,7 @@ def test_the_commands_of_the_page(spark_cluster: SparkCluster, s3_server: Server
     shell.run(build)
     # AWS needs none of these
     server = " ".join(s3_arguments(s3_server))
-    shell.run(Block("bash", f"{run_it.text.rstrip()} {server}", run_it.where))
+    shell.run(Block("bash", f"{run_it.text.rstrip()} {server}", run_it.where), timeout=600)
     settings = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION)
     found = read_back(open_store("s3://demo/on-spark", settings, s3_server.admin))
     assert len(found.all_records()) == FLIGHTS

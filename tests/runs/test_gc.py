@@ -208,7 +208,7 @@ def test_nothing_of_others_is_touched(store: MemoryStore, clock: Clock) -> None:
 
 
 def test_keys_of_templates_of_the_users_own(store: MemoryStore, clock: Clock) -> None:
-    template = "lake/{domain}/{namespace}/{window}{digest}/{sequence}_{origin}_{run_id}{extension}"
+    template = "lake/{domain}/{namespace}/{window}{digest}_{sequence}_{origin}_{run_id}{extension}"
     made = Made(store, "run", template=template)
     lost = abandoned(store, made, 7)
     made.finish([Part([[1], [2]])])
@@ -218,6 +218,17 @@ def test_keys_of_templates_of_the_users_own(store: MemoryStore, clock: Clock) ->
     assert lost not in keys(store, "lake/")
     assert listing(store).all_ids == [1, 2]
     assert "lake/web/clicks/notes.txt" in keys(store, "lake/")
+    # also of its compactions
+    first = Compaction(find_run(store, "run"), 95).compact()
+    assert all(info.startswith("lake/") for info in listing(store).shards)
+    clock.pass_days(3)
+    assert gc(store).total.objects == 2
+    Compaction(find_run(store, first.run_id)).compact()
+    lost = abandoned(store, Made(store, "last", template=template), 9)
+    clock.pass_days(3)
+    assert gc(store).marked.keys() == {"last"}
+    assert lost not in keys(store, "lake/")
+    assert listing(store).all_ids == [1, 2]
 
 
 def test_a_key_that_may_be_a_live_run_s_stays(store: MemoryStore, clock: Clock) -> None:

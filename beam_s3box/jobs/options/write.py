@@ -66,7 +66,8 @@ def write_of(
     """
     given = given_of(options)
     given.domain = domain or given.domain
-    given.run_id, is_named = given.run_id or new_run_id(), given.run_id is not None
+    is_named = given.run_id is not None
+    given.run_id = given.run_id if is_named else new_run_id()
     # the job checks it before, but a template starts later, elsewhere
     is_template = template_of(options) is not None
     transform = transform_of(given, stream=stream, windowing=windowing, check_destination=is_template)

@@ -16,7 +16,7 @@ TOPIC = "--kafka_topic=t"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--input is missing: say what to read, as --input='data/.*', or --kafka_topic"),
+        ([], "--input is missing: say what to read, as --input='data/.*', or --sqs_queue, or --kafka_topic"),
         (["--input=a", TOPIC], "--input and --kafka_topic are mutually exclusive: a job reads one source"),
         (["--kafka_brokers=b"], "--kafka_topic is missing: --kafka_brokers says how to read it"),
         (["--input=a", "--kafka_brokers=b"], "--kafka_brokers has no effect with --input: leave it out"),

@@ -124,7 +124,6 @@ def test_help_says_every_option_and_its_default() -> None:
     ):
         assert part in words
     assert text.count("\nInput:") == 1
-    assert "--input_format" not in text
 
 
 def test_a_typo_is_refused_with_what_was_meant() -> None:
