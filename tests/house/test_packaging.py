@@ -165,7 +165,7 @@ def test_the_metadata(built: Built) -> None:
     assert str(found.get_payload()).strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
     classifiers = set(found.get_all("Classifier", []))
     assert {f"Programming Language :: Python :: {version}" for version in PYTHONS} <= classifiers
-    assert set(found.get_all("Provides-Extra", [])) == {"kafka", "redshift"}
+    assert set(found.get_all("Provides-Extra", [])) == {"kafka", "metrics", "redshift"}
     assert "redshift" in found["Keywords"]
 
 

@@ -13,7 +13,7 @@ from apache_beam.typehints.schemas import named_tuple_to_schema
 from beam_s3box import DeadLetter, Manifest, ShardFile
 from beam_s3box.transforms import WriteToS3Box
 
-STRING, BYTES, INT64 = schema_pb2.STRING, schema_pb2.BYTES, schema_pb2.INT64
+STRING, BYTES, INT64, DOUBLE = schema_pb2.STRING, schema_pb2.BYTES, schema_pb2.INT64, schema_pb2.DOUBLE
 SHARD = ShardFile("web", "clicks", "w", "s3://b/k", "k", 1, 2**40, 3, "ab", "records")
 MANIFEST = Manifest("web", None, "w", 1, "s3://b/m", "m", 1, 2, 2**40, 4)
 LETTER = DeadLetter(None, "clicks", "not-json", "why", b"\xff{", "in.jsonl", 2**40)
@@ -33,7 +33,7 @@ def test_every_field_is_of_an_atomic_type(row: Any) -> None:
     assert [field.name for field in fields] == list(row._fields)
     for field in fields:
         assert field.type.WhichOneof("type_info") == "atomic_type", f"{field.name} is {field.type}"
-        assert field.type.atomic_type in (STRING, BYTES, INT64)
+        assert field.type.atomic_type in (STRING, BYTES, INT64, DOUBLE)
 
 
 @ROWS

@@ -15,7 +15,7 @@ BOXES = (
     ),
     Fault(
         "an interrupted step is not noticed",
-        "a box with a lost record is given up",
+        "a box with a lost record is aborted",
         "beam_s3box/box/packer.py",
         '        if self._in_step and self._abort_reason is None:\n            self._abort_reason = interrupted("an exception")\n',
         "",
@@ -23,7 +23,7 @@ BOXES = (
     ),
     Fault(
         "a step that raised goes on",
-        "a box with a lost record is given up",
+        "a box with a lost record is aborted",
         "beam_s3box/box/packer.py",
         '            self._abort_reason = interrupted(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)\n            raise\n',
         "            raise\n",

@@ -229,8 +229,8 @@ COMMIT = (
         "the last uploads are not waited for",
         "a manifest lists only what is there",
         "beam_s3box/transforms/upload.py",
-        "        return self._emit(self._queue.finish())",
-        "        return self._emit(self._queue._take_finished())",
+        "        yield from self._emit(self._queue.finish())",
+        "        yield from self._emit(self._queue._take_finished())",
         ("tests/transforms/test_upload.py",),
     ),
     Fault(

@@ -49,9 +49,9 @@ STORES = (
     Fault(
         "only the first page of a listing",
         "a listing is complete",
-        "beam_s3box/stores/s3.py",
-        '            if not page.get("IsTruncated"):\n                return\n',
-        "            return\n",
+        "beam_s3box/stores/s3_listing.py",
+        '        if not page.get("IsTruncated"):\n            return\n',
+        "        return\n",
         (
             "tests/stores/test_s3_reads.py",
             "tests/stores/test_store_contract.py",
