@@ -9,8 +9,8 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from beam_s3box.system.forks import renew_in_children
 from beam_s3box.system.outside import steady_seconds
@@ -45,6 +45,33 @@ FRESHNESS_MILLISECONDS: Final = "freshness_milliseconds"
 THROTTLED_SECONDS: Final = "cumulativeThrottlingSeconds"
 """Waits before another attempt, because the store refused or failed. Dataflow adds no workers while it grows: the name
 is that of `apache_beam.io.components.adaptive_throttler`."""
+
+
+GAUGES: Final = frozenset(
+    {"pending", "failed", "open_streams", "disk_bytes", "unlisted_files", "damaged_files", "pending_files"}
+)
+"""Figures of boxes and streamers that go up and down; all others only go up."""
+
+
+class HasStats(Protocol):
+    """An S3Box, a JsonBufferStreamer, or anything whose `stats` is a NamedTuple or a dataclass of numbers."""
+
+    @property
+    def stats(self) -> Any:
+        """Return what it has done so far."""
+        ...
+
+
+def figures_of(source: HasStats | Callable[[], Mapping[str, float]]) -> Callable[[], Mapping[str, float]]:
+    """Return a function that returns the figures of a box or a streamer by name; a function stays as it is."""
+    return source if callable(source) else lambda: _numbers_in(source.stats)
+
+
+def _numbers_in(stats: Any) -> dict[str, float]:
+    """Return the numbers of stats by name; of what is a list, how many there are."""
+    values: dict[str, Any] = stats._asdict() if hasattr(stats, "_asdict") else vars(stats)
+    numbers: dict[str, float] = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    return numbers | {f"{name}_files": len(value) for name, value in values.items() if isinstance(value, tuple | list)}
 
 
 class Metrics(Protocol):

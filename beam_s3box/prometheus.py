@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.metrics import GAUGES, HasStats, figures_of
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 PREFIX: Final = "beam_s3box_"
 """Before each name; counters end with `_total`."""
-
-_GAUGES: Final = frozenset(
-    {"pending", "failed", "open_streams", "disk_bytes", "unlisted_files", "damaged_files", "pending_files"}
-)
-"""What goes up and down; all others only go up."""
-
-
-class HasStats(Protocol):
-    """An S3Box, a JsonBufferStreamer, or anything whose `stats` is a NamedTuple or a dataclass of numbers."""
-
-    @property
-    def stats(self) -> Any:
-        """Return what it has done so far."""
-        ...
 
 
 class Collector:
@@ -51,7 +38,7 @@ class Collector:
         self, source: HasStats | Callable[[], Mapping[str, float]], labels: Mapping[str, str] | None = None
     ) -> None:
         _client()
-        self._read: Callable[[], Mapping[str, float]] = source if callable(source) else lambda: _figures(source.stats)
+        self._read = figures_of(source)
         self._labels = dict(labels or {})
 
     def collect(self) -> Iterator[Metric]:
@@ -59,7 +46,7 @@ class Collector:
         core = _client().core
         names, values = list(self._labels), list(self._labels.values())
         for name, value in sorted(self._read().items()):
-            kind = core.GaugeMetricFamily if name in _GAUGES else core.CounterMetricFamily
+            kind = core.GaugeMetricFamily if name in GAUGES else core.CounterMetricFamily
             family = kind(PREFIX + name, name.replace("_", " "), labels=names)
             family.add_metric(values, value)
             yield family
@@ -97,10 +84,3 @@ def _client() -> Any:
     except ImportError as exc:
         raise ConfigurationError("metrics for Prometheus need its client: pip install 'beam_s3box[metrics]'") from exc
     return prometheus_client
-
-
-def _figures(stats: Any) -> dict[str, float]:
-    """Return the numbers of stats by name; of what is a list, how many there are."""
-    values: dict[str, Any] = stats._asdict() if hasattr(stats, "_asdict") else vars(stats)
-    figures: dict[str, float] = {name: value for name, value in values.items() if isinstance(value, int | float)}
-    return figures | {f"{name}_files": len(value) for name, value in values.items() if isinstance(value, tuple | list)}
