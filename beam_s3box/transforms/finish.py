@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from beam_s3box.engine.input_totals import InputTotals, sum_totals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.shard_lists import ROWS_IN_SEGMENT
 from beam_s3box.engine.shard_rows import ShardListWriter, ShardRows, rows_of
-from beam_s3box.errors import DeadLettersError
+from beam_s3box.errors import DeadLettersError, RunExistsError
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
@@ -165,16 +166,23 @@ class _Finish(beam.DoFn):
 
     def _finish(self, writer: ShardListWriter, manifests: list[Manifest], totals: InputTotals) -> None:
         plan = self._plan
-        claim_once(plan.store, plan.claim)  # for a run without any record
         try:
             plan.dead_letter_limit.check(totals, plan.dead_letters_url)
         except DeadLettersError as exc:
-            # it is so each time that a runner does this again, and in a pipeline of others nobody else says so
-            plan.claim.fail_by(plan.store, exc)
+            self._fail(exc)
             raise
+        claim_once(plan.store, plan.claim)  # for a run without any record
         size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
         announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
+
+    def _fail(self, error: DeadLettersError) -> None:
+        """Record that the run failed: in a pipeline of others nobody else does."""
+        plan = self._plan
+        # a runner does this again, and the reason stays the same: the run is marked by then, and nobody's to claim
+        with contextlib.suppress(RunExistsError):
+            claim_once(plan.store, plan.claim)  # for a run without any record
+        plan.claim.fail_by(plan.store, error)
 
 
 class Drop(beam.DoFn):

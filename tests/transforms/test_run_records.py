@@ -22,6 +22,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store, open_store
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.transforms import encode, runtime
 from tests.readback import read_back, strict_gunzip
 from tests.transforms.streams import Script
 from tests.transforms.streams import write as scripted
@@ -128,6 +129,21 @@ def test_too_many_dead_letters_mark_the_run_as_failed(limit: int | None) -> None
     assert record.state == "failed"
     assert str(record.error).startswith(DeadLettersError.__name__)
     assert not list(store.list("manifests/"))
+
+
+def test_who_finishes_again_says_the_reason_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process that does not know the run, as on Flink, which begins the last step again: the run is marked then."""
+    store = MemoryStore(new_token(12))
+    pipeline = beam.Pipeline(options=PipelineOptions(RUNNERS["FnApiRunner"]))
+    write = WriteToS3Box(store, domain_field="d", namespace_field="n")
+    pipeline | beam.Create([b"{", b"["]) | write
+    for _ in range(2):
+        with pytest.raises(Exception, match="2 of 2 records are dead letters"):
+            pipeline.run().wait_until_finish()
+        runtime._CLAIMED.clear()
+        # the steps before are not done again
+        monkeypatch.setattr(encode, "claim_once", lambda *_: None)
+    assert find_run(store, write.claim.layout.run_id).record.state == "failed"
 
 
 def stream(store: Store, **arguments: Any) -> None:
