@@ -58,7 +58,7 @@ def write_cluster_conf(folder: Path, ports: Ports, checkpoint_seconds: float | N
         "classloader.resolve-order": "parent-first",
         "state.backend.type": "hashmap",
         "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": "50",
+        "restart-strategy.fixed-delay.attempts": "20",
         "restart-strategy.fixed-delay.delay": "1 s",
         "heartbeat.interval": "1000",
         # less runs out on a busy machine
