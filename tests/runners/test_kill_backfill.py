@@ -22,7 +22,7 @@ RECORDS = 600
 PATIENCE_SECONDS = 180
 
 
-@pytest.mark.parametrize(("name", "manifests"), [("flink_cluster", 1), ("flink_cluster", 3), ("flink_cluster_2_62", 3)])
+@pytest.mark.parametrize(("name", "manifests"), [("flink_cluster", 3), ("flink_cluster_2_62", 1)])
 def test_a_task_manager_is_killed_three_times_in_a_backfill(
     name: str, manifests: int, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
