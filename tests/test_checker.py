@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
+from beam_s3box.shards.runs import new_token
 from tests.checker.__main__ import main
 from tools import soak
 from tools.seaweedfs import Server
@@ -70,7 +71,7 @@ def test_manifests_of_the_whole_run_on_s3(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.writer.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.writer.secret_key)
-    destination = f"s3://{s3_server.bucket}/verify"
+    destination = f"s3://{s3_server.bucket}/{new_token(12)}"
     write(destination, Manifests(per="run"))
     assert main([destination, "--id_field=i"]) == 0
     assert "3 manifests" in capsys.readouterr().out

@@ -79,7 +79,7 @@ def test_one_put_a_shard_and_no_list_head_or_copy(proxy: Proxy, prefix: str, sto
     assert proxy.count("PutObject", f"{name}/data/") == len(found.shards)
     assert proxy.count("PutObject", f"{name}/manifests/") == len(found.manifests) == 6
     assert proxy.count("PutObject", f"{name}/dead-letters/") == 1
-    assert proxy.count("PutObject", f"{name}/runs/") == 2, "the claim and the commit"
+    assert proxy.count("PutObject", f"{name}/runs/") == 3, "the claim, the list of shards and the commit"
     assert proxy.operations() <= {"PutObject", "GetObject"}
     assert proxy.count("GetObject") == 2, "the record: may it be read, as the id was given; and before the commit"
     assert sorted(record["i"] for record in found.all_records()) == list(range(2_000))

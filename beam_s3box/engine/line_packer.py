@@ -18,14 +18,14 @@ from beam_s3box.engine.commit import announce, commit_of_run
 from beam_s3box.engine.dead_letters import DeadLetterFiles
 from beam_s3box.engine.input_totals import InputTotals
 from beam_s3box.engine.intake import Intake
-from beam_s3box.engine.manifests import Manifest, plan_manifests
+from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.run_totals import RunInput, joined_input
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.engine.uploads import Uploader, UploadQueue
-from beam_s3box.errors import ConfigurationError
+from beam_s3box.errors import ConfigurationError, OutdatedWorkError
 from beam_s3box.formats import encoders_of
 from beam_s3box.metrics import Metrics
 from beam_s3box.records.batches import LineBatch
@@ -36,7 +36,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.shards.window_names import window_name
-from beam_s3box.system.outside import wall_seconds
+from beam_s3box.system.outside import sleep, wall_seconds
 from beam_s3box.system.threads import Threads
 
 
@@ -250,10 +250,9 @@ class LinePacker:
 
     def _write_manifests(self) -> list[tuple[Manifest | None, Sequence[ShardFile]]]:
         """Return the manifests, each with its shards; None for shards without manifests."""
-        plan, manifests = self._plan, self._plan.manifests
+        manifests = self._plan.manifests
         if manifests is None or not self._shards:
             return [(None, self._shards)]
-        publisher = Publisher.begin(plan.store, plan.claim)
         scopes: dict[tuple[Stream | None, str], list[ShardFile]] = {}
         for file in self._shards:
             scopes.setdefault((manifests.scope(file), file.window), []).append(file)
@@ -262,8 +261,20 @@ class LinePacker:
             for (stream, window), files in scopes.items()
             for each in plan_manifests(stream, window, 0, files, manifests.count)
         ]
-        written = publisher.write_all(planned, self._threads)
+        written = self._publish(planned)
         return [(self._written(manifest), each.files) for manifest, each in zip(written, planned, strict=True)]
+
+    def _publish(self, planned: Sequence[ManifestPlan]) -> list[Manifest]:
+        """Write the manifests; once more, and later, where an execution that was killed a moment ago has written some.
+
+        In a pipeline the runner does this work again.
+        """
+        store, claim = self._plan.store, self._plan.claim
+        try:
+            return Publisher.begin(store, claim).write_all(planned, self._threads)
+        except OutdatedWorkError:
+            sleep(2 * store.clock_resolution)
+            return Publisher.begin(store, claim).write_all(planned, self._threads)
 
     def _written(self, manifest: Manifest) -> Manifest:
         self._counts.count(metrics.MANIFESTS)

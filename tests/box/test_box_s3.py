@@ -72,7 +72,9 @@ def test_a_box_on_s3(s3_server: Server, proxy: Proxy, prefix: str, store: Store)
     assert keys == ["data_locations_0.manifest", "data_locations_1.manifest"]
     assert listed(store, keys) == list(range(1_000))
     assert proxy.operations() == {"PutObject", "GetObject"}, "no list, no look-up of the region"
-    assert proxy.count("PutObject") == len(box.shards) + 2 + 2, "the run's record begins and ends it"
+    assert proxy.count("PutObject") == len(box.shards) + 2 + 3, (
+        "the run's record begins and ends it, and a list of shards"
+    )
     assert proxy.count("GetObject") == 1
     box = box.next_box()
     box.pack({"i": 7})

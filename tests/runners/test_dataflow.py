@@ -157,7 +157,7 @@ def test_the_state_of_the_stream(stream: Staged) -> None:
     stateful = {name: (step.states, step.timers) for name, step in steps.items() if step.states or step.timers}
     assert stateful == {
         PACK: (
-            {"buffer": "read_modify_write_spec", "segments": "bag_spec"},
+            {"arrived": "read_modify_write_spec", "buffer": "read_modify_write_spec", "segments": "bag_spec"},
             {"age": "PROCESSING_TIME", "end": "EVENT_TIME", "forget": "EVENT_TIME"},
         ),
         f"{WRITE}/WriteManifests/WriteFirings": ({"lineage": "read_modify_write_spec"}, {}),

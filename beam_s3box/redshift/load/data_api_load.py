@@ -197,7 +197,7 @@ def _failure(error: str) -> Failure:
 
 
 def _check_limits(steps: Sequence[Step]) -> None:
-    if max(len(step.sql.encode("utf-8")) for step in steps) > _MAX_STATEMENT_BYTES:
+    if any(len(step.sql.encode("utf-8")) > _MAX_STATEMENT_BYTES for step in steps if step.role == "ledger"):
         raise ConfigurationError(
             f"manifests: with those that they replace they make a statement of more than {_MAX_STATEMENT_BYTES:,} "
             "bytes, which the Data API does not take: load fewer at once, or over a driver's connection "

@@ -130,13 +130,14 @@ def test_uploads_that_nobody_finishes_go(store: S3Store, s3_server: Server, caps
 
 
 def test_what_may_not_be_removed_is_named(
-    store: S3Store, s3_server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: S3Store, s3_server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lost = with_garbage(store)
     time.sleep(2.5)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.reader.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.reader.secret_key)
-    arguments = [store.root, "--older_than=0", f"--s3_endpoint_url={s3_server.endpoint_url}"]
+    # as options: a client that this process made with keys of the environment would be used again
+    keys = s3_server.reader
+    options = [f"--s3_access_key_id={keys.access_key}", f"--s3_secret_access_key={keys.secret_key}"]
+    arguments = [*options, store.root, "--older_than=0", f"--s3_endpoint_url={s3_server.endpoint_url}"]
     code, _, err = gc(*arguments, f"--s3_region_name={REGION}", capsys=capsys)
     assert (code, "AccessDenied" in err) == (1, True), err
     assert store.get(lost)
