@@ -53,7 +53,7 @@ def test_every_record_is_in_one_listed_shard(
 def test_a_run_of_dead_letters_alone_fails_and_lists_nothing(
     name: str, request: pytest.FixtureRequest, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
-    """Flink's cluster begins the last step again and again before it gives up; the reason stays the same."""
+    """Flink's cluster begins the last step again and again before the job fails; the reason stays the same."""
     engine: Engine = request.getfixturevalue(name)
     store, source = fresh_store(s3_server), tmp_path / "records.jsonl"
     source.write_text('{"carrier":"AA"}\n' * 500)
