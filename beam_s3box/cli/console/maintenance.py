@@ -17,8 +17,8 @@ from beam_s3box.sizes import format_seconds, format_size
 _MIN_SECONDS: Final = 0.001
 
 
-class JoinProgress:
-    """How far a compaction is.
+class _Timed:
+    """Counts, and the time since it was made.
 
     Args:
       totals: the counts so far.
@@ -30,10 +30,17 @@ class JoinProgress:
         self._clock = clock
         self._began = clock()
 
+    def _seconds(self) -> float:
+        return max(self._clock() - self._began, _MIN_SECONDS)
+
+
+class JoinProgress(_Timed):
+    """How far a compaction is."""
+
     def line(self) -> str:
         """Return how far it is."""
         totals = self._totals()
-        seconds = max(self._clock() - self._began, _MIN_SECONDS)
+        seconds = self._seconds()
         read = totals.get(metrics.INPUT_BYTES, 0)
         return " · ".join(
             [
@@ -45,23 +52,13 @@ class JoinProgress:
         )
 
 
-class CollectProgress:
-    """How far a garbage collection is.
-
-    Args:
-      totals: the counts so far.
-      clock: seconds.
-    """
-
-    def __init__(self, totals: Callable[[], Mapping[str, int]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._totals = totals
-        self._clock = clock
-        self._began = clock()
+class CollectProgress(_Timed):
+    """How far a garbage collection is."""
 
     def line(self) -> str:
         """Return how far it is."""
         totals = self._totals()
-        seconds = max(self._clock() - self._began, _MIN_SECONDS)
+        seconds = self._seconds()
         seen = totals.get(metrics.FILES_FOUND, 0)
         return " · ".join(
             [
