@@ -15,6 +15,7 @@ from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.manifest_journal import ManifestJournal, other_settings
 from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
+from beam_s3box.system.local_files import sync_folder
 
 
 class Left(NamedTuple):
@@ -55,6 +56,9 @@ def recover(folder: Folder) -> Left:
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name, state in folder.scan():
         found[name].add(state)
+    if found:
+        # the earlier process may have ended before it synced a name on which the removal of another file relies
+        sync_folder(folder.path)
     left = Left([], {})
     for name, states in sorted(found.items()):
         _recover(folder, name, states, left)

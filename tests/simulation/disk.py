@@ -60,7 +60,8 @@ class SimDisk:
       is_ordered: whether names reach the disk in the order of their changes, as with a journal of metadata.
 
     Attributes:
-      removed: called with the name and the content of a file that another program removes.
+      removed: names and files that another program removed.
+      on_removal: called before such a name is gone.
     """
 
     def __init__(self, world: World, capacity: int | None, *, is_ordered: bool) -> None:
@@ -68,7 +69,8 @@ class SimDisk:
         self.capacity = capacity
         self._is_ordered = is_ordered
         self.names: dict[str, _File] = {}
-        self.removed: Callable[[str], None] = lambda name: None
+        self.removed: list[tuple[str, _File]] = []
+        self.on_removal: Callable[[], None] = lambda: None
         self._exists = False
         self._durable_names: dict[str, _File] = {}
         self._changes: list[tuple[str, str, Any]] = []
@@ -117,7 +119,8 @@ class SimDisk:
         wanted = [name for name in self.names if not name.endswith((".uploaded", ".listing", ".damaged", ".part"))]
         if wanted and self.world.fails("file removed by another program", 0.001):
             name = sorted(wanted)[self.world.choices.below(len(wanted))]
-            self.removed(name)
+            self.removed.append((name, self.names[name]))
+            self.on_removal()
             self._change("unlink", name)
 
     # ------------------------------------------------------------ calls

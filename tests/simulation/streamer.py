@@ -36,9 +36,16 @@ class _Ledger:
         self.tried = 0
         self.promised: set[int] = set()
         self.synced: set[int] = set()
+        self._excused: set[int] = set()
+
+    def promise(self, number: int) -> None:
+        """Promise that a record is in exactly one object."""
+        if number not in self._excused:
+            self.promised.add(number)
 
     def excuse(self, ids: set[int]) -> None:
         """Promise no more of these than that they are in no two objects."""
+        self._excused |= ids
         self.promised -= ids
 
 
@@ -50,12 +57,17 @@ class _Folder:
         world.never("worker asleep")  # whoever sleeps holds the folder's lock
         capacity = (None, None, 24_000, 60_000)[choices.below(4)]
         self.disk = SimDisk(world, capacity, is_ordered=choices.below(4) != 3)
-        self.disk.removed = self._excuse_file
+        self.disk.on_removal = self.excuse_removed
         self.server = SimS3(world, checks=not choices.below(3))
         self.is_listed = not choices.below(3) == 2
         self.ledger = _Ledger()
-        self.damages = 0
+        self.was_cut = False
         self.losses: list[BaseException] = []
+
+    @property
+    def was_damaged(self) -> bool:
+        """Whether more happened than that a process ended."""
+        return self.was_cut or bool(self.disk.removed)
 
     def check(self) -> None:
         assert not self.switch.hung, self.switch.hung
@@ -67,7 +79,7 @@ class _Folder:
         assert not lost, f"lost {sorted(lost)}"
         left = [name for name in self.disk.names if name != "lock" and not name.endswith(".damaged")]
         assert not left, f"left {left}"
-        assert self.damages or sorted(self.disk.names) == ["lock"], sorted(self.disk.names)
+        assert self.was_damaged or sorted(self.disk.names) == ["lock"], sorted(self.disk.names)
 
     def _keys(self) -> list[str]:
         """Return the objects that count, as often as they are listed."""
@@ -92,12 +104,13 @@ class _Folder:
         data = [key for key in self.server.objects if key.startswith(f"{PREFIX}data/")]
         self.ledger.excuse(ids - {number for key in data for number in self._ids(key)})
 
-    def _excuse_file(self, name: str) -> None:
-        self.damages += 1
-        stem = name.partition(".")[0]
-        for other, file in self.disk.names.items():
-            if other.startswith(stem + "."):
-                self.ledger.excuse(_ids_in(other, bytes(file.data)))
+    def excuse_removed(self) -> None:
+        """Promise nothing of records in files that another program removed, and in others of the same buffer."""
+        removed = self.disk.removed
+        stems = {name.partition(".")[0] for name, _ in removed}
+        others = [(name, file) for name, file in self.disk.names.items() if name.partition(".")[0] in stems]
+        for name, file in [*removed, *others]:
+            self.ledger.excuse(_ids_in(name, bytes(file.data)))
 
     def report(self, error: BaseException) -> None:
         """Get what `threading.excepthook` would."""
@@ -154,7 +167,7 @@ class _Life:
             streamer.flush()
         except StreamerError as exc:
             places = {file.place for file in getattr(exc, "files", ())}
-            assert self._folder.damages, f"{exc}"
+            assert self._folder.was_damaged, f"{exc}"
             assert places <= {"lost"}, f"{exc}"
             streamer.flush()
         if self._folder.is_listed:
@@ -206,7 +219,7 @@ class _Life:
 
         self._attempt(append, may_signal=may_signal)
         if done:
-            ledger.promised.add(number)
+            ledger.promise(number)
             self.appended.add(number)
             if self.durability == "fsync":
                 ledger.synced.add(number)
@@ -261,9 +274,10 @@ def _end(folder: _Folder, life: _Life) -> None:
     actor.is_dead = True  # its threads end with it
     sys.settrace(None)  # of a call that was to be interrupted
     folder.disk.end(actor)
+    folder.excuse_removed()  # what was written to files that were removed while they were open
     if folder.world.fails("power cut", 0.15):
         folder.disk.cut_power()
-        folder.damages += 1
+        folder.was_cut = True
         folder.excuse_unuploaded(folder.ledger.promised - folder.ledger.synced)
     if life.durability == "memory" and not is_safe:
         folder.excuse_unuploaded(life.appended)
