@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.checker.places import Folder, Place
 from tests.checker.verification import Rules
-from tools.chaos.clocks import JumpingClock, find_libfaketime
+from tools.chaos.clocks import JumpingClock
 from tools.chaos.counting import Counted, count_run
 from tools.chaos.faults import inflict
 from tools.chaos.victims import Victim
@@ -48,32 +48,49 @@ class Attempts:
       kinds: of faults, each as likely as it is often; `replace`: it stands still while the next attempt begins, and
         wakes during that or behind it.
       folder: whether the destination is a local folder.
+      locks: whether an attempt that stands still may hold up those behind it.
     """
 
     def __init__(
-        self, name: str, records: int, command: Command, kinds: tuple[str, ...], *, folder: bool = False
+        self,
+        name: str,
+        records: int,
+        command: Command,
+        kinds: tuple[str, ...],
+        *,
+        folder: bool = False,
+        locks: bool = False,
     ) -> None:
         self.name = name
         self._records = records
         self._command = command
         self._kinds = kinds
         self._is_folder = folder
+        self._locks = locks
         self._seconds, self._requests, self._index = 4.0, 1, 0
 
     def play(self, round: Round) -> Counted:
         """Disturb up to three attempts, and let the last one be."""
         source = round.folder / "lines.jsonl"
         write_source(source, self._records)
+        self.prepare(round, source)
         asleep: list[tuple[Victim, Gate]] = []
         try:
             for _ in range(round.random.randint(1, 3)):
-                if self._disturbed(round, source, asleep) == 0:
+                if self._disturbed(round, source, asleep) == 0 or (asleep and self._locks):
                     break
             self._finish(round, source, asleep)
         finally:
             for victim, _ in asleep:
                 victim.kill()
         return self.count(round, source)
+
+    def prepare(self, round: Round, source: Path) -> None:
+        """Do what comes before the first attempt."""
+
+    def harm(self, kind: str, round: Round, victim: Victim) -> None:
+        """Inflict a fault on an attempt, or on what it depends on."""
+        inflict(kind, round, victim)
 
     def count(self, round: Round, source: Path) -> Counted:
         """Count what the attempts left together."""
@@ -126,13 +143,12 @@ class Attempts:
                 # its request, too, waits until it wakes
                 stack.pop_all()
                 return None
-            inflict(kind, round, victim)
+            self.harm(kind, round, victim)
         return None if kind == "kill" else self._code(round, victim)
 
     def _under_jumps(self, round: Round, source: Path) -> int | None:
-        clock = JumpingClock(round.folder / "clock", find_libfaketime())
+        clock = JumpingClock(round.folder)
         self.gate(round, -1)
-        clock.jump(0)
         victim = self._start(round, source, clock.environment)
         while victim.wait(round.random.uniform(0, self._seconds / 3)) is None and round.random.random() < 0.8:
             inflict("clock jump", round, victim, clock)
@@ -142,7 +158,7 @@ class Attempts:
         """Let an attempt succeed; those that sleep wake up during it or behind it."""
         gate, begun = self.gate(round, -1), time.monotonic()
         victim = self._start(round, source)
-        if asleep and round.random.random() < 0.5:
+        if self._locks or (asleep and round.random.random() < 0.5):
             victim.wait(round.random.uniform(0, self._seconds))
         elif victim.wait(PATIENCE_SECONDS) == 0:
             self._seconds, self._requests = time.monotonic() - begun, max(gate.requests, self._requests)

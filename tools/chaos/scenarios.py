@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from tools.chaos.attempts import RUN_ID, Attempts
 from tools.chaos.boxes import Boxes
+from tools.chaos.engines import Flink, OwnPrism, Spark
+from tools.chaos.jobs import AttemptsOn, BackfillOn, Lazy, StreamOn
+from tools.chaos.loads import Loads
 from tools.chaos.streamer import Streamer
 from tools.chaos.world import Scenario
+from tools.flink.jars import FLINK, Beam
 
 _ON_S3 = ("kill", "kill", "stop", "replace", "replace", "clock jump", "S3 stop", "S3 kill")
 _IN_FOLDER = ("disk full", "disk full", "kill", "stop", "clock jump")
+_ON_PRISM = ("kill", "kill", "stop", "replace", "Prism stop", "Prism kill", "S3 stop")
 
 
 def scenarios() -> list[Scenario]:
     """Return all scenarios, those that start fastest first."""
+    prism, spark = Lazy(OwnPrism), Lazy(Spark)
+    flinks: dict[Beam, Lazy] = {beam: Lazy(functools.partial(Flink, beam=beam)) for beam in FLINK}
     return [
         Attempts("pack", 3_000, pack, _ON_S3),
         Attempts("pack-to-folder", 10_000, pack, _IN_FOLDER, folder=True),
         Boxes("s3box", 3_000, box, _ON_S3),
         Streamer(),
+        Loads("load", 3_000, pack, _ON_S3),
         Attempts("backfill", 20_000, backfill, _ON_S3),
+        AttemptsOn("backfill-prism", 20_000, backfill, _ON_PRISM, prism),
+        StreamOn("stream-prism", prism),
+        *(BackfillOn(f"backfill-flink-{beam}", flink) for beam, flink in flinks.items()),
+        *(StreamOn(f"stream-flink-{beam}", flink) for beam, flink in flinks.items()),
+        BackfillOn("backfill-spark", spark),
     ]
 
 
@@ -34,9 +48,9 @@ def box(destination: str, source: Path) -> list[str]:
     return ["tools.chaos.boxes", destination]
 
 
-def backfill(destination: str, source: Path, *options: str) -> list[str]:
-    """Return the backfill of a file, on Beam's runner in Python or another one."""
-    return ["pipelines.backfill", f"--input={source}", *_write(destination), "--max_raw_bytes=20KB", *options]
+def backfill(destination: str, source: Path) -> list[str]:
+    """Return the backfill of a file."""
+    return ["pipelines.backfill", f"--input={source}", *_write(destination), "--max_raw_bytes=20KB"]
 
 
 def _write(destination: str) -> list[str]:
