@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-kafka demo-redshift simulate mutants test test-runners test-beam test-yaml lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift simulate mutants test test-runners test-beam test-yaml lint types docs bench bench-scale bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -59,6 +59,9 @@ mutants: $(DEV) ## faults put into the code, each of which the tests next to it 
 
 bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
+
+bench-scale: $(DEV) ## how time and memory grow with data, streams, shards and workers; draws docs/scale.svg
+	$(RUN) -m tools.bench.scale $(ARGS)
 
 bench-stream: $(DEV) ## the same for streams; needs Java and Maven
 	$(RUN) -m tools.bench_stream $(ARGS)
