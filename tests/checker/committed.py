@@ -38,7 +38,9 @@ def committed_ids(place: Place, id_field: str) -> dict[str, collections.Counter[
 
 def _digests(place: Place, keys: set[str], run_id: str) -> dict[str, str] | None:
     """Return the manifests that count by the record of a bounded run; None: all do, as those of unbounded input."""
-    record = json.loads(place.read(f"runs/{run_id}.json")) if f"runs/{run_id}.json" in keys else {"bounded": False}
+    if (key := f"runs/{run_id}.json") not in keys:
+        return None
+    record = json.loads(place.read(key))
     if not record["bounded"]:
         return None
     return {row["key"]: row["sha256"] for row in record["manifests"]} if record["state"] == "finished" else {}

@@ -74,7 +74,9 @@ class Verification:
 
     def __init__(self, place: Place, rules: Rules, sources: Iterable[Path] | None = None, run_id: str = "") -> None:
         self.problems: list[str] = []
-        self.lines = self.records = self.lost = self.duplicated = self._outside = self._raw_bytes = self._object_bytes = 0
+        self.lines = self.records = self.lost = self.duplicated = self._outside = self._raw_bytes = (
+            self._object_bytes
+        ) = 0
         self._place, self._rules = place, rules
         self._keys = place.keys()
         self._run_id = run_id or self._only_run()

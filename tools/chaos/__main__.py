@@ -63,7 +63,11 @@ def run(scenarios: Sequence[Scenario], folder: Path, seconds: float, seed: int, 
                 time.monotonic() - begun < seconds or not tallies[left[0].name].rounds
             ):
                 number = first + tallies[left[0].name].rounds
-                play(left[0], Round(world, f"{left[0].name}-{number}", random.Random(f"{seed} {left[0].name} {number}")), tallies)
+                play(
+                    left[0],
+                    Round(world, f"{left[0].name}-{number}", random.Random(f"{seed} {left[0].name} {number}")),
+                    tallies,
+                )
                 if time.monotonic() - shown > _SHOW_SECONDS:
                     shown = time.monotonic()
                     print(table_of(tallies), flush=True)
@@ -94,7 +98,10 @@ def play(scenario: Scenario, round: Round, tallies: Mapping[str, Tally]) -> None
     took = time.monotonic() - begun
     tally.seconds += took
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(round.faults.items()))
-    print(f"{time.strftime('%H:%M:%S')} {round.name} {took:.0f} s: {faults or 'no fault'}; {'; '.join(wrong) or 'whole'}", flush=True)
+    print(
+        f"{time.strftime('%H:%M:%S')} {round.name} {took:.0f} s: {faults or 'no fault'}; {'; '.join(wrong) or 'whole'}",
+        flush=True,
+    )
     if not wrong:
         shutil.rmtree(round.folder)
 

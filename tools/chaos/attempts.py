@@ -21,6 +21,9 @@ RUN_ID = "chaos"
 STREAMS = 4
 EVERY_BAD_LINE = 97
 PATIENCE_SECONDS = 240.0
+FIRST_SECONDS = 2.5
+"""How long an attempt takes, before one was measured."""
+
 AT_REQUESTS = {"kill": 0.7, "stop": 0.7, "replace": 0.5}
 """How often these happen at the very moment of a request; else, and the others always, at any moment."""
 
@@ -67,7 +70,7 @@ class Attempts:
         self._kinds = kinds
         self._is_folder = folder
         self._locks = locks
-        self._seconds, self._requests, self._index = 4.0, 1, 0
+        self._seconds, self._requests, self._index = FIRST_SECONDS, 1, 0
 
     def play(self, round: Round) -> Counted:
         """Disturb up to three attempts, and let the last one be."""
@@ -125,7 +128,7 @@ class Attempts:
         kind = round.random.choice(self._kinds)
         if kind == "clock jump":
             return self._under_jumps(round, source)
-        at_request = round.random.random() < AT_REQUESTS.get(kind, 0)
+        at_request = round.random.random() < AT_REQUESTS.get(kind, 0) and not self._is_folder
         gate = self.gate(round, self._next_index() if at_request else -1)
         with contextlib.ExitStack() as stack:
             stack.callback(gate.opened.set)

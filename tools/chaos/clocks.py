@@ -27,7 +27,9 @@ class JumpingClock:
     def __init__(self, folder: Path) -> None:
         self._library, self._file = folder / "clock.so", folder / "clock"
         if not self._library.exists():
-            compiler = find_program("cc", "clocks jump by a small library in C; install a compiler, as by apt-get install gcc")
+            compiler = find_program(
+                "cc", "clocks jump by a small library in C; install a compiler, as by apt-get install gcc"
+            )
             subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", self._library, _SOURCE], check=True)
         self._file.write_bytes(bytes(8))
 

@@ -1,4 +1,4 @@
-"""The engines under faults: Flink and Spark as clusters of processes, and Prism; each starts once, at its first round."""
+"""The engines under faults: Flink and Spark as clusters of processes, and Prism."""
 
 from __future__ import annotations
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from typing import IO
 
 from tests.checker.committed import committed_ids
 from tools.chaos.clocks import JumpingClock
 from tools.chaos.counting import Counted, count_acknowledged
 from tools.chaos.faults import inflict
 from tools.chaos.victims import Victim
-from tools.chaos.world import Gate, Round, clean_environment, random_gate
+from tools.chaos.world import Round, clean_environment, random_gate
 
 KINDS = ("kill", "kill", "stop", "disk full", "disk full", "clock jump", "S3 stop")
 PATIENCE_SECONDS = 240.0
@@ -54,7 +54,7 @@ class Streamer:
         gate = random_gate(round.random, round.random.randrange(REQUESTS))
         round.world.proxy.rule = gate
         victim = self._start(round, first, clock.environment if clock else {}, subprocess.PIPE)
-        reader = threading.Thread(target=_read_numbers, args=(victim, acknowledged))
+        reader = threading.Thread(target=_read_numbers, args=(victim.process.stdout, acknowledged))
         reader.start()
         victim.wait_for(gate.reached, round.random.uniform(0.5, LIFE_SECONDS))
         if kind != "kill":
@@ -74,7 +74,7 @@ class Streamer:
         return Victim(command, environment, round.log, stdout=stdout)
 
 
-def _read_numbers(victim: Victim, acknowledged: list[int]) -> None:
+def _read_numbers(said: IO[bytes], acknowledged: list[int]) -> None:
     """Note what the program says until it ends; a last line may be torn."""
-    with victim.process.stdout as lines:
+    with said as lines:
         acknowledged += [int(line) for line in lines if line.endswith(b"\n")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Mapping
 
 from tools.chaos.counting import Counted
 from tools.chaos.world import Round
@@ -45,26 +46,21 @@ class Tally:
         return not any(self.figures[name] for name in _FIGURES[3:])
 
 
-def table_of(tallies: dict[str, Tally]) -> str:
+def table_of(tallies: Mapping[str, Tally]) -> str:
     """Return a table with a row for each scenario, and the sum of all."""
-    kinds = sorted({kind for tally in tallies.values() for kind in tally.faults})
     total = Tally()
     for tally in tallies.values():
         total.rounds += tally.rounds
         total.faults += tally.faults
         total.figures.update(tally.figures)
-    head = ["scenario", "rounds", *kinds, *_FIGURES]
-    rows = [head, *(_row(name, tally, kinds) for name, tally in [*tallies.items(), ("all", total)])]
-    widths = [max(len(row[column]) for row in rows if len(row) == len(head)) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths)))
-        for row in rows
-    ]
-    return "\n".join(lines)
+    head = ["scenario", "rounds", "faults", *_FIGURES, "of which kind"]
+    rows = [head, *(_row(name, tally) for name, tally in [*tallies.items(), ("all", total)])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    texts = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:-1], widths[1:]), row[-1]] for row in rows]
+    return "\n".join("  ".join(cells) for cells in texts)
 
 
-def _row(name: str, tally: Tally, kinds: list[str]) -> list[str]:
-    if tally.skipped and not tally.rounds:
-        return [name, f"skipped: {tally.skipped}"]
-    counts = [tally.rounds, *(tally.faults[kind] for kind in kinds), *(tally.figures[name] for name in _FIGURES)]
-    return [name, *(f"{count:,}" for count in counts)]
+def _row(name: str, tally: Tally) -> list[str]:
+    counts = [tally.rounds, tally.faults.total(), *(tally.figures[figure] for figure in _FIGURES)]
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.faults.items()))
+    return [name, *(f"{count:,}" for count in counts), f"skipped: {tally.skipped}" if tally.skipped else kinds]

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.02
 

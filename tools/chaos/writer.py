@@ -24,8 +24,13 @@ _PAUSE_SECONDS = 0.002
 def main(folder: str, url: str, first: int) -> None:
     """Write until killed, or finish what others left."""
     streamer = JsonBufferStreamer(
-        StoreUploader(open_store(url)), folder, scheduler_interval=0.05, format="json-lines", compression="gzip", manifests=Manifests()
-    )  # fmt: skip
+        StoreUploader(open_store(url)),
+        folder,
+        scheduler_interval=0.05,
+        format="json-lines",
+        compression="gzip",
+        manifests=Manifests(),
+    )
     if first < 0:
         streamer.flush(_ENOUGH_SECONDS)
         streamer.write_manifests()
