@@ -1,7 +1,8 @@
 """Builds whole shards from the records of many streams; what is too little for a shard are remainders.
 
 Lines are buffered by stream, compressed as segments on a few threads, and packed by the packing rule. Only the caller's
-thread changes the state; the threads only compress. The order within a stream is kept.
+thread changes the state; the threads only compress. The order within a stream is kept. Records that come as one text
+are cut where they would be cut line by line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format, format_of
+from beam_s3box.formats.json_text import JsonText
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
@@ -30,6 +32,8 @@ _MAX_COMPRESSING_BYTES = 16 * MiB
 
 _STREAM_COST = 1_024
 """Bytes of memory that an open stream takes besides its lines and segments; measured: 900 to 1,200."""
+
+_LINE_BREAK = b"\n"
 
 DEFAULT_MIN_FILL = 0.5
 """A remainder that fills this much of a shard becomes one: two of them would not fit one shard anyway."""
@@ -54,6 +58,9 @@ class _Buffer:
     capacity: Capacity
     shard: OpenShard
     lines: list[bytes] = dataclasses.field(default_factory=list)
+    """Records, or texts of several of them with line breaks between."""
+
+    records: int = 0
     raw_bytes: int = 0
     planned: Size = NOTHING
     """Raw bytes and records of the open shard, including segments that are still being compressed."""
@@ -111,12 +118,43 @@ class ShardBuilder:
         buffer = self._buffers.get(key) or self._open(key)
         raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
-        if buffer.raw_bytes + raw_bytes <= room.raw_bytes and len(buffer.lines) + len(lines) <= room.records:
+        if buffer.raw_bytes + raw_bytes <= room.raw_bytes and buffer.records + len(lines) <= room.records:
             buffer.lines += lines
+            buffer.records += len(lines)
             buffer.raw_bytes += raw_bytes
         else:
             self._add_one_by_one(buffer, lines)
-        self._held_bytes += raw_bytes + LINE_COST * len(lines)
+        self._hold(raw_bytes + LINE_COST * len(lines))
+
+    def add_text(self, key: Key, text: bytes, records: int) -> None:
+        """Add records of one stream and window that are one text, with line breaks between them and none at the end.
+
+        Args:
+          key: of the records.
+          text: at least one line of JSON.
+          records: how many lines these are.
+        """
+        if not takes_text(self._format):
+            self.add(key, text.split(_LINE_BREAK))
+            return
+        while text:
+            buffer = self._buffers.get(key) or self._open(key)
+            piece, count = _piece_of(text, records, buffer)
+            if not count:
+                line, _, text = text.partition(_LINE_BREAK)
+                records -= 1
+                self._add_one_by_one(buffer, (line,))
+                self._hold(len(line) + 1 + LINE_COST)
+                continue
+            buffer.lines.append(piece)
+            buffer.records += count
+            buffer.raw_bytes += len(piece) + 1
+            text, records = text[len(piece) + 1 :], records - count
+            self._hold(len(piece) + 1 + LINE_COST)
+
+    def _hold(self, size: int) -> None:
+        """Count memory that is taken; when it is too much, give some back."""
+        self._held_bytes += size
         if self._held_bytes > self._budget:
             self._evict_largest()
 
@@ -165,12 +203,13 @@ class ShardBuilder:
         room = buffer.room()
         for line in lines:
             raw_bytes = len(line) + buffer.format.record_overhead
-            if buffer.lines and (buffer.raw_bytes + raw_bytes > room.raw_bytes or len(buffer.lines) >= room.records):
+            if buffer.lines and (buffer.raw_bytes + raw_bytes > room.raw_bytes or buffer.records >= room.records):
                 self._cut(buffer)
                 room = self._room_for(buffer, raw_bytes)
             elif not buffer.lines:
                 room = self._room_for(buffer, raw_bytes)
             buffer.lines.append(line)
+            buffer.records += 1
             buffer.raw_bytes += raw_bytes
 
     @staticmethod
@@ -186,11 +225,11 @@ class ShardBuilder:
         """Compress the lines of a stream as one segment, on another thread."""
         if not buffer.lines:
             return
-        lines, raw_bytes = buffer.lines, buffer.raw_bytes
+        lines, records, raw_bytes = buffer.lines, buffer.records, buffer.raw_bytes
         self._held_bytes -= raw_bytes + LINE_COST * len(lines)
-        buffer.lines, buffer.raw_bytes = [], 0
-        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.separator))
-        self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
+        buffer.lines, buffer.records, buffer.raw_bytes = [], 0, 0
+        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, records).plus(buffer.capacity.separator))
+        self._compressing.append((buffer, self._codec.submit(_segment_of, buffer.format, lines, records), raw_bytes))
         self._compressing_bytes += raw_bytes
         while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
             self._collect_segment()
@@ -240,3 +279,29 @@ class ShardBuilder:
             return _NOTHING_FLUSHED  # called after each record, and nearly always the result
         given, self._out = self._out, Flushed([], [])
         return given
+
+
+def takes_text(format: Format) -> bool:
+    """Return whether records of this format may come as one text, with line breaks between them."""
+    return isinstance(format, JsonText) and format.between == _LINE_BREAK
+
+
+def _segment_of(format: Format, lines: Sequence[bytes], records: int) -> Segment:
+    segment = format.cut(lines)
+    return segment if segment.records == records else segment._replace(records=records)
+
+
+def _piece_of(text: bytes, records: int, buffer: _Buffer) -> tuple[bytes, int]:
+    """Return as much of a text as fits the next segment of a buffer, and how many records that is; 0 if none does."""
+    room = buffer.room()
+    most_bytes, most_records = room.raw_bytes - buffer.raw_bytes, room.records - buffer.records
+    if len(text) + 1 <= most_bytes and records <= most_records:
+        return text, records
+    if len(text) + 1 > most_bytes:
+        # the line break behind a line counts as well
+        text = text[: max(text.rfind(_LINE_BREAK, 0, max(most_bytes, 0)), 0)]
+        records = text.count(_LINE_BREAK) + 1 if text else 0
+    if records > most_records:
+        lines = text.split(_LINE_BREAK, max(most_records, 0))[: max(most_records, 0)]
+        return _LINE_BREAK.join(lines), len(lines)
+    return text, records

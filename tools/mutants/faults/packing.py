@@ -90,8 +90,8 @@ PACKING = (
         "records beyond a limit go into the same segment",
         _LIMITS,
         _BUILDER,
-        "or len(buffer.lines) >= room.records):",
-        "or len(buffer.lines) > room.records):",
+        "or buffer.records >= room.records):",
+        "or buffer.records > room.records):",
         _BUILDER_TESTS,
     ),
     Fault(
