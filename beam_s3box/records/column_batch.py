@@ -36,8 +36,8 @@ class ColumnBatch:
 
     Attributes:
       texts: array of Arrow; each text is valid JSON in one line, with its line break.
-      columns: arrays of Arrow by the names of the fields that they became; a field that is not among them can't be
-        taken by its column.
+      columns: arrays of Arrow by the names of the fields that they became, all that there are; None for one whose values
+        became others.
       source: name of the file.
       numbers: of the rows in the file, as in LineBatch.
     """
@@ -61,7 +61,7 @@ class ColumnBatch:
         """Return the rows with these places in the batch, given as an array of numpy, in order."""
         if len(places) == len(self):
             return self
-        columns = {name: column.take(places) for name, column in self.columns.items()}
+        columns = {name: None if column is None else column.take(places) for name, column in self.columns.items()}
         numbers = [self.numbers[place] for place in places.tolist()]
         return ColumnBatch(self.texts.take(places), columns, self.source, numbers)
 
