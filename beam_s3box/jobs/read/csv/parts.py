@@ -228,7 +228,8 @@ class _ByColumns:
         """Yield lines, and the next ones as long as a row goes on in them."""
         number = self._lines
         while data:
-            for number, line in enumerate(io.StringIO(data.decode("utf-8", "surrogateescape"), ""), number + 1):
+            for line in io.StringIO(data.decode("utf-8", "surrogateescape"), ""):
+                number += 1
                 check_length(line, number, self._path, self._max_characters)
                 yield line
             if not self._rows.taken:

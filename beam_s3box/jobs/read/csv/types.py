@@ -30,7 +30,7 @@ class Kind(enum.Enum):
 
 
 class KindFinder:
-    """Finds what columns hold: numbers, or true and false, if all of its values are that or empty, and one is not empty.
+    """Finds what columns hold: numbers, or true and false, if all values are that or empty, and one is not empty.
 
     Args:
       columns: how many there are.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -58,7 +58,8 @@ def read_parquet(
     Args:
       file: the file.
       path: of the file.
-      first, end: row groups; -1 for all.
+      first: row group.
+      end: the row group behind the last one; -1 for all.
       by_columns: whether many rows may be written together.
 
     Raises:

@@ -23,8 +23,11 @@ from beam_s3box.jobs.read.parquet.reader import read_parquet
 from beam_s3box.jobs.read.row_batches import ReadColumns, as_lines
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.column_batch import ColumnBatch
+from beam_s3box.records.column_times import split_columns
 from beam_s3box.records.encoding import record_rules
+from beam_s3box.records.event_times import EventTimes
 from beam_s3box.records.path_columns import with_columns
+from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
@@ -181,7 +184,7 @@ def csv_files(draw: st.DrawFn) -> bytes:
     """Return files of CSV, most of them good for the most part."""
     end = draw(st.sampled_from(["\n", "\r\n"]))
     buffer = io.StringIO(newline="")
-    quoting = draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+    quoting: Any = draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
     writer = csv.writer(buffer, lineterminator=end, quoting=quoting)
     width = draw(st.integers(1, 3))
     writer.writerow(["d", "n", "x"][:width])
@@ -309,3 +312,58 @@ def test_columns_of_the_path_are_the_same(values: list[Any], fields: dict[str, A
     if fields.get("dt"):
         groups, left = Router(selector, rules).route_columns(batch.with_first(fields))
         assert [len(group.places) for group in groups.values()] == ([len(values)] if left is None else [])
+
+
+MOMENTS = st.datetimes() | st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(1970, 1, 3))
+TIMES: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    *((pa.timestamp(unit), MOMENTS) for unit in ("ms", "us")),
+    (pa.timestamp("ns"), st.integers(-(10**18), 10**18)),
+    (pa.timestamp("us", "Europe/Vienna"), MOMENTS),
+    (pa.date32(), st.dates()),
+    (
+        pa.int64(),
+        st.integers(-(2**63), 2**63 - 1) | st.integers(-10, 10**18) | st.sampled_from([10**11, 10**14, 10**17]),
+    ),
+    (pa.int32(), st.integers(-10, 2**31 - 1)),
+    (pa.uint64(), st.integers(0, 2**64 - 1)),
+    (pa.float64(), st.floats(0, 1e19)),
+    (pa.string(), TEXTS | MOMENTS.map(str) | st.integers(0, 10**18).map(str)),
+]
+
+
+@st.composite
+def timed(draw: st.DrawFn) -> Any:
+    kind, values = draw(st.sampled_from(TIMES))
+    return pa.array(draw(st.lists(st.none() | values, min_size=1, max_size=8)), kind)
+
+
+@given(column=timed(), seconds=st.sampled_from([60, 3_600, 86_400]), repeats=st.sampled_from([1, 300]))
+@settings(max_examples=300, deadline=None)
+def test_windows_are_the_same(column: Any, seconds: int, repeats: int) -> None:
+    batch = column_batch({"at": pa.concat_arrays([column] * repeats), "i": list(range(len(column) * repeats))})
+    times = EventTimes("at", seconds)
+    expected = windows_of(split for lines in batch.to_lines() for split in times.splitter.split(lines))
+    assert windows_of(split_columns(batch, times)) == expected
+
+
+def windows_of(split: Iterable[tuple[int | None, Any]]) -> Any:
+    """Return lines with their numbers by window, and those that are rejected, by reason and detail."""
+    found: dict[Any, list[tuple[int, bytes]]] = {}
+    for start, some in split:
+        if isinstance(some, RejectedLines):
+            found.setdefault((some.reason, some.detail), []).extend(
+                zip(some.batch.numbers, some.batch.lines, strict=True)
+            )
+            continue
+        for lines in as_lines((some,)):
+            assert isinstance(lines, LineBatch)
+            found.setdefault(start, []).extend(zip(lines.numbers, lines.lines, strict=True))
+    # what is rejected is told batch by batch
+    return {key: sorted(lines) if isinstance(key, tuple) else lines for key, lines in found.items()}
+
+
+def test_rows_of_one_window_stay_together() -> None:
+    days = [datetime.datetime(2026, 1, 1 + at % 2) for at in range(1_000)]
+    batch = column_batch({"at": days, "i": list(range(1_000))})
+    split = list(split_columns(batch, EventTimes("at", 86_400)))
+    assert [len(rows) for _, rows in split if isinstance(rows, ColumnBatch)] == [500, 500]
