@@ -195,12 +195,17 @@ class ShardBuilder:
             self._collect_segment()
         return self._drain_output()
 
-    def finish(self) -> Flushed:
-        """Return everything that is left; the builder is empty afterwards."""
+    def finish(self, min_fill_to_seal: float | None = None) -> Flushed:
+        """Return everything that is left; the builder is empty afterwards.
+
+        Args:
+          min_fill_to_seal: this time; default: the builder's.
+        """
+        min_fill = self._min_fill_to_seal if min_fill_to_seal is None else min_fill_to_seal
         self.cut()
         self._collect_all()
         for buffer in self._buffers.values():
-            if buffer.shard and buffer.shard.fill >= self._min_fill_to_seal:
+            if buffer.shard and buffer.shard.fill >= min_fill:
                 self._seal(buffer.key, buffer.shard.seal(BY_BUNDLE_END))
             else:
                 self._flush_remainder(buffer)
