@@ -3,7 +3,7 @@
 Lines are buffered by stream, compressed as segments on a few threads, and packed by the packing rule. Only the caller's
 thread changes the state; the threads only compress. The order within a stream is kept. Lines that come together are
 joined at once, while the processor's cache has them: thousands of lines on their own take more memory, and longer to be
-joined later.
+joined later. Records that come as one text are cut where they would be cut line by line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format, format_of
+from beam_s3box.formats.json_text import JsonText
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
@@ -34,6 +35,8 @@ _MAX_COMPRESSING_BYTES = 16 * MiB
 
 _STREAM_COST = 1_024
 """Bytes of memory that an open stream takes besides its lines and segments; measured: 900 to 1,200."""
+
+_LINE_BREAK = b"\n"
 
 DEFAULT_MIN_FILL = 0.5
 """A remainder that fills this much of a shard becomes one: two of them would not fit one shard anyway."""
@@ -141,9 +144,38 @@ class ShardBuilder:
         raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
         if buffer.raw_bytes + raw_bytes <= room.raw_bytes and buffer.records + len(lines) <= room.records:
-            self._held_bytes += buffer.take(lines, raw_bytes)
+            self._hold(buffer.take(lines, raw_bytes))
         else:
-            self._add_in_parts(buffer, lines)
+            self._hold(self._add_in_parts(buffer, lines))
+
+    def add_text(self, key: Key, text: bytes, records: int) -> None:
+        """Add records of one stream and window that are one text, with line breaks between them and none at the end.
+
+        Args:
+          key: of the records.
+          text: at least one line of JSON.
+          records: how many lines these are.
+        """
+        if not takes_text(self._format):
+            self.add(key, text.split(_LINE_BREAK))
+            return
+        while text:
+            buffer = self._buffers.get(key) or self._open(key)
+            piece, count = _piece_of(text, records, buffer)
+            if not count:
+                line, _, text = text.partition(_LINE_BREAK)
+                records -= 1
+                self._hold(self._add_in_parts(buffer, (line,)))
+                continue
+            buffer.pieces.append(piece)
+            buffer.records += count
+            buffer.raw_bytes += len(piece) + 1
+            text, records = text[len(piece) + 1 :], records - count
+            self._hold(len(piece) + 1 + LINE_COST)
+
+    def _hold(self, size: int) -> None:
+        """Count memory that is taken; when it is too much, give some back."""
+        self._held_bytes += size
         if self._held_bytes > self._budget:
             self._evict_largest()
 
@@ -163,12 +195,17 @@ class ShardBuilder:
             self._collect_segment()
         return self._drain_output()
 
-    def finish(self) -> Flushed:
-        """Return everything that is left; the builder is empty afterwards."""
+    def finish(self, min_fill_to_seal: float | None = None) -> Flushed:
+        """Return everything that is left; the builder is empty afterwards.
+
+        Args:
+          min_fill_to_seal: this time; default: the builder's.
+        """
+        min_fill = self._min_fill_to_seal if min_fill_to_seal is None else min_fill_to_seal
         self.cut()
         self._collect_all()
         for buffer in self._buffers.values():
-            if buffer.shard and buffer.shard.fill >= self._min_fill_to_seal:
+            if buffer.shard and buffer.shard.fill >= min_fill:
                 self._seal(buffer.key, buffer.shard.seal(BY_BUNDLE_END))
             else:
                 self._flush_remainder(buffer)
@@ -183,9 +220,9 @@ class ShardBuilder:
         self._held_bytes += _STREAM_COST
         return buffer
 
-    def _add_in_parts(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
-        """Add lines that do not fit the next segment: as many as fit, then the segment is cut, until none are left."""
-        overhead, start, done = buffer.format.record_overhead, 0, 0
+    def _add_in_parts(self, buffer: _Buffer, lines: Sequence[bytes]) -> int:
+        """Add lines that do not fit the next segment, which is cut where it is full; return the memory they take."""
+        overhead, start, done, held = buffer.format.record_overhead, 0, 0, 0
         ends = list(accumulate(len(line) + overhead for line in lines))
         while start < len(lines):
             room = buffer.room() if buffer.records else self._room_for(buffer, ends[start] - done)
@@ -194,10 +231,11 @@ class ShardBuilder:
             if not buffer.records:
                 stop = max(stop, start + 1)  # a record that exceeds a limit is a segment of its own
             if stop > start:
-                self._held_bytes += buffer.take(lines[start:stop], ends[stop - 1] - done)
+                held += buffer.take(lines[start:stop], ends[stop - 1] - done)
                 start, done = stop, ends[stop - 1]
             if start < len(lines):
                 self._cut(buffer)
+        return held
 
     @staticmethod
     def _room_for(buffer: _Buffer, raw_bytes: int) -> Size:
@@ -266,3 +304,24 @@ class ShardBuilder:
             return _NOTHING_FLUSHED  # called after each record, and nearly always the result
         given, self._out = self._out, Flushed([], [])
         return given
+
+
+def takes_text(format: Format) -> bool:
+    """Return whether records of this format may come as one text, with line breaks between them."""
+    return isinstance(format, JsonText) and format.between == _LINE_BREAK
+
+
+def _piece_of(text: bytes, records: int, buffer: _Buffer) -> tuple[bytes, int]:
+    """Return as much of a text as fits the next segment of a buffer, and how many records that is; 0 if none does."""
+    room = buffer.room()
+    most_bytes, most_records = room.raw_bytes - buffer.raw_bytes, room.records - buffer.records
+    if len(text) + 1 <= most_bytes and records <= most_records:
+        return text, records
+    if len(text) + 1 > most_bytes:
+        # the line break behind a line counts as well
+        text = text[: max(text.rfind(_LINE_BREAK, 0, max(most_bytes, 0)), 0)]
+        records = text.count(_LINE_BREAK) + 1 if text else 0
+    if records > most_records:
+        lines = text.split(_LINE_BREAK, max(most_records, 0))[: max(most_records, 0)]
+        return _LINE_BREAK.join(lines), len(lines)
+    return text, records

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -33,7 +33,7 @@ from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
-from beam_s3box.transforms.encoded import encode_records
+from beam_s3box.transforms.encoded import Encoded, encode_records
 from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
 from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
@@ -120,10 +120,12 @@ class WriteToS3Box(beam.PTransform):
     Attributes:
       claim: the claim of the latest application to its run id.
       origin: what the run's record says of the command that writes it; set it before the write is applied.
+      encode: adds the first stage; set another one before the write is applied.
     """
 
     claim: RunClaim
     origin: RunOrigin = UNKNOWN
+    encode: Callable[[beam.PCollection, WritePlan, Windowing], Encoded] = staticmethod(encode_records)
 
     def __init__(
         self,
@@ -198,7 +200,7 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
-        whole, remainders, letters, totals = encode_records(records, plan, windowing)
+        whole, remainders, letters, totals = self.encode(records, plan, windowing)
         if not plan.unbounded:
             totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:

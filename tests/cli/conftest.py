@@ -17,7 +17,7 @@ from beam_s3box.cli.main import main
 from tools.seaweedfs import REGION, Server
 
 ROOT = pathlib.Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Ended(NamedTuple):

@@ -102,6 +102,38 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
         assert numbers == sorted(numbers)
 
 
+@given(
+    sizes=st.lists(st.integers(0, 400), max_size=80),
+    object_bytes=st.integers(64, 3000),
+    raw_bytes=st.none() | st.integers(1, 3000),
+    records=st.none() | st.integers(1, 20),
+    batch=st.integers(1, 30),
+    format=st.sampled_from([JSON_LINES, JSON_ARRAY]),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_text_is_cut_where_its_lines_would_be(
+    sizes: list[int], object_bytes: int, raw_bytes: int | None, records: int | None, batch: int, format: Format
+) -> None:
+    limits = StreamLimits(object_bytes, raw_bytes, records)
+    lines = [record(number, size) for number, size in enumerate(sizes)]
+    batches = [lines[at : at + batch] for at in range(0, len(lines), batch)]
+    by_line, by_text = (ShardBuilder(format, lambda stream: limits, AtOnce(), "origin") for _ in range(2))
+    for some in batches:
+        by_line.add(KEY, some)
+        by_text.add_text(KEY, b"\n".join(some), len(some))
+    assert by_text.finish() == by_line.finish()
+
+
+def test_texts_are_held_within_the_budget(codec: ThreadPoolExecutor) -> None:
+    builder = ShardBuilder(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 2**20, min_fill_to_seal=0.0)
+    lines = [record(number, 500) for number in range(6_000)]
+    for at in range(0, len(lines), 1_000):
+        builder.add_text((Stream("a", str(at % 3)), "", 0), b"\n".join(lines[at : at + 1_000]), 1_000)
+    flushed = builder.finish()
+    assert BY_MEMORY in {shard.reason for shard in flushed.shards}
+    assert sorted(all_lines(flushed)) == sorted(lines)
+
+
 def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
     lines = [record(number) for number in range(10_000)]
     for limits, reason in (
@@ -198,7 +230,7 @@ def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them
     given_lines = [record(number, 200) for number in range(2_000)]
     flushed = collect(builder, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
     assert not flushed.remainders
-    assert {shard.reason for shard in flushed.shards} == {BY_MEMORY, BY_BUNDLE_END}
+    assert BY_MEMORY in {shard.reason for shard in flushed.shards}
     assert all_lines(flushed) == given_lines
 
 

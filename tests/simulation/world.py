@@ -85,7 +85,8 @@ class Actor:
         self.result: Any = None
         self.error: Exception | None = None
         self._function = function
-        self.greenlet = greenlet.greenlet(self._run)
+        # ends where all are started: else it would go on in whoever spawned it, and in its name
+        self.greenlet = greenlet.greenlet(self._run, world._hub)
 
     @property
     def wakes(self) -> float:

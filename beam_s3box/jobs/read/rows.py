@@ -9,7 +9,7 @@ from beam_s3box.jobs.read.avro.reader import read_avro
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
 from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
-from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.row_batches import ReadColumns
 from beam_s3box.jobs.read.seekable import SizedFile
 from beam_s3box.records.lines import MAX_LINE_BYTES
 
@@ -49,8 +49,8 @@ def read_rows(
     blocks: Iterator[bytes],
     options: RowOptions = _DEFAULT,
     part: tuple[int, int] = _WHOLE,
-) -> Iterator[ReadRow]:
-    """Return the rows of a file; those that can't be lines of JSON as rejected rows.
+) -> Iterator[ReadColumns]:
+    """Return the rows of a file, by columns where that is possible; those that can't be JSON as rejected rows.
 
     Args:
       kind: `csv`, `parquet` or `avro`.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.columns.json_texts import RowsNeededError, json_texts
+from beam_s3box.jobs.read.columns.lines import lines_of, pieces_of
 from beam_s3box.jobs.read.parquet.values import values_of
-from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
+from beam_s3box.jobs.read.row_batches import ReadColumns, batches_of
 from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
+from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.sizes import MiB
 
 SPLIT_BYTES: Final = 64 * MiB
@@ -47,7 +50,7 @@ def split_parquet(file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
             yield first, metadata.num_row_groups
 
 
-def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadRow]:
+def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadColumns]:
     """Yield the rows of a file, or of the row groups from `first` to before `end`.
 
     Raises:
@@ -56,7 +59,7 @@ def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> I
     with errors_named(path, "Parquet"):
         parquet = _open(seekable(file), path)
         _check_names(parquet.schema_arrow, path)
-    return batches_of(_rows(parquet, path, first, parquet.num_row_groups if end < 0 else end), path)
+    return _read(parquet, path, first, parquet.num_row_groups if end < 0 else end)
 
 
 def _open(source: BinaryIO, path: str) -> Any:
@@ -108,10 +111,9 @@ def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
             _check_names(kind, path, f"{inside}{field.name}.")
 
 
-def _rows(parquet: Any, path: str, first: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read(parquet: Any, path: str, first: int, end: int) -> Iterator[ReadColumns]:
     metadata = parquet.metadata
     number = sum(metadata.row_group(group).num_rows for group in range(first)) + 1
-    names = parquet.schema_arrow.names
 
     def where() -> str:
         return f" after row {number - 1}"
@@ -124,10 +126,23 @@ def _rows(parquet: Any, path: str, first: int, end: int) -> Iterator[tuple[int, 
         while True:
             with errors_named(path, "Parquet", where):
                 batch = next(batches, None)
-                if batch is None:
-                    break
-                columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
-            if columns:
-                for at, values in enumerate(zip(*columns, strict=True), number):
-                    yield at, dict(zip(names, values, strict=True))
-            number += batch.num_rows
+            if batch is None:
+                break
+            for piece in pieces_of(batch):
+                yield from _read_piece(piece, path, number, where)
+                number += piece.num_rows
+
+
+def _read_piece(batch: Any, path: str, number: int, where: Callable[[], str]) -> Iterator[ReadColumns]:
+    names = batch.schema.names
+    with errors_named(path, "Parquet", where):
+        try:
+            texts = lines_of(names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)])
+        except (RowsNeededError, pa.ArrowException):
+            columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
+            rows = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+        else:
+            numbers = range(number, number + batch.num_rows)
+            yield ColumnBatch(texts, dict(zip(names, batch.columns, strict=True)), path, numbers)
+            return
+    yield from batches_of(enumerate(rows, number), path)
