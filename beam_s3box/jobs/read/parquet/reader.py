@@ -137,7 +137,9 @@ def _read_piece(batch: Any, path: str, number: int, where: Callable[[], str]) ->
     names = batch.schema.names
     with errors_named(path, "Parquet", where):
         try:
-            texts = lines_of(names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)])
+            texts = lines_of(
+                names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)]
+            )
         except (RowsNeededError, pa.ArrowException):
             columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
             rows = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
