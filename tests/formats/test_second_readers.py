@@ -35,7 +35,7 @@ SCHEMA = {
         {"name": "tags", "type": {"type": "array", "items": "string"}},
     ],
 }
-AVROS = [AvroFormat(SCHEMA, codec=codec, for_redshift=False) for codec in ("null", "deflate", "snappy")]  # type: ignore[arg-type]
+AVROS = [AvroFormat(SCHEMA, codec=codec, for_redshift=False) for codec in ("null", "deflate", "snappy")]
 
 
 def by_gzip(path: pathlib.Path) -> Iterable[Any]:
@@ -51,11 +51,13 @@ def by_zlib(path: pathlib.Path) -> Iterable[Any]:
 
 
 def by_duckdb(path: pathlib.Path) -> Iterable[Any]:
-    return duckdb.read_json(str(path), format="newline_delimited").to_arrow_table().to_pylist()
+    rows: list[Any] = duckdb.read_json(str(path), format="newline_delimited").to_arrow_table().to_pylist()
+    return rows
 
 
 def by_duckdb_array(path: pathlib.Path) -> Iterable[Any]:
-    return duckdb.read_json(str(path), format="array").to_arrow_table().to_pylist()
+    rows: list[Any] = duckdb.read_json(str(path), format="array").to_arrow_table().to_pylist()
+    return rows
 
 
 def by_pyarrow(path: pathlib.Path) -> Iterable[Any]:
@@ -114,5 +116,6 @@ def test_manifests_are_read_by_another_parser(tmp_path: pathlib.Path) -> None:
         "select unnest(entries, recursive := true) from read_json($path, format = 'unstructured')",
         params={"path": str(tmp_path / key)},
     )
+    assert found is not None
     assert found.fetchall() == expected
     assert all(pathlib.Path(url.removeprefix("file://")).stat().st_size > 0 for url, *_ in expected)
