@@ -90,7 +90,7 @@ class LinePacker:
     Args:
       plan: of the run.
       counts: takes the figures while it works.
-      warnings: is told of dead letters.
+      warnings: takes note of dead letters.
 
     Attributes:
       source: what is known of the input beyond its records, for the run's record; may be set before `finish`.

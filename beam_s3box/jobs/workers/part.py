@@ -29,7 +29,7 @@ from beam_s3box.stores.retries import WAITED
 
 
 class PartTask(NamedTuple):
-    """What all worker processes of a run are told.
+    """What all worker processes of a run are given.
 
     Attributes:
       plan: of the run.
