@@ -56,7 +56,7 @@ def test_a_failure_is_shown_by_few_choices() -> None:
     assert shortest(made, lambda given: 9 in given and 4 in given[given.index(9) :]) == [9, 4]
 
 
-@pytest.mark.parametrize("room", ["engine", "stores", "shards", "transforms"])
+@pytest.mark.parametrize("room", ["engine", "stores", "shards", "transforms", "streamer", "box", "redshift"])
 def test_time_and_chance_come_from_one_place(room: str) -> None:
     assert [found for path in sorted((PACKAGE / room).glob("**/*.py")) for found in asked_for(path)] == []
 

@@ -33,7 +33,7 @@ def mind_signals() -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "extra"),
-    [(signal.SIGTERM, 143, ()), (signal.SIGHUP, 129, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ("--runner=DirectRunner", "--direct_running_mode=multi_threading"))],
+    [(signal.SIGTERM, 143, ()), (signal.SIGHUP, 129, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ("--runner=DirectRunner", "--direct_running_mode=multi_threading")), (signal.SIGTERM, 143, ("--workers=2",)), (signal.SIGINT, 130, ("--workers=2",))],
 )  # fmt: skip
 def test_a_signal_ends_the_backfill(
     s3_server: Server, tmp_path: pathlib.Path, number: signal.Signals, code: int, extra: tuple[str, ...]
