@@ -187,9 +187,7 @@ def test_worker_processes_and_totals_agree(
         "--direct_num_workers=2",
         f"--report={report_path}",
     )
-    # on a slow machine there is a line of progress after ten seconds
-    said = [line for line in ended.problems.splitlines() if " INFO " not in line]
-    assert (ended.code, said) == (0, [])
+    assert (ended.code, ended.problems) == (0, "")
     report = read(report_path)
     assert (report["records_in"], report["records_listed"], report["dead_letters"]) == (61, 60, 1)
     listed = s3_server.client().list_objects_v2(Bucket=s3_server.bucket, Prefix=f"{prefix}/manifests/")["Contents"]
