@@ -51,8 +51,8 @@ types: $(DEV) ## mypy --strict
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
 
-simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, or KIND=commit SEED=815
-	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000))
+simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, KIND=stream SEED=815, or MINUTES=60
+	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000)) $(if $(MINUTES),--minutes $(MINUTES))
 
 mutants: $(DEV) ## faults put into the code, each of which the tests next to it must notice; ARGS="word" picks some
 	$(RUN) -m tools.mutants $(ARGS)
