@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import orjson
@@ -39,6 +39,9 @@ from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
+
+if TYPE_CHECKING:
+    from beam_s3box.records.column_batch import ColumnBatch, Group
 
 _MALFORMED = "JSON is malformed: "
 """The beginning of the decoder's message for text that is not JSON."""
@@ -133,6 +136,33 @@ class Router:
             return groups, rejected
         encoded = {stream: _encode(stream, group, self._encoder_of, rejected) for stream, group in groups.items()}
         return {stream: rows for stream, rows in encoded.items() if rows}, rejected
+
+    def route_columns(self, batch: ColumnBatch) -> tuple[dict[Stream, Group], ColumnBatch | None]:
+        """Return rows by stream, and what is left of them for `route_lines`: what can't be told by columns alone."""
+        groups = self._groups_of(batch)
+        if groups is None:
+            return {}, batch
+        named: dict[Stream, Group] = {}
+        left: list[Group] = []
+        for group in groups:
+            try:
+                stream = self._stream_of_key(group.key)
+            except RecordError:
+                left.append(group)
+                continue
+            if self._rules.might_have_nul(group.text):
+                left.append(group)
+            else:
+                named[stream] = group
+        return named, batch.part_of(left) if left else None
+
+    def _groups_of(self, batch: ColumnBatch) -> list[Group] | None:
+        if not self._texts_only or self._encoder_of is not None or batch.longest > self._rules.harmless_bytes:
+            return None
+        # a name with a dot may be that of a field within another
+        if any(len(paths) != 1 for paths in self._paths):
+            return None
+        return batch.groups([paths[0][0] for paths in self._paths])
 
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and the rejected ones."""

@@ -19,6 +19,7 @@ from beam_s3box.engine.intake import Intake
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.records.rejected_lines import RejectedLines
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
@@ -106,6 +107,8 @@ class EncodeSegments(beam.DoFn):
     def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
             return self._add_lines(element.lines, window, element)
+        if type(element) is ColumnBatch:
+            return self._add_columns(element, window)
         if type(element) is RejectedLines:
             return self._reject(element, window)
         routed = self._add(element, window)
@@ -122,6 +125,8 @@ class EncodeSegments(beam.DoFn):
         for element in batch:
             if type(element) is LineBatch:
                 letters += self._add_lines(element.lines, window, element)
+            elif type(element) is ColumnBatch:
+                letters += self._add_columns(element, window)
             elif type(element) is RejectedLines:
                 letters += self._reject(element, window)
             elif (routed := self._add(element, window)) is not None:
@@ -154,6 +159,21 @@ class EncodeSegments(beam.DoFn):
                 self._builder.add((stream, window, lane), some)
         letters = self._intake(window).count(len(lines), rejected, batch)
         return [letters] if letters else []
+
+    def _add_columns(self, batch: ColumnBatch, window: str) -> list[DeadLetterBatch]:
+        groups, left = self._router.route_columns(batch)
+        records = len(batch) - (0 if left is None else len(left))
+        self._counts.count(metrics.RECORDS_IN, records)
+        for stream, group in groups.items():
+            lanes = self._lanes_of(stream)
+            if lanes == 1:
+                self._builder.add_text((stream, window, 0), group.text, len(group.places))
+                continue
+            for lane, some in by_lane(group.text.split(b"\n"), lanes):
+                self._builder.add((stream, window, lane), some)
+        self._intake(window).count(records, [], LineBatch([], batch.source, ()))
+        lines = () if left is None else left.to_lines()
+        return [letters for some in lines for letters in self._add_lines(some.lines, window, some)]
 
     def _reject(self, rejected: RejectedLines, window: str) -> list[DeadLetterBatch]:
         reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
