@@ -138,7 +138,7 @@ class _Life:
         self._folder = folder
         self._world = folder.world
         self._is_last = is_last
-        self.durability = _DURABILITIES[choices.below(3)]
+        self.durability = _DURABILITIES[choices.below(len(_DURABILITIES))]
         self._arguments: dict[str, Any] = {
             "scheduler_interval": (0, 5.0)[choices.below(2)],
             "durability": self.durability,

@@ -136,7 +136,7 @@ def streamer(world: World) -> Callable[[], None]:
 SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "pool": (pool, 3, 3_000),
     "box": (box, 1, 2_000),
-    "streamer": (streamer, 2, 2_000),
+    "streamer": (streamer, 1, 2_000),
 }
 
 
