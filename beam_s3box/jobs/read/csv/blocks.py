@@ -97,7 +97,7 @@ class BlockReader:
         return Scanned(lines, lines[np.searchsorted(quotes, lines) % 2 == 0])
 
     def read(self, block: bytes, rows: int, has_long_rows: bool) -> Columns | None:
-        """Return the columns of a block that ends with a row, None if they can't be told so.
+        """Return the columns of a block that ends with a row, None if another reader may find others.
 
         Args:
           block: that `scan` found in order.
