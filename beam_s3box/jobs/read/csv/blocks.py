@@ -1,7 +1,7 @@
 """Blocks of CSV that are read by columns: those of which two readers can't be of two minds.
 
 Arrow's reader splits a block into columns far faster than Python's splits it into rows. Both find the same values where
-each quote opens a value, closes it, or is doubled within one. Other blocks are left to Python's reader.
+each quote opens a value, closes it, or stands there twice within one. Other blocks are left to Python's reader.
 """
 
 from __future__ import annotations
