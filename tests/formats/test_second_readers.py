@@ -6,8 +6,8 @@ import gzip
 import json
 import pathlib
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
 
 import avro.datafile
 import avro.io
@@ -19,6 +19,8 @@ import pytest
 
 from beam_s3box import S3Box
 from beam_s3box.formats import AvroFormat, Format
+
+Rows: TypeAlias = list[dict[str, Any]]
 
 RECORDS = [
     {"i": i, "name": f"n{i % 7} é 😀 \u2028 \\ \" \x01", "price": i / 8, "ok": i % 3 == 0, "tags": [str(i)] * (i % 4)}
@@ -38,11 +40,11 @@ SCHEMA = {
 AVROS = [AvroFormat(SCHEMA, codec=codec, for_redshift=False) for codec in ("null", "deflate", "snappy")]
 
 
-def by_gzip(path: pathlib.Path) -> Iterable[Any]:
+def by_gzip(path: pathlib.Path) -> Rows:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).split(b"\n")[:-1]]
 
 
-def by_zlib(path: pathlib.Path) -> Iterable[Any]:
+def by_zlib(path: pathlib.Path) -> Rows:
     """Many readers stop at the end of the first member."""
     member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     text = member.decompress(path.read_bytes())
@@ -50,36 +52,33 @@ def by_zlib(path: pathlib.Path) -> Iterable[Any]:
     return [json.loads(line) for line in text.split(b"\n")[:-1]]
 
 
-def by_duckdb(path: pathlib.Path) -> Iterable[Any]:
-    rows: list[Any] = duckdb.read_json(str(path), format="newline_delimited").to_arrow_table().to_pylist()
-    return rows
+def by_duckdb(path: pathlib.Path) -> Rows:
+    return cast(Rows, duckdb.read_json(str(path), format="newline_delimited").to_arrow_table().to_pylist())
 
 
-def by_duckdb_array(path: pathlib.Path) -> Iterable[Any]:
-    rows: list[Any] = duckdb.read_json(str(path), format="array").to_arrow_table().to_pylist()
-    return rows
+def by_duckdb_array(path: pathlib.Path) -> Rows:
+    return cast(Rows, duckdb.read_json(str(path), format="array").to_arrow_table().to_pylist())
 
 
-def by_pyarrow(path: pathlib.Path) -> Iterable[Any]:
-    rows: list[Any] = pyarrow.json.read_json(str(path)).to_pylist()
-    return rows
+def by_pyarrow(path: pathlib.Path) -> Rows:
+    return cast(Rows, pyarrow.json.read_json(str(path)).to_pylist())
 
 
-def by_polars(path: pathlib.Path) -> Iterable[Any]:
+def by_polars(path: pathlib.Path) -> Rows:
     return polars.read_ndjson(path).to_dicts()
 
 
-def by_avro(path: pathlib.Path) -> Iterable[Any]:
+def by_avro(path: pathlib.Path) -> Rows:
     with avro.datafile.DataFileReader(path.open("rb"), avro.io.DatumReader()) as reader:
-        return list(reader)
+        return cast(Rows, list(reader))
 
 
-def by_fastavro(path: pathlib.Path) -> Iterable[Any]:
+def by_fastavro(path: pathlib.Path) -> Rows:
     with path.open("rb") as file:
-        return list(fastavro.reader(file))
+        return cast(Rows, list(fastavro.reader(file)))
 
 
-def by_polars_avro(path: pathlib.Path) -> Iterable[Any]:
+def by_polars_avro(path: pathlib.Path) -> Rows:
     return polars.read_avro(path).to_dicts()
 
 
@@ -94,9 +93,7 @@ def by_polars_avro(path: pathlib.Path) -> Iterable[Any]:
     ],
     ids=lambda value: getattr(value, "codec", None) or getattr(value, "__name__", value),
 )
-def test_shards_are_read_by(
-    format: str | Format, read: Callable[[pathlib.Path], Iterable[Any]], tmp_path: pathlib.Path
-) -> None:
+def test_shards_are_read_by(format: str | Format, read: Callable[[pathlib.Path], Rows], tmp_path: pathlib.Path) -> None:
     """Each has several segments or blocks, which were compressed apart."""
     with S3Box(tmp_path, format=format, max_object_bytes=12_000) as box:
         box.pack_many(RECORDS)
