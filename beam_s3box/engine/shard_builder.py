@@ -3,7 +3,7 @@
 Lines are buffered by stream, compressed as segments on a few threads, and packed by the packing rule. Only the caller's
 thread changes the state; the threads only compress. The order within a stream is kept. Lines that come together are
 joined at once, while the processor's cache has them: thousands of lines on their own take more memory, and longer to be
-joined later. Records that come as one text are cut where they would be cut line by line.
+joined later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format, format_of
-from beam_s3box.formats.json_text import JsonText
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
@@ -94,6 +93,13 @@ class _Buffer:
         self.raw_bytes += raw_bytes
         return raw_bytes + LINE_COST * (len(self.pieces) - before)
 
+    def take_text(self, text: bytes, records: int) -> int:
+        """Add lines with `between` between them; return the bytes of memory that they take."""
+        self.pieces.append(text)
+        self.records += records
+        self.raw_bytes += len(text) + self.format.record_overhead
+        return len(text) + self.format.record_overhead + LINE_COST
+
     def room(self) -> Size:
         """Return the maximum size of the next segment; the last one of a shard takes all that is left."""
         left = self.capacity.room.minus(self.planned)
@@ -144,9 +150,10 @@ class ShardBuilder:
         raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
         if buffer.raw_bytes + raw_bytes <= room.raw_bytes and buffer.records + len(lines) <= room.records:
-            self._hold(buffer.take(lines, raw_bytes))
+            self._held_bytes += buffer.take(lines, raw_bytes)
         else:
-            self._hold(self._add_in_parts(buffer, lines))
+            self._add_in_parts(buffer, lines)
+        self._keep_budget()
 
     def add_text(self, key: Key, text: bytes, records: int) -> None:
         """Add records of one stream and window that are one text, with line breaks between them and none at the end.
@@ -156,28 +163,21 @@ class ShardBuilder:
           text: at least one line of JSON.
           records: how many lines these are.
         """
-        if not takes_text(self._format):
+        buffer = self._buffers.get(key) or self._open(key)
+        if buffer.format.between != _LINE_BREAK:
             self.add(key, text.split(_LINE_BREAK))
             return
         while text:
-            buffer = self._buffers.get(key) or self._open(key)
-            piece, count = _piece_of(text, records, buffer)
-            if not count:
+            piece, count = _fitting(text, records, buffer)
+            if count:
+                self._held_bytes += buffer.take_text(piece, count)
+                text = text[len(piece) + 1 :]
+            else:
                 line, _, text = text.partition(_LINE_BREAK)
-                records -= 1
-                self._hold(self._add_in_parts(buffer, (line,)))
-                continue
-            buffer.pieces.append(piece)
-            buffer.records += count
-            buffer.raw_bytes += len(piece) + 1
-            text, records = text[len(piece) + 1 :], records - count
-            self._hold(len(piece) + 1 + LINE_COST)
-
-    def _hold(self, size: int) -> None:
-        """Count memory that is taken; when it is too much, give some back."""
-        self._held_bytes += size
-        if self._held_bytes > self._budget:
-            self._evict_largest()
+                count = 1
+                self._add_in_parts(buffer, (line,))
+            records -= count
+        self._keep_budget()
 
     @property
     def open_bytes(self) -> int:
@@ -220,9 +220,9 @@ class ShardBuilder:
         self._held_bytes += _STREAM_COST
         return buffer
 
-    def _add_in_parts(self, buffer: _Buffer, lines: Sequence[bytes]) -> int:
-        """Add lines that do not fit the next segment, which is cut where it is full; return the memory they take."""
-        overhead, start, done, held = buffer.format.record_overhead, 0, 0, 0
+    def _add_in_parts(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
+        """Add lines that do not fit the next segment: as many as fit, then the segment is cut, until none are left."""
+        overhead, start, done = buffer.format.record_overhead, 0, 0
         ends = list(accumulate(len(line) + overhead for line in lines))
         while start < len(lines):
             room = buffer.room() if buffer.records else self._room_for(buffer, ends[start] - done)
@@ -231,11 +231,10 @@ class ShardBuilder:
             if not buffer.records:
                 stop = max(stop, start + 1)  # a record that exceeds a limit is a segment of its own
             if stop > start:
-                held += buffer.take(lines[start:stop], ends[stop - 1] - done)
+                self._held_bytes += buffer.take(lines[start:stop], ends[stop - 1] - done)
                 start, done = stop, ends[stop - 1]
             if start < len(lines):
                 self._cut(buffer)
-        return held
 
     @staticmethod
     def _room_for(buffer: _Buffer, raw_bytes: int) -> Size:
@@ -285,6 +284,10 @@ class ShardBuilder:
     def _flush_remainder(self, buffer: _Buffer) -> None:
         self._out.remainders.extend((buffer.key, segment) for segment in buffer.shard.take())
 
+    def _keep_budget(self) -> None:
+        if self._held_bytes > self._budget:
+            self._evict_largest()
+
     def _evict_largest(self) -> None:
         """Compress all lines, then flush or seal the largest streams until half of the budget is free."""
         self.cut()
@@ -306,22 +309,15 @@ class ShardBuilder:
         return given
 
 
-def takes_text(format: Format) -> bool:
-    """Return whether records of this format may come as one text, with line breaks between them."""
-    return isinstance(format, JsonText) and format.between == _LINE_BREAK
-
-
-def _piece_of(text: bytes, records: int, buffer: _Buffer) -> tuple[bytes, int]:
+def _fitting(text: bytes, records: int, buffer: _Buffer) -> tuple[bytes, int]:
     """Return as much of a text as fits the next segment of a buffer, and how many records that is; 0 if none does."""
     room = buffer.room()
-    most_bytes, most_records = room.raw_bytes - buffer.raw_bytes, room.records - buffer.records
-    if len(text) + 1 <= most_bytes and records <= most_records:
-        return text, records
-    if len(text) + 1 > most_bytes:
+    most_bytes, most_records = max(room.raw_bytes - buffer.raw_bytes, 0), max(room.records - buffer.records, 0)
+    if len(text) >= most_bytes:
         # the line break behind a line counts as well
-        text = text[: max(text.rfind(_LINE_BREAK, 0, max(most_bytes, 0)), 0)]
+        text = text[: max(text.rfind(_LINE_BREAK, 0, most_bytes), 0)]
         records = text.count(_LINE_BREAK) + 1 if text else 0
     if records > most_records:
-        lines = text.split(_LINE_BREAK, max(most_records, 0))[: max(most_records, 0)]
+        lines = text.split(_LINE_BREAK, most_records)[:most_records]
         return _LINE_BREAK.join(lines), len(lines)
     return text, records

@@ -213,7 +213,9 @@ def _without_zeros(array: Any, micros: Any) -> Any:
     is_whole = micros % _MICROS == 0
     if not is_whole.any():
         return texts
-    return pc.if_else(pa.array(is_whole), pc.binary_slice(texts.cast(pa.binary()), 0, -_FRACTION).cast(pa.string()), texts)
+    return pc.if_else(
+        pa.array(is_whole), pc.binary_slice(texts.cast(pa.binary()), 0, -_FRACTION).cast(pa.string()), texts
+    )
 
 
 def _decimals(array: Any, name: str) -> JsonTexts:
