@@ -29,7 +29,7 @@ from beam_s3box.sizes import KiB, MiB
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Executor
 
-_FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
+_FORMAT: Final = dataclasses.replace(JSON_LINES, compression_level=1)
 """Read by people now and then: being fast matters more than being small."""
 
 _LIMITS: Final = StreamLimits(max_object_bytes=8 * MiB)

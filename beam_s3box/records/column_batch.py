@@ -36,8 +36,8 @@ class ColumnBatch:
 
     Attributes:
       texts: array of Arrow; each text is valid JSON in one line, with its line break.
-      columns: arrays of Arrow by the names of the fields that they became; a field that is not among them can't be
-        taken by its column.
+      columns: arrays of Arrow by the names of the fields that they became, all of them; None for one whose values were
+        changed.
       source: name of the file.
       numbers: of the rows in the file, as in LineBatch.
     """
@@ -58,12 +58,23 @@ class ColumnBatch:
             yield LineBatch(lines[start : start + step], self.source, self.numbers[start : start + step])
 
     def part(self, places: Any) -> ColumnBatch:
-        """Return the rows with these places in the batch, given as an array of numpy, in order."""
-        if len(places) == len(self):
-            return self
-        columns = {name: column.take(places) for name, column in self.columns.items()}
+        """Return the rows with these places in the batch, given as an array of numpy, in this order."""
+        columns = {name: None if column is None else column.take(places) for name, column in self.columns.items()}
         numbers = [self.numbers[place] for place in places.tolist()]
         return ColumnBatch(self.texts.take(places), columns, self.source, numbers)
+
+    def split_by(self, codes: Any) -> Iterator[tuple[int, ColumnBatch]]:
+        """Yield the rows by a whole number that each has, given as an array of numpy; the order of rows is kept."""
+        order = np.argsort(codes, kind="stable")
+        ordered = self.part(order) if (np.diff(codes) < 0).any() else self
+        begins = np.flatnonzero(np.diff(codes[order], prepend=codes[order[0]] - 1))
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(self)], strict=True):
+            columns = {
+                name: None if column is None else column.slice(begin, end - begin)
+                for name, column in ordered.columns.items()
+            }
+            texts, numbers = ordered.texts.slice(begin, end - begin), ordered.numbers[begin:end]
+            yield int(codes[order[begin]]), ColumnBatch(texts, columns, self.source, numbers)
 
     def part_of(self, groups: Sequence[Group]) -> ColumnBatch:
         """Return the rows of some groups, in order."""

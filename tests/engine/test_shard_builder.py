@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -44,6 +45,15 @@ def all_lines(flushed: Flushed, format: Format = JSON_LINES) -> list[bytes]:
 def record(number: int, size: int = 30) -> bytes:
     noise = random.Random(number).randbytes(size).hex()
     return b'{"id":%d,"noise":"%s"}' % (number, noise.encode())
+
+
+class AtOnce:
+    """Runs tasks where they are submitted, so that two builders do the same at the same time."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
 
 
 def collect(builder: ShardBuilder, batches: list[list[bytes]]) -> Flushed:
@@ -90,15 +100,6 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
             assert records is None or count <= records
         numbers = [lines.index(line) for line in lines_of(shard.segments, format)]
         assert numbers == sorted(numbers)
-
-
-class AtOnce:
-    """Runs on the caller's thread, so that two builders do the same."""
-
-    def submit(self, function: Any, *arguments: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(function(*arguments))
-        return done
 
 
 @given(
@@ -229,7 +230,7 @@ def test_under_pressure_the_largest_are_sealed_where_nobody_else_would_pack_them
     given_lines = [record(number, 200) for number in range(2_000)]
     flushed = collect(builder, [given_lines[i : i + 10] for i in range(0, 2_000, 10)])
     assert not flushed.remainders
-    assert BY_MEMORY in {shard.reason for shard in flushed.shards}
+    assert {shard.reason for shard in flushed.shards} == {BY_MEMORY, BY_BUNDLE_END}
     assert all_lines(flushed) == given_lines
 
 
@@ -282,12 +283,36 @@ def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolE
     }
 
 
+@given(
+    sizes=st.lists(st.integers(0, 400), min_size=1, max_size=80),
+    cuts=st.lists(st.integers(1, 79), max_size=8),
+    object_bytes=st.integers(64, 3000),
+    raw_bytes=st.none() | st.integers(1, 3000),
+    records=st.none() | st.integers(1, 20),
+    format=st.sampled_from([JSON_LINES, JSON_ARRAY]),
+)
+@settings(max_examples=300, deadline=None)
+def test_lines_that_come_together_make_the_same_segments_as_one_by_one(
+    sizes: list[int], cuts: list[int], object_bytes: int, raw_bytes: int | None, records: int | None, format: Format
+) -> None:
+    limits = StreamLimits(max_object_bytes=object_bytes, max_raw_bytes=raw_bytes, max_records=records)
+    lines = [record(number, size) for number, size in enumerate(sizes)]
+    bounds = [0, *sorted({cut for cut in cuts if cut < len(lines)}), len(lines)]
+    together, alone = (ShardBuilder(format, lambda stream: limits, AtOnce(), "origin") for _ in range(2))
+    for start, stop in itertools.pairwise(bounds):
+        together.add(KEY, lines[start:stop])
+    for line in lines:
+        alone.add(KEY, (line,))
+    assert together.finish() == alone.finish()
+
+
 def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
     class Broken:
         overhead = JSON_LINES.overhead
         record_overhead = JSON_LINES.record_overhead
+        between = JSON_LINES.between
 
-        def cut(self, lines: object) -> Segment:
+        def cut(self, lines: object, records: object) -> Segment:
             raise MemoryError("no room")
 
     builder = ShardBuilder(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]

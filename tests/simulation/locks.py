@@ -22,7 +22,8 @@ import beam_s3box
 from beam_s3box.system.outside import replaced
 from tests.simulation.world import HangsError, World
 
-_PACKAGE: Final = str(pathlib.Path(beam_s3box.__file__).parent)
+_PACKAGE: Final = pathlib.Path(beam_s3box.__file__).parent
+_ROOMS: Final = tuple(f"{_PACKAGE / room}" for room in ("streamer", "box", "system", "engine"))
 _FOR_EVER: Final = 1e7
 """Seconds that somebody waits who has no limit; a world in which all do stands still, which its oracle notices."""
 
@@ -164,7 +165,6 @@ class SimThread:
 
     def start(self) -> None:
         self._actor = self._world.spawn(self.name, self._target, is_thread=True)
-        # also those of killed processes: a greenlet that nobody keeps is thrown an exception, and goes on
         _THREADS[self._actor.greenlet] = self
 
     def join(self, timeout: float | None = None) -> None:
@@ -190,7 +190,7 @@ class _Module(types.SimpleNamespace):
 
 
 def interrupted(point: int, call: Callable[[], Any]) -> Any:
-    """Call, and raise before the line of that number, counted over the package's lines of this actor."""
+    """Call, and raise before the line of that number, counted over the lines of this actor in rooms with state."""
     here, left = greenlet.getcurrent(), point
 
     def lines(frame: types.FrameType, event: str, argument: Any) -> Any:
@@ -202,7 +202,7 @@ def interrupted(point: int, call: Callable[[], Any]) -> Any:
         return lines
 
     def calls(frame: types.FrameType, event: str, argument: Any) -> Any:
-        is_ours = greenlet.getcurrent() is here and frame.f_code.co_filename.startswith(_PACKAGE)
+        is_ours = greenlet.getcurrent() is here and frame.f_code.co_filename.startswith(_ROOMS)
         return lines if is_ours else None
 
     before = sys.gettrace()
@@ -262,8 +262,8 @@ def on_locks(world: World, report: Callable[[BaseException], None]) -> Iterator[
         with replaced(world):
             yield switch
     finally:
+        sys.settrace(before)
+        world.end()  # while it is in place: those who wait are thrown an exception
         for module, name, value in changed:
             setattr(module, name, value)
-        sys.settrace(before)
-        world.end()
         _THREADS.clear()

@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tests.simulation.commit import commit
+from tests.simulation.loads import redshift
 from tests.simulation.runs import bounded
 from tests.simulation.shrink import shortest
 from tests.simulation.streamer import streamer
 from tests.simulation.world import Choices, HangsError, World
 
-KINDS: Final[dict[str, Callable[[Choices], World]]] = {"commit": commit, "backfill": bounded, "streamer": streamer}
+KINDS: Final[dict[str, Callable[[Choices], World]]] = {
+    "commit": commit,
+    "backfill": bounded,
+    "streamer": streamer,
+    "redshift": redshift,
+}
 
 
 @dataclasses.dataclass

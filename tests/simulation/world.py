@@ -114,6 +114,7 @@ class World(Outside):
         self.trouble = trouble
         self.now = START
         self.actors: list[Actor] = []
+        self._everybody: list[Actor] = []
         self.faults: collections.Counter[str] = collections.Counter()
         self.steps = 0
         self._tokens = 0
@@ -172,6 +173,7 @@ class World(Outside):
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)
+        self._everybody.append(actor)
         return actor
 
     def pause(self) -> None:
@@ -190,6 +192,8 @@ class World(Outside):
         self._wait(self._pace)
 
     def _wait(self, seconds: float) -> None:
+        if self.is_over:
+            raise greenlet.GreenletExit
         actor = self._current
         if actor is None:
             self.now += seconds
@@ -234,5 +238,8 @@ class World(Outside):
         self.now += 0.001
 
     def end(self) -> None:
-        """Let nobody wake any more."""
+        """Let nobody wake any more. A greenlet that waits is in nobody's reach, and would keep its world in memory."""
         self.is_over = True
+        for actor in self._everybody:
+            if not actor.greenlet.dead:
+                actor.greenlet.throw()

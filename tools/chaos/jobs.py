@@ -30,6 +30,8 @@ BACKFILL_REQUESTS = 140
 FEED_SECONDS = 30
 START_SECONDS = 15
 CHECKPOINT_SECONDS = 3.0
+JOB_SERVER_SECONDS = 60
+"""So long a pipeline waits for a job server that was killed; Beam's default is five minutes."""
 
 
 class Lazy:
@@ -132,7 +134,8 @@ class AttemptsOn(Attempts):
             inflict(kind, round, victim)
 
     def _on_engine(self, destination: str, source: Path) -> list[str]:
-        return [*self._inner(destination, source), *self._engine.running.options()]
+        options = [*self._engine.running.options(), f"--job_server_timeout={JOB_SERVER_SECONDS}"]
+        return [*self._inner(destination, source), *options]
 
 
 def harm(engine: Any, round: Round, submitted: Submitted) -> None:

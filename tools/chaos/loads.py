@@ -18,7 +18,7 @@ from tools.chaos.victims import ROOT
 from tools.chaos.world import Gate, Round, clean_environment
 from tools.seaweedfs import REGION
 
-STATEMENTS = 30
+STATEMENTS = 38
 """That a load sends, about."""
 
 _POLL_SECONDS = 0.002
@@ -78,10 +78,9 @@ class Loads(Attempts):
     def gate(self, round: Round, index: int) -> Gate:
         """Return a gate at a request or a statement; or now and then let the connection break at one."""
         self._server.clear()
-        gate = super().gate(round, index)
         if index < 0 or round.random.random() < 0.4:
-            return gate
-        statement = round.random.randrange(STATEMENTS)
+            return super().gate(round, index)
+        gate, statement = super().gate(round, -1), round.random.randrange(STATEMENTS)
         if round.random.random() < 0.7:
             return StatementGate(self._server, statement)
         round.faults["connection cut"] += 1

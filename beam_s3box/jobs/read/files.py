@@ -12,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.find import FoundInput, find_input
-from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
+from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, is_local, opened, s3_access_of
 from beam_s3box.jobs.read.row_batches import ReadColumns, ReadRow, as_lines
 from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
@@ -27,6 +27,9 @@ _SPLIT_BYTES = 8 * MiB
 """Bytes of a file that one worker reads at a time; only plain lines can be split."""
 
 _READ_BYTES = READ_BYTES
+_READS_A_REQUEST = 4
+"""Each read of an object is a request."""
+
 _BATCH_BYTES = BATCH_BYTES
 _TAIL_BYTES = 64 * KiB
 """Bytes that are read at a time beyond a range, to find the end of its last line."""
@@ -229,7 +232,7 @@ def _read_opened(file: InputFile, part: FileRange, reading: Reading) -> Iterator
             (part.start, part.stop),
         )
         return
-    contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
+    contents = contents_of(file, part.path, reading.input_format, _read_bytes(part.path))
     if contents.kind in JSON_KINDS:
         yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
         return
@@ -246,14 +249,18 @@ class _Sized:
         self.seek = file.seek
 
 
+def _read_bytes(path: str) -> int:
+    return _READ_BYTES if is_local(path) else _READS_A_REQUEST * _READ_BYTES
+
+
 def _blocks(file: InputFile, part: FileRange, max_line_bytes: int) -> Iterator[bytes]:
     """Yield the text of the lines that begin in the range: from the first line start to the end of the last line."""
     # a line that begins exactly at the start is ours, so look at the byte before it
     position = max(0, part.start - 1)
     file.seek(position)
-    is_ours, last = part.start == 0, b""
+    is_ours, last, read_bytes = part.start == 0, b"", _read_bytes(part.path)
     while position < part.stop:
-        block = file.read(min(_READ_BYTES, part.stop - position))
+        block = file.read(min(read_bytes, part.stop - position))
         if not block:
             raise ConfigurationError(f"input={part.path!r} ends at byte {position}, before {part.stop}: it was changed")
         is_first, position = position == 0, position + len(block)

@@ -20,10 +20,12 @@ class RowOptions(NamedTuple):
     Attributes:
       csv: how CSV files are written.
       max_characters: of a value, and of a line, of CSV.
+      by_columns: whether many rows of CSV and Parquet may be read together; one by one they are the same.
     """
 
     csv: CsvDialect = CsvDialect()
     max_characters: int = MAX_LINE_BYTES
+    by_columns: bool = True
 
 
 _WHOLE = (0, -1)
@@ -64,7 +66,7 @@ def read_rows(
       ConfigurationError: the file can't be read; says its name, where and why.
     """
     if kind == "parquet":
-        return read_parquet(file, path, *part)
+        return read_parquet(file, path, *part, by_columns=options.by_columns)
     if kind == "avro":
         return read_avro(blocks, path)
-    return read_csv(blocks, path, options.csv, options.max_characters)
+    return read_csv(blocks, path, options.csv, options.max_characters, by_columns=options.by_columns)

@@ -90,8 +90,8 @@ PACKING = (
         "records beyond a limit go into the same segment",
         _LIMITS,
         _BUILDER,
-        "or buffer.records >= room.records):",
-        "or buffer.records > room.records):",
+        "stop = min(stop, start + room.records - buffer.records)",
+        "stop = min(stop, start + 1 + room.records - buffer.records)",
         _BUILDER_TESTS,
     ),
     Fault(

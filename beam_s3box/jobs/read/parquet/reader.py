@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -50,8 +50,17 @@ def split_parquet(file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
             yield first, metadata.num_row_groups
 
 
-def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadColumns]:
+def read_parquet(
+    file: SizedFile, path: str, first: int = 0, end: int = -1, *, by_columns: bool = True
+) -> Iterator[ReadColumns]:
     """Yield the rows of a file, or of the row groups from `first` to before `end`.
+
+    Args:
+      file: the file.
+      path: of the file.
+      first: row group.
+      end: the row group behind the last one; -1 for all.
+      by_columns: whether many rows may be written together.
 
     Raises:
       ConfigurationError: the file can't be read, has encrypted columns or two of one name; says its name and why.
@@ -59,7 +68,7 @@ def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> I
     with errors_named(path, "Parquet"):
         parquet = _open(seekable(file), path)
         _check_names(parquet.schema_arrow, path)
-    return _read(parquet, path, first, parquet.num_row_groups if end < 0 else end)
+    return _read(parquet, path, first, parquet.num_row_groups if end < 0 else end, by_columns)
 
 
 def _open(source: BinaryIO, path: str) -> Any:
@@ -111,7 +120,7 @@ def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
             _check_names(kind, path, f"{inside}{field.name}.")
 
 
-def _read(parquet: Any, path: str, first: int, end: int) -> Iterator[ReadColumns]:
+def _read(parquet: Any, path: str, first: int, end: int, by_columns: bool) -> Iterator[ReadColumns]:
     metadata = parquet.metadata
     number = sum(metadata.row_group(group).num_rows for group in range(first)) + 1
 
@@ -129,22 +138,27 @@ def _read(parquet: Any, path: str, first: int, end: int) -> Iterator[ReadColumns
             if batch is None:
                 break
             for piece in pieces_of(batch):
-                yield from _read_piece(piece, path, number, where)
+                with errors_named(path, "Parquet", where):
+                    texts = _lines_of(piece) if by_columns else None
+                    rows = _rows_of(piece) if texts is None else ()
+                if texts is None:
+                    yield from batches_of(enumerate(rows, number), path)
+                else:
+                    columns = dict(zip(piece.schema.names, piece.columns, strict=True))
+                    yield ColumnBatch(texts, columns, path, range(number, number + piece.num_rows))
                 number += piece.num_rows
 
 
-def _read_piece(batch: Any, path: str, number: int, where: Callable[[], str]) -> Iterator[ReadColumns]:
+def _lines_of(batch: Any) -> Any:
+    """Return the lines of rows; None if not all can be written together."""
     names = batch.schema.names
-    with errors_named(path, "Parquet", where):
-        try:
-            texts = lines_of(
-                names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)]
-            )
-        except (RowsNeededError, pa.ArrowException):
-            columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
-            rows = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-        else:
-            numbers = range(number, number + batch.num_rows)
-            yield ColumnBatch(texts, dict(zip(names, batch.columns, strict=True)), path, numbers)
-            return
-    yield from batches_of(enumerate(rows, number), path)
+    try:
+        return lines_of(names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)])
+    except (RowsNeededError, pa.ArrowException):
+        return None
+
+
+def _rows_of(batch: Any) -> Iterable[dict[str, Any]]:
+    names = batch.schema.names
+    columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
