@@ -146,7 +146,11 @@ class EncodeSegments(beam.DoFn):
     def _add(self, element: Any, window: str) -> RejectedRecord | None:
         routed = self._router.route(element)
         self._waiting_records += 1
-        rejected = routed if isinstance(routed, RejectedRecord) else self._wait(*routed, window)
+        rejected: RejectedRecord | None = None
+        if isinstance(routed, RejectedRecord):
+            rejected = routed
+        else:
+            self._wait(*routed, window)
         if self._waiting_records >= _MAX_WAITING or self._waiting_bytes >= _MAX_WAITING_BYTES:
             self._pack_waiting()
         return rejected
