@@ -76,6 +76,7 @@ def _manifests_of_record(server: SimS3) -> list[str]:
     assert record is not None
     assert record["state"] == "finished", record
     for row in record["manifests"]:
+        assert PREFIX + row["key"] in server.objects, f"in no manifest: {row['key']}, which the record names, is gone"
         body = server.objects[PREFIX + row["key"]].body
         assert hashlib.sha256(body).hexdigest() == row["sha256"], f"{row['key']} is not the manifest of the record"
     return [PREFIX + row["key"] for row in record["manifests"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 import apache_beam as beam
@@ -125,6 +126,11 @@ class Schedule:
       choices: decide.
       trouble: how likely faults are.
       config: of the pipeline; None for any.
+
+    Attributes:
+      world: of the schedule.
+      job: that runs the pipeline.
+      has_failed: whether the job gave up, as engines do that do nothing again.
     """
 
     def __init__(self, choices: Choices, trouble: float = 1.0, config: Config | None = None) -> None:
@@ -139,6 +145,7 @@ class Schedule:
         self.server = SimS3(world, checks=not choices.happens(0.3))
         self.topic = Topic(world, self._records(choices))
         self.job: StreamJob
+        self.has_failed = False
 
     def begin(self) -> None:
         """Connect the pipeline to this world; call it within `on_actors`."""
@@ -153,44 +160,64 @@ class Schedule:
 
     # ------------------------------------------------------------ what happens
 
-    def go_on(self, until: float) -> None:
-        """Let the stream go on until this time."""
-        while self.world.now < until:
-            self.job.go_on(until)
+    def go_on(self, seconds: float) -> None:
+        """Let the stream go on."""
+        until = self.world.now + seconds
+        while self.world.now < until and not self.has_failed:
+            self._step(until)
 
-    def ask_to_stop(self) -> None:
-        """Leave the mark that `s3box stop` leaves, from another machine."""
+    def end(self, ending: str, seconds: float) -> None:
+        """End the stream, and check that all is listed in time, and once everybody has woken.
+
+        Args:
+          ending: one of ENDINGS.
+          seconds: for which faults go on.
+        """
+        if ending == "stop":
+            self._ask_to_stop()
+        self.job.is_draining = ending == "drain"
+        if ending != "cancel":
+            self._end(self.job.is_done if ending == "runs on" else self.job.has_ended, seconds)
+        self.job.close()
+        is_whole = ending != "cancel" and not self.has_failed
+        self._check(is_whole=is_whole)
+        self.world.run_all()
+        self._check(is_whole=is_whole)
+
+    def _end(self, is_over: Callable[[], bool], seconds: float) -> None:
+        world = self.world
+        calm = world.now + seconds
+        while not is_over() and not self.has_failed:
+            if world.now >= calm:
+                world.trouble = 0.0
+            latest = calm + _CALM_SECONDS
+            assert world.now < latest, f"not all is listed {_CALM_SECONDS} seconds after the last fault"
+            self._step(latest if world.now >= calm else calm)
+
+    def _step(self, until: float) -> None:
+        try:
+            self.job.go_on(until)
+        except JobFailedError:
+            self.has_failed = True
+
+    def _ask_to_stop(self) -> None:
+        """Leave the mark that `s3box stop` leaves, from another machine, until it stands."""
         store, layout = self.built.store, self.built.write.claim.layout
 
         def ask() -> None:
             ask_to_stop(store, layout)
             run_notices._polled.cache_clear()
 
-        self._do("stop", ask)
-
-    def end(self, ending: str, calm_at: float) -> None:
-        """End the stream, and check that all is listed in time."""
-        world, job = self.world, self.job
-        job.is_draining = ending == "drain"
-        is_over = job.is_done if ending == "runs on" else job.has_ended
-        latest = calm_at + _CALM_SECONDS
-        while not is_over():
-            if world.now >= calm_at:
-                world.trouble = 0.0
-            assert world.now < latest, f"not all is listed {_CALM_SECONDS} seconds after the last fault"
-            job.go_on(latest if world.now >= calm_at else calm_at)
-        job.close()
-
-    def _do(self, name: str, function: Any) -> None:
-        actor = self.world.spawn(name, function)
-        while not actor.ended:
-            self.job.go_on(self.world.now + 1.0)
-        if actor.error is not None:
-            self._do(name, function)
+        while not self.has_failed:
+            actor = self.world.spawn("stop", ask)
+            while not actor.ended and not self.has_failed:
+                self._step(self.world.now + 1.0)
+            if actor.ended and actor.error is None:
+                return
 
     # ------------------------------------------------------------ what holds
 
-    def check(self, *, is_whole: bool) -> None:
+    def _check(self, *, is_whole: bool) -> None:
         """Check what is in the bucket.
 
         Args:
@@ -234,29 +261,15 @@ class Schedule:
         return records
 
 
-def stream(choices: Choices, trouble: float = 1.0, config: Config | None = None) -> World:
+def stream(choices: Choices, trouble: float = 1.0) -> World:
     """Run one schedule; raises AssertionError if what must hold does not."""
-    schedule = Schedule(choices, trouble, config)
-    world = schedule.world
-    with on_actors(world):
+    schedule = Schedule(choices, trouble)
+    with on_actors(schedule.world):
         schedule.begin()
         ending = ENDINGS[choices.below(len(ENDINGS))]
-        is_whole = ending != "cancel"
-        try:
-            schedule.go_on(START + 5.0 + choices.below(_COMES_SECONDS))
-            if ending == "stop":
-                schedule.ask_to_stop()
-            if is_whole:
-                schedule.end(ending, world.now + choices.below(60))
-        except JobFailedError:
-            is_whole = False
-        schedule.job.close()
-        if is_whole:
-            # nobody waits for workers that sleep
-            schedule.check(is_whole=True)
-        world.run_all()
-        schedule.check(is_whole=is_whole)
-    return world
+        schedule.go_on(5.0 + choices.below(_COMES_SECONDS))
+        schedule.end(ending, choices.below(60))
+    return schedule.world
 
 
 def _is_bad(number: int) -> bool:

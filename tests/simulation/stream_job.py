@@ -288,11 +288,12 @@ class StreamJob:
                     execution.reading.view.split()  # type: ignore[union-attr]
         if engine.restarts:
             if world.now - self._checkpointed >= self._interval and not world.fails("checkpoint failed", 0.1):
-                self._checkpoint()
+                self.checkpoint()
             if world.fails("worker lost between bundles", 0.003):
                 self._go_back()
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
+        """Keep what is committed."""
         self._checkpointed = self._world.now
         self._checkpoints = [*self._checkpoints, self.kept.copy()][-_CHECKPOINTS:]
         for bundle in self._running:

@@ -124,6 +124,7 @@ class World(Outside):
         self._pace = _PACES[choices.below(len(_PACES))]
         self._weights: dict[str, int] = {}
         self._only: Collection[str] | None = None
+        self._due: collections.Counter[str] = collections.Counter()
 
     # ------------------------------------------------------------ Outside
 
@@ -147,6 +148,10 @@ class World(Outside):
 
     def fails(self, what: str, share: float) -> bool:
         """Return whether this fault happens now."""
+        if self._due[what] and self._weights.get(what) != 0:
+            self._due[what] -= 1
+            self.faults[what] += 1
+            return True
         if self._only is not None and what not in self._only:
             return False
         if not self.trouble or self.faults[what] >= _AT_MOST.get(what, _AT_MOST_OTHERS):
@@ -157,6 +162,10 @@ class World(Outside):
         if happens:
             self.faults[what] += 1
         return happens
+
+    def next(self, what: str) -> None:
+        """Let a kind of fault happen the next time that it can."""
+        self._due[what] += 1
 
     def never(self, what: str) -> None:
         """Let a kind of fault not happen."""
