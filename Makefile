@@ -1,6 +1,6 @@
 # Every target runs from .venv, which is rebuilt when the requirements change. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: demo demo-stream demo-kafka demo-redshift simulate mutants test test-runners test-beam test-yaml lint types docs bench bench-stream check help
+.PHONY: demo demo-stream demo-kafka demo-redshift simulate chaos mutants test test-runners test-beam test-yaml lint types docs bench bench-scale bench-stream check help
 .DELETE_ON_ERROR:
 
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python3.11` takes another one.
@@ -54,11 +54,17 @@ docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a w
 simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, KIND=stream SEED=815, or MINUTES=60
 	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000)) $(if $(MINUTES),--minutes $(MINUTES))
 
+chaos: $(DEV) ## real processes and engines killed and stopped for MINUTES=10, and counted; SEED=n; ARGS="pack flink" picks some
+	$(RUN) -m tools.chaos --minutes=$(or $(MINUTES),10) $(if $(SEED),--seed=$(SEED)) $(ARGS)
+
 mutants: $(DEV) ## faults put into the code, each of which the tests next to it must notice; ARGS="word" picks some
 	$(RUN) -m tools.mutants $(ARGS)
 
 bench: $(DEV) ## how fast, and compared with what; ARGS="--help" says more
 	$(RUN) -m tools.bench $(ARGS)
+
+bench-scale: $(DEV) ## how time and memory grow with data, streams, shards and workers; draws docs/scale.svg
+	$(RUN) -m tools.bench.scale $(ARGS)
 
 bench-stream: $(DEV) ## the same for streams; needs Java and Maven
 	$(RUN) -m tools.bench_stream $(ARGS)

@@ -108,6 +108,11 @@ class MemoryMetrics:
         """Add a value to the sum of a distribution."""
         self.count(name, value)
 
+    def clear(self) -> None:
+        """Forget all counts."""
+        with self._lock:
+            self._totals.clear()
+
     def totals(self) -> dict[str, int]:
         """Return all counts so far."""
         with self._lock:
@@ -118,22 +123,24 @@ class SharedMetrics(MemoryMetrics):
     """Counts in memory, and writes the counts to a file that another process reads; the last ones may be missing there.
 
     Args:
-      folder: of the files, one a process.
+      folder: of the files, one a process; empty for none.
     """
 
     def __init__(self, folder: str) -> None:
         super().__init__()
-        self._folder = folder
+        self.folder = folder
         self._due = 0.0
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a counter."""
         super().count(name, number)
+        if not self.folder:
+            return
         with self._lock:
             if steady_seconds() < self._due:
                 return
             self._due = steady_seconds() + _SHARE_SECONDS
-            path = os.path.join(self._folder, str(os.getpid()))
+            path = os.path.join(self.folder, str(os.getpid()))
             # the folder goes when the launcher has ended: nobody reads any more
             with contextlib.suppress(OSError):
                 with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -152,6 +159,11 @@ def shared_by_children() -> Iterator[Callable[[], dict[str, int]]]:
             del os.environ[_FOLDER]
 
 
+def folder_to_share() -> str:
+    """Return where children of this process write their counts now; empty for nowhere."""
+    return os.environ.get(_FOLDER, "")
+
+
 def _sum_of(folder: str) -> dict[str, int]:
     totals: collections.Counter[str] = collections.Counter()
     for name in os.listdir(folder):
@@ -166,5 +178,5 @@ _FOLDER: Final = "BEAM_S3BOX_PROGRESS"
 
 _SHARE_SECONDS: Final = 0.5
 
-PROGRESS: Final = SharedMetrics(os.environ[_FOLDER]) if _FOLDER in os.environ else MemoryMetrics()
+PROGRESS: Final = SharedMetrics(os.environ.get(_FOLDER, ""))
 """The counts of this process, for a progress line; unlike in Beam's metrics, a retried bundle counts again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import beam_s3box
 
 PACKAGE = str(Path(beam_s3box.__file__).parent)
-HUNG_SECONDS = 30.0
+HUNG_SECONDS = 60.0
 
 
 class Late(Exception):
@@ -24,20 +25,40 @@ class Hung(BaseException):
     """A call did not come back."""
 
 
+class Acts:
+    """A trace function that acts before the line of that number, counted over the package's lines.
+
+    Attributes:
+      left: lines until it acts; 0 or less if it did.
+    """
+
+    def __init__(self, point: int, act: Callable[[], object]) -> None:
+        self.left = point
+        self._act = act
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._lines if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def _lines(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                self._act()
+        return self._lines
+
+
 def raises_at(point: int, call: Callable[[], object], error: type[BaseException] = Late) -> bool:
     """Call, and raise before the line of that number, counted over the package's lines; return whether it came so far."""
-    left = point
 
-    def lines(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal left
-        if event == "line":
-            left -= 1
-            if left == 0:
-                raise error
-        return lines
+    def act() -> None:
+        raise error
 
-    def calls(frame: FrameType, event: str, argument: Any) -> Any:
-        return lines if frame.f_code.co_filename.startswith(PACKAGE) else None
+    return acts_at(point, call, act)
+
+
+def acts_at(point: int, call: Callable[[], object], act: Callable[[], object]) -> bool:
+    """Call, and act before the line of that number, as `raises_at` does."""
+    acts = Acts(point, act)
 
     def confined() -> Iterator[None]:
         # one that is raised in the midst of an `except` stays the thread's current exception, and becomes the context of
@@ -47,12 +68,12 @@ def raises_at(point: int, call: Callable[[], object], error: type[BaseException]
 
     before = sys.gettrace()
     steps = confined()
-    sys.settrace(calls)
+    sys.settrace(acts)
     try:
         next(steps)
     finally:
         sys.settrace(before)
-    return left <= 0
+    return acts.left <= 0
 
 
 @contextlib.contextmanager
@@ -60,6 +81,7 @@ def hangs_are_found() -> Iterator[None]:
     """Raise Hung in the main thread if the block takes too long."""
 
     def take(number: int, frame: FrameType | None) -> None:
+        faulthandler.dump_traceback(2)  # where the other threads are is all that a rare one leaves
         raise Hung
 
     before = signal.signal(signal.SIGALRM, take)

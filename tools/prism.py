@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools.go import GoProgram
-from tools.processes import accepts, free_ports, running
+from tools.processes import Server, accepts, free_ports, running
 
 PRISM = GoProgram("Prism", "go/cmd/prism")
 """Two minutes to build."""
@@ -26,9 +26,11 @@ class Prism:
 
     Attributes:
       job_endpoint: host and port of its job service.
+      process: its own; None: somebody else's.
     """
 
     job_endpoint: str
+    process: Server | None = None
 
     def options(self, *, streaming: bool = False) -> list[str]:
         """Return the options of a pipeline that shall run there, its workers in the process that submits it."""
@@ -52,7 +54,7 @@ def prism_server(folder: Path) -> Iterator[Prism]:
     command = [str(prism_binary()), f"--job_port={port}", "--serve_http=false", "--log_kind=text"]
     with running("Prism", command, folder / "prism.log") as server:
         server.wait_until(functools.partial(accepts, port))
-        yield Prism(f"127.0.0.1:{port}")
+        yield Prism(f"127.0.0.1:{port}", server)
 
 
 if __name__ == "__main__":

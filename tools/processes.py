@@ -132,6 +132,17 @@ def running(
         yield server
 
 
+def members_of(group: int) -> list[int]:
+    """Return the ids of the processes in a group, without its first one."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        # it may end meanwhile
+        with contextlib.suppress(OSError):
+            if os.getpgid(pid := int(path.name)) == group != pid:
+                found.append(pid)
+    return found
+
+
 def accepts(port: int) -> None:
     """Connect to a port of this machine once.
 

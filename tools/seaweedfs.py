@@ -11,11 +11,12 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -23,6 +24,7 @@ import botocore.config
 import botocore.exceptions
 
 from beam_s3box.stores.s3_settings import Credentials
+from tools.processes import Server as Process
 from tools.processes import find_program, free_ports, running
 
 REGION = "us-east-1"
@@ -68,8 +70,37 @@ class Server:
         return _client(self.endpoint_url, identity or self.admin)
 
 
+class Restartable:
+    """A server that can be killed and started again, with its data and on its ports; made by `restartable`.
+
+    Attributes:
+      server: where it answers while it runs.
+    """
+
+    def __init__(self, server: Server, process: Callable[[], contextlib.AbstractContextManager[Process]]) -> None:
+        self.server = server
+        self._process = process
+        self._life = contextlib.ExitStack()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with contextlib.ExitStack() as life:
+            self._running = life.enter_context(self._process())
+            not_yet = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError)
+            self._running.wait_until(functools.partial(_try_out, self.server), not_yet, _READY_SECONDS)
+            self._life = life.pop_all()
+
+    def kill(self) -> None:
+        """Kill it by SIGKILL."""
+        self._life.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its processes a signal, as SIGSTOP."""
+        os.killpg(self._running.process.pid, number)
+
+
 @contextlib.contextmanager
-def seaweedfs(bucket: str = "box") -> Iterator[Server]:
+def restartable(bucket: str = "box") -> Iterator[Restartable]:
     """Start a server with one bucket, and stop it and remove its data at the end, however that comes.
 
     Raises:
@@ -79,13 +110,26 @@ def seaweedfs(bucket: str = "box") -> Iterator[Server]:
     ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), also=_GRPC_OFFSET), strict=True))
     server = Server(f"http://127.0.0.1:{ports['s3']}", bucket, **identities)
     with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
-        sockets = _sockets(ports)
         command = _command(pathlib.Path(folder), ports, identities)
-        litter = [pathlib.Path(folder), *sockets]
-        with _removed(sockets), running("weed", command, pathlib.Path(folder, "weed.log"), litter) as process:
-            not_yet = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError)
-            process.wait_until(functools.partial(_try_out, server), not_yet, _READY_SECONDS)
-            yield server
+        started = Restartable(server, functools.partial(_process, pathlib.Path(folder), command, _sockets(ports)))
+        started.start()
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+@contextlib.contextmanager
+def seaweedfs(bucket: str = "box") -> Iterator[Server]:
+    """Start a server as `restartable` does, for those who let it be."""
+    with restartable(bucket) as started:
+        yield started.server
+
+
+@contextlib.contextmanager
+def _process(folder: pathlib.Path, command: list[str], sockets: list[pathlib.Path]) -> Iterator[Process]:
+    with _removed(sockets), running("weed", command, folder / "weed.log", [folder, *sockets]) as process:
+        yield process
 
 
 def _command(folder: pathlib.Path, ports: dict[str, int], identities: dict[str, Identity]) -> list[str]:

@@ -17,7 +17,6 @@ import contextlib
 import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 from beam_s3box.box.aborts import forked, interrupted
@@ -35,6 +34,7 @@ from beam_s3box.shards.model import NOTHING, SealedShard, Segment, ShardFile, Si
 from beam_s3box.shards.packing import BY_INPUT_END
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.system.forks import renew_in_children
+from beam_s3box.system.outside import steady_seconds
 from beam_s3box.system.threads import Bell, Threads
 
 
@@ -153,14 +153,14 @@ class BoxPacker:
 
     def abort(self, reason: str, seconds: float) -> None:
         """Drop what is not in the store; uploads that are running have this many seconds to end."""
-        deadline = time.monotonic() + seconds
+        deadline = steady_seconds() + seconds
         with self._alone:
             self._abort_reason = self._abort_reason or reason
             self._lines, self._lines_bytes = [], 0
             self._uploads.cancel()
         self._changed.ring()
         waiter = self._changed.waiter()
-        while self._uploads.shards_in_flight and waiter.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while self._uploads.shards_in_flight and waiter.acquire(timeout=max(0.0, deadline - steady_seconds())):
             waiter = self._changed.waiter()
 
     def stats(self) -> BoxStats:

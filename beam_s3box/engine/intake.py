@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from beam_s3box.engine.dead_letters import DeadLetterBatch
 from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
@@ -22,6 +22,14 @@ _LOGGER = logging.getLogger(__name__)
 
 _WARN_SECONDS: Final = 600.0
 """Between two warnings of one reason."""
+
+
+class TakesNote(Protocol):
+    """Takes note of dead letters, as DeadLetterWarnings does."""
+
+    def note(self, run_id: str, reason: DeadLetterReason) -> None:
+        """Take note of dead letters of a run."""
+        ...
 
 
 class DeadLetterWarnings:
@@ -49,7 +57,8 @@ class DeadLetterWarnings:
         _LOGGER.warning("%s of run %s: %s", what, run_id, all_of_them)
 
 
-_WARNINGS: Final = DeadLetterWarnings()
+WARNINGS: Final = DeadLetterWarnings()
+"""Those of this process."""
 
 
 class Intake:
@@ -61,7 +70,7 @@ class Intake:
       warnings: logs dead letters.
     """
 
-    def __init__(self, plan: RunPlan, counts: Metrics, warnings: DeadLetterWarnings = _WARNINGS) -> None:
+    def __init__(self, plan: RunPlan, counts: Metrics, warnings: TakesNote = WARNINGS) -> None:
         self._plan = plan
         self._counts = counts
         self._warnings = warnings

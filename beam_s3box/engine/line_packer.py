@@ -11,18 +11,18 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.engine.commit import announce, commit_of_run
 from beam_s3box.engine.dead_letters import DeadLetterFiles
 from beam_s3box.engine.input_totals import InputTotals
-from beam_s3box.engine.intake import Intake
+from beam_s3box.engine.intake import WARNINGS, Intake, TakesNote
 from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.run_totals import RunInput, joined_input
-from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
+from beam_s3box.engine.shard_builder import DEFAULT_MIN_FILL, Flushed, Key, ShardBuilder
 from beam_s3box.engine.shard_rows import write_lists
 from beam_s3box.engine.uploads import Uploader, UploadQueue
 from beam_s3box.errors import ConfigurationError, OutdatedWorkError
@@ -31,13 +31,17 @@ from beam_s3box.metrics import Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.event_times import MICROS, EventTimes
 from beam_s3box.records.rejected_lines import RejectedLines
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.streams import Stream
-from beam_s3box.shards.model import ShardFile, size_of
+from beam_s3box.shards.model import Segment, ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
 from beam_s3box.shards.window_names import window_name
 from beam_s3box.system.outside import sleep, wall_seconds
 from beam_s3box.system.threads import Threads
+
+if TYPE_CHECKING:
+    from beam_s3box.records.column_batch import ColumnBatch
 
 
 class Packed(NamedTuple):
@@ -61,6 +65,20 @@ class Packed(NamedTuple):
         return self.totals.rejected
 
 
+class PackedPart(NamedTuple):
+    """What a packer did with a part of a run, which others join and list.
+
+    Attributes:
+      shards: in the store.
+      remainders: what is too little for a shard, by stream, window and lane.
+      totals: of what came in, by file.
+    """
+
+    shards: list[ShardFile]
+    remainders: list[tuple[Key, Segment]]
+    totals: dict[str, InputTotals]
+
+
 class LinePacker:
     """Packs lines of JSON into shards, and lists them in manifests. For one thread.
 
@@ -72,6 +90,7 @@ class LinePacker:
     Args:
       plan: of the run.
       counts: takes the figures while it works.
+      warnings: takes note of dead letters.
 
     Attributes:
       source: what is known of the input beyond its records, for the run's record; may be set before `finish`.
@@ -79,7 +98,7 @@ class LinePacker:
 
     source: RunInput | None = None
 
-    def __init__(self, plan: RunPlan, counts: Metrics) -> None:
+    def __init__(self, plan: RunPlan, counts: Metrics, warnings: TakesNote = WARNINGS) -> None:
         self._plan = plan
         self._counts = counts
         self._routers: dict[str | None, Router] = {}
@@ -92,7 +111,7 @@ class LinePacker:
         )
         self._queue = UploadQueue(Uploader(plan.store, plan.format, plan.layout), self._threads, counts)
         self._letters = DeadLetterFiles(plan.store, plan.layout, self._codec, self._threads)
-        self._intake = Intake(plan, counts)
+        self._intake = Intake(plan, counts, warnings)
         self._records_in = 0
         self._originals: Mapping[int, bytes] | None = None
         self._listed_at = 0.0
@@ -135,6 +154,27 @@ class LinePacker:
                     self._pack(lines, window)
             self._upload(self._builder.poll())
 
+    def pack_columns(self, batch: ColumnBatch) -> None:
+        """Take rows that were read as columns; waits and raises as `pack` does."""
+        # whoever gives columns has what they are made with
+        from beam_s3box.records.column_times import split_columns
+
+        times = self._plan.times
+        with self._poison_on_error():
+            self._claim()
+            self._originals = None
+            if times is None:
+                self._pack_columns(batch, "")
+            else:
+                for start, rows in split_columns(batch, times):
+                    if isinstance(rows, RejectedLines):
+                        self._reject(rows)
+                    elif isinstance(rows, LineBatch):
+                        self._pack(rows, _window_of(start, times))
+                    else:
+                        self._pack_columns(rows, _window_of(start, times))
+            self._upload(self._builder.poll())
+
     def finish(self) -> Packed:
         """Seal what is left, wait until all of it is in the store, and write the manifests.
 
@@ -169,6 +209,20 @@ class LinePacker:
         self._ended = True
         return Packed(self._records_in, self._shards, manifests, totals)
 
+    def finish_part(self, min_fill_to_seal: float = DEFAULT_MIN_FILL) -> PackedPart:
+        """Seal what fills at least so much of a shard, wait until it is in the store, and list nothing.
+
+        Raises:
+          StoreError: the store rejected it or failed, after its retries.
+        """
+        with self._poison_on_error():
+            flushed = self._builder.finish(min_fill_to_seal)
+            self._upload(flushed)
+            self._shards += self._queue.finish()
+            self._letters.finish()
+        self._ended = True
+        return PackedPart(self._shards, flushed.remainders, self._intake.totals())
+
     def close(self) -> None:
         """Give up what was not finished: it stays unlisted."""
         self._ended = True
@@ -193,6 +247,14 @@ class LinePacker:
         for stream, group in groups.items():
             self._builder.add((stream, window, 0), group)
 
+    def _pack_columns(self, batch: ColumnBatch, window: str) -> None:
+        groups, left = self._router_of(None).route_columns(batch)
+        self._count(len(batch) - (0 if left is None else len(left)), [], LineBatch([], batch.source, ()))
+        for stream, group in groups.items():
+            self._builder.add_text((stream, window, 0), group.text, len(group.places))
+        for lines in () if left is None else left.to_lines():
+            self._pack(lines, window)
+
     def _router_of(self, domain: str | None) -> Router:
         """Return the router of lines whose domain their source knew, or of all others."""
         router = self._routers.get(domain)
@@ -205,6 +267,16 @@ class LinePacker:
     def _reject(self, rejected: RejectedLines) -> None:
         reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
         self._count(len(batch.lines), [RejectedRecord(None, reason, detail, line) for line in batch.lines], batch)
+
+    def reject_row(self, row: RejectedRow) -> None:
+        """Take a row that its reader could not make a record of; raises as `pack` does."""
+        with self._poison_on_error():
+            self._claim()
+            routed = self._router_of(None).route(row)
+            self._counts.count(metrics.RECORDS_IN)
+            letters = self._intake.count(1, [routed] if isinstance(routed, RejectedRecord) else [], [row])
+            if letters:
+                self._letters.add(letters)
 
     def _count(self, records: int, rejected: list[RejectedRecord], origin: LineBatch | None) -> None:
         self._records_in += records

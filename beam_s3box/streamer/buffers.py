@@ -12,6 +12,7 @@ from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.packing import MAX_SEGMENT_BYTES
+from beam_s3box.streamer.files import open_to_read
 from beam_s3box.streamer.output import Output
 
 _VERSION = 1
@@ -26,7 +27,7 @@ def header_of(stream: Stream, output: Output) -> bytes:
 
 def read_header(path: pathlib.Path) -> tuple[Stream, Output] | None:
     """Return the stream and the output of a buffer file; None if its first line is not a header."""
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         line = file.readline(_LONGEST_HEADER)
     try:
         header = orjson.loads(line)
@@ -44,7 +45,7 @@ def is_torn_at_first_record(path: pathlib.Path) -> bool:
 
     The header and the first record are written together. A machine that loses power may leave zeros instead.
     """
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         beginning = file.read(len(_BEGINNING))
         if not _BEGINNING.startswith(beginning[: len(_BEGINNING)]):
             return False
@@ -55,7 +56,7 @@ def is_torn_at_first_record(path: pathlib.Path) -> bool:
 
 def read_lines(path: pathlib.Path) -> Iterator[list[bytes]]:
     """Yield the records in batches of about a segment; a last line without a line break was never acknowledged."""
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         file.readline()
         while lines := file.readlines(MAX_SEGMENT_BYTES):
             yield [line[:-1] for line in lines if line.endswith(b"\n")]
@@ -68,7 +69,7 @@ def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes])
     file. Then its first line may be a record.
     """
     router = Router(StreamSelector(*stream), RecordRules(None, forbid_nul=False))
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         if not file.readline(_LONGEST_HEADER).startswith(_BEGINNING):
             file.seek(0)
         while lines := file.readlines(MAX_SEGMENT_BYTES):

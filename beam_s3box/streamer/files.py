@@ -1,9 +1,14 @@
-"""The file system operations of the streamer, one system call at a time."""
+"""The file system operations of the streamer, one system call at a time.
+
+The streamer reaches its folder through `os` and `fcntl` alone, here and in the modules that call them, and never
+through methods of paths: so tests can put a disk in their place that fails.
+"""
 
 from __future__ import annotations
 
 import os
 import pathlib
+from typing import BinaryIO
 
 
 def write_all(handle: int, data: bytes) -> None:
@@ -21,6 +26,17 @@ def write_file(path: pathlib.Path, body: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def open_to_read(path: pathlib.Path) -> BinaryIO:
+    """Return the file, open to be read."""
+    return os.fdopen(os.open(path, os.O_RDONLY), "rb")
+
+
+def read_file(path: pathlib.Path) -> bytes:
+    """Return the content of a file."""
+    with open_to_read(path) as file:
+        return file.read()
 
 
 def size_of(path: pathlib.Path) -> int | None:

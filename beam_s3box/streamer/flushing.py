@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from beam_s3box.errors import StoreError, StreamerError
@@ -11,6 +10,7 @@ from beam_s3box.streamer.events import PendingFile
 from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.streamer.remaining import Remaining
 from beam_s3box.streamer.stream import OpenStream
+from beam_s3box.system.outside import steady_seconds
 
 
 def seal_all(streams: Sequence[OpenStream], seal: Callable[[OpenStream], None]) -> tuple[PendingFile, ...]:
@@ -33,13 +33,13 @@ def flush_streams(
 ) -> Remaining:
     """Seal and upload; repeat as long as uploads free room for records that a full disk did not take."""
     uploads.refuse_own_threads()
-    end = None if timeout is None else time.monotonic() + timeout
+    end = None if timeout is None else steady_seconds() + timeout
     uploaded = -1
     while True:
         begun = uploads.begun
         unsealed = seal_all(streams, seal)
-        pending = uploads.drain(only, None if end is None else max(0.0, end - time.monotonic()), begun)
+        pending = uploads.drain(only, None if end is None else max(0.0, end - steady_seconds()), begun)
         left = Remaining(unsealed, tuple(pending))
         before, uploaded = uploaded, uploads.counts.files
-        if not left.in_memory or uploaded == before or (end is not None and time.monotonic() >= end):
+        if not left.in_memory or uploaded == before or (end is not None and steady_seconds() >= end):
             return left

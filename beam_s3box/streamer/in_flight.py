@@ -6,7 +6,6 @@ import functools
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -17,6 +16,7 @@ from beam_s3box.streamer.events import PendingFile, UploadEvent, as_error, repor
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.pending_uploads import PendingUpload, UploadCounts, Waiter
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
+from beam_s3box.system.outside import steady_seconds
 from beam_s3box.system.threads import start_thread
 
 
@@ -75,14 +75,14 @@ class InFlightUploads:
           since: an earlier value of `begun`; a file whose attempt began and failed since then is not retried.
         """
         self.refuse_own_threads()
-        end = None if timeout is None else time.monotonic() + min(max(timeout, 0), threading.TIMEOUT_MAX)
+        end = None if timeout is None else steady_seconds() + min(max(timeout, 0), threading.TIMEOUT_MAX)
         waiting = self._begin_drain(stream, since)
         if not self._thread_count():
             # no thread can be started, such as at the end of a process
             for upload in waiting.wanted:
                 if _is_before(end) and self._claim(upload, upload.ticket):
                     self._attempt(upload)
-        waiting.wait(None if end is None else max(0.0, end - time.monotonic()))
+        waiting.wait(None if end is None else max(0.0, end - steady_seconds()))
         return [upload.describe() for upload in waiting.wanted if not upload.sealed.done or upload.sealed.lost]
 
     def refuse_own_threads(self) -> None:
@@ -279,4 +279,4 @@ _ATTEMPT = InFlightUploads._attempt.__code__
 
 
 def _is_before(end: float | None) -> bool:
-    return end is None or time.monotonic() < end
+    return end is None or steady_seconds() < end

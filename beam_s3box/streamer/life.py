@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -29,6 +28,7 @@ from beam_s3box.stores import Store
 from beam_s3box.streamer.events import BufferFile, report
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.lock import FolderLock
+from beam_s3box.system.outside import wall_seconds
 from beam_s3box.system.threads import start_thread
 
 _KIND = "JsonBufferStreamer"
@@ -113,7 +113,7 @@ class Life:
         """
         if self._off or not listed:
             return
-        now = time.time()
+        now = wall_seconds()
         moment = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%SZ}"
         try:
             write_firings(store, layout, moment, [rows.segment for rows in rows_of(listed, now)])

@@ -61,7 +61,7 @@ class FolderLock:
 
     def _acquire(self, folder: pathlib.Path) -> None:
         path = folder / "lock"
-        if path.is_symlink():
+        if os.path.islink(path):
             raise _no_file(folder)
         self._handles.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
         file = os.fstat(self._handles[0])

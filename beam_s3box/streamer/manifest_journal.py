@@ -25,7 +25,7 @@ from beam_s3box.shards.model import ShardFile
 from beam_s3box.stores import Store
 from beam_s3box.streamer.descriptions import Description, make_description
 from beam_s3box.streamer.events import BufferFile
-from beam_s3box.streamer.files import size_of
+from beam_s3box.streamer.files import read_file, size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.life import Life
@@ -162,7 +162,7 @@ class ManifestJournal:
 
     def _read(self, name: str) -> Listing | None:
         try:
-            values = orjson.loads(self._folder.path_of(name, "listing").read_bytes())
+            values = orjson.loads(read_file(self._folder.path_of(name, "listing")))
             files = tuple(self._file(description) for description in values["files"])
             manifests = Manifests(values["per"], values["count"])
             return Listing(str(values["run_id"]), int(values["pane"]), manifests, files)

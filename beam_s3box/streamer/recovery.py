@@ -10,11 +10,12 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.streamer.buffers import is_torn_at_first_record, read_header
 from beam_s3box.streamer.descriptions import Description, read_description
 from beam_s3box.streamer.events import report
-from beam_s3box.streamer.files import size_of
+from beam_s3box.streamer.files import read_file, size_of
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.manifest_journal import ManifestJournal, other_settings
 from beam_s3box.streamer.output import Output
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
+from beam_s3box.system.local_files import sync_folder
 
 
 class Left(NamedTuple):
@@ -55,6 +56,9 @@ def recover(folder: Folder) -> Left:
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name, state in folder.scan():
         found[name].add(state)
+    if found:
+        # the earlier process may have ended before it synced a name on which the removal of another file relies
+        sync_folder(folder.path)
     left = Left([], {})
     for name, states in sorted(found.items()):
         _recover(folder, name, states, left)
@@ -82,6 +86,8 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
     ready = _read(folder, name, "ready") if "ready" in states else None
     if ready is not None:
         # its buffer, if it still exists, is needed until the file is known to be complete
+        if "open" in states:
+            os.rename(folder.path_of(name, "open"), folder.path_of(name, "sealed"))
         stream = Stream(ready.file.domain, ready.file.namespace)
         left.sealed.append(SealedBuffer(name, stream, ready.output, description=ready, ready=True))
         return
@@ -92,7 +98,7 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
 
 
 def _read(folder: Folder, name: str, state: str) -> Description | None:
-    description = read_description(folder.path_of(name, state).read_bytes(), name, folder.path)
+    description = read_description(read_file(folder.path_of(name, state)), name, folder.path)
     if description is None:
         folder.set_aside(name, state, f"the description {folder.path_of(name, state).name} is damaged")
     return description

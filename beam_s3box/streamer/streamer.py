@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +38,7 @@ from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.streamer.stats import stats_of
 from beam_s3box.streamer.stream import OpenStream
 from beam_s3box.streamer.uploader import AnyUploader, as_store_uploader, check_return_value, upload_function, urls_of
+from beam_s3box.system import outside
 
 
 class JsonBufferStreamer:
@@ -87,7 +87,7 @@ class JsonBufferStreamer:
         durability: str = "os",
         max_disk_bytes: int | None = None,
         upload_threads: int = 4,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = outside.steady_seconds,
         retry: Retry = DEFAULT_RETRY,
     ) -> None:
         self._upload = upload_function(uploader)
@@ -262,7 +262,7 @@ class JsonBufferStreamer:
     def _lock_folder(self) -> None:
         path = self._folder.path
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            os.makedirs(path, exist_ok=True)
             self._lock.acquire()
             for sealed in recover_files(self._folder, self._manifests, self._output):
                 self._uploads.add(sealed)

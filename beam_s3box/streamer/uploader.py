@@ -16,6 +16,7 @@ from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_run_id
 from beam_s3box.stores import Credentials, S3Settings, Store, open_store
 from beam_s3box.streamer.events import BufferFile
+from beam_s3box.streamer.files import read_file
 
 BUCKET_VARIABLE = "S3_UPLOADER_BUCKET"
 """The environment variable with the bucket, if the program gives none."""
@@ -61,7 +62,7 @@ class StoreUploader:
           StoreError: the store rejected it or failed, after its retries.
           StreamerError: another program changed the file.
         """
-        body = file.path.read_bytes()
+        body = read_file(file.path)
         if len(body) != file.size:
             raise StreamerError(f"{file.path} has {len(body)} bytes, not {file.size}: another program changed it")
         put_once(self.store, self.key(file), body, hashlib.sha256(body).hexdigest(), file.content_type)

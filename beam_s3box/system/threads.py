@@ -140,7 +140,7 @@ class Threads:
         """Start without threads and tasks."""
         self._tasks: queue.SimpleQueue[Task[Any]] = queue.SimpleQueue()
         # both are only appended to and popped from, which is atomic; a thread pops its place itself, so that an
-        # exception in the caller loses none
+        # exception in the caller loses none. `_starting` only keeps `submit` from starting more threads than it needs
         self._places: list[None] = [None] * self._size
         self._starting: list[None] = []
 
@@ -148,7 +148,8 @@ class Threads:
         """Run a function on one of the threads."""
         task = Task(function, arguments, self.wake)
         self._tasks.put(task)
-        self._start()
+        if len(self._starting) < len(self._places):
+            self._start()
         return task
 
     def map(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
@@ -180,15 +181,17 @@ class Threads:
                 task.cancel()
 
     def wake(self) -> None:
-        """Make sure that waiting tasks are run: an interrupted call may not have started a thread for them."""
+        """Make sure that waiting tasks are run: an interrupted call may not have started a thread for them.
+
+        A thread that has a place looks at the tasks when it has given it back, so they need another one only if there
+        is a place. What other calls say that they start does not count: they may be interrupted.
+        """
         self._starting.clear()
-        if not self._tasks.empty():
+        if self._places and not self._tasks.empty():
             self._start()
 
     def _start(self) -> None:
-        """Start one more thread, if there is a place for it."""
-        if len(self._starting) >= len(self._places):
-            return
+        """Start one more thread."""
         self._starting.append(None)
         try:
             start_thread(self._work, self._name)
@@ -206,24 +209,25 @@ class Threads:
             task.run()
 
     def _work(self) -> None:
-        try:
-            place = self._places.pop()
-        except IndexError:
-            return
         with contextlib.suppress(IndexError):
             self._starting.pop()
-        try:
-            while True:
-                task = self._tasks.get(timeout=self._idle_seconds)
-                task.run()
-                del task
-        except queue.Empty:
-            pass
-        finally:
-            self._places.append(place)
-        # a task that was submitted in between found no place for a thread
-        if not self._tasks.empty():
-            self._start()
+        while True:
+            try:
+                place = self._places.pop()
+            except IndexError:
+                return
+            try:
+                while True:
+                    task = self._tasks.get(timeout=self._idle_seconds)
+                    task.run()
+                    del task
+            except queue.Empty:
+                pass
+            finally:
+                self._places.append(place)
+            # a task that was submitted in between found no place for a thread
+            if self._tasks.empty():
+                return
 
 
 def start_thread(function: Callable[[], None], name: str) -> None:

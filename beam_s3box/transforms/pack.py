@@ -30,11 +30,13 @@ class PackShards(beam.PTransform):
         return (
             remainders
             | "GroupRemainders" >> beam.GroupByKey()
-            | "CutShards" >> beam.ParDo(_CutShards(self._plan)).with_output_types(SealedShard)
+            | "CutShards" >> beam.ParDo(CutShards(self._plan)).with_output_types(SealedShard)
         )
 
 
-class _CutShards(beam.DoFn):
+class CutShards(beam.DoFn):
+    """Packs the remainders of one stream and lane."""
+
     def __init__(self, plan: WritePlan) -> None:
         self._plan = plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -33,7 +33,7 @@ from beam_s3box.stores.s3_settings import S3Settings, s3_settings_of
 from beam_s3box.transforms.arguments import check_only_write, check_reachable, named_by
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
-from beam_s3box.transforms.encoded import encode_records
+from beam_s3box.transforms.encoded import Encoded, encode_records
 from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
 from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
@@ -91,6 +91,7 @@ class WriteToS3Box(beam.PTransform):
       format: `"json-lines"`, `"json-array"`, `"avro"` (with the schema of the elements' type), or a Format such as
         AvroFormat(schema). A record that does not fit is a dead letter. With manifests, logical types are written as
         text, because COPY can't read them; without, they are kept.
+      compression_level: of JSON, from 1 (fastest) to 9 (slowest); default: 4.
       manifests: Manifests, or None for none; `"auto"`: one per stream if COPY can load the format.
       run_id: the name of the run, which is in every key; no other write of the pipeline may have it. Default: a new one
         that sorts by time, made each time that the transform is applied; `result.run_id` returns it.
@@ -119,10 +120,12 @@ class WriteToS3Box(beam.PTransform):
     Attributes:
       claim: the claim of the latest application to its run id.
       origin: what the run's record says of the command that writes it; set it before the write is applied.
+      encode: adds the first stage; set another one before the write is applied.
     """
 
     claim: RunClaim
     origin: RunOrigin = UNKNOWN
+    encode: Callable[[beam.PCollection, WritePlan, Windowing], Encoded] = staticmethod(encode_records)
 
     def __init__(
         self,
@@ -135,6 +138,7 @@ class WriteToS3Box(beam.PTransform):
         stream: StreamFunction | None = None,
         limits: Limits | None = None,
         format: str | Format = "json-lines",
+        compression_level: int | None = None,
         manifests: Manifests | Literal["auto"] | None = "auto",
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
@@ -158,7 +162,7 @@ class WriteToS3Box(beam.PTransform):
         self._finds_schema = format == AVRO
         self._spec = WriteSpec(
             selector=StreamSelector(domain, namespace, domain_field, namespace_field, stream),
-            format=format_named(format, finds_schema=True),
+            format=format_named(format, compression_level, finds_schema=True),
             manifests=manifests,
             limits=StreamLimits() if limits is None else limits,
             run_id=run_id,
@@ -196,7 +200,7 @@ class WriteToS3Box(beam.PTransform):
             records = records | "WindowRecords" >> window_into(windowing)
         if self._checks:
             records.pipeline | "CheckDestination" >> CheckDestination(plan)
-        whole, remainders, letters, totals = encode_records(records, plan, windowing)
+        whole, remainders, letters, totals = self.encode(records, plan, windowing)
         if not plan.unbounded:
             totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
         if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:

@@ -66,11 +66,17 @@ class Verification:
     Attributes:
       problems: what is wrong, a sentence each.
       lines: number of lines of the sources.
+      records: number of records in listed shards.
+      dead_letters: the lines that were rejected.
+      lost: number of records of the sources that are in no listed shard.
+      duplicated: number of records that are listed more often than their sources have them.
     """
 
     def __init__(self, place: Place, rules: Rules, sources: Iterable[Path] | None = None, run_id: str = "") -> None:
         self.problems: list[str] = []
-        self.lines = self._records = self._outside = self._raw_bytes = self._object_bytes = 0
+        self.lines = self.records = self.lost = self.duplicated = self._outside = self._raw_bytes = (
+            self._object_bytes
+        ) = 0
         self._place, self._rules = place, rules
         self._keys = place.keys()
         self._run_id = run_id or self._only_run()
@@ -87,7 +93,7 @@ class Verification:
         self._check_numbers(manifests.values())
         self._check_run_record(set(manifests))
         self._unlisted = {key for key, _ in self._matches(_SHARD, "data/")} - self._listed
-        self._dead_letters = self._read_dead_letters()
+        self.dead_letters = self._read_dead_letters()
         self._check_rules()
         if sources is not None:
             self._compare(sources)
@@ -99,9 +105,9 @@ class Verification:
                 f"run {self._run_id} below {self._place.root}",
                 f"{self._manifests:,} manifests, {late:,} of them not the first of their window; "
                 f"{len(self._listed):,} listed shards, {len(self._unlisted):,} unlisted",
-                f"{self._records:,} records of {len({stream for stream, _ in self._streams}):,} streams in "
+                f"{self.records:,} records of {len({stream for stream, _ in self._streams}):,} streams in "
                 f"{len(self._windows):,} windows, {self._outside:,} outside of theirs; "
-                f"{self._raw_bytes:,} bytes in {self._object_bytes:,}; {len(self._dead_letters):,} dead letters",
+                f"{self._raw_bytes:,} bytes in {self._object_bytes:,}; {len(self.dead_letters):,} dead letters",
                 f"{self.lines:,} source lines",
             ]
         )
@@ -188,7 +194,7 @@ class Verification:
 
     def _add(self, record: dict[str, Any], stream: str, bounds: tuple[float, float]) -> None:
         rules = self._rules
-        self._records += 1
+        self.records += 1
         self._balance[_text(record)] += 1
         self._streams.add((stream, _text([record.get(field) for field in rules.stream_fields])))
         if rules.id_field:
@@ -256,10 +262,11 @@ class Verification:
                 rejected.add(line)
             else:
                 self._balance[_text(record)] -= self._rules.times
+        self.lost, self.duplicated = (-self._balance).total(), (+self._balance).total()
         self._note(list((-self._balance).elements()), "source records are in no listed shard")
         self._note(list((+self._balance).elements()), "records have no source")
-        self._note(rejected - self._dead_letters, "rejected lines are not among the dead letters")
-        self._note(self._dead_letters - rejected, "dead letters are not rejected lines of the source")
+        self._note(rejected - self.dead_letters, "rejected lines are not among the dead letters")
+        self._note(self.dead_letters - rejected, "dead letters are not rejected lines of the source")
 
     def _note(self, names: Collection[str], problem: str) -> None:
         if names:

@@ -32,6 +32,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
+from beam_s3box.system.threads import Threads
 from beam_s3box.testing import FailingStore
 from tests.readback import read_back
 from tests.sweeps import Late, hangs_are_found, raises_at
@@ -223,7 +224,9 @@ def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
 
 
 @pytest.mark.parametrize("name", ["pack", "finish", "close"])
-def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
+def test_raised_at_every_line(name: str, note: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    # else the threads of 1,000 packers are idle at the same time
+    monkeypatch.setattr(Threads.__init__, "__defaults__", (0.1,))
     ends: collections.Counter[str] = collections.Counter()
     for point in itertools.count(1):
         store = memory()

@@ -41,7 +41,7 @@ def history(tmp_path: pathlib.Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("runner", [(), WORKERS], ids=["one", "workers"])
+@pytest.mark.parametrize("runner", [(), WORKERS, ("--workers=2",)], ids=["one", "workers", "pool"])
 def test_history_lands_by_event_date(
     backfill: Run, history: str, tmp_path: pathlib.Path, runner: tuple[str, ...]
 ) -> None:

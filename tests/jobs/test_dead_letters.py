@@ -40,7 +40,7 @@ def ended_with(run: Run, landing: pathlib.Path, *arguments: str) -> tuple[Ended,
     return run(f"--input={landing}/*.jsonl", f"--destination={place}", *arguments), place
 
 
-@pytest.mark.parametrize("runner", [(), WORKERS], ids=["one", "workers"])
+@pytest.mark.parametrize("runner", [(), WORKERS, ("--workers=2",)], ids=["one", "workers", "pool"])
 def test_a_run_without_any_good_record_fails_and_lists_nothing(
     backfill: Run, landing: pathlib.Path, runner: tuple[str, ...]
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_run_without_any_good_record_fails_and_lists_nothing(
     assert RunRecord.parse(info.key, store.get(info.key)).state == "failed"
 
 
-@pytest.mark.parametrize("runner", [(), WORKERS], ids=["one", "workers"])
+@pytest.mark.parametrize("runner", [(), WORKERS, ("--workers=2",)], ids=["one", "workers", "pool"])
 @pytest.mark.parametrize("manifests", ["--manifest_count=1", "--manifest_count=0"])
 def test_a_file_without_any_good_record_fails_the_run(
     backfill: Run, landing: pathlib.Path, runner: tuple[str, ...], manifests: str

@@ -46,14 +46,15 @@ def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redshif
 def test_each_command_and_example_runs(redshift: tuple[RedshiftStandIn, Shell]) -> None:
     server, shell = redshift
     printed = [shell.run(block) for block in BLOCKS]
-    assert len(printed) == 6
+    assert len(printed) == 7
     assert f"{ROWS} public.flights" in printed[0]
     assert json.loads((shell.folder / "report.json").read_text())["redshift"]["loads"][0]["records"] == len(FLIGHTS)
     assert printed[1] == "nothing new for public.flights: 1 manifest loaded before\n"
-    assert printed[2].startswith('CREATE TABLE IF NOT EXISTS "public"."flights" (')
-    assert 'COPY "public"."flights" (' in printed[2]
-    assert printed[4] == "already-loaded 0\n"
-    assert printed[5] == f"{ROWS} public.flights_by_api\n"
+    assert printed[2].splitlines() == [printed[1].rstrip()] * 2
+    assert printed[3].startswith('CREATE TABLE IF NOT EXISTS "public"."flights" (')
+    assert 'COPY "public"."flights" (' in printed[3]
+    assert printed[5] == "already-loaded 0\n"
+    assert printed[6] == f"{ROWS} public.flights_by_api\n"
     with contextlib.closing(server.connect()) as connection:
         cursor = connection.cursor()
 

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from beam_s3box.stores import Store
 from tests.runners.feed import ROOT
 from tests.runners.kafka_job import KafkaJob as SourceJob
+from tests.runners.test_kill_task_manager import kill_the_busy_one, restored_within
 from tests.runners.test_streams import s3_arguments
+from tools.flink.cluster import FlinkCluster
 from tools.moto import KEYS
 from tools.seaweedfs import Server
 
-__all__ = ["Fed", "SourceJob", "source_job"]
+__all__ = ["Fed", "SourceJob", "killed_in_the_midst", "source_job"]
 
 
 @contextlib.contextmanager
@@ -39,6 +41,16 @@ def source_job(store: Store, server: Server, folder: pathlib.Path, run_id: str, 
     finally:
         process.kill()
         process.wait()
+
+
+def killed_in_the_midst(cluster: FlinkCluster, job: SourceJob, name: str) -> None:
+    """Kill the TaskManager that the job is on, between two checkpoints, and wait until the job is back."""
+    job.wait_until(lambda: job.listed() > 0, seconds=240)
+    job_id = cluster.rest.job_named(name).id
+    job.wait_until(lambda: cluster.rest.completed_checkpoints(job_id) > 0)
+    time.sleep(2.5)
+    kill_the_busy_one(cluster)
+    restored_within(cluster, job_id, seconds=90)
 
 
 class Fed(threading.Thread):

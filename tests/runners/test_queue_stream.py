@@ -10,10 +10,9 @@ from typing import Any
 
 from beam_s3box.shards.runs import new_token
 from tests.readback import read_back
-from tests.runners.aws_job import Fed, source_job
+from tests.runners.aws_job import Fed, killed_in_the_midst, source_job
 from tests.runners.engines import Engine, cancelled
 from tests.runners.kafka_job import check_once_each
-from tests.runners.test_kill_task_manager import kill_the_busy_one, restored_within
 from tests.runners.test_streams import fresh_store
 from tools.flink.cluster import FlinkCluster
 from tools.moto import Moto
@@ -95,17 +94,12 @@ def test_files_that_a_queue_names(prism: Engine, aws: Moto, s3_server: Server, t
 def test_a_task_manager_is_killed(
     flink_cluster: FlinkCluster, aws: Moto, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
-    rest, store, landing = flink_cluster.rest, fresh_store(s3_server), Landing(aws, s3_server)
+    store, landing = fresh_store(s3_server), Landing(aws, s3_server)
     options = flink_cluster.options(streaming=True, checkpoint_seconds=5)
     arguments = [*landing.options, "--poll_interval=2", "--window=fixed:5", f"--job_name={landing.folder}", *options]
-    with cancelled(rest, landing.folder), source_job(store, s3_server, tmp_path, "r", *arguments) as job:
+    with cancelled(flink_cluster.rest, landing.folder), source_job(store, s3_server, tmp_path, "r", *arguments) as job:
         feeder = Fed(landing.land, 75, 0.5)
-        job.wait_until(lambda: job.listed() > 0, seconds=240)
-        job_id = rest.job_named(landing.folder).id
-        job.wait_until(lambda: rest.completed_checkpoints(job_id) > 0)
-        time.sleep(2.5)
-        kill_the_busy_one(flink_cluster)
-        restored_within(flink_cluster, job_id, seconds=90)
+        killed_in_the_midst(flink_cluster, job, landing.folder)
         feeder.join()
         job.wait_until(lambda: job.listed() == 75 * LINES, seconds=240)
         job.wait_until(lambda: landing.left() == (0, 0))

@@ -10,12 +10,20 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tests.simulation.commit import commit
+from tests.simulation.loads import redshift
 from tests.simulation.runs import bounded
 from tests.simulation.shrink import shortest
 from tests.simulation.stream import stream
+from tests.simulation.streamer import streamer
 from tests.simulation.world import Choices, World
 
-KINDS: Final[dict[str, Callable[[Choices], World]]] = {"commit": commit, "backfill": bounded, "stream": stream}
+KINDS: Final[dict[str, Callable[[Choices], World]]] = {
+    "commit": commit,
+    "backfill": bounded,
+    "stream": stream,
+    "streamer": streamer,
+    "redshift": redshift,
+}
 
 
 @dataclasses.dataclass

@@ -85,7 +85,8 @@ class Actor:
         self.result: Any = None
         self.error: Exception | None = None
         self._function = function
-        self.greenlet = greenlet.greenlet(self._run)
+        # ends where all are started: else it would go on in whoever spawned it, and in its name
+        self.greenlet = greenlet.greenlet(self._run, world._hub)
 
     @property
     def wakes(self) -> float:
@@ -113,6 +114,7 @@ class World(Outside):
         self.trouble = trouble
         self.now = START
         self.actors: list[Actor] = []
+        self.everybody: list[Actor] = []
         self.faults: collections.Counter[str] = collections.Counter()
         self.steps = 0
         self._tokens = 0
@@ -180,6 +182,7 @@ class World(Outside):
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)
+        self.everybody.append(actor)
         return actor
 
     @property
@@ -203,6 +206,8 @@ class World(Outside):
         self._wait(self._pace)
 
     def _wait(self, seconds: float) -> None:
+        if self.is_over:
+            raise greenlet.GreenletExit
         actor = self._current
         if actor is None:
             self.now += seconds
@@ -247,5 +252,8 @@ class World(Outside):
         self.now += 0.001
 
     def end(self) -> None:
-        """Let nobody wake any more."""
+        """Let nobody wake any more. A greenlet that waits is in nobody's reach, and would keep its world in memory."""
         self.is_over = True
+        for actor in self.everybody:
+            if not actor.greenlet.dead:
+                actor.greenlet.throw()

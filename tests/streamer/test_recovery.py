@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from beam_s3box.stores import LocalStore
-from beam_s3box.streamer import FolderInUseError, JsonBufferStreamer, StoreUploader, UploadsFailedError
+from beam_s3box.streamer import FolderInUseError, JsonBufferStreamer, StoreUploader, UploadsFailedError, recovery
 
 Make = Callable[..., JsonBufferStreamer]
 NAME = "20261122T101500Z-1f3a9c2b-0123456789ab-00007"
@@ -168,3 +168,25 @@ def test_one_streamer_a_folder(make: Make, folder: pathlib.Path, kept: Any) -> N
     assert f"is in use by the streamer of process {os.getpid()}" in done.stderr
     streamer.shut_down()
     make()
+
+
+def test_names_are_durable_before_a_file_is_removed_that_they_replace(
+    left: Any, make: Make, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between a rename and its sync leaves a name that a machine without power forgets."""
+    left("sealed", HEADER + b'{"i":0}\n')
+    steps: list[str] = []
+    unlink = os.unlink
+
+    def sync(path: pathlib.Path) -> None:
+        steps.append("sync")
+
+    def remove(path: pathlib.Path) -> None:
+        steps.append("remove")
+        unlink(path)
+
+    monkeypatch.setattr(recovery, "sync_folder", sync)
+    monkeypatch.setattr(os, "unlink", remove)
+    make().flush()
+    assert steps[0] == "sync"
+    assert "remove" in steps

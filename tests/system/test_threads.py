@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from beam_s3box.errors import S3BoxError
 from beam_s3box.system.threads import Bell, Threads
-from tests.sweeps import Late, hangs_are_found, raises_at
+from tests.sweeps import HUNG_SECONDS, Acts, Late, acts_at, hangs_are_found, raises_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def test_where_only_some_threads_can_be_started_these_run_the_tasks(monkeypatch:
 def test_threads_end_when_they_are_idle_and_start_again() -> None:
     threads = Threads(2, "idle threads", 0.01)
     assert threads.submit(int).result() == 0
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while any(thread.name == "idle threads" for thread in threading.enumerate()):
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -106,6 +107,73 @@ def test_raised_at_every_line_of_submit_and_result(note: Callable[[str], None]) 
             assert threads.submit(lambda: 5).result() == 5
         assert len(ran) <= 1
     note(f"raised at {point - 1} lines of submit and result")
+
+
+def interrupted(threads: Threads, point: int) -> bool:
+    """Submit on a thread of its own, and raise at that line; return whether it came so far."""
+    came: list[bool] = []
+
+    def submit() -> None:
+        with contextlib.suppress(Late):
+            came.append(raises_at(point, lambda: threads.submit(int)))
+
+    submitter = threading.Thread(target=submit)
+    submitter.start()
+    submitter.join()
+    return all(came)
+
+
+def lines_of_submit() -> int:
+    return next(point for point in range(1, 100) if not interrupted(Threads(1, "lines"), point)) - 1
+
+
+def test_an_interrupted_call_stops_nobody_who_waits_wherever_he_is(note: Callable[[str], None]) -> None:
+    """One call is interrupted before and one while another thread comes to each of its lines."""
+    tried = 0
+    for point in range(1, lines_of_submit() + 1):
+        more, line = True, 0
+        while more:
+            line += 1
+            tried += 1
+            threads = Threads(1, "swept", 0.01)
+            interrupted(threads, point)
+            with hangs_are_found():
+                more = acts_at(line, lambda: threads.submit(int).result(), lambda: interrupted(threads, point))  # noqa: B023 - called at once
+    note(f"{tried} pairs of a line of a call and one at which another is interrupted")
+
+
+@pytest.mark.parametrize("later", [1, 2, 3])
+def test_a_thread_that_ends_leaves_no_task_whatever_is_interrupted_at_that_time(
+    later: int, note: Callable[[str], None]
+) -> None:
+    """At each line of a thread that ends a task is put and waited for, and lines later another call is interrupted."""
+    tried, lines = 0, lines_of_submit()
+    for point in range(lines // 2, lines + 1):
+        for line in itertools.count(1):
+            threads = Threads(1, "ending", 0.001)
+            waiter = threading.Thread(target=lambda: threads.submit(int).result(), daemon=True)  # noqa: B023
+            acts: list[Callable[[], object]] = [lambda: interrupted(threads, point), lambda: waiter.join(0.003)]  # noqa: B023
+
+            def act() -> None:
+                if not waiter.ident:  # noqa: B023
+                    waiter.start()  # noqa: B023
+                    ending.left = later  # noqa: B023
+                acts.pop()()  # noqa: B023
+
+            ending = Acts(line, act)
+            threading.settrace(ending)
+            try:
+                threads.submit(int).result()
+                while any(thread.name == "ending" for thread in threading.enumerate()):
+                    time.sleep(0.001)
+            finally:
+                threading.settrace(None)
+            if acts:
+                break
+            tried += 1
+            waiter.join(HUNG_SECONDS)
+            assert not waiter.is_alive(), (point, line)
+    note(f"{tried} pairs of a line of a thread that ends and one at which a call is interrupted")
 
 
 def test_a_child_has_threads_of_its_own_and_never_waits_for_its_parents() -> None:
@@ -162,7 +230,7 @@ def test_tasks_run_when_the_main_thread_has_ended(used: str, when: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
@@ -175,7 +243,7 @@ def test_map_keeps_the_order_and_begins_nothing_more_after_an_error() -> None:
 
     def half(number: int) -> float:
         if number > 1:
-            failed.wait(20)
+            failed.wait(60)
         begun.append(number)
         return 1 / (1 - number)
 

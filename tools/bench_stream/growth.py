@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from tools.flink.cluster import FlinkCluster, flink_cluster
 from tools.kafka.broker import kafka_broker
+from tools.kinesis import kinesis
+from tools.moto import moto
+from tools.seaweedfs import REGION
 
 GOAL = 100e6
 """Bytes a day."""
@@ -55,11 +58,18 @@ def growths(folder: pathlib.Path, destination: str, seconds: float) -> dict[str,
     landing, of_flink, of_kafka = (folder / name for name in ("landing", "flink", "kafka"))
     for path in (landing, of_flink, of_kafka):
         path.mkdir()
-    with flink_cluster(of_flink, 1) as cluster, kafka_broker(of_kafka) as broker:
+    with flink_cluster(of_flink, 1) as cluster, kafka_broker(of_kafka) as broker, kinesis() as streams, moto() as aws:
         broker.create_topic("idle", 3)
+        streams.create("idle", 3)
+        queue = aws.client("sqs").create_queue(QueueName="idle")["QueueUrl"]
         sources = {
             "files": [f"--input={landing}/*.jsonl"],
             "Kafka": [f"--kafka_brokers={broker.address}", "--kafka_topic=idle"],
+            "Kinesis": [
+                *("--kinesis_stream=idle", f"--kinesis_region={REGION}"),
+                f"--kinesis_endpoint_url={streams.endpoint_url}",
+            ],
+            "queue": [f"--sqs_queue={queue}", f"--sqs_region={REGION}", f"--sqs_endpoint_url={aws.endpoint_url}"],
         }
         return {name: measure(cluster, source, destination, seconds) for name, source in sources.items()}
 
@@ -103,7 +113,7 @@ def _job(cluster: FlinkCluster, arguments: Sequence[str], name: str) -> Iterator
         cluster.rest.cancel(job)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def _wait_until_running(cluster: FlinkCluster, job: str) -> None:

@@ -14,7 +14,9 @@ Beam: TypeAlias = Literal["2.62", "2.70"]
 """Versions of Beam's runner for Flink: what many clusters have, and the newest that Maven Central has."""
 
 NEWEST: Beam = "2.70"
-FLINK = {version: Jars("flink", Path(__file__).with_name(f"beam-{version}.xml")) for version in ("2.62", "2.70")}
+FLINK: dict[Beam, Jars] = {
+    version: Jars("flink", Path(__file__).with_name(f"beam-{version}.xml")) for version in ("2.62", "2.70")
+}
 """About 150 MB each."""
 
 if __name__ == "__main__":

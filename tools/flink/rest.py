@@ -105,7 +105,8 @@ class FlinkRest:
 
     def drain_failure(self, job_id: str, request_id: str) -> str | None:
         """Return why a drain failed, or None if it did not, or not yet."""
-        operation = self._ask("GET", f"/jobs/{job_id}/savepoints/{request_id}").get("operation", {})
+        # null while it goes on
+        operation = self._ask("GET", f"/jobs/{job_id}/savepoints/{request_id}").get("operation") or {}
         cause = operation.get("failure-cause")
         return None if cause is None else str(cause["stack-trace"])
 

@@ -38,11 +38,13 @@ class SparkCluster:
     Attributes:
       jobs: where pipelines are sent.
       url: where the master shows its workers.
+      pool: starts the Python workers.
     """
 
-    def __init__(self, jobs: SparkJobs, url: str, workers: Sequence[Server]) -> None:
+    def __init__(self, jobs: SparkJobs, url: str, workers: Sequence[Server], pool: Server) -> None:
         self.jobs = jobs
         self.url = url
+        self.pool = pool
         self._workers = workers
 
     def options(self, *, streaming: bool = False) -> list[str]:
@@ -109,7 +111,7 @@ def spark_cluster(folder: Path, environment: Mapping[str, str] | None = None) ->
             place = ["--host", "127.0.0.1", "--webui-port", str(worker_web), "--work-dir", str(folder / f"w{number}")]
             workers.append(start(f"worker{number}", _WORKER, [*place, "--cores", "1", "--memory", "1g", master_url]))
         options = (*worker_options(pool_port), *_OPTIONS)
-        cluster = SparkCluster(SparkJobs(f"127.0.0.1:{job_port}", options), f"http://127.0.0.1:{web}", workers)
+        cluster = SparkCluster(SparkJobs(f"127.0.0.1:{job_port}", options), f"http://127.0.0.1:{web}", workers, pool)
         master.wait_until(cluster.check_workers, (OSError, LookupError))
         jobs.wait_until(functools.partial(accepts, job_port))
         pool.wait_until(functools.partial(accepts, pool_port))

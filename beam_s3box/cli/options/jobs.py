@@ -18,6 +18,7 @@ from beam_s3box.cli.options.shards import SHARDS
 from beam_s3box.cli.options.sources import KAFKA, KINESIS, SOURCE_DELAY, SOURCES
 from beam_s3box.cli.options.values import seconds, truth, whole_seconds
 from beam_s3box.cli.options.windows import WINDOWS
+from beam_s3box.cli.options.workers import WORKERS
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.records.contents import KINDS
 from beam_s3box.shards.limits import StreamLimits
@@ -202,8 +203,7 @@ def _job(name: str, runner: str, description: str, *sections: Section) -> Comman
 
 BACKFILL: Final = _job(
     "backfill",
-    f"--runner NAME picks the runner (default: {DEFAULT_RUNNER}); --direct_running_mode=multi_processing "
-    "--direct_num_workers=N uses N local processes.",
+    f"--runner NAME picks the runner (default: {DEFAULT_RUNNER}).",
     "Writes files of records to S3 as gzip JSON shards by stream, and the manifests that Redshift's COPY loads.",
     INPUT,
     INPUT_FORMAT,
@@ -213,6 +213,7 @@ BACKFILL: Final = _job(
     SHARDS,
     MANIFESTS,
     S3_WRITING,
+    WORKERS,
     REDSHIFT,
     FLINK,
     REPORTING,

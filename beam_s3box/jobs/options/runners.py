@@ -84,10 +84,14 @@ def check_keys_stay_here(options: PipelineOptions) -> None:
             )
 
 
+def is_local(options: PipelineOptions) -> bool:
+    """Return whether the runner is one of Beam's in pure Python."""
+    return _short_name(options.view_as(StandardOptions).runner) in _LOCAL
+
+
 def starts_processes(options: PipelineOptions) -> bool:
     """Return whether the runner starts worker processes on this machine, as children of this one."""
-    is_local = _short_name(options.view_as(StandardOptions).runner) in _LOCAL
-    return is_local and options.view_as(DirectOptions).direct_running_mode == "multi_processing"
+    return is_local(options) and options.view_as(DirectOptions).direct_running_mode == "multi_processing"
 
 
 def _short_name(name: str) -> str:

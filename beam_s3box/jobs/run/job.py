@@ -41,9 +41,11 @@ from beam_s3box.jobs.run.wait import handed_over, run_to_end
 from beam_s3box.jobs.totals.loads import loads_key
 from beam_s3box.jobs.totals.run_objects import is_written
 from beam_s3box.jobs.totals.summary import WriteSummary, read_summary, summary_key
+from beam_s3box.jobs.workers.pool import WorkerPool
 from beam_s3box.metrics import shared_by_children
 from beam_s3box.prometheus import served
 from beam_s3box.sources.positions import PartRange
+from beam_s3box.system.heap import settle
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Job(NamedTuple):
       is_endless: whether the pipeline has no end of its own until it is stopped.
       redshift: what is loaded into Redshift, None for nothing.
       is_stream: whether its sources look for the mark to stop.
+      pool: processes of this machine that read and pack; None where the runner does.
     """
 
     pipeline: beam.Pipeline
@@ -71,6 +74,7 @@ class Job(NamedTuple):
     is_endless: bool = False
     redshift: Redshift | None = None
     is_stream: bool = False
+    pool: WorkerPool | None = None
 
 
 Prepare: TypeAlias = Callable[[PipelineOptions, JobLog], Job]
@@ -168,6 +172,7 @@ def _execute(job: Job, progress: Progress, log: JobLog) -> int:
             _workers(job, progress, log),
             shown(progress, is_quiet=job.reporting.is_quiet),
         ):
+            settle()
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:
@@ -260,11 +265,16 @@ def _end_of(job: Job) -> Callable[[], bool] | None:
 def _workers(job: Job, progress: Progress, log: JobLog) -> Iterator[None]:
     """Within the block, keep workers on this machine from printing over the job, and let them say how far they are."""
     with contextlib.ExitStack() as undo:
-        if starts_processes(job.pipeline.options):
+        starts = starts_processes(job.pipeline.options)
+        if starts or job.pool:
             progress.follow(undo.enter_context(shared_by_children()), _SHARED_SECONDS)
-            if not log.shows_tracebacks:
-                undo.enter_context(children_silent())
-        elif not log.shows_tracebacks:
+        if job.pool:
+            undo.enter_context(job.pool)
+        if log.shows_tracebacks:
+            pass
+        elif starts:
+            undo.enter_context(children_silent())
+        else:
             undo.enter_context(tracebacks_unprinted())
         yield
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -53,8 +53,20 @@ def check_given(patterns: Sequence[str] | None) -> None:
         raise ConfigurationError("--input is missing: say what to read, as --input='data/*.jsonl'")
 
 
-def check_input(patterns: Sequence[str], options: PipelineOptions, input_format: str = "auto") -> RunInput:
-    """Return number and bytes of all files, after checks of what reading would meet; log what is not as its name says.
+class Checked(NamedTuple):
+    """Input that can be read.
+
+    Attributes:
+      input: number and bytes of all files.
+      kinds: what they hold, as far as they were looked into.
+    """
+
+    input: RunInput
+    kinds: frozenset[str]
+
+
+def check_input(patterns: Sequence[str], options: PipelineOptions, input_format: str = "auto") -> Checked:
+    """Return what the input is, after checks of what reading would meet; log what is not as its name says.
 
     Raises:
       ConfigurationError: a pattern that matches nothing, or a file that can't be read.
@@ -70,10 +82,12 @@ def check_input(patterns: Sequence[str], options: PipelineOptions, input_format:
         raise ConfigurationError(f"input: {skipped_note(skipped)}")
     if skipped:
         _LOGGER.info(skipped_note(skipped))
-    documents = [file.path for file in _some_of(files) if _kind_of(file, access, input_format) == "json"]
+    kinds = [(file.path, _kind_of(file, access, input_format)) for file in _some_of(files)]
+    documents = [path for path, kind in kinds if kind == "json"]
     if documents and input_format == "auto":
         _LOGGER.info(documents_note(documents))
-    return RunInput(files=len(files), bytes=sum(file.size for file in files))
+    found = RunInput(files=len(files), bytes=sum(file.size for file in files))
+    return Checked(found, frozenset(kind for _, kind in kinds if kind))
 
 
 def _some_of(files: Sequence[FoundInput]) -> Iterator[FoundInput]:

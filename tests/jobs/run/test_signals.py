@@ -24,7 +24,7 @@ from tests.s3_proxy import Fault, Request, s3_proxy
 from tools.seaweedfs import REGION, Server
 
 ROOT = pathlib.Path(__file__).parents[3]
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 def mind_signals() -> None:
@@ -33,7 +33,7 @@ def mind_signals() -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "extra"),
-    [(signal.SIGTERM, 143, ()), (signal.SIGHUP, 129, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ("--runner=DirectRunner", "--direct_running_mode=multi_threading"))],
+    [(signal.SIGTERM, 143, ()), (signal.SIGHUP, 129, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ("--runner=DirectRunner", "--direct_running_mode=multi_threading")), (signal.SIGTERM, 143, ("--workers=2",)), (signal.SIGINT, 130, ("--workers=2",))],
 )  # fmt: skip
 def test_a_signal_ends_the_backfill(
     s3_server: Server, tmp_path: pathlib.Path, number: signal.Signals, code: int, extra: tuple[str, ...]

@@ -188,9 +188,9 @@ def test_a_manifest_that_is_written_again_after_the_compaction_was_loaded(wareho
 
 
 def test_one_transaction_of_the_data_api_with_too_many_names_is_refused() -> None:
-    _check_limits([Step("x" * 100_000)])
+    _check_limits([Step("x" * 100_000, "ledger")])
     with pytest.raises(ConfigurationError, match="bytes, which the Data API does not take: load fewer at once"):
-        _check_limits([Step("x"), Step("x" * 100_001)])
+        _check_limits([Step("x"), Step("x" * 100_001, "ledger")])
 
 
 # without a server: what anybody may have written, and every order of loads

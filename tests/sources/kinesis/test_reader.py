@@ -44,7 +44,7 @@ class Following:
             self.order += [one.part] * len(one.values)
         return fetched
 
-    def until(self, count: int, seconds: float = 30) -> None:
+    def until(self, count: int, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while len(self.values) < count:
             assert time.monotonic() < deadline, f"{len(self.values)} of {count} records came"
@@ -140,9 +140,10 @@ def test_what_the_producer_library_packed_is_several_records(server: Kinesis, st
     server.put(stream.stream, [data, b'{"i":3}'])
     one = KinesisSource(stream, has_rows=True)
     reader = one.open(one.first())
+    # the two records may be in shards of their own, in one, and there in one answer or in two
     fetched = [some for _ in range(3) for some in reader.poll(0.1)]
     assert sorted(value for some in fetched for value in some.values) == [b'{"i":1}', b'{"i":2}', b'{"i":3}']
-    [both] = [some for some in fetched if len(some.values) != 1 or some.values != [b'{"i":3}']]
+    [both] = [some for some in fetched if b'{"i":1}' in some.values]
     assert [number.rpartition("/")[2] for number in map(str, both.numbers)][:2] == ["0", "1"]
     rows = [row for some in fetched for _, row in one.rows(some)]
     assert sorted((row.partition_key, row.sub_sequence_number) for row in rows if row.data != b'{"i":3}') == [

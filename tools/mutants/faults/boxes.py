@@ -61,4 +61,20 @@ BOXES = (
         "            if False:\n",
         ("tests/box/test_box.py",),
     ),
+    Fault(
+        "who waits believes others that they start a thread",
+        "a task that is waited for is run",
+        "beam_s3box/system/threads.py",
+        "        if self._places and not self._tasks.empty():\n",
+        "        if len(self._starting) < len(self._places) and not self._tasks.empty():\n",
+        ("tests/system/test_threads.py",),
+    ),
+    Fault(
+        "a thread that ends does not look at the tasks",
+        "a task that is waited for is run",
+        "beam_s3box/system/threads.py",
+        "            if self._tasks.empty():\n                return\n",
+        "            return\n",
+        ("tests/system/test_threads.py",),
+    ),
 )

@@ -140,4 +140,12 @@ STREAMER = (
         'state = next((state for state in ("sealed",) if state in states), None)',
         ("tests/streamer/test_recovery.py",),
     ),
+    Fault(
+        "a name that no process synced is trusted",
+        "what was written survives a power cut",
+        "beam_s3box/streamer/recovery.py",
+        "        sync_folder(folder.path)\n",
+        "        pass\n",
+        ("tests/streamer/test_recovery.py",),
+    ),
 )

@@ -1,0 +1,70 @@
+"""Faults that the streamer had, and others, put back: its schedules find each of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from beam_s3box.streamer import recovery
+from beam_s3box.streamer.folder import Folder
+from beam_s3box.streamer.journal import Journal
+from beam_s3box.streamer.stream import OpenStream
+from tests.simulation import streamer
+from tests.simulation.put_back import PutBack
+from tests.simulation.schedules import run
+
+FAULTS: Final = {
+    "records are moved in two steps": PutBack(
+        Journal,
+        "_put",
+        "        self._state = _State(size + len(data), records + len(lines), [])\n",
+        "        self._state = self._state._replace(size=size + len(data), records=records + len(lines))\n"
+        "        self._state = self._state._replace(held=[])\n",
+        ("doubled",),
+    ),
+    "a buffer stays next to its finished file after EMFILE": PutBack(
+        Folder,
+        "finish",
+        "            self._describe(sealed, sealed.description)\n",
+        "            if size_of(self.path_of(sealed.name, 'ready')) is not None:\n"
+        "                return sealed.file\n"
+        "            self._describe(sealed, sealed.description)\n",
+        ("doubled", "left"),
+    ),
+    "a torn write stays in the file": PutBack(
+        Journal,
+        "_put",
+        "        if self._dirty:\n            self._truncate_torn_write()\n",
+        "",
+        ("lost", "doubled"),
+    ),
+    "a sync that failed is believed later": PutBack(
+        Journal, "_sync", "            self._sync_failed = True\n", "            pass\n", ("lost",)
+    ),
+    "a name that no process synced is trusted": PutBack(
+        recovery, "recover", "        sync_folder(folder.path)\n", "        pass\n", ("lost",)
+    ),
+    "a buffer whose seal failed takes records": PutBack(
+        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "doubled", "left")
+    ),
+}
+
+WORLDS: Final[dict[str, dict[str, Any]]] = {
+    "records are moved in two steps": {"_DURABILITIES": ("memory",), "_SIGNALS": 60},
+    "a torn write stays in the file": {"_SIGNALS": 60},
+    "a sync that failed is believed later": {"_DURABILITIES": ("fsync",)},
+    "a name that no process synced is trusted": {"_DURABILITIES": ("fsync",)},
+}
+"""Worlds that are rare among all, so that few schedules suffice."""
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_that_is_put_back_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = FAULTS[name]
+    monkeypatch.setattr(fault.owner, fault.name, fault.function())
+    for setting, value in WORLDS.get(name, {}).items():
+        monkeypatch.setattr(streamer, setting, value)
+    found = run("streamer", range(1_500))
+    assert found.failures, f"not found by {found.schedules} schedules"
+    assert any(sign in text for text in found.failures.values() for sign in fault.signs), found.failures
