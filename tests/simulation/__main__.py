@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.simulation.schedules import KINDS, Tally, explained, run
 
-_CHUNK: Final = 50
+_CHUNK: Final = 20
 _SHOWN_FAILURES: Final = 10
 _PROGRESS_SECONDS: Final = 60.0
 _WORDS: Final = {"lost": "in no manifest", "doubled": "listed twice", "hung": "HangsError"}
@@ -64,7 +64,8 @@ def _run_all(kinds: Sequence[str], chunks: Iterator[tuple[str, range]], until: f
                 running[pool.submit(run, *chunk, len(chunk[1]))] = chunk[0]
             if not running:
                 break
-            for done in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+            ended = concurrent.futures.wait(running, _PROGRESS_SECONDS, concurrent.futures.FIRST_COMPLETED).done
+            for done in ended:
                 tallies[running.pop(done)].add(done.result())
             if time.monotonic() - shown >= _PROGRESS_SECONDS:
                 shown = time.monotonic()
