@@ -22,7 +22,9 @@ OUTSIDE = {
 """What a simulated room does not ask for itself; None: anything of that module."""
 
 
-@pytest.mark.parametrize(("kind", "seeds"), [("commit", range(1_700)), ("backfill", range(300))])
+@pytest.mark.parametrize(
+    ("kind", "seeds"), [("commit", range(1_700)), ("backfill", range(200)), ("stream", range(200))]
+)
 def test_whatever_breaks_each_record_is_listed_once(kind: str, seeds: range) -> None:
     tally = run(kind, seeds)
     if tally.failures:
@@ -69,6 +71,7 @@ def test_without_faults_nothing_is_done_twice() -> None:
     assert not world.fails("reply lost", 1.0)
     assert failure("commit", Choices(given=[])) is None
     assert failure("backfill", Choices(given=[])) is None
+    assert failure("stream", Choices(given=[])) is None
     assert failure("streamer", Choices(given=[])) is None
     assert failure("redshift", Choices(given=[])) is None
 
@@ -91,9 +94,12 @@ def test_a_failure_is_shown_by_few_choices() -> None:
     assert shortest(made, lambda given: 9 in given and 4 in given[given.index(9) :]) == [9, 4]
 
 
-@pytest.mark.parametrize("room", ["engine", "stores", "shards", "transforms", "streamer", "box", "redshift"])
-def test_time_and_chance_come_from_one_place(room: str) -> None:
-    assert [found for path in sorted((PACKAGE / room).glob("**/*.py")) for found in asked_for(path)] == []
+ROOMS = ["engine/**/*", "stores/**/*", "shards/**/*", "transforms/**/*", "sources/*", "streamer/**/*", "box/**/*"]
+
+
+@pytest.mark.parametrize("files", [*ROOMS, "redshift/**/*"])
+def test_time_and_chance_come_from_one_place(files: str) -> None:
+    assert [found for path in sorted(PACKAGE.glob(f"{files}.py")) for found in asked_for(path)] == []
 
 
 def asked_for(path: pathlib.Path) -> Iterator[str]:

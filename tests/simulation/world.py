@@ -176,6 +176,11 @@ class World(Outside):
         self.everybody.append(actor)
         return actor
 
+    @property
+    def process(self) -> Actor | None:
+        """The worker that is at work."""
+        return None if self._current is None else self._current.process
+
     def pause(self) -> None:
         """Let others go on: called wherever a request is sent or a reply comes."""
         actor = self._current
