@@ -14,7 +14,7 @@ from typing import Any
 import beam_s3box
 
 PACKAGE = str(Path(beam_s3box.__file__).parent)
-HUNG_SECONDS = 30.0
+HUNG_SECONDS = 60.0
 
 
 class Late(Exception):

@@ -50,7 +50,7 @@ def test_killed_at_a_request(
             return None
 
         proxy.rule = kill
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        assert process.wait(timeout=180) == -signal.SIGKILL
 
         found = read_back(store)
         assert set(found.records) <= {f"d{i}/x" for i in range(4)}

@@ -37,7 +37,7 @@ def in_threads(work: Sequence[Callable[[], object]], number: int = 8) -> None:
     start = threading.Barrier(number)
 
     def run() -> None:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         for step in work:
             step()
 

@@ -83,6 +83,7 @@ class S3Box:
       endpoint_url: the URL of another server with the S3 protocol.
       s3: more settings of S3.
       format: `"json-lines"`, `"json-array"` (which has no manifests), or a Format such as AvroFormat(schema).
+      compression_level: of JSON, from 1 (fastest) to 9 (slowest); default: 4.
       domain: the first part of the stream's name: shards are below `data/{domain}/{namespace}/`.
       namespace: the second part.
       max_record_bytes: bytes of one record, `|` counted twice; default: 4,000,000 with a format that COPY reads.
@@ -112,6 +113,7 @@ class S3Box:
         endpoint_url: str | None = None,
         s3: S3Settings | None = None,
         format: str | Format = "json-lines",
+        compression_level: int | None = None,
         domain: str = "box",
         namespace: str = "records",
         max_record_bytes: int | None = None,
@@ -122,7 +124,7 @@ class S3Box:
         credentials = box_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
         spec = WriteSpec(
             selector=StreamSelector(domain, namespace),
-            format=format_named(format),
+            format=format_named(format, compression_level),
             limits=box_limits(buffer_size, max_object_bytes, max_records),
             max_record_bytes=max_record_bytes,
             long_values=long_values,

@@ -48,22 +48,22 @@ class BoxCodec:
         return self.is_idle or (self._running < _THREADS and self._running_bytes + open_bytes <= _MAX_BYTES)
 
     def submit(self, function: Callable[..., T], /, *arguments: Any) -> Task[T]:
-        """Run a function that turns lines into their segment."""
-        [lines] = arguments
+        """Run a function that turns lines, and their number, into their segment."""
+        lines, records = arguments
         cost = sum(map(len, lines)) + LINE_COST * len(lines)
         with self._lock:
             self._running += 1
             self._running_bytes += cost
-        return self._threads.submit(self._run, function, lines, cost)
+        return self._threads.submit(self._run, function, lines, records, cost)
 
     def wake(self) -> None:
         """Make sure that threads compress the waiting lines."""
         self._threads.wake()
 
-    def _run(self, function: Callable[..., T], lines: Sequence[bytes], cost: int) -> T:
+    def _run(self, function: Callable[..., T], lines: Sequence[bytes], records: int, cost: int) -> T:
         cut_bytes = 0
         try:
-            segment: Any = function(lines)
+            segment: Any = function(lines, records)
             cut_bytes = len(segment.data)
             return segment  # type: ignore[no-any-return]
         finally:

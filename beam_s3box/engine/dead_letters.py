@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, overload
 
 import orjson
@@ -29,7 +29,7 @@ from beam_s3box.sizes import KiB, MiB
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Executor
 
-_FORMAT: Final = dataclasses.replace(JSON_LINES, level=1)
+_FORMAT: Final = dataclasses.replace(JSON_LINES, compression_level=1)
 """Read by people now and then: being fast matters more than being small."""
 
 _LIMITS: Final = StreamLimits(max_object_bytes=8 * MiB)
@@ -85,8 +85,9 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         selector: StreamSelector,
         origin: LineBatch | Sequence[RejectedRow] | None = None,
     ) -> None:
-        columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
-        streams, self.reasons, self._details, self._raws = columns
+        streams, self.reasons, self._details, self._raws = (
+            list(map(operator.itemgetter(column), rejected)) for column in range(len(RejectedRecord._fields))
+        )
         self._lines = _lines_of(self._raws, origin)
         self.source: str | None = None
         self._offset: int | None = None

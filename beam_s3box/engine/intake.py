@@ -25,7 +25,7 @@ _WARN_SECONDS: Final = 600.0
 
 
 class TakesNote(Protocol):
-    """Is told of dead letters, as DeadLetterWarnings."""
+    """Takes note of dead letters, as DeadLetterWarnings does."""
 
     def note(self, run_id: str, reason: DeadLetterReason) -> None:
         """Take note of dead letters of a run."""

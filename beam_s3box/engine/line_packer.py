@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.engine.commit import announce, commit_of_run
@@ -39,6 +39,9 @@ from beam_s3box.shards.runs import new_origin
 from beam_s3box.shards.window_names import window_name
 from beam_s3box.system.outside import sleep, wall_seconds
 from beam_s3box.system.threads import Threads
+
+if TYPE_CHECKING:
+    from beam_s3box.records.column_batch import ColumnBatch
 
 
 class Packed(NamedTuple):
@@ -87,7 +90,7 @@ class LinePacker:
     Args:
       plan: of the run.
       counts: takes the figures while it works.
-      warnings: is told of dead letters.
+      warnings: takes note of dead letters.
 
     Attributes:
       source: what is known of the input beyond its records, for the run's record; may be set before `finish`.
@@ -149,6 +152,27 @@ class LinePacker:
                     self._reject(lines)
                 else:
                     self._pack(lines, window)
+            self._upload(self._builder.poll())
+
+    def pack_columns(self, batch: ColumnBatch) -> None:
+        """Take rows that were read as columns; waits and raises as `pack` does."""
+        # whoever gives columns has what they are made with
+        from beam_s3box.records.column_times import split_columns
+
+        times = self._plan.times
+        with self._poison_on_error():
+            self._claim()
+            self._originals = None
+            if times is None:
+                self._pack_columns(batch, "")
+            else:
+                for start, rows in split_columns(batch, times):
+                    if isinstance(rows, RejectedLines):
+                        self._reject(rows)
+                    elif isinstance(rows, LineBatch):
+                        self._pack(rows, _window_of(start, times))
+                    else:
+                        self._pack_columns(rows, _window_of(start, times))
             self._upload(self._builder.poll())
 
     def finish(self) -> Packed:
@@ -222,6 +246,14 @@ class LinePacker:
         self._count(len(lines), rejected, batch if isinstance(batch, LineBatch) else None)
         for stream, group in groups.items():
             self._builder.add((stream, window, 0), group)
+
+    def _pack_columns(self, batch: ColumnBatch, window: str) -> None:
+        groups, left = self._router_of(None).route_columns(batch)
+        self._count(len(batch) - (0 if left is None else len(left)), [], LineBatch([], batch.source, ()))
+        for stream, group in groups.items():
+            self._builder.add_text((stream, window, 0), group.text, len(group.places))
+        for lines in () if left is None else left.to_lines():
+            self._pack(lines, window)
 
     def _router_of(self, domain: str | None) -> Router:
         """Return the router of lines whose domain their source knew, or of all others."""

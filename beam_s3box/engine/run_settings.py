@@ -11,6 +11,8 @@ from typing import Any, Final
 from beam_s3box.engine.plan import WriteSpec
 from beam_s3box.engine.run_record import RunOrigin
 from beam_s3box.engine.run_totals import RunInput
+from beam_s3box.formats import Format, JsonText
+from beam_s3box.formats.deflate import LEVEL
 from beam_s3box.shards.limits import Limits, StreamLimits
 
 MASK: Final = "***"
@@ -85,6 +87,7 @@ def settings_of(spec: WriteSpec) -> dict[str, Any]:
         "namespace_field": selector.namespace_field,
         "stream": selector.stream,
         "format": spec.format.name,
+        "compression_level": _level_of(spec.format),
         "manifest_scope": manifests.per if manifests else None,
         "manifest_count": manifests.count if manifests else None,
         "limits": _limits(spec.limits),
@@ -95,6 +98,11 @@ def settings_of(spec: WriteSpec) -> dict[str, Any]:
         "key_template": spec.key_template,
     }
     return without_secrets(values)
+
+
+def _level_of(format: Format) -> int | None:
+    """Return the compression level that was chosen, None for the usual one."""
+    return format.compression_level if isinstance(format, JsonText) and format.compression_level != LEVEL else None
 
 
 def _limits(limits: Limits) -> Any:

@@ -1,14 +1,18 @@
 """Builds whole shards from the records of many streams; what is too little for a shard are remainders.
 
 Lines are buffered by stream, compressed as segments on a few threads, and packed by the packing rule. Only the caller's
-thread changes the state; the threads only compress. The order within a stream is kept.
+thread changes the state; the threads only compress. The order within a stream is kept. Lines that come together are
+joined at once, while the processor's cache has them: thousands of lines on their own take more memory, and longer to be
+joined later.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from beam_s3box.formats import Format, format_of
@@ -31,6 +35,8 @@ _MAX_COMPRESSING_BYTES = 16 * MiB
 _STREAM_COST = 1_024
 """Bytes of memory that an open stream takes besides its lines and segments; measured: 900 to 1,200."""
 
+_LINE_BREAK = b"\n"
+
 DEFAULT_MIN_FILL = 0.5
 """A remainder that fills this much of a shard becomes one: two of them would not fit one shard anyway."""
 
@@ -47,20 +53,52 @@ _NOTHING_FLUSHED = Flushed([], [])
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Buffer:
-    """The lines and segments of one stream and window that are not sealed yet."""
+    """The lines and segments of one stream and window that are not sealed yet.
+
+    Attributes:
+      key, format, capacity, shard: of the stream.
+      pieces: lines, or several joined.
+      records: how many lines these are.
+      raw_bytes: of these.
+      planned: raw bytes and records of the open shard, including segments that are still being compressed.
+    """
 
     key: Key
     format: Format
     capacity: Capacity
     shard: OpenShard
-    lines: list[bytes] = dataclasses.field(default_factory=list)
+    pieces: list[bytes] = dataclasses.field(default_factory=list)
+    records: int = 0
     raw_bytes: int = 0
     planned: Size = NOTHING
-    """Raw bytes and records of the open shard, including segments that are still being compressed."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of memory of the lines."""
+        return self.raw_bytes + LINE_COST * len(self.pieces)
 
     @property
     def held_bytes(self) -> int:
-        return _STREAM_COST + self.raw_bytes + LINE_COST * len(self.lines) + self.shard.size.object_bytes
+        """Bytes of memory of all."""
+        return _STREAM_COST + self.waiting_bytes + self.shard.size.object_bytes
+
+    def take(self, lines: Sequence[bytes], raw_bytes: int) -> int:
+        """Add lines; return the bytes of memory that they take."""
+        before, between = len(self.pieces), self.format.between
+        if between is not None and len(lines) > 1:
+            self.pieces.append(between.join(lines))
+        else:
+            self.pieces += lines
+        self.records += len(lines)
+        self.raw_bytes += raw_bytes
+        return raw_bytes + LINE_COST * (len(self.pieces) - before)
+
+    def take_text(self, text: bytes, records: int) -> int:
+        """Add lines with `between` between them; return the bytes of memory that they take."""
+        self.pieces.append(text)
+        self.records += records
+        self.raw_bytes += len(text) + self.format.record_overhead
+        return len(text) + self.format.record_overhead + LINE_COST
 
     def room(self) -> Size:
         """Return the maximum size of the next segment; the last one of a shard takes all that is left."""
@@ -111,19 +149,40 @@ class ShardBuilder:
         buffer = self._buffers.get(key) or self._open(key)
         raw_bytes = sum(map(len, lines)) + buffer.format.record_overhead * len(lines)
         room = buffer.room()
-        if buffer.raw_bytes + raw_bytes <= room.raw_bytes and len(buffer.lines) + len(lines) <= room.records:
-            buffer.lines += lines
-            buffer.raw_bytes += raw_bytes
+        if buffer.raw_bytes + raw_bytes <= room.raw_bytes and buffer.records + len(lines) <= room.records:
+            self._held_bytes += buffer.take(lines, raw_bytes)
         else:
-            self._add_one_by_one(buffer, lines)
-        self._held_bytes += raw_bytes + LINE_COST * len(lines)
-        if self._held_bytes > self._budget:
-            self._evict_largest()
+            self._add_in_parts(buffer, lines)
+        self._keep_budget()
+
+    def add_text(self, key: Key, text: bytes, records: int) -> None:
+        """Add records of one stream and window that are one text, with line breaks between them and none at the end.
+
+        Args:
+          key: of the records.
+          text: at least one line of JSON.
+          records: how many lines these are.
+        """
+        buffer = self._buffers.get(key) or self._open(key)
+        if buffer.format.between != _LINE_BREAK:
+            self.add(key, text.split(_LINE_BREAK))
+            return
+        while text:
+            piece, count = _fitting(text, records, buffer)
+            if count:
+                self._held_bytes += buffer.take_text(piece, count)
+                text = text[len(piece) + 1 :]
+            else:
+                line, _, text = text.partition(_LINE_BREAK)
+                count = 1
+                self._add_in_parts(buffer, (line,))
+            records -= count
+        self._keep_budget()
 
     @property
     def open_bytes(self) -> int:
         """Bytes of memory of the lines that wait to be compressed."""
-        return sum(buffer.raw_bytes + LINE_COST * len(buffer.lines) for buffer in self._buffers.values())
+        return sum(buffer.waiting_bytes for buffer in self._buffers.values())
 
     def cut(self) -> None:
         """Start to compress all lines."""
@@ -161,17 +220,21 @@ class ShardBuilder:
         self._held_bytes += _STREAM_COST
         return buffer
 
-    def _add_one_by_one(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
-        room = buffer.room()
-        for line in lines:
-            raw_bytes = len(line) + buffer.format.record_overhead
-            if buffer.lines and (buffer.raw_bytes + raw_bytes > room.raw_bytes or len(buffer.lines) >= room.records):
+    def _add_in_parts(self, buffer: _Buffer, lines: Sequence[bytes]) -> None:
+        """Add lines that do not fit the next segment: as many as fit, then the segment is cut, until none are left."""
+        overhead, start, done = buffer.format.record_overhead, 0, 0
+        ends = list(accumulate(len(line) + overhead for line in lines))
+        while start < len(lines):
+            room = buffer.room() if buffer.records else self._room_for(buffer, ends[start] - done)
+            stop = bisect_right(ends, done + room.raw_bytes - buffer.raw_bytes, start)
+            stop = min(stop, start + room.records - buffer.records)
+            if not buffer.records:
+                stop = max(stop, start + 1)  # a record that exceeds a limit is a segment of its own
+            if stop > start:
+                self._held_bytes += buffer.take(lines[start:stop], ends[stop - 1] - done)
+                start, done = stop, ends[stop - 1]
+            if start < len(lines):
                 self._cut(buffer)
-                room = self._room_for(buffer, raw_bytes)
-            elif not buffer.lines:
-                room = self._room_for(buffer, raw_bytes)
-            buffer.lines.append(line)
-            buffer.raw_bytes += raw_bytes
 
     @staticmethod
     def _room_for(buffer: _Buffer, raw_bytes: int) -> Size:
@@ -184,13 +247,13 @@ class ShardBuilder:
 
     def _cut(self, buffer: _Buffer) -> None:
         """Compress the lines of a stream as one segment, on another thread."""
-        if not buffer.lines:
+        if not buffer.records:
             return
-        lines, raw_bytes = buffer.lines, buffer.raw_bytes
-        self._held_bytes -= raw_bytes + LINE_COST * len(lines)
-        buffer.lines, buffer.raw_bytes = [], 0
-        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, len(lines)).plus(buffer.capacity.separator))
-        self._compressing.append((buffer, self._codec.submit(buffer.format.cut, lines), raw_bytes))
+        pieces, records, raw_bytes = buffer.pieces, buffer.records, buffer.raw_bytes
+        self._held_bytes -= buffer.waiting_bytes
+        buffer.pieces, buffer.records, buffer.raw_bytes = [], 0, 0
+        buffer.planned = buffer.planned.plus(Size(0, raw_bytes, records).plus(buffer.capacity.separator))
+        self._compressing.append((buffer, self._codec.submit(buffer.format.cut, pieces, records), raw_bytes))
         self._compressing_bytes += raw_bytes
         while self._compressing_bytes > _MAX_COMPRESSING_BYTES and len(self._compressing) > 1:
             self._collect_segment()
@@ -221,6 +284,10 @@ class ShardBuilder:
     def _flush_remainder(self, buffer: _Buffer) -> None:
         self._out.remainders.extend((buffer.key, segment) for segment in buffer.shard.take())
 
+    def _keep_budget(self) -> None:
+        if self._held_bytes > self._budget:
+            self._evict_largest()
+
     def _evict_largest(self) -> None:
         """Compress all lines, then flush or seal the largest streams until half of the budget is free."""
         self.cut()
@@ -240,3 +307,17 @@ class ShardBuilder:
             return _NOTHING_FLUSHED  # called after each record, and nearly always the result
         given, self._out = self._out, Flushed([], [])
         return given
+
+
+def _fitting(text: bytes, records: int, buffer: _Buffer) -> tuple[bytes, int]:
+    """Return as much of a text as fits the next segment of a buffer, and how many records that is; 0 if none does."""
+    room = buffer.room()
+    most_bytes, most_records = max(room.raw_bytes - buffer.raw_bytes, 0), max(room.records - buffer.records, 0)
+    if len(text) >= most_bytes:
+        # the line break behind a line counts as well
+        text = text[: max(text.rfind(_LINE_BREAK, 0, most_bytes), 0)]
+        records = text.count(_LINE_BREAK) + 1 if text else 0
+    if records > most_records:
+        lines = text.split(_LINE_BREAK, most_records)[:most_records]
+        return _LINE_BREAK.join(lines), len(lines)
+    return text, records

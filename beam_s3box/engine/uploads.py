@@ -18,7 +18,7 @@ from beam_s3box.stores.base import holds
 from beam_s3box.system.outside import steady_seconds, wall_seconds
 from beam_s3box.system.threads import Executor, Pending
 
-_MAX_WAITING_BYTES = 32 * MiB
+_MAX_WAITING_BYTES = 16 * MiB
 """Compressed bytes in flight, not counting one larger shard; more would only wait in memory."""
 
 

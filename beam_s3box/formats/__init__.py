@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from beam_s3box.checks import wrong_type
@@ -47,23 +48,36 @@ __all__ = [
 ]
 
 
-def format_named(format: str | Format, *, finds_schema: bool = False) -> Format:
+def format_named(format: str | Format, compression_level: int | None = None, *, finds_schema: bool = False) -> Format:
     """Return the format with this name, or the format itself.
 
     Args:
       format: a name or a format.
+      compression_level: of JSON, from 1 (fastest) to 9 (slowest); None for the format's own.
       finds_schema: whether the caller finds the schema of `"avro"`, which is not in the name.
 
     Raises:
-      ConfigurationError: no such format, one that needs a schema, or no format at all.
+      ConfigurationError: no such format, one that needs a schema, or no format at all; a level that is none, or of
+        another format.
     """
     if not isinstance(format, str):
-        return _check_format(format)
+        return _with_level(_check_format(format), compression_level)
     if format == AVRO:
-        return _avro(finds_schema)
+        return _with_level(_avro(finds_schema), compression_level)
     if format not in FORMATS:
         raise ConfigurationError(f"format={format!r} is not known; known are {', '.join(sorted(FORMAT_NAMES))}")
-    return FORMATS[format]
+    return _with_level(FORMATS[format], compression_level)
+
+
+def _with_level(format: Format, level: int | None) -> Format:
+    if level is None:
+        return format
+    if not isinstance(format, JsonText):
+        raise ConfigurationError(
+            f"compression_level={level!r} and format={format.name!r} are mutually exclusive: only JSON has levels; "
+            "leave it out, or choose the codec of Avro's blocks, as AvroFormat(schema, codec='null')"
+        )
+    return dataclasses.replace(format, compression_level=level)
 
 
 def _check_format(format: Format) -> Format:

@@ -55,8 +55,18 @@ class Format(Protocol):
         """Raw bytes that a record takes in a segment in addition to its line."""
         ...
 
-    def cut(self, lines: Sequence[bytes]) -> Segment:
-        """Return records as a segment: lines of JSON without line breaks, or what the encoder returned for them."""
+    @property
+    def between(self) -> bytes | None:
+        """What joins neighbouring records before they are cut; None for a format that takes each alone."""
+        ...
+
+    def cut(self, lines: Sequence[bytes], records: int | None = None) -> Segment:
+        """Return records as a segment.
+
+        Args:
+          lines: lines of JSON without line breaks, or what the encoder returned for them.
+          records: how many they are, where some of them are joined by `between`; None for one each.
+        """
         ...
 
     def join(self, segments: Sequence[Segment]) -> bytes:

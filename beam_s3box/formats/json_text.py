@@ -25,7 +25,7 @@ class JsonText:
       between: the text between two records.
       after: the text after the last record of a segment.
       opening, separator, closing: the texts before, between and after the segments of a shard.
-      level: the compression level of zlib-ng, from 1 (fastest) to 9 (smallest).
+      compression_level: of zlib-ng, from 1 (fastest) to 9 (slowest).
       extension: the extension of the object's key.
       content_type: the MIME type of the object.
     """
@@ -37,12 +37,12 @@ class JsonText:
     opening: bytes = b""
     separator: bytes = b""
     closing: bytes = b""
-    level: int = deflate.LEVEL
+    compression_level: int = deflate.LEVEL
     extension: str = ".json.gz"
     content_type: str = "application/gzip"
 
     def __post_init__(self) -> None:
-        check_whole("level", self.level, 1, 9, ": 1 is fastest, 9 is smallest")
+        check_whole("compression_level", self.compression_level, 1, 9, ": 1 is fastest, 9 is slowest")
 
     @functools.cached_property
     def overhead(self) -> Overhead:
@@ -64,9 +64,10 @@ class JsonText:
         """Raw bytes that a record takes in a segment in addition to its line."""
         return len(self.between)
 
-    def cut(self, lines: Sequence[bytes]) -> Segment:
-        """Return the records, given as lines of JSON without line breaks, as a segment."""
-        return deflate.compress(self.between.join(lines) + self.after, len(lines), self.level)
+    def cut(self, lines: Sequence[bytes], records: int | None = None) -> Segment:
+        """Return the records, given as lines of JSON without line breaks, as a segment; see `Format.cut`."""
+        text = self.between.join((*lines[:-1], lines[-1] + self.after)) if lines else self.after
+        return deflate.compress(text, len(lines) if records is None else records, self.compression_level)
 
     def join(self, segments: Sequence[Segment]) -> bytes:
         """Return the segments as one single-member gzip file."""

@@ -32,7 +32,7 @@ _DATE_DIGITS: Final = 8
 # up to the year 5138 in each unit, and none begins before another has ended but for the 1970s
 _MOST_SECONDS, _MOST_MILLIS, _MOST_MICROS = 10**11, 10**14, 10**17
 
-_LATEST: Final = 253_402_300_799_999_999
+LATEST: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999: readers know no later days."""
 
 _SHOWN: Final = 60
@@ -85,7 +85,7 @@ class WindowSplitter:
         without: list[int] = []
         for at, line in enumerate(batch.lines):
             micros = micros_of(line)
-            if micros is None or micros > _LATEST:
+            if micros is None or micros > LATEST:
                 without.append(at)
                 continue
             number = micros // size

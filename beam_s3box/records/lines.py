@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.sizes import KiB, MiB
 
-BATCH_BYTES: Final = 512 * KiB
-"""Approximate bytes of the lines in a batch: more only costs memory, fewer cost calls."""
+BATCH_BYTES: Final = 1 * MiB
+"""Approximate bytes of the lines in a batch: fewer cost calls, more no longer fit the cache of a processor."""
 
 MAX_LINE_BYTES: Final = 16 * MiB
 """Maximum bytes of a line that is kept whole if records of this size are rejected, for a complete dead letter."""

@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import orjson
@@ -39,6 +39,9 @@ from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
+
+if TYPE_CHECKING:
+    from beam_s3box.records.column_batch import ColumnBatch, Group
 
 _MALFORMED = "JSON is malformed: "
 """The beginning of the decoder's message for text that is not JSON."""
@@ -134,6 +137,33 @@ class Router:
         encoded = {stream: _encode(stream, group, self._encoder_of, rejected) for stream, group in groups.items()}
         return {stream: rows for stream, rows in encoded.items() if rows}, rejected
 
+    def route_columns(self, batch: ColumnBatch) -> tuple[dict[Stream, Group], ColumnBatch | None]:
+        """Return rows by stream, and what is left of them for `route_lines`: what columns alone do not decide."""
+        groups = self._groups_of(batch)
+        if groups is None:
+            return {}, batch
+        named: dict[Stream, Group] = {}
+        left: list[Group] = []
+        for group in groups:
+            try:
+                stream = self._stream_of_key(group.key)
+            except RecordError:
+                left.append(group)
+                continue
+            if self._rules.might_have_nul(group.text):
+                left.append(group)
+            else:
+                named[stream] = group
+        return named, batch.part_of(left) if left else None
+
+    def _groups_of(self, batch: ColumnBatch) -> list[Group] | None:
+        if not self._texts_only or self._encoder_of is not None or batch.longest > self._rules.harmless_bytes:
+            return None
+        # a name with a dot may be that of a field within another
+        if any(len(paths) != 1 for paths in self._paths):
+            return None
+        return batch.groups([paths[0][0] for paths in self._paths])
+
     def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
         """Return the lines by stream, in order, and the rejected ones."""
         text = b"".join(lines)
@@ -142,7 +172,7 @@ class Router:
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         rejected: list[RejectedRecord] = []
-        faults: dict[tuple[str, str], list[bytes]] = {}
+        faults: dict[str | tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
         # a separator keeps what is broken at the end of one line from being mended by the next
         is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
@@ -150,6 +180,10 @@ class Router:
             try:
                 key = key_of(decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+                if type(exc) is msgspec.DecodeError and BACKSLASH not in line:
+                    # without a further call: an input may be bad altogether
+                    faults.setdefault(str(exc), []).append(line)
+                    continue
                 why = self._clear_fault(line, exc)
                 if why is not None:
                     faults.setdefault(why, []).append(line)
@@ -161,7 +195,8 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
-        for (reason, detail), some in faults.items():
+        for fault, some in faults.items():
+            reason, detail = _malformed(fault) if isinstance(fault, str) else fault
             rejected += _rejected_together(reason, detail, some)
         if not self._add_named(fallback, groups, rejected):
             return self._route_one_by_one(lines)
@@ -297,7 +332,7 @@ def _utf8_fault(text: bytes) -> str | None:
     return None
 
 
-def _without_utf8_faults(lines: Iterable[bytes], faults: dict[tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+def _without_utf8_faults(lines: Iterable[bytes], faults: dict[str | tuple[str, str], list[bytes]]) -> Iterator[bytes]:
     """Yield the lines of valid UTF-8, and add the others to the faults."""
     for line in lines:
         fault = _utf8_fault(line)

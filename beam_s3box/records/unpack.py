@@ -18,8 +18,9 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-READ_BYTES: Final = 4 * MiB
-"""Bytes read at a time: each read releases the interpreter's lock, and waits for it behind busy threads."""
+READ_BYTES: Final = 1 * MiB
+"""Bytes read at a time: fewer wait more often for the interpreter's lock, more leave the processor's cache before they
+are used."""
 
 PACKED_EXTENSIONS: Final[Mapping[str, str]] = {
     ".gz": "gzip",

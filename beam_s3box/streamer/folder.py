@@ -123,13 +123,14 @@ class Folder:
 
     def mark_uploaded(self, sealed: SealedBuffer) -> None:
         """Remove a file that is uploaded; keep its description if a manifest is to list it."""
-        name, description = sealed.name, sealed.description
+        description = sealed.description
         if description is None:
             return
-        ready = self.path_of(name, "ready")
-        if description.output.listed and not sealed.kept:
-            self._keep_description(name, description)
-            sealed.kept = True
+        ready = self.path_of(sealed.name, "ready")
+        if description.output.listed:
+            self._keep_description(sealed, description, ready)
+        # before the description: without it, a buffer that a crash brings back would be uploaded again
+        sync_folder(self.path)
         # before the file: without its description the file is not uploaded again
         self.drop(ready)
         self.drop(description.file.path)
@@ -173,18 +174,20 @@ class Folder:
         """Tell the quota the current size of a file."""
         self.quota.set(path, size_of(path))
 
-    def _keep_description(self, name: str, description: Description) -> None:
-        uploaded = self.path_of(name, "uploaded")
+    def _keep_description(self, sealed: SealedBuffer, description: Description, ready: pathlib.Path) -> None:
+        uploaded = self.path_of(sealed.name, "uploaded")
         try:
             # needs no room, which a full disk would not have
-            os.rename(self.path_of(name, "ready"), uploaded)
+            os.rename(ready, uploaded)
         except FileNotFoundError:
-            if size_of(uploaded) is None:
-                self.write_atomic(name, "uploaded", description.write())
-        sync_folder(self.path)
-        self.measure(self.path_of(name, "ready"))
+            # renamed by an earlier call, after which a manifest may have listed it; or removed by another program
+            if not sealed.kept and size_of(uploaded) is None:
+                self.write_atomic(sealed.name, "uploaded", description.write())
+        sealed.kept = True
+        self.measure(ready)
         self.measure(uploaded)
-        self.uploaded[name] = description
+        if size_of(uploaded) is not None:
+            self.uploaded[sealed.name] = description
 
     def _is_whole(self, file: BufferFile) -> bool:
         return size_of(file.path) == file.size

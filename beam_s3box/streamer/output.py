@@ -51,10 +51,15 @@ class PlainText:
         """Bytes that a record takes in addition to its line."""
         return self.text.record_overhead
 
-    def cut(self, lines: Sequence[bytes]) -> Segment:
+    @property
+    def between(self) -> bytes:
+        """The text between two records."""
+        return self.text.between
+
+    def cut(self, lines: Sequence[bytes], records: int | None = None) -> Segment:
         """Return the records as a segment."""
         data = self.text.between.join(lines) + self.text.after
-        return Segment(data, 0, len(data), len(lines))
+        return Segment(data, 0, len(data), len(lines) if records is None else records)
 
     def join(self, segments: Sequence[Segment]) -> bytes:
         """Return the segments as one file."""

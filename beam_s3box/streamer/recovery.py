@@ -86,6 +86,8 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
     ready = _read(folder, name, "ready") if "ready" in states else None
     if ready is not None:
         # its buffer, if it still exists, is needed until the file is known to be complete
+        if "open" in states:
+            os.rename(folder.path_of(name, "open"), folder.path_of(name, "sealed"))
         stream = Stream(ready.file.domain, ready.file.namespace)
         left.sealed.append(SealedBuffer(name, stream, ready.output, description=ready, ready=True))
         return

@@ -91,6 +91,7 @@ class WriteToS3Box(beam.PTransform):
       format: `"json-lines"`, `"json-array"`, `"avro"` (with the schema of the elements' type), or a Format such as
         AvroFormat(schema). A record that does not fit is a dead letter. With manifests, logical types are written as
         text, because COPY can't read them; without, they are kept.
+      compression_level: of JSON, from 1 (fastest) to 9 (slowest); default: 4.
       manifests: Manifests, or None for none; `"auto"`: one per stream if COPY can load the format.
       run_id: the name of the run, which is in every key; no other write of the pipeline may have it. Default: a new one
         that sorts by time, made each time that the transform is applied; `result.run_id` returns it.
@@ -137,6 +138,7 @@ class WriteToS3Box(beam.PTransform):
         stream: StreamFunction | None = None,
         limits: Limits | None = None,
         format: str | Format = "json-lines",
+        compression_level: int | None = None,
         manifests: Manifests | Literal["auto"] | None = "auto",
         run_id: str | None = None,
         on_bad_record: OnBadRecord = "dead_letter",
@@ -160,7 +162,7 @@ class WriteToS3Box(beam.PTransform):
         self._finds_schema = format == AVRO
         self._spec = WriteSpec(
             selector=StreamSelector(domain, namespace, domain_field, namespace_field, stream),
-            format=format_named(format, finds_schema=True),
+            format=format_named(format, compression_level, finds_schema=True),
             manifests=manifests,
             limits=StreamLimits() if limits is None else limits,
             run_id=run_id,

@@ -420,11 +420,11 @@ class BrokenFormat:
     def __getattr__(self, name: str) -> Any:
         return getattr(JSON_LINES, name)
 
-    def cut(self, lines: Any) -> Any:
+    def cut(self, lines: Any, records: Any = None) -> Any:
         self._good -= 1
         if self._good < 0:
             raise OverflowError("no more")
-        return JSON_LINES.cut(lines)
+        return JSON_LINES.cut(lines, records)
 
 
 def test_a_box_whose_records_broke_off_on_the_way_never_publishes(store: MemoryStore) -> None:

@@ -22,7 +22,7 @@ from beam_s3box.stores import LocalStore, MemoryStore, Store
 from beam_s3box.testing import FailingStore
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture

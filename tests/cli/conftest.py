@@ -17,7 +17,7 @@ from beam_s3box.cli.main import main
 from tools.seaweedfs import REGION, Server
 
 ROOT = pathlib.Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Ended(NamedTuple):
@@ -51,19 +51,23 @@ def pack(
     return run
 
 
+def server_variables(server: Server) -> dict[str, str]:
+    """The variables by which a command finds the server, and its writer's keys."""
+    return {
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": server.writer.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.writer.secret_key,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 @pytest.fixture
 def start(s3_server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """`python -m beam_s3box` as its users start it, the server's keys in its environment."""
     started: list[subprocess.Popen[bytes]] = []
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment = {
-        **clean,
-        "AWS_ENDPOINT_URL": s3_server.endpoint_url,
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": s3_server.writer.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3_server.writer.secret_key,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = {**clean, **server_variables(s3_server)}
 
     def run(
         *arguments: str, env: Mapping[str, str] | None = None, stderr: int | None = None

@@ -24,7 +24,7 @@ def run(destination: bytes, environment: dict[str, str], shell: str) -> tuple[in
         input=LINES,
         stdout=gone,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     os.close(gone)

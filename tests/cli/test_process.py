@@ -10,6 +10,7 @@ import re
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, S3Store
 from tests.cli.conftest import PATIENCE
 from tests.readback import read_back
-from tests.s3_proxy import s3_proxy
+from tests.s3_proxy import Fault, Rule, s3_proxy
 from tools.seaweedfs import REGION, Server
 
 NAMING = ("--domain_field=d", "--namespace_field=n")
@@ -139,15 +140,23 @@ def test_an_interrupt_before_any_record(start: Start, store: S3Store) -> None:
     assert (found.manifests, found.unlisted) == ({}, [])
 
 
+def hanging(goes_on: threading.Event) -> Rule:
+    """Return a rule by which the store says nothing until then."""
+
+    def hang(request: object) -> Fault:
+        goes_on.wait(PATIENCE)
+        return Fault(503, "SlowDown")
+
+    return hang
+
+
 def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> None:
     with s3_proxy(store._settings.endpoint_url or "") as proxy:
         process = start("pack", store.root, *NAMING, "--max_records=100", env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
         feed_until_shards_are_there(process, store)
 
-        def hang(request: object) -> None:
-            time.sleep(20)
-
-        proxy.rule = hang
+        goes_on = threading.Event()
+        proxy.rule = hanging(goes_on)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert b"sealing what is packed" in process.stderr.readline()
@@ -155,10 +164,10 @@ def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> Non
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         seconds = time.monotonic() - begun
-        proxy.rule = lambda request: None
+        goes_on.set()
     assert (process.returncode, out) == (130, b"")
     assert err == b"interrupted by SIGINT: what is not listed in a manifest does not count\n"
-    assert seconds < 5
+    assert seconds < PATIENCE / 3
     assert read_back(store).manifests == {}
 
 
@@ -168,18 +177,16 @@ def test_a_store_that_hangs_takes_no_longer_than_the_grace_time(start: Start, st
         process = start("pack", store.root, *NAMING, "--max_records=100", "--grace_seconds=0.5", env=endpoint)
         feed_until_shards_are_there(process, store)
 
-        def hang(request: object) -> None:
-            time.sleep(20)
-
-        proxy.rule = hang
+        goes_on = threading.Event()
+        proxy.rule = hanging(goes_on)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE)
         seconds = time.monotonic() - begun
-        proxy.rule = lambda request: None
+        goes_on.set()
     assert (process.returncode, out) == (143, b"")
     assert b"interrupted by SIGTERM: it did not finish within --grace_seconds=0.5; what is not listed" in err
-    assert seconds < 10
+    assert seconds < PATIENCE / 3
     assert read_back(store).manifests == {}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +45,15 @@ def all_lines(flushed: Flushed, format: Format = JSON_LINES) -> list[bytes]:
 def record(number: int, size: int = 30) -> bytes:
     noise = random.Random(number).randbytes(size).hex()
     return b'{"id":%d,"noise":"%s"}' % (number, noise.encode())
+
+
+class AtOnce:
+    """Runs tasks where they are submitted, so that two builders do the same at the same time."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
 
 
 def collect(builder: ShardBuilder, batches: list[list[bytes]]) -> Flushed:
@@ -89,6 +100,38 @@ def test_every_record_comes_out_once_in_order_and_no_shard_exceeds_a_limit(
             assert records is None or count <= records
         numbers = [lines.index(line) for line in lines_of(shard.segments, format)]
         assert numbers == sorted(numbers)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 400), max_size=80),
+    object_bytes=st.integers(64, 3000),
+    raw_bytes=st.none() | st.integers(1, 3000),
+    records=st.none() | st.integers(1, 20),
+    batch=st.integers(1, 30),
+    format=st.sampled_from([JSON_LINES, JSON_ARRAY]),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_text_is_cut_where_its_lines_would_be(
+    sizes: list[int], object_bytes: int, raw_bytes: int | None, records: int | None, batch: int, format: Format
+) -> None:
+    limits = StreamLimits(object_bytes, raw_bytes, records)
+    lines = [record(number, size) for number, size in enumerate(sizes)]
+    batches = [lines[at : at + batch] for at in range(0, len(lines), batch)]
+    by_line, by_text = (ShardBuilder(format, lambda stream: limits, AtOnce(), "origin") for _ in range(2))
+    for some in batches:
+        by_line.add(KEY, some)
+        by_text.add_text(KEY, b"\n".join(some), len(some))
+    assert by_text.finish() == by_line.finish()
+
+
+def test_texts_are_held_within_the_budget(codec: ThreadPoolExecutor) -> None:
+    builder = ShardBuilder(JSON_LINES, limits_by_stream(StreamLimits()), codec, "origin", 2**20, min_fill_to_seal=0.0)
+    lines = [record(number, 500) for number in range(6_000)]
+    for at in range(0, len(lines), 1_000):
+        builder.add_text((Stream("a", str(at % 3)), "", 0), b"\n".join(lines[at : at + 1_000]), 1_000)
+    flushed = builder.finish()
+    assert BY_MEMORY in {shard.reason for shard in flushed.shards}
+    assert sorted(all_lines(flushed)) == sorted(lines)
 
 
 def test_raw_and_max_recordss_are_filled_to_the_last_record(codec: ThreadPoolExecutor) -> None:
@@ -240,12 +283,36 @@ def test_lanes_of_a_stream_have_shards_and_rests_of_their_own(codec: ThreadPoolE
     }
 
 
+@given(
+    sizes=st.lists(st.integers(0, 400), min_size=1, max_size=80),
+    cuts=st.lists(st.integers(1, 79), max_size=8),
+    object_bytes=st.integers(64, 3000),
+    raw_bytes=st.none() | st.integers(1, 3000),
+    records=st.none() | st.integers(1, 20),
+    format=st.sampled_from([JSON_LINES, JSON_ARRAY]),
+)
+@settings(max_examples=300, deadline=None)
+def test_lines_that_come_together_make_the_same_segments_as_one_by_one(
+    sizes: list[int], cuts: list[int], object_bytes: int, raw_bytes: int | None, records: int | None, format: Format
+) -> None:
+    limits = StreamLimits(max_object_bytes=object_bytes, max_raw_bytes=raw_bytes, max_records=records)
+    lines = [record(number, size) for number, size in enumerate(sizes)]
+    bounds = [0, *sorted({cut for cut in cuts if cut < len(lines)}), len(lines)]
+    together, alone = (ShardBuilder(format, lambda stream: limits, AtOnce(), "origin") for _ in range(2))
+    for start, stop in itertools.pairwise(bounds):
+        together.add(KEY, lines[start:stop])
+    for line in lines:
+        alone.add(KEY, (line,))
+    assert together.finish() == alone.finish()
+
+
 def test_an_error_while_compressing_surfaces(codec: ThreadPoolExecutor) -> None:
     class Broken:
         overhead = JSON_LINES.overhead
         record_overhead = JSON_LINES.record_overhead
+        between = JSON_LINES.between
 
-        def cut(self, lines: object) -> Segment:
+        def cut(self, lines: object, records: object) -> Segment:
             raise MemoryError("no room")
 
     builder = ShardBuilder(Broken(), lambda stream: StreamLimits(), codec, "origin")  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_an_array_without_records_is_an_array() -> None:
 @pytest.mark.parametrize("level", range(1, 10))
 @pytest.mark.parametrize("template", [JSON_LINES, JSON_ARRAY], ids=lambda format: format.name)
 def test_every_level_writes_the_same_records(template: JsonText, level: int) -> None:
-    format = dataclasses.replace(template, level=level)
+    format = dataclasses.replace(template, compression_level=level)
     lines = [f'{{"id":{i},"v":"{i * 7919 % 1000}"}}'.encode() for i in range(2000)]
     segment = format.cut(lines)
     reference = template.cut(lines)
@@ -62,7 +62,7 @@ def test_every_level_writes_the_same_records(template: JsonText, level: int) -> 
 
 def test_a_higher_level_compresses_better() -> None:
     lines = [f'{{"id":{i},"v":"{i * 7919 % 1000}"}}'.encode() for i in range(5000)]
-    sizes = [len(dataclasses.replace(JSON_LINES, level=level).cut(lines).data) for level in (1, 4, 9)]
+    sizes = [len(dataclasses.replace(JSON_LINES, compression_level=level).cut(lines).data) for level in (1, 4, 9)]
     assert sizes[0] > sizes[1]
     assert sizes[0] > sizes[2]
 
@@ -70,14 +70,14 @@ def test_a_higher_level_compresses_better() -> None:
 @pytest.mark.parametrize("level", [0, -1, 10, 4.0, "4", None, True])
 def test_levels_are_checked(level: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"must be a whole number from 1 to 9: 1 is fastest, 9 is smallest"
+        ConfigurationError, match=r"must be a whole number from 1 to 9: 1 is fastest, 9 is slowest"
     ) as caught:
-        dataclasses.replace(JSON_LINES, level=level)
-    assert f"level={level!r}" in str(caught.value)
+        dataclasses.replace(JSON_LINES, compression_level=level)
+    assert f"compression_level={level!r}" in str(caught.value)
 
 
 def test_defaults() -> None:
-    assert JSON_LINES.level == JSON_ARRAY.level == deflate.LEVEL
+    assert JSON_LINES.compression_level == JSON_ARRAY.compression_level == deflate.LEVEL
     assert (JSON_LINES.name, JSON_ARRAY.name) == ("json-lines", "json-array")
     assert JSON_LINES.extension == JSON_ARRAY.extension == ".json.gz"
     assert JSON_LINES.content_type == JSON_ARRAY.content_type == "application/gzip"
@@ -94,4 +94,4 @@ def test_frames_are_these() -> None:
 def test_a_format_is_a_value() -> None:
     assert hash(JSON_LINES) == hash(dataclasses.replace(JSON_LINES))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        JSON_LINES.level = 5  # type: ignore[misc]
+        JSON_LINES.compression_level = 5  # type: ignore[misc]

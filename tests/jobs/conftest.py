@@ -66,7 +66,7 @@ def backfill_process() -> Callable[..., Ended]:
             env={**clean, "AWS_EC2_METADATA_DISABLED": "true", **(env or {})},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)

@@ -214,7 +214,7 @@ def test_a_typo_ends_the_process_at_once(backfill_process: Run) -> None:
     ended = backfill_process("--input=x", "--destination=memory://x", "--max_objct_bytes=10MB")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "error: --max_objct_bytes is not an option: did you mean --max_object_bytes?\n"
-    assert ended.seconds < 60  # with others on the machine; a retried call would take 120
+    assert ended.seconds < 100  # with others on the machine; a retried call would take 120
 
 
 def test_a_closed_port_ends_the_process_soon(backfill_process: Run, records: str) -> None:
@@ -231,7 +231,7 @@ def test_a_closed_port_ends_the_process_soon(backfill_process: Run, records: str
     assert ended.code == 2
     assert ended.err.count("\n") == 1
     assert "nothing answers there" in ended.err
-    assert ended.seconds < 60  # alone on a machine it takes 2, and 120 if it were retried
+    assert ended.seconds < 100  # alone on a machine it takes 2, and 120 if it were retried
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_destination_that_refuses_is_printed_in_one_line(
     assert ended.err.count("\n") == 1
     assert part in ended.err
     assert identity.secret_key not in ended.err
-    assert ended.seconds < 60  # it is not retried, which would take 120
+    assert ended.seconds < 100  # it is not retried, which would take 120
 
 
 @pytest.mark.parametrize(

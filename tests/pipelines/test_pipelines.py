@@ -107,7 +107,7 @@ def test_web_service(service: subprocess.Popen[str], store: S3Store) -> None:
     assert post("/app/views", b'{"i":10}') == 204
     assert post("/web/clicks", b"[1]") == 400
     service.send_signal(signal.SIGTERM)
-    assert service.wait(30) == 0, service.stderr.read()
+    assert service.wait(120) == 0, service.stderr.read()
     found = [
         json.loads(line)
         for info in store.list()

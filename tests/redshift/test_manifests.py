@@ -79,7 +79,7 @@ atexit.register(work)
 def test_manifests_and_shards_are_read_when_the_process_ends() -> None:
     """`concurrent.futures` accepts no tasks at that time."""
     done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", AT_EXIT], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "['i', 'i']\n", "")
 

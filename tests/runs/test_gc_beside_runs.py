@@ -126,7 +126,7 @@ def test_no_listed_shard_is_lost(writers: Writers, note: Callable[[str], None]) 
     assert set(listed) <= set(found.all_ids)
     assert len(found.all_ids) == len(set(found.all_ids))
     assert all(number < 10**9 for number in found.all_ids)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while time.monotonic() < until:
         time.sleep(FENCE + 1)
         done = Collector(store, OLDER_THAN, fence_seconds=FENCE).collect()

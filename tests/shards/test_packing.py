@@ -318,7 +318,7 @@ def test_a_segment_of_several_records_fits_a_shard_however_badly_it_compresses(
     capacity = capacity_of(template, object_bytes)
     largest = math.floor(1.5 * capacity.segment_bytes)
     for level in range(1, 10):
-        format = dataclasses.replace(template, level=level)
+        format = dataclasses.replace(template, compression_level=level)
         for raw in worst_texts(max(largest - len(format.between), 1)):
             made = format.cut([raw])
             if made.raw_bytes <= largest:

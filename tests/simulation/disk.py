@@ -159,7 +159,7 @@ class SimDisk:
                 self._change("link", name, self._new_file())
             file = self.names[name]
             if flags & os.O_TRUNC:
-                file.data = bytearray()
+                file.data, file.forgets = bytearray(), False
             handle = _Handle(file, flags, self._process)
         end()
         self._numbers += 1
@@ -201,6 +201,8 @@ class SimDisk:
         one = self._handles[handle]
         try:
             end = self.call("fsync", writes=one.file is not None)
+            if self.world.fails("sync fails", 0.01):
+                raise _error(errno.EIO)
         except OSError:
             if one.file is not None:
                 one.file.forgets = True
@@ -325,7 +327,7 @@ class SimDisk:
 
     @staticmethod
     def _name(path: Any) -> str:
-        text = os.fspath(path)
+        text = str(path)
         assert text == FOLDER or text.startswith(FOLDER + "/"), text
         return text[len(FOLDER) + 1 :]
 
@@ -395,6 +397,7 @@ def on_disk(disk: SimDisk) -> Iterator[None]:
     try:
         yield
     finally:
+        disk.world.end()  # while it is in place: those who wait are thrown an exception
         for module, name, value in changed:
             setattr(module, name, value)
 

@@ -1,12 +1,8 @@
-"""Faults that the streamer had, put back: schedules find each of them, and shorten it."""
+"""Faults that the streamer had, and others, put back: its schedules find each of them."""
 
 from __future__ import annotations
 
-import __future__
-import inspect
-import textwrap
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -14,77 +10,61 @@ from beam_s3box.streamer import recovery
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.stream import OpenStream
+from tests.simulation import streamer
+from tests.simulation.put_back import PutBack
 from tests.simulation.schedules import run
 
-MOST = 1_500
-"""Schedules until a fault must have been found."""
-
-FAULTS: dict[str, tuple[Any, str, str, str, str]] = {
-    "records are moved in two steps": (
+FAULTS: Final = {
+    "records are moved in two steps": PutBack(
         Journal,
         "_put",
         "        self._state = _State(size + len(data), records + len(lines), [])\n",
         "        self._state = self._state._replace(size=size + len(data), records=records + len(lines))\n"
         "        self._state = self._state._replace(held=[])\n",
-        "doubled",
+        ("doubled",),
     ),
-    "a buffer stays next to its finished file": (
+    "a buffer stays next to its finished file after EMFILE": PutBack(
         Folder,
         "finish",
         "            self._describe(sealed, sealed.description)\n",
         "            if size_of(self.path_of(sealed.name, 'ready')) is not None:\n"
         "                return sealed.file\n"
         "            self._describe(sealed, sealed.description)\n",
-        "doubled|left",
+        ("doubled", "left"),
     ),
-    "a torn write stays in the file": (
+    "a torn write stays in the file": PutBack(
         Journal,
         "_put",
         "        if self._dirty:\n            self._truncate_torn_write()\n",
         "",
-        "lost|doubled",
+        ("lost", "doubled"),
     ),
-    "a sync that failed is believed later": (
-        Journal,
-        "_sync",
-        "            self._sync_failed = True\n",
-        "            pass\n",
-        "lost",
+    "a sync that failed is believed later": PutBack(
+        Journal, "_sync", "            self._sync_failed = True\n", "            pass\n", ("lost",)
     ),
-    "a buffer whose seal failed takes records": (
-        OpenStream,
-        "_seal",
-        "            buffer.full = True\n",
-        "",
-        "lost|doubled|left",
+    "a name that no process synced is trusted": PutBack(
+        recovery, "recover", "        sync_folder(folder.path)\n", "        pass\n", ("lost",)
     ),
-    "a name that no process synced is trusted": (
-        recovery,
-        "recover",
-        "        sync_folder(folder.path)\n",
-        "        pass\n",
-        "lost",
+    "a buffer whose seal failed takes records": PutBack(
+        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "doubled", "left")
     ),
 }
 
-
-def changed(function: Callable[..., Any], old: str, new: str) -> Callable[..., Any]:
-    """Return the function with one text of its source in the place of another."""
-    source = inspect.getsource(function)
-    assert source.count(old) == 1, f"change this fault with the code: {old!r}"
-    text = textwrap.dedent(source.replace(old, new))
-    names: dict[str, Any] = {}
-    flags = __future__.annotations.compiler_flag
-    exec(compile(text, inspect.getfile(function), "exec", flags), function.__globals__, names)  # noqa: S102
-    found: Callable[..., Any] = names[function.__name__]
-    return found
+WORLDS: Final[dict[str, dict[str, Any]]] = {
+    "records are moved in two steps": {"_DURABILITIES": ("memory",), "_SIGNALS": 60},
+    "a torn write stays in the file": {"_SIGNALS": 60},
+    "a sync that failed is believed later": {"_DURABILITIES": ("fsync",)},
+    "a name that no process synced is trusted": {"_DURABILITIES": ("fsync",)},
+}
+"""Worlds that are rare among all, so that few schedules suffice."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_that_is_put_back_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, method, old, new, what = FAULTS[name]
-    monkeypatch.setattr(owner, method, changed(getattr(owner, method), old, new))
-    found = run("streamer", range(MOST))
+    fault = FAULTS[name]
+    monkeypatch.setattr(fault.owner, fault.name, fault.function())
+    for setting, value in WORLDS.get(name, {}).items():
+        monkeypatch.setattr(streamer, setting, value)
+    found = run("streamer", range(1_500))
     assert found.failures, f"not found by {found.schedules} schedules"
-    assert any(word in text for text in found.failures.values() for word in what.split("|")), found.failures
-    print(f"{name}: found by schedule {found.schedules}: {found.failures}")
+    assert any(sign in text for text in found.failures.values() for sign in fault.signs), found.failures

@@ -114,6 +114,7 @@ class World(Outside):
         self.trouble = trouble
         self.now = START
         self.actors: list[Actor] = []
+        self.everybody: list[Actor] = []
         self.faults: collections.Counter[str] = collections.Counter()
         self.steps = 0
         self._tokens = 0
@@ -172,7 +173,13 @@ class World(Outside):
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)
+        self.everybody.append(actor)
         return actor
+
+    @property
+    def process(self) -> Actor | None:
+        """The worker that is at work."""
+        return None if self._current is None else self._current.process
 
     def pause(self) -> None:
         """Let others go on: called wherever a request is sent or a reply comes."""
@@ -190,6 +197,8 @@ class World(Outside):
         self._wait(self._pace)
 
     def _wait(self, seconds: float) -> None:
+        if self.is_over:
+            raise greenlet.GreenletExit
         actor = self._current
         if actor is None:
             self.now += seconds
@@ -234,5 +243,8 @@ class World(Outside):
         self.now += 0.001
 
     def end(self) -> None:
-        """Let nobody wake any more."""
+        """Let nobody wake any more. A greenlet that waits is in nobody's reach, and would keep its world in memory."""
         self.is_over = True
+        for actor in self.everybody:
+            if not actor.greenlet.dead:
+                actor.greenlet.throw()

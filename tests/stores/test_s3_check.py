@@ -29,7 +29,7 @@ def refused(kind: type[S3BoxError], message: str) -> Iterator[None]:
     began = time.monotonic()
     with pytest.raises(kind, match=message) as caught:
         yield
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert "wrong-secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -156,7 +156,7 @@ def test_credentials_that_never_come(make_s3: MakeS3, monkeypatch: pytest.Monkey
 
     class Slow:
         def __call__(self) -> Credentials:
-            released.wait(10)
+            released.wait(60)
             checked.set()
             raise StoreError("too late to matter")
 
@@ -165,7 +165,7 @@ def test_credentials_that_never_come(make_s3: MakeS3, monkeypatch: pytest.Monkey
     ):
         make_s3(Slow()).check_writable()
     released.set()
-    assert checked.wait(10)
+    assert checked.wait(60)
 
 
 def test_errors_of_the_credentials_function_come_through(make_s3: MakeS3) -> None:

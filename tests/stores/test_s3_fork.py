@@ -41,5 +41,5 @@ os._exit(0)
 def test_a_child_does_not_wait_for_what_its_parent_held(s3_server: Server) -> None:
     place = [s3_server.endpoint_url, s3_server.admin.access_key, s3_server.admin.secret_key]
     command = [sys.executable, "-c", SCRIPT, *place]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert (done.stdout, done.stderr) == ("7\n", "")

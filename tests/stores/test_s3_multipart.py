@@ -59,7 +59,7 @@ def test_small_objects_stay_whole(store: S3Store) -> None:
 
 
 def test_parts_go_side_by_side_and_show_nothing_before_the_end(store: S3Store) -> None:
-    together = threading.Barrier(PARTS, timeout=30)
+    together = threading.Barrier(PARTS, timeout=120)
     seen: list[Any] = []
 
     def meet(request: Any) -> None:
@@ -233,7 +233,7 @@ def test_uploads_when_the_process_ends(s3_server: Server, tmp_path: pathlib.Path
         f"s3://box/{tmp_path.name}",
     ]
     command = [sys.executable, "-c", AT_EXIT, *place]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stdout, done.stderr) == (0, "12582912 12582912\n", "")
 
 

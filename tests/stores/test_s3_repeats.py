@@ -238,7 +238,7 @@ def test_the_same_keys_again_are_not_tried_again(make_s3: MakeS3) -> None:
 def test_many_threads_ask_once(make_s3: MakeS3, s3_server: Server) -> None:
     keys = Keys(s3_server, others=1)
     store = make_s3(keys)
-    together = threading.Barrier(4, timeout=30)
+    together = threading.Barrier(4, timeout=120)
 
     def expire(request: Any) -> Any:
         together.wait()

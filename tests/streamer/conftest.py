@@ -42,7 +42,7 @@ class Kept:
     def upload(self, file: BufferFile) -> None:
         self.tried.append(file.file_name)
         self.begun.release()
-        self.gate.wait(30)
+        self.gate.wait(120)
         if self.error and (not self.failing or file.namespace in self.failing):
             raise self.error
         body = file.path.read_bytes()

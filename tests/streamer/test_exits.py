@@ -171,7 +171,7 @@ streamer.open("web", "a")
 )
 def test_the_end_of_a_process_uploads(tmp_path: pathlib.Path, end: str) -> None:
     command = [sys.executable, "-c", PROGRAM + end, str(tmp_path / "objects"), str(tmp_path / "buffers")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert (done.returncode, done.stderr) == (0, "")
     (path,) = (tmp_path / "objects" / "data").rglob("*.json")
     assert json.loads(path.read_bytes()) == [{"i": 0}]
@@ -195,7 +195,7 @@ def test_the_documented_pattern_ends_in_order(tmp_path: pathlib.Path, number: si
         assert job.stdout is not None
         assert job.stdout.readline() == "ready\n"
         job.send_signal(number)
-        out, errors = job.communicate(timeout=60)
+        out, errors = job.communicate(timeout=180)
     assert job.returncode == 128 + number, errors
     assert "0 files remain" in out
     (path,) = (tmp_path / "objects" / "data").rglob("*.json")
@@ -265,12 +265,12 @@ def test_no_upload_begins_after_a_shut_down_that_gave_up_waiting(make: Make, kep
     kept.gate.clear()
     for i in range(2):
         streamer.append("web", "a", {"i": i, "pad": "xxxxxxxxxx"})
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
     assert len(streamer.shut_down(timeout=0.01)) == 2
     kept.gate.set()
     for thread in threading.enumerate():
         if thread.name == "beam_s3box upload":
-            thread.join(20)
+            thread.join(60)
     assert len(kept.tried) == streamer.stats.uploaded_files == 1
     again = make()
     again.flush()
@@ -306,7 +306,7 @@ def test_a_running_upload_is_not_queued_again(make: Make, kept: Any, clock: Any)
     kept.gate.clear()
     with pytest.raises(UploadsFailedError, match="not finished in time"):
         streamer.flush(timeout=0)
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
     for _ in range(3):
         clock.now += 1_000
         streamer.run_scheduled()
@@ -314,7 +314,7 @@ def test_a_running_upload_is_not_queued_again(make: Make, kept: Any, clock: Any)
     streamer.append("web", "b", {"i": 1})
     with pytest.raises(UploadsFailedError, match="not finished in time"):
         streamer.flush(timeout=0)
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
     assert len(kept.tried) == len(set(kept.tried)) == 2
     kept.error, kept.failing = OSError("no network"), {"a"}
     kept.gate.set()
@@ -380,8 +380,8 @@ def test_a_hook_is_called_outside_of_locks(
     monkeypatch.setattr(threading, "excepthook", hook)
     thread = threading.Thread(target=streamer.append, args=("web", "a", {"pad": "x" * 50}), daemon=True)
     thread.start()
-    assert hooked.get(timeout=20).records == 2
-    thread.join(20)
+    assert hooked.get(timeout=60).records == 2
+    thread.join(60)
     streamer.flush()
     assert sorted(map(str, kept.records())) == ["{'hook': 'seal'}", f"{{'pad': '{'x' * 50}'}}"]
 
@@ -479,14 +479,14 @@ def test_manifests_that_are_being_written_keep_the_folder(make: Make, stored: di
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return put(*args, **kwargs)
 
     store.put = slow
     thread = threading.Thread(target=streamer.write_manifests)
     thread.start()
-    assert begun.wait(20)
-    assert streamer.shut_down(timeout=5) == ()
+    assert begun.wait(60)
+    assert streamer.shut_down(timeout=60) == ()
     with pytest.raises(FolderInUseError):
         make(**stored)
     go_on.set()

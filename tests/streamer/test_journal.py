@@ -81,13 +81,13 @@ def test_threads_share_a_sync(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
     def fsync(handle: int) -> None:
         calls.append(handle)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
     threads = [threading.Thread(target=streamer.append, args=("web", "a", {"i": i})) for i in range(10)]
     threads[0].start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     for thread in threads[1:]:
         thread.start()
     pause = threading.Event()

@@ -142,7 +142,7 @@ def test_a_store_that_hangs_does_not_keep_the_shut_down(make: Make, store: Memor
     go_on, put = threading.Event(), store.put
 
     def slow(*arguments: Any, **named: Any) -> int:
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return put(*arguments, **named)
 
     store.put = slow  # type: ignore[method-assign]

@@ -90,7 +90,7 @@ def test_a_full_file_is_uploaded_without_a_flush(make: Make, kept: Any) -> None:
     streamer = make()
     streamer.open("web", "clicks", size_limit=10)
     streamer.append("web", "clicks", {"i": "longer than that"})
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
@@ -123,7 +123,7 @@ def test_the_time_limit_counts_from_the_first_record(make: Make, kept: Any, cloc
     assert kept.tried == []
     clock.now += 1
     streamer.run_scheduled()
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
     streamer.append("web", "clicks", {"i": 2})
     clock.now += 59
     streamer.run_scheduled()
@@ -147,7 +147,7 @@ def test_the_scheduler_looks_by_itself(make: Make, kept: Any, clock: Any) -> Non
     streamer.open("web", "clicks", time_limit=60)
     streamer.append("web", "clicks", {"i": 0})
     clock.now += 60
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
 
 
 def test_opening_an_open_stream(make: Make) -> None:

@@ -33,7 +33,7 @@ def test_an_upload_blocks_no_append_not_even_to_its_own_stream(make: Make, kept:
         streamer.open("web", namespace, size_limit=60)
     with closed_gate(kept):
         streamer.append("web", "a", {"i": 0, "pad": "x" * 60})
-        assert kept.begun.acquire(timeout=10), "the only upload thread is busy now"
+        assert kept.begun.acquire(timeout=60), "the only upload thread is busy now"
         for i in range(1, 100):
             streamer.append("web", "ab"[i % 2], {"i": i})
         assert kept.bodies == []
@@ -259,6 +259,6 @@ def test_a_scheduled_look_that_fails_is_reported_and_the_next_comes(
         pause.wait(0.001)
     assert "web/a: 1 files (StreamerError: seal" in str(reported[0])
     failing.clear()
-    assert kept.begun.acquire(timeout=10)
+    assert kept.begun.acquire(timeout=60)
     streamer.flush()
     assert kept.records() == [{"i": 0}]

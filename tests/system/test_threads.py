@@ -73,7 +73,7 @@ def test_where_only_some_threads_can_be_started_these_run_the_tasks(monkeypatch:
 def test_threads_end_when_they_are_idle_and_start_again() -> None:
     threads = Threads(2, "idle threads", 0.01)
     assert threads.submit(int).result() == 0
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while any(thread.name == "idle threads" for thread in threading.enumerate()):
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -230,7 +230,7 @@ def test_tasks_run_when_the_main_thread_has_ended(used: str, when: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
@@ -243,7 +243,7 @@ def test_map_keeps_the_order_and_begins_nothing_more_after_an_error() -> None:
 
     def half(number: int) -> float:
         if number > 1:
-            failed.wait(20)
+            failed.wait(60)
         begun.append(number)
         return 1 / (1 - number)
 

@@ -21,7 +21,7 @@ from tests.transforms.plans import write_plan
 from tools.seaweedfs import REGION, Identity, Server
 
 RUNNERS = ["FnApiRunner", "BundleBasedDirectRunner"]
-SECONDS = 30.0
+SECONDS = 90.0
 """Far more than a check takes, far less than the 120 seconds for which a write is tried again."""
 
 

@@ -32,7 +32,7 @@ class Ordered(MemoryStore):
         if "/a/" in key:
             if not self.written:
                 self.written.append(key)
-                assert self.b.wait(20), "another stream does not wait for this one"
+                assert self.b.wait(60), "another stream does not wait for this one"
                 assert not self.overtaken.wait(0.2)
             else:
                 self.overtaken.set()

@@ -240,7 +240,7 @@ def test_segments_of_another_format_on_their_way_never_meet_this_ones(before: Fo
 
 
 def test_another_level_is_the_same_format() -> None:
-    plain, small = (dataclasses.replace(JSON_LINES, level=level) for level in (1, 9))
+    plain, small = (dataclasses.replace(JSON_LINES, compression_level=level) for level in (1, 9))
     held, window = Held(), IntervalWindow(0, 60)
     element = keyed(plan_for(plain), window, plain)
     process(packer(plan_for(plain)), element, held)

@@ -66,7 +66,7 @@ def backfill(path: str, bucket: str) -> None:
         (pipeline | "Read" >> ReadRecords([path]) | "Write" >> _write_ours(bucket))
 
 
-def write_to_files(path: str, bucket: str) -> None:
+def write_to_files(path: str, bucket: str, folder: str = "") -> None:
     """Write the same with Beam's own sink: dynamic destinations and a gzip sink."""
     import apache_beam as beam
     import orjson
@@ -91,7 +91,7 @@ def write_to_files(path: str, bucket: str) -> None:
             | "Parse" >> beam.Map(orjson.loads)
             | "Write"
             >> fileio.WriteToFiles(
-                path=f"s3://{bucket}/theirs/{uuid.uuid4().hex}",
+                path=f"s3://{bucket}/{folder or 'theirs/' + uuid.uuid4().hex}",
                 destination=lambda record: f"{record['carrier']}-{record['origin']}",
                 sink=lambda destination: GzipSink(),
                 file_naming=fileio.destination_prefix_naming(suffix=".json.gz"),

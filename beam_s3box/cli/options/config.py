@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
@@ -98,6 +97,8 @@ def _names_in(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    import tomllib  # most commands are called without a file
+
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from beam_s3box.cli.options.parser import Section
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import AVRO, FORMAT_NAMES, Format, format_named
+from beam_s3box.formats.deflate import LEVEL
 from beam_s3box.shards.limits import DEFAULT_OBJECT_BYTES, Limits, StreamLimits, limits_from_json
 from beam_s3box.sizes import MiB
 
@@ -27,6 +28,12 @@ def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--avro_codec", choices=("null", "deflate", "snappy"), help="of the blocks of --format=avro (default: deflate)"
+    )
+    parser.add_argument(
+        "--compression_level",
+        metavar="LEVEL",
+        type=int,
+        help=f"of JSON, from 1 (fastest) to 9 (slowest) (default: {LEVEL})",
     )
     parser.add_argument(
         "--max_object_bytes",
@@ -61,15 +68,16 @@ def format_of(given: argparse.Namespace) -> Format:
                 raise ConfigurationError(
                     f"--{name} and --format={given.format} are mutually exclusive: give --format=avro"
                 )
-        return format_named(given.format)
+        return format_named(given.format, given.compression_level)
     if given.avro_schema is None:
         raise ConfigurationError("--format=avro needs a schema: write one to a file and give --avro_schema=FILE")
     from beam_s3box.formats import AvroFormat, read_avro_schemas  # most runs need no fastavro
 
     schema = given.avro_schema
-    return AvroFormat(
+    format = AvroFormat(
         schema if isinstance(schema, Mapping) else read_avro_schemas(schema), codec=given.avro_codec or "deflate"
     )
+    return format_named(format, given.compression_level)
 
 
 def limits_of(

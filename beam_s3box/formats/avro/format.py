@@ -137,7 +137,11 @@ class AvroFormat:
         """
         return self.of_stream(stream)._shard.encode
 
-    def cut(self, lines: Sequence[bytes]) -> Segment:
+    @property
+    def between(self) -> None:
+        """Rows are not joined: blocks count them."""
+
+    def cut(self, lines: Sequence[bytes], records: int | None = None) -> Segment:
         """Return the records, given as Avro rows, as a segment: blocks with a sync marker between them."""
         shard = self._shard
         data = shard.marker.join(blocks_of(lines, self.codec))

@@ -12,13 +12,14 @@ from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 from beam_s3box.cli.options.jobs import INPUT_FORMATS
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.find import FoundInput, find_input
-from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, opened, s3_access_of
-from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, is_local, opened, s3_access_of
+from beam_s3box.jobs.read.row_batches import ReadColumns, ReadRow, as_lines
 from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, contents_of, json_batches, kind_by_name
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
 from beam_s3box.records.path_columns import columns_of, with_columns
+from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.unpack import READ_BYTES
 from beam_s3box.sizes import KiB, MiB
 
@@ -26,6 +27,9 @@ _SPLIT_BYTES = 8 * MiB
 """Bytes of a file that one worker reads at a time; only plain lines can be split."""
 
 _READ_BYTES = READ_BYTES
+_READS_A_REQUEST = 4
+"""Each read of an object is a request."""
+
 _BATCH_BYTES = BATCH_BYTES
 _TAIL_BYTES = 64 * KiB
 """Bytes that are read at a time beyond a range, to find the end of its last line."""
@@ -149,7 +153,7 @@ class _ReadFiles(beam.DoFn):
     def process(self, element: tuple[tuple[str, int], Iterable[tuple[int, str, int, str]]]) -> Iterator[Any]:
         (path, start), ends = element
         for rest in ends:
-            yield from read_part(FileRange(path, start, *rest), self._reading)
+            yield from read_columns(FileRange(path, start, *rest), self._reading)
 
 
 def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
@@ -194,18 +198,26 @@ def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
       ConfigurationError: the file is not the one that was found, changed meanwhile, ends too soon, or is not what it
         begins as.
     """
-    columns = columns_of(part.path) if reading.path_columns else {}
-    for batch in _read_part(part, reading):
-        yield with_columns(batch, columns) if columns and isinstance(batch, LineBatch) else batch
+    return as_lines(read_columns(part, reading))
 
 
-def _read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:
+def read_columns(part: FileRange, reading: Reading) -> Iterator[ReadColumns]:
+    """Yield the records of a file or a part of it as `read_part`, but rows by columns where these are known."""
+    fields = columns_of(part.path) if reading.path_columns else {}
     with opened(part.path, reading.access, part.version) as file:
-        yield from read_opened(file, part, reading)
+        for batch in _read_opened(file, part, reading):
+            if not fields or isinstance(batch, RejectedRow):
+                yield batch
+            else:
+                yield with_columns(batch, fields) if isinstance(batch, LineBatch) else batch.with_first(fields)
 
 
 def read_opened(file: InputFile, part: FileRange, reading: Reading) -> Generator[ReadRow, None, None]:
     """Yield the records of an open file or a part of it, without the columns in its path, see `read_part`."""
+    yield from as_lines(_read_opened(file, part, reading))
+
+
+def _read_opened(file: InputFile, part: FileRange, reading: Reading) -> Iterator[ReadColumns]:
     if part.kind == "jsonl":
         blocks = _blocks(file, part, reading.max_line_bytes)
         yield from split_lines(blocks, _BATCH_BYTES, reading.max_line_bytes, part.path, part.start)
@@ -220,7 +232,7 @@ def read_opened(file: InputFile, part: FileRange, reading: Reading) -> Generator
             (part.start, part.stop),
         )
         return
-    contents = contents_of(file, part.path, reading.input_format, _READ_BYTES)
+    contents = contents_of(file, part.path, reading.input_format, _read_bytes(part.path))
     if contents.kind in JSON_KINDS:
         yield from json_batches(contents, part.path, reading.max_line_bytes, _BATCH_BYTES)
         return
@@ -237,14 +249,18 @@ class _Sized:
         self.seek = file.seek
 
 
+def _read_bytes(path: str) -> int:
+    return _READ_BYTES if is_local(path) else _READS_A_REQUEST * _READ_BYTES
+
+
 def _blocks(file: InputFile, part: FileRange, max_line_bytes: int) -> Iterator[bytes]:
     """Yield the text of the lines that begin in the range: from the first line start to the end of the last line."""
     # a line that begins exactly at the start is ours, so look at the byte before it
     position = max(0, part.start - 1)
     file.seek(position)
-    is_ours, last = part.start == 0, b""
+    is_ours, last, read_bytes = part.start == 0, b"", _read_bytes(part.path)
     while position < part.stop:
-        block = file.read(min(_READ_BYTES, part.stop - position))
+        block = file.read(min(read_bytes, part.stop - position))
         if not block:
             raise ConfigurationError(f"input={part.path!r} ends at byte {position}, before {part.stop}: it was changed")
         is_first, position = position == 0, position + len(block)

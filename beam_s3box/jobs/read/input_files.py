@@ -91,7 +91,7 @@ def find_version(path: str, size: int, access: S3Access) -> FileVersion:
     if _is_s3(path):
         found = _object_reader(path, "", access).version()
         return FileVersion(found.etag, found.size)
-    if FileSystems.get_scheme(path) is None:
+    if is_local(path):
         now = os.stat(path)
         return FileVersion(version_in(now), now.st_size)
     return FileVersion("", size)
@@ -114,7 +114,7 @@ def opened(path: str, access: S3Access, version: str = "") -> Iterator[InputFile
             yield _Counted(_object_reader(path, version, access))
         except ObjectReplacedError as exc:
             raise changed(path) from exc
-    elif FileSystems.get_scheme(path) is None:
+    elif is_local(path):
         with open(path, "rb") as file, unchanged(path, file.fileno(), version or None):
             yield _Counted(file)
     else:
@@ -138,6 +138,11 @@ class _Counted:
     def seek(self, position: int, /) -> Any:
         """Read on from there."""
         return self._file.seek(position)
+
+
+def is_local(path: str) -> bool:
+    """Return whether a path names a file of this machine."""
+    return FileSystems.get_scheme(path) is None
 
 
 def _is_s3(path: str) -> bool:

@@ -10,6 +10,7 @@ import orjson
 
 from beam_s3box.errors import RecordError
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.records.encoding import (
     INVALID_UTF8,
     JSON_OPTIONS,
@@ -24,7 +25,10 @@ from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.unfit import Unfit
 
 ReadRow: TypeAlias = LineBatch | RejectedRow
-"""What readers of rows yield."""
+"""What readers of files yield."""
+
+ReadColumns: TypeAlias = ReadRow | ColumnBatch
+"""What readers of rows yield, for steps that take columns."""
 
 
 class BatchBuilder:
@@ -55,6 +59,15 @@ class BatchBuilder:
         if self._lines:
             yield LineBatch(self._lines, self.source, _as_range(self._numbers))
             self._begin()
+
+
+def as_lines(read: Iterable[ReadColumns]) -> Iterator[ReadRow]:
+    """Yield what was read, all rows as lines."""
+    for some in read:
+        if isinstance(some, ColumnBatch):
+            yield from some.to_lines()
+        else:
+            yield some
 
 
 def batches_of(rows: Iterable[tuple[int, Any]], source: str) -> Iterator[ReadRow]:

@@ -9,7 +9,7 @@ from beam_s3box.jobs.read.avro.reader import read_avro
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
 from beam_s3box.jobs.read.parquet.reader import read_parquet, split_parquet
-from beam_s3box.jobs.read.row_batches import ReadRow
+from beam_s3box.jobs.read.row_batches import ReadColumns
 from beam_s3box.jobs.read.seekable import SizedFile
 from beam_s3box.records.lines import MAX_LINE_BYTES
 
@@ -20,10 +20,12 @@ class RowOptions(NamedTuple):
     Attributes:
       csv: how CSV files are written.
       max_characters: of a value, and of a line, of CSV.
+      by_columns: whether many rows of CSV and Parquet may be read together; one by one they are the same.
     """
 
     csv: CsvDialect = CsvDialect()
     max_characters: int = MAX_LINE_BYTES
+    by_columns: bool = True
 
 
 _WHOLE = (0, -1)
@@ -49,8 +51,8 @@ def read_rows(
     blocks: Iterator[bytes],
     options: RowOptions = _DEFAULT,
     part: tuple[int, int] = _WHOLE,
-) -> Iterator[ReadRow]:
-    """Return the rows of a file; those that can't be lines of JSON as rejected rows.
+) -> Iterator[ReadColumns]:
+    """Return the rows of a file, by columns where that is possible; those that can't be JSON as rejected rows.
 
     Args:
       kind: `csv`, `parquet` or `avro`.
@@ -64,7 +66,7 @@ def read_rows(
       ConfigurationError: the file can't be read; says its name, where and why.
     """
     if kind == "parquet":
-        return read_parquet(file, path, *part)
+        return read_parquet(file, path, *part, by_columns=options.by_columns)
     if kind == "avro":
         return read_avro(blocks, path)
-    return read_csv(blocks, path, options.csv, options.max_characters)
+    return read_csv(blocks, path, options.csv, options.max_characters, by_columns=options.by_columns)

@@ -20,15 +20,16 @@ from beam_s3box.engine.line_packer import LinePacker
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Key
 from beam_s3box.errors import S3BoxError
-from beam_s3box.jobs.read.files import FileRange, Reading, read_part
+from beam_s3box.jobs.read.files import FileRange, Reading, read_columns
 from beam_s3box.metrics import PROGRESS, THROTTLED_SECONDS
+from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.shards.model import Segment, ShardFile
 from beam_s3box.stores.retries import WAITED
 
 
 class PartTask(NamedTuple):
-    """What all worker processes of a run are told.
+    """What all worker processes of a run are given.
 
     Attributes:
       plan: of the run.
@@ -115,9 +116,11 @@ def work(connection: Connection) -> None:
 def _packed(connection: Connection, task: PartTask, speaker: _Speaker) -> Iterator[Message]:
     packer = LinePacker(task.plan, PROGRESS, speaker)
     for part in _ranges(connection, speaker):
-        for batch in read_part(part, task.reading):
+        for batch in read_columns(part, task.reading):
             if isinstance(batch, RejectedRow):
                 packer.reject_row(batch)
+            elif isinstance(batch, ColumnBatch):
+                packer.pack_columns(batch)
             else:
                 packer.pack(batch)
     packed = packer.finish_part()

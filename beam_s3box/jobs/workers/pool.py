@@ -83,7 +83,7 @@ class WorkerPool:
         """Let all ranges be packed, and return what each worker did.
 
         Args:
-          task: what they are told.
+          task: what they are given.
           ranges: of files.
 
         Raises:

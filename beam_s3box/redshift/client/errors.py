@@ -68,6 +68,7 @@ _TRANSIENT_STATES = frozenset({"57P01", "57P02", "57P03", "55P03"})
 _TRANSIENT_TEXT = re.compile(
     r"\b1023\b.*serializable isolation|serializable isolation violation|\b1018\b.*relation does not exist"
     r"|deadlock detected|S3ServiceException.*(SlowDown|InternalError|ServiceUnavailable|Status 50[03])"
+    r"|ended as ABORTED, without a reason|due to lock timeout"
     r"|restarting the (cluster|server)|too many connections|connection [^;]{0,40}\b(lost|closed|reset|terminated)\b",
     re.IGNORECASE | re.DOTALL,
 )

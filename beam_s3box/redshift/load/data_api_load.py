@@ -117,9 +117,9 @@ class BatchLoad:
             made = self._statements.run(ledger.create(), new_statement_token())
             answer = self._statements.run(ledger.look_up(self._plan.urls), new_statement_token())
             if not answer.is_finished and not made.is_finished:
-                raise _failure(made.error).error(f"creating the ledger {ledger.name}")
+                raise _failure(made.message).error(f"creating the ledger {ledger.name}")
         if not answer.is_finished:
-            raise _failure(answer.error).error(f"asking the ledger {ledger.name}")
+            raise _failure(answer.message).error(f"asking the ledger {ledger.name}")
         return answer
 
     def _submit(self, steps: Sequence[Step], since: float) -> StatementResult:

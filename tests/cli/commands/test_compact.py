@@ -116,7 +116,7 @@ def test_killed_at_a_request_and_started_again_at_once(
             return None
 
         proxy.rule = kill
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        assert process.wait(timeout=180) == -signal.SIGKILL
         assert listing(store).all_ids == list(range(1, 9))
         proxy.rule = lambda request: None
         subprocess.run(command, check=True, timeout=120)

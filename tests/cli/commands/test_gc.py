@@ -165,9 +165,9 @@ def test_killed_at_a_request_and_started_again(store: S3Store, s3_server: Server
             return None
 
         proxy.rule = kill
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        assert process.wait(timeout=180) == -signal.SIGKILL
         assert listing(store).all_ids == [1, 2]
         proxy.rule = lambda request: None
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=180)
     assert listing(store).all_ids == [1, 2]
     assert len(list(store.list("data/"))) == 2

@@ -19,7 +19,7 @@ from beam_s3box.cli.main import main
 from beam_s3box.engine.run_reader import find_run, list_runs
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, S3Store, Store, open_store
-from tests.cli.conftest import PATIENCE, Ended
+from tests.cli.conftest import PATIENCE, Ended, server_variables
 from tests.runs.redrive.runs_with_letters import listed, raws
 from tests.s3_proxy import Fault, Request, s3_proxy
 from tools.seaweedfs import REGION, Server
@@ -170,18 +170,22 @@ def check_all(store: Store) -> None:
 
 def test_killed_at_every_request(
     start: Callable[..., subprocess.Popen[bytes]],
+    run: Callable[..., Ended],
     s3_server: Server,
     tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
     note: Callable[[str], None],
 ) -> None:
     (tmp_path / "fix.py").write_text(FIX)
+    for name, value in server_variables(s3_server).items():
+        monkeypatch.setenv(name, value)
     settings, tried, is_over = S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), 0, False
     with s3_proxy(s3_server.endpoint_url) as proxy:
         while not is_over:
             store = S3Store(f"s3://{s3_server.bucket}/{new_token(12)}", settings, s3_server.writer)
-            packed = start("pack", store.root, "--domain=d", "--namespace_field=kind", "--run_id=first")
-            packed.communicate(TEXT.encode(), PATIENCE)
-            assert packed.returncode == 0
+            naming = ("--domain=d", "--namespace_field=kind", "--run_id=first")
+            packed = run("pack", store.root, f"--input={tmp_path}/in.jsonl", *naming)
+            assert packed.code == 0, packed.err
             count, lock, started = 0, threading.Lock(), threading.Event()
             process: subprocess.Popen[bytes] | None = None
 
@@ -206,9 +210,8 @@ def test_killed_at_every_request(
             if not is_over:
                 assert process.returncode == -signal.SIGKILL
                 tried += 1
-                again = start(*arguments)
-                _, errors = again.communicate(timeout=PATIENCE)
-                assert again.returncode == 0, errors
+                again = run(*arguments)
+                assert again.code == 0, again.err
             check_all(store)
     note(f"redrive killed at {tried} requests")
     assert tried >= 8

@@ -256,7 +256,9 @@ def test_no_file_gets_the_number_of_a_closed_output(closed: str) -> None:
         "with sturdy_output():\n"
         "    os._exit(os.open(os.devnull, os.O_RDONLY))"
     )
-    done = subprocess.run(["bash", "-c", f"'{sys.executable}' -c '{code}' {closed}"], cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -c '{code}' {closed}"], cwd=ROOT, timeout=180, check=False
+    )
     assert done.returncode > 2
 
 
@@ -268,7 +270,7 @@ def test_sql_that_can_not_be_written_is_an_error() -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
@@ -290,7 +292,7 @@ def test_on_a_terminal_no_key_can_act(tmp_path: pathlib.Path) -> None:
         out = b""
         while block := _read(leader):
             out += block
-        assert process.wait(60) == 0
+        assert process.wait(180) == 0
     os.close(leader)
     assert b"\\x1b[31m" in out
     assert b"\x1b[31m" not in out

@@ -90,6 +90,7 @@ def test_one_that_is_replaced_while_it_is_read_says_how_far(
     s3_server: Server, access: S3Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readers, "_READ_BYTES", 100)
+    monkeypatch.setattr(readers, "_READS_A_REQUEST", 1)
     monkeypatch.setattr(readers, "_BATCH_BYTES", 50)
     url, etag = put(s3_server, "a.jsonl", LINES)
     steps = read_or_reject(FileRange(url, 0, len(LINES), etag, len(LINES), "jsonl"), Reading(access))

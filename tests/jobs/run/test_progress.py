@@ -126,7 +126,7 @@ def test_the_larger_of_own_and_remote_counts_is_told() -> None:
 
 
 def wait_for(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while text not in caplog.text:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -28,7 +28,7 @@ class Running:
         return self._end if self.ends.is_set() else PipelineState.RUNNING
 
     def wait_until_finish(self) -> str:
-        self.ends.wait(10)
+        self.ends.wait(60)
         if self._error is not None:
             raise self._error
         return self._end

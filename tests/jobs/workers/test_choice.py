@@ -1,4 +1,4 @@
-"""How many processes a backfill uses: by itself, and as it is told."""
+"""How many processes a backfill uses: on its own, and as it is asked."""
 
 from __future__ import annotations
 

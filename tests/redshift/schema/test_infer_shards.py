@@ -76,7 +76,7 @@ class Counting:
     def __call__(self, url: str) -> bytes:
         self.urls.append(url)
         if "/data/" in url:
-            self._barrier.wait(timeout=10)
+            self._barrier.wait(timeout=60)
         return self._fetch(url)
 
 

@@ -44,7 +44,7 @@ class Following:
             self.order += [one.part] * len(one.values)
         return fetched
 
-    def until(self, count: int, seconds: float = 30) -> None:
+    def until(self, count: int, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while len(self.values) < count:
             assert time.monotonic() < deadline, f"{len(self.values)} of {count} records came"

@@ -44,15 +44,20 @@ def lines_of(blocks: Iterator[bytes], path: str, dialect: CsvDialect, max_charac
     number = 0
     try:
         for number, line in enumerate(iter(functools.partial(text.readline, max_characters + 2), ""), 1):
-            if len(line) > max_characters and len(line.rstrip("\r\n")) > max_characters:
-                raise ConfigurationError(
-                    f"input={path!r} is not valid CSV at line {number}: a line of more than {max_characters} characters"
-                )
+            check_length(line, number, path, max_characters)
             yield line if number > 1 else line.removeprefix("\ufeff")
     except UnicodeError as exc:
         raise ConfigurationError(
             f"input={path!r} is not valid CSV in {dialect.encoding} after line {number}: {exc}; see --csv_encoding"
         ) from exc
+
+
+def check_length(line: str, number: int, path: str, max_characters: int) -> None:
+    """Raise ConfigurationError if a line, its line break aside, is longer."""
+    if len(line) > max_characters and len(line.rstrip("\r\n")) > max_characters:
+        raise ConfigurationError(
+            f"input={path!r} is not valid CSV at line {number}: a line of more than {max_characters} characters"
+        )
 
 
 class CsvRows:
@@ -65,17 +70,21 @@ class CsvRows:
       dialect: how it is written.
       delimiter: between values.
       max_characters: of a value.
+
+    Attributes:
+      lines: how many lines of the file were taken.
+      taken: the lines of the row that was yielded last, or that goes on.
     """
 
     def __init__(
         self, lines: Iterable[str], skipped: int, path: str, dialect: CsvDialect, delimiter: str, max_characters: int
     ) -> None:
         self._lines = lines
-        self._line = self._first = skipped
+        self.lines = self._first = skipped
         self._path = path
         self._comment = dialect.comment_character
         self._max_characters = max_characters
-        self._taken: list[str] = []
+        self.taken: list[str] = []
         self._rows = csv.reader(self._take_lines(), strict=True, **dialect.format(delimiter))
 
     def __iter__(self) -> Iterator[Row]:
@@ -90,7 +99,7 @@ class CsvRows:
             for values in self._rows:
                 if values:
                     yield Row(self._first, values)
-                self._taken.clear()
+                self.taken.clear()
         except csv.Error as exc:
             raise ConfigurationError(
                 f"input={self._path!r} is not valid CSV at line {self._first}: {exc}; correct the line, or see "
@@ -100,15 +109,15 @@ class CsvRows:
     @property
     def raw(self) -> str:
         """The text of the row that was yielded last, without its line break."""
-        return "".join(self._taken).removesuffix("\n").removesuffix("\r")
+        return "".join(self.taken).removesuffix("\n").removesuffix("\r")
 
     def _take_lines(self) -> Iterator[str]:
-        taken, comment = self._taken, self._comment
+        taken, comment = self.taken, self._comment
         for line in self._lines:
-            self._line += 1
+            self.lines += 1
             if not taken:
                 if comment and line.startswith(comment):
                     continue
-                self._first = self._line
+                self._first = self.lines
             taken.append(line)
             yield line

@@ -10,16 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_s3box.errors import ConfigurationError
+from beam_s3box.jobs.read.columns.json_texts import RowsNeededError, json_texts
+from beam_s3box.jobs.read.columns.lines import lines_of, pieces_of
 from beam_s3box.jobs.read.parquet.values import values_of
-from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
+from beam_s3box.jobs.read.row_batches import ReadColumns, batches_of
 from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
+from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.sizes import MiB
 
 SPLIT_BYTES: Final = 64 * MiB
 """Bytes of values that one worker reads at a time, about."""
 
 _BATCH_BYTES: Final = 4 * MiB
-_MOST_ROWS: Final = 16_384
+_MOST_ROWS: Final = 8_192
 _BUFFER_BYTES: Final = MiB
 """Of a column: larger ones are read piece by piece."""
 
@@ -47,8 +50,17 @@ def split_parquet(file: SizedFile, path: str) -> Iterator[tuple[int, int]]:
             yield first, metadata.num_row_groups
 
 
-def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> Iterator[ReadRow]:
+def read_parquet(
+    file: SizedFile, path: str, first: int = 0, end: int = -1, *, by_columns: bool = True
+) -> Iterator[ReadColumns]:
     """Yield the rows of a file, or of the row groups from `first` to before `end`.
+
+    Args:
+      file: the file.
+      path: of the file.
+      first: row group.
+      end: the row group behind the last one; -1 for all.
+      by_columns: whether many rows may be written together.
 
     Raises:
       ConfigurationError: the file can't be read, has encrypted columns or two of one name; says its name and why.
@@ -56,7 +68,7 @@ def read_parquet(file: SizedFile, path: str, first: int = 0, end: int = -1) -> I
     with errors_named(path, "Parquet"):
         parquet = _open(seekable(file), path)
         _check_names(parquet.schema_arrow, path)
-    return batches_of(_rows(parquet, path, first, parquet.num_row_groups if end < 0 else end), path)
+    return _read(parquet, path, first, parquet.num_row_groups if end < 0 else end, by_columns)
 
 
 def _open(source: BinaryIO, path: str) -> Any:
@@ -108,10 +120,9 @@ def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
             _check_names(kind, path, f"{inside}{field.name}.")
 
 
-def _rows(parquet: Any, path: str, first: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read(parquet: Any, path: str, first: int, end: int, by_columns: bool) -> Iterator[ReadColumns]:
     metadata = parquet.metadata
     number = sum(metadata.row_group(group).num_rows for group in range(first)) + 1
-    names = parquet.schema_arrow.names
 
     def where() -> str:
         return f" after row {number - 1}"
@@ -124,10 +135,30 @@ def _rows(parquet: Any, path: str, first: int, end: int) -> Iterator[tuple[int, 
         while True:
             with errors_named(path, "Parquet", where):
                 batch = next(batches, None)
-                if batch is None:
-                    break
-                columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
-            if columns:
-                for at, values in enumerate(zip(*columns, strict=True), number):
-                    yield at, dict(zip(names, values, strict=True))
-            number += batch.num_rows
+            if batch is None:
+                break
+            for piece in pieces_of(batch):
+                with errors_named(path, "Parquet", where):
+                    texts = _lines_of(piece) if by_columns else None
+                    rows = _rows_of(piece) if texts is None else ()
+                if texts is None:
+                    yield from batches_of(enumerate(rows, number), path)
+                else:
+                    columns = dict(zip(piece.schema.names, piece.columns, strict=True))
+                    yield ColumnBatch(texts, columns, path, range(number, number + piece.num_rows))
+                number += piece.num_rows
+
+
+def _lines_of(batch: Any) -> Any:
+    """Return the lines of rows; None if not all can be written together."""
+    names = batch.schema.names
+    try:
+        return lines_of(names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)])
+    except (RowsNeededError, pa.ArrowException):
+        return None
+
+
+def _rows_of(batch: Any) -> Iterable[dict[str, Any]]:
+    names = batch.schema.names
+    columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))

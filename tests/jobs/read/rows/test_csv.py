@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.csv.dialect import CsvDialect
 from beam_s3box.jobs.read.csv.reader import read_csv
+from beam_s3box.jobs.read.row_batches import as_lines
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_rows import RejectedRow
 
@@ -26,7 +27,7 @@ def read(text: str | bytes, path: str = "f.csv", block: int = 1 << 20, **options
     data = text.encode() if isinstance(text, str) else text
     blocks = iter([data[at : at + block] for at in range(0, len(data), block)])
     found: list[tuple[int, Any]] = []
-    for some in read_csv(blocks, path, CsvDialect(**options), LIMIT):
+    for some in as_lines(read_csv(blocks, path, CsvDialect(**options), LIMIT)):
         if isinstance(some, LineBatch):
             found += zip(some.numbers, map(json.loads, some.lines), strict=True)
         else:
@@ -133,7 +134,7 @@ def test_a_first_line_that_could_be_a_comment_is_asked_about() -> None:
 def test_types_are_those_of_the_whole_column() -> None:
     text = "i,zip,f,b,mixed,empty,big,neg,e\n1,007,1.50,true,1,,123456789012345678901234567890,-1,1e-05\n,8,2,FALSE,x,,1,-0.5,\n"
     data = iter([text.encode()])
-    (batch,) = read_csv(data, "f.csv", CsvDialect(types="infer"), LIMIT)
+    (batch,) = as_lines(read_csv(data, "f.csv", CsvDialect(types="infer"), LIMIT))
     assert isinstance(batch, LineBatch)
     assert batch.lines == [
         b'{"i":1,"zip":"007","f":1.50,"b":true,"mixed":"1","empty":"","big":123456789012345678901234567890,'

@@ -1,0 +1,1 @@
+"""Rows as columns: many values become JSON at once, with the very bytes that they have one by one."""
