@@ -28,7 +28,6 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     OutdatedWorkError,
     RunExistsError,
-    StoreError,
 )
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo, Store
