@@ -138,7 +138,7 @@ class Router:
         return {stream: rows for stream, rows in encoded.items() if rows}, rejected
 
     def route_columns(self, batch: ColumnBatch) -> tuple[dict[Stream, Group], ColumnBatch | None]:
-        """Return rows by stream, and what is left of them for `route_lines`: what can't be told by columns alone."""
+        """Return rows by stream, and what is left of them for `route_lines`: what columns alone do not decide."""
         groups = self._groups_of(batch)
         if groups is None:
             return {}, batch

@@ -174,8 +174,8 @@ COMMIT = (
         "the run id is claimed after the shards",
         "two runs never share an id",
         "beam_s3box/engine/line_packer.py",
-        "        with self._poison_on_error():\n            self._claim()\n            self._originals",
-        "        with self._poison_on_error():\n            self._originals",
+        "        with self._poison_on_error():\n            self._claim()\n            self._originals = None if originals",
+        "        with self._poison_on_error():\n            self._originals = None if originals",
         ("tests/engine/test_line_packer.py",),
     ),
     Fault(
