@@ -13,12 +13,14 @@ from tests.simulation.commit import commit
 from tests.simulation.loads import redshift
 from tests.simulation.runs import bounded
 from tests.simulation.shrink import shortest
+from tests.simulation.stream import stream
 from tests.simulation.streamer import streamer
 from tests.simulation.world import Choices, HangsError, World
 
 KINDS: Final[dict[str, Callable[[Choices], World]]] = {
     "commit": commit,
     "backfill": bounded,
+    "stream": stream,
     "streamer": streamer,
     "redshift": redshift,
 }
@@ -32,13 +34,20 @@ class Tally:
       schedules: how many were run.
       faults: that were injected, by kind.
       failures: what broke, by seed.
-      seconds: they took.
+      seconds: of the processor that they took.
     """
 
     schedules: int = 0
     faults: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     failures: dict[int, str] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Take in what other schedules came to."""
+        self.schedules += other.schedules
+        self.faults += other.faults
+        self.failures |= other.failures
+        self.seconds += other.seconds
 
 
 def failure(kind: str, choices: Choices) -> str | None:
@@ -53,7 +62,7 @@ def failure(kind: str, choices: Choices) -> str | None:
 def run(kind: str, seeds: Iterable[int], most: int = 1) -> Tally:
     """Run schedules until all are done, or as many have failed."""
     logging.disable(logging.CRITICAL)
-    tally, began = Tally(), time.monotonic()
+    tally, began = Tally(), time.process_time()
     try:
         for seed in seeds:
             choices = Choices(seed)
@@ -66,7 +75,7 @@ def run(kind: str, seeds: Iterable[int], most: int = 1) -> Tally:
                 break
     finally:
         logging.disable(logging.NOTSET)
-    tally.seconds = time.monotonic() - began
+    tally.seconds = time.process_time() - began
     return tally
 
 

@@ -114,7 +114,7 @@ class World(Outside):
         self.trouble = trouble
         self.now = START
         self.actors: list[Actor] = []
-        self._everybody: list[Actor] = []
+        self.everybody: list[Actor] = []
         self.faults: collections.Counter[str] = collections.Counter()
         self.steps = 0
         self._tokens = 0
@@ -173,8 +173,13 @@ class World(Outside):
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)
-        self._everybody.append(actor)
+        self.everybody.append(actor)
         return actor
+
+    @property
+    def process(self) -> Actor | None:
+        """The worker that is at work."""
+        return None if self._current is None else self._current.process
 
     def pause(self) -> None:
         """Let others go on: called wherever a request is sent or a reply comes."""
@@ -240,6 +245,6 @@ class World(Outside):
     def end(self) -> None:
         """Let nobody wake any more. A greenlet that waits is in nobody's reach, and would keep its world in memory."""
         self.is_over = True
-        for actor in self._everybody:
+        for actor in self.everybody:
             if not actor.greenlet.dead:
                 actor.greenlet.throw()

@@ -24,7 +24,7 @@ from beam_s3box.stores.retries import Retry
 from beam_s3box.streamer import BufferFile, JsonBufferStreamer, StoreUploader
 
 FAST = Retry(base_seconds=0.0, cap_seconds=0.0)
-SECONDS = 20
+SECONDS = 60
 """How long one call may take before it counts as hung."""
 
 
@@ -98,7 +98,7 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def within_seconds(seconds: float = 10 * SECONDS) -> Iterator[None]:
+def within_seconds(seconds: float = 30 * SECONDS) -> Iterator[None]:
     """Kill the process with a traceback of all threads if this hangs, because nothing else ends a deadlock."""
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:

@@ -29,7 +29,7 @@ def run_until_killed(folder: pathlib.Path, store: pathlib.Path, first: int, kill
     command = [sys.executable, str(WRITER), str(folder), str(store), str(first), str(kill_at)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-    watchdog = threading.Timer(60, process.kill)
+    watchdog = threading.Timer(300, process.kill)
     watchdog.start()
     assert process.stdout is not None
     acknowledged = []
