@@ -51,8 +51,8 @@ types: $(DEV) ## mypy --strict
 docs: $(DOCS) ## the pages of docs/ and the API reference, as HTML in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet $(ARGS)
 
-simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, or KIND=commit SEED=815
-	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000))
+simulate: $(DEV) ## schedules of a world that breaks on purpose: SEEDS=0:10000 of each kind, KIND=stream SEED=815, or MINUTES=60
+	$(RUN) -m tests.simulation $(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),0:2000)) $(if $(MINUTES),--minutes $(MINUTES))
 
 chaos: $(DEV) ## real processes and engines killed and stopped for MINUTES=10, and counted; SEED=n; ARGS="pack flink" picks some
 	$(RUN) -m tools.chaos --minutes=$(or $(MINUTES),10) $(if $(SEED),--seed=$(SEED)) $(ARGS)

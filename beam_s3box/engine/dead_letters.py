@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, overload
 
 import orjson
@@ -85,8 +85,9 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         selector: StreamSelector,
         origin: LineBatch | Sequence[RejectedRow] | None = None,
     ) -> None:
-        columns: Iterable[tuple[Any, ...]] = zip(*rejected, strict=True) if rejected else ((), (), (), ())
-        streams, self.reasons, self._details, self._raws = columns
+        streams, self.reasons, self._details, self._raws = (
+            list(map(operator.itemgetter(column), rejected)) for column in range(len(RejectedRecord._fields))
+        )
         self._lines = _lines_of(self._raws, origin)
         self.source: str | None = None
         self._offset: int | None = None

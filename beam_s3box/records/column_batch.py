@@ -50,9 +50,13 @@ class ColumnBatch:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def lines(self) -> LineBatch:
+        """Return the rows as one batch of lines, however large."""
+        return LineBatch(self._text(0, len(self)).split(b"\n"), self.source, self.numbers)
+
     def to_lines(self) -> Iterator[LineBatch]:
         """Yield the rows as batches of lines."""
-        lines = self._text(0, len(self)).split(b"\n")
+        lines = self.lines().lines
         step = max(1, len(lines) * BATCH_BYTES // (self._text_bytes() or 1))
         for start in range(0, len(lines), step):
             yield LineBatch(lines[start : start + step], self.source, self.numbers[start : start + step])
@@ -62,19 +66,6 @@ class ColumnBatch:
         columns = {name: None if column is None else column.take(places) for name, column in self.columns.items()}
         numbers = [self.numbers[place] for place in places.tolist()]
         return ColumnBatch(self.texts.take(places), columns, self.source, numbers)
-
-    def split_by(self, codes: Any) -> Iterator[tuple[int, ColumnBatch]]:
-        """Yield the rows by a whole number that each has, given as an array of numpy; the order of rows is kept."""
-        order = np.argsort(codes, kind="stable")
-        ordered = self.part(order) if (np.diff(codes) < 0).any() else self
-        begins = np.flatnonzero(np.diff(codes[order], prepend=codes[order[0]] - 1))
-        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(self)], strict=True):
-            columns = {
-                name: None if column is None else column.slice(begin, end - begin)
-                for name, column in ordered.columns.items()
-            }
-            texts, numbers = ordered.texts.slice(begin, end - begin), ordered.numbers[begin:end]
-            yield int(codes[order[begin]]), ColumnBatch(texts, columns, self.source, numbers)
 
     def part_of(self, groups: Sequence[Group]) -> ColumnBatch:
         """Return the rows of some groups, in order."""

@@ -34,15 +34,20 @@ def split_columns(
         return
     size = times.seconds * MICROS
     windows = np.where((micros < 0) | (micros > LATEST), _NONE, micros // size)
-    for window, rows in batch.split_by(windows):
+    order = np.argsort(windows, kind="stable")
+    begins = np.flatnonzero(np.diff(windows[order])) + 1
+    all_lines: LineBatch | None = None
+    for places in np.split(order, begins):
+        window = int(windows[places[0]])
+        if window != _NONE and len(places) > _FEW:
+            yield window * size, batch.part(places)
+            continue
+        all_lines = all_lines or batch.lines()
+        lines = all_lines.part(places.tolist())
         if window == _NONE:
-            for lines in rows.to_lines():
-                yield from times.splitter.split(lines)
-        elif len(rows) > _FEW:
-            yield window * size, rows
+            yield from times.splitter.split(lines)
         else:
-            for lines in rows.to_lines():
-                yield window * size, lines
+            yield window * size, lines
 
 
 def _micros_of(column: Any) -> Any:

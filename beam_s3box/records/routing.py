@@ -138,7 +138,7 @@ class Router:
         return {stream: rows for stream, rows in encoded.items() if rows}, rejected
 
     def route_columns(self, batch: ColumnBatch) -> tuple[dict[Stream, Group], ColumnBatch | None]:
-        """Return rows by stream, and what is left of them for `route_lines`: what can't be told by columns alone."""
+        """Return rows by stream, and what is left of them for `route_lines`: what columns alone do not decide."""
         groups = self._groups_of(batch)
         if groups is None:
             return {}, batch
@@ -172,7 +172,7 @@ class Router:
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
         rejected: list[RejectedRecord] = []
-        faults: dict[tuple[str, str], list[bytes]] = {}
+        faults: dict[str | tuple[str, str], list[bytes]] = {}
         decode, key_of, find = self._decode, self._key_of, groups.get
         # a separator keeps what is broken at the end of one line from being mended by the next
         is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
@@ -180,6 +180,10 @@ class Router:
             try:
                 key = key_of(decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+                if type(exc) is msgspec.DecodeError and BACKSLASH not in line:
+                    # without a further call: an input may be bad altogether
+                    faults.setdefault(str(exc), []).append(line)
+                    continue
                 why = self._clear_fault(line, exc)
                 if why is not None:
                     faults.setdefault(why, []).append(line)
@@ -191,7 +195,8 @@ class Router:
                 groups[key] = [line]
             else:
                 group.append(line)
-        for (reason, detail), some in faults.items():
+        for fault, some in faults.items():
+            reason, detail = _malformed(fault) if isinstance(fault, str) else fault
             rejected += _rejected_together(reason, detail, some)
         if not self._add_named(fallback, groups, rejected):
             return self._route_one_by_one(lines)
@@ -327,7 +332,7 @@ def _utf8_fault(text: bytes) -> str | None:
     return None
 
 
-def _without_utf8_faults(lines: Iterable[bytes], faults: dict[tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+def _without_utf8_faults(lines: Iterable[bytes], faults: dict[str | tuple[str, str], list[bytes]]) -> Iterator[bytes]:
     """Yield the lines of valid UTF-8, and add the others to the faults."""
     for line in lines:
         fault = _utf8_fault(line)

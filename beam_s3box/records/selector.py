@@ -60,7 +60,7 @@ class StreamSelector:
                 f"{named[0]} is given and {other} is not: give {other}='...' or {other}_field='...'"
             )
 
-    @property
+    @functools.cached_property
     def is_keyed(self) -> bool:
         """Whether records are keyed by their stream."""
         return self.stream is None and not self._is_named("domain")
@@ -75,6 +75,11 @@ class StreamSelector:
         """Where each of these fields may be."""
         return tuple(map(paths_of, self.fields))
 
+    @functools.cached_property
+    def _is_plain(self) -> bool:
+        """Whether each field can only be at the top of a record."""
+        return all(paths == ((field,),) for field, paths in zip(self.fields, self.paths, strict=True))
+
     def stream_of(self, fields: Mapping[str, Any]) -> Stream:
         """Return the stream of a record.
 
@@ -83,6 +88,12 @@ class StreamSelector:
         """
         if self.stream is not None:
             return _checked_stream(_call(self.stream, fields))
+        if self._is_plain and type(fields) is dict:
+            # almost all records: two texts at the top
+            domain = self.domain or fields.get(self.domain_field)
+            namespace = self.namespace or fields.get(self.namespace_field)
+            if type(domain) is type(namespace) is str and domain and namespace and (domain + namespace).isascii():
+                return Stream(domain, namespace)
         found = (find_field(fields, paths, as_mapping) for paths in self.paths)
         return self.stream_of_values(dict(zip(self.fields, found, strict=True)))
 

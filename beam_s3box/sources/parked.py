@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from beam_s3box.sources.positions import Ranges
 from beam_s3box.sources.source import PartReader
 from beam_s3box.sources.watermark import PartsWatermark
+from beam_s3box.system.outside import steady_seconds
 
 Place: TypeAlias = tuple[str, int, Ranges]
 """The token of a step, the number of a reader, and the positions that it comes to next."""
@@ -32,7 +32,7 @@ class ParkedReaders:
       clock: seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_seconds) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._readers: dict[Place, tuple[float, OpenReader]] = {}

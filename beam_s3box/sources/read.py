@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from beam_s3box.sources.source import Positions, Source
 from beam_s3box.sources.stop import Notices
 from beam_s3box.sources.times import EventTimes
 from beam_s3box.sources.watermark import MICROS, Pacing
+from beam_s3box.system.outside import wall_seconds
 
 _MAX_READERS = 1_000
 _TOKEN_CHARACTERS = 12
@@ -112,7 +112,7 @@ class _FindParts(beam.DoFn):
         self._start = start
 
     def process(self, element: bytes) -> Iterator[ReaderElement]:
-        source, begun = self._reading.source, int(time.time() * MICROS)
+        source, begun = self._reading.source, int(wall_seconds() * MICROS)
         start = source.first() if self._start is None else self._start
         for reader in range(self._readers):
             mine = [(part, start[part]) for part in sorted(start) if source.number_of(part) % self._readers == reader]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +21,7 @@ from beam_s3box.sources.source import Fetched, Source
 from beam_s3box.sources.stop import Notices
 from beam_s3box.sources.times import EventTimes
 from beam_s3box.sources.watermark import LEAST, MICROS, Pacing, PartsWatermark
+from beam_s3box.system.outside import steady_seconds, wall_seconds
 
 RECORDS: Final = "records"
 RANGES: Final = "ranges"
@@ -55,7 +55,7 @@ class Reading(NamedTuple):
     token: str
     notices: Notices | None = None
     gathers: bool = False
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = wall_seconds
 
 
 class ReadParts(beam.DoFn):
@@ -120,7 +120,7 @@ class _Bundle:
 
     def read(self) -> Iterator[TimestampedValue | beam.pvalue.TaggedOutput]:
         """Read until the bundle's time is over, nothing more comes, or the run is stopped."""
-        until = time.monotonic() + self._reading.pacing.bundle
+        until = steady_seconds() + self._reading.pacing.bundle
         if self._reading.gathers:
             LEAST.commit(self._reading.token, self._number, self._open.watermark.current)
         self._open.reader.committed({part: position for part, (_, position) in self._parts.items()})
@@ -136,7 +136,7 @@ class _Bundle:
                 return  # somebody else has the rest
             yield from elements
             self._advance_after(now)
-            left = until - time.monotonic()
+            left = until - steady_seconds()
             if not fetched or left <= 0:
                 yield from self._count()
                 self._put_off(max(0.0, left))

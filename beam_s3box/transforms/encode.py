@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -25,9 +25,10 @@ from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import RejectedRecord, Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
-from beam_s3box.shards.lanes import by_lane, lane_of
+from beam_s3box.shards.lanes import by_lane
 from beam_s3box.shards.model import SealedShard
 from beam_s3box.shards.runs import new_origin
+from beam_s3box.sizes import KiB
 from beam_s3box.system.outside import wall_seconds
 from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
@@ -40,8 +41,9 @@ SHARDS = "shards"
 DEAD_LETTERS = "dead_letters"
 INPUT_TOTALS = "input_totals"
 
-_COUNT_EVERY = 1_000
-"""Records that come one by one are counted in batches, so that counting costs little and progress is still visible."""
+_MAX_WAITING = 1_000
+_MAX_WAITING_BYTES = 256 * KiB
+"""Records that come one by one are counted and packed so many at a time: alone, that costs more than routing."""
 
 _GLOBAL = GlobalWindow()
 _REMAINDER = tuple[tuple[str, str, int], tuple[bytes, int, int, int]]
@@ -77,8 +79,8 @@ class EncodeSegments(beam.DoFn):
         )
         self._windows: dict[str, Any] = {"": _GLOBAL}
         self._intakes: dict[str, Intake] = {}
-        self._singles: dict[str, int] = {}
-        self._records_in = 0
+        self._waiting: dict[str, dict[Stream, list[bytes]]] = {}
+        self._waiting_records = self._waiting_bytes = 0
         self._lanes: dict[Stream, int] = {}
 
     def process(self, element: Any) -> Iterator[Any] | None:
@@ -96,13 +98,18 @@ class EncodeSegments(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         """Emit everything that is left."""
-        self._count_records()
+        self._pack_waiting()
         yield from self._emit(self._builder.finish())
         yield from self._emit_totals()
 
-    def _count_records(self) -> None:
-        self._counts.count(metrics.RECORDS_IN, self._records_in)
-        self._records_in = 0
+    def _pack_waiting(self) -> None:
+        """Count and pack the records that came one by one, in order."""
+        self._counts.count(metrics.RECORDS_IN, self._waiting_records)
+        for window, groups in self._waiting.items():
+            self._pack(groups, window)
+            self._intake(window).count(sum(map(len, groups.values())), [])
+        self._waiting.clear()
+        self._waiting_records = self._waiting_bytes = 0
 
     def _add_element(self, element: Any, window: str) -> list[DeadLetterBatch]:
         if type(element) is LineBatch:
@@ -137,30 +144,47 @@ class EncodeSegments(beam.DoFn):
         return letters
 
     def _add(self, element: Any, window: str) -> RejectedRecord | None:
-        self._records_in += 1
-        if self._records_in >= _COUNT_EVERY:
-            self._count_records()
         routed = self._router.route(element)
+        self._waiting_records += 1
+        rejected: RejectedRecord | None = None
         if isinstance(routed, RejectedRecord):
-            return routed
-        # most come this way, and are counted by the bundle
-        self._singles[window] = self._singles.get(window, 0) + 1
-        stream, line = routed
-        self._builder.add((stream, window, lane_of(line, self._lanes_of(stream))), (line,))
-        return None
+            rejected = routed
+        else:
+            self._wait(*routed, window)
+        if self._waiting_records >= _MAX_WAITING or self._waiting_bytes >= _MAX_WAITING_BYTES:
+            self._pack_waiting()
+        return rejected
+
+    def _wait(self, stream: Stream, line: bytes, window: str) -> None:
+        groups = self._waiting.get(window)
+        if groups is None:
+            groups = self._waiting[window] = {}
+        group = groups.get(stream)
+        if group is None:
+            groups[stream] = [line]
+        else:
+            group.append(line)
+        self._waiting_bytes += len(line)
+
+    def _pack(self, groups: Mapping[Stream, list[bytes]], window: str) -> None:
+        for stream, group in groups.items():
+            for lane, some in by_lane(group, self._lanes_of(stream)):
+                self._builder.add((stream, window, lane), some)
 
     def _add_lines(self, lines: list[bytes], window: str, batch: LineBatch | None = None) -> list[DeadLetterBatch]:
+        if self._waiting:
+            self._pack_waiting()
         self._counts.count(metrics.RECORDS_IN, len(lines))
         domain = None if batch is None else batch.domain
         router = self._router if domain is None else self._router_of(domain)
         groups, rejected = router.route_lines(lines)
-        for stream, group in groups.items():
-            for lane, some in by_lane(group, self._lanes_of(stream)):
-                self._builder.add((stream, window, lane), some)
+        self._pack(groups, window)
         letters = self._intake(window).count(len(lines), rejected, batch)
         return [letters] if letters else []
 
     def _add_columns(self, batch: ColumnBatch, window: str) -> list[DeadLetterBatch]:
+        if self._waiting:
+            self._pack_waiting()
         groups, left = self._router.route_columns(batch)
         records = len(batch) - (0 if left is None else len(left))
         self._counts.count(metrics.RECORDS_IN, records)
@@ -206,6 +230,8 @@ class EncodeSegments(beam.DoFn):
 
     def _outputs(self, letters: list[DeadLetterBatch]) -> Iterator[Any] | None:
         """Return what to emit now; None for nothing, because a generator per element costs more than its record."""
+        if self._waiting and not letters:
+            return None  # what came last is not packed yet
         flushed = self._builder.poll()
         if not letters and not flushed.shards and not flushed.remainders:
             return None
@@ -217,8 +243,6 @@ class EncodeSegments(beam.DoFn):
         yield from self._emit(flushed)
 
     def _emit_totals(self) -> Iterator[Any]:
-        for window, number in self._singles.items():
-            self._intake(window).count(number, [])
         for window, intake in self._intakes.items():
             for totals in intake.totals().items():
                 yield beam.pvalue.TaggedOutput(INPUT_TOTALS, self._in_window(totals, window))

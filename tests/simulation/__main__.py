@@ -1,17 +1,24 @@
-"""Run schedules by their seeds: `make simulate SEEDS=0:10000`, `make simulate KIND=commit SEED=815`."""
+"""Run schedules by their seeds: `make simulate SEEDS=0:10000`, `make simulate KIND=stream SEED=815`, `make simulate MINUTES=60`."""
 
 from __future__ import annotations
 
 import argparse
 import collections
 import concurrent.futures
+import itertools
 import os
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from tests.simulation.schedules import KINDS, Tally, explained, run
 
-_CHUNK = 250
+_CHUNK: Final = 20
+_SHOWN_FAILURES: Final = 10
+_PROGRESS_SECONDS: Final = 60.0
+_WORDS: Final = {"lost": "in no manifest", "doubled": "listed twice", "hung": "HangsError"}
+"""What failures say that are counted apart."""
 
 
 def main() -> None:
@@ -19,6 +26,9 @@ def main() -> None:
     parser.add_argument("--kind", choices=sorted(KINDS), help="all, if it is not given")
     parser.add_argument("--seeds", default="0:2000", help="from:to, of each kind")
     parser.add_argument("--seed", type=int, help="one schedule, which is explained if it fails")
+    parser.add_argument(
+        "--minutes", type=float, help="how long to run, from the first of the seeds on, whatever the last"
+    )
     options = parser.parse_args()
     kinds = [options.kind] if options.kind else sorted(KINDS)
     if options.seed is not None:
@@ -27,27 +37,64 @@ def main() -> None:
             print(explained(kind, options.seed) if broken else f"{kind} {options.seed}: holds")
         return
     first, last = map(int, options.seeds.split(":"))
-    began, failed = time.monotonic(), False
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
-        for kind in kinds:
-            chunks = [range(start, min(last, start + _CHUNK)) for start in range(first, last, _CHUNK)]
-            tallies = list(pool.map(run, [kind] * len(chunks), chunks, [5] * len(chunks)))
-            failed |= _show(kind, tallies, time.monotonic() - began)
-            began = time.monotonic()
-    sys.exit(1 if failed else 0)
+    chunks = _chunks(kinds, first, last if options.minutes is None else None)
+    until = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    sys.exit(1 if _run_all(kinds, chunks, until) else 0)
 
 
-def _show(kind: str, tallies: list[Tally], seconds: float) -> bool:
-    schedules = sum(tally.schedules for tally in tallies)
-    faults = sum((tally.faults for tally in tallies), collections.Counter[str]())
-    failures = {seed: what for tally in tallies for seed, what in tally.failures.items()}
-    print(f"{kind}: {schedules:,} schedules in {seconds:.0f} s, {3600 * schedules / seconds:,.0f} an hour")
-    for fault, number in sorted(faults.items(), key=lambda item: -item[1]):
-        print(f"  {number:>9,}  {fault}")
-    print(f"  {len(failures)} broke a promise")
-    for seed, what in sorted(failures.items())[:10]:
+def _chunks(kinds: Sequence[str], first: int, last: int | None) -> Iterator[tuple[str, range]]:
+    """Yield schedules of all kinds in turn; without end if there is no last one."""
+    for start in itertools.count(first, _CHUNK) if last is None else range(first, last, _CHUNK):
+        end = start + _CHUNK if last is None else min(last, start + _CHUNK)
+        yield from ((kind, range(start, end)) for kind in kinds)
+
+
+def _run_all(kinds: Sequence[str], chunks: Iterator[tuple[str, range]], until: float | None) -> bool:
+    """Run schedules in as many processes as there are cores; return whether any broke a promise."""
+    tallies = {kind: Tally() for kind in kinds}
+    began = shown = time.monotonic()
+    workers = os.cpu_count() or 1
+    running: dict[concurrent.futures.Future[Tally], str] = {}
+    with concurrent.futures.ProcessPoolExecutor(workers) as pool:
+        while True:
+            while len(running) < 2 * workers and (until is None or time.monotonic() < until):
+                chunk = next(chunks, None)
+                if chunk is None:
+                    break
+                running[pool.submit(run, *chunk, len(chunk[1]))] = chunk[0]
+            if not running:
+                break
+            ended = concurrent.futures.wait(running, _PROGRESS_SECONDS, concurrent.futures.FIRST_COMPLETED).done
+            for done in ended:
+                tallies[running.pop(done)].add(done.result())
+            if time.monotonic() - shown >= _PROGRESS_SECONDS:
+                shown = time.monotonic()
+                _show(tallies, shown - began)
+    return _show(tallies, time.monotonic() - began)
+
+
+def _show(tallies: dict[str, Tally], seconds: float) -> bool:
+    schedules = sum(tally.schedules for tally in tallies.values())
+    print(f"{schedules:,} schedules in {seconds:,.0f} s, {3600 * schedules / seconds:,.0f} an hour")
+    for kind, tally in tallies.items():
+        _show_kind(kind, tally)
+    sys.stdout.flush()
+    return any(tally.failures for tally in tallies.values())
+
+
+def _show_kind(kind: str, tally: Tally) -> None:
+    print(
+        f"{kind}: {tally.schedules:,} schedules, {1000 * tally.seconds / max(1, tally.schedules):.1f} ms of a processor each"
+    )
+    for fault, number in sorted(tally.faults.items(), key=lambda item: -item[1]):
+        print(f"  {number:>11,}  {fault}")
+    counts = collections.Counter(
+        {word: sum(text in what for what in tally.failures.values()) for word, text in _WORDS.items()}
+    )
+    counts["other"] = len(tally.failures) - counts.total()
+    print("  promises broken: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+    for seed, what in sorted(tally.failures.items())[:_SHOWN_FAILURES]:
         print(f"    make simulate KIND={kind} SEED={seed}   {what[:150]}")
-    return bool(failures)
 
 
 if __name__ == "__main__":

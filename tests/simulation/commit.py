@@ -22,7 +22,7 @@ from beam_s3box.errors import OutdatedWorkError, TransientStoreError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import NOTHING, ShardFile
-from tests.simulation.oracle import PREFIX, record_of
+from tests.simulation.oracle import PREFIX, check_once, record_of
 from tests.simulation.s3 import SimS3, sim_store
 from tests.simulation.threads import Tasks, on_actors
 from tests.simulation.world import Actor, Choices, World
@@ -83,7 +83,7 @@ class _Crowd:
             keys = [key for key in self.server.objects if key.startswith(f"{PREFIX}manifests/")]
         entries = [entry for key in keys for entry in json.loads(self.server.objects[key].body)["entries"]]
         listed = collections.Counter(one for entry in entries for one in self.held[entry["url"]])
-        assert listed == collections.Counter(range(_IDS)), sorted(listed.items())
+        check_once(listed, range(_IDS))
 
 
 class _Life:

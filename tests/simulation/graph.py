@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import apache_beam as beam
@@ -252,7 +252,7 @@ class Worker:
         return self._receivers[collection]
 
     def run(
-        self, elements: Iterable[WindowedValue], timers: Sequence[Any] = (), began: Any = None
+        self, elements: Iterable[WindowedValue], timers: Iterable[Any] = (), began: Any = None
     ) -> dict[Any, list[WindowedValue]]:
         """Run one bundle and return what it emits, by collection."""
         for kept in self.emitted.values():

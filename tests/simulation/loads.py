@@ -107,7 +107,9 @@ class _Warehouse:
     def check(self) -> None:
         # a manifest that is replaced between two attempts fails the second one, though the first may be committed
         replaced = self.world.faults["manifest replaced"]
-        wrong = {} if replaced else {load: error for load, error in self._failed.items() if load in self.server.committed}
+        wrong = (
+            {} if replaced else {load: error for load, error in self._failed.items() if load in self.server.committed}
+        )
         assert not wrong, f"loads that failed are in the table: {wrong}"
         self.check_table(list(range(_MANIFESTS)))
         assert self.server.entries is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import pathlib
+import inspect
 import queue
 import sys
 import threading
@@ -18,12 +18,9 @@ from typing import Any, Final
 
 import greenlet
 
-import beam_s3box
 from beam_s3box.system.outside import replaced
 from tests.simulation.world import HangsError, World
 
-_PACKAGE: Final = pathlib.Path(beam_s3box.__file__).parent
-_ROOMS: Final = tuple(f"{_PACKAGE / room}" for room in ("streamer", "box", "system", "engine"))
 _FOR_EVER: Final = 1e7
 """Seconds that somebody waits who has no limit; a world in which all do stands still, which its oracle notices."""
 
@@ -40,24 +37,25 @@ class Switch:
 
     Args:
       world: of the actors.
+      yields: how likely they do; None for what the choices say.
 
     Attributes:
       signalled: actors that a signal may reach while they wait, and the name of that fault.
       hung: who waited for ever.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, yields: float | None) -> None:
         self.world = world
         self.signalled: dict[Any, str] = {}
         self.hung: list[str] = []
         self._waiting: list[tuple[Any, Any]] = []
-        self._share = _YIELDS[world.choices.below(len(_YIELDS))]
+        self._share = _YIELDS[world.choices.below(len(_YIELDS))] if yields is None else yields
 
     def may_yield(self) -> None:
         """Maybe let others go on."""
         if self.world.is_over:
             raise greenlet.GreenletExit
-        if self.world.choices.happens(self._share):
+        if self._share == 1.0 or self.world.choices.happens(self._share):
             self.world.sleep(0.0)
 
     def wait(self, thing: Any, until: Callable[[], bool], timeout: float | None) -> bool:
@@ -189,24 +187,36 @@ class _Module(types.SimpleNamespace):
         return getattr(self._module, name)
 
 
-def interrupted(point: int, call: Callable[[], Any]) -> Any:
-    """Call, and raise before the line of that number, counted over the lines of this actor in rooms with state."""
-    here, left = greenlet.getcurrent(), point
+def lines_of(*modules: types.ModuleType) -> list[tuple[str, int]]:
+    """Return file and number of each line that the functions of these modules have."""
+    found: list[tuple[str, int]] = []
+    for module in modules:
+        waiting = [compile(inspect.getsource(module), str(module.__file__), "exec")]
+        while waiting:
+            code = waiting.pop()
+            waiting += [one for one in code.co_consts if isinstance(one, types.CodeType)]
+            if code.co_flags & inspect.CO_OPTIMIZED:  # a function, and not the body of a module or a class
+                found += [(code.co_filename, line) for _, _, line in code.co_lines() if line]
+    return sorted(set(found))
 
-    def lines(frame: types.FrameType, event: str, argument: Any) -> Any:
-        nonlocal left
-        if event == "line" and greenlet.getcurrent() is here:
-            left -= 1
-            if left == 0:
-                raise Late
-        return lines
 
-    def calls(frame: types.FrameType, event: str, argument: Any) -> Any:
-        is_ours = greenlet.getcurrent() is here and frame.f_code.co_filename.startswith(_ROOMS)
-        return lines if is_ours else None
+def interrupted(lines: set[tuple[str, int]], call: Callable[[], Any]) -> Any:
+    """Call, and raise before the first of these lines that this actor comes to; that line is removed then."""
+    here = greenlet.getcurrent()
+    files = {file for file, _ in lines}
+
+    def at_line(frame: types.FrameType, event: str, argument: Any) -> Any:
+        place = frame.f_code.co_filename, frame.f_lineno
+        if event == "line" and place in lines and greenlet.getcurrent() is here:
+            lines.remove(place)
+            raise Late
+        return at_line
+
+    def at_call(frame: types.FrameType, event: str, argument: Any) -> Any:
+        return at_line if frame.f_code.co_filename in files and greenlet.getcurrent() is here else None
 
     before = sys.gettrace()
-    sys.settrace(calls)
+    sys.settrace(at_call)
     try:
         return call()
     finally:
@@ -214,14 +224,15 @@ def interrupted(point: int, call: Callable[[], Any]) -> Any:
 
 
 @contextlib.contextmanager
-def on_locks(world: World, report: Callable[[BaseException], None]) -> Iterator[Switch]:
+def on_locks(world: World, report: Callable[[BaseException], None], yields: float | None = None) -> Iterator[Switch]:
     """Run threads of the package on actors, their locks and queues in the world.
 
     Args:
       world: decides.
       report: gets what `threading.excepthook` would.
+      yields: see `Switch`.
     """
-    switch = Switch(world)
+    switch = Switch(world, yields)
     before = sys.gettrace()
 
     def current_thread() -> SimThread:

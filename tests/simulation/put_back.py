@@ -29,9 +29,9 @@ class PutBack(NamedTuple):
     def function(self) -> Callable[..., Any]:
         """Return the function with the fault."""
         function = getattr(self.owner, self.name)
-        source = inspect.getsource(function)
+        source, line = inspect.getsource(function), function.__code__.co_firstlineno
         assert source.count(self.old) == 1, f"change this fault with the code: {self.old!r}"
-        text = textwrap.dedent(source.replace(self.old, self.new))
+        text = "\n" * (line - 1) + textwrap.dedent(source.replace(self.old, self.new))  # lines keep their numbers
         names: dict[str, Any] = {}
         flags = features.annotations.compiler_flag
         exec(compile(text, inspect.getfile(function), "exec", flags), function.__globals__, names)

@@ -20,7 +20,7 @@ from beam_s3box.stores import S3Settings
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import Connected
 from beam_s3box.stores.s3_clock import ServerClock
-from tests.simulation.world import World
+from tests.simulation.world import LOST_SECONDS, World
 
 _URL: Final = "https://s3.example"
 _PART_BYTES: Final = 150
@@ -61,6 +61,8 @@ class SimS3:
         self._throttled = 0
         self.late = 0
         self.violations: list[str] = []
+        self.uncovered = 0
+        self._looks: dict[str, list[tuple[float, Any]]] = {}
 
     # ------------------------------------------------------------ operations
 
@@ -163,6 +165,7 @@ class SimS3:
             self._land_later(operation, sent, effect)
             raise ReadTimeoutError(endpoint_url=_URL)
         answer = effect()
+        self._note_look(operation, sent)
         world.pause()
         if world.fails("reply lost", 0.01):
             raise ReadTimeoutError(endpoint_url=_URL)
@@ -194,6 +197,20 @@ class SimS3:
         body = sent.get("Body")
         if body is not None and not isinstance(body, bytes):
             body.read(_PART_BYTES // 2)
+
+    def _note_look(self, operation: str, sent: dict[str, Any]) -> None:
+        """Count what the protocol does not cover: a change long after a look, though another worker has looked since.
+
+        What that one has seen, and so did not write again, is then changed under the very ETag that it saw.
+        """
+        if operation in ("UploadPart", "CreateMultipartUpload"):
+            return
+        process, now = self.world.process, self.world.now
+        looks = self._looks.setdefault(sent.get("Key", ""), [])
+        own = max((time for time, other in looks if other is process), default=now)
+        if "IfMatch" in sent and own < now - LOST_SECONDS and any(time > own for time, _ in looks):
+            self.uncovered += 1
+        looks.append((now, process))
 
     def _land_later(self, operation: str, sent: dict[str, Any], effect: Callable[[], dict[str, Any]]) -> None:
         if "Body" in sent:

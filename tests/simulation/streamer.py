@@ -13,20 +13,33 @@ from typing import Any, Final
 from beam_s3box.engine.manifests import Manifests
 from beam_s3box.errors import S3BoxError, UploadsFailedError
 from beam_s3box.stores.retries import Retry
-from beam_s3box.streamer import JsonBufferStreamer, StoreUploader
+from beam_s3box.streamer import (
+    JsonBufferStreamer,
+    StoreUploader,
+    folder,
+    in_flight,
+    journal,
+    manifest_journal,
+    open_streams,
+    stream,
+)
 from beam_s3box.streamer.journal import Durability
 from tests.simulation.disk import FOLDER, SimDisk, on_disk
-from tests.simulation.locks import Late, Switch, interrupted, on_locks
+from tests.simulation.locks import Late, Switch, interrupted, lines_of, on_locks
 from tests.simulation.oracle import PREFIX
 from tests.simulation.s3 import SimS3, sim_store
 from tests.simulation.world import Actor, Choices, World
 
 _STEPS: Final = 14
-_LINES: Final = (30, 60, 120)
-"""A signal comes within so many lines of a call."""
+_LINES: Final = lines_of(folder, in_flight, journal, manifest_journal, open_streams, stream)
+"""Where a signal may come: the lines that change what a streamer knows."""
+
+_SIGNALS: Final = 8
+"""Lines at which one may come in one life."""
 
 _DURABILITIES: Final[tuple[Durability, ...]] = ("os", "fsync", "memory")
 _SIGNAL: Final = "signal"
+_WAITING: Final = "signal while it waits"
 
 
 class _Ledger:
@@ -93,11 +106,11 @@ class _Folder:
     def _ids(self, key: str) -> list[int]:
         body = self.server.objects[key].body
         if not self.is_listed:
-            return [record["i"] for record in json.loads(body)]
+            return [_id(record) for record in json.loads(body)]
         inflater = zlib.decompressobj(31)
         text = inflater.decompress(body)
         assert inflater.eof and not inflater.unused_data, f"{key} is no single member"  # noqa: PT018
-        return [json.loads(line)["i"] for line in text.splitlines()]
+        return [_id(json.loads(line)) for line in text.splitlines()]
 
     def excuse_unuploaded(self, ids: set[int]) -> None:
         """Promise nothing of those of these records that are in no object yet."""
@@ -125,7 +138,7 @@ class _Life:
         self._folder = folder
         self._world = folder.world
         self._is_last = is_last
-        self.durability = _DURABILITIES[choices.below(3)]
+        self.durability = _DURABILITIES[choices.below(len(_DURABILITIES))]
         self._arguments: dict[str, Any] = {
             "scheduler_interval": (0, 5.0)[choices.below(2)],
             "durability": self.durability,
@@ -136,6 +149,9 @@ class _Life:
         if folder.is_listed:
             self._arguments |= {"format": "json-lines", "compression": "gzip", "manifests": Manifests()}
         self._size_limit = 30 + 40 * choices.below(4)
+        self._lines: set[tuple[str, int]] = set()
+        if not is_last and folder.world.fails("life with signals", 0.1):
+            self._lines = {_LINES[choices.below(len(_LINES))] for _ in range(_SIGNALS)}
         self.is_safe = False
         self.appended: set[int] = set()
         self.actor: Actor
@@ -144,7 +160,8 @@ class _Life:
         self.actor = self._world.spawn("program", self._run)
         if not self._is_last:
             self.actor.can_freeze = True
-            self._folder.switch.signalled[self.actor] = _SIGNAL
+            if self._lines:
+                self._folder.switch.signalled[self.actor] = _WAITING
 
     def _run(self) -> None:
         streamer = self._attempt(self._make)
@@ -228,11 +245,11 @@ class _Life:
         if self._is_last:
             return call()
         try:
-            if may_signal and self._world.fails(_SIGNAL, 0.03):
-                lines = _LINES[self._world.choices.below(len(_LINES))]
-                return interrupted(1 + self._world.choices.below(lines), call)
-            return call()
-        except (S3BoxError, OSError, Late):
+            return interrupted(self._lines, call) if may_signal and self._lines else call()
+        except (S3BoxError, OSError):
+            return None
+        except Late:
+            self._world.faults[_SIGNAL] += 1
             return None
 
 
@@ -279,6 +296,11 @@ def _end(folder: _Folder, life: _Life) -> None:
         folder.excuse_unuploaded(folder.ledger.promised - folder.ledger.synced)
     if life.durability == "memory" and not is_safe:
         folder.excuse_unuploaded(life.appended)
+
+
+def _id(record: dict[str, int]) -> int:
+    assert "i" in record, f"{record} was never appended"
+    return record["i"]
 
 
 def _ids_in(name: str, body: bytes) -> set[int]:

@@ -22,7 +22,9 @@ OUTSIDE = {
 """What a simulated room does not ask for itself; None: anything of that module."""
 
 
-@pytest.mark.parametrize(("kind", "seeds"), [("commit", range(1_700)), ("backfill", range(300))])
+@pytest.mark.parametrize(
+    ("kind", "seeds"), [("commit", range(1_700)), ("backfill", range(200)), ("stream", range(200))]
+)
 def test_whatever_breaks_each_record_is_listed_once(kind: str, seeds: range) -> None:
     tally = run(kind, seeds)
     if tally.failures:
@@ -31,11 +33,47 @@ def test_whatever_breaks_each_record_is_listed_once(kind: str, seeds: range) -> 
     assert min(tally.faults[name] for name in ("worker asleep", "worker killed", "reply lost", "409")) > 50
 
 
+@pytest.mark.parametrize(
+    ("kind", "seeds", "faults"),
+    [
+        ("streamer", range(250), ("EIO", "ENOSPC", "EMFILE", "short write", "signal", "power cut", "worker killed")),
+        ("redshift", range(600), ("connection cut at COMMIT", "lock timeout", "statement aborted", "worker killed")),
+    ],
+)
+def test_whatever_breaks_each_record_is_there_once(kind: str, seeds: range, faults: tuple[str, ...]) -> None:
+    tally = run(kind, seeds)
+    if tally.failures:
+        pytest.fail("\n".join(explained(kind, seed) for seed in tally.failures))
+    assert tally.schedules == len(seeds)
+    assert min(tally.faults[name] for name in faults) > 50
+
+
+def test_the_streamer_reaches_its_disk_through_os_alone() -> None:
+    """What it did through methods of paths would reach the real disk in a simulation, and no fault would come there."""
+    methods = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "mkdir", "touch", "exists", "is_symlink"}
+    found = [
+        f"{path.name}:{node.lineno} {ast.unparse(node)}"
+        for path in sorted((PACKAGE / "streamer").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and _is_of_a_path(node.func, methods)
+    ]
+    assert found == []
+
+
+def _is_of_a_path(called: ast.expr, methods: set[str]) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id == "open"
+    return isinstance(called, ast.Attribute) and called.attr in methods and "path" in ast.unparse(called.value).lower()
+
+
 def test_without_faults_nothing_is_done_twice() -> None:
     world = World(Choices(given=[]), trouble=0.0)
     assert not world.fails("reply lost", 1.0)
     assert failure("commit", Choices(given=[])) is None
     assert failure("backfill", Choices(given=[])) is None
+    assert failure("stream", Choices(given=[])) is None
+    assert failure("streamer", Choices(given=[])) is None
+    assert failure("redshift", Choices(given=[])) is None
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -56,9 +94,12 @@ def test_a_failure_is_shown_by_few_choices() -> None:
     assert shortest(made, lambda given: 9 in given and 4 in given[given.index(9) :]) == [9, 4]
 
 
-@pytest.mark.parametrize("room", ["engine", "stores", "shards", "transforms", "streamer", "box", "redshift"])
-def test_time_and_chance_come_from_one_place(room: str) -> None:
-    assert [found for path in sorted((PACKAGE / room).glob("**/*.py")) for found in asked_for(path)] == []
+ROOMS = ["engine/**/*", "stores/**/*", "shards/**/*", "transforms/**/*", "sources/*", "streamer/**/*", "box/**/*"]
+
+
+@pytest.mark.parametrize("files", [*ROOMS, "redshift/**/*"])
+def test_time_and_chance_come_from_one_place(files: str) -> None:
+    assert [found for path in sorted(PACKAGE.glob(f"{files}.py")) for found in asked_for(path)] == []
 
 
 def asked_for(path: pathlib.Path) -> Iterator[str]:

@@ -114,7 +114,7 @@ class World(Outside):
         self.trouble = trouble
         self.now = START
         self.actors: list[Actor] = []
-        self._everybody: list[Actor] = []
+        self.everybody: list[Actor] = []
         self.faults: collections.Counter[str] = collections.Counter()
         self.steps = 0
         self._tokens = 0
@@ -124,6 +124,7 @@ class World(Outside):
         self._pace = _PACES[choices.below(len(_PACES))]
         self._weights: dict[str, int] = {}
         self._only: Collection[str] | None = None
+        self._due: collections.Counter[str] = collections.Counter()
 
     # ------------------------------------------------------------ Outside
 
@@ -147,6 +148,10 @@ class World(Outside):
 
     def fails(self, what: str, share: float) -> bool:
         """Return whether this fault happens now."""
+        if self._due[what] and self._weights.get(what) != 0:
+            self._due[what] -= 1
+            self.faults[what] += 1
+            return True
         if self._only is not None and what not in self._only:
             return False
         if not self.trouble or self.faults[what] >= _AT_MOST.get(what, _AT_MOST_OTHERS):
@@ -157,6 +162,10 @@ class World(Outside):
         if happens:
             self.faults[what] += 1
         return happens
+
+    def next(self, what: str) -> None:
+        """Let a kind of fault happen the next time that it can."""
+        self._due[what] += 1
 
     def never(self, what: str) -> None:
         """Let a kind of fault not happen."""
@@ -173,8 +182,13 @@ class World(Outside):
         process = self._current.process if is_thread and self._current is not None else None
         actor = Actor(self, name, function, process)
         self.actors.append(actor)
-        self._everybody.append(actor)
+        self.everybody.append(actor)
         return actor
+
+    @property
+    def process(self) -> Actor | None:
+        """The worker that is at work."""
+        return None if self._current is None else self._current.process
 
     def pause(self) -> None:
         """Let others go on: called wherever a request is sent or a reply comes."""
@@ -240,6 +254,6 @@ class World(Outside):
     def end(self) -> None:
         """Let nobody wake any more. A greenlet that waits is in nobody's reach, and would keep its world in memory."""
         self.is_over = True
-        for actor in self._everybody:
+        for actor in self.everybody:
             if not actor.greenlet.dead:
                 actor.greenlet.throw()

@@ -9,10 +9,10 @@ import pytest
 
 SCRIPT = """
 import ctypes, sys, threading
-from beam_s3box.system.heap import keep_one_heap
+from beam_s3box.system.heap import own_process
 
 if sys.argv[1] == "one":
-    keep_one_heap()
+    own_process()
 libc = ctypes.CDLL(None)
 held = []
 threads = [threading.Thread(target=lambda: held.append(bytearray(50_000))) for _ in range(4)]
@@ -25,6 +25,16 @@ stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
 libc.malloc_info(0, stream)
 libc.fflush(stream)
 """
+
+
+@pytest.mark.parametrize(("is_owned", "frozen"), [(False, "False"), (True, "True")])
+def test_what_was_imported_is_collected_no_more_in_a_process_of_our_own(is_owned: bool, frozen: str) -> None:
+    script = (
+        "import gc; from beam_s3box.system.heap import own_process, settle\n"
+        f"{'own_process()' if is_owned else ''}\nsettle()\nprint(gc.get_freeze_count() > 1_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == frozen
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the heaps of glibc")

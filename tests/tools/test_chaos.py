@@ -176,8 +176,8 @@ def test_a_clock_jumps_and_the_monotonic_one_does_not(tmp_path: pathlib.Path) ->
             clock.jump(off)
             asked.stdin.write("?\n")
             asked.stdin.flush()
-            told, monotonic = map(float, asked.stdout.readline().split())
-            assert told - time.time() == pytest.approx(off, abs=30)
+            seen, monotonic = map(float, asked.stdout.readline().split())
+            assert seen - time.time() == pytest.approx(off, abs=30)
             assert monotonic == pytest.approx(time.monotonic(), abs=30)
 
 

@@ -47,10 +47,12 @@ class Ratio(NamedTuple):
 
 RATIOS = (
     Ratio("backfill : bare loop", "backfill", "bare_loop", 0.9, True, 7),
-    Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.5, True, 3),
+    Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.25, True, 3),
     Ratio("WriteToFiles : backfill", "write_to_files", "backfill", 20.0, False, 1),
 )
 _MORE = (
+    "cores",
+    "lines",
     "box_cases",
     "streamer_cases",
     "small_objects",
@@ -59,6 +61,7 @@ _MORE = (
     "record_cost",
     "maintenance",
     "verifying",
+    "levels",
 )
 LIMITS = ("codec_alone", "parse_alone", "route_alone", "read_alone")
 
@@ -67,7 +70,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="one pair for each ratio; no memory, no S3Box, no streamer"
+        "--quick", action="store_true", help="one pair for each ratio, and a short run of JSON lines; nothing else"
     )
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -85,9 +88,8 @@ def main() -> None:
         results["memory"] = [] if arguments.quick else _memory(server)
     (CACHE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     _show(results)
-    if not arguments.quick:
-        for module in _MORE:
-            subprocess.run([sys.executable, "-m", f"tools.bench.{module}"], check=True)
+    for module in [["lines", "--quick"]] if arguments.quick else [[module] for module in _MORE]:
+        subprocess.run([sys.executable, "-m", f"tools.bench.{module[0]}", *module[1:]], check=True)
 
 
 def _compare(ratio: Ratio, path: pathlib.Path, server: Server, rounds: int) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import platform
 import resource
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     # importing it takes memory, which is measured
@@ -17,6 +19,41 @@ if TYPE_CHECKING:
 
 CACHE = pathlib.Path(__file__).parents[2] / ".cache" / "bench"
 """Data and results."""
+
+
+class Whole(NamedTuple):
+    """What a whole process took.
+
+    Attributes:
+      seconds: from its start to its end.
+      processor: seconds of processor time, of its children too.
+      peak_mb: the most memory.
+    """
+
+    seconds: float
+    processor: float
+    peak_mb: float
+
+
+def whole_process(command: list[str]) -> Whole:
+    """Run a command and return what it took, with its modules compiled before, as those of an installed package are.
+
+    Raises:
+      RuntimeError: the command failed; the message shows the end of what it said.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(CACHE / "pyc")
+    with tempfile.TemporaryFile() as said:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}:\n{said.read()[-3000:].decode()}")
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Whole(seconds, used.ru_utime + used.ru_stime, peak / 1e6)
 
 
 def json_of(command: list[str]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tools.bench.data import make_lines
 from tools.bench.measure import CACHE, json_of, machine, use
 from tools.seaweedfs import Server, seaweedfs
 
-RECORDS: Final = 336_000
+RECORDS: Final = 112_000
 
 
 class Peer(NamedTuple):

@@ -105,7 +105,7 @@ class Attempts:
         return Folder(url) if self._is_folder else round.world.place(url)
 
     def destination(self, round: Round) -> str:
-        """Return the destination as the program is told it."""
+        """Return the destination as the program gets it."""
         return str(round.folder / "box") if self._is_folder else round.url
 
     def environment(self, round: Round) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Clocks that jump under a running program: it is told another time of day; monotonic time goes on as it is.
+"""Clocks that jump under a running program: it sees another time of day; monotonic time goes on as it is.
 
 libfaketime does not fit: without monotonic time faked as well, `time.sleep` of Python 3.11 fails under it.
 """

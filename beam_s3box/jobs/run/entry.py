@@ -14,7 +14,7 @@ from beam_s3box.cli.console.interrupts import (
 )
 from beam_s3box.cli.console.output import say, say_version, sturdy_output
 from beam_s3box.jobs.run.logging import JobLog, job_logging, silence_exit
-from beam_s3box.system.heap import keep_one_heap
+from beam_s3box.system.heap import own_process
 
 
 def run_command(run: Callable[[Sequence[str], JobLog], int], arguments: Sequence[str], *, owns_process: bool) -> int:
@@ -26,7 +26,7 @@ def run_command(run: Callable[[Sequence[str], JobLog], int], arguments: Sequence
       owns_process: whether the process ends with it.
     """
     if owns_process:
-        keep_one_heap()
+        own_process()
         silence_exit()
     with sturdy_output(), job_logging() as log:
         try:

@@ -45,6 +45,7 @@ from beam_s3box.jobs.workers.pool import WorkerPool
 from beam_s3box.metrics import shared_by_children
 from beam_s3box.prometheus import served
 from beam_s3box.sources.positions import PartRange
+from beam_s3box.system.heap import settle
 from beam_s3box.transforms.result import WriteToS3BoxResult
 
 _LOGGER = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ def _execute(job: Job, progress: Progress, log: JobLog) -> int:
             _workers(job, progress, log),
             shown(progress, is_quiet=job.reporting.is_quiet),
         ):
+            settle()
             result = job.pipeline.run()
             handed = handed_over(result, job.pipeline.options)
             if handed is not None:

@@ -23,6 +23,7 @@ from beam_s3box.jobs.read import files as readers
 from beam_s3box.jobs.read.files import FileRange, Reading, ReadRecords
 from beam_s3box.jobs.read.find import FoundInput, find_input
 from beam_s3box.jobs.read.input_files import NO_OPTIONS
+from beam_s3box.jobs.read.row_batches import as_lines
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.contents import kind_by_name
 from beam_s3box.records.lines import split_lines
@@ -38,7 +39,7 @@ def read(*patterns: object, input_format: str = "auto") -> beam.PCollection[Any]
 
 def one_by_one(element: Any) -> list[Any]:
     """Return the lines of a batch, or what else comes alone."""
-    return element.lines if isinstance(element, LineBatch) else [element]
+    return [line for some in as_lines([element]) for line in (some.lines if isinstance(some, LineBatch) else [some])]
 
 
 def check(records: beam.PCollection[Any], expected: list[Any]) -> None:

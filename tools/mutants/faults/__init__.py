@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tools.mutants.fault import Fault
 from tools.mutants.faults.boxes import BOXES
+from tools.mutants.faults.columns import COLUMNS
 from tools.mutants.faults.commit import COMMIT
 from tools.mutants.faults.input import INPUT
 from tools.mutants.faults.packing import PACKING
@@ -12,5 +13,5 @@ from tools.mutants.faults.stores import STORES
 from tools.mutants.faults.streamer import STREAMER
 from tools.mutants.faults.streams import STREAMS
 
-FAULTS: tuple[Fault, ...] = (*PACKING, *COMMIT, *STORES, *INPUT, *STREAMS, *BOXES, *STREAMER, *REDSHIFT)
+FAULTS: tuple[Fault, ...] = (*PACKING, *COMMIT, *STORES, *INPUT, *COLUMNS, *STREAMS, *BOXES, *STREAMER, *REDSHIFT)
 """All of them; names are unique."""

@@ -60,8 +60,8 @@ COMMIT = (
         "a failed bundle removes manifests of others",
         "what another worker relies on stays",
         "beam_s3box/engine/publish.py",
-        "            if only_quickly and self._is_slow():\n                return\n",
-        "",
+        "        if failures:\n            raise failures[0]\n        return manifests",
+        "        if failures:\n            self._retract(manifests)\n            raise failures[0]\n        return manifests",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
@@ -174,8 +174,8 @@ COMMIT = (
         "the run id is claimed after the shards",
         "two runs never share an id",
         "beam_s3box/engine/line_packer.py",
-        "        with self._poison_on_error():\n            self._claim()\n            self._originals",
-        "        with self._poison_on_error():\n            self._originals",
+        "        with self._poison_on_error():\n            self._claim()\n            self._originals = None if originals",
+        "        with self._poison_on_error():\n            self._originals = None if originals",
         ("tests/engine/test_line_packer.py",),
     ),
     Fault(

@@ -105,4 +105,26 @@ STREAMS = (
         '        origin = "0" * 12\n',
         ("tests/transforms",),
     ),
+    Fault(
+        "Prism splits bundles with state",
+        "no state of a key is written over on Prism",
+        "beam_s3box/transforms/engines.py",
+        "        options.add_experiment(_NO_SPLITS)\n",
+        "",
+        (
+            "tests/transforms/test_engines.py",
+            "tests/simulation",
+        ),
+    ),
+    Fault(
+        "a checkpoint of Flink comes while a bundle runs",
+        "a checkpoint has all that a bundle holds",
+        "beam_s3box/transforms/engines.py",
+        "        options.finish_bundle_before_checkpointing = True\n",
+        "",
+        (
+            "tests/transforms/test_engines.py",
+            "tests/simulation",
+        ),
+    ),
 )

@@ -159,7 +159,7 @@ def _complete(column: JsonTexts) -> Any:
 
 
 def _floats(array: Any) -> Any:
-    """Return numbers as orjson writes them, which has null for what is no number."""
+    """Return numbers as orjson writes them, which has null for NaN and the infinities."""
     count = len(array)
     if not count:
         return array.cast(pa.string())

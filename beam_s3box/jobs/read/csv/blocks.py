@@ -1,7 +1,7 @@
 """Blocks of CSV that are read by columns: those of which two readers can't be of two minds.
 
 Arrow's reader splits a block into columns far faster than Python's splits it into rows. Both find the same values where
-each quote opens a value, closes it, or is doubled within one. Other blocks are left to Python's reader.
+each quote opens a value, closes it, or stands there twice within one. Other blocks are left to Python's reader.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BlockReader:
         return Scanned(lines, lines[np.searchsorted(quotes, lines) % 2 == 0])
 
     def read(self, block: bytes, rows: int, has_long_rows: bool) -> Columns | None:
-        """Return the columns of a block that ends with a row, None if they can't be told so.
+        """Return the columns of a block that ends with a row, None if another reader may find others.
 
         Args:
           block: that `scan` found in order.

@@ -22,7 +22,7 @@ SPLIT_BYTES: Final = 64 * MiB
 """Bytes of values that one worker reads at a time, about."""
 
 _BATCH_BYTES: Final = 4 * MiB
-_MOST_ROWS: Final = 16_384
+_MOST_ROWS: Final = 8_192
 _BUFFER_BYTES: Final = MiB
 """Of a column: larger ones are read piece by piece."""
 

@@ -358,7 +358,7 @@ def windows_of(split: Iterable[tuple[int | None, Any]]) -> Any:
         for lines in as_lines((some,)):
             assert isinstance(lines, LineBatch)
             found.setdefault(start, []).extend(zip(lines.numbers, lines.lines, strict=True))
-    # what is rejected is told batch by batch
+    # rejected lines come batch by batch
     return {key: sorted(lines) if isinstance(key, tuple) else lines for key, lines in found.items()}
 
 
