@@ -24,7 +24,7 @@ from tests.s3_proxy import Fault, Request, s3_proxy
 from tools.seaweedfs import REGION, Server
 
 ROOT = pathlib.Path(__file__).parents[3]
-PATIENCE = 180.0
+PATIENCE = 300.0
 
 
 def mind_signals() -> None:
