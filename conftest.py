@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,6 +51,14 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
         request.node.user_properties.append((_NOTE, text))
 
     return keep
+
+
+def pytest_collection_finish() -> None:
+    """Let Beam remember what it asks again and again, where a test has imported it."""
+    if "apache_beam" in sys.modules:
+        from tests.quick_beam import quicken
+
+        quicken()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

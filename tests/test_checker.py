@@ -18,6 +18,8 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
 from beam_s3box.shards.runs import new_token
 from tests.checker.__main__ import main
+from tests.checker.committed import committed_ids
+from tests.checker.places import Folder
 from tools import soak
 from tools.seaweedfs import Server
 
@@ -295,3 +297,29 @@ def test_the_load_changes_and_is_known() -> None:
     assert sum(abs(seconds) > 3_000 for seconds in behind) == fed.displaced > 0
     assert len(behind) == len(records) - 1
     assert lines[-1] == "no record 0"
+
+
+def test_the_ids_that_count_over_all_runs(run: Path) -> None:
+    whole = dict.fromkeys(range(100), 1)
+    assert committed_ids(Folder(str(run)), "i") == {"r-1": whole}
+    record = run / "runs/r-1.json"
+    text = record.read_text()
+    record.write_text(json.dumps({**json.loads(text), "state": "running"}))
+    assert committed_ids(Folder(str(run)), "i") == {"r-1": {}}
+    # as of a streamer that was killed before it wrote one: all of its manifests count
+    record.unlink()
+    assert committed_ids(Folder(str(run)), "i") == {"r-1": whole}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("manifests/**/*.manifest", "is not what the record of its run lists"),
+        ("data/**/*.gz", "bytes and 0 records, not"),
+    ],
+)
+def test_what_was_changed_does_not_count(run: Path, pattern: str, message: str) -> None:
+    path = min(run.glob(pattern))
+    path.write_bytes(gzip.compress(b"") if path.suffix == ".gz" else path.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=message):
+        committed_ids(Folder(str(run)), "i")

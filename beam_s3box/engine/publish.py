@@ -28,7 +28,6 @@ from beam_s3box.errors import (
     ObjectNotFoundError,
     OutdatedWorkError,
     RunExistsError,
-    StoreError,
 )
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo, Store
@@ -77,33 +76,31 @@ class Publisher:
           AccessError: the permission to list or delete is missing, which is needed after a runner rolled back.
           StoreError: the store refused or failed, after its retries.
         """
-        return self._write(plan)[0]
+        key, body = self.key(plan), text_of(plan, self.store.url)
+        sha256 = hashlib.sha256(body).hexdigest()
+        while not self._is_written(plan, key, body, sha256):
+            pass
+        return described(self.store, key, sha256, plan)
 
     def write_all(self, plans: Sequence[ManifestPlan], threads: Executor) -> list[Manifest]:
         """Write the manifests of a bounded run, or some of them, and return their descriptions, in order.
 
-        If it fails quickly, the manifests that this call wrote are removed: a runner that retries the bundle writes
-        them again, and a run that fails leaves none behind if one bundle has all of them. Manifests that existed before
-        are kept. If the bundle is slow all are kept, as another worker may have the same bundle by then and rely on
-        them.
+        If it fails, those that were written stay: they do not count, and another copy of the same bundle may have met
+        them and rely on them, or write them again before a late removal arrives.
 
         Raises:
           As `write` does.
         """
-        written: list[tuple[Manifest, bool]] = []
+        manifests: list[Manifest] = []
         failures: list[Exception] = []
-        for writing in [threads.submit(self._write, plan) for plan in plans]:
+        for writing in [threads.submit(self.write, plan) for plan in plans]:
             try:
-                written.append(writing.result())
+                manifests.append(writing.result())
             except Exception as exc:  # noqa: BLE001 - raised below, after all have ended
                 failures.append(exc)
-        if not failures:
-            return [manifest for manifest, _ in written]
-        try:
-            self._retract((manifest for manifest, is_own in written if is_own), only_quickly=True)
-        except StoreError as exc:
-            failures[0].add_note(f"could not remove the manifests that were written before: {exc}")
-        raise failures[0]
+        if failures:
+            raise failures[0]
+        return manifests
 
     def write_firing(self, plans: Sequence[ManifestPlan], before: Lineage) -> list[Manifest]:
         """Write the manifests of one firing of an unbounded run, in order, and return their descriptions.
@@ -135,12 +132,10 @@ class Publisher:
         moment = f"{datetime.datetime.fromtimestamp(self.began, datetime.UTC):%Y%m%dT%H%M%SZ}"
         write_firings(self.store, self.claim.layout, moment, segments)
 
-    def _retract(self, manifests: Iterable[Manifest], *, only_quickly: bool = False) -> None:
-        """Remove the manifests of this failed bundle, unless they have been replaced since."""
+    def _retract(self, manifests: Iterable[Manifest]) -> None:
+        """Remove the manifests of this outdated firing, unless they have been replaced since."""
         for manifest in manifests:
             info = self._stat(manifest.key)
-            if only_quickly and self._is_slow():
-                return
             if info is not None and self._is(info, manifest.sha256):
                 with contextlib.suppress(ObjectChangedError):  # another worker has replaced it
                     self.store.delete(info.key, if_match=info.etag)
@@ -148,33 +143,25 @@ class Publisher:
     def _is_slow(self) -> bool:
         return self.store.now() - self.began > _SLOW_SECONDS
 
-    def _write(self, plan: ManifestPlan) -> tuple[Manifest, bool]:
-        """Write one manifest; return its description, and whether it is new and did not exist before."""
-        key, body = self.key(plan), text_of(plan, self.store.url)
-        sha256 = hashlib.sha256(body).hexdigest()
-        while (is_own := self._write_once(plan, key, body, sha256)) is None:
-            pass
-        return described(self.store, key, sha256, plan), is_own
-
-    def _write_once(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool | None:
-        """Return whether the manifest is new and did not exist before; None to try again."""
+    def _is_written(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool:
+        """Return whether the manifest is in the store; if not, it is to be tried again."""
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
             return True
         except ObjectExistsError:
             if holds(self.store, key, body, sha256):
-                return False
+                return True
         self.claim.check_held(self.store)
         info = self._stat(key)
         if info is None:
-            return None  # removed since
+            return False  # removed since
         self._check_older(info)
         # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
         except ObjectChangedError:
-            return None  # replaced by another worker: the times show which one is outdated
+            return False  # replaced by another worker: the times show which one is outdated
         return True
 
     def _withdraw(self, plan: ManifestPlan) -> None:

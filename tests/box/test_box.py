@@ -461,3 +461,21 @@ def test_every_argument_is_described() -> None:
     described = inspect.getdoc(S3Box) or ""
     for name in list(inspect.signature(S3Box).parameters)[1:]:
         assert re.search(rf"\b{name}\b", described.partition("Args:")[2]), name
+
+
+def test_the_compression_level_of_a_box_is_kept_in_its_record() -> None:
+    sizes = []
+    for level in (1, 8):
+        store = MemoryStore(new_token(12))
+        with S3Box(store, compression_level=level) as box:
+            box.pack_many(rows(5_000))
+        [shard] = box.shards
+        sizes.append(shard.object_bytes)
+        [record] = [json.loads(store.get(info.key)) for info in store.list("runs/") if info.key.count("/") == 1]
+        assert record["settings"]["compression_level"] == level
+    assert sizes[0] > sizes[1]
+
+
+def test_a_compression_level_that_is_none() -> None:
+    with pytest.raises(ConfigurationError, match="compression_level=10 must be a whole number from 1 to 9"):
+        S3Box(MemoryStore("x"), compression_level=10)

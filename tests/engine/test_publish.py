@@ -557,13 +557,20 @@ def test_nothing_is_replaced_for_a_run_that_another_execution_took_over() -> Non
     assert world.store.stat(written.key).sha256 == written.sha256
 
 
-def test_a_failed_bundle_of_a_bounded_run_leaves_no_manifest() -> None:
+def test_a_failed_bundle_of_a_bounded_run_removes_nothing() -> None:
+    """Another copy of the bundle has met what this one wrote, a moment ago, and relies on it."""
     world = World("stream", 3, True)
-    failing = FailingStore(world.store, "manifests/*", succeed=2, error=AccessError)
     plans = plan_manifests(STREAM, "", 0, world.shards([0], [1], [2]), 3)
+    failing = FailingStore(world.store, "manifests/*", succeed=2, error=AccessError)
     with pytest.raises(AccessError, match="failed on purpose"):
         Publisher.begin(failing, world.claim).write_all(plans, OnThisThread())
-    assert list(world.store.list("manifests/")) == []
+    written = {info.key for info in world.store.list("manifests/")}
+    assert len(written) == 2
+    manifests = begun(world).write_all(plans, OnThisThread())
+    again = FailingStore(world.store, "manifests/*", succeed=2, error=AccessError)
+    with pytest.raises(AccessError, match="failed on purpose"):
+        Publisher.begin(again, world.claim).write_all(plans, OnThisThread())
+    assert {info.key for info in world.store.list("manifests/")} == {manifest.key for manifest in manifests} > written
 
 
 def test_parts_that_are_no_longer_there_are_withdrawn() -> None:

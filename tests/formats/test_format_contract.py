@@ -25,6 +25,7 @@ from beam_s3box.formats import (
     JSON_LINES,
     AvroFormat,
     Format,
+    JsonText,
     encoders_of,
     format_named,
     format_of,
@@ -243,6 +244,18 @@ def test_formats_by_name() -> None:
             ConfigurationError, match=f"format='{name}' is not known; known are avro, json-array, json-lines"
         ):
             format_named(name)
+
+
+def test_a_level_is_given_with_a_format_of_json() -> None:
+    for format in ("json-lines", "json-array", JSON_ARRAY):
+        leveled, usual = format_named(format, 9), format_named(format)
+        assert isinstance(leveled, JsonText)
+        assert (leveled.compression_level, leveled.name) == (9, usual.name)
+        assert leveled.fingerprint == usual.fingerprint
+    with pytest.raises(ConfigurationError, match="compression_level='9' must be a whole number from 1 to 9"):
+        format_named("json-lines", "9")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="compression_level=9 and format='avro' are mutually exclusive"):
+        format_named("avro", 9, finds_schema=True)
 
 
 @BY_NAME

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import pytest
 
-from beam_s3box.streamer import recovery
+from beam_s3box.streamer import journal
 from beam_s3box.streamer.folder import Folder
 from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.stream import OpenStream
 from tests.simulation import streamer
+from tests.simulation.locks import lines_of
 from tests.simulation.put_back import PutBack
 from tests.simulation.schedules import run
 
@@ -37,13 +38,7 @@ FAULTS: Final = {
         "_put",
         "        if self._dirty:\n            self._truncate_torn_write()\n",
         "",
-        ("lost", "doubled"),
-    ),
-    "a sync that failed is believed later": PutBack(
-        Journal, "_sync", "            self._sync_failed = True\n", "            pass\n", ("lost",)
-    ),
-    "a name that no process synced is trusted": PutBack(
-        recovery, "recover", "        sync_folder(folder.path)\n", "        pass\n", ("lost",)
+        ("lost", "doubled", "was never appended"),
     ),
     "a buffer whose seal failed takes records": PutBack(
         OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "doubled", "left")
@@ -51,10 +46,8 @@ FAULTS: Final = {
 }
 
 WORLDS: Final[dict[str, dict[str, Any]]] = {
-    "records are moved in two steps": {"_DURABILITIES": ("memory",), "_SIGNALS": 60},
-    "a torn write stays in the file": {"_SIGNALS": 60},
-    "a sync that failed is believed later": {"_DURABILITIES": ("fsync",)},
-    "a name that no process synced is trusted": {"_DURABILITIES": ("fsync",)},
+    "records are moved in two steps": {"_DURABILITIES": ("memory",), "_LINES": lines_of(journal), "_SIGNALS": 16},
+    "a torn write stays in the file": {"_LINES": lines_of(journal), "_SIGNALS": 16},
 }
 """Worlds that are rare among all, so that few schedules suffice."""
 

@@ -47,7 +47,7 @@ def test_none_is_left_when_there_are_many(encode: EncodeSegments) -> None:
 
 def test_what_is_rejected_is_no_reason_to_wait(encode: EncodeSegments) -> None:
     encode.process({"i": 0})
-    [letters] = encode.process("no record") or ()
+    [letters] = list(encode.process("no record") or ())
     assert (letters.tag, len(letters.value)) == ("dead_letters", 1)
     outputs = list(encode.finish_bundle())
     assert text_of(outputs) == b'{"i":0}\n'

@@ -547,3 +547,16 @@ def test_dead_letters_come_one_by_one_where_beam_hands_over_to_a_runner_without_
     assert_that(reasons, equal_to(["missing-stream"] * 2))
     pipeline.run().wait_until_finish()
     assert len(read_back(store).dead_letters) == 2
+
+
+def test_a_compression_level_makes_shards_smaller_or_larger() -> None:
+    sizes = []
+    for level in (1, 8):
+        store = MemoryStore(new_token(12))
+        with beam.Pipeline() as pipeline:
+            records = pipeline | beam.Create([{"i": i, "pad": f"{i * 7919:x}" * 5} for i in range(5_000)])
+            records | WriteToS3Box(store, domain="d", namespace="n", compression_level=level)
+        sizes.append(sum(info.size for info in store.list("data/")))
+    assert sizes[0] > sizes[1]
+    with pytest.raises(ConfigurationError, match="compression_level=0 must be a whole number from 1 to 9"):
+        WriteToS3Box(MemoryStore("x"), domain="d", namespace="n", compression_level=0)

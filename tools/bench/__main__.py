@@ -47,10 +47,11 @@ class Ratio(NamedTuple):
 
 RATIOS = (
     Ratio("backfill : bare loop", "backfill", "bare_loop", 0.9, True, 7),
-    Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.5, True, 3),
+    Ratio("one dict at a time : plain GroupByKey", "one_at_a_time", "group_by_key", 1.25, True, 3),
     Ratio("WriteToFiles : backfill", "write_to_files", "backfill", 20.0, False, 1),
 )
 _MORE = (
+    "cores",
     "lines",
     "box_cases",
     "streamer_cases",

@@ -271,6 +271,28 @@ def test_aborted_is_no_proof_that_nothing_is_committed(setup: DataApiSetup, comm
     assert setup.loader.load(URL, "clicks").outcome == "already-loaded"
 
 
+def test_a_question_that_was_stopped_without_a_reason_is_asked_again(setup: DataApiSetup) -> None:
+    real, stopped = setup.client.describe_statement, list[str]()
+
+    def aborted(*, Id: str) -> dict[str, Any]:
+        described = real(Id=Id)
+        if stopped:
+            return described
+        stopped.append(Id)
+        return {**described, "Status": "ABORTED", "Error": ""}
+
+    setup.client.describe_statement = aborted  # type: ignore[method-assign]
+    result = setup.loader.load(URL, "clicks")
+    assert (result.outcome, result.attempts, setup.server.rows) == ("loaded", 2, 10)
+
+
+def test_a_lock_that_is_not_given_free_is_waited_for_again(setup: DataApiSetup) -> None:
+    """The Data API tells no SQLSTATE, by which a driver's connection knows it."""
+    setup.server.faults = once("LOCK", ServerError("canceling statement due to lock timeout"))
+    result = setup.loader.load(URL, "clicks")
+    assert (result.outcome, result.attempts, setup.server.rows) == ("loaded", 2, 10)
+
+
 def test_the_rows_are_those_that_the_session_counted_not_those_that_the_api_reports(setup: DataApiSetup) -> None:
     """`ResultRows` of a COPY is 0, however many rows it loaded."""
     tolerant = DataApiSetup(maxerror=3)

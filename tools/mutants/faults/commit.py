@@ -60,8 +60,8 @@ COMMIT = (
         "a failed bundle removes manifests of others",
         "what another worker relies on stays",
         "beam_s3box/engine/publish.py",
-        "            if only_quickly and self._is_slow():\n                return\n",
-        "",
+        "        if failures:\n            raise failures[0]\n        return manifests",
+        "        if failures:\n            self._retract(manifests)\n            raise failures[0]\n        return manifests",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
