@@ -233,6 +233,9 @@ class Schedule:
             return
         read = {record.id for record in self.job.accepted()}
         oracle.check_rows(self.server, read)
+        if set(found.listed) - read:
+            # the job went back, and was stopped before it had read these again
+            self.world.faults["listed beyond the stop: not covered"] += 1
         good = {number for number in read if not _is_bad(number)}
         dropped = self._dropped()
         assert dropped <= self.job.kept.late, f"dropped though on time: {dropped - self.job.kept.late}"
