@@ -17,7 +17,7 @@ from tests.simulation.schedules import KINDS, Tally, explained, run
 _CHUNK: Final = 20
 _SHOWN_FAILURES: Final = 10
 _PROGRESS_SECONDS: Final = 60.0
-_WORDS: Final = {"lost": "in no manifest", "doubled": "listed twice", "hung": "HangsError"}
+_WORDS: Final = {"lost": "in no manifest", "duplicated": "listed twice", "hung": "HangsError"}
 """What failures say that are counted apart."""
 
 

@@ -86,10 +86,10 @@ class _Folder:
         assert not self.switch.hung, self.switch.hung
         assert not self.server.violations, self.server.violations
         found = collections.Counter(number for key in self._keys() for number in self._ids(key))
-        doubled = {number: times for number, times in found.items() if times > 1}
-        assert not doubled, f"doubled {doubled}"
+        duplicated = {number: times for number, times in found.items() if times > 1}
+        assert not duplicated, f"duplicated, listed twice: {duplicated}"
         lost = self.ledger.promised - set(found)
-        assert not lost, f"lost {sorted(lost)}"
+        assert not lost, f"lost, in no manifest: {sorted(lost)}"
         left = [name for name in self.disk.names if name != "lock" and not name.endswith(".damaged")]
         assert not left, f"left {left}"
         assert self.was_damaged or sorted(self.disk.names) == ["lock"], sorted(self.disk.names)
