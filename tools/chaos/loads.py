@@ -23,7 +23,7 @@ STATEMENTS = 38
 
 _POLL_SECONDS = 0.002
 _PACKS = 3
-"""Attempts to pack: a server that was killed in the round before may still be too slow for the check of a destination."""
+"""Attempts: a server that was killed in the round before may still be too slow for the check of a destination."""
 
 
 class StatementGate(Gate):
