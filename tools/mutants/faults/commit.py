@@ -20,8 +20,8 @@ COMMIT = (
         "later firings are withdrawn after the replacement",
         "a worker that dies in between leaves no record listed twice",
         "beam_s3box/engine/publish.py",
-        "        self._withdraw(plan)\n        try:\n            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)\n        except ObjectChangedError:\n            return None  # replaced by another worker: the times show which one is outdated\n        return True",
-        "        try:\n            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)\n        except ObjectChangedError:\n            return None  # replaced by another worker: the times show which one is outdated\n        self._withdraw(plan)\n        return True",
+        "        self._withdraw(plan)\n        try:\n            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)\n        except ObjectChangedError:\n            return False  # replaced by another worker: the times show which one is outdated\n        return True",
+        "        try:\n            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)\n        except ObjectChangedError:\n            return False  # replaced by another worker: the times show which one is outdated\n        self._withdraw(plan)\n        return True",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
