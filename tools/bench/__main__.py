@@ -58,6 +58,7 @@ _MORE = (
     "bad_lines",
     "history",
     "record_cost",
+    "row_files",
     "maintenance",
     "verifying",
     "levels",
