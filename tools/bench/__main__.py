@@ -59,6 +59,7 @@ _MORE = (
     "bad_lines",
     "history",
     "record_cost",
+    "row_files",
     "maintenance",
     "verifying",
     "levels",
