@@ -63,7 +63,7 @@ def explore(scenario: Scenario, delays: int, most: int) -> int:
     """Run a scenario in each order, and return how many there are; raises AssertionError for one that breaks it.
 
     Args:
-      scenario: begins anew each time.
+      scenario: begins again each time.
       delays: the most of one run.
       most: runs; more orders than that are an AssertionError, as nobody would know what was not tried.
     """

@@ -368,7 +368,7 @@ class DataApi:
         return {"Id": self._tokens[token]}
 
     def _work(self, number: str, sqls: list[str], session: Session) -> None:
-        world, told = self._server.world, self._statements[number]
+        world, note = self._server.world, self._statements[number]
         parts: list[dict[str, Any]] = []
         error = ""
         for sql in sqls:
@@ -376,7 +376,7 @@ class DataApi:
             status, rows = "ABORTED", []
             if not error:
                 if world.fails("statement aborted", 0.004):
-                    told["Status"] = "ABORTED"
+                    note["Status"] = "ABORTED"
                     if world.choices.below(2):
                         session.rollback()
                         return
@@ -393,9 +393,9 @@ class DataApi:
             if world.choices.below(2):
                 session.commit()
         (session.rollback if error else session.commit)()
-        if told["Status"] != "ABORTED":
-            told.update(Status="FAILED" if error else "FINISHED", Error=error)
-            told["SubStatements"] = parts if len(sqls) > 1 else []
+        if note["Status"] != "ABORTED":
+            note.update(Status="FAILED" if error else "FINISHED", Error=error)
+            note["SubStatements"] = parts if len(sqls) > 1 else []
 
 
 def _field(value: object) -> dict[str, Any]:

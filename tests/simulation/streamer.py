@@ -86,8 +86,8 @@ class _Folder:
         assert not self.switch.hung, self.switch.hung
         assert not self.server.violations, self.server.violations
         found = collections.Counter(number for key in self._keys() for number in self._ids(key))
-        doubled = {number: times for number, times in found.items() if times > 1}
-        assert not doubled, f"doubled {doubled}"
+        twice = {number: times for number, times in found.items() if times > 1}
+        assert not twice, f"duplicated {twice}"
         lost = self.ledger.promised - set(found)
         assert not lost, f"lost {sorted(lost)}"
         left = [name for name in self.disk.names if name != "lock" and not name.endswith(".damaged")]

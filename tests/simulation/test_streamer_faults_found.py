@@ -22,7 +22,7 @@ FAULTS: Final = {
         "        self._state = _State(size + len(data), records + len(lines), [])\n",
         "        self._state = self._state._replace(size=size + len(data), records=records + len(lines))\n"
         "        self._state = self._state._replace(held=[])\n",
-        ("doubled",),
+        ("duplicated",),
     ),
     "a buffer stays next to its finished file after EMFILE": PutBack(
         Folder,
@@ -31,17 +31,17 @@ FAULTS: Final = {
         "            if size_of(self.path_of(sealed.name, 'ready')) is not None:\n"
         "                return sealed.file\n"
         "            self._describe(sealed, sealed.description)\n",
-        ("doubled", "left"),
+        ("duplicated", "left"),
     ),
     "a torn write stays in the file": PutBack(
         Journal,
         "_put",
         "        if self._dirty:\n            self._truncate_torn_write()\n",
         "",
-        ("lost", "doubled", "was never appended"),
+        ("lost", "duplicated", "was never appended"),
     ),
     "a buffer whose seal failed takes records": PutBack(
-        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "doubled", "left")
+        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "duplicated", "left")
     ),
 }
 
