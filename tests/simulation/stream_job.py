@@ -119,7 +119,7 @@ class StreamJob:
 
     Attributes:
       kept: what is committed.
-      is_draining: whether the sources are to be given up, and all that was read is to come to its end.
+      is_draining: whether the sources are to stop where they are, and all that was read is to come to its end.
     """
 
     def __init__(
