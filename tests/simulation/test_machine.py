@@ -80,7 +80,7 @@ class Streams(RuleBasedStateMachine):
 
 
 SETTINGS = settings(
-    max_examples=80,
+    max_examples=50,
     stateful_step_count=14,
     deadline=None,
     derandomize=True,
