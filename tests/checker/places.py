@@ -28,7 +28,9 @@ class Folder:
         self.root = f"file://{self._path}"
 
     def keys(self) -> set[str]:
-        return {str(path.relative_to(self._path)) for path in self._path.rglob("*") if path.is_file()}
+        files = (path for path in self._path.rglob("*") if path.is_file())
+        # what a killed process was still writing has no key yet, as an upload to S3 in parts has none
+        return {str(path.relative_to(self._path)) for path in files if not path.match(".*.part")}
 
     def read(self, key: str) -> bytes:
         return (self._path / key).read_bytes()
