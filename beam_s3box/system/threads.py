@@ -23,7 +23,7 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 T_co = TypeVar("T_co", covariant=True)
 
-_IDLE_SECONDS: Final = 5.0
+_IDLE_SECONDS: Final = 1.0
 
 
 class Pending(Protocol[T_co]):
