@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from beam_s3box.system.threads import Threads
 from tools.kinesis import Kinesis
 from tools.kinesis import kinesis as running_kinesis
 from tools.moto import Moto, moto
@@ -51,6 +52,11 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
         request.node.user_properties.append((_NOTE, text))
 
     return keep
+
+
+def pytest_configure() -> None:
+    """Let threads end soon: sweeps leave thousands of boxes and packers behind, whose threads wait for more."""
+    Threads.__init__.__defaults__ = (0.1,)
 
 
 def pytest_collection_finish() -> None:

@@ -96,7 +96,8 @@ def test_the_first_signal_seals_what_is_packed(
     for number in sent:
         process.send_signal(number)
     assert process.stderr is not None
-    notice = process.stderr.readline()
+    # a slow machine has lines of progress before
+    notice = next(line for line in process.stderr if b"INFO" not in line)
     out, err = process.communicate(timeout=PATIENCE)
     # of two at once, the lower number may come first
     assert process.returncode in ({code} if len(sent) == 1 else {129, 143})

@@ -30,7 +30,11 @@ def test_the_commands_run(command: str) -> None:
     make, target, *_ = shlex.split(command)
     # as make would run it, but in this environment
     shown = subprocess.run(
-        [make, "--dry-run", target, *SHORT[target]], cwd=ROOT, capture_output=True, text=True, check=True
+        [make, "--no-print-directory", "--dry-run", target, *SHORT[target]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     python, *arguments = shlex.split(shown.stdout.splitlines()[-1])
     assert python.endswith("python")

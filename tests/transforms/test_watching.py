@@ -11,7 +11,7 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.stores.retries import WAITED
+from beam_s3box.stores.retries import Waited
 from beam_s3box.system.outside import Outside, replaced
 from beam_s3box.transforms.manifests import _WriteFirings
 from beam_s3box.transforms.upload import UploadShards
@@ -39,12 +39,13 @@ def test_freshness_is_from_the_first_record_to_the_manifest() -> None:
 
 
 def test_waits_for_the_store_are_reported_as_dataflow_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = Waited()  # that of the process counts what threads of other tests still wait for
+    monkeypatch.setattr("beam_s3box.transforms.upload.WAITED", waited)
     upload = UploadShards(write_plan(MemoryStore(new_token(12))))
     upload.setup()
     counts = upload._counts = MemoryMetrics()  # type: ignore[assignment]
     upload.start_bundle()
-    WAITED.take()
-    WAITED.add(1.4)
-    WAITED.add(1.4)
+    waited.add(1.4)
+    waited.add(1.4)
     assert list(upload.finish_bundle()) == []
     assert counts.totals() == {"cumulativeThrottlingSeconds": 2}

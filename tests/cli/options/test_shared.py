@@ -23,6 +23,7 @@ OWN_OF_THE_BACKFILL = {
     # `s3box load` has them for those who pack without Beam
     *(f"--{action.dest}" for action in actions_of(add_redshift_arguments)),
     *(f"--{action.dest}" for action in actions_of(add_flink_arguments)),
+    "--workers",
 } - {"--input_format"}
 _OPTION = re.compile(r"^  (--\w+)(.*?)(?=^  \S|^\S|\Z)", re.MULTILINE | re.DOTALL)
 
