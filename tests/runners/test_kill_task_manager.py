@@ -113,8 +113,12 @@ def amid_two_checkpoints(cluster: FlinkCluster, job: str) -> None:
 
 def kill_the_busy_one(cluster: FlinkCluster) -> None:
     """Kill the TaskManager that runs the job, and start another one in its place for later tests."""
-    (busy,) = cluster.busy_task_managers()
-    cluster.kill_task_manager(busy)
+    deadline = time.monotonic() + 60
+    # between two stages, and while a job is begun again, none is for a moment
+    while len(busy := cluster.busy_task_managers()) != 1:
+        assert time.monotonic() < deadline, f"busy are {busy or 'none'}, not one"
+        time.sleep(0.2)
+    cluster.kill_task_manager(*busy)
     cluster.start_task_manager()
 
 
