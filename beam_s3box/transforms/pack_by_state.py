@@ -157,8 +157,7 @@ class _PackByState(beam.DoFn):
         shards, begun = buffer.add(segment)
         shards = self._with_arrival(shards, arrived, segment, has_older=has_older)
         if begun:
-            self._start_clock(key, age)
-            self._note_arrival(arrived)
+            self._start_clock(key, age, arrived)
         elif shards and not buffer and not state.ended:
             age.clear()
         if stored is not None or not state.ended:
@@ -213,19 +212,18 @@ class _PackByState(beam.DoFn):
         cell.clear()
         arrived.clear()
 
-    def _start_clock(self, key: Key, age: Any) -> None:
+    def _start_clock(self, key: Key, age: Any, arrived: Any) -> None:
+        """Set the time limit of a shard that got its first records, and remember when, for the run's record."""
         seconds = self._plan.limits_of(_stream_of(key)).max_seconds
+        now = self._clock() if self._plan.unbounded else None
         # bounded input ends without it, and FnApiRunner never fires processing-time timers then
-        if seconds is not None and self._plan.unbounded:
-            age.set(Timestamp.of(self._clock() + seconds))
+        if seconds is not None and now is not None:
+            age.set(Timestamp.of(now + seconds))
         else:
             age.clear()
-
-    def _note_arrival(self, arrived: Any) -> None:
-        """Remember when a shard got its first records: once a shard, for the run's record."""
-        if self._plan.unbounded:
+        if now is not None:
             self._counts.count(metrics.STATE_WRITES)
-            arrived.write(self._clock())
+            arrived.write(now)
 
     def _with_arrival(
         self, shards: list[SealedShard], arrived: Any, segment: Segment | None = None, *, has_older: bool = True
@@ -233,10 +231,12 @@ class _PackByState(beam.DoFn):
         """Return shards with the time when their first records came: the oldest has what was in state before."""
         if not shards or not self._plan.unbounded:
             return shards
-        times = [self._clock()] * len(shards)
+        times: list[float] = []
         if has_older and shards[0].segments[0] is not segment:
             self._counts.count(metrics.STATE_READS)
-            times[0] = arrived.read() or 0.0
+            times = [arrived.read() or 0.0]
+        if len(times) < len(shards):
+            times += [self._clock()] * (len(shards) - len(times))
         return [shard._replace(arrived=time) for shard, time in zip(shards, times, strict=True)]
 
     def _last_moment(self, key: Key) -> Timestamp:
