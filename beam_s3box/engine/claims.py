@@ -232,7 +232,8 @@ class RunClaim:
         where = f"below {store.root}"
         if record.state == "finished":
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already finished a run {where}: use a new run_id, or omit it to get one"
+                f"run_id={self.layout.run_id!r} already finished a run {where} at {record.ended}, which counts even if "
+                "its job failed later: to write other records use a new run_id, or omit it to get one"
             )
         if not (record.bounded and self.bounded):
             raise RunExistsError(
