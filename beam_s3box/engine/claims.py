@@ -130,8 +130,8 @@ class RunClaim:
             _remove(store, [other for other in left if other.key not in kept])
         return None
 
-    def fail(self, store: Store, error: str) -> None:
-        """Record that the run failed, unless it has finished, or another execution has the run id.
+    def fail(self, store: Store, error: str) -> bool:
+        """Record that the run failed, unless another execution has the run id; return whether it has finished instead.
 
         The manifests of a bounded run are removed, so that nobody loads one of them by its name.
 
@@ -144,9 +144,9 @@ class RunClaim:
             try:
                 record, info = self._read(store)
             except ObjectNotFoundError:
-                return  # it failed before it began
+                return False  # it failed before it began
             if record.attempt != self.attempt or record.state != "running":
-                return
+                return record.attempt == self.attempt and record.state == "finished"
             try:
                 # before the run id can be taken over: the next execution has its own manifests
                 left = self._manifests(store) if self.bounded else []
@@ -157,6 +157,7 @@ class RunClaim:
         _remove(store, left)
         if failure is not None:
             raise failure
+        return False
 
     def end(self, store: Store, detail: RunDetail = NO_DETAIL, size: Size = NOTHING, shards: int = 0) -> None:
         """Record that an unbounded run has ended, unless it has failed; raises what `fail` raises."""
@@ -173,11 +174,15 @@ class RunClaim:
                 return None
 
     def fail_by(self, store: Store, error: BaseException) -> None:
-        """Record that the run failed with this error; if that is not possible, add a note to the error."""
+        """Record that the run failed with this error; if that is not possible or not so, add a note to the error."""
         if isinstance(error, TransientStoreError):
             return  # the store does not respond, and another request would take as long again
         try:
-            self.fail(store, f"{type(error).__name__}: {error}")
+            if self.fail(store, f"{type(error).__name__}: {error}"):
+                error.add_note(
+                    f"run {self.layout.run_id} had finished before that, and what it lists counts: another run of the "
+                    "same records would list them a second time"
+                )
         except S3BoxError as exc:
             error.add_note(
                 f"{store.url(self.layout.run)}: the run could not be marked as failed, or its manifests not removed: "
@@ -232,7 +237,8 @@ class RunClaim:
         where = f"below {store.root}"
         if record.state == "finished":
             raise RunExistsError(
-                f"run_id={self.layout.run_id!r} already finished a run {where}: use a new run_id, or omit it to get one"
+                f"run_id={self.layout.run_id!r} already finished a run {where} at {record.ended}, which counts even if "
+                "its job failed later: to write other records use a new run_id, or omit it to get one"
             )
         if not (record.bounded and self.bounded):
             raise RunExistsError(

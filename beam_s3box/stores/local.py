@@ -131,6 +131,14 @@ class LocalStore:
                 status = path.stat()
             yield _info(key, status, None)
 
+    def unfinished(self) -> Iterator[ObjectInfo]:
+        """Yield the files of writes that did not end, which `list` does not show, as killed processes leave."""
+        with _translated("list", self._folder):
+            for path in sorted(self._folder.rglob(f"{_TEMPORARY_PREFIX}*{_TEMPORARY_SUFFIX}")):
+                # one of a live process may be gone by now
+                with contextlib.suppress(FileNotFoundError):
+                    yield _info(path.relative_to(self._folder).as_posix(), path.stat(), None)
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Delete an object, if it exists; folders are kept. See `Store.delete`."""
         check_condition(True, if_match)

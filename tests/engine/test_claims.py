@@ -104,8 +104,22 @@ def test_a_run_that_failed_says_so_leaves_no_manifest_and_may_be_begun_again(sto
         OURS.finish(store, [], NOTHING, 0)
     THEIRS.take(store)
     THEIRS.finish(store, [], NOTHING, 0)
-    THEIRS.fail(store, "after the end")
+    assert THEIRS.fail(store, "after the end")
+    assert not OURS.fail(store, "after it was taken over")
     assert record(store).state == "finished"
+
+
+def test_an_error_after_the_end_says_that_the_run_counts(store: MemoryStore) -> None:
+    OURS.take(store)
+    OURS.finish(store, [], NOTHING, 0)
+    error = OSError("the answer got lost")
+    OURS.fail_by(store, error)
+    assert error.__notes__ == [
+        "run run had finished before that, and what it lists counts: another run of the same records would list them a "
+        "second time"
+    ]
+    with pytest.raises(RunExistsError, match=r"at 20.*Z, which counts even if its job failed later"):
+        THEIRS.check(store)
 
 
 def test_a_run_may_fail_by_an_error_whose_text_is_no_unicode(store: MemoryStore) -> None:

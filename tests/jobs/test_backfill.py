@@ -16,6 +16,7 @@ from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.run.job import Job, _report_end
 from beam_s3box.jobs.run.logging import JobLog
+from beam_s3box.jobs.run.wait import run_to_end
 from beam_s3box.jobs.totals.summary import summary_key
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
@@ -165,6 +166,22 @@ def test_a_run_id_is_used_once(backfill: Run, records: str) -> None:
     ended = backfill(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("error: run_id='once' already finished a run below memory://twice")
+
+
+def test_a_job_that_fails_after_its_run_has_finished_says_so(
+    backfill: Run, records: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*given: Any, **named: Any) -> None:
+        run_to_end(*given, **named)
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr("beam_s3box.jobs.run.job.run_to_end", lost)
+    ended = backfill(f"--input={records}", "--destination=memory://ended", *NAMING, "--run_id=ended")
+    assert ended.code == 1
+    assert ended.problems == (
+        "error: the pipeline failed: TimeoutError: no answer; run ended had finished before that, and what it lists "
+        "counts: another run of the same records would list them a second time\n"
+    )
 
 
 def test_help_costs_nothing(backfill: Run) -> None:

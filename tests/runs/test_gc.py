@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,7 @@ from beam_s3box.runs.gc.collector import Collector
 from beam_s3box.runs.gc.freed import Amount, Freed
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
-from beam_s3box.stores import MemoryStore
+from beam_s3box.stores import LocalStore, MemoryStore
 from tests.runs.made_runs import VIEWS, Made, Part, listing
 
 DAY = 86_400.0
@@ -429,6 +431,23 @@ def test_an_object_that_is_no_record_is_left(store: MemoryStore, clock: Clock) -
     freed = gc(store)
     assert (freed.total, freed.unknown.objects) == (Amount(), 1)
     assert "is not the record of a run" in freed.left["runs/strange.json"]
+
+
+def test_files_that_a_killed_process_was_writing_go(tmp_path: pathlib.Path, clock: Clock) -> None:
+    store = LocalStore(tmp_path, clock)
+    made = Made(store, "run")
+    made.finish([Part([[1], [2]])])
+    shard = pathlib.Path(tmp_path, keys(store)[0])
+    old, young = (shard.with_name(f".beam_s3box-{name}.part") for name in ("old", "young"))
+    others = [shard.with_name(name) for name in (".beam_s3box-lock", "mine.part")]
+    for path in (old, young, *others):
+        path.write_bytes(b"half")
+        os.utime(path, (clock.now - 3 * DAY, clock.now - 3 * DAY))
+    os.utime(young, (clock.now, clock.now))
+    assert old.name not in str(keys(store, ""))
+    assert gc(store).runs == {"": {"unfinished uploads": Amount(1, 4)}}
+    assert [path.exists() for path in (old, young, *others)] == [False, True, True, True]
+    assert listing(store).all_ids == [1, 2]
 
 
 def test_two_at_once_and_again(store: MemoryStore, clock: Clock) -> None:

@@ -118,7 +118,11 @@ class _Warehouse:
             digest, records = self.server.entries[_url(number)]
             loaded = sum(times for one, times in self.server.rows.items() if one // 10 == number)
             is_now = digest == hashlib.sha256(self.texts[_url(number)]).hexdigest()
-            assert records == loaded, (number, records, loaded)
+            # an upsert removes only rows whose keys come again: what a manifest lists no longer stays in the table, and
+            # after a rollback another manifest has it. The versions here differ by their last record
+            sizes = self.server.sizes[_url(number)]
+            assert records == sizes[-1], (number, records, sizes)
+            assert loaded == (max(sizes) if self.mode == "upsert" else records), (number, sizes, loaded)
             assert is_now or self.on_replaced != "reload", f"{number} was not loaded again"
 
 

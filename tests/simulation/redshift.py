@@ -50,6 +50,7 @@ class SimRedshift:
     Attributes:
       rows: how often each id is in the table.
       entries: of the ledger: digest and number of records, by URL; None as long as there is no ledger.
+      sizes: the number of records at each load of a manifest that was committed, by URL.
       loads: the number of the load that each process tries.
       committed: the loads that came into the table.
     """
@@ -60,6 +61,7 @@ class SimRedshift:
         self.shards = shards
         self.rows: Rows = collections.Counter()
         self.entries: Entries | None = None
+        self.sizes: dict[str, list[int]] = collections.defaultdict(list)
         self.holder: Session | None = None
         self.loads: dict[Any, int] = {}
         self.committed: set[int | None] = set()
@@ -128,6 +130,8 @@ class Session:
             if self._recorded or self._forgotten:
                 kept = {url: entry for url, entry in (server.entries or {}).items() if url not in self._forgotten}
                 server.entries = kept | self._recorded
+            for url, (_, records) in self._recorded.items():
+                server.sizes[url].append(records)
         self.rollback()
 
     def rollback(self) -> None:

@@ -81,9 +81,13 @@ def run(kind: str, seeds: Iterable[int], most: int = 1) -> Tally:
 
 def explained(kind: str, seed: int) -> str:
     """Return a failed schedule as somebody wants to see it: the seed, what broke, and the shortest choices that do."""
-    choices = Choices(seed)
-    what = failure(kind, choices)
-    short = shortest(choices.made, lambda given: failure(kind, Choices(given=given)) is not None)
+    logging.disable(logging.CRITICAL)
+    try:
+        choices = Choices(seed)
+        what = failure(kind, choices)
+        short = shortest(choices.made, lambda given: failure(kind, Choices(given=given)) is not None)
+    finally:
+        logging.disable(logging.NOTSET)
     return (
         f"make simulate KIND={kind} SEED={seed}: {what}\n{len(choices.made)} choices, of which these suffice: {short}"
     )

@@ -10,8 +10,11 @@ from beam_s3box.redshift.load.data_api_load import BatchLoad
 from beam_s3box.redshift.load.dbapi_load import SessionLoad
 from beam_s3box.redshift.load.ledger import Ledger
 from beam_s3box.redshift.load.plan import Plan
+from tests.simulation.loads import _url, _Warehouse
 from tests.simulation.put_back import PutBack
 from tests.simulation.schedules import run
+from tests.simulation.threads import on_actors
+from tests.simulation.world import Choices, World
 
 FAULTS: Final = {
     "the ledger is not locked": PutBack(
@@ -67,3 +70,23 @@ def test_a_fault_that_is_put_back_is_found(name: str, monkeypatch: pytest.Monkey
     found = run("redshift", range(1_500))
     assert found.failures, f"not found by {found.schedules} schedules"
     assert any(sign in text for text in found.failures.values() for sign in fault.signs), found.failures
+
+
+def test_an_upsert_keeps_the_rows_that_a_manifest_lists_no_longer() -> None:
+    """Seed 105402: a version with a record more was loaded before; without that row, a row would be lost."""
+    world = World(Choices(given=[0, 2]), trouble=0.0)
+    with on_actors(world):
+        warehouse = _Warehouse(world, world.choices)
+        assert (warehouse.mode, warehouse.on_replaced) == ("upsert", "reload")
+        for more in (1, 0):
+            warehouse.write(2, more=more)
+            actor = world.spawn("loader", lambda: warehouse.load([0, 1, 2, 3]))
+            world.run(lambda actor=actor: actor.ended)  # type: ignore[misc]
+            assert actor.error is None
+    assert warehouse.server.sizes[_url(2)] == [4, 3]
+    warehouse.check()
+    for one in (23, 22):
+        warehouse.server.rows[one] -= 1
+        with pytest.raises(AssertionError):
+            warehouse.check()
+        warehouse.server.rows[one] += 1

@@ -1,7 +1,6 @@
 """Input that is bad altogether, compared with good input of the same size: time and memory of `pack` and the backfill.
 
-`python -m tools.bench.bad_lines [MB]` prints a line each, of whole processes. Goals: at most 3 x the time, and no more
-than 1.1 x the memory.
+`python -m tools.bench.bad_lines [MB]` measures whole processes.
 """
 
 from __future__ import annotations
@@ -9,11 +8,14 @@ from __future__ import annotations
 import pathlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Final
 
+from tools.bench.goals import Line, report
 from tools.bench.measure import Whole, whole_process
 
 MB: Final = 1 << 20
+ROUNDS: Final = 3
 MOST_TIME: Final = 3.0
 MOST_MEMORY: Final = 1.1
 KINDS: Final = {
@@ -28,23 +30,19 @@ KINDS: Final = {
 
 def main(size: int = 120) -> None:
     """Measure and print."""
-    for command in ("pack", "backfill"):
-        _measured(command, "not JSON", 0)  # compiles what the others import
-        good = _measured(command, "good", size)
-        print(f"{command:8} {size} MB of good lines: {good.seconds:.1f} s; {good.processor:.1f} s of processor time")
-        for kind in KINDS:
-            if kind != "good":
-                print(_line(command, kind, good, _measured(command, kind, size)), flush=True)
+    report("bad_lines", [line for command in ("pack", "backfill") for line in _compared(command, size)])
 
 
-def _line(command: str, kind: str, good: Whole, bad: Whole) -> str:
-    times, processor = bad.seconds / good.seconds, bad.processor / good.processor
-    memory = bad.peak_mb / good.peak_mb
-    met = "yes" if times <= MOST_TIME and memory <= MOST_MEMORY else "NO"
-    return (
-        f"{command:8} {kind:9}: {times:4.1f} x the time (goal {MOST_TIME:g}), {processor:4.1f} x the processor time, "
-        f"{memory:.2f} x the memory (goal {MOST_MEMORY:g}, {bad.peak_mb:.0f} MB): {met}"
-    )
+def _compared(command: str, size: int) -> Iterator[Line]:
+    _measured(command, "not JSON", 0)  # compiles what the others import
+    rounds = [{kind: _measured(command, kind, size) for kind in KINDS} for _ in range(ROUNDS)]
+    for kind in KINDS:
+        if kind != "good":
+            pairs = [(found[kind], found["good"]) for found in rounds]
+            name = f"{command}, {size} MB of bad lines ({kind}) : good ones"
+            yield Line(f"{name}, wall time", [bad.seconds / good.seconds for bad, good in pairs], MOST_TIME)
+            yield Line(f"{name}, processor time", [bad.processor / good.processor for bad, good in pairs])
+            yield Line(f"{name}, memory", [bad.peak_mb / good.peak_mb for bad, good in pairs], MOST_MEMORY)
 
 
 def _measured(command: str, kind: str, size: int) -> Whole:

@@ -10,9 +10,6 @@ import argparse
 import gc
 import gzip
 import json
-import os
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +22,7 @@ from beam_s3box.box import S3Box
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
 from tools.bench.data import SAMPLE
+from tools.bench.goals import Line, report
 
 SHARD_BYTES = 1_000_000
 """Raw bytes of a shard, the same for both sides."""
@@ -145,27 +143,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often the sample is repeated")
     arguments = parser.parse_args()
     cases = Cases(arguments.rounds)
-    size = sum(map(len, cases.lines)) / 1e6
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}; {len(cases.lines):,} records, {size:.0f} MB")
-    for ratio in cases.ratios():
-        print(json.dumps(compare(ratio, len(cases.lines), arguments.pairs)))
+    report("box", [compare(ratio, len(cases.lines), arguments.pairs) for ratio in cases.ratios()])
 
 
-def compare(ratio: Ratio, records: int, pairs: int) -> dict[str, Any]:
-    """Return the ratio, and what the sides took for one record."""
-    sides, clock = (ratio.ours, ratio.theirs), ratio.clock
-    runs = [tuple(_seconds(side, clock, records) for side in sides) for _ in range(pairs)]
-    ratios = sorted(ours / theirs for ours, theirs in runs)
-    median = statistics.median(ratios)
-    return {
-        "name": ratio.name,
-        "goal": "none" if ratio.goal is None else f"<= {ratio.goal}",
-        "median": round(median, 2),
-        "from": round(ratios[0], 2),
-        "to": round(ratios[-1], 2),
-        "met": ratio.goal is None or median <= ratio.goal,
-        "ns_a_record": [round(statistics.median(side) / records * 1e9) for side in zip(*runs, strict=True)],
-    }
+def compare(ratio: Ratio, records: int, pairs: int) -> Line:
+    """Return the ratio of the seconds of both sides."""
+    runs = [[_seconds(side, ratio.clock, records) for side in (ratio.ours, ratio.theirs)] for _ in range(pairs)]
+    return Line(ratio.name, [ours / theirs for ours, theirs in runs], ratio.goal)
 
 
 def _seconds(case: Callable[[], int], clock: Callable[[], float], records: int) -> float:

@@ -1,4 +1,4 @@
-"""What JSON lines cost, in whole processes: `python -m tools.bench.lines [--quick]`; saved to `lines.json`.
+"""What JSON lines cost, in whole processes: `python -m tools.bench.lines [--quick]`.
 
 Each round runs all commands once, with 3 and with 10 times the flights; what more data costs is the difference, so
 start and end are left out. A ratio is that of two costs of one round, and the median of the rounds is printed.
@@ -7,18 +7,14 @@ start and end are left out. A ratio is that of two costs of one round, and the m
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
-import statistics
 import sys
 from collections.abc import Iterator
-from typing import Final, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
+from typing import Final
 
 from tools.bench.data import make_lines
-from tools.bench.measure import CACHE, Whole, machine, use, whole_process
+from tools.bench.goals import Line, report
+from tools.bench.measure import CACHE, Whole, use, whole_process
 from tools.seaweedfs import Server, seaweedfs
 
 RECORDS: Final = 336_776
@@ -33,25 +29,6 @@ with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipelin
 """
 
 
-class Goal(NamedTuple):
-    """A line of the table.
-
-    Attributes:
-      name: what is measured.
-      goal: at most this.
-      found: of each round.
-    """
-
-    name: str
-    goal: float
-    found: list[float]
-
-    @property
-    def median(self) -> float:
-        """The figure that counts."""
-        return statistics.median(self.found)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -61,18 +38,10 @@ def main() -> None:
     sizes, rounds = ((1, 3), 1) if given.quick else ((3, 10), ROUNDS)
     with seaweedfs("bench") as server:
         use(server)
-        goals = [*_start(server, rounds), *_data(server, rounds, sizes)]
-    results = [{**goal._asdict(), "median": goal.median, "met": goal.median <= goal.goal} for goal in goals]
-    (CACHE / "lines.json").write_text(json.dumps(results, indent=2) + "\n")
-    table = Table("JSON lines, whole processes", "goal", "median", "from - to", "met", title=machine())
-    for goal in goals:
-        spread = f"{min(goal.found):.2f} - {max(goal.found):.2f}"
-        met = "yes" if goal.median <= goal.goal else "NO"
-        table.add_row(goal.name, f"<= {goal.goal:g}", f"{goal.median:.2f}", spread, met)
-    Console(width=120).print(table)
+        report("lines", [*_start(server, rounds), *_data(server, rounds, sizes)])
 
 
-def _start(server: Server, rounds: int) -> Iterator[Goal]:
+def _start(server: Server, rounds: int) -> Iterator[Line]:
     """Yield what a few lines take."""
     path = _flights(FEW)
     commands = {
@@ -83,12 +52,12 @@ def _start(server: Server, rounds: int) -> Iterator[Goal]:
     for command in commands.values():
         whole_process(command)  # the first one compiles what it imports
     runs = [{name: whole_process(command) for name, command in commands.items()} for _ in range(2 * rounds + 1)]
-    yield Goal(f"pack of {FEW:,} lines, seconds", 0.4, [run["pack"].seconds for run in runs])
+    yield Line(f"pack of {FEW:,} lines, seconds", [run["pack"].seconds for run in runs], 0.4)
     more = [run["backfill"].seconds - run["empty"].seconds for run in runs]
-    yield Goal(f"backfill of {FEW:,} lines, seconds more than an empty pipeline", 0.4, more)
+    yield Line(f"backfill of {FEW:,} lines, seconds more than an empty pipeline", more, 0.4)
 
 
-def _data(server: Server, rounds: int, sizes: tuple[int, int]) -> Iterator[Goal]:
+def _data(server: Server, rounds: int, sizes: tuple[int, int]) -> Iterator[Line]:
     """Yield what more data takes, compared with a loop that does the same by hand, and the memory of the most."""
     runs = [{size: _round(_flights(RECORDS * size), server) for size in sizes} for _ in range(rounds)]
     for name, what, goal in (
@@ -99,11 +68,11 @@ def _data(server: Server, rounds: int, sizes: tuple[int, int]) -> Iterator[Goal]
         ("backfill, shards of 1 MB", "seconds", 0.5),
     ):
         label = f"{name} : bare loop, marginal, {'wall time' if what == 'seconds' else 'processor time'}"
-        yield Goal(label, goal, [_cost(run, name, what) / _cost(run, "bare loop", what) for run in runs])
+        yield Line(label, [_cost(run, name, what) / _cost(run, "bare loop", what) for run in runs], goal)
     most = sizes[-1]
     size = _flights(RECORDS * most).stat().st_size / 1e9
     for name in ("backfill", "pack"):
-        yield Goal(f"{name} of {size:.2f} GB, peak MB", 350, [run[most][name].peak_mb for run in runs])
+        yield Line(f"{name} of {size:.2f} GB, peak MB", [run[most][name].peak_mb for run in runs], 350)
 
 
 def _cost(run: dict[int, dict[str, Whole]], name: str, what: str) -> float:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
-import json
 import pathlib
-import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.input_totals import InputTotals
@@ -36,7 +31,8 @@ from beam_s3box.shards.model import SealedShard, ShardFile, size_of
 from beam_s3box.shards.runs import new_origin, new_token
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import S3Settings, S3Store
-from tools.bench.measure import CACHE, machine
+from tools.bench.goals import Line, report
+from tools.bench.measure import CACHE
 from tools.seaweedfs import REGION, Server, seaweedfs
 
 STREAM = Stream("bench", "clicks")
@@ -48,41 +44,30 @@ ORPHANS = 5_000
 _THREADS = 16
 
 
-class Speed(NamedTuple):
-    """Megabytes of shards a second, of each way."""
-
-    compact: float
-    network: float
-    recompressed: float
-
-
 def main() -> None:
     """Measure and print."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with seaweedfs("bench") as server:
-        rows = [{"shards": shards, "mib": mib, **_compaction(server, shards, mib)._asdict()} for shards, mib in SIZES]
-        objects = round(_collection(server))
-    (CACHE / "maintenance.json").write_text(json.dumps({"compact": rows, "gc_objects_a_second": objects}) + "\n")
-    table = Table("shards", "compact MB/s", "network's limit", "gunzip | gzip", title=f"{machine()}; SeaweedFS")
-    for row in rows:
-        name = f"{row['shards']} of {row['mib']} MiB"
-        table.add_row(name, *(f"{row[way]:.0f}" for way in Speed._fields))
-    console = Console(width=110)
-    console.print(table)
-    console.print(f"gc: {objects:,} objects a second, {ORPHANS:,} of them freed")
+        lines = [line for shards, mib in SIZES for line in _compaction(server, shards, mib)]
+        lines.append(Line("gc, objects a second", [_collection(server) for _ in range(ROUNDS)]))
+    report("maintenance", lines)
 
 
-def _compaction(server: Server, shards: int, mib: float) -> Speed:
+def _compaction(server: Server, shards: int, mib: float) -> Iterator[Line]:
     store = _store(server)
     files = _write_run(store, "run", shards, int(mib * MiB))
     size = size_of(files).object_bytes / 1e6
-    found: dict[str, list[float]] = {name: [] for name in Speed._fields}
+    found: dict[str, list[float]] = {"compact": [], "network": [], "recompressed": []}
     for _ in range(ROUNDS):
         found["compact"].append(size / _seconds(lambda: Compaction(find_run(store, "run")).compact()))
         _forget_compaction(store)
         found["network"].append(size / _seconds(lambda: _copy(store, files)))
-    found["recompressed"].append(size / _recompress(store, files))
-    return Speed(*(statistics.median(found[name]) for name in Speed._fields))
+        found["recompressed"].append(size / _recompress(store, files))
+    name = f"compact, {shards} shards of {mib} MiB"
+    yield Line(f"{name}, MB a second", found["compact"])
+    for other, what in (("network", "the network's limit"), ("recompressed", "gunzip | gzip")):
+        pairs = zip(found["compact"], found[other], strict=True)
+        yield Line(f"{name} : {what}, speed", [ours / theirs for ours, theirs in pairs])
 
 
 def _write_run(store: S3Store, run_id: str, shards: int, size: int) -> list[ShardFile]:

@@ -1,4 +1,4 @@
-"""Print what the record of a run costs: `python -m tools.bench.record_cost`; saved to `.cache/bench/record.json`.
+"""Print what the record of a run costs: `python -m tools.bench.record_cost`.
 
 The same backfill into 5,000 streams runs with the lists of its shards and without, in turn, each in its own process;
 what counts is processor time. The other line is the memory of a run that lists 100,000 shards in one manifest.
@@ -10,17 +10,15 @@ import argparse
 import hashlib
 import json
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tools.bench.data import make_lines
+from tools.bench.goals import Line, report
 from tools.bench.measure import CACHE, json_of, peak_bytes, use
 from tools.seaweedfs import Server, seaweedfs
 
@@ -30,6 +28,7 @@ SHARDS = 100_000
 PAIRS = 5
 GOAL_PERCENT = 2.0
 GOAL_MB = 500
+GOAL_SECONDS = 10
 
 
 def main() -> None:
@@ -50,28 +49,22 @@ def main() -> None:
         CACHE.mkdir(parents=True, exist_ok=True)
         with seaweedfs("bench") as server:
             use(server)
-            result = _measure(server, given.pairs, given.shards)
-        (CACHE / "record.json").write_text(json.dumps(result, indent=2) + "\n")
-        _show(result)
+            report("record_cost", _measure(server, given.pairs, given.shards))
 
 
-def _measure(server: Server, pairs: int, shards: int) -> dict[str, Any]:
+def _measure(server: Server, pairs: int, shards: int) -> Iterator[Line]:
     path = make_lines(CACHE / f"streams-{STREAMS}.jsonl", RECORDS, STREAMS)
     runs = [(_run("with", path, server), _run("without", path, server)) for _ in range(pairs)]
-    costs = sorted(100 * (ours["seconds"] / theirs["seconds"] - 1) for ours, theirs in runs)
-    listing = json_of([sys.executable, "-m", __spec__.name, "--case=shards", f"--shards={shards}"])
-    return {
-        "percent": round(statistics.median(costs), 2),
-        "from": round(costs[0], 2),
-        "to": round(costs[-1], 2),
-        # what the steps of the record took themselves: processor time of a whole run is no better than some percent
-        "own_percent": round(100 * statistics.median(ours["own"] / ours["seconds"] for ours, _ in runs), 2),
-        "seconds": round(statistics.median(ours["seconds"] for ours, _ in runs), 2),
-        "lists_bytes": runs[0][0]["lists_bytes"],
-        "shards": shards,
-        "peak_mb": round(listing["peak_bytes"] / 1e6),
-        "shards_seconds": round(listing["seconds"], 1),
-    }
+    listings = [json_of([sys.executable, "-m", __spec__.name, "--case=shards", f"--shards={shards}"]) for _ in range(3)]
+    # what the steps of the record took themselves: processor time of a whole run is no better than some percent
+    own = [100 * ours["own"] / ours["seconds"] for ours, _ in runs]
+    costs = [100 * (ours["seconds"] / theirs["seconds"] - 1) for ours, theirs in runs]
+    yield Line(f"record of a run of {STREAMS:,} streams, its own steps, % of processor time", own, GOAL_PERCENT)
+    yield Line("the same, by runs with and without it, % of processor time", costs)
+    yield Line("the same, bytes a shard in the store", [runs[0][0]["lists_bytes"] / STREAMS])
+    name = f"{shards:,} shards in one manifest of the run"
+    yield Line(f"{name}, seconds", [one["seconds"] for one in listings], GOAL_SECONDS)
+    yield Line(f"{name}, peak MB", [one["peak_bytes"] / 1e6 for one in listings], GOAL_MB)
 
 
 def _run(case: str, path: pathlib.Path, server: Server) -> dict[str, Any]:
@@ -172,27 +165,6 @@ def _stream(domain: str, namespace: str) -> Any:
     from beam_s3box.records.streams import Stream
 
     return Stream(domain, namespace)
-
-
-def _show(result: dict[str, Any]) -> None:
-    table = Table("the record of a run", "goal", "measured", "from - to", "met")
-    table.add_row(
-        f"run of {STREAMS:,} streams, with lists : without, processor time",
-        f"<= {GOAL_PERCENT:g} %",
-        f"{result['own_percent']} %",
-        f"{result['from']} - {result['to']} % of {result['seconds']} s",
-        "yes" if result["own_percent"] <= GOAL_PERCENT else "NO",
-    )
-    table.add_row(
-        f"memory, {result['shards']:,} shards in one manifest",
-        f"<= {GOAL_MB} MB",
-        f"{result['peak_mb']} MB",
-        f"in {result['shards_seconds']} s",
-        "yes" if result["peak_mb"] <= GOAL_MB else "NO",
-    )
-    console = Console(width=130)
-    console.print(table)
-    console.print(f"its lists take {result['lists_bytes'] / STREAMS:.0f} bytes a shard in the store")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ import pyarrow.json
 import pyarrow.parquet
 
 from tools.bench.data import make_lines
-from tools.bench.measure import CACHE, json_of, machine, use
+from tools.bench.goals import Line, report
+from tools.bench.measure import CACHE, json_of, use
 from tools.seaweedfs import Server, seaweedfs
 
 RECORDS: Final = 336_000
@@ -58,19 +59,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     CACHE.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}; {RECORDS:,} rows more")
+    lines: list[Line] = []
     with seaweedfs("bench") as server, tempfile.TemporaryDirectory(prefix="row-files-") as folder:
         use(server)
         for kind in FORMATS:
             few, many = (make_file(kind, times) for times in (FEW, MANY))
-            runs = {
-                name: [
-                    (_run(name, few, server, pathlib.Path(folder)), _run(name, many, server, pathlib.Path(folder)))
-                    for _ in range(rounds)
-                ]
-                for name in ("columns", "rows", "duckdb")
-            }
-            _show(kind, runs)
+            runs: dict[str, list[tuple[Used, Used]]] = {"columns": [], "rows": [], "duckdb": []}
+            for name in [*runs] * rounds:
+                runs[name].append(tuple(_run(name, path, server, pathlib.Path(folder)) for path in (few, many)))  # type: ignore[arg-type]
+            lines += _lines(kind, runs)
+    report("row_files", lines)
 
 
 def make_file(kind: str, times: int) -> pathlib.Path:
@@ -98,25 +96,24 @@ def _run(name: str, path: pathlib.Path, server: Server, folder: pathlib.Path) ->
     return Used(**json_of([sys.executable, "-m", "tools.bench.tree", *command]))
 
 
-def _show(kind: str, runs: dict[str, list[tuple[Used, Used]]]) -> None:
-    wall = {name: _more([(few.seconds, many.seconds) for few, many in pairs]) for name, pairs in runs.items()}
-    cpu = {name: _more([(few.cpu, many.cpu) for few, many in pairs]) for name, pairs in runs.items()}
-    whole = {name: statistics.median(many.seconds for _, many in pairs) for name, pairs in runs.items()}
-    peak = statistics.median(many.peak_bytes for _, many in runs["columns"])
-    of_rows = [took["rows"] / took["columns"] for took in (wall, cpu)]
-    of_duckdb = [took["columns"] / took["duckdb"] for took in (wall, cpu)]
-    print(f"{kind}: {RECORDS / wall['columns']:,.0f} rows a second; seconds on the clock and of the processor:")
-    for name in runs:
-        print(f"  {name:8} {wall[name]:.2f} {cpu[name]:.2f}")
-    print(f"  rows : columns {of_rows[0]:.1f} {of_rows[1]:.1f} (goal 5)")
-    print(f"  columns : duckdb {of_duckdb[0]:.2f} {of_duckdb[1]:.2f} (goal 0.8)")
-    print(f"  with the start, {MANY} times the flights, columns : duckdb {whole['columns'] / whole['duckdb']:.2f}")
-    print(f"  at most {peak / 1e6:.0f} MB of memory (goal 450)")
+def _lines(kind: str, runs: dict[str, list[tuple[Used, Used]]]) -> Iterator[Line]:
+    wall, cpu = ({name: _more(pairs, what) for name, pairs in runs.items()} for what in ("seconds", "cpu"))
+    for took, what in ((wall, "wall time"), (cpu, "processor time")):
+        yield Line(
+            f"{kind}, row by row : by columns, marginal, {what}", _ratios(took, "rows", "columns"), 5, at_least=True
+        )
+        yield Line(f"{kind}, by columns : DuckDB, marginal, {what}", _ratios(took, "columns", "duckdb"), 0.8)
+    yield Line(f"{kind} by columns, rows a second", [RECORDS / seconds for seconds in wall["columns"]])
+    yield Line(f"{kind} by columns, peak MB", [many.peak_bytes / 1e6 for _, many in runs["columns"]], 450)
 
 
-def _more(pairs: list[tuple[float, float]]) -> float:
-    """Return what the flights take once more."""
-    return statistics.median((many - few) / (MANY - FEW) for few, many in pairs)
+def _ratios(took: dict[str, list[float]], ours: str, theirs: str) -> list[float]:
+    return [mine / other for mine, other in zip(took[ours], took[theirs], strict=True)]
+
+
+def _more(pairs: list[tuple[Used, Used]], what: str) -> list[float]:
+    """Return what the flights take once more, in each round."""
+    return [(getattr(many, what) - getattr(few, what)) / (MANY - FEW) for few, many in pairs]
 
 
 if __name__ == "__main__":

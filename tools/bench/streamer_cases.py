@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from beam_s3box.records.streams import Stream
 from beam_s3box.streamer import BufferFile, JsonBufferStreamer
 from beam_s3box.streamer.buffers import header_of
 from beam_s3box.streamer.output import Output
+from tools.bench.goals import Line, report
 from tools.bench.measure import peak_bytes
 
 RECORDS = 300_000
@@ -40,35 +40,33 @@ def main() -> None:
     if arguments.case:
         print(json.dumps(run_case(arguments.case, pathlib.Path(arguments.folder), arguments.durability)))
         return
-    print_appends()
-    print_recovery()
+    report("streamer", [*appends(), *recoveries()])
 
 
-def print_appends() -> None:
+def appends() -> Iterator[Line]:
     """Compare `append` with `file.write`, in turn."""
-    cases = ("append", "file_write", "dumps_and_write")
-    rounds = [[measure(case)["seconds"] for case in cases] for _ in range(ROUNDS)]
-    ours, bare, dumped = (statistics.median(side) for side in zip(*rounds, strict=True))
-    print(f"append, durability='os': {RECORDS / ours:,.0f} records of {RECORD_BYTES} bytes a second (goal 100,000)")
-    print(
-        f"bare file.write of such lines: {RECORDS / bare:,.0f} a second; append takes {ours / bare:.2f} times as long"
-    )
-    print(
-        f"orjson.dumps and file.write: {RECORDS / dumped:,.0f} a second; append takes {ours / dumped:.2f} times as long"
-    )
+    rounds = [
+        {case: measure(case)["seconds"] for case in ("append", "file_write", "dumps_and_write")} for _ in range(ROUNDS)
+    ]
+    name = f"append of a record of {RECORD_BYTES} bytes"
+    yield Line(f"{name}, a second", [RECORDS / found["append"] for found in rounds], 100_000, at_least=True)
+    for other, what in (("file_write", "file.write"), ("dumps_and_write", "orjson.dumps and file.write")):
+        yield Line(f"{name} : {what}", [found["append"] / found[other] for found in rounds])
     for durability in ("memory", "fsync"):
-        print(f"append, durability={durability!r}: {1 / measure('append', durability)['per_record']:,.0f} a second")
+        found = [1 / measure("append", durability)["per_record"] for _ in range(ROUNDS)]
+        yield Line(f"{name}, durability={durability!r}, a second", found)
 
 
-def print_recovery() -> None:
+def recoveries() -> Iterator[Line]:
     """Recover 1 GB that a crash left in buffers of 10 MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_buffers(pathlib.Path(folder))
-        result = run("recover", folder)
-    print(
-        f"recovery of {GIGABYTE / 1e9:.0f} GB in buffers of {SIZE_LIMIT / 1e6:.0f} MB, gzip: "
-        f"{result['seconds']:.1f} s, peak memory {result['peak_bytes'] / 1e6:.0f} MB, {result['records']:,} records"
-    )
+    found = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            write_buffers(pathlib.Path(folder))
+            found.append(run("recover", folder))
+    name = f"recovery of {GIGABYTE / 1e9:.0f} GB in buffers of {SIZE_LIMIT / 1e6:.0f} MB, gzip"
+    yield Line(f"{name}, seconds", [one["seconds"] for one in found])
+    yield Line(f"{name}, peak MB", [one["peak_bytes"] / 1e6 for one in found])
 
 
 def measure(case: str, durability: str = "os") -> dict[str, Any]:
@@ -149,7 +147,6 @@ def recover(folder: pathlib.Path) -> dict[str, Any]:
         "seconds": time.perf_counter() - before,
         "peak_bytes": peak_bytes(),
         "records": records,
-        "cores": os.cpu_count(),
     }
 
 

@@ -7,17 +7,14 @@ import of Beam, whose readers read the input.
 from __future__ import annotations
 
 import json
-import pathlib
-import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tools.bench.data import make_lines
-from tools.bench.measure import CACHE, machine, use
+from tools.bench.goals import Line, report
+from tools.bench.measure import CACHE, use
 from tools.seaweedfs import seaweedfs
 
 RECORDS = 1_200_000
@@ -36,36 +33,23 @@ def main() -> None:
         destination = f"s3://{server.bucket}/verify"
         fields = ("--domain_field=carrier", "--namespace_field=origin", "--max_object_bytes=8MiB", "--quiet")
         _run("pack", destination, f"--input={path}", *fields)
-        rows = [
-            _measure("verify", destination),
-            _measure("verify --source", destination, f"--source={path}"),
+        lines = [
+            *_measure("verify", destination, goal=GOAL_MB),
+            *_measure("verify --source", destination, f"--source={path}"),
         ]
-    (CACHE / "verify.json").write_text(json.dumps(rows) + "\n")
-    table = Table(
-        "", "MB/s of raw JSON", "seconds", "peak MB", title=f"{machine()}; SeaweedFS; {_size_of(path):.0f} MB"
-    )
-    for row in rows:
-        seconds = (f"{row['seconds']:.1f}", f"{row['processor_seconds']:.1f}")
-        table.add_row(row["name"], f"{row['mb_a_second']:.0f}", *seconds, f"{row['peak_mb']:.0f}")
-    Console(width=110).print(table)
-    Console(width=110).print(f"goal: verify at {GOAL_MB} MB/s")
+    report("verifying", lines)
 
 
-def _measure(name: str, *arguments: str) -> dict[str, Any]:
+def _measure(name: str, *arguments: str, goal: float | None = None) -> Iterator[Line]:
     found = [_run("verify", *arguments, "--json") for _ in range(ROUNDS)]
-    seconds = statistics.median(one["seconds"] for one in found)
-    return {
-        "name": name,
-        "seconds": seconds,
-        "mb_a_second": found[0]["raw_bytes"] / seconds / 1e6,
-        "processor_seconds": statistics.median(one["processor_seconds"] for one in found),
-        "peak_mb": max(one["peak_bytes"] for one in found) / 1e6,
-    }
+    speeds = [one["raw_bytes"] / one["seconds"] / 1e6 for one in found]
+    yield Line(f"{name}, MB of raw JSON a second", speeds, goal, at_least=True)
+    yield Line(f"{name}, peak MB", [one["peak_bytes"] / 1e6 for one in found])
 
 
 _PROGRAM = (
-    "import sys, time; from beam_s3box.cli.main import main; from tools.bench.measure import peak_bytes; "
-    "code = main(sys.argv[1:]); print(time.process_time(), peak_bytes(), file=sys.stderr); sys.exit(code)"
+    "import sys; from beam_s3box.cli.main import main; from tools.bench.measure import peak_bytes; "
+    "code = main(sys.argv[1:]); print(peak_bytes(), file=sys.stderr); sys.exit(code)"
 )
 
 
@@ -74,12 +58,7 @@ def _run(*command: str) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout or "{}")
-    *_, processor_seconds, peak = done.stderr.split()
-    return result | {"processor_seconds": float(processor_seconds), "peak_bytes": int(peak)}
-
-
-def _size_of(path: pathlib.Path) -> float:
-    return path.stat().st_size / 1e6
+    return result | {"peak_bytes": int(done.stderr.split()[-1])}
 
 
 if __name__ == "__main__":

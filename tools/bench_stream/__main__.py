@@ -23,11 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench.data import make_lines
+from tools.bench.goals import Line, report
 from tools.bench.measure import CACHE, json_of, machine, use
 from tools.bench_stream.engines import ENGINES
 from tools.bench_stream.figures import RATIO_GOAL, STATE_GOAL, Figure, Round, Run, check, rate, summary
 from tools.bench_stream.growth import GOAL, growths
-from tools.bench_stream.kafka import measure_kafka, show_kafka
+from tools.bench_stream.kafka import RATE_GOAL, SHARE_GOAL, measure_kafka, show_kafka
 from tools.flink.jars import NEWEST
 from tools.flink.job_server import flink_local
 from tools.processes import MissingToolError
@@ -35,6 +36,9 @@ from tools.seaweedfs import seaweedfs
 
 STREAMS = 35
 MANY_STREAMS = 5_000
+MANY_GOAL = 4_000
+"""Records a second on Flink, with so many streams open."""
+
 RECORDS = 336_000
 FEWER_RECORDS = 112_000
 """Where each takes longer."""
@@ -133,6 +137,22 @@ def main() -> None:
         raise SystemExit(str(exc)) from exc
     (CACHE / "stream.json").write_text(json.dumps(results, indent=2) + "\n")
     show(results)
+    report("streams", goals_of(results))
+
+
+def goals_of(results: dict[str, Any]) -> Iterator[Line]:
+    """Yield what has a goal, for the summary of `make bench`."""
+    for scene in SCENES:
+        found = list(results["scenes"][scene.name]["speed_up"])
+        yield Line(f"{scene.name}, ours : GroupIntoBatches, speed", found, RATIO_GOAL, at_least=True)
+    for engine, run in results["many_streams"].items():
+        goal = MANY_GOAL if engine == "flink" else None
+        yield Line(f"{engine}, {MANY_STREAMS:,} streams open, records a second", [rate(run)], goal, at_least=True)
+    ours, share = (list(results["kafka"][name]) for name in ("ours", "share"))
+    yield Line("Kafka's backlog on Prism, records a second", ours, RATE_GOAL, at_least=True)
+    yield Line("… of the time, in which the source works", share, SHARE_GOAL)
+    for source, size in results["state_bytes_a_day"].items():
+        yield Line(f"state of an idle job on Flink, {source}, MB a day", [size / 1e6], GOAL / 1e6)
 
 
 def measure(rounds: int, many_on: Sequence[str], growth_seconds: float) -> dict[str, Any]:

@@ -185,10 +185,10 @@ def _execute(job: Job, progress: Progress, log: JobLog) -> int:
     except Exception as exc:  # every runner has errors of its own; whatever it is, the job failed
         if asked or was_interrupted(exc):
             raise _interrupted(asked, message) from exc
-        mark_failed(job.write, result, exc, log)
+        notes = mark_failed(job.write, result, exc, log)
         if log.shows_tracebacks:
             _LOGGER.error("the pipeline failed", exc_info=True)
-        return fail_with(1, f"the pipeline failed: {reason_of(exc)}", log)
+        return fail_with(1, "; ".join((f"the pipeline failed: {reason_of(exc)}", *notes)), log)
     if job.is_endless and not is_written(job.write.store, summary_key(job.write.transform.claim)):
         say(f"run {job.write.run_id} to {job.write.store.root} ended")
         return 0

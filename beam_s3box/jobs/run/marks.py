@@ -11,14 +11,13 @@ from beam_s3box.jobs.run.failures import is_of_silent_store, reason_of
 from beam_s3box.jobs.run.logging import JobLog
 
 
-def mark_failed(write: Write, result: PipelineResult | None, error: Exception, log: JobLog) -> None:
-    """Say that the run failed, unless it may still go on elsewhere; add to the error what could not be done."""
+def mark_failed(write: Write, result: PipelineResult | None, error: Exception, log: JobLog) -> list[str]:
+    """Say that the run failed, unless it may still go on elsewhere; return what is to be known besides the error."""
     if is_of_silent_store(error) or (result is not None and not PipelineState.is_terminal(result.state)):
-        return
+        return []
     reason = S3BoxError(log.masked(reason_of(error)))
     write.transform.claim.fail_by(write.store, reason)
-    for note in getattr(reason, "__notes__", ()):
-        error.add_note(note)
+    return list(getattr(reason, "__notes__", ()))
 
 
 def mark_interrupted(write: Write, error: Interrupted) -> None:

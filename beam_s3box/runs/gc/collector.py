@@ -29,7 +29,7 @@ from beam_s3box.runs.gc.replacements import Replacements
 from beam_s3box.runs.gc.run_states import RunState, RunStates
 from beam_s3box.runs.replaced import read_run
 from beam_s3box.shards.keys import DOCTOR_FOLDER
-from beam_s3box.stores import Store
+from beam_s3box.stores import LocalStore, Store
 from beam_s3box.stores.deletions import BATCH_KEYS, NotDeleted, delete_keys
 from beam_s3box.stores.s3_check import CHECK_KEY
 from beam_s3box.stores.s3_uploads import abort_upload, bytes_of_upload, unfinished_uploads
@@ -153,7 +153,7 @@ class Collector:
                     yield _Garbage(state.run_id, kind, info.key, info.size)
 
     def _beside_records(self) -> Iterator[_Garbage]:
-        """Yield lists that no record names, stop marks and signs of life."""
+        """Yield lists that no record names, stop marks, signs of life, and files of writes that did not end."""
         for info in self.store.list("runs/"):
             state = self._runs.by_id.get(info.key.split("/")[1])
             if state is None or state.fate not in ("over", "kept") or info.modified >= self._limit:
@@ -167,6 +167,9 @@ class Collector:
             for info in self.store.list(prefix):
                 if _is_of_a_check(info.key) and info.modified < self._limit:
                     yield _Garbage("", MARKS, info.key, info.size)
+        for info in self.store.unfinished() if isinstance(self.store, LocalStore) else ():
+            if info.modified < self._limit:
+                yield _Garbage("", UPLOADS, info.key, info.size)
 
     def _manifests(self) -> Iterator[_Garbage]:
         """Yield the manifests of bounded runs that failed; another execution may replace one meanwhile."""

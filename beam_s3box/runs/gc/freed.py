@@ -16,7 +16,8 @@ UPLOADS: Final = "unfinished uploads"
 MARKS: Final = "marks"
 KINDS: Final = (SHARDS, REPLACED, MANIFESTS, LISTS, UPLOADS, MARKS)
 """What is freed: data that nobody lists; data of manifests that a compaction has replaced; manifests and lists of
-executions that did not finish; multipart uploads; stop marks and signs of life of runs that are over."""
+executions that did not finish; multipart uploads, and files of writes that did not end; stop marks and signs of life of
+runs that are over."""
 
 MAX_ERRORS: Final = 20
 
