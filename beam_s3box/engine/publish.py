@@ -1,7 +1,8 @@
 """Writes manifests so that repeated work replaces what it wrote before, and outdated work replaces nothing.
 
 Manifests are written create-only. If one exists with another list, it was written before the runner rolled back: it is
-replaced, and the manifests that its firing invalidates are removed, each conditionally on the ETag that was read. A
+replaced, and the manifests that its firing invalidates are removed, each conditionally on the ETag that was read. One
+of an unbounded run with the same list is written again, so that its time shows that it was found. A
 worker whose work began before the other manifest was written may be outdated: it replaces nothing and fails, and the
 runner retries its work. ARCHITECTURE.md describes the protocol.
 """
@@ -31,7 +32,6 @@ from beam_s3box.errors import (
 )
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo, Store
-from beam_s3box.stores.base import holds
 from beam_s3box.system.threads import Executor
 
 _CONTENT_TYPE: Final = "application/json"
@@ -149,8 +149,9 @@ class Publisher:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
             return True
         except ObjectExistsError:
-            if holds(self.store, key, body, sha256):
-                return True
+            info = self._stat(key)
+            if info is not None and self._is(info, sha256):
+                return self._is_renewed(plan, info, body, sha256)
         self.claim.check_held(self.store)
         info = self._stat(key)
         if info is None:
@@ -158,8 +159,17 @@ class Publisher:
         self._check_older(info)
         # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
+        return self._is_replaced(info, body, sha256)
+
+    def _is_renewed(self, plan: ManifestPlan, info: ObjectInfo, body: bytes, sha256: str) -> bool:
+        """Write an equal manifest of an earlier life again, so that its time tells outdated workers that it counts."""
+        if plan.firing is None or not self._is_older(info):
+            return True
+        return self._is_replaced(info, body, sha256)
+
+    def _is_replaced(self, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         try:
-            self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
+            self.store.put(info.key, body, sha256=sha256, content_type=_CONTENT_TYPE, replace=True, if_match=info.etag)
         except ObjectChangedError:
             return False  # replaced by another worker: the times show which one is outdated
         return True

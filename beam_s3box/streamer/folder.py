@@ -31,11 +31,11 @@ from beam_s3box.shards.runs import new_origin, new_run_id
 from beam_s3box.streamer.buffers import read_lines, read_whole_records
 from beam_s3box.streamer.descriptions import Description
 from beam_s3box.streamer.events import BufferFile, report
-from beam_s3box.streamer.files import remove, size_of, write_file
+from beam_s3box.streamer.files import read_file, remove, size_of, write_file
 from beam_s3box.streamer.guard import synchronized
 from beam_s3box.streamer.journal import Journal
 from beam_s3box.streamer.lock import FolderLock
-from beam_s3box.streamer.output import Rendered, render
+from beam_s3box.streamer.output import Rendered, read_rendered, render
 from beam_s3box.streamer.quota import DiskQuota
 from beam_s3box.streamer.sealed_buffer import SealedBuffer
 from beam_s3box.system.local_files import sync_folder
@@ -189,18 +189,26 @@ class Folder:
         if size_of(uploaded) is not None:
             self.uploaded[sealed.name] = description
 
+    def read_finished(self, path: pathlib.Path) -> Rendered | None:
+        """Return what a finished file without a description holds; None if there is none, or it is not whole."""
+        return None if size_of(path) is None else read_rendered(read_file(path), path.name)
+
     def _is_whole(self, file: BufferFile) -> bool:
         return size_of(file.path) == file.size
 
     def _write_output(self, sealed: SealedBuffer) -> Description | None:
         """Write the finished file of a buffer, and its description."""
         rendered = self._render(sealed)
+        path = self.path / sealed.file_name
+        found = self.read_finished(path)
+        # what a crash left of the buffer may be less than what was made of it, and is uploaded perhaps
+        if found is not None and found.records >= rendered.records:
+            rendered = found
         # remains of a failed attempt; the description first, so that it never exists next to an incomplete file
         self.drop(self.path_of(sealed.name, "ready"))
         if not rendered.records:
             return None
         format = sealed.output.make()
-        path = self.path / sealed.file_name
         self.drop(path)
         file = BufferFile(
             sealed.file_name,

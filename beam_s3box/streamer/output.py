@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.formats import FORMATS, Format, JsonText
+from beam_s3box.formats.json_text import JSON_ARRAY
 from beam_s3box.shards.model import Segment, Size, total_size
 from beam_s3box.shards.packing import Overhead
 
 COMPRESSIONS = ("none", "gzip")
+
+_GZIP_WINDOW = 31
 
 _DESCRIPTION_BYTES = 320
 """About the bytes of the description of a file."""
@@ -123,3 +127,21 @@ def render(format: Format, batches: Iterable[Sequence[bytes]]) -> Rendered:
     size, overhead = total_size(segments), format.overhead
     raw_bytes = size.raw_bytes + overhead.shard.raw_bytes + max(0, len(segments) - 1) * overhead.separator.raw_bytes
     return Rendered(format.join(segments), size.records, raw_bytes)
+
+
+def read_rendered(body: bytes, file_name: str) -> Rendered | None:
+    """Return what a finished file holds; None if a crash or a full disk has cut it."""
+    text = body
+    if file_name.endswith(".gz"):
+        inflater = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            text = inflater.decompress(body)
+        except zlib.error:
+            return None
+        if not inflater.eof or inflater.unused_data:
+            return None
+    is_array = text.startswith(JSON_ARRAY.opening)
+    # records have neither line breaks nor NUL; the array has two lines around them
+    if not text.endswith(JSON_ARRAY.closing if is_array else b"\n") or b"\0" in text:
+        return None
+    return Rendered(body, text.count(b"\n") - 2 * is_array, len(text))

@@ -91,8 +91,8 @@ def _recover(folder: Folder, name: str, states: set[str], left: Left) -> None:
         stream = Stream(ready.file.domain, ready.file.namespace)
         left.sealed.append(SealedBuffer(name, stream, ready.output, description=ready, ready=True))
         return
-    _clear_output(folder, name, states)
     sealed = _recover_buffer(folder, name, states)
+    _clear_output(folder, name, states, is_needed=sealed is not None)
     if sealed is not None:
         left.sealed.append(sealed)
 
@@ -104,13 +104,20 @@ def _read(folder: Folder, name: str, state: str) -> Description | None:
     return description
 
 
-def _clear_output(folder: Folder, name: str, states: set[str]) -> None:
-    """Remove a finished file without a description, which is incomplete or uploaded; keep it if that is damaged."""
+def _clear_output(folder: Folder, name: str, states: set[str], *, is_needed: bool) -> None:
+    """Remove a finished file without a description, which is incomplete or uploaded; keep it if that is damaged.
+
+    Args:
+      folder: has the file.
+      name: of the file.
+      states: of all files of that name.
+      is_needed: whether its buffer is there, which a loss of power may have cut.
+    """
     orphaned = states & {"ready", "uploaded"} and not states & {"open", "sealed"}
     for state in states & {"json", "json.gz"}:
         if orphaned:
             folder.set_aside(name, state, f"the description of {folder.path_of(name, state).name} is damaged")
-        else:
+        elif not is_needed or folder.read_finished(folder.path_of(name, state)) is None:
             folder.drop(folder.path_of(name, state))
 
 

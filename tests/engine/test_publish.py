@@ -598,6 +598,26 @@ def test_a_firing_that_is_only_retried_withdraws_nothing() -> None:
     assert [(info.key, info.etag) for info in world.store.list("manifests/")] == before
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_an_outdated_worker_replaces_no_manifest_that_the_live_one_found_as_it_is(step: int) -> None:
+    """Three lives: the second one cuts otherwise and sleeps, the third finds what the first had written, and relies on it."""
+    world = World("stream", 1, False)
+    kept = [world.shards([0]), world.shards([1])]
+    live(Unbounded(world, kept, Lineage()))
+    outdated = Unbounded(world, [world.shards([0, 2])], Lineage())
+    last = Unbounded(world, [*kept, world.shards([2])], Lineage())
+    *found, new = last.bundles()
+
+    def sleep() -> None:
+        for bundle in found:
+            world.clock.now += ASLEEP
+            until_done(bundle)
+
+    assert _interrupted(world, outdated, step, sleep)
+    until_done(new)
+    assert world.listed(last.committed(world)) == Counter([0, 1, 2])
+
+
 def test_firings_of_other_streams_and_of_the_run_stay() -> None:
     world = World("stream", 1, False)
     other = dataclasses.replace(world.claim)

@@ -20,7 +20,7 @@ from beam_s3box.stores import S3Settings
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_client import Connected
 from beam_s3box.stores.s3_clock import ServerClock
-from tests.simulation.world import LOST_SECONDS, World
+from tests.simulation.world import Actor, World
 
 _URL: Final = "https://s3.example"
 _PART_BYTES: Final = 150
@@ -62,7 +62,8 @@ class SimS3:
         self.late = 0
         self.violations: list[str] = []
         self.uncovered = 0
-        self._looks: dict[str, list[tuple[float, Any]]] = {}
+        self._looks: dict[tuple[str, Actor | None], float] = {}
+        self._met: dict[str, list[tuple[float, Actor | None, str]]] = {}
 
     # ------------------------------------------------------------ operations
 
@@ -72,7 +73,7 @@ class SimS3:
         def effect() -> dict[str, Any]:
             body = _bytes_of(sent["Body"])
             self._check_sum(body, sent.get("ChecksumSHA256"), "PutObject")
-            self._check_condition("PutObject", key, sent)
+            self._check_condition("PutObject", key, sent, body)
             return self._store(key, body, sent.get("Metadata", {}))
 
         return self._request("PutObject", sent, effect)
@@ -133,12 +134,13 @@ class SimS3:
 
         def effect() -> dict[str, Any]:
             upload = self._upload("CompleteMultipartUpload", name)
-            self._check_condition("CompleteMultipartUpload", key, sent)
             numbers = [part["PartNumber"] for part in sent["MultipartUpload"]["Parts"]]
             if numbers != sorted(numbers) or any(number not in upload.parts for number in numbers):
                 raise self._error("CompleteMultipartUpload", "InvalidPart", 400)
+            body = b"".join(upload.parts[number] for number in numbers)
+            self._check_condition("CompleteMultipartUpload", key, sent, body)
             del self.uploads[name]
-            stored = self._store(key, b"".join(upload.parts[number] for number in numbers), upload.metadata)
+            stored = self._store(key, body, upload.metadata)
             return {**stored, "Key": key}
 
         return self._request("CompleteMultipartUpload", sent, effect)
@@ -165,7 +167,7 @@ class SimS3:
             self._land_later(operation, sent, effect)
             raise ReadTimeoutError(endpoint_url=_URL)
         answer = effect()
-        self._note_look(operation, sent)
+        self._note_look(operation, sent, answer)
         world.pause()
         if world.fails("reply lost", 0.01):
             raise ReadTimeoutError(endpoint_url=_URL)
@@ -198,19 +200,28 @@ class SimS3:
         if body is not None and not isinstance(body, bytes):
             body.read(_PART_BYTES // 2)
 
-    def _note_look(self, operation: str, sent: dict[str, Any]) -> None:
-        """Count what the protocol does not cover: a change long after a look, though another worker has looked since.
+    def _note_look(self, operation: str, sent: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Note when a worker learned the ETag of an object."""
+        if operation in ("GetObject", "HeadObject"):
+            self._looks[sent["Key"], self.world.process] = self.world.now
+        if operation == "ListObjectsV2":
+            self._looks.update(((one["Key"], self.world.process), self.world.now) for one in answer["Contents"])
 
-        What that one has seen, and so did not write again, is then changed under the very ETag that it saw.
+    def _note_met(self, key: str, found: Stored) -> None:
+        """Note that a worker wrote this text, or found that what it was to write exists already."""
+        self._met.setdefault(key, []).append((self.world.now, self.world.process, found.etag))
+
+    def _note_change(self, key: str, etag: str) -> None:
+        """Count what the protocol does not cover: a change under an ETag that is that of another life's text by now.
+
+        A worker looks, one that began later writes or finds the very text that it has seen, and then it changes that.
         """
-        if operation in ("UploadPart", "CreateMultipartUpload"):
-            return
-        process, now = self.world.process, self.world.now
-        looks = self._looks.setdefault(sent.get("Key", ""), [])
-        own = max((time for time, other in looks if other is process), default=now)
-        if "IfMatch" in sent and own < now - LOST_SECONDS and any(time > own for time, _ in looks):
-            self.uncovered += 1
-        looks.append((now, process))
+        process = self.world.process
+        look = self._looks.get((key, process), self.world.now)
+        self.uncovered += any(
+            at > look and met == etag and process is not None and other is not None and other.began > process.began
+            for at, other, met in self._met.get(key, ())
+        )
 
     def _land_later(self, operation: str, sent: dict[str, Any], effect: Callable[[], dict[str, Any]]) -> None:
         if "Body" in sent:
@@ -239,6 +250,7 @@ class SimS3:
         if before is not None and before.body != body and not _may_change(key):
             self.violations.append(f"{key} was written over")
         stored = self.objects[key] = Stored(body, self.world.now, metadata)
+        self._note_met(key, stored)
         return {"ETag": stored.etag}
 
     def _find(self, operation: str, key: str) -> Stored:
@@ -251,15 +263,19 @@ class SimS3:
             raise self._error(operation, "NoSuchUpload", 404)
         return self.uploads[name]
 
-    def _check_condition(self, operation: str, key: str, sent: dict[str, Any]) -> None:
+    def _check_condition(self, operation: str, key: str, sent: dict[str, Any], body: bytes = b"") -> None:
         found = self.objects.get(key)
         if sent.get("IfNoneMatch") == "*" and found is not None:
+            if found.body == body:
+                self._note_met(key, found)
             raise self._error(operation, "PreconditionFailed", 412)
         if "IfMatch" in sent:
             if found is None:
                 raise self._error(operation, "NoSuchKey", 404)
             if found.etag != sent["IfMatch"]:
                 raise self._error(operation, "PreconditionFailed", 412)
+            if found.body != body:
+                self._note_change(key, found.etag)
 
     def _check_sum(self, body: bytes, checksum: str | None, operation: str) -> None:
         if self._checks and checksum and base64.b64encode(hashlib.sha256(body).digest()).decode() != checksum:

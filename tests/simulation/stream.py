@@ -224,7 +224,7 @@ class Schedule:
           is_whole: whether all that was read must be listed.
         """
         if self.server.uncovered:
-            self.world.faults["a change long after a look: not covered"] += 1
+            self.world.faults["a later life met the text that was changed: not covered"] += 1
             return
         found = oracle.read(self.server, bounded=False)
         oracle.check_once(found.listed, ())

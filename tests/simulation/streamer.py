@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import pathlib
 import sys
@@ -306,10 +307,19 @@ def _id(record: dict[str, int]) -> int:
 def _ids_in(name: str, body: bytes) -> set[int]:
     """Return the records of a file of the folder."""
     if name.endswith(".json.gz"):
-        body = zlib.decompressobj(31).decompress(body)
+        body = _readable(body)
     found = set()
     for text in body.splitlines():
         line = text.rstrip(b",")
         if line.startswith(b'{"i":') and line.endswith(b"}"):
             found.add(json.loads(line)["i"])
     return found
+
+
+def _readable(body: bytes) -> bytes:
+    """Return the text of a gzip file as far as a power cut has left it."""
+    inflater, text = zlib.decompressobj(31), b""
+    with contextlib.suppress(zlib.error):
+        for place in range(len(body)):
+            text += inflater.decompress(body[place : place + 1])
+    return text

@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,49 @@ def test_a_half_finished_file_is_made_again(left: Any, make: Make, kept: Any, fo
     make().flush()
     assert kept.bodies == [b'{"i":0}\n']
     assert os.listdir(folder) == ["lock"]
+
+
+FINISHED = {
+    ("json-lines", "none"): b'{"i":0}\n{"i":1}\n',
+    ("json-lines", "gzip"): gzip.compress(b'{"i":0}\n{"i":1}\n', 1),
+    ("json-array", "none"): b'[\n{"i":0},\n{"i":1}\n]\n',
+    ("json-array", "gzip"): gzip.compress(b'[\n{"i":0},\n{"i":1}\n]\n', 1),
+}
+
+
+def header_of(format: str, compression: str) -> bytes:
+    return HEADER.replace(b"json-lines", format.encode()).replace(b"none", compression.encode())
+
+
+@pytest.mark.parametrize("output", FINISHED)
+def test_a_finished_file_without_a_description_may_be_more_than_what_a_loss_of_power_left_of_its_buffer(
+    left: Any, make: Make, kept: Any, folder: pathlib.Path, output: tuple[str, str]
+) -> None:
+    """It was synced, and perhaps uploaded, and its buffer removed; that is back, without its end."""
+    left("sealed", header_of(*output) + b'{"i":0}\n{"i"')
+    left("json.gz" if output[1] == "gzip" else "json", FINISHED[output])
+    make().flush()
+    assert kept.bodies == [FINISHED[output]]
+    assert [(file.records, file.raw_bytes) for file in kept.files] == [(2, 16 if output[0] == "json-lines" else 21)]
+    assert os.listdir(folder) == ["lock"]
+
+
+@pytest.mark.parametrize("output", FINISHED)
+@pytest.mark.parametrize(
+    "cut", [lambda body: body[:-1], lambda body: body[:3], lambda body: b"", lambda body: body + b"\0"]
+)
+def test_a_finished_file_without_a_description_is_made_again_if_it_is_not_whole(
+    left: Any, make: Make, kept: Any, output: tuple[str, str], cut: Callable[[bytes], bytes]
+) -> None:
+    left("sealed", header_of(*output) + b'{"i":0}\n{"i":1}\n')
+    left("json.gz" if output[1] == "gzip" else "json", cut(FINISHED[output]))
+    make().flush()
+    [body] = kept.bodies
+    if output[1] == "gzip":
+        inflater = zlib.decompressobj(31)
+        body = inflater.decompress(body)
+        assert inflater.unused_data == b"", "a single member"
+    assert [line.rstrip(b",") for line in body.splitlines() if len(line) > 1] == [b'{"i":0}', b'{"i":1}']
 
 
 @pytest.mark.parametrize("state", ["json", "json.gz", "part"])
