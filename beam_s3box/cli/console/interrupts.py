@@ -177,7 +177,7 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
     """Handle signals while the block runs, but for those that are ignored."""
     with contextlib.ExitStack() as undo:
         if threading.current_thread() is threading.main_thread():
-            undo.enter_context(_main_thread_woken(frozenset(numbers)))
+            undo.enter_context(_main_thread_woken())
             for number in (*numbers, _POKE):
                 before: Any = signal.getsignal(number)
                 # None: set by code that is not Python's, which can't be put back
@@ -188,11 +188,12 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
 
 
 @contextlib.contextmanager
-def _main_thread_woken(numbers: frozenset[int]) -> Iterator[None]:
-    """Interrupt what the main thread waits in when one of the signals came, whichever thread the system gave it to.
+def _main_thread_woken() -> Iterator[None]:
+    """Interrupt what the main thread waits in when a signal came, whichever thread the system gave it to.
 
-    Python calls handlers only in the main thread, and Linux may give two signals at once to another one: the main
-    thread would keep waiting, for ever if nothing else wakes it.
+    Python calls handlers only in the main thread, and Linux may give a signal to another one, or to the main thread
+    just before it waits: it would keep waiting, for ever if nothing else wakes it. Of blocks within each other the
+    innermost sees the signals of all.
     """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -200,7 +201,7 @@ def _main_thread_woken(numbers: frozenset[int]) -> Iterator[None]:
 
     def watch() -> None:
         while came := os.read(woken, 1):
-            if came[0] in numbers and main is not None:
+            if came[0] != _POKE and main is not None:
                 for pause in _POKE_SECONDS:  # it may be about to wait
                     time.sleep(pause)
                     signal.pthread_kill(main, _POKE)
