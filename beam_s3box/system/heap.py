@@ -7,8 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-_ARENAS_MAX: Final = -8
-"""M_ARENA_MAX of glibc."""
+from beam_s3box.sizes import MiB
+
+_OPTIONS: Final = {
+    -8: 1,  # M_ARENA_MAX
+    -3: 2 * MiB,  # M_MMAP_THRESHOLD: what is larger is a shard's text, which leaves no hole when it is sent
+    -1: 16 * MiB,  # M_TRIM_THRESHOLD, as setting one ends that glibc adapts both
+}
+"""What glibc is told."""
 
 _NEW_OBJECTS: Final = 10_000
 """Between two garbage collections, where Python's own number is 700: Beam is imported, and bad lines are packed, in 0.9
@@ -36,7 +42,8 @@ def own_process() -> None:
         library = ctypes.CDLL(None)
         set_option = getattr(library, "mallopt", None)
         if set_option is not None:
-            set_option(_ARENAS_MAX, 1)
+            for option, value in _OPTIONS.items():
+                set_option(option, value)
         _trim = getattr(library, "malloc_trim", None)
 
 
