@@ -17,6 +17,7 @@ from beam_s3box.cli.console.output import say, say_version, sturdy_output
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import asks_for_help, before_dashes
 from beam_s3box.errors import S3BoxError
+from beam_s3box.system.heap import own_process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from beam_s3box.jobs.run.entry import run_command
 
         return run_command(lambda rest, log: COMMANDS[name].run(rest, log), arguments[1:], owns_process=argv is None)
+    if argv is None:
+        own_process()
     log = CommandLog("beam_s3box")
     with sturdy_output(), installed(log):
         try:

@@ -6,8 +6,8 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, overload
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 import orjson
 
@@ -38,6 +38,10 @@ _PIECE_BYTES: Final = 384 * KiB
 
 _KEY: Final = (Stream("dead-letters", "dead-letters"), "", 0)
 """Under which the builder collects dead letters; it is in no object's key."""
+
+
+_Head: TypeAlias = tuple[tuple[str | None, str | None], str, str]
+"""Stream, reason and detail of a dead letter."""
 
 
 class DeadLetter(NamedTuple):
@@ -123,10 +127,14 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         line = number if isinstance(number, int) else None
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
-    @property
-    def streams(self) -> Sequence[tuple[str | None, str | None]]:
-        """Domain and namespace of each, None for what is not known."""
-        return self._heads
+    @functools.cached_property
+    def runs(self) -> list[tuple[_Head, int]]:
+        """Neighbours that differ in their record alone: what they share, and how many they are."""
+        columns = self._heads, self.reasons, self._details
+        if self._raws and all(column.count(column[0]) == len(column) for column in columns):
+            # nearly always, and a tenth of the time
+            return [((self._heads[0], self.reasons[0], self._details[0]), len(self))]
+        return [(head, len(list(run))) for head, run in itertools.groupby(zip(*columns, strict=True))]
 
     def first_of(self, reason: str) -> DeadLetter:
         """Return the first dead letter of a reason."""
@@ -135,22 +143,29 @@ class DeadLetterBatch(Sequence[DeadLetter]):
     def to_json(self) -> list[bytes]:
         """Return a line of JSON each; bytes that are not UTF-8 are written as hexadecimal, under `raw_hex`."""
         lines: list[bytes] = []
-        for head, group in itertools.groupby(zip(self._heads, self.reasons, self._details, strict=True)):
-            start = len(lines)
-            lines += self._render(head, slice(start, start + len(list(group))))
+        for head, length in self.runs:
+            lines += self._render(head, slice(len(lines), len(lines) + length))
         return lines
 
-    def _render(self, head: tuple[Any, str, str], part: slice) -> Iterator[bytes]:
-        """Yield the lines of neighbours that differ in their record alone."""
+    def _render(self, head: _Head, part: slice) -> list[bytes]:
+        """Return the lines of a run."""
         (domain, namespace), reason, detail = head
-        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
-        form = b',"offset":%b,"line":null' if self._has_positions else b',"line":%b'
-        for raw, number in zip(self._raws[part], self._lines[part], strict=True):
-            place = begin + form % orjson.dumps(number)
-            try:
-                yield b'%b,"raw":%b}' % (place, orjson.dumps(raw.decode()))
-            except UnicodeDecodeError:
-                yield b'%b,"raw_hex":"%b"}' % (place, raw.hex().encode("ascii"))
+        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset).replace(b"%", b"%%")
+        form = begin + (b',"offset":%b,"line":null' if self._has_positions else b',"line":%b')
+        with_text, dumps = form + b',"raw":%b}', orjson.dumps
+        raws, numbers = self._raws[part], self._lines[part]
+        try:
+            return [with_text % (dumps(at), dumps(raw.decode())) for raw, at in zip(raws, numbers, strict=True)]
+        except UnicodeDecodeError:
+            with_hex = form + b',"raw_hex":"%b"}'
+            # a second exception for each would take longer than all else
+            texts = [raw.decode(errors="ignore") for raw in raws]
+            return [
+                with_text % (dumps(at), dumps(text))
+                if len(text.encode()) == len(raw)
+                else with_hex % (dumps(at), raw.hex().encode("ascii"))
+                for raw, text, at in zip(raws, texts, numbers, strict=True)
+            ]
 
 
 class DeadLetterFiles:

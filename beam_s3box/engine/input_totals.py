@@ -149,26 +149,26 @@ class InputCounter:
 
     def count(self, source: str, records: int, letters: DeadLetterBatch) -> Mapping[str, DeadLetterReason]:
         """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
+        by_stream: collections.Counter[tuple[StreamName, str]] = collections.Counter()
+        by_reason: collections.Counter[str] = collections.Counter()
+        for (stream, reason, _), number in letters.runs:
+            by_stream[stream, reason] += number
+            by_reason[reason] += number
         reasons = {
             reason: DeadLetterReason.of(letters.first_of(reason), number, self._selector)
-            for reason, number in collections.Counter(letters.reasons).items()
+            for reason, number in by_reason.items()
         }
         new = InputTotals(records - len(letters), len(letters), reasons)
         before = self._totals.get(source)
         self._totals[source] = new if before is None else before.plus(new)
-        if letters:
-            self._count_streams(source, letters)
+        for (stream, reason), number in by_stream.items():
+            _count(self._streams.setdefault(source, {}), (stream[0], stream[1]), reason, number)
         return reasons
 
     def totals(self) -> dict[str, InputTotals]:
         """Return the sums by file."""
         streams = self._streams
         return {source: totals._replace(streams=streams.get(source, {})) for source, totals in self._totals.items()}
-
-    def _count_streams(self, source: str, letters: DeadLetterBatch) -> None:
-        found = self._streams.setdefault(source, {})
-        for (stream, reason), number in collections.Counter(zip(letters.streams, letters.reasons, strict=True)).items():
-            _count(found, (stream[0], stream[1]), reason, number)
 
 
 def sum_totals(totals: Iterable[InputTotals]) -> InputTotals:

@@ -21,6 +21,7 @@ from beam_s3box.shards.limits import StreamLimits
 from beam_s3box.shards.model import NOTHING, SealedShard, Segment, Size
 from beam_s3box.shards.packing import BY_BUNDLE_END, BY_MEMORY, BY_OBJECT_BYTES, Capacity, OpenShard, SealedSegments
 from beam_s3box.sizes import LINE_COST, MiB
+from beam_s3box.system.heap import give_back
 from beam_s3box.system.threads import Executor, Pending
 
 Key: TypeAlias = tuple[Stream, str, int]
@@ -273,6 +274,8 @@ class ShardBuilder:
     def _collect_all(self) -> None:
         while self._compressing:
             self._collect_segment()
+        if self._held_bytes > self._budget // 2:
+            give_back()
 
     def _seal(self, key: Key, sealed: SealedSegments) -> None:
         stream, window, _ = key
@@ -285,7 +288,7 @@ class ShardBuilder:
         self._out.remainders.extend((buffer.key, segment) for segment in buffer.shard.take())
 
     def _keep_budget(self) -> None:
-        if self._held_bytes > self._budget:
+        if self._held_bytes + self._compressing_bytes > self._budget:
             self._evict_largest()
 
     def _evict_largest(self) -> None:

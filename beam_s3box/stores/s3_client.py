@@ -191,7 +191,7 @@ def _send_at_once(model: Any, params: dict[str, Any], **_: Any) -> None:
     It costs a round trip, and botocore reads the response byte by byte, releasing the GIL for each: next to a busy
     thread a request takes ten times as long.
     """
-    if model.name == "PutObject" and len(params["body"].getbuffer()) <= _MAX_UNASKED_BYTES:
+    if model.name == "PutObject" and len(params["body"].getvalue()) <= _MAX_UNASKED_BYTES:
         params["headers"].pop("Expect", None)
 
 

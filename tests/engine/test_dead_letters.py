@@ -54,6 +54,16 @@ def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:
     }  # fmt: skip
 
 
+def test_a_run_of_bytes_and_texts_is_written_as_what_each_is() -> None:
+    raws = [b"a", b"\xff", "é%d".encode(), b"", b"\xc3"]
+    rejected = [RejectedRecord(None, "not-json", "100% of 'n%%b'", raw) for raw in raws]
+    letters = DeadLetterBatch(rejected, StreamSelector(), LineBatch(raws, "50%b.jsonl", range(1, 6)))
+    found = [json.loads(line) for line in letters.to_json()]
+    assert [one.get("raw", one.get("raw_hex")) for one in found] == ["a", "ff", "é%d", "", "c3"]
+    assert [one["line"] for one in found] == [1, 2, 3, 4, 5]
+    assert {(one["detail"], one["source"]) for one in found} == {("100% of 'n%%b'", "50%b.jsonl")}
+
+
 @pytest.mark.parametrize(
     ("selector", "names"),
     [

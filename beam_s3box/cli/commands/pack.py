@@ -32,6 +32,7 @@ from beam_s3box.errors import S3BoxError
 from beam_s3box.metrics import INPUT_BYTES, MemoryMetrics
 from beam_s3box.prometheus import served
 from beam_s3box.records.lines import longest_line
+from beam_s3box.system.heap import settle
 
 _LOGGER = logging.getLogger(__name__)
 _NOTICE: Final = (
@@ -73,6 +74,7 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
 
 
 def _pack(job: _Job, counts: MemoryMetrics, log: CommandLog) -> int:
+    settle()
     try:
         outcome = _execute(job, counts)
     except Exception as exc:  # whatever it is, the pack failed, and one line says so

@@ -98,8 +98,8 @@ PACKING = (
         "the memory budget is not kept",
         "memory is bounded",
         _BUILDER,
-        "        if self._held_bytes > self._budget:\n            self._evict_largest()",
-        "        if self._held_bytes > 4 * self._budget:\n            self._evict_largest()",
+        "        if self._held_bytes + self._compressing_bytes > self._budget:\n            self._evict_largest()",
+        "        if self._held_bytes + self._compressing_bytes > 4 * self._budget:\n            self._evict_largest()",
         _BUILDER_TESTS,
     ),
     Fault(
