@@ -30,7 +30,6 @@ def test_two_runs_are_compared(
     monkeypatch.setattr(goals, "_FOLDER", tmp_path / "goals")
     monkeypatch.setattr(goals, "_BEFORE", tmp_path / "goals-before")
     for found in (2.0, 2.2):
-        goals.begin()
         goals.report("some", [Line("first", [found], 3.0), Line(f"named {found}", [1.0])])
     capsys.readouterr()
     goals.summary(["some", "never measured"])

@@ -80,7 +80,6 @@ def main() -> None:
     parts = given.parts or (["ratios", "lines"] if given.quick else ["ratios", *_PARTS])
     if not given.summary:
         CACHE.mkdir(parents=True, exist_ok=True)
-        goals.begin()
         for part in parts:
             _measure(part, quick=given.quick)
         if parts == ["ratios", *_PARTS]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -50,23 +49,20 @@ class Line(NamedTuple):
         return "" if self.goal is None else f"{'>=' if self.at_least else '<='} {_short(self.goal)}"
 
 
-def begin() -> None:
-    """Make what was reported so far the run before."""
-    if _FOLDER.exists():
-        shutil.rmtree(_BEFORE, ignore_errors=True)
-        _FOLDER.rename(_BEFORE)
-
-
 def report(part: str, lines: Iterable[Line]) -> None:
-    """Print the lines of one part of the bench, and keep them for `summary`.
+    """Print the lines of one part of the bench, and keep them for `summary`, with those that were kept last.
 
     Args:
       part: its name, and that of the file.
       lines: of it.
     """
     lines = list(lines)
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    (_FOLDER / f"{part}.json").write_text(json.dumps([line._asdict() for line in lines], indent=2) + "\n")
+    for folder in (_FOLDER, _BEFORE):
+        folder.mkdir(parents=True, exist_ok=True)
+    path = _FOLDER / f"{part}.json"
+    if path.exists():
+        path.replace(_BEFORE / path.name)
+    path.write_text(json.dumps([line._asdict() for line in lines], indent=2) + "\n")
     table = Table(part.replace("_", " "), "goal", "median", "from - to", "met", title=machine())
     for line in lines:
         spread = f"{_short(min(line.found))} - {_short(max(line.found))}" if len(line.found) > 1 else ""

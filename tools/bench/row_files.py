@@ -32,7 +32,8 @@ import functools, sys
 from beam_s3box.cli.main import main
 from beam_s3box.jobs import backfill
 backfill.RowOptions = functools.partial(backfill.RowOptions, by_columns={by_columns})
-sys.exit(main(["backfill", "--domain_field=carrier", "--namespace_field=origin", "--quiet", *sys.argv[1:]]))
+sys.argv[1:1] = ["backfill", "--domain_field=carrier", "--namespace_field=origin", "--quiet"]
+sys.exit(main())
 """
 _DUCKDB: Final = """
 import sys, duckdb
