@@ -14,7 +14,7 @@ _OPTIONS: Final = {
     -3: 2 * MiB,  # M_MMAP_THRESHOLD: what is larger is a shard's text, which leaves no hole when it is sent
     -1: 16 * MiB,  # M_TRIM_THRESHOLD, as setting one ends that glibc adapts both
 }
-"""What glibc is told."""
+"""Options of glibc, and their values."""
 
 _NEW_OBJECTS: Final = 10_000
 """Between two garbage collections, where Python's own number is 700: Beam is imported, and bad lines are packed, in 0.9
