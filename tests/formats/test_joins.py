@@ -143,6 +143,27 @@ def test_without_a_length_a_large_file_is_refused() -> None:
         JsonJoin(JSON_LINES).body(large)
     small = ends(body)._replace(raw_bytes=None)
     assert JsonJoin(JSON_LINES).body(small).raw_bytes == len(b'{"id":1}\n')
+    # deflate makes a byte of 1,032 at most
+    least = -(-(2**32) // 1032)
+    assert JsonJoin(JSON_LINES).body(small._replace(size=least - 1)).raw_bytes == len(b'{"id":1}\n')
+    with pytest.raises(S3BoxError, match="its size before compression is not in the run's record"):
+        JsonJoin(JSON_LINES).body(large._replace(size=least))
+
+
+@pytest.mark.parametrize("more", [1, 2**31, 2**32 - 1, 2**32 + 1])
+def test_a_length_that_the_trailer_contradicts_is_refused(more: int) -> None:
+    found = ends(shard(JSON_LINES, [1]))
+    assert found.raw_bytes is not None
+    with pytest.raises(S3BoxError, match=r"s3://b/k .*its trailer counts 9 bytes, and the run's record"):
+        JsonJoin(JSON_LINES).body(found._replace(raw_bytes=found.raw_bytes + more))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5])
+def test_a_trailer_counts_modulo_4_gib(turns: int) -> None:
+    found = ends(shard(JSON_LINES, [1]))
+    assert found.raw_bytes is not None
+    size = found.raw_bytes + turns * 2**32
+    assert JsonJoin(JSON_LINES).body(found._replace(raw_bytes=size)).raw_bytes == size
 
 
 def test_the_checksum_of_more_than_4_gib_is_right() -> None:

@@ -42,6 +42,11 @@ def test_golden_keys(template: str, key: str) -> None:
     assert key_of(Layout(RUN, data_key=template), Stream("web", "clicks"), WINDOW) == f"{key}/{NAME}"
 
 
+def test_only_the_folder_of_a_column_keeps_letters_as_they_are() -> None:
+    template = "data/domain={domain}/{namespace}/{window}" + TAIL
+    assert key_of(Layout(RUN, data_key=template), Stream("é", "é"), WINDOW).startswith("data/domain=é/%C3%A9/")
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [
@@ -58,6 +63,9 @@ def test_golden_keys(template: str, key: str) -> None:
         (HIVE.replace("{window_start:%H}", "{window_start!r:%H}"), "formats {window_start} by"),
         (HIVE.replace("{window_start:%H}", "{window_start.year}"), "see {window_start.year}"),
         (HIVE.replace("domain={domain}/", "domain={domain}{window_start:%H}/"), "each in its own folder"),
+        (HIVE.replace("namespace={namespace}/", "{namespace}{window_start:%H}/"), "each in its own folder"),
+        ("data/{domain}/{namespace}/{window}{window}" + TAIL, "at the beginning of a folder's or file's name"),
+        ("data/{domain}/{namespace}/x{window}" + TAIL, "at the beginning of a folder's or file's name"),
         (HIVE.replace("data/", "{window_start:%Y}/"), "must start with a constant folder"),
         (HIVE.replace("hour=", "").replace("{window_start:%H}", "{window}/"), "{window} ends with one"),
     ],

@@ -40,13 +40,21 @@ def test_times_are_those_of_strftime(moment: datetime.datetime) -> None:
     ("micros", "text"),
     [
         (-62_135_596_800_000_000, "0001-01-01"),
+        (253_402_300_799_999_999, "9999-12-31"),
         (253_402_300_800_000_000, "Y010000-01-01"),
+        (-62_135_596_800_000_001, "-000000-12-31"),
         (MAX_TIMESTAMP.micros, "Y294247-01-10"),
         (MIN_TIMESTAMP.micros, "-290308-12-21"),
     ],
 )
 def test_years_of_any_length_can_be_written(micros: int, text: str) -> None:
     assert format_moment(micros, "%Y-%m-%d") == text
+
+
+@pytest.mark.parametrize("year", [2000, 2009, 2100])
+def test_a_year_of_two_digits(year: int) -> None:
+    begin = datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
+    assert format_moment(int(begin.timestamp()) * 1_000_000, "%y") == str(year)[2:]
 
 
 def test_the_week_of_a_year_is_of_the_year_that_it_is_counted_in() -> None:
