@@ -41,7 +41,7 @@ FAULTS: Final = {
         ("lost", "duplicated", "was never appended"),
     ),
     "a buffer whose seal failed takes records": PutBack(
-        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "duplicated", "left")
+        OpenStream, "_seal", "            buffer.full = True\n", "", ("lost", "duplicated", "left", ".damaged")
     ),
 }
 
