@@ -21,7 +21,8 @@ from beam_s3box.records.encoding import (
     encode_record,
 )
 from beam_s3box.records.json_values import json_default
-from beam_s3box.records.routing import Encoders, RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Encoders, Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.sizes import KiB
 

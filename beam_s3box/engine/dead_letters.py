@@ -6,7 +6,9 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Sequence
+from binascii import hexlify
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 import orjson
@@ -17,8 +19,8 @@ from beam_s3box.formats import JSON_LINES
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.lines import cut_line_of
+from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
@@ -39,6 +41,8 @@ _PIECE_BYTES: Final = 384 * KiB
 _KEY: Final = (Stream("dead-letters", "dead-letters"), "", 0)
 """Under which the builder collects dead letters; it is in no object's key."""
 
+_LINE_BYTES: Final = 20
+"""Of a dead letter's line, beyond what it shares with others and its record."""
 
 _Head: TypeAlias = tuple[tuple[str | None, str | None], str, str]
 """Stream, reason and detail of a dead letter."""
@@ -71,7 +75,7 @@ class DeadLetter(NamedTuple):
 
 
 class DeadLetterBatch(Sequence[DeadLetter]):
-    """Dead letters of records that came in together, kept by column.
+    """Dead letters of records that came in together, kept by runs.
 
     An input may be bad altogether. To create each dead letter only if somebody asks for it, and to render all without
     that, takes a third of the time.
@@ -89,10 +93,7 @@ class DeadLetterBatch(Sequence[DeadLetter]):
         selector: StreamSelector,
         origin: LineBatch | Sequence[RejectedRow] | None = None,
     ) -> None:
-        streams, self.reasons, self._details, self._raws = (
-            list(map(operator.itemgetter(column), rejected)) for column in range(len(RejectedRecord._fields))
-        )
-        self._lines = _lines_of(self._raws, origin)
+        runs = rejected.runs if isinstance(rejected, RejectedRecords) else RejectedRecords(rejected).runs
         self.source: str | None = None
         self._offset: int | None = None
         self._has_positions = False
@@ -102,10 +103,11 @@ class DeadLetterBatch(Sequence[DeadLetter]):
             self._has_positions, domain = origin.has_positions, origin.domain or domain
         elif origin:
             self.source = origin[0].source
-        if not any(streams):
-            self._heads = [(domain, selector.namespace)] * len(streams)
-        else:
-            self._heads = [stream or (domain, selector.namespace) for stream in streams]
+        nobody = domain, selector.namespace
+        self._heads: list[_Head] = [(run.stream or nobody, run.reason, run.detail) for run in runs]
+        self._ends = list(itertools.accumulate(len(run.raws) for run in runs))
+        self._raws = runs[0].raws if len(runs) == 1 else [raw for run in runs for raw in run.raws]
+        self._lines = _lines_of(self._raws, origin)
 
     def __len__(self) -> int:
         return len(self._raws)
@@ -119,53 +121,69 @@ class DeadLetterBatch(Sequence[DeadLetter]):
     def __getitem__(self, index: int | slice) -> DeadLetter | list[DeadLetter]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        domain, namespace = self._heads[index]
-        reason, detail, raw, number = self.reasons[index], self._details[index], self._raws[index], self._lines[index]
+        at = range(len(self))[index]
+        (domain, namespace), reason, detail = self._heads[bisect_right(self._ends, at)]
+        raw, number = self._raws[at], self._lines[at]
         if self._has_positions:
             offset, sequence_number = (None, number) if isinstance(number, str) else (number, None)
             return DeadLetter(domain, namespace, reason, detail, raw, self.source, None, offset, sequence_number)
         line = number if isinstance(number, int) else None
         return DeadLetter(domain, namespace, reason, detail, raw, self.source, line, self._offset)
 
-    @functools.cached_property
-    def runs(self) -> list[tuple[_Head, int]]:
-        """Neighbours that differ in their record alone: what they share, and how many they are."""
-        columns = self._heads, self.reasons, self._details
-        if self._raws and all(column.count(column[0]) == len(column) for column in columns):
-            # nearly always, and a tenth of the time
-            return [((self._heads[0], self.reasons[0], self._details[0]), len(self))]
-        return [(head, len(list(run))) for head, run in itertools.groupby(zip(*columns, strict=True))]
+    @property
+    def runs(self) -> list[tuple[_Head, range]]:
+        """Neighbours that differ in their record alone: what they share, and which they are."""
+        return [
+            (head, range(*ends)) for head, ends in zip(self._heads, itertools.pairwise([0, *self._ends]), strict=True)
+        ]
 
-    def first_of(self, reason: str) -> DeadLetter:
-        """Return the first dead letter of a reason."""
-        return self[self.reasons.index(reason)]
+    def texts(self, most_bytes: int) -> Iterator[tuple[bytes, int]]:
+        """Yield lines of JSON with line breaks between them, and how many; of bytes that are not UTF-8 as hexadecimal.
 
-    def to_json(self) -> list[bytes]:
-        """Return a line of JSON each; bytes that are not UTF-8 are written as hexadecimal, under `raw_hex`."""
-        lines: list[bytes] = []
-        for head, length in self.runs:
-            lines += self._render(head, slice(len(lines), len(lines) + length))
-        return lines
+        Args:
+          most_bytes: of a text, about.
+        """
+        for ((domain, namespace), reason, detail), places in self.runs:
+            begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset)
+            begin += b',"offset":' if self._has_positions else b',"line":'
+            after = b',"line":null' if self._has_positions else b""
+            raw_bytes = sum(map(len, self._raws[places.start : places.stop]))
+            step = max(1, len(places) * most_bytes // (len(places) * (len(begin) + _LINE_BYTES) + raw_bytes))
+            for start in places[::step]:
+                part = slice(start, min(start + step, places.stop))
+                yield _text_of(begin, self._lines[part], after, self._raws[part]), part.stop - start
 
-    def _render(self, head: _Head, part: slice) -> list[bytes]:
-        """Return the lines of a run."""
-        (domain, namespace), reason, detail = head
-        begin = _begin_of(domain, namespace, reason, detail, self.source, self._offset).replace(b"%", b"%%")
-        form = begin + (b',"offset":%b,"line":null' if self._has_positions else b',"line":%b')
-        with_text, dumps = form + b',"raw":%b}', orjson.dumps
-        raws, numbers = self._raws[part], self._lines[part]
-        try:
-            return [with_text % (dumps(at), dumps(raw.decode())) for raw, at in zip(raws, numbers, strict=True)]
-        except UnicodeDecodeError:
-            with_hex = form + b',"raw_hex":"%b"}'
-            # a second exception for each would take longer than all else
-            texts = [raw.decode(errors="ignore") for raw in raws]
-            return [
-                with_text % (dumps(at), dumps(text))
-                if len(text.encode()) == len(raw)
-                else with_hex % (dumps(at), raw.hex().encode("ascii"))
-                for raw, text, at in zip(raws, texts, numbers, strict=True)
-            ]
+
+def _text_of(begin: bytes, numbers: Sequence[int | str | None], after: bytes, raws: Sequence[bytes]) -> bytes:
+    """Return the lines of dead letters that differ in their numbers and records alone."""
+    as_text, as_hex = after + b',"raw":"', after + b',"raw_hex":"'
+    names: Iterable[bytes] = itertools.repeat(as_text)
+    try:
+        texts = b"\n".join(raws).decode().split("\n")
+        shown = _quoted(texts if len(texts) == len(raws) else [raw.decode() for raw in raws])
+    except UnicodeDecodeError:
+        # a further exception for each would take longer than all else
+        texts = [raw.decode(errors="ignore") for raw in raws]
+        are_whole = [len(text.encode()) == len(raw) for text, raw in zip(texts, raws, strict=True)]
+        names = [as_text if is_whole else as_hex for is_whole in are_whole]
+        shown = [
+            _quoted([text])[0] if is_whole else hexlify(raw)
+            for text, is_whole, raw in zip(texts, are_whole, raws, strict=True)
+        ]
+    counted = orjson.dumps(list(numbers))[1:-1].split(b",")
+    end = b'"}\n' + begin
+    rows = zip(counted, names, shown, itertools.repeat(end))
+    return begin + b"".join(itertools.chain.from_iterable(rows)).removesuffix(end) + b'"}'
+
+
+def _quoted(texts: Sequence[str]) -> list[bytes]:
+    """Return each as JSON has it between quotation marks.
+
+    One call encodes all, with line breaks between them, which no string of JSON has within.
+    """
+    return (
+        orjson.dumps(texts, option=orjson.OPT_INDENT_2).removeprefix(b'[\n  "').removesuffix(b'"\n]').split(b'",\n  "')
+    )
 
 
 class DeadLetterFiles:
@@ -202,10 +220,8 @@ class DeadLetterFiles:
         Raises:
           StoreError: the store refused or failed, after its retries.
         """
-        lines = letters.to_json()
-        step = max(1, len(lines) * _PIECE_BYTES // (sum(map(len, lines)) or 1))
-        for start in range(0, len(lines), step):
-            self._builder.add(_KEY, lines[start : start + step])
+        for text, records in letters.texts(_PIECE_BYTES):
+            self._builder.add_text(_KEY, text, records)
             if self._builder.open_bytes > _PIECE_BYTES:
                 self._builder.cut()  # with room left, so that no line of the next piece is looked at alone
         self._upload(self._builder.poll().shards)

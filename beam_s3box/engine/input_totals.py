@@ -151,11 +151,13 @@ class InputCounter:
         """Count records that came in together, and those of them that are dead letters; return the reasons of these."""
         by_stream: collections.Counter[tuple[StreamName, str]] = collections.Counter()
         by_reason: collections.Counter[str] = collections.Counter()
-        for (stream, reason, _), number in letters.runs:
-            by_stream[stream, reason] += number
-            by_reason[reason] += number
+        first: dict[str, int] = {}
+        for (stream, reason, _), places in letters.runs:
+            by_stream[stream, reason] += len(places)
+            by_reason[reason] += len(places)
+            first.setdefault(reason, places.start)
         reasons = {
-            reason: DeadLetterReason.of(letters.first_of(reason), number, self._selector)
+            reason: DeadLetterReason.of(letters[first[reason]], number, self._selector)
             for reason, number in by_reason.items()
         }
         new = InputTotals(records - len(letters), len(letters), reasons)

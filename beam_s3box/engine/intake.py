@@ -14,8 +14,8 @@ from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import DeadLettersError, RecordError
 from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord
 from beam_s3box.system.outside import steady_seconds
 
 _LOGGER = logging.getLogger(__name__)

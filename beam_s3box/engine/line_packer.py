@@ -31,8 +31,9 @@ from beam_s3box.metrics import Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.event_times import MICROS, EventTimes
 from beam_s3box.records.rejected_lines import RejectedLines
+from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.routing import Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import Segment, ShardFile, size_of
 from beam_s3box.shards.runs import new_origin
@@ -266,7 +267,9 @@ class LinePacker:
 
     def _reject(self, rejected: RejectedLines) -> None:
         reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
-        self._count(len(batch.lines), [RejectedRecord(None, reason, detail, line) for line in batch.lines], batch)
+        records = RejectedRecords()
+        records.add(None, reason, detail, batch.lines)
+        self._count(len(batch.lines), records, batch)
 
     def reject_row(self, row: RejectedRow) -> None:
         """Take a row that its reader could not make a record of; raises as `pack` does."""
@@ -278,7 +281,7 @@ class LinePacker:
             if letters:
                 self._letters.add(letters)
 
-    def _count(self, records: int, rejected: list[RejectedRecord], origin: LineBatch | None) -> None:
+    def _count(self, records: int, rejected: Sequence[RejectedRecord], origin: LineBatch | None) -> None:
         self._records_in += records
         self._counts.count(metrics.RECORDS_IN, records)
         if self._originals is not None and origin is not None and rejected:
@@ -366,7 +369,7 @@ def _by_identity(batch: LineBatch | RejectedLines | list[bytes], originals: Sequ
 
 
 def _with_originals(
-    rejected: list[RejectedRecord], origin: LineBatch, originals: Mapping[int, bytes]
+    rejected: Sequence[RejectedRecord], origin: LineBatch, originals: Mapping[int, bytes]
 ) -> tuple[list[RejectedRecord], LineBatch]:
     """Return rejected records, and the lines that they were among, as what they were made of."""
     lines = [originals.get(id(line), line) for line in origin.lines]

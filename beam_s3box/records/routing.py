@@ -7,14 +7,15 @@ of a batch are checked together first, and one by one only if that fails.
 
 from __future__ import annotations
 
+import collections
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
+from msgspec import DecodeError
 
 from beam_s3box.errors import RecordError
 from beam_s3box.records.encoding import (
@@ -36,6 +37,7 @@ from beam_s3box.records.foreign import record_fix
 from beam_s3box.records.json_values import as_mapping
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.paths import decoder_of, find_field
+from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.selector import StreamSelector, missing_field, split_key
 from beam_s3box.records.streams import Stream
@@ -46,35 +48,16 @@ if TYPE_CHECKING:
 _MALFORMED = "JSON is malformed: "
 """The beginning of the decoder's message for text that is not JSON."""
 
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What the decoder raises: for a line that is not JSON, for one that is but has not the fields, and for a deep one."""
+
+_check_syntax: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
 _KNOWN_STREAMS = 10_000
 """Maximum number of streams in a router's cache."""
 
 Encoders: TypeAlias = Callable[[Stream], Callable[[bytes], bytes]]
 """Returns the encoder of a stream, from lines to what its format packs; both raise RecordError."""
-
-
-class RejectedRecord(NamedTuple):
-    """A record that can't be packed.
-
-    Attributes:
-      stream: its stream, if known.
-      reason: one of `beam_s3box.records.encoding.REASONS`.
-      detail: the exact problem.
-      raw: the record's own bytes, or its repr if it could not be encoded.
-    """
-
-    stream: Stream | None
-    reason: str
-    detail: str
-    raw: bytes
-
-
-_new_rejected = functools.partial(tuple.__new__, RejectedRecord)
-
-
-def _rejected_together(reason: str, detail: str, lines: Iterable[bytes]) -> Iterator[RejectedRecord]:
-    """Return many at once: where an input is bad altogether, without a call for each of them."""
-    return map(_new_rejected, zip(repeat(None), repeat(reason), repeat(detail), lines))
 
 
 class Router:
@@ -129,7 +112,7 @@ class Router:
                 return RejectedRecord(stream, TOO_LARGE, cut.detail, cut.head)
             return RejectedRecord(stream, exc.reason, str(exc), original_bytes(element))
 
-    def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
+    def route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], Sequence[RejectedRecord]]:
         """Return what is packed of lines (JSON text as bytes, without line breaks) by stream, and those rejected."""
         groups, rejected = self._route_lines(lines)
         if self._encoder_of is None:
@@ -164,29 +147,32 @@ class Router:
             return None
         return batch.groups([paths[0][0] for paths in self._paths])
 
-    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
+    def _route_lines(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], RejectedRecords]:
         """Return the lines by stream, in order, and the rejected ones."""
         text = b"".join(lines)
         if not self._texts_only or self._might_be_odd(lines, text):
             return self._route_one_by_one(lines)
         groups: dict[Any, list[bytes]] = {}
         fallback: dict[Stream, list[bytes]] = {}
-        rejected: list[RejectedRecord] = []
-        faults: dict[str | tuple[str, str], list[bytes]] = {}
+        rejected = RejectedRecords()
+        faults: dict[str | tuple[str, str], list[bytes]] = collections.defaultdict(list)
         decode, key_of, find = self._decode, self._key_of, groups.get
         # a separator keeps what is broken at the end of one line from being mended by the next
         is_text = text.isascii() or _utf8_fault(b"\n".join(lines)) is None
-        for line in lines if is_text else _without_utf8_faults(lines, faults):
+        candidates: Iterable[bytes] = lines if is_text else _without_utf8_faults(lines, faults)
+        if text.startswith(b"["):
+            candidates = _without_arrays(candidates, faults)  # the others are likely to be arrays as well
+        for line in candidates:
             try:
                 key = key_of(decode(line))
-            except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-                if type(exc) is msgspec.DecodeError and BACKSLASH not in line:
+            except _UNREADABLE as exc:
+                if type(exc) is DecodeError and BACKSLASH not in line:
                     # without a further call: an input may be bad altogether
-                    faults.setdefault(str(exc), []).append(line)
+                    faults[str(exc)].append(line)
                     continue
                 why = self._clear_fault(line, exc)
                 if why is not None:
-                    faults.setdefault(why, []).append(line)
+                    faults[why].append(line)
                 else:
                     self._add(fallback, rejected, line)
                 continue
@@ -197,33 +183,33 @@ class Router:
                 group.append(line)
         for fault, some in faults.items():
             reason, detail = _malformed(fault) if isinstance(fault, str) else fault
-            rejected += _rejected_together(reason, detail, some)
+            rejected.add(None, reason, detail, some)
         if not self._add_named(fallback, groups, rejected):
             return self._route_one_by_one(lines)
         return fallback, rejected
 
     def _add_named(
-        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], rejected: list[RejectedRecord]
+        self, named: dict[Stream, list[bytes]], groups: dict[Any, list[bytes]], rejected: RejectedRecords
     ) -> bool:
         """Add the groups by their streams; return False if two are one stream, named by a number and by its text."""
         for key, lines in groups.items():
             try:
                 stream = self._stream_of_key(key)
             except RecordError as exc:
-                rejected += _rejected_together(exc.reason, str(exc), lines)
+                rejected.add(None, exc.reason, str(exc), lines)
                 continue
             if named.setdefault(stream, lines) is not lines:
                 return False
         return True
 
-    def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], list[RejectedRecord]]:
+    def _route_one_by_one(self, lines: list[bytes]) -> tuple[dict[Stream, list[bytes]], RejectedRecords]:
         groups: dict[Stream, list[bytes]] = {}
-        rejected: list[RejectedRecord] = []
+        rejected = RejectedRecords()
         for line in lines:
             self._add(groups, rejected, line)
         return groups, rejected
 
-    def _add(self, groups: dict[Stream, list[bytes]], rejected: list[RejectedRecord], line: bytes) -> None:
+    def _add(self, groups: dict[Stream, list[bytes]], rejected: RejectedRecords, line: bytes) -> None:
         routed = self._route(line)
         if isinstance(routed, RejectedRecord):
             rejected.append(routed)
@@ -241,7 +227,7 @@ class Router:
             raise RecordError(fault, INVALID_UTF8)
         try:
             decoded = self._decode(line)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        except _UNREADABLE as exc:
             return self._route_slowly(line, stream, exc)
         if stream is not None:
             return stream
@@ -259,7 +245,7 @@ class Router:
 
         All lines of an input may be invalid, and a closer look takes ten times as long.
         """
-        if type(exc) is msgspec.DecodeError:
+        if type(exc) is DecodeError:
             # `diagnose` knows more only of lone surrogates, which are escapes
             return None if BACKSLASH in line and b"\\u" in line else _malformed(str(exc))
         if not isinstance(exc, msgspec.ValidationError):
@@ -298,7 +284,7 @@ class Router:
         return encode_record(fields), stream
 
 
-def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, rejected: list[RejectedRecord]) -> list[bytes]:
+def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, rejected: RejectedRecords) -> list[bytes]:
     """Return the encoded lines of a stream; lines that can't be encoded are added to the rejected ones."""
     rows = []
     for line in lines:
@@ -332,6 +318,22 @@ def _utf8_fault(text: bytes) -> str | None:
     return None
 
 
+def _without_arrays(lines: Iterable[bytes], faults: dict[str | tuple[str, str], list[bytes]]) -> Iterator[bytes]:
+    """Yield the lines that are not JSON arrays, and add the others to the faults, without an exception for each."""
+    arrays = faults[NOT_AN_OBJECT, not_an_object([])]
+    for line in lines:
+        # an escape may be a lone surrogate
+        if not line.startswith(b"[") or BACKSLASH in line:
+            yield line
+            continue
+        try:
+            _check_syntax(line)
+        except _UNREADABLE:
+            yield line  # the decoder of the fields says what is wrong
+        else:
+            arrays.append(line)
+
+
 def _without_utf8_faults(lines: Iterable[bytes], faults: dict[str | tuple[str, str], list[bytes]]) -> Iterator[bytes]:
     """Yield the lines of valid UTF-8, and add the others to the faults."""
     for line in lines:
@@ -339,4 +341,4 @@ def _without_utf8_faults(lines: Iterable[bytes], faults: dict[str | tuple[str, s
         if fault is None:
             yield line
         else:
-            faults.setdefault((INVALID_UTF8, fault), []).append(line)
+            faults[INVALID_UTF8, fault].append(line)

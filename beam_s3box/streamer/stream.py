@@ -8,7 +8,8 @@ from typing import Any
 
 from beam_s3box.errors import DiskQuotaError, RecordError, StreamerError, StreamNotOpenError
 from beam_s3box.records.encoding import RecordRules
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits

@@ -21,8 +21,9 @@ from beam_s3box.formats import encoders_of
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.column_batch import ColumnBatch
 from beam_s3box.records.rejected_lines import RejectedLines
+from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.lanes import by_lane
@@ -202,7 +203,8 @@ class EncodeSegments(beam.DoFn):
     def _reject(self, rejected: RejectedLines, window: str) -> list[DeadLetterBatch]:
         reason, detail, batch = rejected.reason, rejected.detail, rejected.batch
         self._counts.count(metrics.RECORDS_IN, len(batch.lines))
-        records = [RejectedRecord(None, reason, detail, line) for line in batch.lines]
+        records = RejectedRecords()
+        records.add(None, reason, detail, batch.lines)
         return [self._intake(window).count(len(records), records, batch)]
 
     def _router_of(self, domain: str) -> Router:

@@ -17,7 +17,8 @@ from beam_s3box.formats import JSON_LINES
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.encoding import record_rules
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.limits import StreamLimits, limits_by_stream

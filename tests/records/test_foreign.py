@@ -26,7 +26,8 @@ from google.protobuf import (
 
 from beam_s3box.records.encoding import RecordRules, encode_record
 from beam_s3box.records.json_values import as_mapping
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 

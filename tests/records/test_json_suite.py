@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from beam_s3box.records.encoding import record_rules
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 
 SUITE = pathlib.Path(__file__).with_name("json_test_suite") / "documents.jsonl.gz"

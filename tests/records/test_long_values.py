@@ -14,7 +14,8 @@ from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.formats import AvroFormat, encoders_of
 from beam_s3box.records.encoding import VALUE_TOO_LONG, RecordRules, record_rules
 from beam_s3box.records.long_values import MAX_TEXT_BYTES, cut, long_texts
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.stores import MemoryStore

@@ -33,8 +33,9 @@ from beam_s3box.records.encoding import (
     UNSUPPORTED_VALUE,
     RecordRules,
 )
+from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 
@@ -210,6 +211,10 @@ def test_every_naming_accepts_exactly_as_the_strict_reading_does(
 @example([b'{"d":1,"n":"b"}', b'{"d":1.0,"n":"b"}', b'{"d":true,"n":"b"}'], LAX)
 @example([b'{"d":"a","n":"b","x":"' + b"|" * 36 + b'"}', b'{"d":"a","n":"b"}'], STRICT)
 @example([b'{"d":"a","n":"b"}\n', b'{"d":"a",\n"n":"b"}', b"", b"\n"], LAX)
+@example(
+    [b"[1]", b"[1,", b'["\\ud800"]', b"[1] 2", b"[", b'{"d":"a","n":"b"}', b" [1]", b"[1e999]", b"[\xff]", b"[NaN]"],
+    LAX,
+)
 @example([], LAX)
 def test_a_batch_is_routed_as_its_lines_one_by_one(lines: list[bytes], rules: RecordRules) -> None:
     router = Router(BY_FIELDS, rules)
@@ -678,6 +683,15 @@ def test_a_rejected_integer_of_any_size_never_crashes() -> None:
     routed = Router(BY_FIELDS, LAX).route({"d": "a", "n": "b", "x": [10**5000, {1}]})
     assert isinstance(routed, RejectedRecord)
     assert routed.reason == UNSUPPORTED_VALUE
+
+
+@pytest.mark.parametrize("depth", [100, 1_000, 100_000])
+def test_deep_arrays_are_rejected_and_never_crash(depth: int) -> None:
+    line = b"[" * depth + b"]" * depth
+    groups, rejected = Router(BY_FIELDS, LAX).route_lines([line, GOOD, line])
+    assert groups == {Stream("a", "b"): [GOOD]}
+    assert [one.raw for one in rejected] == [line, line]
+    assert {one.reason for one in rejected} <= {NOT_AN_OBJECT, NOT_JSON}
 
 
 def test_order_is_kept_within_a_stream_whatever_is_between() -> None:

@@ -8,8 +8,9 @@ from typing import Any, Final, Protocol, TypeAlias
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.metrics import RECORDS_IN, MemoryMetrics, Metrics
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.routing import Router
 from beam_s3box.records.streams import Stream
 from beam_s3box.runs.verify.dead_letters import read_dead_letters
 from beam_s3box.runs.verify.in_order import in_order
@@ -141,7 +142,7 @@ class SourceCheck:
                 if isinstance(batch, RejectedRow):
                     routed = router.route(batch)
                     groups: dict[Stream, list[bytes]] = {}
-                    rejected = [routed] if isinstance(routed, RejectedRecord) else []
+                    rejected: Sequence[RejectedRecord] = [routed] if isinstance(routed, RejectedRecord) else []
                     records = 1
                 else:
                     groups, rejected = router.route_lines(batch.lines)

@@ -32,7 +32,8 @@ from beam_s3box.formats import (
 )
 from beam_s3box.formats.avro.blocks import BLOCK_BYTES
 from beam_s3box.records.encoding import SCHEMA_MISMATCH, record_rules
-from beam_s3box.records.routing import RejectedRecord, Router
+from beam_s3box.records.rejected_records import RejectedRecord
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.limits import StreamLimits
@@ -259,7 +260,8 @@ def test_every_record_is_in_a_shard_of_its_schema_or_rejected(
             else:
                 groups.setdefault(routed[0], []).append(routed[1])
     else:
-        groups, rejected = router.route_lines([line(record) for record in given])
+        groups, found_bad = router.route_lines([line(record) for record in given])
+        rejected += found_bad
     for stream, rows in groups.items():
         builder.add((stream, "", 0), rows)
     shards = builder.finish().shards

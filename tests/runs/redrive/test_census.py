@@ -11,7 +11,7 @@ from beam_s3box.engine.dead_letters import DeadLetterBatch, DeadLetterFiles
 from beam_s3box.engine.run_reader import Run, find_run
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.routing import RejectedRecord
+from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.runs.redrive.fix import Fix
 from beam_s3box.shards.runs import new_origin, new_token
 from beam_s3box.stores import MemoryStore
