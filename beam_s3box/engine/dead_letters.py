@@ -133,9 +133,8 @@ class DeadLetterBatch(Sequence[DeadLetter]):
     @property
     def runs(self) -> list[tuple[_Head, range]]:
         """Neighbours that differ in their record alone: what they share, and which they are."""
-        return [
-            (head, range(*ends)) for head, ends in zip(self._heads, itertools.pairwise([0, *self._ends]), strict=True)
-        ]
+        places = itertools.starmap(range, itertools.pairwise([0, *self._ends]))
+        return list(zip(self._heads, places, strict=True))
 
     def texts(self, most_bytes: int) -> Iterator[tuple[bytes, int]]:
         """Yield lines of JSON with line breaks between them, and how many; of bytes that are not UTF-8 as hexadecimal.
@@ -181,9 +180,8 @@ def _quoted(texts: Sequence[str]) -> list[bytes]:
 
     One call encodes all, with line breaks between them, which no string of JSON has within.
     """
-    return (
-        orjson.dumps(texts, option=orjson.OPT_INDENT_2).removeprefix(b'[\n  "').removesuffix(b'"\n]').split(b'",\n  "')
-    )
+    listed = orjson.dumps(texts, option=orjson.OPT_INDENT_2)
+    return listed.removeprefix(b'[\n  "').removesuffix(b'"\n]').split(b'",\n  "')
 
 
 class DeadLetterFiles:

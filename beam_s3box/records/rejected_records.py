@@ -62,7 +62,9 @@ class RejectedRecords(Sequence[RejectedRecord]):
 
     def add(self, stream: Stream | None, reason: str, detail: str, raws: Iterable[bytes]) -> None:
         """Add some that differ in their bytes alone."""
-        self.runs.append(RejectedRun(stream, reason, detail, list(raws)))
+        kept = list(raws)
+        if kept:
+            self.runs.append(RejectedRun(stream, reason, detail, kept))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

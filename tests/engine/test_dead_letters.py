@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from beam_s3box.engine.dead_letters import DeadLetterBatch, DeadLetterFiles
 from beam_s3box.errors import StoreError
 from beam_s3box.records.batches import LineBatch
+from beam_s3box.records.encoding import record_rules
 from beam_s3box.records.lines import cut_line_of, split_lines
 from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.routing import Router
 from beam_s3box.records.selector import StreamSelector
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
@@ -48,6 +50,14 @@ def lines_of(letters: DeadLetterBatch, most_bytes: int = 300) -> list[bytes]:
 
 def files_of(store: MemoryStore, layout: Layout, **arguments: Any) -> DeadLetterFiles:
     return DeadLetterFiles(store, layout, Threads(2, "codec"), Threads(2, "upload"), **arguments)
+
+
+def test_a_batch_that_begins_with_a_broken_array_is_counted_once() -> None:
+    lines = [b"[1,", b"[]", b'{"d":"a"}', b"[1"]
+    _, rejected = Router(StreamSelector("a", "b"), record_rules(for_redshift=True)).route_lines(lines[:1] + lines[2:])
+    letters = DeadLetterBatch(rejected, StreamSelector("a", "b"), LineBatch(lines, "f", range(1, 5)))
+    assert {(one["raw"], one["line"]) for one in map(json.loads, lines_of(letters))} == {("[1,", 1), ("[1", 4)}
+    assert sum(len(places) for _, places in letters.runs) == len(letters) == 2
 
 
 def test_text_stays_text_and_other_bytes_are_hexadecimal() -> None:

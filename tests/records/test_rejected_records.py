@@ -31,6 +31,13 @@ def test_they_are_the_sequence_that_was_added(records: list[RejectedRecord], at:
     assert all(one[:3] != other[:3] for one, other in zip(kept.runs, kept.runs[1:], strict=False))
 
 
+def test_no_run_is_empty() -> None:
+    kept = RejectedRecords()
+    kept.add(None, "not-json", "why", [])
+    assert kept.runs == []
+    assert not kept
+
+
 def test_lists_that_are_added_stay_as_they_are() -> None:
     kept, raws = RejectedRecords(), [b"1", b"2"]
     kept.add(None, "not-json", "why", raws)
