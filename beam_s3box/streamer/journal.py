@@ -177,12 +177,17 @@ class Journal:
             return
         reached = self._state.size
         try:
+            # until it has succeeded: a signal handler may raise before any line that would note its failure
+            self._sync_failed = True
             os.fsync(self._handle)
+            self._synced, self._sync_failed = reached, False
         except OSError:
             # raised in every thread whose record was to be synced
-            self._sync_failed = True
-        else:
-            self._synced = reached
+            return
+        except BaseException:
+            # of a signal handler, not of the disk: the next sync can be believed
+            self._sync_failed = False
+            raise
 
     def _hold(self, line: bytes) -> None:
         self._state.held.append(_Held(line, self.held_bytes + len(line) + 1))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from beam_s3box.streamer import JsonBufferStreamer, StreamerError
+from beam_s3box.streamer.journal import Journal
+from tests.streamer.test_sweep_lines import Interrupted, Lines, interrupt
 
 Make = Callable[..., JsonBufferStreamer]
 
@@ -178,6 +181,50 @@ def test_a_sync_that_fails_is_never_taken_for_done_later(
     streamer.flush()
     # the files are uploaded at the same time, and end in any order
     assert sorted(record["i"] for record in kept.records() if record["i"] != 1) == [0, 2]
+
+
+def interrupted_syncs(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> Iterator[Journal]:
+    """Yield journals whose first sync was interrupted, each at another line.
+
+    Args:
+      folder: of the journals.
+      monkeypatch: replaces the sync.
+      fails: whether the disk fails at the first sync of each journal; it succeeds at later ones.
+    """
+    at, lines = 0, Lines(0, interrupt)
+    while at <= len(lines.seen):
+        at += 1
+        journal, lines, left = Journal(folder / f"{at}.open", b"{}", "fsync"), Lines(at, interrupt), iter([fails])
+
+        def fsync(handle: int, left: Iterator[bool] = left) -> None:
+            if next(left, False):
+                raise OSError(errno.EIO, "I/O error")
+
+        journal.write(b'{"i":0}')
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            with lines.watching(), contextlib.suppress(Interrupted, StreamerError):
+                journal.sync(journal.size)
+            journal.write(b'{"i":1}')
+            yield journal
+        journal.close()
+    assert at > 8
+
+
+def test_a_sync_that_fails_and_is_interrupted_is_never_taken_for_done_later(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for journal in interrupted_syncs(tmp_path, monkeypatch, fails=True):
+        for _ in range(2):
+            with pytest.raises(StreamerError, match=r"sync .* failed"):
+                journal.sync(journal.size)
+
+
+def test_a_sync_that_is_only_interrupted_has_not_failed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for journal in interrupted_syncs(tmp_path, monkeypatch, fails=False):
+        journal.sync(journal.size)
 
 
 def test_too_many_open_files_say_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,24 @@ STREAMER = (
         ("tests/streamer/test_journal.py",),
     ),
     Fault(
+        "an interruption hides that a sync failed",
+        "what is reported as durable is",
+        "beam_s3box/streamer/journal.py",
+        "            os.fsync(self._handle)\n            self._synced, self._sync_failed = reached, False\n"
+        "        except OSError:\n",
+        "            self._sync_failed = False\n            os.fsync(self._handle)\n            self._synced = reached\n"
+        "        except OSError:\n            self._sync_failed = True\n",
+        ("tests/streamer/test_journal.py",),
+    ),
+    Fault(
+        "a sync that was interrupted counts as failed",
+        "a call that was interrupted may be made again",
+        "beam_s3box/streamer/journal.py",
+        "            self._sync_failed = False\n            raise\n",
+        "            raise\n",
+        ("tests/streamer/test_journal.py",),
+    ),
+    Fault(
         "nothing is synced",
         "what is reported as durable is",
         "beam_s3box/streamer/journal.py",
