@@ -12,6 +12,7 @@ import os, signal, sys, threading
 from beam_s3box.cli.console.interrupts import Interrupted, Interrupts, signals_raise
 
 number = signal.Signals[sys.argv[1]]
+signal.signal(number, signal.SIG_DFL)  # what a shell starts in the background ignores SIGINT
 nothing, _open = os.pipe()
 
 def get_signal():
