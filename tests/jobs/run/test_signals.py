@@ -28,7 +28,9 @@ PATIENCE = 300.0
 
 
 def mind_signals() -> None:
+    """Mind what is ignored in processes that a shell starts in the background, or that `nohup` starts."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,11 @@ def test_another_sigterm_does_not_disturb_the_end() -> None:
             ended.append(True)
         return 0
 
-    assert run_command(run, [], owns_process=False) == 129
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert run_command(run, [], owns_process=False) == 129
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert ended
 
 
