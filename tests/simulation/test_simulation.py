@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from beam_s3box.system.outside import Outside
 from tests.simulation.schedules import explained, failure, run
 from tests.simulation.shrink import shortest
 from tests.simulation.world import Choices, HangsError, World
@@ -81,6 +82,15 @@ def test_a_seed_is_a_schedule() -> None:
     for choices in (first, again, other):
         failure("commit", choices)
     assert first.made == again.made != other.made
+
+
+def test_whoever_a_schedule_leaves_waiting_does_not_wait_in_this_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As workers that were killed in an upload of parts, which is aborted as their world ends."""
+    slept: list[float] = []
+    monkeypatch.setattr(Outside, "sleep", lambda _, seconds: slept.append(seconds))
+    run("stream", [500_000, 500_011])
+    run("backfill", [500_013])
+    assert slept == []
 
 
 def test_a_world_that_stands_still_is_noticed() -> None:

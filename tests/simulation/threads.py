@@ -85,7 +85,9 @@ def on_actors(world: World) -> Iterator[None]:
     runtime._CLAIMED.clear()
     try:
         with replaced(world), remembered_signatures():
-            yield
+            try:
+                yield
+            finally:
+                world.end()  # while it is in place: those who wait may clean up, which asks for time
     finally:
         Threads.submit = original  # type: ignore[method-assign]
-        world.end()

@@ -192,6 +192,8 @@ class World(Outside):
 
     def pause(self) -> None:
         """Let others go on: called wherever a request is sent or a reply comes."""
+        if self.is_over:
+            raise greenlet.GreenletExit
         actor = self._current
         if actor is None:
             self.now += 0.01
