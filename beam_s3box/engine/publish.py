@@ -14,7 +14,7 @@ import dataclasses
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from beam_s3box.engine.claims import RunClaim
@@ -157,15 +157,33 @@ class Publisher:
         if info is None:
             return False  # removed since
         self._check_older(info)
+        found = info if plan.firing is None else self._announced(info)
+        if found is None:
+            return False
         # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
-        return self._is_replaced(info, body, sha256)
+        return self._is_replaced(found, body, sha256)
 
     def _is_renewed(self, plan: ManifestPlan, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         """Write an equal manifest of an earlier life again, so that its time tells outdated workers that it counts."""
         if plan.firing is None or not self._is_older(info):
             return True
         return self._is_replaced(info, body, sha256)
+
+    def _announced(self, info: ObjectInfo) -> ObjectInfo | None:
+        """Write a firing that is to be replaced again as it is; return None if other work has changed it.
+
+        Until it is replaced, its time tells an outdated worker that later firings are removed, and not by a loader.
+        """
+        try:
+            body, found = self.store.read(info.key)
+        except ObjectNotFoundError:
+            return None
+        sha256 = hashlib.sha256(body).hexdigest()
+        if found.etag != info.etag or not self._is_replaced(found, body, sha256):
+            return None
+        written = self._stat(info.key)
+        return written if written is not None and self._is(written, sha256) else None
 
     def _is_replaced(self, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         try:
@@ -176,19 +194,25 @@ class Publisher:
 
     def _withdraw(self, plan: ManifestPlan) -> None:
         """Remove the manifests that a repeated firing invalidates: later firings, and parts that it no longer has."""
+        # again, until nothing is left: an outdated worker that writes behind the last look misses what was removed
+        while void := list(self._void(plan)):
+            for info in void:
+                self._check_older(info)
+                self._delete(info)
+
+    def _void(self, plan: ManifestPlan) -> Iterator[ObjectInfo]:
         folder = self._folder(plan)
-        for info in list(self.store.list(folder)):
+        for info in self.store.list(folder):
             # the folder of the global window has the folders of the other windows
             name = _NAME.fullmatch(info.key.removeprefix(folder))
             if name is not None and _is_void(name, plan):
-                self._check_older(info)
-                self._delete(info)
+                yield info
 
     def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
         """Raise OutdatedWorkError if this firing or the one before was rewritten after this work had begun."""
         changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
         if changed is None and before.firings and not self._stands(before.key, before.sha256):
-            # a loader may remove manifests, too; another worker that removes one has written an earlier one
+            # a loader may remove manifests, too; another worker that removes one has written an earlier one before
             is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
             changed = None if is_removed else before.key
         if changed is not None:
