@@ -20,8 +20,8 @@ COMMIT = (
         "later firings are withdrawn after the replacement",
         "a worker that dies in between leaves no record listed twice",
         "beam_s3box/engine/publish.py",
-        "        self._withdraw(plan)\n        return self._is_replaced(info, body, sha256)",
-        "        if not self._is_replaced(info, body, sha256):\n            return False\n        self._withdraw(plan)\n        return True",
+        "        self._withdraw(plan)\n        return self._is_replaced(found, body, sha256)",
+        "        if not self._is_replaced(found, body, sha256):\n            return False\n        self._withdraw(plan)\n        return True",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
@@ -33,11 +33,29 @@ COMMIT = (
         ("tests/engine/test_publish.py",),
     ),
     Fault(
+        "a rollback does not announce what it removes",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "        found = info if plan.firing is None else self._announced(info)\n",
+        "        found = info\n",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
+        "a rollback looks once for what it removes",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "        while void := list(self._void(plan)):\n            for info in void:\n"
+        "                self._check_older(info)\n                self._delete(info)\n",
+        "        for info in list(self._void(plan)):\n"
+        "            self._check_older(info)\n            self._delete(info)\n",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
         "outdated work replaces a newer manifest",
         "outdated work replaces nothing",
         "beam_s3box/engine/publish.py",
-        "        self._check_older(info)\n        # before",
-        "        # before",
+        "        self._check_older(info)\n        found =",
+        "        found =",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
