@@ -139,6 +139,7 @@ class StreamJob:
         self._workers: dict[int, list[tuple[Worker, BundleState]]] = collections.defaultdict(list)
         self._ready = [0.0] * len(topology.stages)
         self._resumes = 0.0
+        self._killed = 0
         self._clock = world.spawn("clock", self._tick)
         self.kept = Kept.begin(topology, readers.first())
         self.is_draining = False
@@ -342,6 +343,12 @@ class StreamJob:
         )
 
     def _settle(self) -> None:
+        killed = self._world.faults["worker killed"]
+        if killed > self._killed:
+            # workers share the memory of this process: the locks of one that was killed would stay locked for ever, even if
+            # the runner no longer waited for it, and nobody would look any more whether the run is asked to stop
+            self._killed = killed
+            _begin_process()
         for bundle in list(self._running):
             for execution in [one for one in bundle.executions if self._is_over(one)]:
                 if bundle not in self._running:

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from beam_s3box.engine import run_notices
+from beam_s3box.engine.run_notices import RunNotices, ask_to_stop
 from beam_s3box.system.outside import Outside
 from tests.simulation.schedules import explained, failure, run
 from tests.simulation.shrink import shortest
+from tests.simulation.stream import CONFIGS, Schedule
+from tests.simulation.threads import on_actors
 from tests.simulation.world import Choices, HangsError, World
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "beam_s3box"
@@ -91,6 +95,23 @@ def test_whoever_a_schedule_leaves_waiting_does_not_wait_in_this_world(monkeypat
     run("stream", [500_000, 500_011])
     run("backfill", [500_013])
     assert slept == []
+
+
+def test_a_worker_that_is_killed_takes_its_locks_with_it_though_the_runner_does_not_wait_for_it() -> None:
+    """As one whose bundle another worker has ended before: those that go on look for the mark that asks to stop."""
+    schedule = Schedule(Choices(given=[]), trouble=0.0, config=CONFIGS[3])
+    world, store, layout = schedule.world, schedule.built.store, schedule.built.write.claim.layout
+    with on_actors(world):
+        schedule.begin()
+        schedule.go_on(30.0)  # a worker that is new would begin another process
+        ask_to_stop(store, layout)
+        run_notices._polled.cache_clear()  # it was asked on another machine
+        worker = world.spawn("worker", RunNotices(store, layout).is_stop_asked)
+        worker.can_freeze = True
+        world.next("worker killed")
+        schedule.go_on(30.0)
+        assert worker.is_dead
+        assert schedule.job.has_ended()
 
 
 def test_a_world_that_stands_still_is_noticed() -> None:
