@@ -11,11 +11,12 @@ import pytest
 from beam_s3box.engine import run_notices
 from beam_s3box.engine.run_notices import RunNotices, ask_to_stop
 from beam_s3box.system.outside import Outside
+from beam_s3box.system.threads import Threads
 from tests.simulation.schedules import explained, failure, run
 from tests.simulation.shrink import shortest
 from tests.simulation.stream import CONFIGS, Schedule
 from tests.simulation.threads import on_actors
-from tests.simulation.world import Choices, HangsError, World
+from tests.simulation.world import START, Choices, HangsError, World
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "beam_s3box"
 OUTSIDE = {
@@ -93,7 +94,7 @@ def test_whoever_a_schedule_leaves_waiting_does_not_wait_in_this_world(monkeypat
     slept: list[float] = []
     monkeypatch.setattr(Outside, "sleep", lambda _, seconds: slept.append(seconds))
     run("stream", [500_000, 500_011])
-    run("backfill", [500_013])
+    run("backfill", [500_020])
     assert slept == []
 
 
@@ -118,6 +119,31 @@ def test_a_world_that_stands_still_is_noticed() -> None:
     world = World(Choices(given=[]))
     with pytest.raises(HangsError):
         world.run(lambda: False)
+
+
+def test_a_long_wait_for_a_thread_takes_few_steps() -> None:
+    """Such as one before a retry: a schedule with many of them goes on, though it takes long."""
+    world = World(Choices(given=[]), trouble=0.0)
+    with on_actors(world):
+        waiter = world.spawn("waiter", lambda: Threads(1, "upload").submit(world.sleep, 1_000.0).result())
+        world.run(lambda: waiter.ended)
+    assert waiter.error is None
+    assert world.now >= START + 1_000.0
+    assert world.steps < 10
+
+
+def test_a_thread_that_retries_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.simulation.world._MAX_STEPS", 1_000)
+    world = World(Choices(given=[]), trouble=0.0)
+
+    def retry() -> None:
+        while True:
+            world.sleep(30.0)
+
+    with on_actors(world):
+        waiter = world.spawn("waiter", lambda: Threads(1, "upload").submit(retry).result())
+        with pytest.raises(HangsError, match="no end"):
+            world.run(lambda: waiter.ended)
 
 
 def test_a_failure_is_shown_by_few_choices() -> None:

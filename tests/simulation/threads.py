@@ -39,7 +39,9 @@ class _Task:
 
     def result(self) -> Any:
         while not self.done():
-            self._world.pause()
+            # its actor cannot end before it wakes. One look at each pace would be thousands of steps for a wait before a
+            # retry, and a schedule of many retries would seem to hang
+            self._world.pause(self._actor.wakes - self._world.now)
         if self._cancelled:
             raise S3BoxError("cancelled")
         if self._actor.error is not None:

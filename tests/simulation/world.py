@@ -190,8 +190,8 @@ class World(Outside):
         """The worker that is at work."""
         return None if self._current is None else self._current.process
 
-    def pause(self) -> None:
-        """Let others go on: called wherever a request is sent or a reply comes."""
+    def pause(self, seconds: float = 0.0) -> None:
+        """Let others go on, for these seconds at least: called wherever a request is sent or a reply comes."""
         if self.is_over:
             raise greenlet.GreenletExit
         actor = self._current
@@ -205,7 +205,7 @@ class World(Outside):
         elif process.can_freeze and self.fails("worker asleep", 0.004):
             process.was_frozen = True
             process.asleep_until = self.now + LOST_SECONDS * (1 + self.choices.below(8) / 2)
-        self._wait(self._pace)
+        self._wait(max(seconds, self._pace))
 
     def _wait(self, seconds: float) -> None:
         if self.is_over:
