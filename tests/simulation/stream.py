@@ -23,6 +23,7 @@ from beam_s3box.transforms.engines import _FlinkOptions
 from tests.simulation import oracle, reading
 from tests.simulation.graph import SOURCE, stages_of
 from tests.simulation.kept import Topology
+from tests.simulation.keyed import KeyState
 from tests.simulation.reading import Readers, Record, Topic
 from tests.simulation.s3 import SimS3, sim_store
 from tests.simulation.stream_job import Engine, JobFailedError, StreamJob
@@ -156,7 +157,7 @@ class Schedule:
         notices = RunNotices(built.store, built.write.claim.layout)
         count = 1 + self.world.choices.below(2)
         readers = Readers(self.topic, notices, count, gathers=built.engine.is_local)
-        self.job = StreamJob(self.world, built.topology, readers, built.engine, self._is_late)
+        self.job = StreamJob(self.world, built.topology, readers, built.engine, self._is_late, self._check_age)
 
     # ------------------------------------------------------------ what happens
 
@@ -241,6 +242,17 @@ class Schedule:
         assert dropped <= self.job.kept.late, f"dropped though on time: {dropped - self.job.kept.late}"
         oracle.check_once(found.listed, good - dropped)
         assert read - good <= set(found.dead), f"no dead letter: {read - good - set(found.dead)}"
+
+    def _check_age(self, before: KeyState, after: KeyState) -> None:
+        """Check that what waits for more has a timer that ends the wait in time, and that nothing puts that off."""
+        waited, waits = (state.values.get("segments", ()) for state in (before, after))
+        if not waits:
+            return
+        due = after.timers.get("ts-age")
+        assert due is not None, "records wait without a time limit"
+        is_same = waited[:1] == waits[:1]
+        latest = before.timers["ts-age"].at if is_same else int((self.world.now + _MAX_SECONDS) * 1_000_000)
+        assert due.at <= latest, f"records wait {(due.at - latest) / 1_000_000} seconds longer than max_seconds"
 
     def _dropped(self) -> set[int]:
         files = [element.value[1] for element in self.job.kept.dropped]

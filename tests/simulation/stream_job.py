@@ -116,6 +116,7 @@ class StreamJob:
       readers: of its source.
       engine: what runs it.
       is_late: whether a record is late at a watermark.
+      check_state: called with the state of a key before and after each bundle that counts.
 
     Attributes:
       kept: what is committed.
@@ -129,12 +130,14 @@ class StreamJob:
         readers: Readers,
         engine: Engine,
         is_late: Callable[[Record, int], bool],
+        check_state: Callable[[KeyState, KeyState], None],
     ) -> None:
         self._world = world
         self._topology = topology
         self._readers = readers
         self._engine = engine
         self._is_late = is_late
+        self._check_state = check_state
         self._running: list[_Bundle] = []
         self._workers: dict[int, list[tuple[Worker, BundleState]]] = collections.defaultdict(list)
         self._ready = [0.0] * len(topology.stages)
@@ -369,6 +372,9 @@ class StreamJob:
         for key, count in bundle.taken.items():
             if key not in bundle.given:
                 kept.take(bundle.stage, key, count)
+        for key, state in execution.state.changed.items():
+            if key not in bundle.given:
+                self._check_state(bundle.before.get(key, EMPTY), state)
         kept.keyed[bundle.stage].update(execution.state.changed)
         # what an engine does that splits a bundle with state
         kept.keyed[bundle.stage].update((key, bundle.before[key]) for key in bundle.given)

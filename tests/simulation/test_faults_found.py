@@ -16,6 +16,7 @@ FOUND = [
     ("Prism splits bundles with state", "stream", 600),
     ("a checkpoint of Flink comes while a bundle runs", "stream", 200),
     ("outdated work replaces a newer manifest", "stream", 1_000),
+    ("later records put off the time limit", "stream", 100),
 ]
 """The name of a fault in tools/mutants, the kind of schedules, and how many find it at the latest."""
 

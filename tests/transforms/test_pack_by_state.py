@@ -164,6 +164,18 @@ def test_no_timer_is_due_behind_the_end_of_time(time: Timestamp) -> None:
     assert held.forget.due is None or held.forget.due <= GlobalWindow().max_timestamp()
 
 
+def test_a_segment_that_is_larger_than_a_shard_leaves_the_time_limit_of_what_waits() -> None:
+    """As in a job that was updated to smaller limits."""
+    limits = LimitsForAll(StreamLimits(max_raw_bytes=20, max_seconds=10))
+    plan = write_plan(MemoryStore("pack-by-state"), format=JSON_LINES, limits_of=limits, unbounded=True)
+    step, held, window = packer(plan), Held(), IntervalWindow(0, 60)
+    assert process(step, keyed(plan, window, JSON_LINES), held) == []
+    [shard] = process(step, keyed(plan, window, JSON_LINES, b'{"i":"%b"}' % (b"x" * 50)), held)
+    assert [segment.raw_bytes > 50 for segment in shard.value[1].segments] == [True]
+    assert held.age.due == Timestamp.of(NOW + 10)
+    assert len(held.segments.values) == 1
+
+
 def test_a_late_record_of_a_window_that_has_state_is_a_shard_without_a_timer() -> None:
     plan, held = plan_for(), Held()
     step, element = packer(plan), keyed(plan, IntervalWindow(0, 60), JSON_LINES)

@@ -57,6 +57,22 @@ STREAMS = (
         ("tests/transforms/test_pack_by_state.py",),
     ),
     Fault(
+        "later records put off the time limit",
+        "a shard waits no longer than max_seconds",
+        "beam_s3box/transforms/pack_by_state.py",
+        "        if begun:\n            self._start_clock",
+        "        if begun or not shards:\n            self._start_clock",
+        ("tests/transforms/test_stream_packing.py",),
+    ),
+    Fault(
+        "a large segment ends the time limit of what waits before it",
+        "a shard waits no longer than max_seconds",
+        "beam_s3box/transforms/pack_by_state.py",
+        "        elif shards and not buffer and not state.ended:\n",
+        "        elif shards and not state.ended:\n",
+        ("tests/transforms/test_pack_by_state.py",),
+    ),
+    Fault(
         "state is not written after a shard",
         "each record is in one shard",
         "beam_s3box/transforms/pack_by_state.py",
