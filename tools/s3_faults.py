@@ -100,6 +100,17 @@ def cut_within(request: Any) -> None:
 
 def lose_reply(request: Any) -> None:
     """Let the server do it, and lose its answer."""
+    _do(request)
+    raise ConnectionClosedError(endpoint_url=request.url, request=request, error="Connection reset by peer")
+
+
+def replace_reply(request: Any) -> AWSResponse | None:
+    """Let the server do it, and answer in its place with a page, as a proxy may."""
+    _do(request)
+    return say(200, b"<html><body>Log in</body></html>", Content_Type="text/html")(request)
+
+
+def _do(request: Any) -> None:
     session = URLLib3Session()
     try:
         answer = session.send(request)
@@ -107,7 +118,6 @@ def lose_reply(request: Any) -> None:
         session.close()
     if answer.status_code >= 300:
         raise AssertionError(f"the server refused what it should have done: {answer.text}")
-    raise ConnectionClosedError(endpoint_url=request.url, request=request, error="Connection reset by peer")
 
 
 def cut_off(request: Any) -> None:

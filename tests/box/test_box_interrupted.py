@@ -111,6 +111,28 @@ def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
     assert ends["published"] > 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a step that is given up
+def test_raised_again_while_the_first_one_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes within the `except` that is to say that a step broke off."""
+
+    def raise_again(what: str) -> str:
+        raise Late
+
+    ends: collections.Counter[str] = collections.Counter()
+    for point in itertools.count(1):
+        trial = Trial()
+        with hangs_are_found():
+            with monkeypatch.context() as patch:
+                patch.setattr("beam_s3box.box.packer.interrupted", raise_again)
+                try:
+                    if not raises_at(point, lambda: trial.pack(8)):  # noqa: B023 - called at once
+                        break
+                except Late:
+                    pass
+            ends[trial.check()] += 1
+    assert min(ends["aborted"], ends["published"]) > 0
+
+
 def test_raised_several_times_in_a_row(note: Callable[[str], None]) -> None:
     chance = random.Random(11)
     ends: collections.Counter[str] = collections.Counter()

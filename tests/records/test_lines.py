@@ -49,18 +49,27 @@ def shortened(line: bytes) -> bytes:
 )
 @example([b" " * 9, b"a"], 1, 3)
 @example([b"c" * 9, b"\r\n", b"a"], 3, 9)
+@example([b"c" * 9, b"\n", b"a"], 3, 9)
 def test_every_line_comes_once_whole_or_as_its_beginning(parts: list[bytes], size: int, most: int) -> None:
     text = b"".join(parts)
-    expected = [line.removesuffix(b"\r") for line in text.split(b"\n")]
-    expected = [line for line in expected if line.strip()]
+    written = [line for line in text.split(b"\n") if line.strip()]
+    expected = [line.removesuffix(b"\r") for line in written]
     batches = list(split_lines(blocks_of(text, size), max_line_bytes=most))
     found = [line for batch in batches for line in batch.lines]
     numbers = [number for batch in batches for number in batch.numbers]
     assert numbers == [number for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
     assert [shortened(line) for line in found] == expected
-    for line, was in zip(found, expected, strict=True):
-        if cut_line_of(line) is not None:
-            assert len(was) >= most
+    assert all(len(was) > most for line, was in zip(found, written, strict=True) if cut_line_of(line) is not None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize("most", [5_000, 5_001])
+def test_a_line_of_just_the_limit_is_whole(most: int, size: int) -> None:
+    line = b"x" * 5_000
+    assert lines_of(line + b"\n{}", size, most) == [line, b"{}"]
+    cut = cut_line_of(lines_of(line + b"\n{}", size, 4_999)[0])
+    assert cut is not None
+    assert cut.head == line[:4096]
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import pathlib
 import stat
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from beam_s3box.errors import ObjectExistsError, StoreError
+from beam_s3box.errors import ObjectChangedError, ObjectExistsError, StoreError
 from beam_s3box.stores import LocalStore
 
 
@@ -73,6 +75,38 @@ def test_a_lost_race_leaves_only_the_winner(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ObjectExistsError, match=f"{tmp_path}/k"):
         put(store, "k")
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_who_compares_waits_for_others_that_do(tmp_path: pathlib.Path, write: bool) -> None:
+    """Between its comparison and its change nobody else changes the file."""
+    store = LocalStore(tmp_path)
+    put(store, "k")
+    etag, failures = store.stat("k").etag, []
+
+    def change() -> None:
+        try:
+            if write:
+                digest = hashlib.sha256(b"ours").hexdigest()
+                store.put("k", b"ours", sha256=digest, content_type="text/plain", replace=True, if_match=etag)
+            else:
+                store.delete("k", if_match=etag)
+        except ObjectChangedError as exc:
+            failures.append(exc)
+
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        other = threading.Thread(target=change)
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        put(store, "k", b"theirs", replace=True)
+    finally:
+        os.close(folder)
+    other.join()
+    assert len(failures) == 1
+    assert store.get("k") == b"theirs"
 
 
 def test_a_half_written_file_is_never_listed(tmp_path: pathlib.Path) -> None:

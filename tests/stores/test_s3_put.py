@@ -12,7 +12,7 @@ import pytest
 from beam_s3box.errors import AccessError, ObjectExistsError, ObjectNotFoundError, StoreError, TransientStoreError
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Credentials, S3Store
-from tools.s3_faults import cut_off, lose_reply, reply, say, watched
+from tools.s3_faults import cut_off, lose_reply, replace_reply, reply, say, watched
 from tools.seaweedfs import Server
 
 MakeS3 = Callable[..., S3Store]
@@ -139,6 +139,15 @@ def test_a_lost_reply_does_not_harm_a_replacement(make_s3: MakeS3) -> None:
     with watched(store.client) as wire:
         wire.plan("PutObject", lose_reply)
         assert put(store, replace=True) == 2
+    assert store.get("k") == BODY
+
+
+def test_a_write_whose_replies_are_replaced_is_found(make_s3: MakeS3) -> None:
+    store = make_s3()
+    with watched(store.client) as wire:
+        wire.plan("PutObject", *[replace_reply] * 3)
+        assert put(store, replace=True) == 1
+    assert wire.sent == ["PutObject"] * 3 + ["HeadObject"]
     assert store.get("k") == BODY
 
 

@@ -71,6 +71,19 @@ def test_a_server_that_knows_no_ranges_is_read_where_the_whole_object_is_asked_f
         assert all_of(reader, 4000) == BODY
 
 
+def test_a_listing_goes_on_behind_its_first_page(make_s3: MakeS3) -> None:
+    store = make_s3()
+    keys = [f"page/{number}" for number in range(5)]
+    for key in keys:
+        store.put(key, b"x", sha256=hashlib.sha256(b"x").hexdigest(), content_type="text/plain")
+    store.client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=2)
+    )
+    with watched(store.client) as wire:
+        assert [info.key for info in store.list("page/")] == keys
+    assert wire.sent == ["ListObjectsV2"] * 3
+
+
 @pytest.mark.parametrize("body", [b"", b"x"])
 def test_small_objects(make_s3: MakeS3, body: bytes) -> None:
     reader = stored(make_s3(), body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import errno
+import hashlib
 import os
 import pathlib
 import threading
@@ -13,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from beam_s3box.streamer import JsonBufferStreamer, StreamerError, UploadEvent, UploadsFailedError
+from beam_s3box.errors import ObjectExistsError
+from beam_s3box.shards.runs import new_token
+from beam_s3box.stores import MemoryStore
+from beam_s3box.streamer import JsonBufferStreamer, StoreUploader, StreamerError, UploadEvent, UploadsFailedError
 
 Make = Callable[..., JsonBufferStreamer]
 
@@ -39,6 +43,26 @@ def test_an_upload_blocks_no_append_not_even_to_its_own_stream(make: Make, kept:
         assert kept.bodies == []
     streamer.flush()
     assert sorted(record["i"] for record in kept.records()) == list(range(100))
+
+
+def test_an_object_that_another_program_wrote_is_not_replaced(make: Make, folder: pathlib.Path) -> None:
+    class Taken(MemoryStore):
+        """Somebody is always a little earlier, and writes something else."""
+
+        def put(self, key: str, body: bytes, **arguments: Any) -> int:
+            if key.startswith("data/"):
+                with contextlib.suppress(ObjectExistsError):
+                    super().put(key, b"theirs", sha256=hashlib.sha256(b"theirs").hexdigest(), content_type="text/plain")
+            return super().put(key, body, **arguments)
+
+    store = Taken(new_token(12))
+    streamer = make(StoreUploader(store))
+    streamer.open("web", "a")
+    streamer.append("web", "a", {"i": 0})
+    with pytest.raises(UploadsFailedError, match="ObjectExistsError"):
+        streamer.flush()
+    assert [store.get(info.key) for info in store.list("data/")] == [b"theirs"]
+    assert [path.suffix for path in folder.iterdir() if path.name != "lock"] != []
 
 
 def test_flush_tries_all_and_names_every_stream_that_failed(make: Make, kept: Any, folder: pathlib.Path) -> None:

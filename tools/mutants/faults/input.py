@@ -85,12 +85,12 @@ INPUT = (
         ("tests/records/test_routing.py",),
     ),
     Fault(
-        "NUL is packed",
+        "lines that were cut are routed with others",
         "what COPY can't read is a dead letter",
         "beam_s3box/records/routing.py",
         'or b"\\0" in text or self._rules',
         "or self._rules",
-        ("tests/records/test_routing.py",),
+        ("tests/records/test_lines.py",),
     ),
     Fault(
         "dead letters are not counted",

@@ -65,7 +65,7 @@ STORES = (
         "            if self._is_there(key, body, sha256):\n                return 1\n            raise",
         "            raise",
         (
-            "tests/stores/test_s3_repeats.py",
+            "tests/stores/test_s3_put.py",
             "tests/stores/test_fault_matrix.py",
         ),
     ),
