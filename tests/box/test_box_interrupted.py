@@ -111,7 +111,7 @@ def test_raised_at_every_line(name: str, note: Callable[[str], None]) -> None:
     assert ends["published"] > 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a step that is given up
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a step that broke off
 def test_raised_again_while_the_first_one_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second comes within the `except` that is to say that a step broke off."""
 

@@ -17,7 +17,14 @@ import pytest
 from beam_s3box.errors import ObjectExistsError
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
-from beam_s3box.streamer import JsonBufferStreamer, StoreUploader, StreamerError, UploadEvent, UploadsFailedError
+from beam_s3box.streamer import (
+    BufferFile,
+    JsonBufferStreamer,
+    StoreUploader,
+    StreamerError,
+    UploadEvent,
+    UploadsFailedError,
+)
 
 Make = Callable[..., JsonBufferStreamer]
 
@@ -63,6 +70,24 @@ def test_an_object_that_another_program_wrote_is_not_replaced(make: Make, folder
         streamer.flush()
     assert [store.get(info.key) for info in store.list("data/")] == [b"theirs"]
     assert [path.suffix for path in folder.iterdir() if path.name != "lock"] != []
+
+
+def test_a_file_that_another_program_cut_is_not_uploaded(make: Make, tmp_path: pathlib.Path) -> None:
+    store, cut = MemoryStore(new_token(12)), tmp_path / "cut.json"
+    uploader = StoreUploader(store)
+
+    def upload(file: BufferFile) -> None:
+        cut.write_bytes(file.path.read_bytes()[:-1])
+        with pytest.raises(StreamerError, match="another program changed it"):
+            uploader.upload(file._replace(path=cut))
+        assert list(store.list("data/")) == []
+        uploader.upload(file)
+
+    streamer = make(upload)
+    streamer.open("web", "a")
+    streamer.append("web", "a", {"i": 0})
+    streamer.flush()
+    assert len(list(store.list("data/"))) == 1
 
 
 def test_flush_tries_all_and_names_every_stream_that_failed(make: Make, kept: Any, folder: pathlib.Path) -> None:
