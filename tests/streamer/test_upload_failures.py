@@ -143,9 +143,11 @@ def test_failed_files_are_tried_again_for_ever_with_backoff(make: Make, kept: An
     for wait in (10, 20, 40, 80, 100, 100, 100):
         clock.now += wait - 1
         before = len(events)
+        while kept.begun.acquire(blocking=False):
+            pass
         streamer.run_scheduled()
+        assert not kept.begun.acquire(timeout=0.05), "not yet"
         clock.now += 1
-        assert len(events) == before, "not yet"
         streamer.run_scheduled()
         wait_for_attempts(streamer, before + 1)
     assert [event.attempts for event in events] == list(range(1, 9))
