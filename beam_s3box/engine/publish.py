@@ -157,33 +157,15 @@ class Publisher:
         if info is None:
             return False  # removed since
         self._check_older(info)
-        found = info if plan.firing is None else self._announced(info)
-        if found is None:
-            return False
         # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
-        return self._is_replaced(found, body, sha256)
+        return self._is_replaced(info, body, sha256)
 
     def _is_renewed(self, plan: ManifestPlan, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         """Write an equal manifest of an earlier life again, so that its time tells outdated workers that it counts."""
         if plan.firing is None or not self._is_older(info):
             return True
         return self._is_replaced(info, body, sha256)
-
-    def _announced(self, info: ObjectInfo) -> ObjectInfo | None:
-        """Write a firing that is to be replaced again as it is; return None if other work has changed it.
-
-        Until it is replaced, its time tells an outdated worker that later firings are removed, and not by a loader.
-        """
-        try:
-            body, found = self.store.read(info.key)
-        except ObjectNotFoundError:
-            return None
-        sha256 = hashlib.sha256(body).hexdigest()
-        if found.etag != info.etag or not self._is_replaced(found, body, sha256):
-            return None
-        written = self._stat(info.key)
-        return written if written is not None and self._is(written, sha256) else None
 
     def _is_replaced(self, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         try:
@@ -194,7 +176,7 @@ class Publisher:
 
     def _withdraw(self, plan: ManifestPlan) -> None:
         """Remove the manifests that a repeated firing invalidates: later firings, and parts that it no longer has."""
-        # again, until nothing is left: an outdated worker that writes behind the last look misses what was removed
+        # until nothing is left: an outdated worker that wakes meanwhile may take this for the removal by a loader
         while void := list(self._void(plan)):
             for info in void:
                 self._check_older(info)
@@ -212,7 +194,7 @@ class Publisher:
         """Raise OutdatedWorkError if this firing or the one before was rewritten after this work had begun."""
         changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
         if changed is None and before.firings and not self._stands(before.key, before.sha256):
-            # a loader may remove manifests, too; another worker that removes one has written an earlier one before
+            # a loader may remove manifests, too; another worker that removes one has written an earlier one
             is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
             changed = None if is_removed else before.key
         if changed is not None:

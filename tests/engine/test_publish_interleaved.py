@@ -33,10 +33,10 @@ def pausing(world: World, work: Callable[[], None], step: int) -> greenlet.green
     return worker
 
 
-NOT_COVERED = {(2, "fewer", 2): 1, (2, "one firing", 2): 1, (1, "one firing", 1): 2}
+NOT_COVERED = {(2, "fewer", 2): 1, (2, "one firing", 2): 1, (1, "one firing", 0): 2, (1, "one firing", 1): 2}
 """Points at which all that it has left to do falls between the last look and the replacement, which is one request.
 
-It writes the second manifest of the firing that is replaced, or the only one of the next firing, and looks.
+It writes the second manifest of the firing that is replaced, or the only one of a later firing, and looks.
 """
 
 

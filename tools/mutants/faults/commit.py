@@ -20,8 +20,8 @@ COMMIT = (
         "later firings are withdrawn after the replacement",
         "a worker that dies in between leaves no record listed twice",
         "beam_s3box/engine/publish.py",
-        "        self._withdraw(plan)\n        return self._is_replaced(found, body, sha256)",
-        "        if not self._is_replaced(found, body, sha256):\n            return False\n        self._withdraw(plan)\n        return True",
+        "        self._withdraw(plan)\n        return self._is_replaced(info, body, sha256)",
+        "        if not self._is_replaced(info, body, sha256):\n            return False\n        self._withdraw(plan)\n        return True",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
@@ -31,14 +31,6 @@ COMMIT = (
         "        self._withdraw(plan)\n        return",
         "        return",
         ("tests/engine/test_publish.py",),
-    ),
-    Fault(
-        "a rollback does not announce what it removes",
-        "a record is not listed by two firings",
-        "beam_s3box/engine/publish.py",
-        "        found = info if plan.firing is None else self._announced(info)\n",
-        "        found = info\n",
-        ("tests/engine/test_publish_interleaved.py",),
     ),
     Fault(
         "a rollback looks once for what it removes",
@@ -54,8 +46,8 @@ COMMIT = (
         "outdated work replaces a newer manifest",
         "outdated work replaces nothing",
         "beam_s3box/engine/publish.py",
-        "        self._check_older(info)\n        found =",
-        "        found =",
+        "        self._check_older(info)\n        # before",
+        "        # before",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
