@@ -4,7 +4,9 @@ Manifests are written create-only. If one exists with another list, it was writt
 replaced, and the manifests that its firing invalidates are removed, each conditionally on the ETag that was read. One
 of an unbounded run with the same list is written again, so that its time shows that it was found. A
 worker whose work began before the other manifest was written may be outdated: it replaces nothing and fails, and the
-runner retries its work. ARCHITECTURE.md describes the protocol.
+runner retries its work. Who replaces a firing says so in the store before it looks what to remove, so that an
+outdated worker that writes after that look waits until the firing is replaced, and fails then. ARCHITECTURE.md
+describes the protocol.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Final
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.lineage import Lineage, text_of
 from beam_s3box.engine.manifests import Manifest, ManifestPlan
+from beam_s3box.engine.rollbacks import Rollback, last_rollback, mark_rollback
 from beam_s3box.engine.shard_lists import write_firings
 from beam_s3box.engine.shard_rows import rows_of
 from beam_s3box.engine.uploads import put_once
@@ -32,12 +35,16 @@ from beam_s3box.errors import (
 )
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo, Store
+from beam_s3box.system import outside
 from beam_s3box.system.threads import Executor
 
 _CONTENT_TYPE: Final = "application/json"
 _NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
 _SLOW_SECONDS: Final = 5.0
 """Work that took longer may have been given to another worker meanwhile, so it checks what that one has written."""
+_LOOKS: Final = 30
+"""How often it looks at most, while another worker is about to replace something."""
+_LOOK_SECONDS: Final = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +74,12 @@ class Publisher:
         """Return the description of a manifest that will be written."""
         return described(self.store, self.key(plan), hashlib.sha256(text_of(plan)).hexdigest(), plan)
 
-    def write(self, plan: ManifestPlan) -> Manifest:
+    def write(self, plan: ManifestPlan, first: ManifestPlan | None = None) -> Manifest:
         """Write one manifest and return its description.
+
+        Args:
+          plan: its plan.
+          first: the plan of the first manifest of its firing, if it is another one.
 
         Raises:
           OutdatedWorkError: another worker wrote it after this work had begun.
@@ -78,7 +89,7 @@ class Publisher:
         """
         key, body = self.key(plan), text_of(plan, self.store.url)
         sha256 = hashlib.sha256(body).hexdigest()
-        while not self._is_written(plan, key, body, sha256):
+        while not self._is_written(plan, first or plan, key, body, sha256):
             pass
         return described(self.store, key, sha256, plan)
 
@@ -112,7 +123,7 @@ class Publisher:
         Raises:
           As `write` does.
         """
-        manifests = [self.write(plan) for plan in plans]
+        manifests = [self.write(plan, plans[0]) for plan in plans]
         if self._is_slow():
             self._check_lineage(before, plans, manifests)
         return manifests
@@ -143,7 +154,7 @@ class Publisher:
     def _is_slow(self) -> bool:
         return self.store.now() - self.began > _SLOW_SECONDS
 
-    def _is_written(self, plan: ManifestPlan, key: str, body: bytes, sha256: str) -> bool:
+    def _is_written(self, plan: ManifestPlan, first: ManifestPlan, key: str, body: bytes, sha256: str) -> bool:
         """Return whether the manifest is in the store; if not, it is to be tried again."""
         try:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
@@ -157,6 +168,8 @@ class Publisher:
         if info is None:
             return False  # removed since
         self._check_older(info)
+        if plan.firing is not None:
+            mark_rollback(self.store, self.claim.layout, first, self.began)
         # before the replacement, so that a retry after a crash in between finds the conflict again
         self._withdraw(plan)
         return self._is_replaced(info, body, sha256)
@@ -191,18 +204,43 @@ class Publisher:
                 yield info
 
     def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
-        """Raise OutdatedWorkError if this firing or the one before was rewritten after this work had begun."""
-        changed = next((row.key for row in manifests if not self._stands(row.key, row.sha256)), None)
-        if changed is None and before.firings and not self._stands(before.key, before.sha256):
-            # a loader may remove manifests, too; another worker that removes one has written an earlier one
-            is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
-            changed = None if is_removed else before.key
-        if changed is not None:
-            self._retract(manifests)
-            raise OutdatedWorkError(
-                f"{self.store.url(changed)} was rewritten or removed by other work of this run after this work had "
-                "begun: this work may be outdated, and what it wrote is removed; the runner retries it"
-            )
+        """Raise OutdatedWorkError if this firing or one before it was rewritten after this work had begun.
+
+        If one is about to be, by somebody who may have looked before the manifests were written, wait until it is. A
+        mark alone decides nothing: he may be outdated himself, and another worker may rely on these manifests.
+        """
+        for _ in range(_LOOKS):
+            changed = self._rewritten(before, plans, manifests)
+            if changed is not None:
+                self._retract(manifests)
+                raise OutdatedWorkError(
+                    f"{self.store.url(changed)} was rewritten or removed by other work of this run after this work had "
+                    "begun: this work may be outdated, and what it wrote is removed; the runner retries it"
+                )
+            if not self._is_about_to_be_rewritten(before, plans[0], manifests[0]):
+                return
+            outside.sleep(_LOOK_SECONDS)
+
+    def _rewritten(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> str | None:
+        """Return the key of a manifest of this firing or the one before that is another one now, or was removed."""
+        for row in manifests:
+            if not self._stands(row.key, row.sha256):
+                return row.key
+        if not before.firings or self._stands(before.key, before.sha256):
+            return None
+        # a loader may remove manifests, too; another worker that removes one has written an earlier one
+        is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
+        return None if is_removed else before.key
+
+    def _is_about_to_be_rewritten(self, before: Lineage, plan: ManifestPlan, own: Manifest) -> bool:
+        """Return whether other work has begun to replace this firing, or one before it, by another one."""
+        mark = last_rollback(self.store, self.claim.layout, plan.stream)
+        if mark is None or self._is_older(mark) or mark.firing > before.firings:
+            return False
+        known = {before.firings: own.sha256, before.firings - 1: before.sha256}
+        if mark.firing in known:
+            return mark.sha256 != known[mark.firing]
+        return not self._stands(before.key, before.sha256)
 
     def _stands(self, key: str, sha256: str) -> bool:
         info = self._stat(key)
@@ -219,8 +257,8 @@ class Publisher:
     def _folder(self, plan: ManifestPlan) -> str:
         return self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
 
-    def _is_older(self, info: ObjectInfo) -> bool:
-        return info.modified + self.store.clock_resolution < self.began
+    def _is_older(self, written: ObjectInfo | Rollback) -> bool:
+        return written.modified + self.store.clock_resolution < self.began
 
     def _check_older(self, info: ObjectInfo) -> None:
         if not self._is_older(info):

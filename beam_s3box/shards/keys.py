@@ -8,6 +8,7 @@
     runs/{run_id}/shards-{digest}.json.gz            lists of the shards of a bounded run
     runs/{run_id}/firings/{time}-{digest}.json.gz    of an unbounded run, one for each bundle of firings
     runs/{run_id}/alive/{token}                      sign of life of one process of an unbounded run
+    runs/{run_id}/rollbacks/[{domain}/{namespace}/]last   the last firing that was replaced or is about to be
     runs/{run_id}/stop                               asks an unbounded run to end
     runs/{run_id}/compacted/{run_id}                 names a run that replaces manifests of this one, or will
 
@@ -123,11 +124,12 @@ class Layout:
 
     def manifests(self, stream: Stream | None, window: str, firing: int | None) -> str:
         """Return the folder of the manifests of a firing, for one stream or for the whole run."""
-        folder = ""
-        if stream is not None:
-            names = (folder_name(name, self.folder_bytes) for name in stream)
-            folder = "/".join(names) + "/"
-        return f"manifests/{self.run_id}/{folder}{_folder(window) if firing is None else ''}"
+        return f"manifests/{self.run_id}/{self._scope(stream)}{_folder(window) if firing is None else ''}"
+
+    def _scope(self, stream: Stream | None) -> str:
+        if stream is None:
+            return ""
+        return "".join(f"{folder_name(name, self.folder_bytes)}/" for name in stream)
 
     @property
     def dead_letter_folder(self) -> str:
@@ -178,6 +180,15 @@ class Layout:
     def alive(self, token: str) -> str:
         """Return the key of the sign of life of one process, which has a token of its own."""
         return f"{self.alive_folder}{token}"
+
+    @property
+    def rollback_folder(self) -> str:
+        """The folder of the marks of rollbacks."""
+        return f"{self.run_folder}rollbacks/"
+
+    def rollback(self, stream: Stream | None) -> str:
+        """Return the key of the mark that says which firing of an unbounded run was replaced last, or will be."""
+        return f"{self.rollback_folder}{self._scope(stream)}last"
 
     @property
     def stop(self) -> str:

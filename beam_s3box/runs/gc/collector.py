@@ -153,13 +153,13 @@ class Collector:
                     yield _Garbage(state.run_id, kind, info.key, info.size)
 
     def _beside_records(self) -> Iterator[_Garbage]:
-        """Yield lists that no record names, stop marks, signs of life, and files of writes that did not end."""
+        """Yield lists that no record names, marks, signs of life, and files of writes that did not end."""
         for info in self.store.list("runs/"):
             state = self._runs.by_id.get(info.key.split("/")[1])
             if state is None or state.fate not in ("over", "kept") or info.modified >= self._limit:
                 continue
             layout = state.layout
-            if info.key == layout.stop or info.key.startswith(layout.alive_folder):
+            if info.key == layout.stop or info.key.startswith((layout.alive_folder, layout.rollback_folder)):
                 yield _Garbage(state.run_id, MARKS, info.key, info.size)
             elif info.key.startswith(f"{layout.run_folder}shards-") and info.key not in state.shard_lists:
                 yield _Garbage(state.run_id, LISTS, info.key, info.size)

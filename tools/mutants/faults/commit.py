@@ -43,11 +43,72 @@ COMMIT = (
         ("tests/engine/test_publish_interleaved.py",),
     ),
     Fault(
+        "a rollback does not say what it replaces",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "            mark_rollback(self.store, self.claim.layout, first, self.began)\n",
+        "            pass\n",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
+        "a rollback says what it replaces when it has looked",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "        if plan.firing is not None:\n"
+        "            mark_rollback(self.store, self.claim.layout, first, self.began)\n"
+        "        # before the replacement, so that a retry after a crash in between finds the conflict again\n"
+        "        self._withdraw(plan)\n",
+        "        self._withdraw(plan)\n"
+        "        if plan.firing is not None:\n"
+        "            mark_rollback(self.store, self.claim.layout, first, self.began)\n",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
+        "slow work waits for its own rollback",
+        "a live worker waits for no other",
+        "beam_s3box/engine/publish.py",
+        "return mark.sha256 != known[mark.firing]",
+        "return True",
+        ("tests/engine/test_rollbacks.py",),
+    ),
+    Fault(
+        "slow work removes what it wrote because of a mark alone",
+        "what another worker relies on stays",
+        "beam_s3box/engine/publish.py",
+        "            outside.sleep(_LOOK_SECONDS)\n",
+        "            self._retract(manifests)\n",
+        ("tests/engine/test_rollbacks.py",),
+    ),
+    Fault(
+        "slow work does not see that its own firing is replaced",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "known = {before.firings: own.sha256, before.firings - 1: before.sha256}",
+        "known = {before.firings - 1: before.sha256}",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
+        "slow work does not see that the firing before is replaced",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "known = {before.firings: own.sha256, before.firings - 1: before.sha256}",
+        "known = {before.firings: own.sha256}",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
+        "slow work takes what a rollback removed for removed by a loader",
+        "a record is not listed by two firings",
+        "beam_s3box/engine/publish.py",
+        "return not self._stands(before.key, before.sha256)\n\n",
+        "return False\n\n",
+        ("tests/engine/test_publish_interleaved.py",),
+    ),
+    Fault(
         "outdated work replaces a newer manifest",
         "outdated work replaces nothing",
         "beam_s3box/engine/publish.py",
-        "        self._check_older(info)\n        # before",
-        "        # before",
+        "        self._check_older(info)\n        if plan.firing",
+        "        if plan.firing",
         ("tests/engine/test_publish.py",),
     ),
     Fault(
