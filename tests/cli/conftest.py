@@ -8,7 +8,7 @@ import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -70,14 +70,16 @@ def start(s3_server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]
     environment = {**clean, **server_variables(s3_server)}
 
     def run(
-        *arguments: str, env: Mapping[str, str] | None = None, stderr: int | None = None
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
+        ignored: Sequence[signal.Signals] = (),
     ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "beam_s3box", *arguments],
             cwd=ROOT,
             env={**environment, **(env or {})},
-            # a shell's background job would inherit that it ignores SIGINT
-            preexec_fn=_mind_interrupts,
+            preexec_fn=lambda: _mind_signals(ignored),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if stderr is None else stderr,
@@ -91,5 +93,7 @@ def start(s3_server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]
         process.communicate()
 
 
-def _mind_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _mind_signals(ignored: Sequence[signal.Signals]) -> None:
+    """Ignore these signals and no others, whatever the shell's background or `nohup` has left to these tests."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)

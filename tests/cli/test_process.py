@@ -192,11 +192,7 @@ def test_a_store_that_hangs_takes_no_longer_than_the_grace_time(start: Start, st
 
 
 def test_a_hang_up_that_is_ignored_stays_so(start: Start, store: S3Store) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start("pack", store.root, *NAMING)  # as `nohup` starts it
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = start("pack", store.root, *NAMING, ignored=[signal.SIGHUP])  # as `nohup` starts it
     feed(process, b"".join(map(line, range(10))))
     time.sleep(0.5)  # it may hang up at any time
     process.send_signal(signal.SIGHUP)

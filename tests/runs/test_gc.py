@@ -17,6 +17,7 @@ from beam_s3box.engine.run_record import RunOrigin
 from beam_s3box.engine.signs_of_life import FENCE_SECONDS
 from beam_s3box.errors import ConfigurationError, RunExistsError, S3BoxError
 from beam_s3box.formats import JSON_ARRAY
+from beam_s3box.records.streams import Stream
 from beam_s3box.runs.compact import Compaction
 from beam_s3box.runs.gc.collector import Collector
 from beam_s3box.runs.gc.freed import Amount, Freed
