@@ -206,8 +206,8 @@ class Publisher:
     def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
         """Raise OutdatedWorkError if this firing or one before it was rewritten after this work had begun.
 
-        If one is about to be, by somebody who may have looked before the manifests were written, wait until it is. A
-        mark alone decides nothing: he may be outdated himself, and another worker may rely on these manifests.
+        If one is about to be, by work that may have looked before these manifests were written, wait until it is. A
+        mark alone decides nothing: that work may be outdated too, and another worker may rely on these manifests.
         """
         for _ in range(_LOOKS):
             changed = self._rewritten(before, plans, manifests)

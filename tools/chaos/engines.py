@@ -13,6 +13,7 @@ from tools.chaos.faults import MAX_PAUSE_SECONDS, disturb_s3
 from tools.chaos.world import Round, World
 from tools.flink.cluster import FlinkCluster, flink_cluster
 from tools.flink.jars import Beam
+from tools.flink.rest import ENDED
 from tools.prism import Prism, prism_server
 from tools.processes import Server, members_of
 from tools.spark.cluster import SparkCluster, spark_cluster
@@ -69,7 +70,15 @@ def found(look: Callable[[], list[int]]) -> list[int]:
 class Flink:
     """Two TaskManagers, of which one has the job, and Python workers."""
 
-    kinds = ("worker kill", "worker stop", "TaskManager kill", "TaskManager replace", "worker replace", "S3 stop")
+    kinds = (
+        "worker kill",
+        "worker stop",
+        "TaskManager kill",
+        "TaskManager replace",
+        "worker replace",
+        "JobManager stop",
+        "S3 stop",
+    )
 
     def __init__(self, world: World, beam: Beam) -> None:
         folder = world.folder / f"flink-{beam}"
@@ -85,9 +94,14 @@ class Flink:
         """Do something to it.
 
         `TaskManager replace`: it and its worker stand still until the job runs elsewhere, and wake then; `worker
-        replace`: the TaskManager dies, and the worker that it had stands still and wakes when there is another one.
+        replace`: the TaskManager dies, and the worker that it had stands still and wakes when there is another one;
+        `JobManager kill`: with it go the jobs, and their workers may end what they have in hand.
         """
         pause = round.random.uniform(0.05, MAX_PAUSE_SECONDS)
+        if kind.startswith("JobManager"):
+            self._harm_job_manager(kind, pause)
+            round.faults[kind] += 1
+            return
         workers = found(self._workers)
         if kind == "worker kill":
             signal_all(workers, signal.SIGKILL)
@@ -113,9 +127,19 @@ class Flink:
         round.faults[kind] += 1
 
     def revive(self) -> None:
-        """Start TaskManagers until two of them live, as those that woke up too late may not."""
-        while sum(name.startswith("tm") and self._lives(name) for name in self.cluster.servers) < 2:
+        """Start TaskManagers until two live, as those that woke up too late may not, and end jobs that are left."""
+        while len(self.cluster.live_task_managers()) < 2:
             self.cluster.start_task_manager()
+        for job in self.cluster.rest.jobs():
+            if job.state not in ENDED:
+                self.cluster.rest.cancel(job.id)
+
+    def _harm_job_manager(self, kind: str, pause: float) -> None:
+        if kind == "JobManager kill":
+            self.cluster.replace_job_manager()
+        else:
+            with stopped([self.cluster.servers["jm"].process.pid]):
+                time.sleep(2 * pause)
 
     def _workers(self) -> list[int]:
         return members_of(self.cluster.servers["pool"].process.pid)
@@ -127,9 +151,6 @@ class Flink:
         for name in self._busy():
             self.cluster.kill_task_manager(name)
             self.cluster.start_task_manager()
-
-    def _lives(self, name: str) -> bool:
-        return self.cluster.servers[name].process.poll() is None
 
 
 class Spark:

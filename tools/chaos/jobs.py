@@ -124,11 +124,18 @@ class AttemptsOn(Attempts):
         super().__init__(name, records, self._on_engine, kinds)
         self._inner, self._engine = command, engine
 
+    def play(self, round: Round) -> Counted:
+        try:
+            return super().play(round)
+        finally:
+            if self._engine.running is not None:
+                self._engine.running.revive()
+
     def prepare(self, round: Round, source: Path) -> None:
         self._engine(round.world)
 
     def harm(self, kind: str, round: Round, victim: Victim) -> None:
-        if kind.startswith("Prism"):
+        if kind.startswith(("Prism", "JobManager")):
             self._engine.running.harm(kind, round)
         else:
             inflict(kind, round, victim)

@@ -16,6 +16,7 @@ from tools.flink.jars import FLINK, Beam
 
 _ON_S3 = ("kill", "kill", "stop", "replace", "replace", "clock jump", "S3 stop", "S3 kill")
 _IN_FOLDER = ("disk full", "disk full", "kill", "stop", "clock jump")
+_ON_FLINK = ("kill", "stop", "replace", "JobManager kill", "JobManager kill", "JobManager stop", "S3 stop")
 _ON_PRISM = ("kill", "kill", "stop", "replace", "Prism stop", "Prism kill", "S3 stop")
 
 
@@ -34,6 +35,7 @@ def scenarios() -> list[Scenario]:
         StreamOn("stream-prism", prism),
         *(BackfillOn(f"backfill-flink-{beam}", flink) for beam, flink in flinks.items()),
         *(StreamOn(f"stream-flink-{beam}", flink) for beam, flink in flinks.items()),
+        *(AttemptsOn(f"relaunch-flink-{beam}", 20_000, backfill, _ON_FLINK, flink) for beam, flink in flinks.items()),
         BackfillOn("backfill-spark", spark),
     ]
 

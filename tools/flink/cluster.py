@@ -80,10 +80,21 @@ class FlinkCluster:
         """Kill a TaskManager by SIGKILL; the JobManager learns of it when the heartbeat or a connection fails."""
         self.servers[name].kill()
 
+    def replace_job_manager(self) -> None:
+        """Kill the JobManager by SIGKILL, and start another one: it knows of no job, as without high availability."""
+        self.servers["jm"].kill()
+        self.start("jm", _job_manager(self._jars, self.folder, self.folder / "conf"))
+        self.servers["jm"].wait_until(self.rest.task_managers)
+        for name in self.live_task_managers():
+            self.wait_for_task_manager(name)
+
+    def live_task_managers(self) -> set[str]:
+        """Return the names of those whose processes live."""
+        return {name for name, one in self.servers.items() if name.startswith("tm") and one.process.poll() is None}
+
     def busy_task_managers(self) -> set[str]:
         """Return the names of those that live and have a slot in use."""
-        alive = {name for name, server in self.servers.items() if server.process.poll() is None}
-        return alive & self.rest.task_managers(busy=True)
+        return self.live_task_managers() & self.rest.task_managers(busy=True)
 
     def _check_task_manager(self, name: str) -> None:
         if name not in self.rest.task_managers():
