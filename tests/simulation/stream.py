@@ -181,6 +181,8 @@ class Schedule:
             self._end(self.job.is_done if ending == "runs on" else self.job.has_ended, seconds)
         self.job.close()
         is_whole = ending != "cancel" and not self.has_failed
+        # an outdated worker that is awake may have written, and not yet looked and removed it
+        self.world.run_awake()
         self._check(is_whole=is_whole)
         self.world.run_all()
         self._check(is_whole=is_whole)

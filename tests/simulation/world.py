@@ -236,6 +236,14 @@ class World(Outside):
         """Let all actors end, and those that sleep wake."""
         self.run(lambda: all(actor.ended or actor.process.is_dead for actor in self.actors))
 
+    def run_awake(self) -> None:
+        """Let all actors end but those that sleep."""
+        self.run(
+            lambda: all(
+                actor.ended or actor.process.is_dead or actor.process.asleep_until > self.now for actor in self.actors
+            )
+        )
+
     def _step(self) -> bool:
         self.actors = [actor for actor in self.actors if not actor.ended and not actor.process.is_dead]
         if not self.actors:
