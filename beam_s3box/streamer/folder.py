@@ -206,10 +206,11 @@ class Folder:
             rendered = found
         # remains of a failed attempt; the description first, so that it never exists next to an incomplete file
         self.drop(self.path_of(sealed.name, "ready"))
+        # also if there is nothing to write: nobody would remove it before the next streamer looks at the folder
+        self.drop(path)
         if not rendered.records:
             return None
         format = sealed.output.make()
-        self.drop(path)
         file = BufferFile(
             sealed.file_name,
             *sealed.stream,

@@ -179,6 +179,33 @@ def test_zeros_in_the_place_of_the_last_records_are_told(
     assert len(reported) == 1
 
 
+@pytest.mark.parametrize(
+    ("buffer", "damaged"),
+    [
+        (HEADER[:60] + b"\0" * 90, True),
+        (HEADER[:60] + b"\0" * 90 + b"\n", True),
+        (b"\0" * 150, True),
+        (HEADER + b'{"i"', False),
+        (HEADER[:60], False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("file", [b"", b'{"i"', None])
+def test_a_power_cut_that_left_the_description_and_no_record_leaves_no_file(
+    make: Make, folder: pathlib.Path, kept: Any, reported: list[Any], buffer: bytes, damaged: bool, file: bytes | None
+) -> None:
+    """A disk that keeps neither the order of names nor what was not synced has an earlier attempt's file, say."""
+    files = {} if file is None else {"json": file}
+    leave(folder, open=buffer, ready=json.dumps(DESCRIPTION).encode(), **files)
+    streamer = make()
+    streamer.flush()
+    assert kept.bodies == []
+    assert sorted(os.listdir(folder)) == [f"{NAME}.damaged"] * damaged + ["lock"]
+    assert streamer.stats.disk_bytes == len(buffer) * damaged
+    assert len(reported) == damaged, "what can't be read is kept and told, not skipped as a header"
+    assert not damaged or (folder / f"{NAME}.damaged").read_bytes() == buffer
+
+
 BROKEN = [
     b"", b"\0\0", b"{", b"[]", b"7", b"null", b"{}", b"[" * 5_000,
     json.dumps({**DESCRIPTION, "records": "1"}).encode(), json.dumps({**DESCRIPTION, "records": -1}).encode(),
