@@ -66,11 +66,11 @@ def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes])
     """Yield the records of a file that may be damaged, as `read_lines` does; add other bytes to `damaged`.
 
     A process that is killed leaves no such bytes; a machine that loses power may, and a program that truncates the
-    file. Then its first line may be a record.
+    file. Then its first line may be a record, or the beginning of a header and other bytes, which must not be skipped.
     """
     router = Router(StreamSelector(*stream), RecordRules(None, forbid_nul=False))
     with open_to_read(path) as file:
-        if not file.readline(_LONGEST_HEADER).startswith(_BEGINNING):
+        if not _is_header(file.readline(_LONGEST_HEADER)):
             file.seek(0)
         while lines := file.readlines(MAX_SEGMENT_BYTES):
             if not lines[-1].endswith(b"\n"):
@@ -79,3 +79,11 @@ def read_whole_records(path: pathlib.Path, stream: Stream, damaged: list[bytes])
             groups, rejected = router.route_lines([line[:-1] for line in lines])
             damaged += (line.raw + b"\n" for line in rejected)
             yield groups.get(stream, [])
+
+
+def _is_header(line: bytes) -> bool:
+    """Return whether a line is a whole header, of whatever output."""
+    try:
+        return line.startswith(_BEGINNING) and isinstance(orjson.loads(line), dict)
+    except ValueError:
+        return False

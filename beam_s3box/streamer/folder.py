@@ -112,9 +112,9 @@ class Folder:
         Raises:
           RecordsLostError: another program removed it, and nothing of it is left.
         """
-        if not sealed.empty and (sealed.description is None or not self._is_whole(sealed.description.file)):
+        if not sealed.empty and (sealed.description is None or not self._is_whole(sealed, sealed.description)):
             sealed.description = self._write_output(sealed)
-            sealed.empty = sealed.description is None
+            sealed.empty, sealed.checked = sealed.description is None, True
         if sealed.description is not None:
             self._describe(sealed, sealed.description)
         self.drop(self.path_of(sealed.name, "sealed"))
@@ -193,8 +193,17 @@ class Folder:
         """Return what a finished file without a description holds; None if there is none, or it is not whole."""
         return None if size_of(path) is None else read_rendered(read_file(path), path.name)
 
-    def _is_whole(self, file: BufferFile) -> bool:
-        return size_of(file.path) == file.size
+    def _is_whole(self, sealed: SealedBuffer, description: Description) -> bool:
+        """Return whether the finished file is what its description says; one of an earlier process is read, once.
+
+        A power cut may leave the name of an earlier attempt's file, whose bytes never reached the disk.
+        """
+        if size_of(description.file.path) != description.file.size:
+            return False
+        if not sealed.checked and description.sha256:
+            sealed.checked = hashlib.sha256(read_file(description.file.path)).hexdigest() == description.sha256
+            return sealed.checked
+        return True
 
     def _write_output(self, sealed: SealedBuffer) -> Description | None:
         """Write the finished file of a buffer, and its description."""
@@ -206,10 +215,11 @@ class Folder:
             rendered = found
         # remains of a failed attempt; the description first, so that it never exists next to an incomplete file
         self.drop(self.path_of(sealed.name, "ready"))
+        # also if there is nothing to write: nobody would remove it before the next streamer looks at the folder
+        self.drop(path)
         if not rendered.records:
             return None
         format = sealed.output.make()
-        self.drop(path)
         file = BufferFile(
             sealed.file_name,
             *sealed.stream,

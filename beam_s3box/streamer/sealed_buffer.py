@@ -22,6 +22,7 @@ class SealedBuffer:
       size: the bytes of the buffer; None likewise.
       description: the description of the finished file, once that is complete.
       ready: whether the description is on the disk.
+      checked: whether the finished file is known to hold what its description says.
       empty: whether it was found to have no records.
       handed_over: whether it was passed on to be uploaded.
       uploaded: whether its upload succeeded.
@@ -37,6 +38,7 @@ class SealedBuffer:
     size: int | None = None
     description: Description | None = None
     ready: bool = False
+    checked: bool = False
     empty: bool = False
     handed_over: bool = False
     uploaded: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -177,6 +178,79 @@ def test_zeros_in_the_place_of_the_last_records_are_told(
     assert kept.bodies == [b'{"i":0}\n']
     assert (folder / f"{NAME}.damaged").read_bytes() == tail
     assert len(reported) == 1
+
+
+@pytest.mark.parametrize(
+    ("buffer", "damaged"),
+    [
+        (HEADER[:60] + b"\0" * 90, True),
+        (HEADER[:60] + b"\0" * 90 + b"\n", True),
+        (b"\0" * 150, True),
+        (HEADER + b'{"i"', False),
+        (HEADER[:60], False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("file", [b"", b'{"i"', None])
+def test_a_power_cut_that_left_the_description_and_no_record_leaves_no_file(
+    make: Make, folder: pathlib.Path, kept: Any, reported: list[Any], buffer: bytes, damaged: bool, file: bytes | None
+) -> None:
+    """A disk that keeps neither the order of names nor what was not synced has an earlier attempt's file, say."""
+    files = {} if file is None else {"json": file}
+    leave(folder, open=buffer, ready=json.dumps(DESCRIPTION).encode(), **files)
+    streamer = make()
+    streamer.flush()
+    assert kept.bodies == []
+    assert sorted(os.listdir(folder)) == [f"{NAME}.damaged"] * damaged + ["lock"]
+    assert streamer.stats.disk_bytes == len(buffer) * damaged
+    assert len(reported) == damaged, "what can't be read is kept and told, not skipped as a header"
+    assert not damaged or (folder / f"{NAME}.damaged").read_bytes() == buffer
+
+
+@pytest.mark.parametrize("has_buffer", [True, False])
+def test_a_finished_file_of_an_earlier_process_that_holds_something_else_is_not_uploaded(
+    make: Make, folder: pathlib.Path, kept: Any, reported: list[Any], has_buffer: bool
+) -> None:
+    """As a power cut leaves it that kept the name of a failed attempt's file, of the same size."""
+    ready = json.dumps(
+        {**DESCRIPTION, "compression": "none", "sha256": hashlib.sha256(b'{"i":0}\n').hexdigest()}
+    ).encode()
+    buffer = {"sealed": HEADER + b'{"i":0}\n'} if has_buffer else {}
+    leave(folder, json=b"\0" * 8, ready=ready, **buffer)
+    streamer = make()
+    if has_buffer:
+        streamer.flush()
+        assert kept.bodies == [b'{"i":0}\n'], "the buffer was still there, and is written again"
+        assert (reported, os.listdir(folder)) == ([], ["lock"])
+        return
+    with pytest.raises(UploadsFailedError, match="1 of 1 records of web/a are lost"):
+        streamer.flush()
+    assert (kept.bodies, streamer.stats.lost_records) == ([], 1)
+    assert sorted(os.listdir(folder)) == [f"{NAME}.damaged", "lock"]
+
+
+def test_a_finished_file_is_read_once_before_its_first_upload(
+    make: Make, folder: pathlib.Path, kept: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"i":0}\n'
+    ready = json.dumps({**DESCRIPTION, "compression": "none", "sha256": hashlib.sha256(body).hexdigest()}).encode()
+    leave(folder, json=body, ready=ready)
+    read: list[pathlib.Path] = []
+
+    def read_file(path: pathlib.Path) -> bytes:
+        read.append(path)
+        return path.read_bytes()
+
+    monkeypatch.setattr("beam_s3box.streamer.folder.read_file", read_file)
+    streamer = make()
+    kept.error = OSError("no network")
+    for _ in range(2):
+        with pytest.raises(UploadsFailedError):
+            streamer.flush()
+    kept.error = None
+    streamer.flush()
+    assert [path.name for path in read] == [f"{NAME}.json"]
+    assert kept.bodies == [body]
 
 
 BROKEN = [

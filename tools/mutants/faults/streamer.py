@@ -163,4 +163,28 @@ STREAMER = (
         "        pass\n",
         ("tests/streamer/test_recovery.py",),
     ),
+    Fault(
+        "an incomplete file of no records stays",
+        "nothing stays in the folder that nobody uploads",
+        "beam_s3box/streamer/folder.py",
+        "        self.drop(path)\n        if not rendered.records:\n            return None\n",
+        "        if not rendered.records:\n            return None\n        self.drop(path)\n",
+        ("tests/streamer/test_damage.py",),
+    ),
+    Fault(
+        "zeros behind the beginning of a header are skipped",
+        "what can't be read is kept and told",
+        "beam_s3box/streamer/buffers.py",
+        "        return line.startswith(_BEGINNING) and isinstance(orjson.loads(line), dict)\n",
+        "        return line.startswith(_BEGINNING)\n",
+        ("tests/streamer/test_damage.py",),
+    ),
+    Fault(
+        "a finished file of an earlier process is believed by its size",
+        "an acknowledged record is in exactly one listed object",
+        "beam_s3box/streamer/folder.py",
+        "        if not sealed.checked and description.sha256:\n",
+        "        if False:\n",
+        ("tests/streamer/test_damage.py",),
+    ),
 )
