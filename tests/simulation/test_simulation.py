@@ -9,12 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from beam_s3box.engine import run_notices
+from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.run_notices import RunNotices, ask_to_stop
+from beam_s3box.errors import OutdatedWorkError
 from beam_s3box.system.outside import Outside
 from beam_s3box.system.threads import Threads
 from tests.simulation.schedules import explained, failure, run
 from tests.simulation.shrink import shortest
 from tests.simulation.stream import CONFIGS, Schedule
+from tests.simulation.stream_job import StreamJob
 from tests.simulation.threads import on_actors
 from tests.simulation.world import START, Choices, HangsError, World
 
@@ -113,6 +116,43 @@ def test_a_worker_that_is_killed_takes_its_locks_with_it_though_the_runner_does_
         schedule.go_on(30.0)
         assert worker.is_dead
         assert schedule.job.has_ended()
+
+
+def slow(seed: int) -> Schedule:
+    """Return a stream whose manifests are one chain, in a world where each request takes two seconds and nothing fails."""
+    schedule = Schedule(Choices(seed), trouble=0.0, config=CONFIGS[1])
+    schedule.world.pace = 1.0
+    return schedule
+
+
+def test_where_requests_are_slow_a_chain_that_is_written_again_has_the_time_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One worker is lost, and those of before hold up those of after: more than 300 seconds, though nothing hangs."""
+    monkeypatch.setattr(StreamJob, "checkpoint", lambda _: None)  # so that it goes back to its beginning
+    schedule = slow(8)
+    world = schedule.world
+    with on_actors(world):
+        schedule.begin()
+        schedule.go_on(90.0)
+        world.next("worker lost between bundles")
+        schedule.go_on(1.0)
+        lost = world.now
+        schedule.end("runs on", 0)
+    assert world.faults["went back to a checkpoint"] > 1
+    assert world.now > lost + 300.0
+
+
+def test_where_requests_are_slow_work_that_fails_for_ever_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OutdatedWorkError("may be outdated")
+
+    monkeypatch.setattr(Publisher, "write_firing", fail)
+    schedule = slow(8)
+    with on_actors(schedule.world):
+        schedule.begin()
+        with pytest.raises(AssertionError, match=r"not all is listed 600\.0 seconds"):
+            schedule.end("runs on", 0)
 
 
 def test_a_world_that_stands_still_is_noticed() -> None:

@@ -107,6 +107,9 @@ class World(Outside):
     Args:
       choices: decide.
       trouble: how likely faults are; 0 for none, 1 for as likely as they are made to be.
+
+    Attributes:
+      pace: seconds that a request or a reply takes.
     """
 
     def __init__(self, choices: Choices, trouble: float = 1.0) -> None:
@@ -121,7 +124,7 @@ class World(Outside):
         self._hub = greenlet.getcurrent()
         self._current: Actor | None = None
         self.is_over = False
-        self._pace = _PACES[choices.below(len(_PACES))]
+        self.pace = _PACES[choices.below(len(_PACES))]
         self._weights: dict[str, int] = {}
         self._only: Collection[str] | None = None
         self._due: collections.Counter[str] = collections.Counter()
@@ -205,7 +208,7 @@ class World(Outside):
         elif process.can_freeze and self.fails("worker asleep", 0.004):
             process.was_frozen = True
             process.asleep_until = self.now + LOST_SECONDS * (1 + self.choices.below(8) / 2)
-        self._wait(max(seconds, self._pace))
+        self._wait(max(seconds, self.pace))
 
     def _wait(self, seconds: float) -> None:
         if self.is_over:
