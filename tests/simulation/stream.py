@@ -38,7 +38,7 @@ _COMES_SECONDS: Final = 60
 _WINDOW_SECONDS: Final = 12
 _MAX_SECONDS: Final = 3
 _CALM_SECONDS: Final = 200.0
-"""In which all is listed when nothing fails any more, beside the requests: restarts, timers, pauses between looks."""
+"""In which all is listed when nothing fails any more, without the requests: restarts, timers, pauses between looks."""
 
 _CALM_REQUESTS: Final = 200
 """That are made in that time one after the other, each of a request and a reply that take their time.
