@@ -203,7 +203,7 @@ def test_a_power_cut_that_left_the_description_and_no_record_leaves_no_file(
     assert kept.bodies == []
     assert sorted(os.listdir(folder)) == [f"{NAME}.damaged"] * damaged + ["lock"]
     assert streamer.stats.disk_bytes == len(buffer) * damaged
-    assert len(reported) == damaged, "what can't be read is kept and told, not skipped as a header"
+    assert len(reported) == damaged, "what can't be read is kept and reported, not skipped as a header"
     assert not damaged or (folder / f"{NAME}.damaged").read_bytes() == buffer
 
 

@@ -173,7 +173,7 @@ STREAMER = (
     ),
     Fault(
         "zeros behind the beginning of a header are skipped",
-        "what can't be read is kept and told",
+        "what can't be read is kept and reported",
         "beam_s3box/streamer/buffers.py",
         "        return line.startswith(_BEGINNING) and isinstance(orjson.loads(line), dict)\n",
         "        return line.startswith(_BEGINNING)\n",
