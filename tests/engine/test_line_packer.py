@@ -223,6 +223,24 @@ def test_nothing_is_listed_after_a_failure_whatever_is_called_next() -> None:
     assert read_back(store).manifests == {}
 
 
+def test_a_finish_that_is_called_again_writes_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They say when the shards were listed: with another time they would be other objects, and the first ones litter."""
+    memory_store = memory()
+    store = FailingStore(memory_store, keys="runs/*.json", succeed=1, fail=1)
+    with LinePacker(plan_for(store), MemoryMetrics()) as packer:  # type: ignore[arg-type]
+        packer.pack(lines(5))
+        monkeypatch.setattr("beam_s3box.engine.line_packer.wall_seconds", lambda: 9e8)
+        with pytest.raises(StoreError):
+            packer.finish()
+        listed = [info.key for info in memory_store.list("runs/")]
+        monkeypatch.setattr("beam_s3box.engine.line_packer.wall_seconds", lambda: 1e9)
+        assert packer.finish().records_in == 5
+    assert [info.key for info in memory_store.list("runs/")] == listed
+    assert {shard.listed for shard in find_run(memory_store).shards()} == {9e8}
+    with pytest.raises(ConfigurationError, match="has ended"):
+        packer.finish()
+
+
 @pytest.mark.parametrize("name", ["pack", "finish", "close"])
 def test_raised_at_every_line(name: str, note: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     # else the threads of 1,000 packers are idle at the same time

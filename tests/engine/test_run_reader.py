@@ -155,6 +155,10 @@ def test_a_run_is_found(store: MemoryStore) -> None:
     RunClaim(Layout("later"), "a").take(store)
     assert find_run(store).run_id == "nightly-2"
     assert find_run(store, "nightly-1").run_id == "nightly-1"
+    other = MemoryStore(new_token(12))
+    for run_id in ("nightly-2", "nightly-3", "nightly-1"):
+        finished(other, run_id, [file(other, "a")])
+    assert find_run(other).run_id == "nightly-1", "by time, and not by name"
     with pytest.raises(
         ConfigurationError,
         match=r"run_id='nightly-3' names no run below .*, which has later, nightly-2, nightly-1, begun; did you mean",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from beam_s3box.formats import JSON_ARRAY, JSON_LINES
 from beam_s3box.metrics import MemoryMetrics
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
-from beam_s3box.shards.model import SealedShard
+from beam_s3box.shards.model import SealedShard, total_size
 from beam_s3box.shards.packing import BY_RECORDS
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
@@ -92,6 +94,33 @@ def test_what_waits_is_bounded(
     assert queue.add(sealed(0)) == []
     assert len(queue.add(sealed(1))) == 1, "the second waits for the first"
     assert len(queue.finish()) == 1
+
+
+def test_what_was_uploaded_leaves_room_for_as_much(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shards at a time, however many there were before, and though none of them has ended when the next one comes."""
+    size = total_size(sealed(0).segments).object_bytes
+    monkeypatch.setattr("beam_s3box.engine.uploads._MAX_WAITING_BYTES", 2 * size)
+    gate = threading.Event()
+    gate.set()
+
+    class Gated(MemoryStore):
+        def put(self, key: str, body: bytes, **arguments: Any) -> int:
+            assert gate.wait(60)
+            return super().put(key, body, **arguments)
+
+    with ThreadPoolExecutor(8) as pool:
+        queue = UploadQueue(Uploader(Gated(new_token(12)), JSON_LINES, LAYOUT), pool, MemoryMetrics())
+        for number in range(6):
+            queue.add(sealed(number))
+        assert queue.finish()
+        gate.clear()
+        assert [queue.add(sealed(number)) for number in (6, 7)] == [[], []]
+        opening = threading.Timer(0.2, gate.set)
+        opening.start()
+        assert queue.add(sealed(8)), "the third waits for the first"
+        assert gate.is_set()
+        opening.join()
+        queue.finish()
 
 
 def test_a_failed_upload_raises(store: MemoryStore, threads: ThreadPoolExecutor) -> None:

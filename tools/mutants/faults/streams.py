@@ -143,4 +143,20 @@ STREAMS = (
             "tests/simulation",
         ),
     ),
+    Fault(
+        "a process gives one sign of life and no other",
+        "a stream that lives is not declared dead",
+        "beam_s3box/engine/signs_of_life.py",
+        "    _SHOWN[key] = now\n",
+        '    _SHOWN[key] = float("inf")\n',
+        ("tests/engine/test_signs_of_life.py",),
+    ),
+    Fault(
+        "dead letters of streams beyond the limit are not counted",
+        "every other record is among the dead letters",
+        "beam_s3box/engine/input_totals.py",
+        "    reasons[reason] = reasons.get(reason, 0) + number\n",
+        "    reasons[reason] = number\n",
+        ("tests/engine/test_input_totals.py",),
+    ),
 )
