@@ -10,7 +10,7 @@ from beam_s3box.engine.lineage import Lineage
 from beam_s3box.engine.manifests import ManifestPlan, plan_manifests
 from beam_s3box.engine.publish import Publisher
 from beam_s3box.engine.rollbacks import last_rollback, mark_rollback
-from beam_s3box.errors import AccessError, ObjectNotFoundError
+from beam_s3box.errors import AccessError, ObjectNotFoundError, OutdatedWorkError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo
 from beam_s3box.system.outside import Outside, replaced
@@ -137,3 +137,85 @@ def test_a_mark_alone_removes_nothing(marked: int) -> None:
         world.store.hook = lambda name, when: None
         assert patience.waited == (30.0 if number == 2 else 0.0)
     assert world.listed(life.committed(world)) == Counter([0, 2] if marked == 0 else [0, 1, 2])
+
+
+@pytest.mark.parametrize("case", ["older", "of a later firing", "of one long before that stands"])
+def test_a_mark_that_does_not_concern_a_firing_holds_nothing_up(case: str) -> None:
+    world = World("stream", 1, False)
+    life = Unbounded(world, [], Lineage())
+    for number in range(2):
+        life.fire("w", world.shards([number]))
+    marked = {"older": 2, "of a later firing": 3, "of one long before that stands": 0}[case]
+    [plan] = plan_manifests(STREAM, "w", 0, world.shards([7]), 1)
+    other = plan._replace(firing=marked, lineage="ab" * 32)
+    if case == "older":
+        mark_rollback(world.store, Layout("run"), other, 0.0)
+    world.clock.now += ASLEEP
+    left = [other]
+
+    def mark(name: str, when: str) -> None:
+        if left:
+            one = left.pop()
+            world.clock.now += ASLEEP
+            if case != "older":
+                mark_rollback(world.store, Layout("run"), one, 0.0)
+
+    files = world.shards([2])
+    world.store.hook = mark
+    with replaced(Hurry()):
+        life.fire("w", files)
+    world.store.hook = lambda name, when: None
+    assert world.listed(life.committed(world)) == Counter([0, 1, 2])
+
+
+def test_a_rollback_removes_nothing_that_was_replaced_since_it_looked() -> None:
+    """A worker is outdated itself, and stops between its look and the removal of a later firing."""
+    world = World("stream", 1, False)
+    first = Unbounded(world, [], Lineage())
+    first.fire("w0", world.shards([0]))
+    first.fire("w1", world.shards([1]))
+    world.clock.now += ASLEEP
+    outdated, live = (Unbounded(world, [], Lineage()) for _ in range(2))
+    happened: list[str] = []
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == ("delete", "before") and not happened:
+            happened.append(name)
+            world.clock.now += ASLEEP
+            live.fire("w0", world.shards([0]))
+            live.fire("w1", world.shards([1]))
+
+    files = world.shards([0])
+    world.store.hook = hook
+    with pytest.raises(OutdatedWorkError):
+        outdated.fire("w0", files)
+    world.store.hook = lambda name, when: None
+    assert happened
+    assert world.listed(live.committed(world)) == Counter([0, 1])
+
+
+def test_an_outdated_worker_removes_nothing_that_was_replaced_since_it_looked() -> None:
+    """It finds that it is outdated, and stops between its look at its own manifest and the removal of that."""
+    world = World("stream", 1, False)
+    first = Unbounded(world, [], Lineage())
+    first.fire("w0", world.shards([0]))
+    live = Unbounded(world, [], Lineage())
+    happened: list[str] = []
+
+    def hook(name: str, when: str) -> None:
+        if when == "before" and name in ("put", "delete") and name not in happened:
+            happened.append(name)
+            world.store.hook = lambda name, when: None
+            world.clock.now += ASLEEP
+            live.fire(name, world.shards([0, 2] if name == "put" else [3]))
+            world.store.hook = hook
+
+    files = world.shards([1])
+    world.store.hook = hook
+    with pytest.raises(OutdatedWorkError, match="was rewritten or removed by other work"):
+        Publisher.begin(world.store, world.claim).write_firing(
+            first.lineage.number(plan_manifests(STREAM, "w1", 0, files, 1)), first.lineage
+        )
+    world.store.hook = lambda name, when: None
+    assert happened == ["put", "delete"]
+    assert world.listed(live.committed(world)) == Counter([0, 2, 3])

@@ -104,6 +104,22 @@ COMMIT = (
         ("tests/engine/test_publish_interleaved.py",),
     ),
     Fault(
+        "a rollback removes later firings without a condition",
+        "outdated work removes nothing that another worker wrote",
+        "beam_s3box/engine/publish.py",
+        "        try:\n            self.store.delete(info.key, if_match=info.etag)\n",
+        "        try:\n            self.store.delete(info.key)\n",
+        ("tests/engine/test_rollbacks.py",),
+    ),
+    Fault(
+        "an outdated worker removes its own manifest without a condition",
+        "outdated work removes nothing that another worker wrote",
+        "beam_s3box/engine/publish.py",
+        "replaced it\n                    self.store.delete(info.key, if_match=info.etag)\n",
+        "replaced it\n                    self.store.delete(info.key)\n",
+        ("tests/engine/test_rollbacks.py",),
+    ),
+    Fault(
         "outdated work replaces a newer manifest",
         "outdated work replaces nothing",
         "beam_s3box/engine/publish.py",
