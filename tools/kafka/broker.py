@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +26,8 @@ KAFKA = Jars("kafka", Path(__file__).with_name("pom.xml"))
 
 _FLAGS = ("-Xms128m", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 _SECONDS = 30.0
+_CLUSTER = "YmVhbV9zM2JveCB0ZXN0cw"
+# 16 bytes in base64 without padding. Drawn at random, one of 64 begins with a dash, and Kafka reads that as an option.
 
 
 class KafkaBroker:
@@ -98,8 +98,7 @@ def kafka_broker(folder: Path) -> Iterator[KafkaBroker]:
     port, controller = free_ports(2)
     properties = folder / "server.properties"
     properties.write_text(_properties(folder, port, controller))
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = _java("kafka.tools.StorageTool", folder, "format", "-t", cluster, "-c", str(properties))
+    command = _java("kafka.tools.StorageTool", folder, "format", "-t", _CLUSTER, "-c", str(properties))
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Kafka's storage can't be formatted:\n{done.stdout[-2000:]}")
