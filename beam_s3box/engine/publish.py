@@ -11,40 +11,34 @@ describes the protocol.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.lineage import Lineage, text_of
 from beam_s3box.engine.manifests import Manifest, ManifestPlan
-from beam_s3box.engine.rollbacks import Rollback, last_rollback, mark_rollback
+from beam_s3box.engine.outdated_work import check_not_outdated
+from beam_s3box.engine.rollbacks import mark_rollback
 from beam_s3box.engine.shard_lists import write_firings
 from beam_s3box.engine.shard_rows import rows_of
 from beam_s3box.engine.uploads import put_once
+from beam_s3box.engine.written_manifests import WrittenManifest, WrittenManifests
 from beam_s3box.errors import (
     ObjectChangedError,
     ObjectExistsError,
-    ObjectNotFoundError,
     OutdatedWorkError,
     RunExistsError,
 )
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo, Store
-from beam_s3box.system import outside
 from beam_s3box.system.threads import Executor
 
 _CONTENT_TYPE: Final = "application/json"
-_NAME = re.compile(r"((?P<firing>\d{8,})-)?(?P<number>\d{5,})\.manifest", re.ASCII)
 _SLOW_SECONDS: Final = 5.0
 """Work that took longer may have been given to another worker meanwhile, so it checks what that one has written."""
-_LOOKS: Final = 30
-"""How often it looks at most, while another worker is about to replace something."""
-_LOOK_SECONDS: Final = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +119,7 @@ class Publisher:
         """
         manifests = [self.write(plan, plans[0]) for plan in plans]
         if self._is_slow():
-            self._check_lineage(before, plans, manifests)
+            check_not_outdated(self._written, before, plans, manifests)
         return manifests
 
     def write_rows(self, plans: Sequence[ManifestPlan], now: float) -> None:
@@ -143,13 +137,9 @@ class Publisher:
         moment = f"{datetime.datetime.fromtimestamp(self.began, datetime.UTC):%Y%m%dT%H%M%SZ}"
         write_firings(self.store, self.claim.layout, moment, segments)
 
-    def _retract(self, manifests: Iterable[Manifest]) -> None:
-        """Remove the manifests of this outdated firing, unless they have been replaced since."""
-        for manifest in manifests:
-            info = self._stat(manifest.key)
-            if info is not None and self._is(info, manifest.sha256):
-                with contextlib.suppress(ObjectChangedError):  # another worker has replaced it
-                    self.store.delete(info.key, if_match=info.etag)
+    @property
+    def _written(self) -> WrittenManifests:
+        return WrittenManifests(self.store, self.claim.layout, self.began)
 
     def _is_slow(self) -> bool:
         return self.store.now() - self.began > _SLOW_SECONDS
@@ -160,14 +150,14 @@ class Publisher:
             self.store.put(key, body, sha256=sha256, content_type=_CONTENT_TYPE)
             return True
         except ObjectExistsError:
-            info = self._stat(key)
-            if info is not None and self._is(info, sha256):
+            info = self._written.stat(key)
+            if info is not None and self._written.has_text(info, sha256):
                 return self._is_renewed(plan, info, body, sha256)
         self.claim.check_held(self.store)
-        info = self._stat(key)
+        info = self._written.stat(key)
         if info is None:
             return False  # removed since
-        self._check_older(info)
+        self._written.check_older(info)
         if plan.firing is not None:
             mark_rollback(self.store, self.claim.layout, first, self.began)
         # before the replacement, so that a retry after a crash in between finds the conflict again
@@ -176,7 +166,7 @@ class Publisher:
 
     def _is_renewed(self, plan: ManifestPlan, info: ObjectInfo, body: bytes, sha256: str) -> bool:
         """Write an equal manifest of an earlier life again, so that its time tells outdated workers that it counts."""
-        if plan.firing is None or not self._is_older(info):
+        if plan.firing is None or not self._written.is_older(info):
             return True
         return self._is_replaced(info, body, sha256)
 
@@ -190,82 +180,10 @@ class Publisher:
     def _withdraw(self, plan: ManifestPlan) -> None:
         """Remove the manifests that a repeated firing invalidates: later firings, and parts that it no longer has."""
         # until nothing is left: an outdated worker that wakes meanwhile may take this for the removal by a loader
-        while void := list(self._void(plan)):
-            for info in void:
-                self._check_older(info)
-                self._delete(info)
-
-    def _void(self, plan: ManifestPlan) -> Iterator[ObjectInfo]:
-        folder = self._folder(plan)
-        for info in self.store.list(folder):
-            # the folder of the global window has the folders of the other windows
-            name = _NAME.fullmatch(info.key.removeprefix(folder))
-            if name is not None and _is_void(name, plan):
-                yield info
-
-    def _check_lineage(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> None:
-        """Raise OutdatedWorkError if this firing or one before it was rewritten after this work had begun.
-
-        If one is about to be, by work that may have looked before these manifests were written, wait until it is. A
-        mark alone decides nothing: that work may be outdated too, and another worker may rely on these manifests.
-        """
-        for _ in range(_LOOKS):
-            changed = self._rewritten(before, plans, manifests)
-            if changed is not None:
-                self._retract(manifests)
-                raise OutdatedWorkError(
-                    f"{self.store.url(changed)} was rewritten or removed by other work of this run after this work had "
-                    "begun: this work may be outdated, and what it wrote is removed; the runner retries it"
-                )
-            if not self._is_about_to_be_rewritten(before, plans[0], manifests[0]):
-                return
-            outside.sleep(_LOOK_SECONDS)
-
-    def _rewritten(self, before: Lineage, plans: Sequence[ManifestPlan], manifests: Sequence[Manifest]) -> str | None:
-        """Return the key of a manifest of this firing or the one before that is another one now, or was removed."""
-        for row in manifests:
-            if not self._stands(row.key, row.sha256):
-                return row.key
-        if not before.firings or self._stands(before.key, before.sha256):
-            return None
-        # a loader may remove manifests, too; another worker that removes one has written an earlier one
-        is_removed = self._stat(before.key) is None and not self._is_written_since(plans[0], manifests)
-        return None if is_removed else before.key
-
-    def _is_about_to_be_rewritten(self, before: Lineage, plan: ManifestPlan, own: Manifest) -> bool:
-        """Return whether other work has begun to replace this firing, or one before it, by another one."""
-        mark = last_rollback(self.store, self.claim.layout, plan.stream)
-        if mark is None or self._is_older(mark) or mark.firing > before.firings:
-            return False
-        known = {before.firings: own.sha256, before.firings - 1: before.sha256}
-        if mark.firing in known:
-            return mark.sha256 != known[mark.firing]
-        return not self._stands(before.key, before.sha256)
-
-    def _stands(self, key: str, sha256: str) -> bool:
-        info = self._stat(key)
-        return info is not None and self._is(info, sha256)
-
-    def _is_written_since(self, plan: ManifestPlan, own: Sequence[Manifest]) -> bool:
-        """Return whether other work wrote a manifest of this stream or run after this work had begun."""
-        folder, keys = self._folder(plan), {manifest.key for manifest in own}
-        return any(
-            _NAME.fullmatch(info.key.removeprefix(folder)) and info.key not in keys and not self._is_older(info)
-            for info in self.store.list(folder)
-        )
-
-    def _folder(self, plan: ManifestPlan) -> str:
-        return self.claim.layout.manifests(plan.stream, plan.window, plan.firing)
-
-    def _is_older(self, written: ObjectInfo | Rollback) -> bool:
-        return written.modified + self.store.clock_resolution < self.began
-
-    def _check_older(self, info: ObjectInfo) -> None:
-        if not self._is_older(info):
-            raise OutdatedWorkError(
-                f"{self.store.url(info.key)} was written at {info.modified:.3f} by other work of this run, and this "
-                f"work began at {self.began:.3f}: it may be outdated and replaces nothing; the runner retries it"
-            )
+        while void := [written for written in self._written.in_folder_of(plan) if _is_void(written, plan)]:
+            for written in void:
+                self._written.check_older(written.info)
+                self._delete(written.info)
 
     def _delete(self, info: ObjectInfo) -> None:
         try:
@@ -274,21 +192,6 @@ class Publisher:
             raise OutdatedWorkError(
                 f"{self.store.url(info.key)} was rewritten by other work of this run: this work may be outdated"
             ) from exc
-
-    def _stat(self, key: str) -> ObjectInfo | None:
-        try:
-            return self.store.stat(key)
-        except ObjectNotFoundError:
-            return None
-
-    def _is(self, info: ObjectInfo, sha256: str) -> bool:
-        if info.sha256 is not None:
-            return info.sha256 == sha256
-        # some servers do not keep metadata, and so not our checksum
-        try:
-            return hashlib.sha256(self.store.get(info.key)).hexdigest() == sha256
-        except ObjectNotFoundError:
-            return False
 
 
 def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest:
@@ -310,12 +213,10 @@ def write_manifest(store: Store, layout: Layout, plan: ManifestPlan) -> Manifest
     return described(store, key, sha256, plan)
 
 
-def _is_void(name: re.Match[str], plan: ManifestPlan) -> bool:
-    number = int(name["number"])
-    if plan.firing is None or name["firing"] is None:
-        return plan.firing is None and name["firing"] is None and number >= plan.siblings
-    firing = int(name["firing"])
-    return firing > plan.firing or (firing == plan.firing and number >= plan.siblings)
+def _is_void(written: WrittenManifest, plan: ManifestPlan) -> bool:
+    if plan.firing is None or written.firing is None:
+        return plan.firing is None and written.firing is None and written.number >= plan.siblings
+    return written.firing > plan.firing or (written.firing == plan.firing and written.number >= plan.siblings)
 
 
 def described(store: Store, key: str, sha256: str, plan: ManifestPlan) -> Manifest:
