@@ -13,7 +13,7 @@ import pytest
 from beam_s3box.engine.lineage import Lineage
 from beam_s3box.errors import OutdatedWorkError
 from beam_s3box.system.outside import Outside, replaced
-from tests.engine.test_publish import ASLEEP, Unbounded, World, live
+from tests.engine.commit_world import ASLEEP, Unbounded, World, live
 
 FIRINGS = [[0, 1], [2, 3], [4, 5]]
 """The records of each."""

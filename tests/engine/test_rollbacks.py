@@ -14,7 +14,7 @@ from beam_s3box.errors import AccessError, ObjectNotFoundError, OutdatedWorkErro
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import ObjectInfo
 from beam_s3box.system.outside import Outside, replaced
-from tests.engine.test_publish import ASLEEP, STREAM, Calls, Unbounded, World
+from tests.engine.commit_world import ASLEEP, STREAM, Calls, Unbounded, World
 
 
 def test_it_says_what_is_replaced_by_what_and_when() -> None:

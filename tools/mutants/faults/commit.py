@@ -13,6 +13,7 @@ COMMIT = (
         "content_type=_CONTENT_TYPE, replace=True)",
         (
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
             "tests/simulation",
         ),
     ),
@@ -22,7 +23,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        self._withdraw(plan)\n        return self._is_replaced(info, body, sha256)",
         "        if not self._is_replaced(info, body, sha256):\n            return False\n        self._withdraw(plan)\n        return True",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "later firings are not withdrawn",
@@ -30,7 +31,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        self._withdraw(plan)\n        return",
         "        return",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "a rollback looks once for what it removes",
@@ -125,7 +126,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        self._written.check_older(info)\n        if plan.firing",
         "        if plan.firing",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "a manifest that is found as it is keeps its time",
@@ -133,7 +134,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        if plan.firing is None or not self._written.is_older(info):\n            return True\n        return self",
         "        if True:\n            return True\n        return self",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "slow work does not look at what others wrote",
@@ -141,7 +142,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        if self._is_slow():\n",
         "        if False:\n",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "equal lists of two lives have one text",
@@ -149,7 +150,7 @@ COMMIT = (
         "beam_s3box/engine/lineage.py",
         "return render_manifest(plan.files, plan.lineage, plan.replaces, url_of)",
         'return render_manifest(plan.files, "", plan.replaces, url_of)',
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "a failed bundle removes manifests of others",
@@ -157,7 +158,7 @@ COMMIT = (
         "beam_s3box/engine/publish.py",
         "        if failures:\n            raise failures[0]\n        return manifests",
         "        if failures:\n            for manifest in manifests:\n                self.store.delete(manifest.key)\n            raise failures[0]\n        return manifests",
-        ("tests/engine/test_publish.py",),
+        ("tests/engine/test_publish.py", "tests/engine/test_publish_again.py"),
     ),
     Fault(
         "a finished run is begun again",
@@ -176,6 +177,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
             "tests/simulation",
         ),
     ),
@@ -188,6 +190,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
         ),
     ),
     Fault(
@@ -199,6 +202,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
             "tests/simulation",
         ),
     ),
@@ -219,6 +223,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
         ),
     ),
     Fault(
@@ -230,6 +235,7 @@ COMMIT = (
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
+            "tests/engine/test_publish_again.py",
             "tests/simulation",
         ),
     ),
