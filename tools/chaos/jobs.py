@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -21,7 +22,7 @@ from tools.chaos.engines import Flink, stopped
 from tools.chaos.faults import MAX_PAUSE_SECONDS, inflict
 from tools.chaos.victims import Victim
 from tools.chaos.world import Round, World, random_gate
-from tools.flink.rest import FlinkRest
+from tools.flink.rest import ENDED, FlinkRest
 
 PATIENCE_SECONDS = 300.0
 BACKFILL = Paced(600, 0.03, 3, 0.3)
@@ -80,7 +81,7 @@ class BackfillOn:
             if gate:
                 gate.opened.set()
             submitted.kill()
-        engine.revive()
+            engine.revive()
         return count_run(round.world.place(round.url), source, Rules("i", ("d", "n")))
 
 
@@ -113,7 +114,7 @@ class StreamOn:
             end(round, submitted)
         finally:
             submitted.kill()
-        engine.revive()
+            engine.revive()
         return count_run(round.world.place(round.url), source, Rules("i", ("n",), "t"))
 
 
@@ -176,25 +177,32 @@ def wait_for(event: threading.Event, submitted: Submitted, seconds: float) -> No
 
 
 def drain(rest: FlinkRest, name: str) -> None:
-    """End a stream on Flink whose source is at its end: again, while the job is being restored.
+    """Bring a stream on Flink whose source is at its end to an end: again, while the job is being restored.
 
     Raises:
       RuntimeError: it did not end in time.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        job = rest.job_named(name)
-        if job.state == "FINISHED":
-            return
-        if rest.is_running(job.id):
-            try:
-                request = rest.drain(job.id)
-            except urllib.error.HTTPError:
-                # it was restarted between two looks
-                continue
-            while rest.drain_failure(job.id, request) is None and time.monotonic() < deadline:
-                if rest.state(job.id) == "FINISHED":
-                    return
-                time.sleep(0.5)
+        # after a pause of the JobManager its list of jobs may lack one for a moment
+        with contextlib.suppress(LookupError):
+            job = rest.job_named(name)
+            if job.state in ENDED:
+                return
+            if rest.is_running(job.id):
+                drain_once(rest, job.id, deadline)
         time.sleep(0.5)
-    raise RuntimeError(f"Flink did not drain {name}: it is {rest.job_named(name).state}")
+    raise RuntimeError(f"Flink did not drain {name}: its jobs are {rest.jobs()}")
+
+
+def drain_once(rest: FlinkRest, job_id: str, deadline: float) -> None:
+    """Begin to drain a job, and wait until it ends, that fails, or the time is over."""
+    try:
+        request = rest.drain(job_id)
+    except urllib.error.HTTPError:
+        # it was restarted between two looks
+        return
+    while rest.state(job_id) not in ENDED and rest.drain_failure(job_id, request) is None:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.5)
