@@ -76,3 +76,5 @@ def test_what_was_known_of_the_input_completes_what_was_found(known: RunInput | 
         assert joined_input(known, found) == joined_input(found, known) == found
         return
     assert joined_input(known, found) == RunInput(accepted=7, files=3, bytes=400, positions={"a": 1, "b": 3})
+    found = RunInput(accepted=7, files=4)
+    assert joined_input(known, found) == RunInput(accepted=7, files=4, bytes=300, positions={"a": 1, "b": 2})

@@ -207,6 +207,15 @@ def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next()
     assert world.listed(life.committed(world)) == Counter([0, 1, 2, 3])
 
 
+def test_the_rows_of_a_bundle_are_named_by_the_time_when_it_began() -> None:
+    """So that their keys sort by time, wherever the worker is."""
+    world = World("stream", 1, False)
+    world.clock.now = 1_795_000_000.0
+    Unbounded(world, [], Lineage()).fire("w", world.shards([0]))
+    [rows] = world.store.list(world.claim.layout.firing_folder)
+    assert rows.key.removeprefix(world.claim.layout.firing_folder).startswith("20261118T110641Z-")
+
+
 def test_a_create_only_manifest_is_written_once() -> None:
     store = MemoryStore(new_token(12))
     world = World("stream", 1, True)
@@ -216,6 +225,14 @@ def test_a_create_only_manifest_is_written_once() -> None:
     with pytest.raises(RunExistsError, match=r"run_id='run' already wrote manifests; use a new run_id"):
         write_manifest(store, Layout("run"), second)
     assert store.stat("manifests/run/00000.manifest").sha256 == written.sha256
+
+
+def test_a_create_only_manifest_is_in_the_folder_of_what_it_lists() -> None:
+    world = World("stream", 1, True)
+    layout = Layout("run")
+    for stream, window, firing in [(STREAM, "w", None), (STREAM, "", None), (None, "w", None), (STREAM, "", 3)]:
+        [plan] = plan_manifests(stream, window, 0, world.shards([0]), 1, firing)
+        assert write_manifest(world.store, layout, plan).key == layout.manifest(stream, window, 0, firing)
 
 
 def test_a_manifest_says_what_it_lists() -> None:

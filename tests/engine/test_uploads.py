@@ -21,6 +21,7 @@ from beam_s3box.shards.model import SealedShard, total_size
 from beam_s3box.shards.packing import BY_RECORDS
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
+from beam_s3box.system.outside import Outside, replaced
 from beam_s3box.testing import FailingStore
 
 STREAM = Stream("web", "clicks")
@@ -148,3 +149,21 @@ def test_an_abandoned_queue_is_empty(store: MemoryStore, threads: ThreadPoolExec
     queue.add(sealed(0))
     queue.abandon()
     assert queue.finish() == []
+
+
+def test_the_time_of_an_upload_is_in_milliseconds() -> None:
+    class Slow(Outside):
+        seconds = 100.0
+
+        def steady_seconds(self) -> float:
+            return self.seconds
+
+    class SlowStore(MemoryStore):
+        def put(self, key: str, body: bytes, **arguments: Any) -> int:
+            world.seconds += 1.25
+            return super().put(key, body, **arguments)
+
+    world = Slow()
+    with replaced(world):
+        uploaded = Uploader(SlowStore(new_token(12)), JSON_LINES, LAYOUT).upload(sealed(0))
+    assert (uploaded.attempts, uploaded.milliseconds) == (1, 1250)
