@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -207,6 +208,16 @@ def test_an_outdated_worker_whose_last_firing_was_withdrawn_withdraws_its_next()
     assert world.listed(life.committed(world)) == Counter([0, 1, 2, 3])
 
 
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
 def test_the_rows_of_a_bundle_are_named_by_the_time_when_it_began() -> None:
     """So that their keys sort by time, wherever the worker is."""
     world = World("stream", 1, False)
