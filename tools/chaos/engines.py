@@ -70,7 +70,15 @@ def found(look: Callable[[], list[int]]) -> list[int]:
 class Flink:
     """Two TaskManagers, of which one has the job, and Python workers."""
 
-    kinds = ("worker kill", "worker stop", "TaskManager kill", "TaskManager replace", "worker replace", "S3 stop")
+    kinds = (
+        "worker kill",
+        "worker stop",
+        "TaskManager kill",
+        "TaskManager replace",
+        "worker replace",
+        "JobManager stop",
+        "S3 stop",
+    )
 
     def __init__(self, world: World, beam: Beam) -> None:
         folder = world.folder / f"flink-{beam}"
