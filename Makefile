@@ -11,7 +11,8 @@ DEV := .venv/.requirements-dev
 GCP := .venv-gcp/.requirements
 BEAM := .venv-beam/.requirements
 YAML := .venv-yaml/.requirements
-OF_BEAM := $(addprefix tests/transforms/test_,write.py windowing.py stream_packing.py stream_panes.py stream_replay.py)
+OF_BEAM := $(addprefix tests/transforms/test_,write.py dead_letters.py bounded_windows.py run_ids.py windowing.py \
+	stream_packing.py stream_panes.py stream_replay.py)
 DOCS := .venv-docs/.requirements
 # these look at the time, and have the machine to themselves; exit code 5 of pytest: ARGS picked none
 ALONE := $(addprefix tests/runners/test_,streams.py pauses.py streaming_commands.py stream_job.py kill_stream_job.py)

@@ -1,4 +1,4 @@
-"""Records as lines of JSON: what each Python value becomes, and that no text changes on its way."""
+"""Python records as lines of JSON: what each value and each key becomes, and which have no form."""
 
 from __future__ import annotations
 
@@ -21,40 +21,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beam_s3box.errors import RecordError
-from beam_s3box.records import encoding as records
-from beam_s3box.records.encoding import (
-    INVALID_UTF8,
-    LONE_SURROGATE,
-    NOT_AN_OBJECT,
-    NOT_JSON,
-    NUL_CHARACTER,
-    REASONS,
-    TOO_LARGE,
-    UNSUPPORTED_VALUE,
-    RecordRules,
-    diagnose,
-    encode_record,
-    original_bytes,
-    to_single_line,
-)
+from beam_s3box.records.encoding import LONE_SURROGATE, UNSUPPORTED_VALUE, encode_record
 from beam_s3box.records.json_values import as_mapping
+from tests.records.values import OBJECTS, Count, Kind, nested
 
 BIG = 10**30
 """Over 64 bits: a record that holds it is encoded by the slower of the two encoders."""
-
 BERLIN = datetime.timezone(datetime.timedelta(hours=1))
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8
-)
-OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=5)
 TIMES = st.datetimes(
     min_value=datetime.datetime(2, 1, 1),
     max_value=datetime.datetime(9998, 1, 1),
     timezones=st.one_of(st.none(), st.timezones()),
 )
-SPACE = st.text(" \t\r\n", max_size=3)
 
 
 class Color(enum.Enum):
@@ -64,14 +42,6 @@ class Color(enum.Enum):
 
 class Level(enum.IntEnum):
     LOW = 1
-
-
-class Kind(str, enum.Enum):  # noqa: UP042 - as older code has it: its str() is not its value
-    CLICK = "click"
-
-
-class Count(int, enum.Enum):
-    TWO = 2
 
 
 class Point(NamedTuple):
@@ -299,13 +269,6 @@ def test_what_can_not_be_written_is_rejected_and_never_crashes(make: Callable[[]
     assert caught.value.reason == UNSUPPORTED_VALUE
 
 
-def nested(depth: int) -> list[Any]:
-    value: list[Any] = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
 def looped() -> list[Any]:
     value: list[Any] = []
     value.append(value)
@@ -385,200 +348,6 @@ def test_the_record_itself_is_left_alone() -> None:
 )
 def test_as_mapping(value: Any, fields: dict[str, Any] | None) -> None:
     assert as_mapping(value) == fields
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b" ",
-        b'{"a":1}',
-        b' { "a" : 1 } ',
-        b'{"a":"\\n"}',
-        '{"a":"ä\u2028"}'.encode(),
-        b"\xff\xfe",
-        b"\xef\xbb\xbf{}",
-        b"\x0b\x0c\x85",
-        b"nonsense",
-    ],
-)
-def test_one_line_is_untouched(text: bytes) -> None:
-    assert to_single_line(text) is text
-
-
-def test_text_becomes_its_utf8() -> None:
-    assert to_single_line('{"a":"ä💧"}') == '{"a":"ä💧"}'.encode()
-    with pytest.raises(RecordError, match="lone surrogate") as caught:
-        to_single_line('{"a":"\ud800"}')
-    assert caught.value.reason == LONE_SURROGATE
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\n\n"])
-def test_the_end_of_the_line_goes(end: bytes) -> None:
-    assert to_single_line(b'{"a":1}' + end) == b'{"a":1}'
-
-
-@settings(max_examples=100, deadline=None)
-@given(OBJECTS, st.sampled_from([2, "\t", " \t"]), st.sampled_from(["\n", "\r\n", "\r"]), SPACE, SPACE)
-def test_printed_prettily_becomes_one_line_with_the_same_values(
-    record: dict[str, Any], indent: int | str, end: str, before: str, after: str
-) -> None:
-    pretty = before + json.dumps(record, indent=indent).replace("\n", end) + after
-    line = to_single_line(pretty)
-    assert b"\n" not in line
-    assert b"\r" not in line
-    assert json.loads(line) == record
-    assert to_single_line(pretty.encode()) == line
-
-
-@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
-def test_a_line_break_within_a_text_is_not_made_valid(end: str) -> None:
-    """JSON forbids it: to make it a space would change a value without a word."""
-    text = '{"a":"x' + end + 'y"}'
-    with pytest.raises(json.JSONDecodeError):
-        json.loads(text)
-    rejection = rejection_of(text)
-    assert rejection is not None
-    assert rejection.reason == NOT_JSON
-
-
-def rejection_of(text: str) -> RecordError | None:
-    try:
-        return diagnose(to_single_line(text))
-    except RecordError as exc:
-        return exc
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        (b'{"a":1}', None),
-        (b' {"a":[1,{"b":null}]}\t', None),
-        (b'{"a":1e400}', None),
-        (b'{"a":"\\ud83d\\udca7"}', None),
-        (b"", NOT_JSON),
-        (b"nonsense", NOT_JSON),
-        (b'{"a":NaN}', NOT_JSON),
-        (b'{"a":-Infinity}', NOT_JSON),
-        (b"{'a':1}", NOT_JSON),
-        (b'{"a":1}{"b":2}', NOT_JSON),
-        (b'\xef\xbb\xbf{"a":1}', NOT_JSON),
-        (b"[" * 100_000, NOT_JSON),
-        (b'{"a":"\xff"}', INVALID_UTF8),
-        (b'{"a":"\xed\xa0\x80"}', INVALID_UTF8),
-        (b'{"a":"\\ud800"}', LONE_SURROGATE),
-        (b'{"\\udfff":1}', LONE_SURROGATE),
-        (b'{"a":"\\ud800","a":"x"}', LONE_SURROGATE),
-        (b"[1]", NOT_AN_OBJECT),
-        (b'"{}"', NOT_AN_OBJECT),
-        (b"null", NOT_AN_OBJECT),
-        (b"true", NOT_AN_OBJECT),
-        (b"1.5", NOT_AN_OBJECT),
-    ],
-)
-def test_explains_rejections(line: bytes, reason: str | None) -> None:
-    rejection = diagnose(line)
-    assert (rejection.reason if rejection else None) == reason
-    assert rejection is None or str(rejection)
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        (b"[]", "array"),
-        (b'"a"', "string"),
-        (b"1", "number"),
-        (b"1.5", "number"),
-        (b"false", "boolean"),
-        (b"null", "null"),
-    ],
-)
-def test_a_rejection_names_the_json_type(line: bytes, shown: str) -> None:
-    assert f"a JSON {shown}, not an object" in str(diagnose(line))
-
-
-@pytest.mark.parametrize(
-    ("record", "raw"),
-    [
-        (b"\xff\x00", b"\xff\x00"),
-        ("ä", "ä".encode()),
-        ("\ud800", b"\\ud800"),
-        (
-            {"a": {1}, "b": [None, "ä"], "c": datetime.date(2026, 1, 2)},
-            b'{"a": "{1}", "b": [null, "\\u00e4"], "c": "2026-01-02"}',
-        ),
-        ({"a": "\ud800"}, b'{"a": "\\ud800"}'),
-        (None, b"None"),
-    ],
-)
-def test_raw_of_keeps_what_could_be_read(record: Any, raw: bytes) -> None:
-    assert original_bytes(record) == raw
-
-
-class Unprintable:
-    def __repr__(self) -> str:
-        raise LookupError("no repr")
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: nested(5_000), lambda: {"a": 10**5000}, lambda: {"a": Unprintable()}], ids=["deep", "huge", "odd"]
-)
-def test_raw_of_never_crashes(make: Callable[[], Any]) -> None:
-    """It is asked for what could not be encoded; a repr that fails must not take the bundle with it."""
-    assert original_bytes(make())
-
-
-def test_the_size_rule_counts_bars_twice() -> None:
-    rules = RecordRules(max_bytes=20, forbid_nul=False)
-    rules.check(b'{"a":"' + b"x" * 12 + b'"}')
-    rules.check(b'{"a":"' + b"|" * 6 + b'"}')
-    for line in (b'{"a":"' + b"x" * 13 + b'"}', b'{"a":"' + b"|" * 7 + b'"}'):
-        with pytest.raises(
-            RecordError, match=r"2[12] bytes \('\|' counted twice\), more than max_record_bytes=20"
-        ) as caught:
-            rules.check(line)
-        assert caught.value.reason == TOO_LARGE
-    RecordRules(None, forbid_nul=True).check(b"x" * 5_000_000)
-
-
-@pytest.mark.parametrize("backslashes", range(1, 8))
-def test_the_nul_rule_knows_an_escape_from_an_escaped_backslash(backslashes: int) -> None:
-    line = b'{"a":"x' + b"\\" * backslashes + b'u0000"}'
-    has_nul = "\x00" in json.loads(line)["a"]
-    assert has_nul == (backslashes % 2 == 1)
-    RecordRules(None, forbid_nul=False).check(line)
-    if not has_nul:
-        RecordRules(None, forbid_nul=True).check(line)
-        return
-    with pytest.raises(RecordError, match="NUL") as caught:
-        RecordRules(None, forbid_nul=True).check(line)
-    assert caught.value.reason == NUL_CHARACTER
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.text('|a\\u0{}":', max_size=12).map(str.encode), min_size=1, max_size=4),
-    st.none() | st.integers(1, 40),
-    st.booleans(),
-)
-@example([b"|||", b""], 5, False)
-@example([b"a", b"||"], 3, False)
-@example([b"a", b"\\u0000"], 40, True)
-def test_the_quick_look_at_a_batch_is_never_wrongly_no(lines: list[bytes], most: int | None, forbid_nul: bool) -> None:
-    rules = RecordRules(most, forbid_nul)
-    broken = False
-    for line in lines:
-        try:
-            rules.check(line)
-        except RecordError:
-            broken = True
-    assert rules.might_violate(lines, b"".join(lines)) or not broken
-
-
-def test_reasons_are_all_of_them() -> None:
-    codes = {value for key, value in vars(records).items() if key.isupper() and isinstance(value, str)}
-    assert set(REASONS) == codes
-    assert len(REASONS) == len(codes)
 
 
 @pytest.mark.parametrize(

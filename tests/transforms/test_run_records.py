@@ -26,7 +26,7 @@ from beam_s3box.transforms import encode, runtime
 from tests.readback import read_back, strict_gunzip
 from tests.transforms.streams import Script
 from tests.transforms.streams import write as scripted
-from tests.transforms.test_write import RUNNERS, records
+from tests.transforms.writes import RUNNERS, records
 
 SMALL = StreamLimits(max_records=40)
 BAD = [b"{", b'{"d":"d0"}', b'{"d":"d0","n":"x","i":"a\\u0000b"}', b"["]
