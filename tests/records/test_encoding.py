@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
@@ -160,7 +159,6 @@ def test_values(name: str, others: dict[str, Any]) -> None:
     value, expected = CASES[name]
     line = encode_record({"v": value, "deep": [{"v": value}], **others})
     assert json.loads(line) == {"v": expected, "deep": [{"v": expected}], **others}
-    assert orjson.Fragment(line)
     assert b"\n" not in line
     assert b"NaN" not in line
 

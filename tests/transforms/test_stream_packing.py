@@ -26,11 +26,6 @@ NO_TIME = StreamLimits(max_seconds=None)
 STATE = (STATE_READS, STATE_WRITES)
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(new_token(12))
-
-
 def check_all_listed(written: Written, count: int) -> None:
     assert written.all_ids() == list(range(count))
     assert written.found.unlisted == []

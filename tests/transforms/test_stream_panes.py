@@ -22,18 +22,12 @@ from apache_beam.transforms.window import (
 
 from beam_s3box import Manifests, StreamLimits
 from beam_s3box.shards.packing import BY_LATENESS, BY_RECORDS, BY_SECONDS, BY_WINDOW_END
-from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from tests.transforms.streams import END_OF_TIME, Script, Written, write
 
 FIRST, SECOND = "a/x/19700101T000000Z-19700101T000100Z", "a/x/19700101T000100Z-19700101T000200Z"
 ONE_SECOND = StreamLimits(max_seconds=1)
 EACH = StreamLimits(max_records=1)
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(new_token(12))
 
 
 def manifest(pane: int, number: int = 0) -> str:

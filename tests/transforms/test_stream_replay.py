@@ -30,11 +30,6 @@ LIMITS = StreamLimits(max_records=3, max_seconds=10)
 RECORDS = 14
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(new_token(12))
-
-
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Beam logs every attempt with its traceback."""
