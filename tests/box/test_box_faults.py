@@ -17,17 +17,11 @@ import pytest
 
 from beam_s3box.box import S3Box
 from beam_s3box.errors import AccessError, BoxSealedError, ConfigurationError, StoreError, TransientStoreError
-from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore, Store
 from beam_s3box.testing import FailingStore
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore(new_token(12))
 
 
 def listed(store: Store, keys: list[str]) -> list[int]:

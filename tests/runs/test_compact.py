@@ -16,15 +16,16 @@ from beam_s3box.engine.run_reader import find_run
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import ConfigurationError, RunExistsError, S3BoxError
 from beam_s3box.formats import JSON_ARRAY, JSON_LINES, AvroFormat, Format
-from beam_s3box.runs.compact import Compacted, Compaction
+from beam_s3box.runs.compact import Compacted
 from beam_s3box.shards.runs import new_token
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import LocalStore, MemoryStore, S3Settings, S3Store, Store
-from tests.runs.made_runs import CLICKS, VIEWS, Made, Part, ids_of, listing
+from tests.runs.compacting import compact, memory
+from tests.runs.made_runs import VIEWS, Made, Part, ids_of, listing
+from tests.runs.mortal_store import Dead, Mortal
 from tools.seaweedfs import REGION, Server
 
 AVRO = AvroFormat({"type": "record", "name": "Click", "fields": [{"name": "id", "type": "long"}]})
-FIRST, SECOND = "20261122T101500Z-20261122T101600Z", "20261122T101600Z-20261122T101700Z"
 
 
 @pytest.fixture(params=["memory", "local", "s3"])
@@ -38,14 +39,6 @@ def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Store:
 
 def s3(server: Server) -> S3Store:
     return S3Store(f"s3://{server.bucket}/{new_token(12)}", S3Settings(REGION, server.endpoint_url), server.admin)
-
-
-def memory() -> MemoryStore:
-    return MemoryStore(new_token(12))
-
-
-def compact(store: Store, run_id: str = "run", max_object_bytes: int = 64 * MiB, **settings: Any) -> Compacted:
-    return Compaction(find_run(store, run_id), max_object_bytes, **settings).compact()
 
 
 def record_of(store: Store, run_id: str) -> RunRecord:
@@ -109,42 +102,6 @@ def test_arrays_are_joined_by_their_joints(store: Store) -> None:
     assert compact(store).run_id == ""
 
 
-def test_no_joined_shard_is_larger_than_asked_for() -> None:
-    store = memory()
-    made = Made(store, "run")
-    made.finish([Part([[number] for number in range(20)])])
-    size = listing_sizes(store)
-    compact(store, max_object_bytes=3 * max(size))
-    joined = listing_sizes(store)
-    assert max(joined) <= 3 * max(size)
-    assert len(joined) == 7
-    assert listing(store).all_ids == list(range(20))
-
-
-def listing_sizes(store: Store) -> list[int]:
-    return [len(store.get(key)) for key in listing(store).shards]
-
-
-def test_a_shard_that_fits_with_no_other_stays_as_it_is() -> None:
-    store = memory()
-    made = Made(store, "run")
-    made.finish([Part([list(range(100, 200)), [1], [2]])])
-    large, *_ = listing(store).shards
-    compact(store, max_object_bytes=200)
-    found = listing(store)
-    assert found.shards[0] == large
-    assert list(found.ids.values()) == [[*range(100, 200), 1, 2]]
-    assert len(found.shards) == 2
-
-
-def test_nothing_to_join_makes_no_run() -> None:
-    store = memory()
-    Made(store, "run").finish([Part([[1]]), Part([[2]], VIEWS)])
-    before = [info.key for info in store.list()]
-    assert compact(store) == Compacted("", "run")
-    assert [info.key for info in store.list()] == before
-
-
 def test_a_second_time_there_is_nothing_to_do(store: Store) -> None:
     Made(store, "run").finish([Part([[1], [2]])])
     compact(store)
@@ -152,58 +109,6 @@ def test_a_second_time_there_is_nothing_to_do(store: Store) -> None:
     assert compact(store).run_id == ""
     assert compact(store, max_object_bytes=10 * MiB).run_id == ""
     assert [info.key for info in store.list()] == before
-
-
-def test_windows_become_one_that_reaches_over_them() -> None:
-    store = memory()
-    made = Made(store, "run", bounded=False)
-    for number, window in enumerate((FIRST, SECOND)):
-        made.fire(Part([[number]], window=window))
-    done = compact(store, settled_seconds=0.0)
-    [listed] = find_run(store, done.run_id).shards()
-    assert listed.shard.window == "20261122T101500Z-20261122T101700Z"
-    assert listed.shard.key.startswith("data/web/clicks/20261122T101500Z-20261122T101700Z/compact-")
-    assert ids_of(store.get(listed.shard.key)) == [0, 1]
-
-
-def test_folders_by_which_others_choose_stay_apart() -> None:
-    store = memory()
-    template = "data/{domain}/{namespace}/{window}{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
-    made = Made(store, "run", bounded=False, template=template)
-    made.fire(Part([[1], [2]], window="until-20261122T101600Z-01234567"))
-    made.fire(Part([[3], [4]], window="until-20261122T101700Z-89abcdef"))
-    made.fire(Part([[5], [6]]))
-    done = compact(store, settled_seconds=0.0)
-    shards = [listed.shard for listed in find_run(store, done.run_id).shards()]
-    assert [(shard.window, ids_of(store.get(shard.key))) for shard in shards] == [
-        ("until-20261122T101600Z-01234567", [1, 2]),
-        ("until-20261122T101700Z-89abcdef", [3, 4]),
-        ("", [5, 6]),
-    ]
-
-
-def test_manifests_of_a_whole_run_list_all_streams() -> None:
-    store = memory()
-    made = Made(store, "run", per="run", bounded=False)
-    made.fire(Part([[1], [2]], CLICKS))
-    made.fire(Part([[3], [4]], VIEWS))
-    done = compact(store, settled_seconds=0.0)
-    assert listing(store).ids == {f"manifests/{done.run_id}/00000.manifest": [1, 2, 3, 4]}
-    assert len(listing(store).shards) == 2
-
-
-def test_a_manifest_replaces_a_hundred_at_most() -> None:
-    store = memory()
-    made = Made(store, "run", bounded=False)
-    for number in range(230):
-        made.fire(Part([[number]]), lists=False)
-    done = compact(store, settled_seconds=0.0)
-    assert (done.manifests_before, done.manifests, done.shards) == (230, 3, 3)
-    assert list(listing(store).ids.values()) == [
-        list(range(100)),
-        list(range(100, 200)),
-        list(range(200, 230)),
-    ]
 
 
 def test_a_live_stream_is_compacted_as_it_goes(store: Store) -> None:
@@ -216,14 +121,6 @@ def test_a_live_stream_is_compacted_as_it_goes(store: Store) -> None:
     assert [each.manifests_before for each in done] == [2, 2, 2]
     assert [each.shards for each in done] == [1, 1, 1]
     assert listing(store).all_ids == list(range(12))
-
-
-def test_young_firings_of_a_live_stream_stay() -> None:
-    store = memory()
-    made = Made(store, "run", bounded=False)
-    made.fire(Part([[1], [2]]))
-    assert compact(store).run_id == ""
-    assert compact(store, settled_seconds=0.0).manifests_before == 1
 
 
 def test_a_compaction_can_be_compacted(store: Store) -> None:
@@ -339,35 +236,6 @@ def test_a_firing_that_is_written_again_meanwhile_ends_the_compaction() -> None:
     assert listing(store).all_ids == [1, 2]
 
 
-class Dead(BaseException):
-    """The process was killed."""
-
-
-class Mortal:
-    """A store that works until a number of calls is reached, and then for nobody: the process is dead."""
-
-    def __init__(self, store: Store, calls: int, *, after: bool) -> None:
-        self._store, self._left, self._after = store, calls, after
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if not callable(found) or name in ("url", "now"):
-            return found
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self._left -= 1
-            if self._left < 0 or (self._left == 0 and not self._after):
-                raise Dead
-            result = found(*arguments, **named)
-            if name == "list":
-                result = iter(list(result))
-            if self._left == 0:
-                raise Dead
-            return result
-
-        return call
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "unbounded"])
 def test_killed_at_each_request_and_repeated(bounded: bool, after: bool, note: Callable[[str], None]) -> None:
@@ -431,23 +299,3 @@ def test_large_bodies_are_copied_by_the_server(s3_server: Server) -> None:
     assert list(listing(store).ids.values()) == [[0, 1, 2, 3, 4, 5]]
     [listed] = find_run(store, done.run_id).shards()
     assert hashlib.sha256(store.get(listed.shard.key)).hexdigest() == listed.shard.sha256
-
-
-def test_days_and_hours_in_folders_stay_apart() -> None:
-    store = memory()
-    template = (
-        "data/{domain}/{namespace}/dt={window_start:%Y-%m-%d}/hour={window_start:%H}/"
-        "{run_id}-{origin}-{sequence:05d}-{digest}{extension}"
-    )
-    made = Made(store, "run", bounded=False, template=template)
-    windows = [(11, 58), (11, 59), (12, 0), (12, 1)]
-    for number, (hour, minute) in enumerate(windows):
-        begin, end = f"20261122T{hour:02d}{minute:02d}00Z", f"20261122T{hour:02d}{minute:02d}59Z"
-        made.fire(Part([[2 * number], [2 * number + 1]], window=f"{begin}-{end}"))
-    done = compact(store, settled_seconds=0.0)
-    keys = [listed.shard.key for listed in find_run(store, done.run_id).shards()]
-    assert [key.rpartition("/")[0] for key in keys] == [
-        "data/web/clicks/dt=2026-11-22/hour=11",
-        "data/web/clicks/dt=2026-11-22/hour=12",
-    ]
-    assert [ids_of(store.get(key)) for key in keys] == [[0, 1, 2, 3], [4, 5, 6, 7]]

@@ -10,64 +10,17 @@ from typing import Any
 
 import pytest
 
-from beam_s3box.engine.claims import RunClaim
-from beam_s3box.engine.run_notices import ask_to_stop
 from beam_s3box.engine.run_reader import find_run
-from beam_s3box.engine.run_record import RunOrigin
-from beam_s3box.engine.signs_of_life import FENCE_SECONDS
 from beam_s3box.errors import ConfigurationError, RunExistsError, S3BoxError
 from beam_s3box.formats import JSON_ARRAY
-from beam_s3box.records.streams import Stream
 from beam_s3box.runs.compact import Compaction
-from beam_s3box.runs.gc.collector import Collector
 from beam_s3box.runs.gc.freed import Amount, Freed
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import LocalStore, MemoryStore
-from tests.runs.made_runs import VIEWS, Made, Part, listing
-
-DAY = 86_400.0
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_days(self, days: float) -> None:
-        self.now += days * DAY
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(new_token(12), clock)
-
-
-def gc(store: Any, **settings: Any) -> Freed:
-    return Collector(store, **settings).collect()
-
-
-def keys(store: Any, prefix: str = "data/") -> list[str]:
-    return [info.key for info in store.list(prefix)]
-
-
-def put(store: Any, key: str, body: bytes = b"x") -> None:
-    import hashlib
-
-    store.put(key, body, sha256=hashlib.sha256(body).hexdigest(), content_type="text/plain")
-
-
-def abandoned(store: Any, made: Made, *ids: int) -> str:
-    return made.shard(Part([]), ids).key
+from tests.runs.garbage import DAY, Clock, abandoned, gc, keys, put
+from tests.runs.made_runs import Made, Part, listing
+from tests.runs.mortal_store import Dead, Mortal
 
 
 def test_unlisted_shards_of_a_finished_run_go_when_they_are_old(store: MemoryStore, clock: Clock) -> None:
@@ -247,167 +200,10 @@ def test_a_key_that_may_be_a_live_run_s_stays(store: MemoryStore, clock: Clock) 
     assert shard in keys(store)
 
 
-# unbounded runs
-
-
-def stream(store: MemoryStore, *, sign: bool = True) -> Made:
-    made = Made(store, "run", bounded=False)
-    made.fire(Part([[1], [2]]))
-    if sign:
-        put(store, Layout("run").alive("0123456789ab"))
-    return made
-
-
-def test_what_a_live_stream_has_not_listed_stays(store: MemoryStore, clock: Clock) -> None:
-    made = stream(store)
-    lost = abandoned(store, made, 7)
-    clock.pass_days(30)
-    put(store, Layout("run").alive("fedcba987654"))
-    assert gc(store).total == Amount()
-    assert lost in keys(store)
-
-
-def test_a_dead_stream_is_marked_first_and_freed_later(store: MemoryStore, clock: Clock) -> None:
-    made = stream(store)
-    put(store, Layout("run").rollback(Stream("web", "clicks")))
-    lost = abandoned(store, made, 7)
-    clock.pass_days(3)
-    freed = gc(store)
-    assert freed.marked == {"run": "no sign of life for so long"}
-    assert (freed.total, lost in keys(store)) == (Amount(), True)
-    with pytest.raises(RunExistsError):
-        made.claim.check_held(store)
-    clock.now += FENCE_SECONDS - 5
-    assert gc(store).total == Amount()
-    clock.now += 10
-    freed = gc(store)
-    assert {kind: amount.objects for kind, amount in freed.runs["run"].items()} == {"unlisted shards": 1, "marks": 2}
-    assert listing(store).all_ids == [1, 2]
-
-
-def test_a_stream_without_signs_of_life_is_left_unless_it_is_named(store: MemoryStore, clock: Clock) -> None:
-    made = stream(store, sign=False)
-    lost = abandoned(store, made, 7)
-    clock.pass_days(3)
-    freed = gc(store)
-    assert freed.left == {"run": "it is unbounded, says `running`, and gives no signs of life"}
-    assert (freed.marked, find_run(store, "run").record.state) == ({}, "running")
-    assert gc(store, dead_runs=("run",)).marked == {"run": "named as dead"}
-    clock.now += FENCE_SECONDS + 5
-    assert gc(store).total.objects == 1
-    assert lost not in keys(store)
-    assert listing(store).all_ids == [1, 2]
-
-
 def test_a_dead_run_must_exist(store: MemoryStore) -> None:
     Made(store, "run")
     with pytest.raises(ConfigurationError, match="dead_run='rum' names no run"):
         gc(store, dead_runs=("rum",))
-
-
-def test_a_streamer_s_files_stay(store: MemoryStore, clock: Clock) -> None:
-    origin = RunOrigin(kind="JsonBufferStreamer")
-    claim = RunClaim(Layout("life"), new_token(), bounded=False, origin=origin)
-    claim.take(store)
-    made = Made.__new__(Made)
-    vars(made).update(vars(Made(store, "other", bounded=False)), claim=claim)
-    made._uploader._layout = claim.layout
-    lost = abandoned(store, made, 1)
-    claim.fail(store, "it ended without an orderly shut-down")
-    clock.pass_days(3)
-    freed = gc(store)
-    assert freed.total == Amount()
-    assert "may still list its files" in freed.left["life"]
-    assert gc(store, dead_runs=("life",)).total.objects == 1
-    assert lost not in keys(store)
-
-
-def test_marks_of_runs_that_are_over_go(store: MemoryStore, clock: Clock) -> None:
-    made = stream(store)
-    ask_to_stop(store, made.claim.layout)
-    put(store, ".beam_s3box-write-check")
-    put(store, ".beam_s3box-doctor/20261122T101500Z-01234567/000-object")
-    put(store, ".beam_s3box-write-check.txt")
-    made.claim.fail(store, "no")
-    clock.pass_days(3)
-    freed = gc(store)
-    assert freed.runs["run"]["marks"].objects == 2
-    assert freed.runs[""]["marks"].objects == 2
-    assert keys(store, ".beam") == [".beam_s3box-write-check.txt"]
-    assert keys(store, "runs/run/")[0].startswith("runs/run/firings/")
-    assert len(keys(store, "runs/run/")) == 1
-
-
-# compactions
-
-
-def test_replaced_shards_go_after_a_grace_time(store: MemoryStore, clock: Clock) -> None:
-    Made(store, "run").finish([Part([[1], [2]]), Part([[3]], VIEWS)])
-    clock.pass_days(30)
-    Compaction(find_run(store, "run")).compact()
-    before = listing(store)
-    assert gc(store).total == Amount()
-    clock.pass_days(2.1)
-    freed = gc(store)
-    assert freed.runs == {"run": {"replaced shards": freed.total}}
-    assert freed.total.objects == 2
-    assert listing(store) == before
-    assert before.all_ids == [1, 2, 3]
-    assert gc(store).total == Amount()
-
-
-def test_verify_says_where_the_shards_of_a_compacted_run_are(store: MemoryStore, clock: Clock) -> None:
-    from beam_s3box.runs.verify.run_check import Checker
-
-    Made(store, "run").finish([Part([[1], [2]])])
-    done = Compaction(find_run(store, "run")).compact()
-    assert not Checker().run(find_run(store, "run")).problems
-    clock.pass_days(3)
-    gc(store)
-    problems = Checker().run(find_run(store, "run")).problems
-    assert any(f"{done.run_id} has compacted" in problem.fault for problem in problems.first)
-    assert not Checker().run(find_run(store, done.run_id)).problems
-
-
-def test_replaced_shards_of_a_live_stream_go_and_no_others(store: MemoryStore, clock: Clock) -> None:
-    made = stream(store)
-    lost = abandoned(store, made, 7)
-    Compaction(find_run(store, "run"), settled_seconds=-1.0).compact()
-    made.fire(Part([[3], [4]]))
-    clock.pass_days(3)
-    put(store, Layout("run").alive("fedcba987654"))
-    freed = gc(store)
-    assert freed.runs == {"run": {"replaced shards": freed.total}}
-    assert freed.total.objects == 2
-    assert lost in keys(store)
-    assert listing(store).all_ids == [1, 2, 3, 4]
-
-
-def test_a_shard_that_a_compaction_kept_as_it_was_stays(store: MemoryStore, clock: Clock) -> None:
-    Made(store, "run").finish([Part([list(range(100, 200)), [1], [2]])])
-    Compaction(find_run(store, "run"), 200).compact()
-    clock.pass_days(3)
-    assert gc(store).total.objects == 2
-    assert listing(store).all_ids == [1, 2, *range(100, 200)]
-
-
-def test_a_compaction_of_a_compaction_frees_both(store: MemoryStore, clock: Clock) -> None:
-    Made(store, "run").finish([Part([[1], [2]]), Part([[3], [4]])])
-    first = Compaction(find_run(store, "run"), 95).compact()
-    Compaction(find_run(store, first.run_id)).compact()
-    clock.pass_days(3)
-    gc(store)
-    assert len(keys(store)) == 1
-    assert listing(store).all_ids == [1, 2, 3, 4]
-
-
-def test_arrays_that_were_joined_go(store: MemoryStore, clock: Clock) -> None:
-    made = Made(store, "run", format=JSON_ARRAY)
-    made.finish([Part([[1], [2]])], manifests=False)
-    done = Compaction(find_run(store, "run")).compact()
-    clock.pass_days(3)
-    assert gc(store).total.objects == 2
-    assert keys(store) == [row.shard.key for row in find_run(store, done.run_id).shards()]
 
 
 def test_shards_of_a_run_without_manifests_stay(store: MemoryStore, clock: Clock) -> None:
@@ -467,8 +263,6 @@ def test_two_at_once_and_again(store: MemoryStore, clock: Clock) -> None:
 
 
 def test_killed_at_each_request(clock: Clock, note: Callable[[str], None]) -> None:
-    from tests.runs.test_compact import Dead, Mortal
-
     for calls in itertools.count(1):
         clock.now += 1000 * DAY
         store = MemoryStore(new_token(12), clock)

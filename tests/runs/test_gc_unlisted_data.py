@@ -10,8 +10,8 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import Size
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import MemoryStore
+from tests.runs.garbage import Clock, gc, keys, put
 from tests.runs.made_runs import Made, Part
-from tests.runs.test_gc import Clock, gc, keys, put
 
 UNLISTED = {
     "a box that was only sealed": (RunOrigin(kind="S3Box"), True),

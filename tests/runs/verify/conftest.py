@@ -100,9 +100,9 @@ def keys_of_server(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.writer.secret_key)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(s3_server: Server) -> Place:
-    """Return where a run of eight shards and four manifests was written."""
+    """Return where a run of eight shards and four manifests was written, once for all files of tests."""
     place = Place(s3_server, "verify")
     write(s3_server, place.url, RUN_ID)
     return place
