@@ -153,7 +153,7 @@ def test_stats_never_raise(make: Make, stored: dict[str, Any]) -> None:
     streamer = make(**stored)
     streamer.open("web", "a", size_limit=40)
     errors: list[BaseException] = []
-    ended = threading.Event()
+    ended, asked = threading.Event(), threading.Event()
 
     def ask() -> None:
         while not ended.is_set():
@@ -161,13 +161,17 @@ def test_stats_never_raise(make: Make, stored: dict[str, Any]) -> None:
                 streamer.stats  # noqa: B018
             except BaseException as exc:  # noqa: BLE001 - it is what must not come
                 errors.append(exc)
+            asked.set()
 
     thread = threading.Thread(target=ask)
     thread.start()
     for i in range(60):
         streamer.append("web", "a", {"i": i, "pad": "x" * 30})
         streamer.flush()
+        asked.clear()
         streamer.write_manifests()
+        # the other thread does ask meanwhile
+        assert asked.wait(60)
     ended.set()
     thread.join()
     assert errors == []

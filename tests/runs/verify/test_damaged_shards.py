@@ -39,8 +39,8 @@ def swap_shards(place: Place) -> None:
     place.put(one, *before[1])
 
 
-def swap_equal_sizes(place: Place) -> None:
-    """Swap the last bytes of compressed data too: sizes are equal."""
+def flip_a_bit(place: Place) -> None:
+    """Change a bit of the compressed data: the size is equal."""
     key = place.first(SHARDS)
     body = place.get(key)
     place.put(key, body[:-9] + bytes([body[-9] ^ 1]) + body[-8:])
@@ -86,7 +86,7 @@ def append_member(body: bytes) -> bytes:
 IN_BOTH = [
     (lose_a_shard, r"data/web/n0/\S+ does not exist"),
     (swap_shards, r"has the SHA-256 \w+, (not|which is not)"),
-    (swap_equal_sizes, r"has the SHA-256 \w+, (not|which is not)"),
+    (flip_a_bit, r"has the SHA-256 \w+, (not|which is not)"),
     (spoil(lambda body: body[:-1]), r"has (\d+) bytes, not \d+"),
     (spoil(lambda body: body[: len(body) // 2], metadata=False), r"has (\d+) bytes, not \d+"),
     (spoil(lambda body: b""), "has 0 bytes, not "),
