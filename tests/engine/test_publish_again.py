@@ -25,6 +25,7 @@ from tests.engine.commit_world import (
     IDS,
     STREAM,
     Bounded,
+    Calls,
     LooksFirst,
     OnThisThread,
     Unbounded,
@@ -52,25 +53,6 @@ def test_done_again_from_the_checkpoint(bounded: bool, per: str, count: int, sha
 
 
 @matrix
-def test_a_store_without_conditions(bounded: bool, per: str, count: int, shards: str) -> None:
-    """Done again, and slept through: but for what happens between its look and its write, all holds."""
-    for step in itertools.count():
-        world = World(per, count, bounded, kind=LooksFirst)
-        first, second = lives(world, shards, 1)
-
-        def sleep(world: World = world, second: Bounded | Unbounded = second) -> None:
-            world.clock.now += ASLEEP
-            live(second)
-
-        slept = interrupted(world, first, step, sleep)
-        if not slept:
-            live(second)
-        check(world)
-        if not slept:
-            break
-
-
-@matrix
 def test_begun_and_given_to_another_worker_at_any_step(bounded: bool, per: str, count: int, shards: str) -> None:
     """The first worker ends for good at each call to the store; the next one begins from the checkpoint."""
     for step in itertools.count():
@@ -85,10 +67,16 @@ def test_begun_and_given_to_another_worker_at_any_step(bounded: bool, per: str, 
 
 
 @matrix
-def test_an_outdated_worker_that_wakes_at_any_step(bounded: bool, per: str, count: int, shards: str) -> None:
-    """It sleeps before a call to the store, or after it; when it wakes, another has done all of its work from the checkpoint."""
+@pytest.mark.parametrize("kind", [Calls, LooksFirst])
+def test_an_outdated_worker_that_wakes_at_any_step(
+    bounded: bool, per: str, count: int, shards: str, kind: type[Calls]
+) -> None:
+    """It sleeps before a call to the store, or after it; when it wakes, another has done all of its work from the checkpoint.
+
+    So it is with a store without conditions, too, but for what happens between its look and its write.
+    """
     for step in itertools.count():
-        world = World(per, count, bounded)
+        world = World(per, count, bounded, kind=kind)
         first, second = lives(world, shards, 1)
 
         def sleep(world: World = world, second: Bounded | Unbounded = second) -> None:
