@@ -94,15 +94,16 @@ def test_a_failed_bundle_of_a_bounded_run_removes_nothing() -> None:
     assert {info.key for info in world.store.list("manifests/")} == {manifest.key for manifest in manifests} > written
 
 
-def test_parts_that_are_no_longer_there_are_withdrawn() -> None:
+@pytest.mark.parametrize("window", ["", "w"])
+def test_parts_that_are_no_longer_there_are_withdrawn(window: str) -> None:
+    """Those of other windows stay."""
     world = World("stream", 3, True)
+    other = begun(world).write_all(plan_manifests(STREAM, "other", 0, world.shards([3], [4], [5]), 3), OnThisThread())
     for groups in ([[0], [1], [2]], [[0, 1], [2]]):
-        plans = plan_manifests(STREAM, "", 0, world.shards(*groups), 3)
-        begun(world).write_all(plans, OnThisThread())
-    assert [info.key for info in world.store.list("manifests/")] == [
-        "manifests/run/web/clicks/00000.manifest",
-        "manifests/run/web/clicks/00001.manifest",
-    ]
+        plans = plan_manifests(STREAM, window, 0, world.shards(*groups), 3)
+        manifests = begun(world).write_all(plans, OnThisThread())
+    assert len(manifests) == 2
+    assert {info.key for info in world.store.list("manifests/")} == {one.key for one in [*other, *manifests]}
 
 
 def test_a_firing_that_is_only_retried_withdraws_nothing() -> None:
