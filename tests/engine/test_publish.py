@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -49,6 +50,28 @@ def test_work_that_began_before_the_other_was_written_replaces_nothing() -> None
     with pytest.raises(OutdatedWorkError, match=r"it may be outdated and replaces nothing; the runner retries it"):
         outdated.write(old)
     assert begun(world).write(old).key == outdated.key(new), "what began later replaces it"
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_manifest_that_changed_since_it_was_looked_at_is_not_replaced(bounded: bool) -> None:
+    """Another worker, whose work began later, replaces it right before this one does."""
+    world = World("stream", 1, bounded)
+    firing = None if bounded else 0
+    [old], [ours], [theirs] = (plan_manifests(STREAM, "", 0, world.shards([0]), 1, firing) for _ in range(3))
+    key = begun(world).write(old).key
+    outdated, written = begun(world), []
+    puts = itertools.count()
+
+    def hook(name: str, when: str) -> None:
+        # the first is refused, because there is one; an unbounded run marks the rollback with the next
+        if (name, when) == ("put", "before") and next(puts) == (1 if bounded else 2):
+            world.store.hook = lambda name, when: None
+            written.append(begun(world).write(theirs))
+
+    world.store.hook = hook
+    with pytest.raises(OutdatedWorkError, match="it may be outdated and replaces nothing"):
+        outdated.write(ours)
+    assert world.store.stat(key).sha256 == written[0].sha256
 
 
 def test_times_that_the_store_can_not_tell_apart_replace_nothing() -> None:
