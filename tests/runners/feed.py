@@ -6,7 +6,9 @@ What each record is follows from its number alone, so that a test knows what has
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.transforms.periodicsequence import PeriodicImpulse
+from apache_beam.transforms.periodicsequence import PeriodicSequence
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_s3box import ShardFile, StreamLimits, WriteToS3Box
@@ -25,6 +27,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 WINDOW_SECONDS = 5
 LATE_SECONDS = 12
 LATENESS_SECONDS = 20
+AHEAD_SECONDS = 4
+"""From the moment when the job runs until the first record at least: the steps behind the source are still starting."""
+
+PATIENCE_SECONDS = 180
 IDLE_AFTER = range(20, 23)
 """Seconds of the feed in which the idle stream has a record each; then never again."""
 
@@ -39,19 +45,14 @@ class Feed(NamedTuple):
     """Records of so many seconds.
 
     Attributes:
-      start: when the first is made, in seconds since the epoch; the begin of a window.
       seconds: how long it goes on; a multiple of the windows.
       fails_after: seconds until a record can't be made, which fails the bundle; 0 for never.
+      start: when the first is made, in seconds since the epoch: the begin of a window; 0 while the job does not run yet.
     """
 
-    start: int
     seconds: int
     fails_after: int = 0
-
-    @classmethod
-    def soon(cls, delay: float, seconds: int) -> Feed:
-        """Return a feed that begins with the first window that starts in so many seconds."""
-        return cls(int((time.time() + delay) // WINDOW_SECONDS + 1) * WINDOW_SECONDS, seconds)
+    start: int = 0
 
     @property
     def end(self) -> int:
@@ -76,27 +77,66 @@ class Feed(NamedTuple):
 
 
 class ReadFeed(beam.PTransform):
-    """The records as they come, each with its own time."""
+    """The records as they come, each with its own time.
 
-    def __init__(self, feed: Feed) -> None:
+    Args:
+      feed: it begins when the job runs, however long an engine takes until then.
+      place: the file that says when it began, which a job that goes on after a failure reads.
+    """
+
+    def __init__(self, feed: Feed, place: pathlib.Path) -> None:
         super().__init__()
         self._feed = feed
+        self._place = place
 
     def expand(self, begin: Any) -> beam.PCollection:
-        impulse = PeriodicImpulse(self._feed.start, self._feed.end, 0.1)
-        return begin | "Impulse" >> impulse | "Record" >> beam.ParDo(_Record(self._feed))
+        return (
+            begin
+            | "Impulse" >> beam.Impulse()
+            | "Begin" >> beam.ParDo(_Begin(self._feed, self._place))
+            | "Tick" >> PeriodicSequence()
+            | "Record" >> beam.ParDo(_Record(self._feed, self._place))
+        )
+
+
+class _Begin(beam.DoFn):
+    def __init__(self, feed: Feed, place: pathlib.Path) -> None:
+        self._feed = feed
+        self._place = place
+
+    def process(self, _: Any) -> Iterator[tuple[int, int, float]]:
+        if not self._place.exists():
+            start = int((time.time() + AHEAD_SECONDS) // WINDOW_SECONDS + 1) * WINDOW_SECONDS
+            partial = self._place.with_suffix(f".{os.getpid()}")
+            partial.write_text(str(start))
+            # whole, and the first one stays
+            with contextlib.suppress(FileExistsError):
+                os.link(partial, self._place)
+        feed = begun_at(self._feed, self._place)
+        yield feed.start, feed.end, 0.1
 
 
 class _Record(beam.DoFn):
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, feed: Feed, place: pathlib.Path) -> None:
+        self._not_begun = feed
+        self._place = place
+
+    def setup(self) -> None:
+        self._feed = self._not_begun
 
     def process(self, moment: Any) -> Iterator[TimestampedValue]:
+        if not self._feed.start:
+            self._feed = begun_at(self._feed, self._place)
         number = round((float(moment) - self._feed.start) * 10)
         if 0 < 10 * self._feed.fails_after <= number:
             raise RuntimeError("the feed fails")
         record = self._feed.record(number)
         yield TimestampedValue(record, record["t"])
+
+
+def begun_at(feed: Feed, place: pathlib.Path) -> Feed:
+    """Return the feed with the begin that the file says."""
+    return feed._replace(start=int(place.read_text()))
 
 
 class NoteShards(beam.DoFn):
@@ -122,9 +162,13 @@ def build(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Pat
         limits=LIMITS,
         **{"allowed_lateness": LATENESS_SECONDS, **changes},
     )
-    result = pipeline | "ReadFeed" >> ReadFeed(feed) | "Write" >> write
+    result = pipeline | "ReadFeed" >> ReadFeed(feed, _place(notes)) | "Write" >> write
     _ = result.shards | "NoteShards" >> beam.ParDo(NoteShards(notes))
     return pipeline
+
+
+def _place(notes: pathlib.Path) -> pathlib.Path:
+    return notes.with_suffix(".begin")
 
 
 def submit(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Path, **changes: Any) -> Submitted:
@@ -134,6 +178,16 @@ def submit(feed: Feed, destination: str, arguments: list[str], notes: pathlib.Pa
     log = notes.with_suffix(".log")
     with log.open("w") as said:
         return Submitted(subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT), log)
+
+
+def begun(feed: Feed, submitted: Submitted) -> Feed:
+    """Wait until the job runs, and return the feed with its begin."""
+    place, deadline = _place(submitted.log), time.monotonic() + PATIENCE_SECONDS
+    while not place.exists():
+        runs = submitted.process.poll() is None and time.monotonic() < deadline
+        assert runs, f"no record was made:\n{submitted.log.read_text()[-4_000:]}"
+        time.sleep(0.1)
+    return begun_at(feed, place)
 
 
 class Submitted(NamedTuple):

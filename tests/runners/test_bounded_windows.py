@@ -37,7 +37,7 @@ def run(request: pytest.FixtureRequest, s3_server: Server, tmp_path_factory: pyt
     command = [sys.executable, "-m", "tests.runners.windowed", store.root, str(notes), *arguments]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-4_000:]
-    return streamed(Feed(START, 0), store, s3_server.client(), notes)
+    return streamed(Feed(0, start=START), store, s3_server.client(), notes)
 
 
 def test_each_window_of_bounded_input_has_its_records_once(run: Streamed) -> None:

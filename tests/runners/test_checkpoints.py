@@ -26,7 +26,6 @@ SECONDS = 1.0
 
 PACED = paces.Paced(300, 0.05)
 FEED_SECONDS = 20
-START_SECONDS = 40
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +72,11 @@ def test_unbounded_input_is_listed_once(
     cluster: FlinkCluster, options: list[str], s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
     store, name = fresh_store(s3_server), f"unbounded-{new_token(8)}"
-    feed = feeds.Feed.soon(START_SECONDS, FEED_SECONDS)
     with cancelled(cluster.rest, name):
-        submitted = feeds.submit(feed, store.root, [*options, f"--job_name={name}"], tmp_path / "notes.jsonl")
+        feed, arguments = feeds.Feed(FEED_SECONDS), [*options, f"--job_name={name}"]
+        submitted = feeds.submit(feed, store.root, arguments, tmp_path / "notes.jsonl")
         try:
+            feed = feeds.begun(feed, submitted)
             time.sleep(max(0.0, feed.end + 2 - time.time()))
             found = drained(cluster, name, submitted, store)
         finally:

@@ -13,13 +13,12 @@ import pytest
 from beam_s3box.errors import ObjectNotFoundError
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import Store
-from tests.runners.feed import Feed, submit
+from tests.runners.feed import Feed, begun, submit
 from tests.runners.streamed import streamed
 from tests.runners.test_streams import fresh_store, s3_arguments
 from tools.flink.cluster import FlinkCluster
 from tools.seaweedfs import Server
 
-START_SECONDS = 40
 KILL_AFTER_SECONDS = 12
 CHECKPOINT_SECONDS = 10
 """So long between two that much has to be done again."""
@@ -69,10 +68,10 @@ def test_a_task_manager_is_killed(
 ) -> None:
     rest = cluster.rest
     store, notes, name = fresh_store(s3_server), tmp_path / "notes.jsonl", f"kill-{new_token(8)}"
-    feed = Feed.soon(START_SECONDS, FEED_SECONDS)
     arguments = [*cluster.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS), *s3_arguments(s3_server)]
-    submitted = submit(feed, store.root, [*arguments, f"--job_name={name}"], notes)
+    submitted = submit(Feed(FEED_SECONDS), store.root, [*arguments, f"--job_name={name}"], notes)
     with Watch(store) as watch:
+        feed = begun(Feed(FEED_SECONDS), submitted)
         sleep_until(feed.start + KILL_AFTER_SECONDS)
         job = rest.job_named(name).id
         amid_two_checkpoints(cluster, job)

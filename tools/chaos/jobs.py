@@ -29,7 +29,6 @@ BACKFILL = Paced(600, 0.03, 3, 0.3)
 BACKFILL_SECONDS = 25.0
 BACKFILL_REQUESTS = 140
 FEED_SECONDS = 30
-START_SECONDS = 15
 CHECKPOINT_SECONDS = 3.0
 JOB_SERVER_SECONDS = 60
 """So long a pipeline waits for a job server that was killed; Beam's default is five minutes."""
@@ -95,14 +94,14 @@ class StreamOn:
     def play(self, round: Round) -> Counted:
         engine = self._engine(round.world)
         never = threading.Event()
-        fed = Feed.soon(START_SECONDS, FEED_SECONDS)
-        source = round.folder / "lines.jsonl"
-        source.write_text("".join(json.dumps(record) + "\n" for record in fed.records()))
         options = engine.options(streaming=True, checkpoint_seconds=CHECKPOINT_SECONDS)
         arguments = [*options, *s3_arguments(round.world.server), f"--job_name={round.name}"]
         round.world.proxy.rule = lambda request: None
-        submitted = feed.submit(fed, round.url, arguments, round.log.with_suffix(".jsonl"))
+        submitted = feed.submit(Feed(FEED_SECONDS), round.url, arguments, round.log.with_suffix(".jsonl"))
+        source = round.folder / "lines.jsonl"
         try:
+            fed = feed.begun(Feed(FEED_SECONDS), submitted)
+            source.write_text("".join(json.dumps(record) + "\n" for record in fed.records()))
             wait_for(never, submitted, fed.start - time.time())
             for _ in range(round.random.randint(1, 3)):
                 wait_for(never, submitted, round.random.uniform(1, FEED_SECONDS / 3))
