@@ -6,6 +6,7 @@ What each record is follows from its number alone, so that a test knows what has
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -26,6 +27,7 @@ from tests.runners.engines import run_to_end
 ROOT = pathlib.Path(__file__).parents[2]
 WINDOW_SECONDS = 5
 LATE_SECONDS = 12
+LATE_DIGIT = 7
 LATENESS_SECONDS = 20
 AHEAD_SECONDS = 4
 """From the moment when the job runs until the first record at least: the steps behind the source are still starting."""
@@ -34,8 +36,9 @@ PATIENCE_SECONDS = 180
 IDLE_AFTER = range(20, 23)
 """Seconds of the feed in which the idle stream has a record each; then never again."""
 
+MAX_RECORDS = 15
 LIMITS = {
-    "feed/busy": StreamLimits(max_records=15),
+    "feed/busy": StreamLimits(max_records=MAX_RECORDS),
     "feed/slow": StreamLimits(max_seconds=1.5),
     "feed/idle": StreamLimits(max_seconds=2.0),
 }
@@ -67,13 +70,18 @@ class Feed(NamedTuple):
             stream = "slow"
         elif digit == 5 and second in IDLE_AFTER:
             stream = "idle"
-        elif digit == 7:
+        elif digit == LATE_DIGIT:
             # to a window that had records in time, and to one that nobody wrote to
             stream, moment = ("busy", "late")[second % 2], moment - LATE_SECONDS
         return {"n": stream, "i": number, "t": moment, "pad": f"{number * 7919:x}" * 10}
 
     def records(self) -> list[dict[str, Any]]:
         return [self.record(number) for number in range(self.seconds * 10)]
+
+    def busy_in_time(self) -> collections.Counter[int]:
+        """Count the records of the busy stream that are not late, by the begin of their window."""
+        moments = [record["t"] for record in self.records() if record["n"] == "busy" and record["i"] % 10 != LATE_DIGIT]
+        return collections.Counter(int(moment // WINDOW_SECONDS) * WINDOW_SECONDS for moment in moments)
 
 
 class ReadFeed(beam.PTransform):

@@ -39,6 +39,16 @@ class Firing(NamedTuple):
         return bounds_of(self.window)[0]
 
 
+class Note(NamedTuple):
+    """What the write said of a shard."""
+
+    stream: str
+    window: str
+    key: str
+    records: int
+    sealed_by: str
+
+
 class Streamed(NamedTuple):
     """A finished run.
 
@@ -46,17 +56,21 @@ class Streamed(NamedTuple):
       feed: what was written.
       found: what lies in the bucket.
       firings: its manifests.
-      notes: what the write said of its shards, by key: why each was sealed, and how many records it has.
+      notes: what the write said of its shards, once of each.
     """
 
     feed: Feed
     found: ReadBack
     firings: list[Firing]
-    notes: dict[str, tuple[str, int]]
+    notes: frozenset[Note]
 
     def sealed_by(self, stream: str) -> collections.Counter[str]:
         """Count why shards of a stream were sealed."""
-        return collections.Counter(reason for key, (reason, _) in self.notes.items() if f"/feed/{stream}/" in f"/{key}")
+        return collections.Counter(note.sealed_by for note in self.notes if note.stream == stream)
+
+    def shards_of(self, stream: str, begin: float) -> list[Note]:
+        """Return what the write said of the shards of the window that begins then."""
+        return [note for note in self.notes if note.stream == stream and bounds_of(note.window)[0] == begin]
 
 
 def listed_so_far(store: Store) -> list[dict[str, Any]]:
@@ -94,5 +108,5 @@ def streamed(feed: Feed, store: Store, client: Any, notes: pathlib.Path) -> Stre
         lag = written[key].timestamp() - bounds_of(window)[1]
         firings.append(Firing(place["stream"], window, panes[place["stream"], window], lag, urls))
         panes[place["stream"], window] += 1
-    noted = [json.loads(line) for line in notes.read_text().splitlines()]
-    return Streamed(feed, found, firings, {key: (reason, records) for _, _, key, records, reason in noted})
+    noted = frozenset(Note(*json.loads(line)) for line in notes.read_text().splitlines())
+    return Streamed(feed, found, firings, noted)

@@ -54,13 +54,13 @@ def test_each_window_of_bounded_input_has_its_records_once(run: Streamed) -> Non
 
 def test_limits_hold_for_bounded_input(run: Streamed) -> None:
     size = len(json.dumps(record(RECORDS - 1), separators=(",", ":")))
-    assert max(records for _, records in run.notes.values()) <= LIMIT // (size - 3)
-    assert BY_RAW_BYTES in {reason for reason, _ in run.notes.values()}
+    assert max(note.records for note in run.notes) <= LIMIT // (size - 3)
+    assert BY_RAW_BYTES in {note.sealed_by for note in run.notes}
 
 
 def test_no_clock_seals_bounded_input(run: Streamed) -> None:
     """A thousandth of a second is its time limit."""
-    assert {reason for reason, _ in run.notes.values()} <= {BY_RAW_BYTES, BY_BUNDLE_END, BY_INPUT_END}
+    assert {note.sealed_by for note in run.notes} <= {BY_RAW_BYTES, BY_BUNDLE_END, BY_INPUT_END}
 
 
 def test_nothing_of_bounded_input_is_late_or_early(run: Streamed) -> None:

@@ -20,7 +20,7 @@ class Fault:
       file: the file that is changed, below the root of the repository.
       old: a text that occurs there once.
       new: what takes its place.
-      tests: arguments of pytest for the tests that notice it.
+      tests: arguments of pytest; with each of them a test fails.
     """
 
     name: str
