@@ -235,6 +235,11 @@ class RunClaim:
         if record.attempt == self.attempt or self.attempt in record.superseded:
             raise self._taken_over(store)
         where = f"below {store.root}"
+        if record.interrupted:
+            raise RunExistsError(
+                f"run_id={self.layout.run_id!r} already names a run {where}, and {record.interrupted}: write that with "
+                "another run_id, or omit it to get one"
+            )
         if record.state == "finished":
             raise RunExistsError(
                 f"run_id={self.layout.run_id!r} already finished a run {where} at {record.ended}, which counts even if "

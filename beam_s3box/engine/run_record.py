@@ -127,6 +127,16 @@ class RunRecord:
         return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
     @property
+    def interrupted(self) -> str:
+        """What a person has to know of a finished run whose input was not read to its end; empty for all others."""
+        if self.state != "finished" or self.input is None or not self.input.stopped_at:
+            return ""
+        return (
+            f"it was interrupted: the {self.input.records:,} records that it read count, and the rest of its input, "
+            f"from {self.input.stopped_at}, was not read"
+        )
+
+    @property
     def may_have_unlisted_data(self) -> bool:
         """Whether shards that neither its manifests nor its lists name may be data that counts, and not garbage.
 

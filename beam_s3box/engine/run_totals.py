@@ -66,6 +66,7 @@ class RunInput:
       reasons: of the dead letters, the most frequent first, each with its first example.
       bad_files: some of the files whose records are all dead letters, each with their number.
       positions: where sources began and ended, such as ranges of offsets, by source.
+      stopped_at: where reading was interrupted, so that the rest is not in the run; empty if all was read.
     """
 
     accepted: int = 0
@@ -75,6 +76,7 @@ class RunInput:
     reasons: tuple[DeadLetterReason, ...] = ()
     bad_files: tuple[tuple[str, int], ...] = ()
     positions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stopped_at: str = ""
 
     @property
     def records(self) -> int:
@@ -91,4 +93,5 @@ def joined_input(known: RunInput | None, found: RunInput | None) -> RunInput | N
         files=known.files if found.files is None else found.files,
         bytes=known.bytes if found.bytes is None else found.bytes,
         positions={**known.positions, **found.positions},
+        stopped_at=found.stopped_at or known.stopped_at,
     )

@@ -14,7 +14,12 @@ from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
-from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
+from beam_s3box.jobs.options.redshift import (
+    check_redshift,
+    copy_to_redshift,
+    loading_if_finished,
+    redshift_of,
+)
 from beam_s3box.jobs.options.runners import template_of
 from beam_s3box.jobs.options.write import write_of
 from beam_s3box.jobs.read.assign_times import AssignTimes
@@ -53,7 +58,8 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     check_given(patterns)
     found, pool = RunInput(), None
     if template_of(options) is None:
-        check_unfinished(given, write.store, reporting)
+        with loading_if_finished(redshift):
+            check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=True)
         found, kinds = check_input(patterns, options, given.input_format)
         workers = workers_of(options, write.store, found, kinds)

@@ -11,7 +11,12 @@ from beam_s3box.cli.options.reporting import check_unfinished, reporting_of
 from beam_s3box.engine.run_notices import RunNotices
 from beam_s3box.jobs.options.origin import command_origin
 from beam_s3box.jobs.options.parser import OptionParser, given_of
-from beam_s3box.jobs.options.redshift import check_redshift, copy_to_redshift, redshift_of
+from beam_s3box.jobs.options.redshift import (
+    check_redshift,
+    copy_to_redshift,
+    loading_if_finished,
+    redshift_of,
+)
 from beam_s3box.jobs.options.runners import check_stream_runner, template_of
 from beam_s3box.jobs.options.sources import domain_of
 from beam_s3box.jobs.options.stream import packing_of
@@ -47,7 +52,8 @@ def prepare(options: PipelineOptions, log: JobLog) -> Job:
     stream_input = input_of(options, write)
     reporting = reporting_of(given)
     if template_of(options) is None:
-        check_unfinished(given, write.store, reporting)
+        with loading_if_finished(redshift):
+            check_unfinished(given, write.store, reporting)
         check_destination(write, bounded=False)
         stream_input.check()
         check_redshift(redshift)

@@ -13,7 +13,7 @@ from apache_beam.testing.test_stream import TestStream
 
 from beam_s3box.errors import ConfigurationError
 
-_LOCAL_RUNNERS = frozenset({"SwitchingDirectRunner", "DirectRunner", "BundleBasedDirectRunner", "FnApiRunner"})
+LOCAL_RUNNERS = frozenset({"SwitchingDirectRunner", "DirectRunner", "BundleBasedDirectRunner", "FnApiRunner"})
 """Beam's runners in pure Python; including subclasses, such as TestDirectRunner."""
 
 _FLINK_RUNNERS = frozenset({"FlinkRunner", "PortableRunner"})
@@ -75,7 +75,7 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
     """
     pipeline = records.pipeline
     runner = _kind_of_runner(pipeline)
-    if runner in _LOCAL_RUNNERS and not _comes_from_test_stream(records):
+    if runner in LOCAL_RUNNERS and not _comes_from_test_stream(records):
         # the name that users know
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner == _SPARK:
@@ -149,7 +149,7 @@ def _forbid_splits(options: DebugOptions) -> None:
 
 def runs_stages_in_order(pipeline: beam.Pipeline) -> bool:
     """Return whether the runner is one of Beam's in pure Python, of which most run one stage after the other."""
-    return _kind_of_runner(pipeline) in _LOCAL_RUNNERS
+    return _kind_of_runner(pipeline) in LOCAL_RUNNERS
 
 
 def runs_bundles_again(records: beam.PCollection[Any]) -> bool:
@@ -163,7 +163,7 @@ def workers_may_be_elsewhere(pipeline: beam.Pipeline) -> bool:
     Runners that are not known here are taken for local ones.
     """
     runner = _kind_of_runner(pipeline)
-    if runner in _LOCAL_RUNNERS or not runner:
+    if runner in LOCAL_RUNNERS or not runner:
         return False
     if runner == "DataflowRunner":
         return True
@@ -188,7 +188,7 @@ def _kind_of_runner(pipeline: beam.Pipeline) -> str:
     """Return which of the known runners this is, by its class or a base class; "" for any other."""
     # the runner of a notebook passes the pipeline to another one
     runner = getattr(pipeline.runner, "_underlying_runner", pipeline.runner)
-    known = _LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS
+    known = LOCAL_RUNNERS | _FLINK_RUNNERS | _PRISM_RUNNERS | _OTHER_RUNNERS
     return next((kind.__name__ for kind in type(runner).__mro__ if kind.__name__ in known), "")
 
 

@@ -20,7 +20,7 @@ from beam_s3box.errors import DeadLettersError, RunExistsError
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
-from beam_s3box.transforms.runtime import claim_once
+from beam_s3box.transforms.runtime import claim_once, note_finished
 from beam_s3box.transforms.windows import last_moment
 
 _Row: TypeAlias = tuple[bytes, Manifest, InputTotals | ShardRows | None]
@@ -174,6 +174,7 @@ class _Finish(beam.DoFn):
         claim_once(plan.store, plan.claim)  # for a run without any record
         size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
+        note_finished(plan.store, plan.claim)
         announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
 
     def _fail(self, error: DeadLettersError) -> None:

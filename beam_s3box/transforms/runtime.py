@@ -10,13 +10,21 @@ from apache_beam.metrics import Metrics as BeamMetrics
 from apache_beam.metrics.metricbase import Counter, Distribution
 
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.errors import RunExistsError
 from beam_s3box.metrics import NAMESPACE, PROGRESS
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
+from beam_s3box.transforms.engines import LOCAL_RUNNERS
 
 _CLAIMED: set[tuple[str, RunClaim]] = set()
 """Run ids that this process has claimed, each with the root of its store."""
 
+
+_FINISHED: set[tuple[str, RunClaim]] = set()
+"""The same for runs that this process has finished, on a runner that does no work of a finished run again."""
+
+_RUN_ONCE = LOCAL_RUNNERS | {"PrismRunner"}
+"""Runners that may work in the process of the user's program."""
 
 _CHECKED: set[tuple[str, RunClaim]] = set()
 """The same for destinations that this process has tried to write to."""
@@ -38,10 +46,22 @@ def upload_threads(concurrency: int) -> Threads:
 
 
 def claim_once(store: Store, claim: RunClaim) -> None:
-    """Claim the run id, once in this process; raise what `RunClaim.take` raises."""
+    """Claim the run id, once in this process; raise what `RunClaim.take` raises, and for a pipeline that runs twice."""
+    if (store.root, claim) in _FINISHED:
+        raise RunExistsError(
+            f"run {claim.layout.run_id} below {store.root} has finished, and counts: this Pipeline object was run "
+            "before, and its write would replace what it listed then. Build a new Pipeline for each run; "
+            "`with beam.Pipeline()` runs it at the end of the block, without a call of run()"
+        )
     if (store.root, claim) not in _CLAIMED:
         claim.take(store)
         _CLAIMED.add((store.root, claim))
+
+
+def note_finished(store: Store, claim: RunClaim) -> None:
+    """Remember that the run has finished, so that the same pipeline can't be run again in this process."""
+    if claim.origin.runner in _RUN_ONCE:
+        _FINISHED.add((store.root, claim))
 
 
 def check_once(store: Store, claim: RunClaim) -> None:

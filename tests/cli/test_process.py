@@ -109,10 +109,32 @@ def test_the_first_signal_seals_what_is_packed(
     assert notice.startswith(b"interrupted by %s: sealing what is packed" % name.encode())
     assert b"at most 30 s" in notice
     assert err.startswith(b"interrupted: each of the %s records read until then is listed" % read)
-    assert err.endswith(b"the next record is in standard input\n")
+    rest = b"from standard input, after line %s, was not read: pack it with another run_id\n"
+    assert err.endswith(rest % read)
     found = read_back(store)
     assert sorted(record["i"] for record in found.all_records()) == list(range(count)), "what was read, and in order"
     assert (len(found.manifests), found.unlisted) == (3, [])
+
+
+def test_a_pack_that_was_interrupted_is_no_finished_work(start: Start, store: S3Store) -> None:
+    arguments = ("pack", store.root, *NAMING, "--max_records=100", "--run_id=daily", "--if_finished=skip")
+    process = start(*arguments)
+    feed_until_shards_are_there(process, store)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143
+    [read] = re.findall(rb"^([\d,]+) records read", out, re.MULTILINE)
+    _, err = start(*arguments).communicate(line(1), PATIENCE)
+    assert b"it was interrupted: the %s records that it read count, and the rest of its input" % read in err
+    again = start(*arguments[:-1])
+    _, err = again.communicate(line(1), PATIENCE)
+    assert again.returncode == 2
+    assert b"already names a run below" in err
+    assert b"it was interrupted" in err
+    out, _ = start("runs", store.root).communicate(timeout=PATIENCE)
+    assert re.search(rb"daily +interrupted +pack", out), out
+    out, _ = start("report", store.root).communicate(timeout=PATIENCE)
+    assert b"finished, but it was interrupted" in out
 
 
 def test_on_a_terminal_a_live_line_tells_how_far_it_is(start: Start, store: S3Store) -> None:

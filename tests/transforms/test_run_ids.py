@@ -68,3 +68,13 @@ def test_the_result_says_its_run_id_and_beam_sees_the_collections_alone() -> Non
     steps = pipeline.to_runner_api().components.transforms.values()
     outputs = [set(step.outputs) for step in steps if step.unique_name in ("Outer", "Outer/WriteToS3Box")]
     assert outputs == 2 * [{"shards", "manifests", "dead_letters", "input_totals"}]
+
+
+def test_a_pipeline_that_runs_twice_replaces_nothing(store: MemoryStore) -> None:
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    _ = pipeline | beam.Create(records(10)) | WriteToS3Box(store, **BY_FIELD)
+    pipeline.run().wait_until_finish()
+    before = {info.key: info.etag for info in store.list()}
+    with pytest.raises(Exception, match="this Pipeline object was run before"):
+        pipeline.run().wait_until_finish()
+    assert {info.key: info.etag for info in store.list()} == before

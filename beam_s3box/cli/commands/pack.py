@@ -56,7 +56,7 @@ class _Outcome(NamedTuple):
 
     packed: Packed
     stopped_by: int
-    stopped_in: str
+    stopped_at: str
 
 
 def run(arguments: Sequence[str], log: CommandLog) -> int:
@@ -92,7 +92,7 @@ def _describe_stop(outcome: _Outcome, plan: RunPlan) -> str:
     where = "is listed or a dead letter" if plan.manifests is not None else "is in a shard or a dead letter"
     return (
         f"interrupted: each of the {outcome.packed.records_in:,} records read until then {where}; "
-        f"the rest of the input was not read; the next record is in {outcome.stopped_in}"
+        f"the rest of the input, from {outcome.stopped_at}, was not read: pack it with another run_id"
     )
 
 
@@ -119,7 +119,7 @@ def _prepare(given: argparse.Namespace, log: CommandLog) -> _Job:
 
 
 def _execute(job: _Job, counts: MemoryMetrics) -> _Outcome:
-    stopped_in = ""
+    stopped_at = ""
     input_bytes = sum(map(os.path.getsize, job.files)) or None
     with (
         Interrupts(_NOTICE, job.grace_seconds) as interrupts,
@@ -130,9 +130,11 @@ def _execute(job: _Job, counts: MemoryMetrics) -> _Outcome:
             for batch in read_batches(job.files, interrupts, job.reading, counts):
                 packer.pack(batch)
         except ReadingStopped as exc:
-            stopped_in = str(exc)
-        packer.source = RunInput(files=len(job.files) or None, bytes=counts.totals().get(INPUT_BYTES))
-        return _Outcome(packer.finish(), interrupts.asked if stopped_in else 0, stopped_in)
+            stopped_at = str(exc)
+        packer.source = RunInput(
+            files=len(job.files) or None, bytes=counts.totals().get(INPUT_BYTES), stopped_at=stopped_at
+        )
+        return _Outcome(packer.finish(), interrupts.asked if stopped_at else 0, stopped_at)
 
 
 def _reason_of(error: Exception) -> str:

@@ -36,7 +36,7 @@ class Reading(NamedTuple):
 
 
 class ReadingStopped(Exception):
-    """The command was asked to end; what was not read yet stays where it is: names the file."""
+    """The command was asked to end; what was not read yet stays where it is: names the file and what was read of it."""
 
 
 def find_local_files(
@@ -88,22 +88,27 @@ def read_batches(
         where = f"{path}, file {number} of {len(files)}" if files else path
         columns = columns_of(path) if reading.path_columns else {}
         with _open(path) if files else contextlib.nullcontext(sys.stdin.fileno()) as descriptor:
-            file = _Descriptor(descriptor, path, where, interrupts, counts)
-            with unchanged(path, descriptor):
-                contents = _json_of(file, path, reading.input_format, READ_BYTES)
-                for batch in json_batches(contents, path, reading.max_line_bytes):
-                    if interrupts.asked:
-                        raise ReadingStopped(where)
-                    yield with_columns(batch, columns)
+            file = _Descriptor(descriptor, path, interrupts, counts)
+            taken = f"{where}, before its first record"
+            try:
+                with unchanged(path, descriptor):
+                    contents = _json_of(file, path, reading.input_format, READ_BYTES)
+                    for batch in json_batches(contents, path, reading.max_line_bytes):
+                        if interrupts.asked:
+                            raise ReadingStopped
+                        yield with_columns(batch, columns)
+                        what = "line" if contents.kind == "jsonl" else "record"
+                        taken = f"{where}, after {what} {batch.numbers[-1]:,}"
+            except ReadingStopped as exc:
+                raise ReadingStopped(taken) from exc
 
 
 class _Descriptor:
     """Reads the bytes that are available, and no longer waits for more after a signal."""
 
-    def __init__(self, descriptor: int, path: str, where: str, interrupts: Interrupts, counts: Metrics) -> None:
+    def __init__(self, descriptor: int, path: str, interrupts: Interrupts, counts: Metrics) -> None:
         self._descriptor = descriptor
         self._path = path
-        self._where = where
         self._interrupts = interrupts
         self._counts = counts
 
@@ -115,7 +120,7 @@ class _Descriptor:
           ConfigurationError: it can't be read.
         """
         if not self._interrupts.readable(self._descriptor):
-            raise ReadingStopped(self._where)
+            raise ReadingStopped
         try:
             data = os.read(self._descriptor, size)
         except OSError as exc:

@@ -116,6 +116,8 @@ def _row(run: Run, now: float) -> tuple[str, ...]:
 
 
 def _state(run: Run) -> str:
+    if run.record.interrupted:
+        return "interrupted"
     return "unfinished" if run.record.state == "running" else run.record.state
 
 

@@ -70,7 +70,7 @@ def _head(figures: RunFigures) -> Iterator[str]:
 def _state(figures: RunFigures) -> str:
     record = figures.record
     if record.state == "finished":
-        return "finished"
+        return f"finished, but {record.interrupted}" if record.interrupted else "finished"
     if not record.bounded:
         return f"{'failed' if record.state == 'failed' else 'not finished'}; what its manifests list counts"
     return f"{'failed' if record.state == 'failed' else 'not finished'}; none of its manifests counts"

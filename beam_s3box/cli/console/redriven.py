@@ -11,13 +11,14 @@ from beam_s3box.cli.console.packed import report_of_packed
 from beam_s3box.cli.console.report import RunReport
 from beam_s3box.cli.console.table import balance_line, dead_letter_lines, render_table
 from beam_s3box.engine.run_reader import Run
+from beam_s3box.records.encoding import MAP_FAILED
 from beam_s3box.runs.redrive.redrive import Redriven
 
 _MAX_URLS = 5
 
 
 def print_redriven(run: Run, redriven: Sequence[Redriven], *, is_json: bool, is_quiet: bool) -> str:
-    """Print what became of dead letters; return what is wrong with the numbers, empty for nothing.
+    """Print what became of dead letters; return what is wrong with that, empty for nothing.
 
     Args:
       run: that had the dead letters.
@@ -35,7 +36,24 @@ def print_redriven(run: Run, redriven: Sequence[Redriven], *, is_json: bool, is_
         if not redriven:
             say(f"run {run.run_id} has no dead letters", error=is_json)
     wrong = [report for report in reports if not report.balances]
-    return f"records are missing or duplicated: {balance_line(wrong[0])}" if wrong else ""
+    if wrong:
+        return f"records are missing or duplicated: {balance_line(wrong[0])}"
+    # of what was tried now: a call that finds nothing to do any more succeeds
+    return next(filter(None, (_broken_map(one, run) for one in redriven)), "")
+
+
+def _broken_map(one: Redriven, run: Run) -> str:
+    """Return that the map function failed with every dead letter, as one that is broken does; empty if it did not."""
+    if one.packed is None:
+        return ""
+    totals = one.packed.totals
+    reasons = totals.sorted_reasons()
+    if totals.accepted or [reason.reason for reason in reasons] != [MAP_FAILED]:
+        return ""
+    return (
+        f"{reasons[0].detail}, with every one of the {totals.rejected:,} dead letters: mend it, then redrive run "
+        f"{one.run_id}, which has them now: s3box redrive {run.store.root} --run_id {one.run_id} --map …"
+    )
 
 
 def _print_one(run: Run, one: Redriven, report: RunReport, *, to_error: bool) -> None:

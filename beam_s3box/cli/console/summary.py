@@ -63,6 +63,8 @@ class AlreadyFinished(Exception):
       record: of the run.
       store: where it wrote.
       reporting: how that is reported.
+      done: lines that say what was done after all.
+      failed: lines that say what failed of that.
     """
 
     def __init__(self, record: RunRecord, store: Store, reporting: Reporting) -> None:
@@ -70,6 +72,8 @@ class AlreadyFinished(Exception):
         self.record = record
         self.store = store
         self.reporting = reporting
+        self.done: list[str] = []
+        self.failed: list[str] = []
 
 
 def print_summary(what: str, report: RunReport, store: Store, reporting: Reporting, log: CommandLog) -> int:
@@ -112,12 +116,14 @@ def print_finished(finished: AlreadyFinished, log: CommandLog) -> int:
     failure = _write(reporting, orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     if not reporting.is_quiet:
         say(
-            f"run {record.run_id} to {store.root} had finished before, at {record.ended}: nothing was done",
+            f"run {record.run_id} to {store.root} had finished before, at {record.ended}: nothing was written",
             f"{record.size.records:,} records in {record.shards:,} shards, {len(record.manifests):,} manifests",
             *_manifest_lines(values["manifests"]),
+            *finished.done,
             error=reporting.prints_json,
         )
-    return fail_with(1, f"the run had finished before, but its {failure}", log) if failure else 0
+    wrong = [*finished.failed, *([f"the run had finished before, but its {failure}"] if failure else ())]
+    return max((fail_with(1, message, log) for message in wrong), default=0)
 
 
 def find_finished(store: Store, run_id: str) -> RunRecord | None:

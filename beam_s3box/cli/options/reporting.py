@@ -97,10 +97,20 @@ def check_port(port: int | None) -> int | None:
 
 
 def check_unfinished(given: argparse.Namespace, store: Store, reporting: Reporting) -> None:
-    """Raise AlreadyFinished if the run had finished before and is to be skipped then, after it was announced again."""
+    """Raise AlreadyFinished if the run had finished before and is to be skipped then, after it was announced again.
+
+    Raises:
+      AlreadyFinished: all its records are listed.
+      ConfigurationError: it was interrupted, so that only a part of them is.
+    """
     if given.if_finished == "skip" and given.run_id is not None:
         record = find_finished(store, given.run_id)
         if record is not None:
+            if record.interrupted:
+                raise ConfigurationError(
+                    f"--if_finished=skip: run_id={given.run_id!r} below {store.root} is no finished work: "
+                    f"{record.interrupted}; write that with another run_id"
+                )
             # it may have been killed after the commit, before it said so
             announce(notifier_of(given), commit_of_record(store, record))
             raise AlreadyFinished(record, store, reporting)

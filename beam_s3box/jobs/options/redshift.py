@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple, TypeGuard
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
+from beam_s3box.cli.console.loads import describe_load
+from beam_s3box.cli.console.summary import AlreadyFinished
 from beam_s3box.cli.options import redshift_copy, redshift_target
 from beam_s3box.cli.options.jobs import add_redshift_arguments
 from beam_s3box.cli.options.parser import actions_of
+from beam_s3box.engine.run_reader import find_run
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.jobs.options.s3 import reading_settings_of
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.totals.loads import WriteLoads
-from beam_s3box.redshift.load.table_loads import TableLoads
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
+from beam_s3box.runs.loads import manifests_by_table
 from beam_s3box.transforms.redshift import CopyToRedshift
 from beam_s3box.transforms.result import WriteToS3BoxResult
 from beam_s3box.transforms.s3_options import credentials_of
@@ -96,6 +102,35 @@ def check_redshift(redshift: Redshift | None) -> None:
     redshift.loads.check()
     if redshift.table.is_constant and redshift.loads.creation is None:
         redshift.loads.loader.columns(redshift.table.target(None, None))
+
+
+@contextlib.contextmanager
+def loading_if_finished(redshift: Redshift | None) -> Iterator[None]:
+    """Load what a run that had finished before has not loaded: the job that wrote it may have failed with its loads.
+
+    Raises:
+      AlreadyFinished: it says what was loaded.
+      S3BoxError: Redshift can't be reached, or an option can't work.
+    """
+    try:
+        yield
+    except AlreadyFinished as finished:
+        if loads_any(redshift):
+            check_redshift(redshift)
+            _load_finished(redshift, finished)
+        raise
+
+
+def _load_finished(redshift: Redshift, finished: AlreadyFinished) -> None:
+    run = find_run(finished.store, finished.record.run_id)
+    if next(run.manifests(), None) is None:
+        return
+    for table, manifests in manifests_by_table(run, redshift.table, redshift.loads.loader).items():
+        for result in redshift.loads.outcomes(manifests, table):
+            if isinstance(result, LoadFailure):
+                finished.failed.append(result.message)
+            else:
+                finished.done.append(describe_load(result))
 
 
 def copy_to_redshift(redshift: Redshift | None, write: Write, result: WriteToS3BoxResult, *, has_end: bool) -> None:

@@ -89,6 +89,8 @@ def _notes(figures: RunFigures) -> Iterator[Markup]:
             element("code", record.error or ""),
             class_="note bad",
         )
+    elif record.interrupted:
+        yield element("div", element("b", "The input was not read to its end: "), record.interrupted, class_="note bad")
     elif record.state == "running":
         counts = (
             "None of its manifests counts until its record says finished; its shards are not looked for."

@@ -215,3 +215,19 @@ def test_killed_at_every_request(
             check_all(store)
     note(f"redrive killed at {tried} requests")
     assert tried >= 8
+
+
+def test_a_map_function_that_always_fails_is_an_error_and_the_letters_are_kept(
+    run: Callable[..., Ended], tmp_path: pathlib.Path, fix: str
+) -> None:
+    place = tmp_path / "out"
+    first_run(run, place)
+    (tmp_path / "broken.py").write_text("def fix(letter):\n    return 1 / 0\n")
+    ended = run("redrive", str(place), "--reason=missing-stream", f"--map={tmp_path}/broken.py:fix")
+    assert ended.code == 1
+    [child] = [each.run_id for each in list_runs(open_store(str(place))) if each.record.parent == "first"]
+    assert "division by zero, with every one of the 6 dead letters" in ended.err
+    assert f"s3box redrive {open_store(str(place)).root} --run_id {child} --map" in ended.err
+    ended = run("redrive", str(place), f"--run_id={child}", fix)
+    assert ended.code == 0, ended.err
+    assert "6 records read = 6 listed + 0 dead letters" in ended.out
