@@ -132,7 +132,7 @@ PACKING = (
         "beam_s3box/formats/json_text.py",
         "            if number:\n                yield separator\n",
         "",
-        ("tests/formats/test_json_text.py", *_FORMAT_TESTS),
+        ("tests/formats/test_json_text.py", "tests/formats/test_format_contract.py"),
     ),
     Fault(
         "shards of other executions have the same key",
