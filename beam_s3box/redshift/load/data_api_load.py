@@ -87,7 +87,7 @@ class BatchLoad:
         decision = self._decide(asked)
         if not decision.load:
             return self._found(decision, number)
-        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target))
+        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target), decision)
         steps = self.steps(plan, decision, columns)
         _check_limits(steps)
         self._sent = decision

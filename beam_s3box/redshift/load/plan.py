@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
+from beam_s3box.redshift.load.filled_columns import BY_NAME, check_filled
 from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger, in_parts
 from beam_s3box.redshift.load.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
-from beam_s3box.redshift.manifests import ListedManifest
+from beam_s3box.redshift.manifests import FetchBytes, ListedManifest
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, OnReplaced, Target
 
@@ -55,6 +56,7 @@ class Plan:
       copy_settings: what all COPYs of the load have in common, with the keys, if any.
       columns: to load; None for all of the table that can be loaded.
       on_replaced: what to do with a manifest that was loaded with other shards.
+      fetch: reads shards, to see that their records fill a column; None if the columns were made for them.
     """
 
     target: Target
@@ -64,6 +66,7 @@ class Plan:
     copy_settings: CopySettings
     columns: LoadedColumns | None = None
     on_replaced: OnReplaced = "error"
+    fetch: FetchBytes | None = None
 
     @property
     def urls(self) -> list[str]:
@@ -86,9 +89,17 @@ class Plan:
         yield from self.ledger.record(decision.load, self.merge.mode)
         yield drop_stage(self.target)
 
-    def check_columns(self, columns: LoadedColumns) -> LoadedColumns:
-        """Return the columns; raises ConfigurationError if a key is not among them."""
+    def check_columns(self, columns: LoadedColumns, decision: Decision) -> LoadedColumns:
+        """Return the columns.
+
+        Raises:
+          ConfigurationError: a key of an upsert is not among them.
+          LoadError: the records of the manifests to load fill none of them.
+        """
         self.merge.check_columns(columns.names)
+        mapping = self.copy_settings.options.mapping
+        if self.fetch is not None and mapping in BY_NAME:
+            check_filled(self.target, columns, decision.load, self.fetch, mapping)
         return columns
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:

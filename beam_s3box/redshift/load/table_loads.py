@@ -157,6 +157,7 @@ class TableLoads:
         if self.creation is not None and plan.manifests:
             columns = self._columns_of(plan.manifests)
             self.settings.retry.run(lambda number: make_table(loader, table, columns), errors=TransientLoadError)
+            plan = dataclasses.replace(plan, fetch=None)
         return loader.run(plan)
 
     def sql(self, manifests: Iterable[Manifest | str], table: Target) -> list[str]:
@@ -178,7 +179,8 @@ class TableLoads:
         if self.creation is not None and plan.manifests:
             columns = self._columns_of(plan.manifests)
             yield create_table_sql(plan.target, columns)
-            plan = dataclasses.replace(plan, columns=LoadedColumns(tuple(column.name for column in columns)))
+            made = LoadedColumns(tuple(column.name for column in columns))
+            plan = dataclasses.replace(plan, columns=made, fetch=None)
         yield from self.loader.statements(plan)
 
     def _parts(self, manifests: Sequence[Manifest | str]) -> Iterator[Sequence[Manifest | str]]:

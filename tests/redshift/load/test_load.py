@@ -328,3 +328,33 @@ def test_the_statements_of_a_load_can_be_shown_and_load_nothing(warehouse: Wareh
     assert loader.sql([], "clicks") == []
     assert warehouse.ids() == []
     assert loader.load(manifest, "clicks").outcome == "loaded"
+
+
+def test_a_table_without_any_key_of_the_records_is_refused(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute("CREATE TABLE mistyped (idd INTEGER, other INTEGER)")
+    manifest = warehouse.manifest(clicks(1, 2), clicks(3))
+    with pytest.raises(LoadError, match="'idd', 'other', and the keys 'id', 'name'. Did you mean 'id' by .* 'idd'"):
+        make().load(manifest, "mistyped")
+    with pytest.raises(LoadError, match="no column that is a key of the records"):
+        make().sql([manifest], "mistyped")
+    assert warehouse.rows("SELECT COUNT(*) FROM mistyped") == [(0,)]
+
+
+def test_keys_in_another_case_need_their_mapping(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"ID": 1}])
+    with pytest.raises(LoadError, match="For 'ID' in any case load with mapping='auto ignorecase'"):
+        make().load(manifest, "clicks")
+    assert make(mapping="auto ignorecase").load(manifest, "clicks").records == 1
+    assert warehouse.ids() == [1]
+
+
+def test_one_record_that_fills_a_column_is_enough(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"other": 1}], [{"other": 1}, {"id": None}])
+    assert make().load(manifest, "clicks").records == 3
+    assert make().load(warehouse.manifest([{}]), "clicks").records == 1
+
+
+def test_a_loader_that_may_not_read_shards_leaves_the_keys_to_copy(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"other": 1}])
+    text = warehouse.store.get(manifest.key)
+    assert make(fetch={manifest.url: text}.__getitem__).load(manifest, "clicks").records == 1
