@@ -133,5 +133,8 @@ class SessionLoad:
         if self._plan.merge.mode != "upsert":
             return
         null, twice = (int(number) for number in session.query(count_bad_keys(self._plan.target, self._plan.merge))[0])
-        if null or (twice and self._plan.merge.order_by is None):
+        if self._plan.merge.order_by is not None:
+            if null:
+                raise self._plan.key_error(f"{null} are null")
+        elif null or twice:
             raise self._plan.key_error(f"{null} are null, {twice} are not unique")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
@@ -16,6 +16,12 @@ from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
 from beam_s3box.redshift.manifests import FetchBytes, ListedManifest
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, OnReplaced, Target
+
+_KEYS_WITH_ORDER: Final = "Give keys that are never null, or write such records elsewhere"
+_KEYS_WITHOUT_ORDER: Final = (
+    "Give order_by (--redshift_order_by) with the column that says which row is the newest, or keys that are unique; "
+    "none may be null"
+)
 
 Outcome: TypeAlias = Literal["loaded", "already-loaded", "nothing-to-load"]
 
@@ -121,8 +127,7 @@ class Plan:
         """Return the error for keys that don't identify rows."""
         return KeyValuesError(
             f"keys={list(self.merge.keys)!r} don't identify the rows for {self.target}: {reason}. Nothing of the load "
-            "is in the table. Give order_by (--redshift_order_by) with the column that says which row is the newest, "
-            "or keys that are unique and never null"
+            f"is in the table. {_KEYS_WITHOUT_ORDER if self.merge.order_by is None else _KEYS_WITH_ORDER}"
         )
 
     def result(self, outcome: Outcome, decision: Decision, rows: int = 0, attempts: int = 1) -> LoadResult:

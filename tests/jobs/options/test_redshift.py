@@ -139,6 +139,19 @@ def test_upsert_and_truncate(into: Callable[..., Ended], warehouse: Warehouse) -
     assert warehouse.rows("SELECT COUNT(*) FROM events") == [(120,)]
 
 
+def test_an_empty_input_leaves_a_table_as_it_is_and_says_so(
+    into: Callable[..., Ended], warehouse: Warehouse, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    warehouse.execute("CREATE TABLE events (i INTEGER)", "INSERT INTO events VALUES (1)")
+    empty = (f"--input={tmp_path}/empty.jsonl", "--redshift_table=events")
+    ended = into(*empty, "--redshift_mode=truncate")
+    assert (ended.code, warehouse.rows("SELECT i FROM events")) == (0, [(1,)])
+    said = "nothing was loaded: the run has written no manifest"
+    assert ended.out.splitlines()[-1] == f"{said}, so the tables keep the rows that they have"
+    assert into(*empty).out.splitlines()[-1] == said
+
+
 def test_a_dry_run_writes_shards_and_prints_statements(into: Callable[..., Ended], warehouse: Warehouse) -> None:
     ended = into("--redshift_table={domain}", "--redshift_create_tables", "--redshift_dry_run")
     assert (ended.code, ended.err) == (0, "")

@@ -116,6 +116,12 @@ def test_keys_that_can_not_name_rows_are_refused(
     assert warehouse.rows("SELECT name FROM clicks") == [("old",)]
 
 
+def test_null_keys_are_not_helped_by_an_order(warehouse: Warehouse, make: Make) -> None:
+    with pytest.raises(KeyValuesError, match=r"Give keys that are never null") as caught:
+        make().load(warehouse.manifest([{"id": None, "name": "x"}]), "clicks", "upsert", "id", order_by="name")
+    assert "order_by" not in str(caught.value)
+
+
 def test_the_newest_row_wins_among_the_records_and_beside_the_table(warehouse: Warehouse, make: Make) -> None:
     warehouse.execute(
         "CREATE TABLE state (id INTEGER, seen TIMESTAMP, name VARCHAR(20))",
@@ -333,7 +339,7 @@ def test_the_statements_of_a_load_can_be_shown_and_load_nothing(warehouse: Wareh
 def test_a_table_without_any_key_of_the_records_is_refused(warehouse: Warehouse, make: Make) -> None:
     warehouse.execute("CREATE TABLE mistyped (idd INTEGER, other INTEGER)")
     manifest = warehouse.manifest(clicks(1, 2), clicks(3))
-    with pytest.raises(LoadError, match="'idd', 'other', and the keys 'id', 'name'. Did you mean 'id' by .* 'idd'"):
+    with pytest.raises(LoadError, match=r"'idd', 'other', and the keys 'id', 'name'\. Did you mean 'id' by .* 'idd'"):
         make().load(manifest, "mistyped")
     with pytest.raises(LoadError, match="no column that is a key of the records"):
         make().sql([manifest], "mistyped")

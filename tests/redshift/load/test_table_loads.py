@@ -124,9 +124,7 @@ def test_fields_of_avro_fill_columns() -> None:
     manifests = read_manifests([URL], bodies.__getitem__)
     target, columns = Target("public", "t"), LoadedColumns(("ident",))
     check_filled(target, columns, manifests, bodies.__getitem__, "auto ignorecase")
-    with pytest.raises(
-        LoadError, match="its columns are 'ident', and the keys 'other', 'Ident'. For 'Ident' in any case"
-    ):
+    with pytest.raises(LoadError, match=r"its columns are 'ident', and the keys 'other', 'Ident'\. For 'Ident'"):
         check_filled(target, columns, manifests, bodies.__getitem__, "auto")
 
 
