@@ -33,6 +33,9 @@ DATA_API_NAMES: Final = 120
 
 _READERS: Final = 8
 
+_SYSTEM_COLUMN: Final = "conflicts with a system column name"
+"""What Redshift says of the names that its own columns have, as xmin; it documents no list of them."""
+
 
 class LoadFailure(NamedTuple):
     """A load that failed; nothing of it is in the table.
@@ -233,7 +236,12 @@ def make_table(loader: RedshiftLoader, table: Target, columns: Sequence[Column])
         _create_or_extend(loader, table, columns)
     except TransientLoadError:
         raise
-    except LoadError:
+    except LoadError as exc:
+        if _SYSTEM_COLUMN in str(exc):
+            raise LoadError(
+                f"records has a key that can't be a column's name: {exc}; rename it before it is written, exclude it "
+                "(--redshift_exclude), or load it with a jsonpaths file"
+            ) from exc
         # another session may have created the same at the same time: then nothing is left to do
         _create_or_extend(loader, table, columns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from beam_s3box.errors import (
     RowCountError,
 )
 from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.redshift.sql.target import Mode
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads
+from beam_s3box.redshift.sql.target import Mode, Target
 from tests.redshift.load.conftest import Warehouse, clicks
 
 Make = Callable[..., RedshiftLoader]
@@ -364,3 +366,14 @@ def test_a_loader_that_may_not_read_shards_leaves_the_keys_to_copy(warehouse: Wa
     manifest = warehouse.manifest([{"other": 1}])
     text = warehouse.store.get(manifest.key)
     assert make(fetch={manifest.url: text}.__getitem__).load(manifest, "clicks").records == 1
+
+
+@pytest.mark.parametrize("key", ["xmin", "CTID", "tableoid"])
+def test_a_key_that_is_a_system_column_is_an_error_with_a_way_out(warehouse: Warehouse, make: Make, key: str) -> None:
+    loads = TableLoads(settings=make().settings, creation=TableCreation())
+    manifest = warehouse.manifest([{"id": 1, key: 2}])
+    (failure,) = loads.outcomes([manifest], Target("public", "systems"))
+    assert isinstance(failure, LoadFailure)
+    assert f'column name "{key.lower()}" conflicts with a system column' in failure.message
+    assert "exclude it (--redshift_exclude)" in failure.message
+    assert dataclasses.replace(loads, creation=TableCreation(exclude=[key])).load([manifest.url], Target("public", "s"))
