@@ -218,7 +218,8 @@ def diagnose(line: bytes) -> RecordError | None:
         return {}
 
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=collect)
+        # whole numbers as floats: JSON has no limit of digits, and Python's integers have
+        value = json.loads(text, parse_int=float, parse_constant=_refuse_constant, object_pairs_hook=collect)
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         return RecordError("has a lone surrogate, which UTF-8 can't express", LONE_SURROGATE)

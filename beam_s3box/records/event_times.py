@@ -15,6 +15,7 @@ import msgspec
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.encoding import BAD_TIMESTAMP, MISSING_TIMESTAMP, diagnose
+from beam_s3box.records.json_values import whole_number
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.paths import decoder_of, find_field, paths_of
 from beam_s3box.records.rejected_lines import RejectedLines
@@ -153,10 +154,10 @@ def fault_of(line: bytes, field: str) -> tuple[str, str]:
     error = diagnose(line)
     if error is not None:
         return error.reason, str(error)
-    value = find_field(json.loads(line), paths_of(field), _as_mapping)
+    value = find_field(json.loads(line, parse_int=whole_number), paths_of(field), _as_mapping)
     if value is None:
         return MISSING_TIMESTAMP, missing_field(field)
-    shown = json.dumps(value, ensure_ascii=False)
+    shown = json.dumps(value, ensure_ascii=False, default=str)
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
     return BAD_TIMESTAMP, (

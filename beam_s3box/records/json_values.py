@@ -66,6 +66,14 @@ def json_default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form: {fix or 'convert it before the write'}")
 
 
+def whole_number(text: str) -> int | decimal.Decimal:
+    """Return a whole number of JSON: a Decimal if Python reads no int of so many digits."""
+    try:
+        return int(text)
+    except ValueError:
+        return decimal.Decimal(text)
+
+
 def decimal_text(value: decimal.Decimal) -> str:
     """Return the exact text of a finite Decimal: `0.0000000000` and not `0E-10`, which some readers don't support.
 

@@ -34,7 +34,7 @@ from beam_s3box.records.encoding import (
     to_single_line,
 )
 from beam_s3box.records.foreign import record_fix
-from beam_s3box.records.json_values import as_mapping
+from beam_s3box.records.json_values import as_mapping, whole_number
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
@@ -298,7 +298,7 @@ def _encode(stream: Stream, lines: list[bytes], encoder_of: Encoders, rejected: 
 def _parse(line: bytes) -> dict[str, Any]:
     """Return the object of a line; orjson would turn large integers into fractions, and reject larger ones."""
     try:
-        return dict(json.loads(line))
+        return dict(json.loads(line, parse_int=whole_number))
     except (ValueError, RecursionError) as exc:
         raise RecordError(f"not JSON that can be read: {exc}", NOT_JSON) from exc
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.errors import ConfigurationError
@@ -13,11 +15,24 @@ from beam_s3box.redshift.sql.target import Target
 from beam_s3box.runs.verify.problems import Problems
 
 
-def manifests_by_table(run: Run, template: TableTemplate, loader: RedshiftLoader) -> dict[Target, list[Manifest]]:
-    """Return the manifests of a run by the table that they are loaded into.
+class RunTables(NamedTuple):
+    """The tables of a run.
+
+    Attributes:
+      manifests: by the table that they are loaded into.
+      unnamed: manifests of streams whose names make no table name, each with the error that says why.
+    """
+
+    manifests: dict[Target, list[Manifest]]
+    unnamed: list[tuple[Manifest, ConfigurationError]]
+
+
+def tables_of_run(run: Run, template: TableTemplate, loader: RedshiftLoader) -> RunTables:
+    """Return the tables that the manifests of a run are loaded into.
 
     Raises:
-      ConfigurationError: the run has not finished, or has no manifests; or the template can't name a table.
+      ConfigurationError: the run has not finished, or has no manifests; or the template needs the names of a stream,
+        and a manifest has none.
       StoreError: the manifests can't be read.
     """
     where = f"run_id={run.run_id!r} below {run.store.root}"
@@ -25,11 +40,16 @@ def manifests_by_table(run: Run, template: TableTemplate, loader: RedshiftLoader
         raise ConfigurationError(
             f"{where} is {run.record.state}, so its manifests do not count: load it when it has finished"
         )
-    tables: dict[Target, list[Manifest]] = {}
+    tables = RunTables({}, [])
     for manifest in run.manifests():
-        table = loader.target(template.target(manifest.domain, manifest.namespace))
-        tables.setdefault(table, []).append(manifest)
-    if not tables:
+        template.check_stream(manifest.domain, manifest.namespace)
+        try:
+            table = loader.target(template.target(manifest.domain, manifest.namespace))
+        except ConfigurationError as exc:
+            tables.unnamed.append((manifest, exc))
+        else:
+            tables.manifests.setdefault(table, []).append(manifest)
+    if not any(tables):
         raise ConfigurationError(f"{where} has no manifests: there is nothing to load")
     return tables
 
@@ -44,12 +64,15 @@ def check_tables(run: Run, template: TableTemplate, settings: LoadSettings, prob
       problems: takes what is wrong.
 
     Raises:
-      ConfigurationError: see `manifests_by_table`.
+      ConfigurationError: see `tables_of_run`.
       LoadError: Redshift can't be reached, or rejects a query.
       StoreError: the manifests can't be read.
     """
     rows = 0
-    for table, manifests in manifests_by_table(run, template, RedshiftLoader.of(settings)).items():
+    tables = tables_of_run(run, template, RedshiftLoader.of(settings))
+    for manifest, error in tables.unnamed:
+        problems.add(manifest.url, f"is in no table: {error}")
+    for table, manifests in tables.manifests.items():
         loaded = loaded_table(settings, table, [manifest.url for manifest in manifests])
         rows += loaded.rows or 0
         if loaded.rows is None:

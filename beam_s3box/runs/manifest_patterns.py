@@ -12,7 +12,7 @@ from beam_s3box.shards.runs import check_run_id
 from beam_s3box.stores import Store
 from beam_s3box.system.globs import Glob
 
-_MANIFEST: Final = ".manifest"
+MANIFEST_EXTENSION: Final = ".manifest"
 _ROOT: Final = re.compile(r"(?P<root>s3://[^/]+|file:///)")
 _KEY: Final = re.compile(r"manifests/(?P<run_id>[^/]+)/(?:.*/)?(?:\d{8,}-)?\d{5,}\.manifest", re.ASCII | re.DOTALL)
 
@@ -31,7 +31,7 @@ def find_manifests(store: Store, patterns: Iterable[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        keys = list(_matches(store, _relative(store, pattern)))
+        keys = _keys(store, _relative(store, pattern))
         if not keys:
             raise ConfigurationError(
                 f"manifest={pattern!r} matches no manifest below {store.root}: correct it, or quote a pattern in the "
@@ -81,7 +81,7 @@ def manifest_urls(urls: Iterable[str], open_root: Callable[[str], Store]) -> lis
             continue
         store = open_root(match["root"])
         root = f"{store.root}/"
-        keys = list(_matches(store, url.removeprefix(match["root"]).lstrip("/")))
+        keys = _keys(store, url.removeprefix(match["root"]).lstrip("/"))
         if not keys:
             raise ConfigurationError(f"manifest={url!r} matches no manifest: correct it, or quote it in the shell")
         found |= dict.fromkeys(f"{root}{key}" for key in keys)
@@ -100,13 +100,24 @@ def _relative(store: Store, pattern: str) -> str:
     return pattern.removeprefix(f"{store.root}/")
 
 
-def _matches(store: Store, pattern: str) -> Iterator[str]:
+def _keys(store: Store, pattern: str) -> list[str]:
+    """Return the keys of a manifest, a folder or a pattern; what exists under a name goes before what matches it."""
     glob = Glob.of(pattern)
-    if not glob.is_open and pattern.endswith(_MANIFEST):
-        yield pattern
+    return list(_named(store, pattern, glob)) or (list(_matching(store, glob)) if glob.is_open else [])
+
+
+def _named(store: Store, name: str, glob: Glob) -> Iterator[str]:
+    """Yield the manifest of this name, or those below the folder of this name."""
+    if name.endswith(MANIFEST_EXTENSION):
+        if not glob.is_open or any(info.key == name for info in store.list(name)):
+            yield name
         return
-    folder = f"{pattern.rstrip('/')}/" if pattern.strip("/") else ""
+    folder = f"{name.rstrip('/')}/" if name.strip("/") else ""
+    yield from (info.key for info in store.list(folder) if info.key.endswith(MANIFEST_EXTENSION))
+
+
+def _matching(store: Store, glob: Glob) -> Iterator[str]:
     matches = glob.matcher().fullmatch
-    for info in store.list(glob.prefix if glob.is_open else folder):
-        if info.key.endswith(_MANIFEST) and (not glob.is_open or matches(info.key)):
+    for info in store.list(glob.prefix):
+        if info.key.endswith(MANIFEST_EXTENSION) and matches(info.key):
             yield info.key

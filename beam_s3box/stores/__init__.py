@@ -24,6 +24,7 @@ __all__ = [
     "S3Store",
     "Store",
     "open_store",
+    "open_written",
     "warn_of_missing_scheme",
 ]
 
@@ -102,6 +103,24 @@ def warn_of_missing_scheme(destination: _Destination) -> _Destination:
             f"./{destination}",
         )
     return destination
+
+
+def open_written(
+    destination: str,
+    settings: S3Settings | None = None,
+    credentials: Callable[[], Credentials | None] | None = None,
+) -> Store:
+    """Return the store of a destination that something was written to; see `open_store`.
+
+    Raises:
+      ConfigurationError: it is a local folder that does not exist, or not valid.
+    """
+    store = open_store(destination, settings, credentials)
+    if isinstance(store, LocalStore) and not store.folder.is_dir():
+        bucket = f"s3://{destination.lstrip('./')}"
+        advice = "" if _SCHEME.match(destination) else f"; for a bucket write {bucket!r}"
+        raise ConfigurationError(f"{destination!r} is taken for a folder, {store.folder}, which does not exist{advice}")
+    return store
 
 
 def _check_path(path: str) -> str:

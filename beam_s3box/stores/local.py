@@ -56,6 +56,11 @@ class LocalStore:
         """The URL of the root; the path is not percent-encoded."""
         return "file://" + str(self._folder).rstrip("/")
 
+    @property
+    def folder(self) -> pathlib.Path:
+        """The folder; it may not exist yet."""
+        return self._folder
+
     def url(self, key: str) -> str:
         """Return the URL of a key."""
         return f"{self.root}/{key}"

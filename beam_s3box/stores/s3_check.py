@@ -83,8 +83,7 @@ class WriteCheck:
             self.settings, connect_timeout=CHECK_CONNECT_SECONDS, read_timeout=CHECK_READ_SECONDS
         )
         store, requests, upload = self.open(settings, CHECK_RETRY, _IN_PARTS)
-        # first, because some servers create a missing bucket on an administrator's write
-        _find_bucket(requests)
+        find_bucket(requests)
         if late.is_set():
             return
         _write(store)
@@ -97,7 +96,11 @@ class WriteCheck:
         _remove(store)
 
 
-def _find_bucket(requests: Requests) -> None:
+def find_bucket(requests: Requests) -> None:
+    """Raise ObjectNotFoundError if the bucket does not exist, as far as the server says it.
+
+    Some servers create a missing bucket on an administrator's write.
+    """
     try:
         requests.send("GetBucketLocation", None, {}, finish=answer, stop=_is_invalid_response)
     except InvalidResponseError:

@@ -34,6 +34,8 @@ from tests.records.values import nested
         (b'{"a":1}', None),
         (b' {"a":[1,{"b":null}]}\t', None),
         (b'{"a":1e400}', None),
+        (b'{"a":[-' + b"1" * 5_000 + b"]}", None),
+        (b"1" * 5_000, NOT_AN_OBJECT),
         (b'{"a":"\\ud83d\\udca7"}', None),
         (b"", NOT_JSON),
         (b"nonsense", NOT_JSON),

@@ -12,6 +12,7 @@ import pytest
 
 from beam_s3box.records.encoding import (
     BAD_STREAM,
+    BAD_TIMESTAMP,
     INVALID_UTF8,
     LONE_SURROGATE,
     MISSING_STREAM,
@@ -21,6 +22,7 @@ from beam_s3box.records.encoding import (
     TOO_LARGE,
     UNSUPPORTED_VALUE,
 )
+from beam_s3box.records.event_times import fault_of
 from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.records.routing import Router
@@ -257,3 +259,11 @@ def test_a_row_that_its_reader_rejected_has_the_reader_s_reason() -> None:
     rejected = router.route(row)
     assert isinstance(rejected, RejectedRecord)
     assert (rejected.reason, rejected.detail, rejected.raw) == (row.reason, row.detail, row.raw)
+
+
+def test_a_number_of_any_number_of_digits_names_a_stream_and_is_no_time() -> None:
+    digits = "1" * 5_000
+    line = f'{{"d":{digits},"n":"b"}}'.encode()
+    assert Router(BY_FIELDS, LAX).route(line) == (Stream(digits, "b"), line)
+    reason, detail = fault_of(line, "d")
+    assert (reason, detail.startswith(f"field 'd' is \"{digits[:40]}")) == (BAD_TIMESTAMP, True)

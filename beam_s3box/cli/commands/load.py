@@ -24,23 +24,22 @@ from beam_s3box.cli.options.redshift_copy import (
 from beam_s3box.cli.options.redshift_target import connection_of
 from beam_s3box.cli.options.runs import place_of
 from beam_s3box.cli.options.s3 import (
-    REACHING_TITLE,
-    add_s3_reaching_arguments,
+    S3_READING,
     credentials_of,
     reading_settings_of,
 )
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_reader import find_run, run_of_url
-from beam_s3box.errors import ConfigurationError, S3BoxError
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.redshift.load.plan import LoadResult
 from beam_s3box.redshift.load.settings import LoadSettings
-from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads, failure_of
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.copy_options import ANY_CASE, CopyOptions
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Target, merge_of
-from beam_s3box.runs.loads import manifests_by_table
-from beam_s3box.runs.manifest_patterns import manifest_urls
+from beam_s3box.runs.loads import tables_of_run
+from beam_s3box.runs.manifest_patterns import MANIFEST_EXTENSION, manifest_urls
 from beam_s3box.stores import open_store
 
 
@@ -75,7 +74,7 @@ LOAD_PARSER: Final = CommandParser(
         Section(redshift_target.LOAD_TITLE, redshift_target.add_load_arguments),
         Section("COPY", add_copy_arguments),
         Section(INFERENCE_TITLE, add_inference_arguments),
-        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        S3_READING,
     ),
 )
 """The command line of `load`."""
@@ -110,15 +109,16 @@ def _load(given: argparse.Namespace) -> list[LoadFailure]:
     """Load, print what was loaded, and return the loads of a run that failed."""
     loads = _loads_of(given)
     is_run = bool(given.run_id) or any(run_of_url(url)[1] for url in given.manifests)
-    tables = _manifests_of_run(given, loads) if is_run else _manifests_given(given, loads)
+    unnamed: list[LoadFailure] = []
+    tables = _manifests_of_run(given, loads, unnamed) if is_run else _manifests_given(given, loads)
     if given.redshift_dry_run:
         statements = [one for table, manifests in tables.items() for one in loads.sql(manifests, table)]
         write_sql("\n\n".join(f"{statement};" for statement in statements))
-        return []
+        return unnamed
     loads.check()  # once: a load itself would try again and again to reach a server that is not there
-    results: list[LoadResult | LoadFailure] = []
+    results: list[LoadResult | LoadFailure] = [*unnamed]
     for table, manifests in tables.items():
-        parts = loads.outcomes(manifests, table) if is_run else [loads.load(manifests, table)]
+        parts = loads.outcomes(manifests, table) if is_run else [_load_given(loads, manifests, table)]
         for result in parts:
             results.append(result)
             if isinstance(result, LoadResult) and not given.json:
@@ -128,14 +128,32 @@ def _load(given: argparse.Namespace) -> list[LoadFailure]:
     return [result for result in results if isinstance(result, LoadFailure)]
 
 
+def _load_given(loads: TableLoads, manifests: Sequence[Manifest | str], table: Target) -> LoadResult:
+    try:
+        return loads.load(manifests, table)
+    except ObjectNotFoundError as exc:
+        if all(str(manifest).endswith(MANIFEST_EXTENSION) for manifest in manifests):
+            raise
+        raise ObjectNotFoundError(
+            f"{exc}; for the URL of a destination add --run_id, and / at the end of it for all manifests below a folder"
+        ) from exc
+
+
 def _manifests_given(given: argparse.Namespace, loads: TableLoads) -> dict[Target, list[Manifest | str]]:
     settings, credentials = reading_settings_of(given), credentials_of(given)
     urls = manifest_urls(given.manifests, lambda root: open_store(root, settings, credentials))
     return {loads.loader.target(TableTemplate(given.redshift_table).target(None, None)): list(urls)}
 
 
-def _manifests_of_run(given: argparse.Namespace, loads: TableLoads) -> dict[Target, list[Manifest | str]]:
+def _manifests_of_run(
+    given: argparse.Namespace, loads: TableLoads, unnamed: list[LoadFailure]
+) -> dict[Target, list[Manifest | str]]:
     """Return the manifests of the run by the table that they are loaded into.
+
+    Args:
+      given: the options.
+      loads: of the command.
+      unnamed: takes the manifests of streams whose names make no table name.
 
     Raises:
       ConfigurationError: there is no such run, it has not finished, or has no manifests.
@@ -147,8 +165,9 @@ def _manifests_of_run(given: argparse.Namespace, loads: TableLoads) -> dict[Targ
         )
     given.place = given.manifests[0]
     store, run_id = place_of(given)
-    tables = manifests_by_table(find_run(store, run_id), TableTemplate(given.redshift_table), loads.loader)
-    return {table: list(manifests) for table, manifests in tables.items()}
+    tables = tables_of_run(find_run(store, run_id), TableTemplate(given.redshift_table), loads.loader)
+    unnamed += (failure_of("", [manifest], error) for manifest, error in tables.unnamed)
+    return {table: list(manifests) for table, manifests in tables.manifests.items()}
 
 
 def _loads_of(given: argparse.Namespace) -> TableLoads:

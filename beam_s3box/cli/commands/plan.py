@@ -13,7 +13,7 @@ from beam_s3box.cli.console.progress import shown
 from beam_s3box.cli.console.reading import ReadingProgress
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.plan import PLAN_PARSER, plan_of, prices_of
-from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
+from beam_s3box.cli.options.s3 import credentials_of, input_settings_of
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.metrics import MemoryMetrics
@@ -73,7 +73,7 @@ def _estimate(given: argparse.Namespace, plan: RunPlan, prices: Prices, sample_b
             triggering_frequency=given.triggering_frequency,
             lanes=given.lanes,
         )
-    access = S3Access(reading_settings_of(given), credentials_of(given))
+    access = S3Access(input_settings_of(given), credentials_of(given))
     line_bytes = longest_line(plan.rules.max_bytes)
     rows = RowOptions(csv_dialect_of(given), line_bytes)
     reading = Reading(access, given.input_format, line_bytes, rows, given.path_columns)

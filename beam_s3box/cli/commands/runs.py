@@ -17,7 +17,7 @@ from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.console.table import align
 from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, place_of
-from beam_s3box.cli.options.s3 import S3_REACHING
+from beam_s3box.cli.options.s3 import S3_READING
 from beam_s3box.engine.run_reader import Run, list_runs
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.sizes import format_seconds, format_size
@@ -45,7 +45,7 @@ RUNS_PARSER: Final = CommandParser(
     "unfinished, which is running or ended without a word. Of a stream without an end the manifests count as they are "
     "written, and `s3box report` adds them up. Exit codes: 0 listed; 1 the destination can't be read; 2 an option "
     "can't work.",
-    (PLACE, Section(PLACE_TITLE, add_runs_arguments), S3_REACHING),
+    (PLACE, Section(PLACE_TITLE, add_runs_arguments), S3_READING),
 )
 """The command line."""
 

@@ -20,7 +20,7 @@ from beam_s3box.cli.options.redshift_copy import (
     words,
 )
 from beam_s3box.cli.options.redshift_target import add_role_argument
-from beam_s3box.cli.options.s3 import REACHING_TITLE, add_s3_reaching_arguments
+from beam_s3box.cli.options.s3 import S3_READING
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.formats import AVRO, FORMATS, format_named
 from beam_s3box.redshift import Column, copy_sql, create_table_sql, mapping_of
@@ -70,7 +70,7 @@ COPY_PARSER: Final = CommandParser(
         Section("Manifest and table", add_target_arguments),
         Section("COPY", add_copy_arguments),
         Section("Columns from the shards", add_inference_arguments),
-        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        S3_READING,
     ),
 )
 """The command line of `copy-sql`."""
@@ -84,7 +84,7 @@ CREATE_PARSER: Final = CommandParser(
         Section("Manifest and table", add_target_arguments),
         Section("CREATE TABLE", add_table_arguments),
         Section("Columns from the shards", add_inference_arguments),
-        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        S3_READING,
     ),
 )
 """The command line of `create-table`."""

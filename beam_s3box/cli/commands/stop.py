@@ -13,12 +13,12 @@ from beam_s3box.cli.console.logging import CommandLog
 from beam_s3box.cli.console.output import say, write_sql
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import CommandParser, Section
-from beam_s3box.cli.options.s3 import REACHING_TITLE, add_s3_reaching_arguments, credentials_of, reading_settings_of
+from beam_s3box.cli.options.s3 import S3_READING, credentials_of, reading_settings_of
 from beam_s3box.cli.options.values import seconds
 from beam_s3box.engine.run_notices import ask_to_stop
 from beam_s3box.engine.run_reader import Run, find_run, run_of_url
 from beam_s3box.errors import ConfigurationError, S3BoxError
-from beam_s3box.stores import Store, open_store
+from beam_s3box.stores import Store, open_written
 
 _POLL_SECONDS: Final = 2.0
 
@@ -46,7 +46,7 @@ STOP_PARSER: Final = CommandParser(
     "asked, or has ended; 1 it has not within --wait, or it failed; 2 an option can't work.",
     (
         Section("Run", add_stop_arguments),
-        Section(REACHING_TITLE, add_s3_reaching_arguments),
+        S3_READING,
     ),
 )
 """The command line of `stop`."""
@@ -98,7 +98,7 @@ def _run_of(given: argparse.Namespace) -> Run:
         raise ConfigurationError(
             f"{given.run_url!r} is not the URL of a run's record: add /runs/ID.json, or give --run_id"
         )
-    run = find_run(open_store(destination, reading_settings_of(given), credentials_of(given)), run_id)
+    run = find_run(open_written(destination, reading_settings_of(given), credentials_of(given)), run_id)
     if run.record.bounded:
         raise ConfigurationError(
             f"run {run_id} is bounded, and ends when its input does: end its process instead; what it has not listed "

@@ -35,7 +35,7 @@ def print_diagnosis(diagnosis: Diagnosis, *, is_json: bool, is_quiet: bool) -> N
     if diagnosis.settings:
         say(f"give {' '.join(diagnosis.settings)}: this server does not keep what it is asked for")
     elif not is_quiet:
-        say("no option is needed")
+        say("no option is needed" if diagnosis.is_well else "no option changes that")
     if diagnosis.left_by_others:
         say(f"removed {len(diagnosis.left_by_others):,} objects that a doctor which was killed had left")
     for url in diagnosis.left:

@@ -26,7 +26,7 @@ from beam_s3box.runs.redrive.redrive import Mismatch, Redrive
 from beam_s3box.shards.key_templates import KeyTemplate
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_from_json
-from beam_s3box.stores import open_store, warn_of_missing_scheme
+from beam_s3box.stores import open_written
 
 _ALL_MAY_BE_BAD: Final = "100%"
 _DEFAULTS: Final = {
@@ -137,7 +137,7 @@ def _run_of(given: argparse.Namespace) -> Run:
         raise ConfigurationError(
             f"{given.place!r} is the record of the run {run_id!r}, and --run_id={given.run_id!r} is another: give one"
         )
-    store = open_store(warn_of_missing_scheme(destination), settings_of(given), credentials_of(given))
+    store = open_written(destination, settings_of(given), credentials_of(given))
     return find_run(store, given.run_id or run_id)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.runs import PLACE, RUN_ID
-from beam_s3box.cli.options.s3 import S3_REACHING
+from beam_s3box.cli.options.s3 import S3_READING
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,6 @@ REPORT_PARSER: Final = CommandParser(
     "sealed, how long records waited, what became dead letters. Works for runs of every kind, also for those that "
     "failed or have not finished. Exit codes: 0 reported; 1 the store failed, or what the run wrote is damaged; 2 an "
     "option can't work.",
-    (PLACE, RUN_ID, Section("Report", add_output_arguments), S3_REACHING),
+    (PLACE, RUN_ID, Section("Report", add_output_arguments), S3_READING),
 )
 """The command line."""

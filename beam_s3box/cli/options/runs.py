@@ -10,7 +10,7 @@ from beam_s3box.cli.options.parser import Section
 from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
 from beam_s3box.engine.run_reader import run_of_url
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.stores import S3Settings, Store, open_store
+from beam_s3box.stores import S3Settings, Store, open_written
 
 PLACE_TITLE: Final = "Run"
 
@@ -44,7 +44,7 @@ def place_of(
       settings: returns the settings of S3, those of a command that only reads unless another function is given.
 
     Raises:
-      ConfigurationError: the URL is missing, or it names another run than `--run_id`.
+      ConfigurationError: the URL is missing, names another run than `--run_id`, or is a folder that does not exist.
     """
     if not given.place:
         raise ConfigurationError("the URL is missing: say where the run has written, as s3://bucket/prefix or a folder")
@@ -54,4 +54,4 @@ def place_of(
         raise ConfigurationError(
             f"{given.place!r} is the record of the run {run_id!r}, and --run_id={asked!r} is another: give one"
         )
-    return open_store(destination, settings(given), credentials_of(given)), asked or run_id
+    return open_written(destination, settings(given), credentials_of(given)), asked or run_id

@@ -14,19 +14,16 @@ from beam_s3box.cli.options.values import TRUTHS, seconds, truth
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.stores.s3_settings import SSE, Credentials, S3Settings
 
-REACHING_TITLE: Final = "S3: how it is reached, and with which keys (else AWS_* and boto3's chain)"
+_REACHING_TITLE: Final = "S3: how it is reached, and with which keys (else AWS_* and boto3's chain)"
 
 _DEFAULTS = S3Settings()
 
 
-def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how objects are written."""
-    parser.add_argument("--s3_sse", choices=SSE, help="encryption by the server (default: the bucket's)")
-    parser.add_argument("--s3_sse_kms_key_id", metavar="KEY", help="KMS key, with --s3_sse=aws:kms")
-    parser.add_argument("--s3_storage_class", metavar="CLASS", help="as STANDARD_IA (default: the server's)")
-    parser.add_argument("--s3_tags", metavar="K=V,K2=V2", help="tags of each object, at most 10")
-    parser.add_argument("--s3_acl", metavar="ACL", help="as bucket-owner-full-control (default: the bucket's)")
-    parser.add_argument("--s3_role_arn", metavar="ARN", help="role to assume for writing")
+def add_s3_request_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all requests to a destination, whether they write or read, which Beam does not have."""
+    parser.add_argument(
+        "--s3_role_arn", metavar="ARN", help="role to assume at the destination; input is read without it"
+    )
     parser.add_argument(
         "--s3_retry_seconds",
         metavar="SECONDS",
@@ -41,6 +38,16 @@ def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULTS.max_attempts,
         help=f"attempts at a request, the first included, within that time (default: {_DEFAULTS.max_attempts})",
     )
+
+
+def add_s3_writing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how objects are written."""
+    parser.add_argument("--s3_sse", choices=SSE, help="encryption by the server (default: the bucket's)")
+    parser.add_argument("--s3_sse_kms_key_id", metavar="KEY", help="KMS key, with --s3_sse=aws:kms")
+    parser.add_argument("--s3_storage_class", metavar="CLASS", help="as STANDARD_IA (default: the server's)")
+    parser.add_argument("--s3_tags", metavar="K=V,K2=V2", help="tags of each object, at most 10")
+    parser.add_argument("--s3_acl", metavar="ACL", help="as bucket-owner-full-control (default: the bucket's)")
+    add_s3_request_arguments(parser)
     parser.add_argument(
         "--s3_conditional_writes",
         metavar="BOOL",
@@ -93,8 +100,15 @@ def add_s3_reaching_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_s3_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all options of a command that writes no objects."""
+    add_s3_reaching_arguments(parser)
+    add_s3_request_arguments(parser)
+
+
 S3_WRITING: Final = Section("S3: how objects are written", add_s3_writing_arguments)
-S3_REACHING: Final = Section(REACHING_TITLE, add_s3_reaching_arguments)
+S3_REACHING: Final = Section(_REACHING_TITLE, add_s3_reaching_arguments)
+S3_READING: Final = Section(_REACHING_TITLE, add_s3_reading_arguments)
 
 
 def settings_of(given: argparse.Namespace) -> S3Settings:
@@ -105,14 +119,12 @@ def settings_of(given: argparse.Namespace) -> S3Settings:
     """
     return _settings(
         given,
-        role_arn=given.s3_role_arn,
+        **_of_requests(given),
         sse=given.s3_sse,
         sse_kms_key_id=given.s3_sse_kms_key_id,
         storage_class=given.s3_storage_class,
         tags=_tags(given.s3_tags),
         acl=given.s3_acl,
-        retry_seconds=given.s3_retry_seconds,
-        max_attempts=given.s3_max_attempts,
         conditional_writes=given.s3_conditional_writes,
         checksums=given.s3_checksums,
         concurrency=given.s3_concurrency,
@@ -120,11 +132,24 @@ def settings_of(given: argparse.Namespace) -> S3Settings:
 
 
 def reading_settings_of(given: argparse.Namespace) -> S3Settings:
-    """Return the settings of a command that writes nothing; see `settings_of`."""
+    """Return the settings of a command that reads what was written; see `settings_of`."""
+    return _settings(given, **_of_requests(given))
+
+
+def input_settings_of(given: argparse.Namespace) -> S3Settings:
+    """Return the settings with which input is read: without the role, as by Beam; see `settings_of`."""
     return _settings(given)
 
 
-def _settings(given: argparse.Namespace, **writing: Any) -> S3Settings:
+def _of_requests(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "role_arn": given.s3_role_arn,
+        "retry_seconds": given.s3_retry_seconds,
+        "max_attempts": given.s3_max_attempts,
+    }
+
+
+def _settings(given: argparse.Namespace, **others: Any) -> S3Settings:
     changes: dict[str, Any] = {}
     if given.s3_endpoint_url:
         changes["endpoint_url"] = given.s3_endpoint_url
@@ -133,7 +158,7 @@ def _settings(given: argparse.Namespace, **writing: Any) -> S3Settings:
     if given.s3_verify is not None:
         changes["verify"] = TRUTHS.get(str(given.s3_verify).lower(), given.s3_verify)
     try:
-        return S3Settings(use_ssl=not given.s3_disable_ssl, **writing, **changes)
+        return S3Settings(use_ssl=not given.s3_disable_ssl, **others, **changes)
     except ConfigurationError as exc:
         # a setting is named without the prefix that options of S3 have
         text = str(exc)

@@ -13,7 +13,7 @@ from beam_s3box.cli.options.overrides import overrides, with_settings
 from beam_s3box.cli.options.parser import CommandParser, Section, actions_of
 from beam_s3box.cli.options.redshift_target import add_connection_arguments
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, RUN_ID
-from beam_s3box.cli.options.s3 import S3_REACHING
+from beam_s3box.cli.options.s3 import S3_READING
 from beam_s3box.cli.options.write import WRITE
 from beam_s3box.runs.verify.run_check import DEFAULT_THREADS
 
@@ -90,7 +90,7 @@ VERIFY_PARSER: Final = CommandParser(
         overrides(_RULES, *_LEFT_OUT),
         Section(_TABLE_TITLE, add_table_argument),
         Section(_TABLE_TITLE, add_connection_arguments),
-        S3_REACHING,
+        S3_READING,
     ),
 )
 """The command line."""

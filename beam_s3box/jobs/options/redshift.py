@@ -14,10 +14,10 @@ from beam_s3box.cli.console.summary import AlreadyFinished
 from beam_s3box.cli.options import redshift_copy, redshift_target
 from beam_s3box.cli.options.jobs import add_redshift_arguments
 from beam_s3box.cli.options.parser import actions_of
+from beam_s3box.cli.options.s3 import settings_of
 from beam_s3box.engine.run_reader import find_run
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.parser import given_of
-from beam_s3box.jobs.options.s3 import reading_settings_of
 from beam_s3box.jobs.options.write import Write
 from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.totals.loads import WriteLoads
@@ -66,11 +66,12 @@ def redshift_of(options: PipelineOptions, write: Write, log: JobLog, *, has_end:
         raise ConfigurationError("--redshift_dry_run needs a job that ends: give --stop_after, or leave it out")
     table = TableTemplate(given.redshift_table)
     _check_write(options, write, table)
+    s3 = settings_of(given)
     copy = CopyToRedshift(
         given.redshift_table,
         connection=redshift_target.connection_of(given),
         iam_role=given.redshift_iam_role,
-        region=reading_settings_of(options).region,
+        region=s3.region,
         format=given.format,
         mode=given.redshift_mode,
         keys=redshift_copy.words(given.redshift_keys),
@@ -79,10 +80,11 @@ def redshift_of(options: PipelineOptions, write: Write, log: JobLog, *, has_end:
         create_tables=given.redshift_create_tables,
         on_replaced=given.redshift_on_replaced,
         on_failure="emit" if has_end else "error",
+        s3=s3,
         **vars(redshift_copy.creation_of(given)),
         **redshift_copy.copy_options_of(given, given.redshift_mapping),
     )
-    loads = copy.loads.reaching(reading_settings_of(options), credentials_of(options.view_as(S3Options)))
+    loads = copy.loads.reaching(s3, credentials_of(options.view_as(S3Options)))
     return Redshift(copy, loads, table, given.redshift_dry_run)
 
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from beam_s3box.cli.options.s3 import credentials_of, reading_settings_of
+from beam_s3box.cli.options.s3 import credentials_of, input_settings_of
 from beam_s3box.jobs.options.csv import csv_dialect_of
 from beam_s3box.jobs.read.files import Reading, ranges_of, read_part
 from beam_s3box.jobs.read.find import find_input
@@ -35,7 +35,7 @@ class InputSource:
         self, given: argparse.Namespace, selector: StreamSelector, *, for_redshift: bool, max_record_bytes: int | None
     ) -> None:
         self._patterns = given.source
-        self._access = S3Access(reading_settings_of(given), credentials_of(given))
+        self._access = S3Access(input_settings_of(given), credentials_of(given))
         rules = record_rules(
             for_redshift=for_redshift, max_record_bytes=max_record_bytes, long_values=given.long_values
         )

@@ -56,7 +56,16 @@ def print_loads(redshift: Redshift | None, report: RunReport, loads: Loads | Non
     """Print the loads, or those of a dry run, and return the exit code: 0 only if all manifests are in their tables."""
     if redshift is None:
         return 0
-    return _print_statements(redshift, report, log) if loads is None else _print_loads(report, loads, log)
+    if loads is None:
+        return _print_statements(redshift, report, log)
+    if not report.manifests and not loads.done and not loads.failed:
+        say(_nothing_loaded(redshift))
+    return _print_loads(report, loads, log)
+
+
+def _nothing_loaded(redshift: Redshift) -> str:
+    kept = ", so the tables keep the rows that they have" if redshift.loads.merge.mode == "truncate" else ""
+    return f"nothing was loaded: the run has written no manifest{kept}"
 
 
 def _print_loads(report: RunReport, loads: Loads, log: CommandLog) -> int:

@@ -87,7 +87,7 @@ class BatchLoad:
         decision = self._decide(asked)
         if not decision.load:
             return self._found(decision, number)
-        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target))
+        columns = plan.check_columns(plan.columns or self._tables.loadable(plan.target), decision)
         steps = self.steps(plan, decision, columns)
         _check_limits(steps)
         self._sent = decision
@@ -153,7 +153,7 @@ class BatchLoad:
         if step.role == "ledger":
             return TransientLoadError(f"loading into {self._plan.target}: another load was first")
         if step.role == "keys":
-            return self._plan.key_error("some are null or not unique")
+            return self._plan.key_error("some are null" if self._plan.merge.order_by else "some are null or not unique")
         if step.manifest is not None:
             if step.role == "count":
                 return self._plan.row_error(step.manifest)

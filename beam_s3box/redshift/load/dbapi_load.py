@@ -63,7 +63,7 @@ class SessionLoad:
         decision = plan.decide(self._look_up(session))
         if not decision.load:
             return self._found(decision, number)
-        columns = self._prepare(session)
+        columns = self._prepare(session, decision)
         rows = sum(self._copy(session, manifest, columns) for manifest in decision.load)
         self._check_keys(session)
         for statement in plan.finish(decision, columns):
@@ -99,9 +99,9 @@ class SessionLoad:
             if exc.failure.sqlstate not in _ANOTHER_MADE_IT:
                 raise exc.failure.error(f"creating the ledger {self._plan.ledger.name}") from exc
 
-    def _prepare(self, session: Session) -> LoadedColumns:
+    def _prepare(self, session: Session, decision: Decision) -> LoadedColumns:
         plan = self._plan
-        columns = plan.check_columns(plan.columns or loadable_columns(session, plan.target))
+        columns = plan.check_columns(plan.columns or loadable_columns(session, plan.target), decision)
         try:
             session.execute(create_stage(plan.target, columns))
         except StatementRejected as exc:
@@ -133,5 +133,8 @@ class SessionLoad:
         if self._plan.merge.mode != "upsert":
             return
         null, twice = (int(number) for number in session.query(count_bad_keys(self._plan.target, self._plan.merge))[0])
-        if null or (twice and self._plan.merge.order_by is None):
+        if self._plan.merge.order_by is not None:
+            if null:
+                raise self._plan.key_error(f"{null} are null")
+        elif null or twice:
             raise self._plan.key_error(f"{null} are null, {twice} are not unique")

@@ -137,7 +137,7 @@ class RedshiftLoader:
           ManifestReplacedError: the manifest was loaded with other shards; see `on_replaced`.
           TransientLoadError: Redshift can't be reached, or there was a conflict at each attempt. Load again: a manifest
             that is loaded by then is not loaded twice.
-          LoadError: Redshift rejects a statement.
+          LoadError: Redshift rejects a statement, or no column of the table is a key of the records.
           StoreError: the manifest can't be read.
         """
         return self.load_all([manifest], table, mode, keys, order_by=order_by, columns=columns)
@@ -205,6 +205,7 @@ class RedshiftLoader:
             settings.copy.with_keys(),
             None if columns is None else LoadedColumns(tuple(columns)),
             settings.on_replaced,
+            settings.fetch,
         )
 
     def run(self, plan: Plan) -> LoadResult:
@@ -223,7 +224,8 @@ class RedshiftLoader:
         if not plan.manifests:
             return []
         found = plan.columns or self._tables.loadable(plan.target)
-        steps = BatchLoad.steps(plan, plan.decide([]), plan.check_columns(found))
+        decision = plan.decide([])
+        steps = BatchLoad.steps(plan, decision, plan.check_columns(found, decision))
         return ["BEGIN", *(mask_sql(step.sql) for step in steps), "COMMIT"]
 
     def target(self, table: TableName) -> Target:

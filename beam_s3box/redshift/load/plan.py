@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from beam_s3box.errors import CopyError, KeyValuesError, RowCountError
 from beam_s3box.redshift.client.errors import Failure
+from beam_s3box.redshift.load.filled_columns import BY_NAME, check_filled
 from beam_s3box.redshift.load.ledger import Decision, Entry, Ledger, in_parts
 from beam_s3box.redshift.load.load_errors import LoadProblem, describe, way_out
 from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.statements import apply, drop_stage, stage_of
-from beam_s3box.redshift.manifests import ListedManifest
+from beam_s3box.redshift.manifests import FetchBytes, ListedManifest
 from beam_s3box.redshift.sql.copy import CopySettings
 from beam_s3box.redshift.sql.target import Merge, OnReplaced, Target
+
+_KEYS_WITH_ORDER: Final = "Give keys that are never null, or write such records elsewhere"
+_KEYS_WITHOUT_ORDER: Final = (
+    "Give order_by (--redshift_order_by) with the column that says which row is the newest, or keys that are unique; "
+    "none may be null"
+)
 
 Outcome: TypeAlias = Literal["loaded", "already-loaded", "nothing-to-load"]
 
@@ -55,6 +62,7 @@ class Plan:
       copy_settings: what all COPYs of the load have in common, with the keys, if any.
       columns: to load; None for all of the table that can be loaded.
       on_replaced: what to do with a manifest that was loaded with other shards.
+      fetch: reads shards, to see that their records fill a column; None if the columns were made for them.
     """
 
     target: Target
@@ -64,6 +72,7 @@ class Plan:
     copy_settings: CopySettings
     columns: LoadedColumns | None = None
     on_replaced: OnReplaced = "error"
+    fetch: FetchBytes | None = None
 
     @property
     def urls(self) -> list[str]:
@@ -86,9 +95,17 @@ class Plan:
         yield from self.ledger.record(decision.load, self.merge.mode)
         yield drop_stage(self.target)
 
-    def check_columns(self, columns: LoadedColumns) -> LoadedColumns:
-        """Return the columns; raises ConfigurationError if a key is not among them."""
+    def check_columns(self, columns: LoadedColumns, decision: Decision) -> LoadedColumns:
+        """Return the columns.
+
+        Raises:
+          ConfigurationError: a key of an upsert is not among them.
+          LoadError: the records of the manifests to load fill none of them.
+        """
         self.merge.check_columns(columns.names)
+        mapping = self.copy_settings.options.mapping
+        if self.fetch is not None and mapping in BY_NAME:
+            check_filled(self.target, columns, decision.load, self.fetch, mapping)
         return columns
 
     def check_rows(self, manifest: ListedManifest, rows: int) -> None:
@@ -110,8 +127,7 @@ class Plan:
         """Return the error for keys that don't identify rows."""
         return KeyValuesError(
             f"keys={list(self.merge.keys)!r} don't identify the rows for {self.target}: {reason}. Nothing of the load "
-            "is in the table. Give order_by (--redshift_order_by) with the column that says which row is the newest, "
-            "or keys that are unique and never null"
+            f"is in the table. {_KEYS_WITHOUT_ORDER if self.merge.order_by is None else _KEYS_WITH_ORDER}"
         )
 
     def result(self, outcome: Outcome, decision: Decision, rows: int = 0, attempts: int = 1) -> LoadResult:

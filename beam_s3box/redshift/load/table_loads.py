@@ -33,6 +33,9 @@ DATA_API_NAMES: Final = 120
 
 _READERS: Final = 8
 
+_SYSTEM_COLUMN: Final = "conflicts with a system column name"
+"""What Redshift says of the names that its own columns have, as xmin; it documents no list of them."""
+
 
 class LoadFailure(NamedTuple):
     """A load that failed; nothing of it is in the table.
@@ -157,6 +160,7 @@ class TableLoads:
         if self.creation is not None and plan.manifests:
             columns = self._columns_of(plan.manifests)
             self.settings.retry.run(lambda number: make_table(loader, table, columns), errors=TransientLoadError)
+            plan = dataclasses.replace(plan, fetch=None)
         return loader.run(plan)
 
     def sql(self, manifests: Iterable[Manifest | str], table: Target) -> list[str]:
@@ -178,7 +182,8 @@ class TableLoads:
         if self.creation is not None and plan.manifests:
             columns = self._columns_of(plan.manifests)
             yield create_table_sql(plan.target, columns)
-            plan = dataclasses.replace(plan, columns=LoadedColumns(tuple(column.name for column in columns)))
+            made = LoadedColumns(tuple(column.name for column in columns))
+            plan = dataclasses.replace(plan, columns=made, fetch=None)
         yield from self.loader.statements(plan)
 
     def _parts(self, manifests: Sequence[Manifest | str]) -> Iterator[Sequence[Manifest | str]]:
@@ -231,7 +236,12 @@ def make_table(loader: RedshiftLoader, table: Target, columns: Sequence[Column])
         _create_or_extend(loader, table, columns)
     except TransientLoadError:
         raise
-    except LoadError:
+    except LoadError as exc:
+        if _SYSTEM_COLUMN in str(exc):
+            raise LoadError(
+                f"records has a key that can't be a column's name: {exc}; rename it before it is written, exclude it "
+                "(--redshift_exclude), or load it with a jsonpaths file"
+            ) from exc
         # another session may have created the same at the same time: then nothing is left to do
         _create_or_extend(loader, table, columns)
 

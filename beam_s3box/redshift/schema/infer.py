@@ -16,9 +16,9 @@ from beam_s3box.checks import check_whole
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, NotAnObjectError, RecordError
 from beam_s3box.records.encoding import diagnose, encode_record
-from beam_s3box.records.json_values import as_mapping
+from beam_s3box.records.json_values import as_mapping, whole_number
 from beam_s3box.redshift.manifests import FetchBytes, StoreReader, read_manifest
-from beam_s3box.redshift.schema.key_profile import KeyProfile
+from beam_s3box.redshift.schema.key_profile import FLOAT_BYTES, KeyProfile, LongFraction
 from beam_s3box.redshift.schema.shard_lines import shard_lines
 from beam_s3box.redshift.sql.columns import MAX_COLUMNS, Column, as_columns
 from beam_s3box.redshift.sql.quoting import MAX_NAME_BYTES, folded
@@ -34,7 +34,22 @@ SAMPLED_SHARDS: Final = 16
 Source: TypeAlias = str | Manifest | Iterable[Any]
 """A manifest, its URL, shards and manifests as a write returns them, or records: mappings, rows, JSON text."""
 
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
+_INFINITE: Final = math.inf
+
+
+def _fraction(text: str) -> float | decimal.Decimal:
+    """Return a number that knows how long it is, as a Decimal if no float can hold it."""
+    number = float(text)
+    if -_INFINITE < number < _INFINITE and len(text) <= FLOAT_BYTES:
+        return number
+    if not math.isfinite(number):
+        return decimal.Decimal(text)
+    long = LongFraction(number)
+    long.size = len(text)
+    return long
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=_fraction)
 
 
 class Inference:
@@ -274,13 +289,7 @@ def _parse(line: bytes) -> Mapping[str, Any]:
         refusal = diagnose(line)
         if refusal is not None:
             raise refusal from exc
-    return json.loads(line, parse_float=_exact_float)  # type: ignore[no-any-return]
-
-
-def _exact_float(text: str) -> float | decimal.Decimal:
-    """Return a number, as a Decimal if no float can hold it."""
-    number = float(text)
-    return number if math.isfinite(number) else decimal.Decimal(text)
+    return json.loads(line, parse_float=_fraction, parse_int=whole_number)  # type: ignore[no-any-return]
 
 
 def _name_of(key: str) -> str:

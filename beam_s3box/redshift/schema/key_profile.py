@@ -27,8 +27,20 @@ _DATE_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)?", re.ASCII)
 _INT16, _INT32, _INT64 = 1 << 15, 1 << 31, 1 << 63
 _FIFTEEN_DIGITS = 10**15
-_FLOAT_BYTES = 32
+FLOAT_BYTES: Final = 32
+"""Characters of a fraction, at most, unless it is a `LongFraction`."""
+
 _DIGITS_A_BIT = math.log10(2)
+
+
+class LongFraction(float):
+    """A fraction in more characters than a float is written with.
+
+    Attributes:
+      size: the number of characters.
+    """
+
+    size: int = 0
 
 
 class KeyProfile:
@@ -59,6 +71,9 @@ class KeyProfile:
                 self._least = value
         elif kind is float:
             self._kinds |= _FLOAT if math.isfinite(value) else 0  # others are written as null
+        elif kind is LongFraction:
+            self._kinds |= _FLOAT
+            self._bytes = max(self._bytes, value.size)
         elif kind is dict or kind is list:
             self._kinds |= _NESTED
         elif kind is decimal.Decimal:
@@ -136,7 +151,7 @@ class KeyProfile:
         if self._kinds & _INT:
             size = max(size, _digits_of(self._least) + 1, _digits_of(self._most) + 1)
         if self._kinds & _FLOAT:
-            size = max(size, _FLOAT_BYTES)
+            size = max(size, FLOAT_BYTES)
         if not has_room:
             return SqlType("VARCHAR", (min(max(1, size), MAX_VARCHAR_BYTES),))
         return SqlType("VARCHAR", (next((step for step in VARCHAR_STEPS if step >= 2 * size), MAX_VARCHAR_BYTES),))

@@ -16,6 +16,7 @@ from beam_s3box.runs.doctor.folder import Folder, left_by_others, put
 from beam_s3box.runs.doctor.guarantees import GUARANTEES, NOT_SUPPORTED, Guarantee, settings_for
 from beam_s3box.stores import S3Settings, Store
 from beam_s3box.stores.s3 import S3Store
+from beam_s3box.stores.s3_check import find_bucket
 from beam_s3box.stores.s3_errors import error_code
 
 Probe: TypeAlias = Callable[[str, Folder, Store], Finding]
@@ -170,10 +171,13 @@ def _opened(store: Store, folder: Folder) -> tuple[_Opened, tuple[Finding, ...]]
     settings = dataclasses.replace(folder.store.settings, conditional_writes=True, checksums=True)
     refused: tuple[Finding, ...] = ()
     full = folder.store.with_settings(settings)
+    with contextlib.suppress(AccessError):
+        find_bucket(folder.store.requests)
+    key = folder.key("checksum")
     try:
-        put(full, folder.key("checksum"), b"checksum", replace=True)
+        put(full, key, b"checksum", replace=True)
     except AccessError:
-        pass  # the probe of this right says more
+        folder.forget(key)  # the probe of this right says more
     except StoreError as exc:
         if error_code(exc) not in _UNSUPPORTED:
             raise
@@ -240,11 +244,18 @@ def _rights(store: Store, folder: Folder) -> Iterator[Finding]:
         "list": lambda: list(store.list(folder.prefix)),
         "delete": lambda: store.delete(key),
     }
+    is_written = True
     for name, action in actions.items():
         began = time.monotonic()
+        if name == "read" and not is_written:
+            yield unknown(name, "not tried, because objects can't be written here")
+            continue
         try:
             action()
         except AccessError as exc:
+            if name == "write":
+                is_written = False
+                folder.forget(key)
             yield fails(name, f"not allowed: {exc}")
         except S3BoxError as exc:
             if name == "write":

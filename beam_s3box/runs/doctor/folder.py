@@ -45,6 +45,10 @@ class Folder:
         self._keys.append(key)
         return key
 
+    def forget(self, key: str) -> None:
+        """Leave a key out at the end, whose write was refused: nothing is there."""
+        self._keys.remove(key)
+
     def remove(self) -> list[str]:
         """Remove all objects, and return the URLs of those that could not be removed."""
         left: list[str] = []

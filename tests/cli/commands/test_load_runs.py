@@ -84,6 +84,42 @@ def test_one_table_that_fails_is_named_and_the_others_are_loaded(command: Run, r
     assert "table='public.web_s0' does not exist" in loaded.err
 
 
+def test_a_stream_whose_name_makes_no_table_stops_no_other(
+    command: Run, warehouse: Warehouse, tmp_path: pathlib.Path
+) -> None:
+    source, root = tmp_path / "in.jsonl", warehouse.store.root
+    source.write_text("".join(json.dumps({"id": n, "d": name}) + "\n" for n, name in enumerate(("d" * 130, "web_s0"))))
+    names = ("--domain_field=d", "--namespace=n", "--run_id=r-1", "--quiet")
+    assert command("pack", root, f"--input={source}", *names).code == 0
+    warehouse.execute("CREATE TABLE web_s0 (id INTEGER)")
+    loaded = command("load", root, "--run_id=r-1", "--redshift_table={domain}", "--json")
+    assert (loaded.code, warehouse.ids("web_s0")) == (1, [1])
+    assert f"table='{'d' * 130}' has 130 bytes in UTF-8" in loaded.err
+    assert [load["outcome"] for load in json.loads(loaded.out)["loads"]] == ["failed", "loaded"]
+    checked = command("verify", root, "--run_id=r-1", "--table={domain}")
+    assert (checked.code, (checked.out + checked.err).count("is in no table: table=")) == (1, 1)
+    assert command("load", root, "--run_id=r-1", "--redshift_table={domain}", "--redshift_dry_run").code == 1
+
+
+def test_a_manifest_below_a_prefix_with_brackets(command: Run, warehouse: Warehouse, tmp_path: pathlib.Path) -> None:
+    source, root = tmp_path / "in.jsonl", f"{warehouse.store.root}/x[1]?*"
+    source.write_text('{"id": 1}\n{"id": 2}\n')
+    assert (
+        command("pack", root, f"--input={source}", "--domain=d", "--namespace=n", "--run_id=r-1", "--quiet").code == 0
+    )
+    for below in ("manifests/r-1/d/n/00000.manifest", "manifests/"):
+        loaded = command("load", f"{root}/{below}", "--redshift_table=clicks")
+        assert (loaded.code, loaded.err) == (0, "")
+    assert warehouse.ids() == [1, 2]
+    assert "matches no manifest" in command("load", f"{root}/nowhere/", "--redshift_table=clicks").err
+
+
+def test_a_destination_that_is_given_as_a_manifest(command: Run, run: str) -> None:
+    loaded = command("load", run, "--redshift_table=clicks")
+    assert loaded.code == 1
+    assert "for the URL of a destination add --run_id, and / at the end" in loaded.err
+
+
 def test_a_dry_run_prints_the_statements_of_all_tables(command: Run, run: str, warehouse: Warehouse) -> None:
     made = command("load", run, "--run_id=r-1", "--redshift_table={domain}_{namespace}", "--redshift_dry_run")
     assert made.code == 0

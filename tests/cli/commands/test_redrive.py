@@ -135,7 +135,7 @@ def test_other_settings_take_the_place_of_those_of_the_record(
     ("options", "message"),
     [
         ((), "the URL is missing"),
-        (("{}/nowhere",), "no run below"),
+        (("{}/nowhere",), "which does not exist"),
         (("{}/out", "--run_id=frist"), "did you mean 'first'?"),
         (
             ("{}/out/runs/first.json", "--run_id=other"),

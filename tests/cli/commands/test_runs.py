@@ -20,6 +20,7 @@ from tools.seaweedfs import REGION, Server
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     if request.param == "folder":
+        (tmp_path / "box").mkdir()
         return open_store(tmp_path / "box")
     server: Server = request.getfixturevalue("s3_server")
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
@@ -90,3 +91,16 @@ def test_records_of_others_are_named(tmp_path: pathlib.Path, capfd: pytest.Captu
     (tmp_path / "runs" / "theirs.json").write_text("{}")
     code, _, err = runs(capfd, str(tmp_path))
     assert (code, "runs/theirs.json is not the record of a run" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["runs", "report", "verify", "compact", "gc", "redrive", "stop", "load"])
+def test_a_folder_that_does_not_exist_is_an_error(
+    name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = ["--redshift_table=t", "--redshift_iam_role=default", "--redshift_dsn=redshift://u@h/d"]
+    named = [] if name in ("runs", "gc") else ["--run_id=r"]
+    code = main([name, "box/p1", *named, *(table if name == "load" else [])])
+    said = capfd.readouterr().err
+    assert (code, "which does not exist; for a bucket write 's3://box/p1'" in said) == (2, True), said
+    assert not list(tmp_path.iterdir())

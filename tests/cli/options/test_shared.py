@@ -9,15 +9,23 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
+from beam_s3box.cli.commands.table import COMMANDS
 from beam_s3box.cli.options.jobs import add_flink_arguments, add_format_arguments, add_redshift_arguments
 from beam_s3box.cli.options.pack import PACK_PARSER
 from beam_s3box.cli.options.parser import actions_of
-from beam_s3box.cli.options.s3 import add_s3_reaching_arguments, credentials_of, settings_of
+from beam_s3box.cli.options.s3 import (
+    add_s3_reaching_arguments,
+    credentials_of,
+    input_settings_of,
+    reading_settings_of,
+    settings_of,
+)
 from beam_s3box.jobs.backfill import PARSER
 from beam_s3box.jobs.options.parser import given_of
 from beam_s3box.stores import S3Settings
 from tests.cli.conftest import ROOT
 
+ROLE = "arn:aws:iam::123456789012:role/writer"
 OWN_OF_THE_BACKFILL = {
     *(f"--{action.dest}" for action in actions_of(add_format_arguments)),
     # `s3box load` has them for those who pack without Beam
@@ -69,6 +77,16 @@ def test_both_make_the_same_settings_of_s3(arguments: list[str]) -> None:
     settings = settings_of(PACK_PARSER.parse(arguments))
     assert settings == settings_of(given_of(PARSER.parse(arguments)))
     assert (settings == S3Settings()) == (not arguments)
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"plan"}))
+def test_every_command_at_a_destination_can_assume_the_role(name: str) -> None:
+    parser = COMMANDS[name].parser
+    assert {"s3_role_arn", "s3_retry_seconds", "s3_max_attempts"} <= {action.dest for action in parser.actions}
+    if not COMMANDS[name].is_job:
+        given = parser.parse([f"--s3_role_arn={ROLE}", "--s3_retry_seconds=7", "--s3_max_attempts=3"])
+        assert reading_settings_of(given) == S3Settings(role_arn=ROLE, retry_seconds=7, max_attempts=3)
+        assert input_settings_of(given) == S3Settings()
 
 
 def test_keys_come_from_the_options_or_from_boto3() -> None:

@@ -139,13 +139,26 @@ def test_upsert_and_truncate(into: Callable[..., Ended], warehouse: Warehouse) -
     assert warehouse.rows("SELECT COUNT(*) FROM events") == [(120,)]
 
 
+def test_an_empty_input_leaves_a_table_as_it_is_and_says_so(
+    into: Callable[..., Ended], warehouse: Warehouse, records: str
+) -> None:
+    pathlib.Path(records).write_text("")
+    warehouse.execute("CREATE TABLE events (i INTEGER)", "INSERT INTO events VALUES (1)")
+    ended = into("--redshift_table=events", "--redshift_mode=truncate")
+    assert (ended.code, warehouse.rows("SELECT i FROM events")) == (0, [(1,)])
+    said = "nothing was loaded: the run has written no manifest"
+    assert ended.out.splitlines()[-1] == f"{said}, so the tables keep the rows that they have"
+    assert into("--redshift_table=events").out.splitlines()[-1] == said
+
+
 def test_a_dry_run_writes_shards_and_prints_statements(into: Callable[..., Ended], warehouse: Warehouse) -> None:
     ended = into("--redshift_table={domain}", "--redshift_create_tables", "--redshift_dry_run")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count("CREATE TABLE IF NOT EXISTS") == 2
     assert ended.out.count("\nCOPY ") == 4
     assert not [seen for seen in warehouse.redshift.seen if seen.verb in ("COPY", "CREATE")]
-    for_run = into("--redshift_table=clicks", "--manifest_scope=run", "--redshift_dry_run")
+    warehouse.execute("CREATE TABLE events (i INTEGER)")
+    for_run = into("--redshift_table=events", "--manifest_scope=run", "--redshift_dry_run")
     assert for_run.out.count("\nCOPY ") == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from beam_s3box.errors import (
     RowCountError,
 )
 from beam_s3box.redshift.load.loader import RedshiftLoader
-from beam_s3box.redshift.sql.target import Mode
+from beam_s3box.redshift.load.table_loads import LoadFailure, TableCreation, TableLoads
+from beam_s3box.redshift.sql.target import Mode, Target
 from tests.redshift.load.conftest import Warehouse, clicks
 
 Make = Callable[..., RedshiftLoader]
@@ -114,6 +116,12 @@ def test_keys_that_can_not_name_rows_are_refused(
     with pytest.raises(KeyValuesError, match=r"keys=\['id'\] don't identify the rows for public.clicks"):
         make().load(warehouse.manifest(records), "clicks", "upsert", "id")
     assert warehouse.rows("SELECT name FROM clicks") == [("old",)]
+
+
+def test_null_keys_are_not_helped_by_an_order(warehouse: Warehouse, make: Make) -> None:
+    with pytest.raises(KeyValuesError, match=r"Give keys that are never null") as caught:
+        make().load(warehouse.manifest([{"id": None, "name": "x"}]), "clicks", "upsert", "id", order_by="name")
+    assert "order_by" not in str(caught.value)
 
 
 def test_the_newest_row_wins_among_the_records_and_beside_the_table(warehouse: Warehouse, make: Make) -> None:
@@ -328,3 +336,44 @@ def test_the_statements_of_a_load_can_be_shown_and_load_nothing(warehouse: Wareh
     assert loader.sql([], "clicks") == []
     assert warehouse.ids() == []
     assert loader.load(manifest, "clicks").outcome == "loaded"
+
+
+def test_a_table_without_any_key_of_the_records_is_refused(warehouse: Warehouse, make: Make) -> None:
+    warehouse.execute("CREATE TABLE mistyped (idd INTEGER, other INTEGER)")
+    manifest = warehouse.manifest(clicks(1, 2), clicks(3))
+    with pytest.raises(LoadError, match=r"'idd', 'other', and the keys 'id', 'name'\. Did you mean 'id' by .* 'idd'"):
+        make().load(manifest, "mistyped")
+    with pytest.raises(LoadError, match="no column that is a key of the records"):
+        make().sql([manifest], "mistyped")
+    assert warehouse.rows("SELECT COUNT(*) FROM mistyped") == [(0,)]
+
+
+def test_keys_in_another_case_need_their_mapping(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"ID": 1}])
+    with pytest.raises(LoadError, match="For 'ID' in any case load with mapping='auto ignorecase'"):
+        make().load(manifest, "clicks")
+    assert make(mapping="auto ignorecase").load(manifest, "clicks").records == 1
+    assert warehouse.ids() == [1]
+
+
+def test_one_record_that_fills_a_column_is_enough(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"other": 1}], [{"other": 1}, {"id": None}])
+    assert make().load(manifest, "clicks").records == 3
+    assert make().load(warehouse.manifest([{}]), "clicks").records == 1
+
+
+def test_a_loader_that_may_not_read_shards_leaves_the_keys_to_copy(warehouse: Warehouse, make: Make) -> None:
+    manifest = warehouse.manifest([{"other": 1}])
+    text = warehouse.store.get(manifest.key)
+    assert make(fetch={manifest.url: text}.__getitem__).load(manifest, "clicks").records == 1
+
+
+@pytest.mark.parametrize("key", ["xmin", "CTID", "tableoid"])
+def test_a_key_that_is_a_system_column_is_an_error_with_a_way_out(warehouse: Warehouse, make: Make, key: str) -> None:
+    loads = TableLoads(settings=make().settings, creation=TableCreation())
+    manifest = warehouse.manifest([{"id": 1, key: 2}])
+    (failure,) = loads.outcomes([manifest], Target("public", "systems"))
+    assert isinstance(failure, LoadFailure)
+    assert f'column name "{key.lower()}" conflicts with a system column' in failure.message
+    assert "exclude it (--redshift_exclude)" in failure.message
+    assert dataclasses.replace(loads, creation=TableCreation(exclude=[key])).load([manifest.url], Target("public", "s"))

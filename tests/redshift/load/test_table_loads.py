@@ -13,6 +13,8 @@ from beam_s3box.engine.manifests import Manifest
 from beam_s3box.errors import ConfigurationError, LoadError, TransientLoadError
 from beam_s3box.formats.avro.blocks import header_of
 from beam_s3box.redshift import Column, LoadResult
+from beam_s3box.redshift.load.filled_columns import check_filled
+from beam_s3box.redshift.load.loaded_columns import LoadedColumns
 from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads, make_table
 from beam_s3box.redshift.manifests import StoreReader, read_manifests
 from beam_s3box.redshift.schema.avro_columns import avro_columns
@@ -114,6 +116,16 @@ def test_headers_that_can_not_be(body: bytes, message: str) -> None:
 def avro_with(**types: str) -> bytes:
     fields = [{"name": name, "type": type} for name, type in types.items()]
     return header_of(orjson.dumps({"type": "record", "name": "E", "fields": fields}).decode(), "deflate")
+
+
+def test_fields_of_avro_fill_columns() -> None:
+    bodies = {URL: manifest_text("s3://b/a.avro", "s3://b/b.avro")}
+    bodies |= {"s3://b/a.avro": avro_with(other="long"), "s3://b/b.avro": avro_with(Ident="long")}
+    manifests = read_manifests([URL], bodies.__getitem__)
+    target, columns = Target("public", "t"), LoadedColumns(("ident",))
+    check_filled(target, columns, manifests, bodies.__getitem__, "auto ignorecase")
+    with pytest.raises(LoadError, match=r"its columns are 'ident', and the keys 'other', 'Ident'\. For 'Ident'"):
+        check_filled(target, columns, manifests, bodies.__getitem__, "auto")
 
 
 def test_schemas_that_differ_make_columns_for_both() -> None:

@@ -115,6 +115,23 @@ class Data:
     id: int
 
 
+@pytest.mark.parametrize("digits", [302, 5_000])
+def test_fractions_are_measured_as_they_are_written(digits: int) -> None:
+    lines = [f'{{"x":0.{"1" * digits}}}', '{"x":12345678901234567}']
+    size = next(step for step in (1_024, 16_384) if step >= 2 * (digits + 2))
+    for order in (lines, lines[::-1]):
+        assert infer_columns(order) == [Column("x", f"VARCHAR({size})", "x", f"VARCHAR({digits + 2})")]
+    assert infer_columns(lines[:1])[0].type == "DOUBLE PRECISION"
+
+
+def test_whole_numbers_have_any_number_of_digits() -> None:
+    lines = [f'{{"x":{"1" * 5_000}}}', f'{{"x":-{"2" * 5_000}, "y":[{"3" * 9_000}]}}']
+    assert [(column.name, column.type, column.min_type) for column in infer_columns(lines)] == [
+        ("x", "VARCHAR(16384)", "VARCHAR(5001)"),
+        ("y", "SUPER", "SUPER"),
+    ]
+
+
 def test_every_kind_of_record_is_read() -> None:
     columns = infer_columns([{"id": 1}, Row(2, "a"), Data(3), '{"at":"2026-01-01"}', b'{"tags":[]}'])
     assert [(column.name, column.type) for column in columns] == [

@@ -129,7 +129,7 @@ def test_a_manifest_that_the_run_did_not_write(out: pathlib.Path, verify: Verify
     ("arguments", "message"),
     [
         ((), "the URL is missing"),
-        (("nowhere",), "no run below file://"),
+        (("nowhere",), "which does not exist; for a bucket write 's3://nowhere'"),
         (("{out}", "--manifest=x.json"), "matches no manifest below file://"),
         (("{out}", "--manifest=s3://b/x.manifest"), "is not below file://"),
         (("{out}", "--manifest=manifests", "--run_id=r-1"), "--run_id and --manifest are mutually exclusive"),
