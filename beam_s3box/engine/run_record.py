@@ -32,6 +32,8 @@ KINDS: Final = (
 )
 """What writes runs: the transform in a pipeline of the user's, commands, and classes."""
 
+_STREAMER: Final = "JsonBufferStreamer"
+
 _T = TypeVar("_T")
 _FORMAT: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _SHOWN_CHARACTERS: Final = 500
@@ -127,6 +129,19 @@ class RunRecord:
         return {manifest.key: manifest.sha256 for manifest in self.manifests}
 
     @property
+    def counts_uploads(self) -> bool:
+        """Whether its totals are of what the run has uploaded, and not of what its manifests list.
+
+        So it is of a streamer: it lists what the one before it on the folder has left, and the next one what it leaves.
+        """
+        return self.kind == _STREAMER
+
+    @property
+    def has_no_manifests(self) -> bool:
+        """Whether it is of a streamer that writes no manifests: nothing says then which objects are its own."""
+        return self.kind == _STREAMER and not self.settings.get("manifests")
+
+    @property
     def may_have_unlisted_data(self) -> bool:
         """Whether shards that neither its manifests nor its lists name may be data that counts, and not garbage.
 
@@ -134,8 +149,8 @@ class RunRecord:
         of an `S3Box`, whose shards are known to the program that made it; of an unbounded run without manifests; and
         of records of earlier versions, which have no lists and don't say whether the run writes manifests.
         """
-        if self.kind in ("S3Box", "JsonBufferStreamer"):
-            return self.state != "finished" or self.kind == "JsonBufferStreamer"
+        if self.kind in ("S3Box", _STREAMER):
+            return self.state != "finished" or self.kind == _STREAMER
         if not self.bounded:
             return not self.settings.get("manifest_scope")
         if self.state == "finished":
