@@ -28,6 +28,7 @@
         ├── ObjectExistsError   a create-only write, and the object exists
         ├── ObjectChangedError  a conditional write or delete, and the object has changed or is gone
         ├── ObjectNotFoundError no such object, or no such bucket
+        ├── ObjectArchivedError the object is archived, and must be restored before it can be read
         ├── AccessError         credentials or permissions are missing
         ├── OutdatedWorkError   other work of the same run wrote the manifest after this work had begun
         └── TransientStoreError a retry may help (throttling, 5xx, connection)
@@ -195,6 +196,10 @@ class ObjectChangedError(StoreError):
 
 class ObjectNotFoundError(StoreError):
     """No such object, or no such bucket."""
+
+
+class ObjectArchivedError(StoreError):
+    """The object is archived, and must be restored before it can be read."""
 
 
 class AccessError(StoreError):

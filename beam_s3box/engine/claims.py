@@ -39,6 +39,7 @@ from beam_s3box.system.threads import Threads
 _LOGGER = logging.getLogger(__name__)
 _CONTENT_TYPE: Final = "application/json"
 _READERS: Final = 8
+_USE_ANOTHER: Final = "use a new run_id, or another destination"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,7 +291,7 @@ class RunClaim:
 
     def _read(self, store: Store) -> tuple[RunRecord, ObjectInfo]:
         body, info = store.read(self.layout.run)
-        return RunRecord.parse(store.url(self.layout.run), body), info
+        return RunRecord.parse(store.url(self.layout.run), body, _USE_ANOTHER), info
 
 
 def _remove(store: Store, manifests: Sequence[ObjectInfo]) -> None:

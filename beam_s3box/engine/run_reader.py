@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from beam_s3box.engine.firing_reader import Firing, read_firings
 from beam_s3box.engine.listed_text import shards_of_manifest
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.engine.shard_lists import ListedShard, read_shards
-from beam_s3box.errors import ConfigurationError, ObjectNotFoundError
+from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, StoreError, TransientStoreError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import check_run_id
 from beam_s3box.stores import ObjectInfo, Store
 from beam_s3box.stores.folders import list_folder
 from beam_s3box.system.threads import Threads
 
+_LOGGER = logging.getLogger(__name__)
 _READERS: Final = 16
 _SHOWN: Final = 5
 """Runs that an error names."""
@@ -118,21 +120,40 @@ class Run:
                 yield listed
 
 
-def list_runs(store: Store, newest: int | None = None) -> list[Run]:
+class UnreadRun(NamedTuple):
+    """An object among the records of runs that could not be read.
+
+    Attributes:
+      run_id: the run that would have this record.
+      reason: names the object, and says what is wrong.
+      is_record: whether it may well be a record: the store does not give it. Otherwise it is something else.
+    """
+
+    run_id: str
+    reason: str
+    is_record: bool
+
+
+def list_runs(store: Store, newest: int | None = None, unread: list[UnreadRun] | None = None) -> list[Run]:
     """Return the runs below a destination, the one that began last first.
 
     Args:
       store: the destination.
       newest: read only as many records, those that changed last; default: all.
+      unread: takes what can't be read; None for a warning about each.
 
     Raises:
-      ConfigurationError: an object among them is not the record of a run.
       StoreError: the store refused or failed, after its retries.
     """
     found = sorted(_records(store), key=lambda info: info.modified, reverse=True)[:newest]
     threads = Threads(_READERS, "beam_s3box-runs")
-    read = threads.map(lambda info: _read(store, info.key), found)
-    runs = [run for run in read if run is not None]
+    read = list(threads.map(lambda info: try_run(store, _id_of(info)), found))
+    runs = [run for run in read if isinstance(run, Run)]
+    for one in (one for one in read if isinstance(one, UnreadRun)):
+        if unread is not None:
+            unread.append(one)
+        else:
+            _LOGGER.warning("passed over: %s", one.reason)
     return sorted(runs, key=lambda run: (run.record.began, run.info.modified), reverse=True)
 
 
@@ -149,7 +170,7 @@ def find_run(store: Store, run_id: str | None = None) -> Run:
     """
     if run_id is None:
         return _newest_finished(store)
-    run = _read(store, Layout(check_run_id(run_id)).run)
+    run = read_run(store, check_run_id(run_id))
     if run is None:
         raise ConfigurationError(f"run_id={run_id!r} names no run below {store.root}{_known(store, run_id)}")
     return run
@@ -164,7 +185,11 @@ def run_of_url(url: str) -> tuple[str, str | None]:
 def _newest_finished(store: Store) -> Run:
     found = sorted(_records(store), key=lambda info: info.modified, reverse=True)
     for info in found:
-        run = _read(store, info.key)
+        try:
+            run = read_run(store, _id_of(info))
+        except ConfigurationError as exc:
+            _LOGGER.warning("passed over: %s", exc)
+            continue
         if run is not None and run.record.state == "finished":
             return run
     what = f"none of the {len(found):,} runs below {store.root} has finished" if found else f"no run below {store.root}"
@@ -194,10 +219,30 @@ def _records(store: Store) -> Iterable[ObjectInfo]:
     return (info for info in list_folder(store, _FOLDER) if _RECORD.fullmatch(info.key))
 
 
-def _read(store: Store, key: str) -> Run | None:
-    """Return the run of a record, None if it does not exist."""
+def read_run(store: Store, run_id: str) -> Run | None:
+    """Return a run, None if it has no record.
+
+    Raises:
+      ConfigurationError: the object is not the record of a run.
+      StoreError: the store refused or failed, after its retries.
+    """
+    key = Layout(run_id).run
     try:
         body, info = store.read(key)
     except ObjectNotFoundError:
         return None
     return Run(store, RunRecord.parse(store.url(key), body), info)
+
+
+def try_run(store: Store, run_id: str) -> Run | UnreadRun | None:
+    """Return a run, None if it has no record; or why that can't be read, if only that object is to blame for it.
+
+    Raises:
+      TransientStoreError: the store failed, after its retries.
+    """
+    try:
+        return read_run(store, run_id)
+    except TransientStoreError:
+        raise
+    except (ConfigurationError, StoreError) as exc:
+        return UnreadRun(run_id, str(exc), is_record=isinstance(exc, StoreError))

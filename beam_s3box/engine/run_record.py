@@ -32,8 +32,11 @@ KINDS: Final = (
 )
 """What writes runs: the transform in a pipeline of the user's, commands, and classes."""
 
+STREAMER: Final = "JsonBufferStreamer"
+
 _T = TypeVar("_T")
 _FORMAT: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+_READ_ANOTHER: Final = "give the run_id of another run, and move that object out of runs/"
 _SHOWN_CHARACTERS: Final = 500
 """Characters of an error in the record, so that it stays small."""
 
@@ -137,6 +140,19 @@ class RunRecord:
         )
 
     @property
+    def counts_uploads(self) -> bool:
+        """Whether its totals are of what the run has uploaded, and not of what its manifests list.
+
+        So it is of a streamer: it lists what the one before it on the folder has left, and the next one what it leaves.
+        """
+        return self.kind == STREAMER
+
+    @property
+    def has_no_manifests(self) -> bool:
+        """Whether it is of a streamer that writes no manifests: nothing says then which objects are its own."""
+        return self.kind == STREAMER and not self.settings.get("manifests")
+
+    @property
     def may_have_unlisted_data(self) -> bool:
         """Whether shards that neither its manifests nor its lists name may be data that counts, and not garbage.
 
@@ -144,8 +160,8 @@ class RunRecord:
         of an `S3Box`, whose shards are known to the program that made it; of an unbounded run without manifests; and
         of records of earlier versions, which have no lists and don't say whether the run writes manifests.
         """
-        if self.kind in ("S3Box", "JsonBufferStreamer"):
-            return self.state != "finished" or self.kind == "JsonBufferStreamer"
+        if self.kind in ("S3Box", STREAMER):
+            return self.state != "finished" or self.kind == STREAMER
         if not self.bounded:
             return not self.settings.get("manifest_scope")
         if self.state == "finished":
@@ -192,8 +208,13 @@ class RunRecord:
             return orjson.dumps(_valid(values), option=_FORMAT)
 
     @classmethod
-    def parse(cls, url: str, body: bytes) -> RunRecord:
+    def parse(cls, url: str, body: bytes, fix: str = _READ_ANOTHER) -> RunRecord:
         """Return the record with this text.
+
+        Args:
+          url: of the record.
+          body: its text.
+          fix: what to do where it is none, for the message; that for a run which is read, unless another is given.
 
         Raises:
           ConfigurationError: the text is not the record of a run.
@@ -208,13 +229,15 @@ class RunRecord:
             values["streams"] = tuple(_known(StreamTotals, totals) for totals in values.get("streams", ()))
             values["input"] = _parse_input(values.get("input"))
             record = _known(cls, values)
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ConfigurationError(
-                f"{url} is not the record of a run ({type(exc).__name__}: {exc}): another program wrote it; use a new "
-                "run_id, or another destination"
+                f"{url} is not the record of a run ({type(exc).__name__}: {exc}): another program wrote it, or changed "
+                f"it; {fix}"
             ) from exc
         if record.state not in _STATES:
-            raise ConfigurationError(f"{url} has state={record.state!r}, which must be one of {', '.join(_STATES)}")
+            raise ConfigurationError(
+                f"{url} has state={record.state!r}, which must be one of {', '.join(_STATES)}; {fix}"
+            )
         return record
 
 

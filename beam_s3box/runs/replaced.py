@@ -8,9 +8,8 @@ from typing import Final
 import orjson
 
 from beam_s3box.engine.manifests import Manifest, Replaced
-from beam_s3box.engine.run_reader import Run
-from beam_s3box.engine.run_record import RunRecord
-from beam_s3box.errors import ObjectNotFoundError, S3BoxError
+from beam_s3box.engine.run_reader import Run, read_run
+from beam_s3box.errors import S3BoxError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
@@ -28,21 +27,6 @@ def compactions_of(store: Store, layout: Layout) -> Iterator[Run]:
         run = read_run(store, info.key.removeprefix(layout.compacted_folder))
         if run is not None and run.record.state == "finished" and run.record.parent == layout.run_id:
             yield run
-
-
-def read_run(store: Store, run_id: str) -> Run | None:
-    """Return a run, None if it has no record.
-
-    Raises:
-      ConfigurationError: the object is not the record of a run.
-      StoreError: the store refused or failed, after its retries.
-    """
-    key = Layout(run_id).run
-    try:
-        body, info = store.read(key)
-    except ObjectNotFoundError:
-        return None
-    return Run(store, RunRecord.parse(store.url(key), body), info)
 
 
 def replaced_by(store: Store, manifests: Iterable[Manifest]) -> Iterator[Replaced]:

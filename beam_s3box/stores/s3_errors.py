@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from beam_s3box.errors import (
     AccessError,
+    ObjectArchivedError,
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
@@ -64,6 +65,11 @@ _HEADERS = "a server that does not know such a header needs conditional_writes=F
 _NOT_S3 = "this is no answer of S3: check the endpoint and the proxy"
 _DENIED = "these credentials may not do this: allow it for them, or use others"
 
+_ARCHIVED = (
+    "the object is archived, in GLACIER, DEEP_ARCHIVE or an archive tier, as by a lifecycle rule: restore it first "
+    "with `aws s3api restore-object`"
+)
+
 _CODES = {
     "PreconditionFailed": Rule(ObjectExistsError, "an object is already there"),
     "ConditionalRequestConflict": Rule(ConflictError),
@@ -71,6 +77,7 @@ _CODES = {
     "NoSuchBucket": Rule(ObjectNotFoundError, "no such bucket: create it or correct the destination"),
     "NoSuchUpload": Rule(UploadGoneError, "the upload was completed or aborted, by somebody or by a lifecycle rule"),
     "AccessDenied": Rule(AccessError, _DENIED),
+    "InvalidObjectState": Rule(ObjectArchivedError, _ARCHIVED),
     "AllAccessDisabled": Rule(AccessError, _DENIED),
     "InvalidAccessKeyId": Rule(
         AccessError, f"the access key id is unknown to this server: {_KEYS} or the endpoint", 2, Remedy.KEYS

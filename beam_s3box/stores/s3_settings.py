@@ -38,6 +38,9 @@ MAX_ATTEMPTS = 100
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/\S+", re.ASCII)
 _STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+"""The storage classes whose objects can't be read before they are restored."""
+
 _MAX_TAGS = 10
 
 
@@ -100,6 +103,12 @@ class S3Settings:
         self._check_encryption()
         _check_choice("acl", self.acl, ACLS)
         _check_pattern("storage_class", self.storage_class, _STORAGE_CLASS, "as STANDARD_IA")
+        if self.storage_class in _ARCHIVES:
+            raise ConfigurationError(
+                f"storage_class={self.storage_class!r} must be one whose objects can be read at once, because records, "
+                "manifests and shards are read after they are written: give GLACIER_IR, or let a lifecycle rule on "
+                "data/ move old shards there"
+            )
         check_positive("retry_seconds", self.retry_seconds)
         check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         check_whole("concurrency", self.concurrency, 1, 256)

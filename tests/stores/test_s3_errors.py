@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from beam_s3box.errors import (
     AccessError,
     ConfigurationError,
+    ObjectArchivedError,
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
@@ -48,6 +49,12 @@ def said(code: str, status: int, message: str = "", operation: str = "PutObject"
             "PreconditionFailed (412): an object is already there",
         ),
         (said("ConditionalRequestConflict", 409), ConflictError, "ConditionalRequestConflict (409)"),
+        (
+            said("InvalidObjectState", 403, "The operation is not valid"),
+            ObjectArchivedError,
+            "InvalidObjectState (403): the object is archived, in GLACIER, DEEP_ARCHIVE or an archive tier, as by a "
+            "lifecycle rule: restore it first with `aws s3api restore-object`",
+        ),
         (
             said("NoSuchBucket", 404, "The specified bucket does not exist"),
             ObjectNotFoundError,

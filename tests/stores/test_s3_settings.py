@@ -32,6 +32,8 @@ def test_travels_and_compares() -> None:
         ({"sse": "aws:kms", "sse_kms_key_id": ""}, "sse_kms_key_id must be"),
         ({"sse": "kms"}, "sse='kms' must be one of AES256, aws:kms"),
         ({"acl": "everybody"}, "acl='everybody' must be one of private, "),
+        ({"storage_class": "GLACIER"}, "storage_class='GLACIER' must be one whose objects can be read at once"),
+        ({"storage_class": "DEEP_ARCHIVE"}, "give GLACIER_IR, or let a lifecycle rule on data/ move old shards there"),
         ({"storage_class": "standard"}, "storage_class='standard' is not one: write it as STANDARD_IA"),
         ({"region": "EU West"}, "region='EU West' is not one: write it as eu-central-1"),
         ({"role_arn": "role/x"}, "role_arn='role/x' is not one: write it as arn:aws:iam::"),

@@ -12,13 +12,13 @@ import orjson
 
 from beam_s3box.checks import check_whole
 from beam_s3box.cli.console.logging import CommandLog
-from beam_s3box.cli.console.output import say_text, width_of_output
+from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.console.table import align
 from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.runs import PLACE, PLACE_TITLE, place_of
 from beam_s3box.cli.options.s3 import S3_READING
-from beam_s3box.engine.run_reader import Run, list_runs
+from beam_s3box.engine.run_reader import Run, UnreadRun, list_runs
 from beam_s3box.errors import ConfigurationError, S3BoxError
 from beam_s3box.sizes import format_seconds, format_size
 from beam_s3box.system.printable import printable
@@ -43,8 +43,8 @@ RUNS_PARSER: Final = CommandParser(
     "URL [OPTIONS]",
     "Lists the runs that have written below a destination, the one that began last first: finished, failed, or "
     "unfinished, which is running or ended without a word. Of a stream without an end the manifests count as they are "
-    "written, and `s3box report` adds them up. Exit codes: 0 listed; 1 the destination can't be read; 2 an option "
-    "can't work.",
+    "written, and `s3box report` adds them up. What is no record of a run is named on standard error. Exit codes: 0 "
+    "listed; 1 the destination or the record of a run can't be read; 2 an option can't work.",
     (PLACE, Section(PLACE_TITLE, add_runs_arguments), S3_READING),
 )
 """The command line."""
@@ -58,7 +58,8 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
         if given.newest is not None:
             check_whole("newest", given.newest, 1)
         store, run_id = place_of(given)
-        runs = [run for run in list_runs(store, given.newest) if run_id in (None, run.run_id)]
+        unread: list[UnreadRun] = []
+        runs = [run for run in list_runs(store, given.newest, unread) if run_id in (None, run.run_id)]
     except S3BoxError as exc:
         return fail_with(2 if isinstance(exc, ConfigurationError) else 1, str(exc), log)
     now = time.time()
@@ -68,7 +69,10 @@ def run(arguments: Sequence[str], log: CommandLog) -> int:
         say_text(align([_HEAD, *(_row(run, now) for run in runs)], width_of_output(), has_total=False))
     else:
         say_text(f"no runs below {store.root}")
-    return 0
+    others = [one for one in unread if run_id in (None, one.run_id)]
+    for one in others:
+        say(f"not listed: {one.reason}", error=True)
+    return int(any(one.is_record for one in others))
 
 
 def _values(run: Run, now: float) -> dict[str, Any]:

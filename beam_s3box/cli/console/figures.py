@@ -42,6 +42,7 @@ def figures_json(figures: RunFigures) -> str:
         "records_listed": figures.records,
         "dead_letters": figures.letters.records,
         "missing": figures.missing,
+        "uploaded": figures.uploaded,
         **{name: getattr(figures, name) for name in ("shards", "raw_bytes", "object_bytes", "manifests")},
         "shard_bytes": _spread(figures.sizes),
         "wait_seconds": _spread(figures.waits),
@@ -120,6 +121,8 @@ def _name(stream: StreamFigures) -> str:
 def _sizes(figures: RunFigures) -> Iterator[str]:
     if figures.shards or figures.records_in is not None:
         yield _balance(figures)
+    if figures.uploads_text:
+        yield figures.uploads_text
     if not figures.shards:
         return
     sizes, waits = figures.sizes, figures.waits

@@ -23,7 +23,7 @@ from beam_s3box.jobs.run.logging import JobLog
 from beam_s3box.jobs.totals.loads import WriteLoads
 from beam_s3box.redshift.load.table_loads import LoadFailure, TableLoads
 from beam_s3box.redshift.sql.table_names import TableTemplate
-from beam_s3box.runs.loads import manifests_by_table
+from beam_s3box.runs.loads import tables_of_run
 from beam_s3box.transforms.redshift import CopyToRedshift
 from beam_s3box.transforms.result import WriteToS3BoxResult
 from beam_s3box.transforms.s3_options import credentials_of
@@ -127,7 +127,9 @@ def _load_finished(redshift: Redshift, finished: AlreadyFinished) -> None:
     run = find_run(finished.store, finished.record.run_id)
     if next(run.manifests(), None) is None:
         return
-    for table, manifests in manifests_by_table(run, redshift.table, redshift.loads.loader).items():
+    tables = tables_of_run(run, redshift.table, redshift.loads.loader)
+    finished.failed += [str(error) for _, error in tables.unnamed]
+    for table, manifests in tables.manifests.items():
         for result in redshift.loads.outcomes(manifests, table):
             if isinstance(result, LoadFailure):
                 finished.failed.append(result.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from beam_s3box.errors import ConfigurationError, ObjectNotFoundError
+from beam_s3box.errors import ConfigurationError, ObjectArchivedError, ObjectNotFoundError
 from beam_s3box.jobs.read.files import FileRange, Reading, read_part
 from beam_s3box.jobs.read.row_batches import ReadRow
 from beam_s3box.records.batches import LineBatch
@@ -13,7 +13,7 @@ from beam_s3box.records.encoding import OBJECT_GONE, OBJECT_REPLACED, UNREADABLE
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.stores.s3_reads import ObjectReplacedError
 
-UNREADABLE: Final = (ConfigurationError, ObjectNotFoundError)
+UNREADABLE: Final = (ConfigurationError, ObjectArchivedError, ObjectNotFoundError)
 """What a file alone is to blame for; anything else, as a denied access, would meet the next one too."""
 
 

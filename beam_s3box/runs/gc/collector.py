@@ -19,16 +19,17 @@ from typing import Final, NamedTuple
 
 from beam_s3box import metrics
 from beam_s3box.engine.claims import RunClaim
+from beam_s3box.engine.run_reader import read_run
+from beam_s3box.engine.run_record import STREAMER
 from beam_s3box.engine.shard_lists import ListedShard
 from beam_s3box.engine.signs_of_life import FENCE_SECONDS
-from beam_s3box.errors import ConfigurationError, ObjectChangedError
+from beam_s3box.errors import ConfigurationError, ObjectChangedError, S3BoxError, TransientStoreError
 from beam_s3box.metrics import MemoryMetrics, Metrics
 from beam_s3box.runs.gc.freed import LISTS, MANIFESTS, MARKS, REPLACED, SHARDS, UPLOADS, Amount, Freed
 from beam_s3box.runs.gc.key_set import KeySet
 from beam_s3box.runs.gc.replacements import Replacements
 from beam_s3box.runs.gc.run_states import RunState, RunStates
-from beam_s3box.runs.replaced import read_run
-from beam_s3box.shards.keys import DOCTOR_FOLDER
+from beam_s3box.shards.keys import DOCTOR_FOLDER, Layout
 from beam_s3box.stores import LocalStore, Store
 from beam_s3box.stores.deletions import BATCH_KEYS, NotDeleted, delete_keys
 from beam_s3box.stores.s3_check import CHECK_KEY
@@ -81,6 +82,7 @@ class Collector:
           StoreError: the store refused or failed, after its retries; what was removed until then is gone.
         """
         self._freed = Freed(self.store.root, self.is_dry)
+        self._damaged: set[str] = set()
         now = self.store.now()
         self._limit = now - self.older_than - self.store.clock_resolution
         self._runs = RunStates(self.store)
@@ -115,11 +117,25 @@ class Collector:
         for state in self._runs:
             if state.fate == "silent" or (state.fate == "kept" and state.changed < self._limit):
                 self._freed.left[state.run_id] = state.why
-        for key, reason in self._runs.unreadable:
-            self._freed.left[key] = reason
+        for one in self._runs.unread:
+            self._freed.left[one.run_id if one.is_record else Layout(one.run_id).run] = one.reason
+
+    def _leave(self, state: RunState, reason: str) -> None:
+        """Leave all of a run whose lists or manifests can't be read: nobody knows what counts of it.
+
+        A streamer lists what the one before it on the folder left as well: then these stay, too.
+        """
+        self._freed.left[state.run_id] = reason
+        self._damaged.add(state.run_id)
+        state.fate = "live"
+        for other in self._runs:
+            if state.kind == other.kind == STREAMER:
+                other.fate = "live"
 
     def _garbage(self) -> Iterator[_Garbage]:
         replaced = Replacements(self.store, self._runs, self._limit)
+        for run_id, reason in replaced.damaged.items():
+            self._leave(self._runs.by_id[run_id], reason)
         listed = KeySet()
         for state in self._runs:
             for row in self._rows_that_count(state):
@@ -136,10 +152,17 @@ class Collector:
         yield from self._manifests()
 
     def _rows_that_count(self, state: RunState) -> Iterator[ListedShard]:
-        """Yield the shards that a run lists, as its record says now."""
-        run = read_run(self.store, state.run_id)
-        if run is not None and (not run.record.bounded or run.record.state == "finished"):
-            yield from run.shards()
+        """Yield the shards that a run lists, as its record says now; a run where these can't be read is left."""
+        if state.run_id in self._damaged:
+            return
+        try:
+            run = read_run(self.store, state.run_id)
+            if run is not None and (not run.record.bounded or run.record.state == "finished"):
+                yield from run.shards()
+        except TransientStoreError:
+            raise
+        except S3BoxError as exc:
+            self._leave(state, str(exc))
 
     def _unlisted(self, listed: KeySet, replaced: Replacements) -> Iterator[_Garbage]:
         for folder in self._runs.folders:

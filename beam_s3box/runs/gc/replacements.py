@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 
+from beam_s3box.engine.run_reader import read_run
 from beam_s3box.engine.shard_lists import ListedShard
+from beam_s3box.errors import S3BoxError, TransientStoreError
 from beam_s3box.runs.gc.run_states import RunState, RunStates
-from beam_s3box.runs.replaced import read_run, replaced_by
+from beam_s3box.runs.replaced import replaced_by
 from beam_s3box.stores import Store
 
 
@@ -17,14 +20,23 @@ class Replacements:
       store: the destination.
       runs: all runs below it.
       limit: only compactions that finished before this time, in seconds since the epoch by the store's clock.
+
+    Attributes:
+      damaged: compactions whose manifests or lists can't be read, with the reason: they replace nothing.
     """
 
     def __init__(self, store: Store, runs: RunStates, limit: float) -> None:
         self._store = store
         self._manifests: dict[str, set[tuple[str, str]]] = {}
         self._whole: set[str] = set()
+        self.damaged: dict[str, str] = {}
         for state in self._settled(runs, limit):
-            self._add(state)
+            try:
+                self._add(state)
+            except TransientStoreError:
+                raise
+            except S3BoxError as exc:
+                self.damaged[state.run_id] = str(exc)
 
     def __contains__(self, run_id: str) -> bool:
         """Return whether something of a run is replaced."""
@@ -50,8 +62,9 @@ class Replacements:
             return
         if not run.record.manifests:
             # of a run without manifests all shards are joined at once
+            collections.deque(run.shards(), 0)
             self._whole.add(state.parent)
             return
         root = f"{self._store.root}/"
-        rows = self._manifests.setdefault(state.parent, set())
-        rows.update((row.url.removeprefix(root), row.sha256) for row in replaced_by(self._store, run.manifests()))
+        rows = [(row.url.removeprefix(root), row.sha256) for row in replaced_by(self._store, run.manifests())]
+        self._manifests.setdefault(state.parent, set()).update(rows)

@@ -8,11 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from beam_s3box.engine.run_reader import Run
-from beam_s3box.engine.run_record import State
+from beam_s3box.engine.run_reader import Run, UnreadRun, try_run
+from beam_s3box.engine.run_record import STREAMER, State
 from beam_s3box.engine.signs_of_life import last_sign
-from beam_s3box.errors import ConfigurationError
-from beam_s3box.runs.replaced import read_run
 from beam_s3box.shards.key_patterns import ShardKeys
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.stores import Store
@@ -24,10 +22,9 @@ kept: it is over, and another run may list its shards."""
 
 _READERS: Final = 16
 _RECORD = re.compile(r"runs/(?P<run_id>[^/]+)\.json")
-_STREAMER: Final = "JsonBufferStreamer"
 _UNLISTED: Final = "its record does not name all of its data: {}"
 _WHY: Final = {
-    _STREAMER: "a streamer that continues with its folder may still list its files",
+    STREAMER: "a streamer that continues with its folder may still list its files",
     "S3Box": "the program that made the box may know its shards",
     "": "it is of an earlier version, or of an unbounded run without manifests",
 }
@@ -93,12 +90,12 @@ class RunStates:
 
     Attributes:
       by_id: the runs.
-      unreadable: keys of objects that should be records and are not, with the reason.
+      unread: runs whose record can't be read, and what is not one.
     """
 
     def __init__(self, store: Store) -> None:
         self.by_id: dict[str, RunState] = {}
-        self.unreadable: list[tuple[str, str]] = []
+        self.unread: list[UnreadRun] = []
         self._store = store
         self._patterns: dict[str, re.Pattern[str]] = {}
         ids = [match["run_id"] for info in store.list("runs/") if (match := _RECORD.fullmatch(info.key))]
@@ -107,16 +104,13 @@ class RunStates:
             if isinstance(found, RunState):
                 self.by_id[found.run_id] = found
             elif found is not None:
-                self.unreadable.append(found)
+                self.unread.append(found)
 
-    def _read(self, run_id: str) -> RunState | tuple[str, str] | None:
-        try:
-            run = read_run(self._store, run_id)
-        except ConfigurationError as exc:
-            return Layout(run_id).run, str(exc)
-        if run is None or run.run_id != run_id:
-            return None
-        return RunState.of(run)
+    def _read(self, run_id: str) -> RunState | UnreadRun | None:
+        found = try_run(self._store, run_id)
+        if isinstance(found, UnreadRun):
+            return found
+        return RunState.of(found) if found is not None and found.run_id == run_id else None
 
     def __iter__(self) -> Iterator[RunState]:
         return iter(self.by_id.values())
@@ -140,13 +134,15 @@ class RunStates:
             state = self.by_id.get(keys.run_id(key) or "")
             if state is not None and state.keys.template == keys.template:
                 alive = self._alive(keys).fullmatch(key) if state.fate == "over" else None
-                return self.by_id[alive["run_id"]] if alive else state
+                return self.by_id.get(alive["run_id"]) if alive else state
         return None
 
     def _alive(self, keys: ShardKeys) -> re.Pattern[str]:
         """Return the pattern of the keys of runs that are not over; to be asked when all fates are decided."""
         if keys.template not in self._patterns:
-            names = [re.escape(state.run_id) for state in self if state.fate != "over"]
+            alive = [state.run_id for state in self if state.fate != "over"]
+            # nobody knows what those may still list whose record can't be read
+            names = map(re.escape, [*alive, *(one.run_id for one in self.unread)])
             self._patterns[keys.template] = keys.pattern("|".join(names) or "(?!)")
         return self._patterns[keys.template]
 
@@ -166,14 +162,15 @@ class RunStates:
             if state.state == "running":
                 is_quiet = state.changed < limit and newest.get(state.run_id, 0.0) < limit
                 state.fate, state.why = self._fate_of_running(state, limit, is_quiet, state.run_id in named)
-            elif state.may_have_unlisted_data and (state.kind != _STREAMER or state.run_id not in named):
+            elif state.may_have_unlisted_data and (state.kind != STREAMER or state.run_id not in named or self.unread):
+                # of a streamer, the next one on its folder lists what it has left: it may be one of those
                 state.fate, state.why = "kept", _why_unlisted(state)
             else:
                 ended = {"finished": now - older_than, "failed": now if state.bounded else now - fence}[state.state]
                 state.fate = "over" if state.changed <= ended else "live"
 
     def _fate_of_running(self, state: RunState, limit: float, is_quiet: bool, is_named: bool) -> tuple[Fate, str]:
-        if state.may_have_unlisted_data and state.kind != _STREAMER:
+        if state.may_have_unlisted_data and state.kind != STREAMER:
             return ("silent", _why_unlisted(state)) if is_quiet or is_named else ("live", "")
         if is_named:
             return "dead", "named as dead"
@@ -182,7 +179,7 @@ class RunStates:
         if state.bounded:
             return "dead", "it has written nothing for so long"
         sign = last_sign(self._store, state.layout)
-        if sign is None or state.kind == _STREAMER:
+        if sign is None or state.kind == STREAMER:
             return "silent", "it is unbounded, says `running`, and gives no signs of life"
         return ("dead", "no sign of life for so long") if sign < limit else ("live", "")
 

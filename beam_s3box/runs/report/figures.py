@@ -185,9 +185,29 @@ class RunFigures:
     def records_in(self) -> int | None:
         """Records that came in; None if unknown, as before a run has finished."""
         known = self.record.input
-        if known is None or self.record.state != "finished" or (self.records and not known.accepted):
+        if known is None or self.record.state != "finished" or self.record.counts_uploads:
+            return None
+        if self.records and not known.accepted:
             return None
         return known.records
+
+    @property
+    def uploaded(self) -> int | None:
+        """Records that a streamer uploaded, which its manifests need not list; None of other runs, or if unknown."""
+        record = self.record
+        return record.size.records if record.counts_uploads and record.state == "finished" else None
+
+    @property
+    def uploads_text(self) -> str:
+        """What is known of a streamer's uploads, as a sentence; "" for other runs."""
+        if not self.record.counts_uploads:
+            return ""
+        known = "a streamer's record says how much it uploaded when it has ended in order"
+        if self.uploaded is not None:
+            known = f"{self.uploaded:,} records uploaded by this streamer"
+        if self.record.has_no_manifests:
+            return f"{known}; it writes no manifests"
+        return f"{known}; it lists what the one before it on the folder left, and the next one lists what it leaves"
 
     @property
     def missing(self) -> int | None:

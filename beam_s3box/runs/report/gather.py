@@ -37,7 +37,7 @@ def gather(run: Run, progress: Callable[[int], None] = lambda shards: None) -> R
         progress(number)
     letters = letters_of(run)
     limit_of = object_limit_of(run.record.settings)
-    for totals in run.record.streams:
+    for totals in () if run.record.counts_uploads else run.record.streams:
         found = sums.stream(totals.domain or "", totals.namespace or "")
         found.dead_letters = totals.rejected
         if found.manifests < totals.manifests:

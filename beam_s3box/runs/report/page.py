@@ -98,6 +98,8 @@ def _notes(figures: RunFigures) -> Iterator[Markup]:
             else "What its manifests list counts already, and is shown."
         )
         yield element("div", element("b", "The run has not finished. "), counts, class_="note")
+    if figures.uploads_text:
+        yield element("div", element("b", "Uploads: "), f"{figures.uploads_text}.", class_="note")
     if figures.missing:
         yield element(
             "div",

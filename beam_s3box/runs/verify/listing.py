@@ -92,7 +92,7 @@ def stated_shards(
         # a worker of a stream may have been killed between a manifest and its rows
         if has_lists and (run.record.bounded or entry.manifest in with_rows):
             problems.add(run.store.url(key), f"is in {entry.manifest}, and not in the run's lists of shards")
-        yield Stated(key, None, entry)
+        yield Stated(key, None, entry, is_ours=not run.record.counts_uploads)
 
 
 def stated_entries(listing: Listing) -> Iterator[Stated]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.run_reader import Run
+from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.runs.verify.problems import Problems
 from beam_s3box.runs.verify.shard_check import Stated
 from beam_s3box.shards.model import NOTHING, Size
@@ -40,6 +41,25 @@ class RecordCheck:
         self._check_streams(problems)
         self._check_input(problems)
 
+    def unchecked(self) -> str:
+        """Return what nobody can know of a streamer's run, as a sentence; "" if that is nothing."""
+        record = self._run.record
+        if record.has_no_manifests:
+            return (
+                f"its objects: the streamer {_uploaded_by(record)}, and wrote no manifests, so nothing says which "
+                "objects are its own"
+            )
+        if not record.counts_uploads or record.state == "running":
+            return ""
+        if record.state == "failed":
+            return "its totals: the streamer ended without an orderly shut-down, and its record has none"
+        if record.size == self._size and record.shards == self._shards:
+            return ""
+        return (
+            f"its totals: the streamer {_uploaded_by(record)}, and its manifests list {self._size.records:,} records; "
+            "they list what the streamer before it on the folder left as well, and what they leave the next one lists"
+        )
+
     def _note(self, stated: Stated) -> None:
         if stated.row is not None:
             shard = stated.row.shard
@@ -61,11 +81,23 @@ class RecordCheck:
         record = self._run.record
         if record.state != "finished" or not (record.bounded or record.streams):
             return  # the record of an unbounded run has no totals before it ends
+        if record.counts_uploads:
+            self._check_sums(problems)
+            return
         self._compare(problems, "all shards", (record.shards, record.size), (self._shards, self._size))
         listed = sum(one.shards for one in record.shard_lists)
         # versions that wrote no lists had no streams either
         if record.bounded and record.streams and listed < record.shards:
             problems.add(self._url, f"counts {record.shards:,} shards, and names lists of {listed:,}")
+
+    def _check_sums(self, problems: Problems) -> None:
+        """Check that the totals of a record are the sums of its streams: all that can be said of uploads."""
+        record = self._run.record
+        size = NOTHING
+        for one in record.streams:
+            size = size.plus(Size(one.object_bytes, one.raw_bytes, one.records))
+        found = sum(one.shards for one in record.streams), size
+        self._compare(problems, "all uploads", (record.shards, record.size), found, "the sum of its streams is")
 
     def _check_manifests(self, problems: Problems) -> None:
         for manifest in self._run.record.manifests:
@@ -74,7 +106,7 @@ class RecordCheck:
 
     def _check_streams(self, problems: Problems) -> None:
         record = self._run.record
-        if not record.streams or not self._streams:
+        if record.counts_uploads or not record.streams or not self._streams:
             return
         said = {(one.domain, one.namespace): one for one in record.streams}
         for name in sorted({*self._streams, *said}, key=repr):
@@ -95,14 +127,25 @@ class RecordCheck:
                 f"letters: {_difference(came.accepted, listed)}",
             )
 
-    def _compare(self, problems: Problems, what: str, said: tuple[int, Size], found: tuple[int, Size]) -> None:
+    def _compare(
+        self,
+        problems: Problems,
+        what: str,
+        said: tuple[int, Size],
+        found: tuple[int, Size],
+        where: str = "what is listed has",
+    ) -> None:
         said_values, found_values = _values(*said), _values(*found)
         for name, number in said_values.items():
             # raw bytes are in lists of shards only
             if found_values[name] != number and not (name == "raw bytes" and not found_values[name]):
-                problems.add(
-                    self._url, f"counts {number:,} {name} of {what}, and what is listed has {found_values[name]:,}"
-                )
+                problems.add(self._url, f"counts {number:,} {name} of {what}, and {where} {found_values[name]:,}")
+
+
+def _uploaded_by(record: RunRecord) -> str:
+    if record.state != "finished":
+        return "uploaded what its record does not count"
+    return f"uploaded {record.size.records:,} records"
 
 
 def _values(shards: int, size: Size) -> dict[str, int]:

@@ -41,6 +41,7 @@ class Verified:
       problems: what is wrong.
       manifests, shards, records, raw_bytes, object_bytes: what was found whole.
       dead_letters: in the files of dead letters.
+      unchecked: what nobody can check of this run, and why; "" if that is nothing.
       source_records: in the input, if that was compared.
       table_rows: in the tables of Redshift, if these were compared.
     """
@@ -54,6 +55,7 @@ class Verified:
     raw_bytes: int = 0
     object_bytes: int = 0
     dead_letters: int = 0
+    unchecked: str = ""
     source_records: int | None = None
     table_rows: int | None = None
 
@@ -106,6 +108,7 @@ class Checker:
         for found in self.shards(store, stated, source.take if source else take_nothing):
             verified.add(found, store.url(found.stated.key))
         record_check.check(verified.problems)
+        verified.unchecked = record_check.unchecked()
         verified.dead_letters = check_dead_letters(run, self.threads, verified.problems)
         if source is not None:
             read_dead_letters(run, self.threads, source.take_letters)

@@ -24,7 +24,7 @@ class Stated(NamedTuple):
       key: its key below the store's root.
       row: its row in the run's list of shards; None if it has none.
       entry: its entry in a manifest; None if it has none.
-      is_ours: whether its key must have the digest of its bytes, as those that this package makes.
+      is_ours: whether its key must have the digest of its bytes, as all that this package makes but a streamer's.
     """
 
     key: str
@@ -118,7 +118,9 @@ def _faults_of_size(stored: StoredObject, stated: Stated) -> Iterator[str]:
 def _faults_of_digest(stored: StoredObject, stated: Stated) -> Iterator[str]:
     if stated.sha256 and stored.sha256 != stated.sha256:
         yield f"has the SHA-256 {stored.sha256}, not {stated.sha256} as in the run's list of shards"
-    elif not stated.sha256 and stored.written_sha256 not in (None, stored.sha256):
+    elif stated.sha256:
+        return  # the key says no more, and that of a streamer has the digest of the file's name
+    elif stored.written_sha256 not in (None, stored.sha256):
         yield f"has the SHA-256 {stored.sha256}, not {stored.written_sha256} as it was written with"
     elif stated.is_ours and stored.sha256[:_DIGEST_CHARACTERS] not in stated.key:
         yield f"has the SHA-256 {stored.sha256}, which is not the one in its key"

@@ -14,6 +14,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores import S3Settings, Store, open_store
 from beam_s3box.stores.s3_settings import Credentials
+from tests.s3_proxy import Fault, s3_proxy
 from tools.seaweedfs import REGION, Server
 
 
@@ -86,13 +87,6 @@ def test_of_a_place_without_runs(store: Store, capfd: pytest.CaptureFixture[str]
     assert runs(capfd, store.root, "--json") == (0, "[]\n", "")
 
 
-def test_records_of_others_are_named(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "theirs.json").write_text("{}")
-    code, _, err = runs(capfd, str(tmp_path))
-    assert (code, "runs/theirs.json is not the record of a run" in err) == (2, True)
-
-
 @pytest.mark.parametrize("name", ["runs", "report", "verify", "compact", "gc", "redrive", "stop", "load"])
 def test_a_folder_that_does_not_exist_is_an_error(
     name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -104,3 +98,48 @@ def test_a_folder_that_does_not_exist_is_an_error(
     said = capfd.readouterr().err
     assert (code, "which does not exist; for a bucket write 's3://box/p1'" in said) == (2, True), said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"streams": 1}'])
+def test_what_is_no_record_is_named_and_all_else_works(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    done = packed(open_store(tmp_path), 3)
+    (tmp_path / "runs" / "theirs.json").write_text(text)
+    code, out, err = runs(capfd, str(tmp_path), "--json")
+    assert (code, [run["run_id"] for run in json.loads(out)]) == (0, [done])
+    assert err.startswith(f"not listed: file://{tmp_path}/runs/theirs.json is not the record of a run")
+    assert runs(capfd, f"{tmp_path}/runs/{done}.json")[::2] == (0, "")
+    for command in ("report", "verify", "compact"):
+        assert main([command, str(tmp_path)]) == 0, command
+        assert "runs/theirs.json is not the record of a run" in capfd.readouterr().err
+    assert main(["report", str(tmp_path), "--run_id=theirs"]) == 2
+    assert "give the run_id of another run, and move that object out of runs/" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [("InvalidObjectState", "restore it first"), ("AccessDenied", "these credentials may not do this")],
+)
+def test_a_record_that_can_not_be_read_is_named(
+    s3_server: Server, capfd: pytest.CaptureFixture[str], code: str, why: str
+) -> None:
+    key, secret = s3_server.writer.access_key, s3_server.writer.secret_key
+    with s3_proxy(s3_server.endpoint_url) as proxy:
+        settings = S3Settings(endpoint_url=proxy.endpoint_url, region=REGION)
+        store = open_store(f"s3://{s3_server.bucket}/{new_token(12)}", settings, lambda: Credentials(key, secret))
+        options = [f"--s3_endpoint_url={proxy.endpoint_url}", f"--s3_access_key_id={key}"]
+        options += [f"--s3_region_name={REGION}", f"--s3_secret_access_key={secret}"]
+        old, new = packed(store, 1), packed(store, 2)
+        proxy.rule = lambda request: (
+            Fault(403, code) if request.operation == "GetObject" and request.key.endswith(f"/{old}.json") else None
+        )
+        exit_code, out, err = runs(capfd, store.root, "--json", *options)
+        assert (exit_code, [run["run_id"] for run in json.loads(out)]) == (1, [new])
+        assert err.startswith("not listed: GetObject ")
+        assert f"/runs/{old}.json" in err
+        assert why in err
+        assert main(["gc", store.root, *options]) == 0
+        out = capfd.readouterr().out
+        assert f"run {old} was left: " in out
+        assert why in out

@@ -29,6 +29,7 @@ from beam_s3box.records.encoding import NOT_AN_EVENT, OBJECT_GONE, OBJECT_REPLAC
 from beam_s3box.records.rejected_rows import RejectedRow
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.s3_settings import Credentials, S3Settings
+from tests.s3_proxy import Fault, s3_proxy
 from tools.seaweedfs import REGION, Server
 
 ARRIVED = 1_700_000_000 * MICROS
@@ -84,6 +85,17 @@ def test_one_that_can_not_be_read_is_a_dead_letter(
     assert isinstance(row, RejectedRow)
     assert (row.reason, row.source, row.raw) == (reason, url, f"{url} {etag}".encode())
     assert part in row.detail
+
+
+def test_one_that_is_archived_is_a_dead_letter(s3_server: Server) -> None:
+    url, etag = put(s3_server, "a.jsonl", LINES)
+    with s3_proxy(s3_server.endpoint_url) as proxy:
+        proxy.rule = lambda request: Fault(403, "InvalidObjectState") if request.operation == "GetObject" else None
+        access = s3_access_of(PARSER.parse([f"--s3_endpoint_url={proxy.endpoint_url}", *options(s3_server)[1:]]))
+        [row] = read_or_reject(FileRange(url, 0, -1, etag, len(LINES)), Reading(access))
+    assert isinstance(row, RejectedRow)
+    assert (row.reason, row.source) == (UNREADABLE_FILE, url)
+    assert "restore it first" in row.detail
 
 
 def test_one_that_is_replaced_while_it_is_read_says_how_far(
