@@ -6,6 +6,7 @@ import base64
 import datetime
 import decimal
 import io
+import itertools
 import json
 import pathlib
 import uuid
@@ -184,6 +185,35 @@ def test_names_within_a_struct_are_checked() -> None:
     kind = pa.list_(pa.struct([pa.field("a", pa.int64()), pa.field("a", pa.int64())]))
     with pytest.raises(ConfigurationError, match=r"'f' has more than one column of the name 's\.a'"):
         list(read_parquet(file_of(pa.table({"s": pa.array([[]], kind)})), "f"))
+
+
+@pytest.mark.parametrize("given", [0, 50, 120])
+def test_rows_that_are_not_there_are_an_error(given: int) -> None:
+    """A count of the footer is replaced in its bytes, each that is there in turn; of all of them no file reads in silence."""
+    table = pa.table({"i": pa.array(range(100), pa.int64())})
+    body = file_of(table, compression="none", use_dictionary=False, write_statistics=False).getvalue()
+    count, wrong = b"\xc8\x01", {0: b"\x80\x00", 50: b"\xe4\x00", 120: b"\xf0\x01"}[given]  # zigzag, as varints
+    places = [at for at in range(len(body)) if body[at : at + 2] == count]
+    refused = 0
+    for chosen in itertools.product([False, True], repeat=len(places)):
+        damaged = bytearray(body)
+        for at in itertools.compress(places, chosen):
+            damaged[at : at + 2] = wrong
+        try:
+            rows = list(rows_of(read_parquet(Bytes(bytes(damaged)), "f.parquet")))
+        except ConfigurationError:
+            refused += 1
+        else:
+            footer = pq.ParquetFile(Bytes(bytes(damaged))).metadata
+            assert len(rows) == footer.row_group(0).num_rows >= footer.num_rows
+    assert refused >= len(places)
+
+
+def test_rows_without_columns_are_empty_objects() -> None:
+    """fastparquet writes such a file; Arrow writes one without rows."""
+    footer = b"\x15\x02\x19\x1c\x48\x06schema\x15\0\0\x16\x04\x19\x1c\x19\x0c\x16\0\x16\x04\0\0"
+    file = Bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    assert list(rows_of(read_parquet(file, "f"))) == [(1, {}), (2, {})]
 
 
 def test_a_file_cut_anywhere_is_an_error_with_its_name() -> None:
