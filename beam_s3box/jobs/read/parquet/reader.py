@@ -13,6 +13,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.columns.json_texts import RowsNeededError, json_texts
 from beam_s3box.jobs.read.columns.lines import lines_of, pieces_of
 from beam_s3box.jobs.read.parquet.values import values_of
+from beam_s3box.jobs.read.parquet.views import without_views
 from beam_s3box.jobs.read.row_batches import ReadColumns, batches_of
 from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
 from beam_s3box.records.column_batch import ColumnBatch
@@ -165,7 +166,9 @@ def _batches(parquet: Any, group: int, path: str, where: Callable[[], str]) -> I
         if batch is None:
             return
         missing -= batch.num_rows
-        yield batch
+        with errors_named(path, "Parquet", where):
+            plain = without_views(batch)
+        yield plain
 
 
 def _lines_of(batch: Any) -> Any:

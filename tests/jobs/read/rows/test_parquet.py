@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -207,6 +208,36 @@ def test_rows_that_are_not_there_are_an_error(given: int) -> None:
             footer = pq.ParquetFile(Bytes(bytes(damaged))).metadata
             assert len(rows) == footer.row_group(0).num_rows >= footer.num_rows
     assert refused >= len(places)
+
+
+VIEWS: dict[str, Any] = {
+    "texts": pa.array(["a", None, "longer than twelve bytes"], pa.string_view()),
+    "bytes": pa.array([b"a", None, b"longer than twelve bytes"], pa.binary_view()),
+    "list": pa.array([["a"], None, []], pa.list_(pa.string_view())),
+    "large_list": pa.array([["a"], None, []], pa.large_list(pa.binary_view())),
+    "fixed_list": pa.array([["a"], [None], ["b"]], pa.list_(pa.string_view(), 1)),
+    "struct": pa.array([{"a": {"b": "c"}}, None, {"a": None}], pa.struct({"a": pa.struct({"b": pa.string_view()})})),
+    "map": pa.array([[("a", "b")], None, []], pa.map_(pa.string_view(), pa.string_view())),
+    "json": pa.ExtensionArray.from_storage(pa.json_(pa.string_view()), pa.array(["1", None, "2"], pa.string_view())),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_rows_are_taken_out_of_views(name: str) -> None:
+    """As where a batch has several streams: Arrow can't do so itself."""
+    file = file_of(pa.table({"v": VIEWS[name]}))
+    whole = [row for _, row in rows_of(read_parquet(file, "f", by_columns=False))]
+    assert len(whole) == 3
+    assert whole[0]["v"] is not None
+    (batch,) = read_parquet(file, "f")
+    assert isinstance(batch, ColumnBatch)
+    assert [row for _, row in rows_of([batch.part(np.array([0, 2]))])] == [whole[0], whole[2]]
+
+
+def test_a_view_of_invalid_text_makes_its_row_a_dead_letter() -> None:
+    array = pa.array([b"\xff", b"ok"], pa.binary_view()).view(pa.string_view())
+    (_, rejected), (number, row) = sorted(rows_of(read_parquet(file_of(pa.table({"v": array})), "f")))
+    assert (rejected.reason, rejected.line, number, row) == ("invalid-utf8", 1, 2, {"v": "ok"})
 
 
 def test_rows_without_columns_are_empty_objects() -> None:
