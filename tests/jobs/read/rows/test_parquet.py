@@ -190,7 +190,7 @@ def test_names_within_a_struct_are_checked() -> None:
 
 @pytest.mark.parametrize("given", [0, 50, 120])
 def test_rows_that_are_not_there_are_an_error(given: int) -> None:
-    """A count of the footer is replaced in its bytes, each that is there in turn; of all of them no file reads in silence."""
+    """A count of the footer is replaced in its bytes, at each place or at some: no file is read with fewer rows in silence."""
     table = pa.table({"i": pa.array(range(100), pa.int64())})
     body = file_of(table, compression="none", use_dictionary=False, write_statistics=False).getvalue()
     count, wrong = b"\xc8\x01", {0: b"\x80\x00", 50: b"\xe4\x00", 120: b"\xf0\x01"}[given]  # zigzag, as varints
