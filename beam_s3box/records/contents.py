@@ -104,6 +104,15 @@ def kind_by_name(path: str) -> str:
     return _EXTENSIONS.get(extension, "")
 
 
+def check_may_be_empty(path: str, input_format: str) -> None:
+    """Raise ConfigurationError for a file without a byte, where its format or its packing has some."""
+    packing = PACKED_EXTENSIONS.get(os.path.splitext(path.lower())[1], "")
+    kind = kind_by_name(path) if input_format == "auto" else input_format
+    what = kind.title() if kind in ("parquet", "avro") else packing
+    if what:
+        raise ConfigurationError(f"input={path!r} has 0 bytes: it is empty, and {what} never is; copy it again")
+
+
 def contents_of(file: Readable, path: str, input_format: str = "auto", read_bytes: int = READ_BYTES) -> Contents:
     """Return what a file holds.
 
@@ -114,9 +123,12 @@ def contents_of(file: Readable, path: str, input_format: str = "auto", read_byte
       read_bytes: read at a time.
 
     Raises:
-      ConfigurationError: what can't be read: an archive, a database, a packing that is not known.
+      ConfigurationError: what can't be read: an archive, a database, a packing that is not known; or is empty, and
+        should not be.
     """
     head, rest = _begun(iter(lambda: file.read(read_bytes), b""))
+    if not head:
+        check_may_be_empty(path, input_format)
     packing, named = packing_of(head), PACKED_EXTENSIONS.get(os.path.splitext(path.lower())[1])
     if packing:
         head, rest = _begun(unpack(_Chained(head, rest), packing, path, read_bytes))

@@ -73,9 +73,24 @@ def test_packed_files_that_end_too_soon_or_are_damaged_are_named(packing: str) -
 
 def test_a_file_that_is_only_called_packed_is_read_if_it_is_json() -> None:
     assert records(LINES, "data.jsonl.gz") == LINES.splitlines()
-    assert records(b"", "data.jsonl.gz") == []
     with pytest.raises(ConfigurationError, match=r"'data\.zst' is not valid zstd: it begins with b'no json'"):
         records(b"no json", "data.zst")
+
+
+@pytest.mark.parametrize(
+    ("name", "input_format", "what"),
+    [
+        ("a.jsonl.GZ", "auto", "gzip"),
+        ("a.csv.zst", "csv", "zstd"),
+        ("a.avro", "auto", "Avro"),
+        ("a", "parquet", "Parquet"),
+    ],
+)
+def test_no_byte_is_an_error_where_there_are_always_some(name: str, input_format: str, what: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}' has 0 bytes: it is empty, and {what} never is"):
+        contents(b"", name, input_format)
+    assert contents(b"", "a.jsonl").kind == "jsonl"
+    assert records(gzip.compress(b""), "a.gz") == []
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
