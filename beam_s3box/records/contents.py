@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -27,16 +28,20 @@ JSON_KINDS: Final = ("jsonl", "json")
 
 _EXTENSIONS: Final[Mapping[str, str]] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".avro": "avro"}
 _MAGICS: Final[Mapping[bytes, str]] = {b"PAR1": "parquet", b"PARE": "parquet", b"Obj\x01": "avro"}
+_REPACK: Final = "unpack it, or pack it with gzip or zstd"
 _REFUSED: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "a zip archive, as .xlsx files are too: unpack it, or export it as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel file: export it as CSV",
     b"ORC": "ORC: convert it to Parquet",
-    b"ARROW1": "an Arrow file: convert it to Parquet",
+    b"ARROW1\0\0": "an Arrow file: convert it to Parquet",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
-    b"Rar!": "a rar archive: unpack it",
-    b"\x04\x22\x4d\x18": "packed with lz4: unpack it, or pack it with gzip or zstd",
-    b"\xff\x06\0\0sNaPpY": "packed with snappy: unpack it, or pack it with gzip or zstd",
-    b"\x1f\x9d": "packed with compress: unpack it, or pack it with gzip or zstd",
+    b"Rar!\x1a\x07": "a rar archive: unpack it",
+    b"\x04\x22\x4d\x18": f"packed with lz4: {_REPACK}",
+    b"\x02\x21\x4c\x18": f"packed with an old version of lz4: {_REPACK}",
+    b"\xff\x06\0\0sNaPpY": f"packed with snappy: {_REPACK}",
+    b"\x1f\x9d": f"packed with compress: {_REPACK}",
+    b"]\0\0": f"packed with lzma: {_REPACK}",
+    b"\x89LZO\0": f"packed with lzop: {_REPACK}",
     b"SQLite format 3\0": "a SQLite database: export its tables as CSV",
     b"%PDF-": "a PDF",
     b"{\0": "JSON in UTF-16 without a byte order mark: convert it to UTF-8",
@@ -44,11 +49,24 @@ _REFUSED: Final[Mapping[bytes, str]] = {
     b"[\0": "JSON in UTF-16 without a byte order mark: convert it to UTF-8",
     b"\0[": "JSON in UTF-16 without a byte order mark: convert it to UTF-8",
 }
+_REFUSED_EXTENSIONS: Final[Mapping[str, str]] = {
+    ".br": "brotli",
+    ".deflate": "deflate",
+    ".lz": "lzip",
+    ".lz4": "lz4",
+    ".lzma": "lzma",
+    ".lzo": "lzo",
+    ".snappy": "snappy",
+}
+"""Packings of which some have no first bytes of their own, as those of Hadoop."""
+
 _WORDS: Final = (b"ORC", b"PAR1", b"PARE")
 """Marks that a header of CSV may begin with, as `ORCID,name`; what follows them in their own files is no text."""
 
-_TAR_MARK: Final = b"ustar"
+_NO_TEXT: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_TAR_MARKS: Final = (b"ustar\0", b"ustar ")
 _TAR_MARK_AT: Final = 257
+_TAR_BLOCK: Final = 512
 _ENCODINGS: Final[Mapping[bytes, str]] = {
     codecs.BOM_UTF32_LE: "utf-32",  # begins with the mark of UTF-16
     codecs.BOM_UTF32_BE: "utf-32",
@@ -86,6 +104,15 @@ def kind_by_name(path: str) -> str:
     return _EXTENSIONS.get(extension, "")
 
 
+def check_may_be_empty(path: str, input_format: str) -> None:
+    """Raise ConfigurationError for a file without a byte, where its format or its packing has some."""
+    packing = PACKED_EXTENSIONS.get(os.path.splitext(path.lower())[1], "")
+    kind = kind_by_name(path) if input_format == "auto" else input_format
+    what = kind.title() if kind in ("parquet", "avro") else packing
+    if what:
+        raise ConfigurationError(f"input={path!r} has 0 bytes: it is empty, and {what} never is; copy it again")
+
+
 def contents_of(file: Readable, path: str, input_format: str = "auto", read_bytes: int = READ_BYTES) -> Contents:
     """Return what a file holds.
 
@@ -96,9 +123,12 @@ def contents_of(file: Readable, path: str, input_format: str = "auto", read_byte
       read_bytes: read at a time.
 
     Raises:
-      ConfigurationError: what can't be read: an archive, a database, a packing that is not known.
+      ConfigurationError: what can't be read: an archive, a database, a packing that is not known; or is empty, and
+        should not be.
     """
     head, rest = _begun(iter(lambda: file.read(read_bytes), b""))
+    if not head:
+        check_may_be_empty(path, input_format)
     packing, named = packing_of(head), PACKED_EXTENSIONS.get(os.path.splitext(path.lower())[1])
     if packing:
         head, rest = _begun(unpack(_Chained(head, rest), packing, path, read_bytes))
@@ -135,9 +165,12 @@ def _kind_of(head: bytes, path: str, input_format: str) -> str:
     for magic, what in _REFUSED.items():
         if _has_mark(head, magic):
             raise _rejected(path, what)
-    if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
+    if _is_tar(head):
         raise _rejected(path, "a tar archive: unpack it")
     found = next((kind for magic, kind in _MAGICS.items() if _has_mark(head, magic)), "")
+    named = _REFUSED_EXTENSIONS.get(os.path.splitext(path.lower())[1])
+    if named and not found and not _is_text(head):
+        raise _rejected(path, f"packed with {named}, as its name says: {_REPACK}")
     if input_format != "auto":
         if found and found != input_format:
             raise ConfigurationError(
@@ -150,8 +183,31 @@ def _kind_of(head: bytes, path: str, input_format: str) -> str:
 def _has_mark(head: bytes, magic: bytes) -> bool:
     if not head.startswith(magic):
         return False
-    line = head.partition(b"\n")[0].rstrip(b"\r").replace(b"\t", b",").decode("utf-8", "replace")
-    return magic not in _WORDS or not line.isprintable() or not any(one in line for one in ",;|")
+    is_table = any(mark in head for mark in (b"\n", b",", b";", b"|", b"\t"))
+    return magic not in _WORDS or not is_table or not _is_text(head)
+
+
+def _is_tar(head: bytes) -> bool:
+    """Return whether a file begins as a tar archive; its mark may stand in a text as well, as in `custard`."""
+    if not head.startswith(_TAR_MARKS, _TAR_MARK_AT):
+        return False
+    import tarfile
+
+    try:
+        tarfile.TarInfo.frombuf(head[:_TAR_BLOCK], "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
+
+
+def _is_text(head: bytes) -> bool:
+    if _NO_TEXT.search(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

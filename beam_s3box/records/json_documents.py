@@ -19,8 +19,13 @@ _BLANK: Final = re.compile(rb"[ \t\r\n]*")
 _CLOSED: Final = frozenset(b'}]"')
 """The last byte of a document that can't go on; a number can."""
 
+_FEW_BYTES: Final = 4 * KiB
 _GROW_BYTES: Final = 256 * KiB
 """A document that is longer than this is looked at again only when there is twice as much of it."""
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_CHARACTER: Final = rb"\\u0041"
+"""Stands for half of a character, with which the decoder finds no end; the record is rejected where all others are."""
 
 _decode: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -46,7 +51,7 @@ def is_documents(head: bytes) -> bool:
         return False
     look = _look(text)
     if look.fault:
-        return False
+        return _goes_over_lines(text)
     if look.end < 0:
         # an object in a line of its own may be long
         return b"\n" in text or text[:1] == b"["
@@ -56,6 +61,22 @@ def is_documents(head: bytes) -> bool:
     if look.end == len(text):
         return document[:1] == b"["
     return b"\n" not in text[len(document) : look.end] and text[look.end : look.end + 1] in (b"{", b"[")
+
+
+def _goes_over_lines(text: bytes) -> bool:
+    """Return whether a faulty text is documents: read as lines, which are rejected one by one, it would lose good ones.
+
+    Of lines that are a record each some are seen: an object that is followed by another one in the next line.
+    """
+    lines = [line for line in map(bytes.strip, text.split(b"\n")) if line]
+    if lines[0] in (b"[", b"{"):
+        return True
+    if text[:1] == b"[":
+        return text[1:].lstrip()[:1] == b"{"
+    behind = [*lines[1:], b"{"]
+    return len(lines) > 1 and not any(
+        line[:1] == b"{" and line[-1:] == b"}" and after[:1] == b"{" for line, after in zip(lines, behind, strict=True)
+    )
 
 
 def split_documents(blocks: Iterator[bytes], batch_bytes: int, max_bytes: int, source: str) -> Iterator[LineBatch]:
@@ -176,7 +197,22 @@ class _Splitter:
 
 
 def _look(text: bytes | memoryview) -> _Look:
-    """Find the end of the first document: the decoder, which builds nothing, says where it meets something else."""
+    """Find the end of the first document; halves of characters in it are no fault here."""
+    look = _decoded(text)
+    if look.end >= 0 or not _SURROGATE.search(text):
+        return look
+    size = _FEW_BYTES
+    while True:
+        # there may be many such documents, each of them short
+        part = _SURROGATE.sub(_CHARACTER, text[:size])
+        look = _decoded(part)
+        if size >= len(text) or 0 <= look.end < size or (look.fault and look.at < size):
+            return look
+        size *= 4
+
+
+def _decoded(text: bytes | memoryview) -> _Look:
+    """Ask the decoder, which builds nothing, and says where it meets something else."""
     try:
         _decode(text)
     except msgspec.DecodeError as exc:
@@ -191,11 +227,12 @@ def _look(text: bytes | memoryview) -> _Look:
     at = int(place[1]) if place else 0
     if said.startswith(_TRAILING):
         return _Look(at - 1)
-    return _Look(-1, said.removeprefix("JSON is malformed: "), at)
+    return _Look(-1, _PLACE.sub("", said.removeprefix("JSON is malformed: ")), at)
 
 
 def _in_one_line(document: bytes) -> bytes:
     try:
         return msgspec.json.format(document, indent=-1)
     except msgspec.DecodeError:
-        return document  # the text ended within it
+        # the text ended within it, or it has half of a character; no value has a line break in it
+        return b" ".join(document.splitlines())

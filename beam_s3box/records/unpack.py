@@ -64,7 +64,13 @@ def packing_of(head: bytes) -> str:
     """Return how a file is packed that begins with these bytes: a name, or nothing if it is not."""
     if int.from_bytes(head[:4], "little") & 0xFFFFFFF0 == _SKIPPABLE:
         return "zstd"
-    return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), "")
+    name = next((name for magic, name in _MAGICS.items() if head.startswith(magic)), "")
+    return "" if name == "bzip2" and not _begins_bzip2(head) else name
+
+
+def _begins_bzip2(head: bytes) -> bool:
+    """Return whether a block follows the mark, which is text; a file may be cut off there."""
+    return head[3:4] in _BZIP2_LEVELS and any(mark.startswith(head[4:10]) for mark in _BZIP2_BLOCKS)
 
 
 def gunzip(file: Readable, path: str, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
@@ -133,6 +139,10 @@ _MAGICS: Final[Mapping[bytes, str]] = {
     b"\xfd7zXZ\0": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_BZIP2_LEVELS: Final = b"123456789"
+_BZIP2_BLOCKS: Final = (bytes.fromhex("314159265359"), bytes.fromhex("177245385090"))
+"""What the first block begins with, and what stands there where there is none."""
+
 _MEMBERS: Final[Mapping[str, Callable[[], _Member]]] = {
     "gzip": _GzipMember,
     "bzip2": bz2.BZ2Decompressor,

@@ -42,8 +42,17 @@ class Glob(NamedTuple):
         return _WILDCARD.split(self.pattern, maxsplit=1)[0]
 
     def matcher(self) -> re.Pattern[str]:
-        """Return what matches whole names."""
-        return re.compile("".join(map(_translated, _TOKEN.finditer(self.pattern))), re.DOTALL)
+        """Return what matches whole names.
+
+        Raises:
+          ConfigurationError: a range in brackets ends before it begins.
+        """
+        try:
+            return re.compile("".join(map(_translated, _TOKEN.finditer(self.pattern))), re.DOTALL)
+        except re.error as exc:
+            raise ConfigurationError(
+                f"input={self.pattern!r} has a range in [...] that ends before it begins: write it as [a-z]"
+            ) from exc
 
     def hides(self, name: str) -> bool:
         """Return whether a name that matches is none of data: those of Hadoop and Spark, hidden files, and folders.
@@ -70,15 +79,16 @@ def local_matches(pattern: str) -> Iterator[str]:
     if os.path.isfile(pattern) or (os.path.exists(pattern) and not os.path.isdir(pattern)):
         yield pattern
         return
-    found = Glob.of(pattern)
-    if not found.is_open:
+    asked = Glob.of(pattern)
+    if not asked.is_open:
         return
-    paths = _walk(found.base or ".") if "**" in pattern else glob.iglob(pattern, include_hidden=True)
+    found = Glob.of(re.sub("/+", "/", pattern))  # as file systems have it, and keys on S3 do not
     matches = found.matcher().fullmatch
+    paths = _walk(found.base or ".") if "**" in pattern else glob.iglob(found.pattern, include_hidden=True)
     for path in paths:
         name = path.removeprefix("./") if not found.base else path
         if matches(name) and not os.path.isdir(path):
-            yield name
+            yield asked.base + name.removeprefix(found.base)
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -6,7 +6,9 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -71,9 +73,24 @@ def test_packed_files_that_end_too_soon_or_are_damaged_are_named(packing: str) -
 
 def test_a_file_that_is_only_called_packed_is_read_if_it_is_json() -> None:
     assert records(LINES, "data.jsonl.gz") == LINES.splitlines()
-    assert records(b"", "data.jsonl.gz") == []
     with pytest.raises(ConfigurationError, match=r"'data\.zst' is not valid zstd: it begins with b'no json'"):
         records(b"no json", "data.zst")
+
+
+@pytest.mark.parametrize(
+    ("name", "input_format", "what"),
+    [
+        ("a.jsonl.GZ", "auto", "gzip"),
+        ("a.csv.zst", "csv", "zstd"),
+        ("a.avro", "auto", "Avro"),
+        ("a", "parquet", "Parquet"),
+    ],
+)
+def test_no_byte_is_an_error_where_there_are_always_some(name: str, input_format: str, what: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}' has 0 bytes: it is empty, and {what} never is"):
+        contents(b"", name, input_format)
+    assert contents(b"", "a.jsonl").kind == "jsonl"
+    assert records(gzip.compress(b""), "a.gz") == []
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
@@ -83,6 +100,13 @@ def test_a_byte_order_mark_tells_the_encoding(encoding: str, size: int) -> None:
     assert records(text.encode(encoding), size=size) == text.encode().splitlines()
     with pytest.raises(ConfigurationError, match="'data' is not valid UTF-16"):
         records(text.encode("utf-16")[:-1])
+
+
+def tar(form: int = tarfile.PAX_FORMAT) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as made:
+        made.addfile(tarfile.TarInfo("a"))
+    return file.getvalue()
 
 
 def archive() -> bytes:
@@ -99,8 +123,11 @@ def archive() -> bytes:
         (b"ORC\x01", "ORC"),
         (b"\x04\x22\x4d\x18...", "packed with lz4"),
         ('{"id":1}'.encode("utf-16-le"), "JSON in UTF-16 without a byte order mark"),
-        (bytes(257) + b"ustar\x00", "a tar archive"),
-        (gzip.compress(bytes(257) + b"ustar\x00"), "a tar archive"),
+        (b"\x02\x21\x4c\x18...", "packed with an old version of lz4"),
+        (lzma.compress(LINES, format=lzma.FORMAT_ALONE), "packed with lzma"),
+        (tar(), "a tar archive"),
+        (tar(tarfile.GNU_FORMAT), "a tar archive"),
+        (gzip.compress(tar()), "a tar archive"),
         (gzip.compress(b"PAR1...."), "Parquet packed with gzip"),
         (bz2.compress(b"Obj\x01..."), "Avro packed with bzip2"),
         (gzip.compress(gzip.compress(b"{}")), "packed twice, with gzip and gzip"),
@@ -110,6 +137,33 @@ def archive() -> bytes:
 def test_what_can_not_be_read_is_rejected_by_name(body: bytes, what: str) -> None:
     with pytest.raises(ConfigurationError, match=f"input='data' can't be read: it is {what}"):
         contents(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("part-00000.json.deflate", zlib.compress(LINES)),
+        ("part-00000.json.snappy", b"\0\0\0\x12\0\0\0\x14\x12\x44" + LINES),  # Hadoop's
+        ("raw.snappy", b"\x12\x44" + LINES),
+        ("part-00000.JSON.LZ4", b"\0\0\0\x12\0\0\0\x14\xf0\x03" + LINES),
+        ("data.csv.br", b"\x0b\x08\x80" + LINES + b"\x03"),
+        ("data.lzo", b"\x89LZO"),
+    ],
+)
+def test_packings_without_first_bytes_are_rejected_by_their_names(name: str, body: bytes) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}' can't be read: it is packed with .*, as its name says"):
+        contents(body, name)
+    assert contents(LINES, name).kind in ("jsonl", "csv")  # called so, and text
+
+
+@pytest.mark.parametrize(
+    "text", [b"BZh9,a", b"BZhang,a", b"Rar!,a", b"ORC", b"PAR1x", b"ARROW1", b"x" * 253 + b",custard"]
+)
+def test_text_with_the_mark_of_a_binary_file_is_read(text: bytes) -> None:
+    found = contents(text + b"\n1\n", "data.csv")
+    assert (found.kind, found.packing, b"".join(found.blocks)) == ("csv", "", text + b"\n1\n")
+    line = b'{"i":"' + b"x" * 248 + b'mustard"}\n'
+    assert contents(line).kind == "jsonl"
 
 
 def test_the_kind_is_by_the_first_bytes_then_by_the_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from typing import Any
 
@@ -69,6 +70,26 @@ def test_what_ends_within_a_record_is_its_last_record_and_rejected_where_others_
         assert documents(b'{"id":1}{"id":', size) == [b'{"id":1}', b'{"id":']
 
 
+@pytest.mark.parametrize("size", [5, 700, 1 << 20])
+def test_half_of_a_character_is_for_its_record_alone(size: int) -> None:
+    bad = [rb'{"a":"\ud83d"}', rb'{"\uDC00":[1,"x\\\ud800 "]}', rb'{"a":"\ud800\ud800"}']
+    good = [b'{"i":1}', rb'{"a":"\ud83d\ude00 \\ud800"}', b'{"i":"%b"}' % (b"x" * 9_000)]
+    records = [good[0], bad[0], good[1], bad[1], bad[2], good[2]]
+    for many in (records, records[::-1]):
+        assert documents(b"[\n" + b",\n".join(many) + b"\n]", size) == many
+        assert documents(b"".join(many), size) == many
+    assert documents(b'[{"a":"\\ud800",\n"b":1},{}]', size) == [rb'{"a":"\ud800", "b":1}', b"{}"]
+    with pytest.raises(ConfigurationError, match=r"is no JSON at byte 21, in record 2: invalid character\. If"):
+        documents(rb'[{"a":"\ud800"},{"a":oops}]', size)
+
+
+def test_many_halves_of_characters_take_no_longer() -> None:
+    text = b"[" + b",".join([rb'{"a":"\ud800"}'] * 50_000) + b"]"
+    begin = time.process_time()
+    assert len(documents(text)) == 50_000
+    assert time.process_time() - begin < 5
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -126,6 +147,17 @@ def test_memory_is_bounded() -> None:
         (b'{"id":', False),
         (b"[1,2]\n[3]\n", False),
         (b'{"id":1} oops\n{"id":2}\n', False),
+        (b'[\n{"id":"\\ud800"},\n{"id":2}\n]\n', True),
+        (b'{"id":"\\ud800"}\n{"id":2}\n', False),
+        (b'[\n{"id":1}, // one\n{"id":2}\n]\n', True),
+        (b'[\n{"id":1}\n{"id":2}\n]\n', True),
+        (b'[{"id":1},{id:2}]\n', True),
+        (b'{\n "id": NaN\n}\n', True),
+        (b'{"a": NaN,\n "b": [\n  {"c": 1}\n ]\n}\n', True),
+        (b"{'id':1}\n{'id':2}\n", False),
+        (b"{'id':1}\n", False),
+        (b'{"id":NaN}\n{"id":2}\n', False),
+        (b"[2026-01-02] begin\n[2026-01-02] end\n", False),
         (b'{"id":"cut\n{"id":2}\n', False),
         (b'{"id":\n{"id":2}\n{"id":3}\n', False),
         (b"id,name\n1,Ann\n", False),

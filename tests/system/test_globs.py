@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 
 import pytest
 
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.system.globs import Glob, local_matches, no_match
 
 
@@ -67,6 +69,21 @@ def test_files_of_the_current_folder_and_below(folder: pathlib.Path) -> None:
     assert sorted(local_matches("./deep/*/c.jsonl")) == ["./deep/er/c.jsonl"]
     assert list(local_matches(".hid*")) == [".hidden"]
     assert list(local_matches("none/**")) == []
+
+
+def test_empty_parts_of_a_path_mean_nothing_to_a_file_system(folder: pathlib.Path) -> None:
+    """As where a shell's variable ends with a slash: "$DIR/*"."""
+    for pattern in ("deep//*", "deep//**"):
+        found = sorted(local_matches(pattern))
+        assert found == ["deep//b.jsonl"] + ["deep//er/c.jsonl"] * pattern.endswith("**")
+        assert not any(map(Glob.of(pattern).hides, found))
+    assert list(local_matches(f"{folder}///deep/*//c.jsonl")) == [f"{folder}///deep/er/c.jsonl"]
+
+
+def test_a_range_that_ends_before_it_begins_is_named(folder: pathlib.Path) -> None:
+    for pattern in ("[z-a].jsonl", "deep/**/x[9-0]"):
+        with pytest.raises(ConfigurationError, match=re.escape(f"input={pattern!r} has a range in [...] that ends")):
+            list(local_matches(pattern))
 
 
 def test_a_path_that_is_there_is_no_pattern(folder: pathlib.Path) -> None:

@@ -12,7 +12,15 @@ from beam_s3box.cli.console.interrupts import Interrupts
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.metrics import INPUT_BYTES, Metrics
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, Contents, contents_of, documents_note, json_batches
+from beam_s3box.records.contents import (
+    HEAD_BYTES,
+    JSON_KINDS,
+    Contents,
+    contents_of,
+    documents_note,
+    json_batches,
+    skipped_note,
+)
 from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.unpack import READ_BYTES, Readable
 from beam_s3box.system.globs import Glob, local_matches, no_match
@@ -50,10 +58,17 @@ def find_local_files(
       notify: takes a line about files that are not what their names say, or are left out.
 
     Raises:
-      ConfigurationError: a pattern matches nothing, or something that is not a local, readable file of JSON.
+      ConfigurationError: a pattern matches nothing, or something that is not a local, readable file of JSON; or all
+        that they match is left out.
     """
-    by_place = {os.path.abspath(path): path for pattern in reversed(patterns) for path in _matches(pattern)}
-    found = sorted(by_place.values())
+    skipped: list[str] = []
+    matches = (path for pattern in reversed(patterns) for path in _matches(pattern, skipped.append))
+    found = sorted({os.path.abspath(path): path for path in matches}.values())
+    skipped.sort()
+    if skipped and not found:
+        raise ConfigurationError(f"input: {skipped_note(skipped)}")
+    if skipped:
+        notify(skipped_note(skipped))
     documents = [path for path in found if _kind_of(path, input_format) == "json"]
     if documents and input_format == "auto":
         notify(documents_note(documents))
@@ -141,7 +156,7 @@ def _open(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(pattern: str, skipped: Callable[[str], None]) -> Iterator[str]:
     if pattern.startswith("s3://"):
         raise ConfigurationError(
             f"--input={pattern!r} must be local: pipe it in, as with `aws s3 cp {pattern} -`, or use s3box backfill, "
@@ -150,7 +165,11 @@ def _matches(pattern: str) -> list[str]:
     glob, found = Glob.of(pattern), list(local_matches(pattern))
     if not found:
         raise no_match(pattern, is_folder=os.path.isdir(pattern))
-    return [path for path in found if path == pattern or not glob.hides(path)]
+    for path in found:
+        if path != pattern and glob.hides(path):
+            skipped(path)
+        else:
+            yield path
 
 
 def _kind_of(path: str, input_format: str) -> str:

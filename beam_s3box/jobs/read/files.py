@@ -16,7 +16,7 @@ from beam_s3box.jobs.read.input_files import InputFile, S3Access, find_version, 
 from beam_s3box.jobs.read.row_batches import ReadColumns, ReadRow, as_lines
 from beam_s3box.jobs.read.rows import RowOptions, read_rows, split_rows
 from beam_s3box.records.batches import LineBatch
-from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, contents_of, json_batches, kind_by_name
+from beam_s3box.records.contents import HEAD_BYTES, JSON_KINDS, check_may_be_empty, contents_of, json_batches
 from beam_s3box.records.lines import BATCH_BYTES, BYTE_ORDER_MARK, MAX_UNLIMITED_LINE_BYTES, split_lines
 from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.rejected_rows import RejectedRow
@@ -182,13 +182,6 @@ def ranges_of(file: FoundInput, reading: Reading) -> Iterator[FileRange]:
                 yield whole._replace(start=start, stop=min(start + _SPLIT_BYTES, size), kind=contents.kind)
         else:
             yield whole
-
-
-def check_may_be_empty(path: str, input_format: str) -> None:
-    """Raise ConfigurationError for a file without a byte, where its format has some."""
-    kind = kind_by_name(path) if input_format == "auto" else input_format
-    if kind in ("parquet", "avro"):
-        raise ConfigurationError(f"input={path!r} has 0 bytes: it is empty, and {kind.title()} never is; copy it again")
 
 
 def read_part(part: FileRange, reading: Reading) -> Iterator[ReadRow]:

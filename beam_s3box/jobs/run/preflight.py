@@ -15,10 +15,9 @@ from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.run_totals import RunInput
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError, StoreError
 from beam_s3box.jobs.options.write import Write
-from beam_s3box.jobs.read.files import check_may_be_empty
 from beam_s3box.jobs.read.find import FoundInput, bucket_of, find_input
 from beam_s3box.jobs.read.input_files import S3Access, opened, s3_access_of
-from beam_s3box.records.contents import HEAD_BYTES, contents_of, documents_note, skipped_note
+from beam_s3box.records.contents import HEAD_BYTES, check_may_be_empty, contents_of, documents_note, skipped_note
 from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY

@@ -180,7 +180,7 @@ def test_a_stream_without_a_name_is_refused(pack: Run) -> None:
 
 
 def test_other_formats_are_sent_to_the_pipeline(pack: Run, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "a.csv.gz").write_bytes(b"")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b""))
     ended = pack("memory://never", *NAMING, f"--input={tmp_path}/a.csv.gz")
     assert ended.code == 2
     assert "is csv, and this packs JSON: use s3box backfill" in ended.err

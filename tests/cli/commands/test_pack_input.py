@@ -102,6 +102,23 @@ def test_values_that_redshift_can_not_store(
     assert [letter["reason"] for letter in letters_of(tmp_path / "out")] == reasons
 
 
+def test_files_that_are_left_out_are_named_and_standard_input_does_not_take_their_place(
+    tmp_path: pathlib.Path, pack: Callable[..., Ended]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "_SUCCESS").touch()
+    (folder / ".b.jsonl").write_text('{"d":"hidden"}\n')
+    ended = pack(str(out), f"--input={folder}/*", *NAMED, stdin=b'{"d":"piped"}\n')
+    assert (ended.code, out.exists()) == (2, False)
+    note = f"left out, as their names are not those of data: {folder}/.b.jsonl, {folder}/_SUCCESS;"
+    assert f"error: input: {note}" in ended.err
+    (folder / "c.jsonl").write_text('{"d":"c"}\n')
+    ended = pack(str(out), f"--input={folder}/*", *NAMED)
+    assert (ended.code, lines_of(out)) == (0, [b'{"d":"c"}'])
+    assert note in ended.err
+
+
 @pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])
 def test_a_file_that_changes_while_it_is_packed_is_named(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / name

@@ -75,7 +75,7 @@ def test_plain_and_gzip_files_blank_lines_windows_line_ends_and_marks(tmp_path: 
     (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"i":1}\r\n\r\n  \n{"i":2}\n')
     (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"i":3}\n') + gzip.compress(b'{"i":4}') + b"\0" * 20)
     (tmp_path / "c.jsonl").write_bytes(b"")
-    (tmp_path / "d.jsonl.gz").write_bytes(b"")
+    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress(b""))
     check(read(tmp_path / "*"), [b'{"i":%d}' % i for i in range(1, 5)])
 
 

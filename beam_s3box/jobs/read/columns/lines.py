@@ -25,11 +25,9 @@ def lines_of(names: Sequence[str], columns: Sequence[JsonTexts]) -> Any:
 
 
 def pieces_of(batch: Any) -> Iterator[Any]:
-    """Yield the rows of a batch of Arrow, so many at a time as make lines of `TEXT_BYTES`; none without columns."""
-    if not batch.num_columns:
-        return
+    """Yield the rows of a batch of Arrow, so many at a time as make lines of `TEXT_BYTES`."""
     names = sum(len(orjson.dumps(name)) + 2 for name in batch.schema.names)
-    row_bytes = names + batch.nbytes // max(batch.num_rows, 1)
+    row_bytes = max(1, names + batch.nbytes // max(batch.num_rows, 1))
     step = max(1, TEXT_BYTES // row_bytes)
     for start in range(0, batch.num_rows, step):
         yield batch.slice(start, step)

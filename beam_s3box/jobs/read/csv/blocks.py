@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from beam_s3box.jobs.read.csv.dialect import NONE, CsvDialect
+from beam_s3box.records.lines import BYTE_ORDER_MARK
 
 _LINE_FEED: Final = ord("\n")
 _CARRIAGE_RETURN: Final = ord("\r")
@@ -108,6 +109,8 @@ class BlockReader:
             return None
         if not _is_utf8(block):
             return None
+        if block.startswith(BYTE_ORDER_MARK):
+            block = BYTE_ORDER_MARK + block  # the library takes one away, and this one is a part of the first value
         wrong: list[WrongRow] = []
 
         def note(row: Any) -> str:

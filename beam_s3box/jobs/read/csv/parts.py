@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,6 +23,12 @@ PIECE_BYTES: Final = MiB
 
 _CHARACTER_BYTES: Final = 4
 """The most that a character takes in UTF-8."""
+
+
+_UTF_16: Final[Mapping[str, re.Pattern[bytes]]] = {
+    "utf-16-le": re.compile(rb"([^\0]\0){2}"),
+    "utf-16-be": re.compile(rb"(\0[^\0]){2}"),
+}
 
 
 class WrongRow(NamedTuple):
@@ -78,9 +85,11 @@ def open_csv(
       by_columns: whether many rows may be read together.
 
     Raises:
-      ConfigurationError: as `layout_of`.
+      ConfigurationError: as `layout_of`; or the text is in UTF-16, and that was not said.
     """
     head, is_whole = _begin_of(blocks)
+    if dialect.is_utf8:
+        _check_width(head, path)
     layout = _clear_layout(head, is_whole, path, dialect, max_characters) if by_columns else None
     if layout is not None:
         values = itertools.chain((head[_after_lines(head, layout.lines) :],), blocks)
@@ -89,6 +98,16 @@ def open_csv(
     layout = layout_of(lines, path, dialect, max_characters)
     rows = CsvRows(layout.rest, layout.lines, path, dialect, layout.delimiter, max_characters)
     return CsvTable(layout.names, _parts_of(rows, len(layout.names), dialect))
+
+
+def _check_width(head: bytes, path: str) -> None:
+    """Raise ConfigurationError for text in UTF-16, whose first characters are those of Latin scripts as a rule."""
+    for encoding, begin in _UTF_16.items():
+        if begin.match(head):
+            raise ConfigurationError(
+                f"input={path!r} can't be read: it is CSV in UTF-16 without a byte order mark: convert it to UTF-8, or "
+                f"give --csv_encoding={encoding}"
+            )
 
 
 def _begin_of(blocks: Iterator[bytes]) -> tuple[bytes, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.columns.json_texts import RowsNeededError, json_texts
 from beam_s3box.jobs.read.columns.lines import lines_of, pieces_of
 from beam_s3box.jobs.read.parquet.values import values_of
+from beam_s3box.jobs.read.parquet.views import without_views
 from beam_s3box.jobs.read.row_batches import ReadColumns, batches_of
 from beam_s3box.jobs.read.seekable import SizedFile, errors_named, seekable
 from beam_s3box.records.column_batch import ColumnBatch
@@ -94,7 +95,15 @@ def _open(source: BinaryIO, path: str) -> Any:
     # the reader would abort the process at the first column without its key
     if length - parquet.metadata.serialized_size == _SIGNATURE_BYTES:
         raise _encrypted(path)
+    _check_rows(parquet.metadata)
     return parquet
+
+
+def _check_rows(metadata: Any) -> None:
+    """Raise ValueError if row groups are missing; some writers give the file fewer rows than they wrote."""
+    held = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if held < metadata.num_rows:
+        raise ValueError(f"its row groups have {held} rows, and the file has {metadata.num_rows} by its footer")
 
 
 def _encrypted(path: str) -> ConfigurationError:
@@ -121,22 +130,13 @@ def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
 
 
 def _read(parquet: Any, path: str, first: int, end: int, by_columns: bool) -> Iterator[ReadColumns]:
-    metadata = parquet.metadata
-    number = sum(metadata.row_group(group).num_rows for group in range(first)) + 1
+    number = sum(parquet.metadata.row_group(group).num_rows for group in range(first)) + 1
 
     def where() -> str:
         return f" after row {number - 1}"
 
     for group in range(first, end):
-        about = metadata.row_group(group)
-        row_bytes = max(1, about.total_byte_size // max(1, about.num_rows))
-        batch_rows = min(_MOST_ROWS, max(1, _BATCH_BYTES // row_bytes))
-        batches = parquet.iter_batches(batch_rows, [group], use_threads=False)
-        while True:
-            with errors_named(path, "Parquet", where):
-                batch = next(batches, None)
-            if batch is None:
-                break
+        for batch in _batches(parquet, group, path, where):
             for piece in pieces_of(batch):
                 with errors_named(path, "Parquet", where):
                     texts = _lines_of(piece) if by_columns else None
@@ -149,9 +149,33 @@ def _read(parquet: Any, path: str, first: int, end: int, by_columns: bool) -> It
                 number += piece.num_rows
 
 
+def _batches(parquet: Any, group: int, path: str, where: Callable[[], str]) -> Iterator[Any]:
+    """Yield the rows of a row group, all that the footer says: the library is content with fewer."""
+    about = parquet.metadata.row_group(group)
+    row_bytes = max(1, about.total_byte_size // max(1, about.num_rows))
+    batch_rows = min(_MOST_ROWS, max(1, _BATCH_BYTES // row_bytes))
+    batches = parquet.iter_batches(batch_rows, [group], use_threads=False)
+    missing = about.num_rows
+    while True:
+        with errors_named(path, "Parquet", where):
+            batch = next(batches, None)
+            if batch is None and missing:
+                raise ValueError(
+                    f"row group {group} has {about.num_rows - missing} rows, and {about.num_rows} by the footer"
+                )
+        if batch is None:
+            return
+        missing -= batch.num_rows
+        with errors_named(path, "Parquet", where):
+            plain = without_views(batch)
+        yield plain
+
+
 def _lines_of(batch: Any) -> Any:
     """Return the lines of rows; None if not all can be written together."""
     names = batch.schema.names
+    if not names:
+        return None
     try:
         return lines_of(names, [json_texts(column, name) for column, name in zip(batch.columns, names, strict=True)])
     except (RowsNeededError, pa.ArrowException):
@@ -160,5 +184,7 @@ def _lines_of(batch: Any) -> Any:
 
 def _rows_of(batch: Any) -> Iterable[dict[str, Any]]:
     names = batch.schema.names
+    if not names:
+        return ({} for _ in range(batch.num_rows))
     columns = [values_of(column, name) for column, name in zip(batch.columns, names, strict=True)]
     return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))

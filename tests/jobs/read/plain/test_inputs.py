@@ -47,6 +47,8 @@ NAMED: dict[str, tuple[bytes, str]] = {
     "bad_quote.csv": (b'id,name\n1,Ann\n2,"Bob" Jr\n3,Cid\n', "is not valid CSV at line 3: ',' expected after '\"'"),
     "doubt.csv": (b"a,b;c\n1,2;3\n", "could be ',' or ';': say which by --csv_delimiter"),
     "latin1.csv": ("id,name\n1,a\n2,ä\n".encode("latin-1"), "is not valid CSV in UTF-8 at line 3"),
+    "utf16.csv": ("id,name\n1,a\n".encode("utf-16-le"), "it is CSV in UTF-16 without a byte order mark"),
+    "utf16be.csv": ("id,name\n1,a\n".encode("utf-16-be"), "or give --csv_encoding=utf-16-be"),
     "empty.parquet": (b"", "has 0 bytes"),
     "empty.avro": (b"", "has 0 bytes"),
 }

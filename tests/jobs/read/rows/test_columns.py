@@ -225,6 +225,7 @@ def read_of(data: bytes, block: int, dialect: CsvDialect, *, by_columns: bool) -
 @example(b'd,n\n"a",""\n1\n2,"x\ny"\n3,4,5\n', 50, 50, "text", '"', "first")
 @example(b'd,n\n"a"a,b\n', 50, 50, "text", '"', "first")
 @example(b'd,n\na"a",b\n', 50, 50, "text", '"', "first")
+@example(b"d,n\n" + b"\xef\xbb\xbfx,y\n" * 9, 50, 14, "text", '"', "first")
 @settings(max_examples=600, deadline=None)
 def test_csv_is_the_same_by_columns_and_row_by_row(
     data: bytes, block: int, piece: int, types: str, quote: str, header: str

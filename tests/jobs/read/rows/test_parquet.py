@@ -6,6 +6,7 @@ import base64
 import datetime
 import decimal
 import io
+import itertools
 import json
 import pathlib
 import uuid
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -184,6 +186,65 @@ def test_names_within_a_struct_are_checked() -> None:
     kind = pa.list_(pa.struct([pa.field("a", pa.int64()), pa.field("a", pa.int64())]))
     with pytest.raises(ConfigurationError, match=r"'f' has more than one column of the name 's\.a'"):
         list(read_parquet(file_of(pa.table({"s": pa.array([[]], kind)})), "f"))
+
+
+@pytest.mark.parametrize("given", [0, 50, 120])
+def test_rows_that_are_not_there_are_an_error(given: int) -> None:
+    """A count of the footer is replaced in its bytes, at each place or at some: no file is read with fewer rows in silence."""
+    table = pa.table({"i": pa.array(range(100), pa.int64())})
+    body = file_of(table, compression="none", use_dictionary=False, write_statistics=False).getvalue()
+    count, wrong = b"\xc8\x01", {0: b"\x80\x00", 50: b"\xe4\x00", 120: b"\xf0\x01"}[given]  # zigzag, as varints
+    places = [at for at in range(len(body)) if body[at : at + 2] == count]
+    refused = 0
+    for chosen in itertools.product([False, True], repeat=len(places)):
+        damaged = bytearray(body)
+        for at in itertools.compress(places, chosen):
+            damaged[at : at + 2] = wrong
+        try:
+            rows = list(rows_of(read_parquet(Bytes(bytes(damaged)), "f.parquet")))
+        except ConfigurationError:
+            refused += 1
+        else:
+            footer = pq.ParquetFile(Bytes(bytes(damaged))).metadata
+            assert len(rows) == footer.row_group(0).num_rows >= footer.num_rows
+    assert refused >= len(places)
+
+
+VIEWS: dict[str, Any] = {
+    "texts": pa.array(["a", None, "longer than twelve bytes"], pa.string_view()),
+    "bytes": pa.array([b"a", None, b"longer than twelve bytes"], pa.binary_view()),
+    "list": pa.array([["a"], None, []], pa.list_(pa.string_view())),
+    "large_list": pa.array([["a"], None, []], pa.large_list(pa.binary_view())),
+    "fixed_list": pa.array([["a"], [None], ["b"]], pa.list_(pa.string_view(), 1)),
+    "struct": pa.array([{"a": {"b": "c"}}, None, {"a": None}], pa.struct({"a": pa.struct({"b": pa.string_view()})})),
+    "map": pa.array([[("a", "b")], None, []], pa.map_(pa.string_view(), pa.string_view())),
+    "json": pa.ExtensionArray.from_storage(pa.json_(pa.string_view()), pa.array(["1", None, "2"], pa.string_view())),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_rows_are_taken_out_of_views(name: str) -> None:
+    """As where a batch has several streams: Arrow can't do so itself."""
+    file = file_of(pa.table({"v": VIEWS[name]}))
+    whole = [row for _, row in rows_of(read_parquet(file, "f", by_columns=False))]
+    assert len(whole) == 3
+    assert whole[0]["v"] is not None
+    (batch,) = read_parquet(file, "f")
+    assert isinstance(batch, ColumnBatch)
+    assert [row for _, row in rows_of([batch.part(np.array([0, 2]))])] == [whole[0], whole[2]]
+
+
+def test_a_view_of_invalid_text_makes_its_row_a_dead_letter() -> None:
+    array = pa.array([b"\xff", b"ok"], pa.binary_view()).view(pa.string_view())
+    (_, rejected), (number, row) = sorted(rows_of(read_parquet(file_of(pa.table({"v": array})), "f")))
+    assert (rejected.reason, rejected.line, number, row) == ("invalid-utf8", 1, 2, {"v": "ok"})
+
+
+def test_rows_without_columns_are_empty_objects() -> None:
+    """fastparquet writes such a file; Arrow writes one without rows."""
+    footer = b"\x15\x02\x19\x1c\x48\x06schema\x15\0\0\x16\x04\x19\x1c\x19\x0c\x16\0\x16\x04\0\0"
+    file = Bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    assert list(rows_of(read_parquet(file, "f"))) == [(1, {}), (2, {})]
 
 
 def test_a_file_cut_anywhere_is_an_error_with_its_name() -> None:
