@@ -74,15 +74,19 @@ class DeadLetterReason:
         """Return the reason with so many more records."""
         return dataclasses.replace(self, records=self.records + records)
 
-    def __str__(self) -> str:
-        hint = f"; {self.hint}" if self.hint else ""
+    @property
+    def place(self) -> str:
+        """Where the first record is, in brackets behind a blank; empty if nobody knows."""
         line = "" if self.line is None else f", line {self.line}"
         if self.line is None and self.offset is not None:
             behind = f", offset {self.offset}"
         else:
             behind = f" from byte {self.offset} on" if self.offset else ""
-        place = f" ({self.source}{line}{behind})" if self.source else ""
-        return f"{self.records:,} {self.reason}: {self.detail}{hint}{place}"
+        return f" ({self.source}{line}{behind})" if self.source else ""
+
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.records:,} {self.reason}: {self.detail}{hint}{self.place}"
 
 
 class InputTotals(NamedTuple):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from beam_s3box.engine.dead_letters import DeadLetterBatch
+from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
 from beam_s3box.engine.input_totals import DeadLetterReason, InputCounter, InputTotals, sum_totals
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.errors import DeadLettersError, RecordError
@@ -16,6 +16,7 @@ from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
+from beam_s3box.records.selector import StreamSelector
 from beam_s3box.system.outside import steady_seconds
 
 _LOGGER = logging.getLogger(__name__)
@@ -88,12 +89,13 @@ class Intake:
           origin: what they came as, see DeadLetterBatch.
 
         Raises:
-          RecordError: one was rejected, and the run is to fail then; says why, how it begins, and the way out.
+          RecordError: one was rejected, and the run is to fail then; says why, where it is, how it begins, and the
+            way out.
           DeadLettersError: these are more than the run may have.
         """
-        if rejected and self._plan.fail_on_bad_record:
-            raise _failure(rejected[0])
         letters = DeadLetterBatch(rejected, self._plan.selector, origin)
+        if letters and self._plan.fail_on_bad_record:
+            raise _failure(letters[0], self._plan.selector)
         reasons = self._counter.count(letters.source or "", records, letters)
         if letters:
             self._tell(len(letters), reasons.values())
@@ -128,9 +130,10 @@ class Intake:
             self._warnings.note(self._plan.layout.run_id, reason)
 
 
-def _failure(first: RejectedRecord) -> RecordError:
+def _failure(first: DeadLetter, selector: StreamSelector) -> RecordError:
+    place = DeadLetterReason.of(first, 1, selector).place
     return RecordError(
-        f"{first.reason}: {first.detail}; the record begins {first.raw[:200]!r}. "
+        f"{first.reason}: {first.detail}{place}; the record begins {first.raw[:200]!r}. "
         "on_bad_record='dead_letter' keeps such records aside instead",
         first.reason,
     )

@@ -179,7 +179,7 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
     `foreign_fields`: object; NaN and infinities: null; integers of any size.
 
     Raises:
-      RecordError: a value of another type, or text with a lone surrogate.
+      RecordError: a value of another type or one that can't be read, or text with a lone surrogate.
     """
     try:
         return orjson.dumps(record, json_default, LINE_OPTIONS)[:-1]
@@ -286,6 +286,10 @@ def _encode_slowly(record: Mapping[str, Any], first: TypeError) -> bytes:
         raise
     except (TypeError, ValueError, RecursionError) as exc:
         raise RecordError(f"can't be written as JSON: {exc or first}", UNSUPPORTED_VALUE) from exc
+    except MemoryError:
+        raise
+    except Exception as exc:  # of a class that the record has values of, as a time zone
+        raise RecordError(f"can't be written as JSON: {type(exc).__name__}: {exc}", UNSUPPORTED_VALUE) from exc
 
 
 def _refuse_constant(name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from beam_s3box.errors import RecordError
 from beam_s3box.records.foreign import foreign_fields, foreign_value, value_fix
 from beam_s3box.records.moments import timedelta_text
 from beam_s3box.records.unfit import Unfit
@@ -26,17 +27,31 @@ _UTC = datetime.UTC
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:
-    """Return the fields of a dict, dataclass, NamedTuple, Beam row or one of `foreign_fields`; else None."""
+    """Return the fields of a dict, dataclass, NamedTuple, Beam row or one of `foreign_fields`; else None.
+
+    Raises:
+      RecordError: the value has fields that can't be read, as one of a dataclass that was never set.
+    """
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return value._asdict()  # type: ignore[no-any-return]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, type):
-        return None
-    as_dict = getattr(value, "as_dict", None)  # beam.Row, recognized without importing Beam
-    return as_dict() if callable(as_dict) else foreign_fields(value)
+    try:
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            return value._asdict()  # type: ignore[no-any-return]
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if isinstance(value, type):
+            return None
+        as_dict = getattr(value, "as_dict", None)  # beam.Row, recognized without importing Beam
+        return as_dict() if callable(as_dict) else foreign_fields(value)
+    except MemoryError:
+        raise
+    except Exception as exc:
+        raise unreadable(value, exc) from exc
+
+
+def unreadable(value: Any, error: Exception) -> RecordError:
+    """Return what a record is rejected with if an object in it raised an error when its fields were read."""
+    return Unfit(f"a {type(value).__name__} can't be read: {type(error).__name__}: {error}", value).error()
 
 
 def json_default(value: Any) -> Any:

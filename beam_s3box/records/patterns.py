@@ -1,6 +1,7 @@
 """Settings by stream: patterns of `domain/namespace`. Exact names take precedence over wildcards.
 
-Both names are percent-encoded, as in keys, so that there is only one `/`, which separates them.
+Names stand in a pattern as they are or percent-encoded, as in keys; a `/` in a name always as `%2F`, so that there is
+only one `/`, which separates them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ def check_pattern(pattern: object, parameter: str) -> None:
 
 def find_by_pattern(by_pattern: Mapping[str, _T], stream: Stream) -> _T | None:
     """Return the value of the stream's own name, else of the first pattern that matches it; None if nothing matches."""
-    name = str(stream)
-    if name in by_pattern:
-        return by_pattern[name]
-    return next((value for pattern, value in by_pattern.items() if fnmatch.fnmatchcase(name, pattern)), None)
+    names = str(stream), "/".join(name.replace("/", "%2F") for name in stream)
+    for name in names:
+        if name in by_pattern:
+            return by_pattern[name]
+    matching = (
+        value for pattern, value in by_pattern.items() if any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    )
+    return next(matching, None)

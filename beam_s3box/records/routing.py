@@ -34,7 +34,7 @@ from beam_s3box.records.encoding import (
     to_single_line,
 )
 from beam_s3box.records.foreign import record_fix
-from beam_s3box.records.json_values import as_mapping, whole_number
+from beam_s3box.records.json_values import as_mapping, unreadable, whole_number
 from beam_s3box.records.lines import cut_line_of
 from beam_s3box.records.paths import decoder_of, find_field
 from beam_s3box.records.rejected_records import RejectedRecord, RejectedRecords
@@ -280,7 +280,12 @@ class Router:
             fix = record_fix(element)
             detail = f"a {type(element).__name__}, not an object"
             raise RecordError(f"{detail}: {fix}" if fix else detail, NOT_AN_OBJECT)
-        stream = stream or self._selector.stream_of(fields)
+        try:
+            stream = stream or self._selector.stream_of(fields)
+        except (RecordError, MemoryError):
+            raise
+        except Exception as exc:  # of the mapping's own class
+            raise unreadable(element, exc) from exc
         return encode_record(fields), stream
 
 

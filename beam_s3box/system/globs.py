@@ -57,9 +57,12 @@ class Glob(NamedTuple):
     def hides(self, name: str) -> bool:
         """Return whether a name that matches is none of data: those of Hadoop and Spark, hidden files, and folders.
 
+        What the pattern names without wildcards is not hidden.
         Below the base a name that begins with `_` or `.` is hidden unless the pattern has one that begins so, or it is
         a column in the path (`_day=1`).
         """
+        if name == self.pattern:
+            return False
         rest, parts = self.pattern[len(self.base) :], name[len(self.base) :].split("/")
         asked = {part[:1] for part in rest.split("/")}
         hidden = tuple(mark for mark in _HIDDEN if mark not in asked)
@@ -76,7 +79,7 @@ def local_matches(pattern: str) -> Iterator[str]:
     Links to folders are followed where the pattern goes through them by name or by `*`, not by `**`: below one there
     may be what was found already.
     """
-    if os.path.isfile(pattern) or (os.path.exists(pattern) and not os.path.isdir(pattern)):
+    if os.path.lexists(pattern) and not os.path.isdir(pattern):
         yield pattern
         return
     asked = Glob.of(pattern)

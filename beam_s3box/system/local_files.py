@@ -11,6 +11,43 @@ from collections.abc import Iterator
 from beam_s3box.errors import ConfigurationError
 
 
+def stat_input(path: str) -> os.stat_result:
+    """Return what is known of a file of the input.
+
+    Raises:
+      FileNotFoundError: it was removed since it was listed.
+      ConfigurationError: it has a name that no text can hold, is a link to nothing or to itself, or is no file but a
+        pipe, a socket or a device.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise ConfigurationError(f"input='{shown}' can't be read: its name is not UTF-8: rename it") from None
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        if not os.path.islink(path):
+            raise
+        raise unreadable_input(path, "it is a link to a file that does not exist") from None
+    except OSError as exc:
+        raise unreadable_input(path, str(exc.strerror)) from exc
+    if not stat.S_ISREG(found.st_mode):
+        raise unreadable_input(path, "it is not a file, but a pipe, a socket or a device")
+    return found
+
+
+def check_permitted(path: str) -> None:
+    """Raise ConfigurationError if a file of the input is there and its permissions forbid to read it."""
+    if not os.access(path, os.R_OK) and os.path.lexists(path):
+        raise unreadable_input(path, "its permissions forbid it")
+
+
+def unreadable_input(path: str, why: str) -> ConfigurationError:
+    """Return the error for a file of the input that can't be read."""
+    return ConfigurationError(f"input={path!r} can't be read: {why}")
+
+
 def version_of(file: str | int) -> str:
     """Return a text that identifies the content of a file, by path or descriptor; empty for a pipe or a device.
 

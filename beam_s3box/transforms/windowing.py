@@ -16,7 +16,7 @@ from apache_beam.transforms.trigger import (
     DefaultTrigger,
     TriggerFn,
 )
-from apache_beam.transforms.window import GlobalWindows, WindowFn
+from apache_beam.transforms.window import GlobalWindows, SlidingWindows, WindowFn
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from beam_s3box.errors import ConfigurationError
@@ -121,6 +121,7 @@ def _check_windows(windowing: Windowing) -> None:
             "fixed, sliding or other windows that don't merge, such as windowing=FixedWindows(60), or "
             "windowing=GlobalWindows() for bounded input"
         )
+    _check_gaps(windowing.windowfn)
     for name in ("size", "period", "offset"):
         length = getattr(windowing.windowfn, name, None)
         if isinstance(length, Duration | Timestamp) and not is_whole_milliseconds(length):
@@ -128,6 +129,17 @@ def _check_windows(windowing: Windowing) -> None:
                 f"windowing: the {name} of {windowing.windowfn!r} is {length.micros} microseconds; runners count in "
                 "milliseconds: records of such windows would be lost; use whole milliseconds, such as FixedWindows(0.5)"
             )
+
+
+def _check_gaps(windowfn: WindowFn) -> None:
+    """Raise ConfigurationError if times are in no window: Beam drops their records before a step sees them."""
+    if isinstance(windowfn, SlidingWindows) and windowfn.period > windowfn.size:
+        size, period = float(windowfn.size), float(windowfn.period)
+        raise ConfigurationError(
+            f"windowing: SlidingWindows({size:g}, {period:g}) begin every {period:g} s and last {size:g} s: records "
+            "between them would be in no window, and lost; use a period of at most the size, such as "
+            f"SlidingWindows({period:g}, {size:g}), or FixedWindows({period:g})"
+        )
 
 
 def _check_accumulation(windowing: Windowing) -> None:

@@ -77,6 +77,14 @@ def test_the_first_fails_a_run_that_is_to_fail() -> None:
     assert len(intake.count(1, [])) == 0
 
 
+def test_a_run_that_fails_names_the_file_and_the_line() -> None:
+    settings = plan(fail=True, domain_field="d")
+    lines = [b'{"d":"a"}', b"{}", b"bad"]
+    _, rejected = Router(settings.selector, settings.rules).route_lines(lines)
+    with pytest.raises(RecordError, match=r"\(in\.jsonl, line [23]\); the record begins"):
+        Intake(settings, MemoryMetrics()).count(3, rejected, LineBatch(lines, "in.jsonl", range(1, 4)))
+
+
 def test_a_missing_field_is_told_with_those_that_are_there_and_the_one_that_was_meant() -> None:
     [reason] = intake_of([b'{"carrier":"AA","origin":"JFK"}'] * 3).run_totals().sorted_reasons()
     assert str(reason) == (

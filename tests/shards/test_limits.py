@@ -154,6 +154,21 @@ def test_patterns(stream: tuple[str, str], expected: StreamLimits) -> None:
     assert of(Stream(*stream)) == expected
 
 
+@pytest.mark.parametrize("name", ["New York", "Köln", "a:b", "x@y", "100%", "~", "..", "日本"])
+def test_names_stand_in_a_pattern_as_they_are_or_as_in_keys(name: str) -> None:
+    for stream in (Stream(name, "n"), Stream("n", name)):
+        for written in ("/".join(stream), str(stream)):
+            assert limits_by_stream({"n/*": TINY, "*/n": TINY, written: SMALL})(stream) == SMALL
+    assert limits_by_stream({f"{name}*/n": SMALL})(Stream(f"{name} x", "n")) == SMALL
+    assert limits_by_stream({f"{name}/n": SMALL})(Stream(f"{name} x", "n")) == StreamLimits()
+
+
+def test_a_slash_within_a_name_never_separates_names() -> None:
+    of = limits_by_stream({"New York/*": SMALL, "*": TINY})
+    assert of(Stream("New York/x", "n")) == TINY
+    assert of(Stream("New York", "x/n")) == SMALL
+
+
 def test_the_first_pattern_that_matches_counts_and_an_exact_name_goes_before() -> None:
     stream = Stream("web", "clicks")
     assert limits_by_stream({"web/*": TINY, "*/clicks": LARGE})(stream) == TINY

@@ -183,7 +183,10 @@ def test_streams_that_take_no_records(make: Make) -> None:
     assert streamer.shut_down() == ()
 
 
-@pytest.mark.parametrize("bad", [[1], 7, None, '"text"', "[{}]", '{"a":1', b"\xff", {"a": object()}])
+UNSET = dataclasses.make_dataclass("Unset", [("page", str, dataclasses.field(init=False))])
+
+
+@pytest.mark.parametrize("bad", [[1], 7, None, '"text"', "[{}]", '{"a":1', b"\xff", {"a": object()}, UNSET()])
 def test_a_bad_record_is_refused_and_changes_nothing(make: Make, kept: Any, bad: Any) -> None:
     streamer = make()
     streamer.open("web", "clicks")

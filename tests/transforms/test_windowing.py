@@ -143,6 +143,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
     "sessions": (unbounded, Sessions(10), r"merge.*windowing=FixedWindows\(60\)"),
     "sessions, said in full": (unbounded, into(Sessions(10)), "merge"),
     "sessions of bounded input": (bounded, Sessions(10), r"merge.*windowing=GlobalWindows\(\) for bounded input"),
+    "gaps": (bounded, SlidingWindows(1, 5), r"SlidingWindows\(1, 5\) .*in no window, and lost.*FixedWindows\(5\)"),
+    "gaps of an endless input": (unbounded, into(SlidingWindows(0.5, 0.6)), r"SlidingWindows\(0.5, 0.6\)"),
+    "gaps of the input's own windows": (lambda: bounded() | into(SlidingWindows(60, 61)), None, "in no window"),
     "accumulating": (
         unbounded,
         into(MINUTE, AfterWatermark(early=AfterCount(1)), ACCUMULATING),

@@ -24,7 +24,7 @@ from beam_s3box.records.contents import (
 from beam_s3box.records.path_columns import columns_of, with_columns
 from beam_s3box.records.unpack import READ_BYTES, Readable
 from beam_s3box.system.globs import Glob, local_matches, no_match
-from beam_s3box.system.local_files import unchanged
+from beam_s3box.system.local_files import check_permitted, stat_input, unchanged, unreadable_input
 
 _STDIN = "standard input"
 
@@ -69,7 +69,7 @@ def find_local_files(
         raise ConfigurationError(f"input: {skipped_note(skipped)}")
     if skipped:
         notify(skipped_note(skipped))
-    documents = [path for path in found if _kind_of(path, input_format) == "json"]
+    documents = [path for path in found if _kind_of(path, input_format, is_named=path in patterns) == "json"]
     if documents and input_format == "auto":
         notify(documents_note(documents))
     return found
@@ -147,10 +147,12 @@ class _Descriptor:
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[int]:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        # a named pipe without a writer would block here, where no signal ends the wait: `readable` waits for one
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as exc:
         raise _unreadable(path, exc) from exc
     try:
+        os.set_blocking(descriptor, True)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -166,19 +168,32 @@ def _matches(pattern: str, skipped: Callable[[str], None]) -> Iterator[str]:
     if not found:
         raise no_match(pattern, is_folder=os.path.isdir(pattern))
     for path in found:
-        if path != pattern and glob.hides(path):
+        if glob.hides(path):
             skipped(path)
         else:
             yield path
 
 
-def _kind_of(path: str, input_format: str) -> str:
-    if not os.access(path, os.R_OK):
-        raise ConfigurationError(f"--input: {path!r} can't be read: its permissions forbid it")
+def _kind_of(path: str, input_format: str, *, is_named: bool) -> str:
+    if not (is_named and _is_pipe(path)):
+        _check(path)
+    check_permitted(path)
     if not os.path.isfile(path):
         return ""  # what a pipe gives is gone when it was looked at
     with open(path, "rb") as file:
         return _json_of(file, path, input_format, HEAD_BYTES).kind
+
+
+def _is_pipe(path: str) -> bool:
+    """Return whether a path is there and is not a file: a pipe, or a device."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _check(path: str) -> None:
+    try:
+        stat_input(path)
+    except FileNotFoundError as exc:
+        raise _unreadable(path, exc) from exc
 
 
 def _json_of(file: Readable, path: str, input_format: str, read_bytes: int) -> Contents:
@@ -191,4 +206,4 @@ def _json_of(file: Readable, path: str, input_format: str, read_bytes: int) -> C
 
 
 def _unreadable(path: str, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"input={path!r} can't be read: {error.strerror}")
+    return unreadable_input(path, str(error.strerror))

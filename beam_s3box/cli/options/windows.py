@@ -79,14 +79,18 @@ def window_lengths(text: str) -> tuple[int, int]:
     """Return how long the windows are that a text names, and how often one begins, in seconds.
 
     Raises:
-      ConfigurationError: it names none, or sliding ones whose periods don't share their windows.
+      ConfigurationError: it names none, one that is too long, or sliding ones whose periods don't share their windows.
     """
     match = _SPEC.fullmatch(text)
     try:
         lengths = [whole_seconds(length) for length in match.groups() if length] if match else []
     except argparse.ArgumentTypeError:
         lengths = []
-    if not lengths or max(lengths) > _MAX_SECONDS:
+    if lengths and max(lengths) > _MAX_SECONDS:
+        raise ConfigurationError(
+            f"--window={text!r} has more than the maximum of {_MAX_SECONDS} seconds: give fewer, as fixed:365d"
+        )
+    if not lengths:
         raise ConfigurationError(
             f"--window={text!r} must be fixed:SECONDS or sliding:SECONDS:PERIOD in whole seconds, as fixed:60, "
             "fixed:5m or sliding:1h:10m"

@@ -16,7 +16,7 @@ from beam_s3box.stores.base import ObjectInfo
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.stores.s3_objects import quoted
 from beam_s3box.system.globs import Glob, local_matches, no_match
-from beam_s3box.system.local_files import version_in
+from beam_s3box.system.local_files import stat_input, version_in
 
 _S3_PATTERN: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
@@ -43,6 +43,7 @@ def find_input(
     *,
     must_match: bool = True,
     skipped: Callable[[str], None] = lambda path: None,
+    refused: Callable[[ConfigurationError], None] | None = None,
 ) -> Iterator[FoundInput]:
     """Yield the files that the patterns match, each once.
 
@@ -51,18 +52,20 @@ def find_input(
       access: to objects.
       must_match: whether a pattern that matches nothing is an error.
       skipped: is called with the paths that match, and hold no data, as `_SUCCESS`.
+      refused: is called with what is wrong with a local path that can't be read, as a link to nothing or a pipe, and
+        the path is left out; None raises it.
 
     Raises:
-      ConfigurationError: a pattern matches nothing, or can't be one.
+      ConfigurationError: a pattern matches nothing, or can't be one, or a local path can't be read.
       StoreError: a bucket can't be listed.
     """
     seen: set[str] = set()
     for pattern in dict.fromkeys(patterns):
-        is_matched, find = False, _finder_of(pattern)
+        is_matched, find = False, _finder_of(pattern, refused)
         glob = Glob.of(pattern)
         for file in find(pattern, access):
             is_matched = True
-            if glob.is_open and file.path != pattern and glob.hides(file.path):
+            if glob.is_open and glob.hides(file.path):
                 skipped(file.path)
             elif len(patterns) == 1:
                 yield file
@@ -73,9 +76,13 @@ def find_input(
             raise no_match(pattern, is_folder=_is_folder(pattern, access))
 
 
-def _finder_of(pattern: str) -> Callable[[str, S3Access], Iterator[FoundInput]]:
+def _finder_of(
+    pattern: str, refused: Callable[[ConfigurationError], None] | None
+) -> Callable[[str, S3Access], Iterator[FoundInput]]:
     scheme = FileSystems.get_scheme(pattern)
-    return {None: _find_local, "s3": _find_objects}.get(scheme, _find_elsewhere)
+    if scheme is None:
+        return lambda pattern, access: _find_local(pattern, refused)
+    return _find_objects if scheme == "s3" else _find_elsewhere
 
 
 def _place_of(path: str) -> str:
@@ -83,12 +90,20 @@ def _place_of(path: str) -> str:
     return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path
 
 
-def _find_local(pattern: str, access: S3Access) -> Iterator[FoundInput]:
+def _find_local(pattern: str, refused: Callable[[ConfigurationError], None] | None) -> Iterator[FoundInput]:
+    glob = Glob.of(pattern)
     for path in local_matches(pattern):
         try:
-            found = os.stat(path)
+            found = stat_input(path)
         except FileNotFoundError:
-            continue  # removed since it was listed, or a link to nothing
+            continue  # removed since it was listed
+        except ConfigurationError as exc:
+            if glob.hides(path):
+                continue  # as the locks of editors, which are links to nothing
+            if refused is None:
+                raise
+            refused(exc)
+            continue
         yield FoundInput(path, found.st_size, version_in(found), found.st_mtime)
 
 

@@ -8,6 +8,8 @@ patterns match twice, and a local file while it is being written.
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -19,6 +21,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
+from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.options.stream import Watching
 from beam_s3box.jobs.options.windows import MICROS
 from beam_s3box.jobs.read.event_times import arrival_of
@@ -30,6 +33,8 @@ from beam_s3box.jobs.read.watch_restriction import Round, RoundTracker, SeenFile
 from beam_s3box.metrics import FILES_FOUND
 from beam_s3box.sources.stop import Notices
 from beam_s3box.transforms.runtime import BeamCounts
+
+_LOGGER = logging.getLogger(__name__)
 
 FoundFile: TypeAlias = tuple[str, int, int, str]
 """Path of a file, its bytes when it was found, -1 for not known; when it arrived, in microseconds since 1970; and its
@@ -88,6 +93,16 @@ class WatchFiles(beam.PTransform):
         )
 
 
+def _warn(refused: ConfigurationError) -> None:
+    _warn_once(str(refused))
+
+
+@functools.lru_cache(10_000)
+def _warn_once(refused: str) -> None:
+    """Log that a path is left out, once and not at every look."""
+    _LOGGER.warning("%s; it is left out until that is changed, and the others are read", refused)
+
+
 class Look:
     """One look for files."""
 
@@ -110,7 +125,9 @@ class Look:
         """Return the files that are new, and what is known after this look."""
         # before the listing: what appears during it is found now or next time, and is late in neither
         now = self.clock()
-        listed = find_input(self._patterns, self._access, must_match=False)
+        listed = find_input(
+            self._patterns, self._access, must_match=False, refused=lambda error: _warn_once(str(error))
+        )
         files = {file.path: file for file in listed if self._is_whole(file, now)}
         new, memory = memory.after(files, now, self._forget_after)
         return tuple(self._seen(files[path], memory.at) for path in new), memory

@@ -22,6 +22,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.stores import S3Store
 from beam_s3box.stores.s3_check import CHECK_CONNECT_SECONDS, CHECK_READ_SECONDS, CHECK_RETRY
 from beam_s3box.system.globs import Glob, no_match
+from beam_s3box.system.local_files import check_permitted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def check_watched(patterns: Sequence[str], options: PipelineOptions) -> None:
 
 def tell_matches(patterns: Sequence[str], access: S3Access) -> None:
     """Say how many files match now; more may come, but none may mean that a pattern is wrong."""
-    count = sum(1 for _ in find_input(patterns, access, must_match=False))
+    count = sum(1 for _ in find_input(patterns, access, must_match=False, refused=lambda error: None))
     _LOGGER.info("files that match --input now: %s", f"{count:,}" if count else "none; waiting for the first")
 
 
@@ -152,8 +153,8 @@ def _check_listable(pattern: str, access: S3Access) -> None:
 
 
 def _check_local(path: str) -> None:
-    if FileSystems.get_scheme(path) is None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
-        raise ConfigurationError(f"--input: {path!r} can't be read: it is no file, or its permissions forbid it")
+    if FileSystems.get_scheme(path) is None:
+        check_permitted(path)
 
 
 def _quick_access(options: PipelineOptions) -> S3Access:

@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -164,6 +166,31 @@ def test_pipes_and_replaced_files_are_read_to_their_end(tmp_path: pathlib.Path) 
         piped = read_batches([f"/dev/fd/{read}"], interrupts, Reading(1 << 24), MemoryMetrics())
         assert [line for batch in piped for line in batch.lines] == [b"{}"] * 2
     os.close(read)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_the_writer_of_a_named_pipe(tmp_path: pathlib.Path, number: int) -> None:
+    """The wait has no limit, and what was packed before it is to be sealed at once."""
+    (tmp_path / "in.jsonl").write_bytes(b'{"d":"a"}\n' * 3)
+    os.mkfifo(tmp_path / "pipe")
+    files = [str(tmp_path / "in.jsonl"), str(tmp_path / "pipe")]
+    with Interrupts("") as interrupts:
+        batches = read_batches(files, interrupts, Reading(1 << 24), MemoryMetrics())
+        assert len(next(batches).lines) == 3
+        threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
+        with pytest.raises(ReadingStopped, match=r"pipe, file 2 of 2"):
+            next(batches)
+
+
+def test_a_named_pipe_is_read_when_its_writer_comes(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Timer(0.3, path.write_bytes, [b"{}\n" * 3])
+    writer.start()
+    with Interrupts("") as interrupts:
+        batches = list(read_batches([str(path)], interrupts, Reading(1 << 24), MemoryMetrics()))
+    writer.join()
+    assert [line for batch in batches for line in batch.lines] == [b"{}"] * 3
 
 
 def test_a_short_read_is_no_end(

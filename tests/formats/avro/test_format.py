@@ -166,7 +166,8 @@ def test_schemas_may_be_given_in_many_forms(schema: Any) -> None:
 
 
 def test_schemas_by_stream() -> None:
-    format = AvroFormat({"web/*": CLICKS, "web/users": USERS, "shop/%2F": STAMPS})
+    format = AvroFormat({"web/*": CLICKS, "web/users": USERS, "shop/%2F": STAMPS, "New York/*": STAMPS})
+    assert format_of(format, Stream("New York", "x")) == AvroFormat(STAMPS)
     assert format_of(format, Stream("web", "users")) == AvroFormat(USERS)
     assert format_of(format, Stream("web", "other")) == AvroFormat(CLICKS)
     assert format_of(format, Stream("shop", "/")) == AvroFormat(STAMPS)

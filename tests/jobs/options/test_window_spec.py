@@ -40,6 +40,13 @@ def test_what_names_no_windows_is_refused_with_what_would(text: str) -> None:
     assert f"--window={text!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["fixed:400000d", "fixed:1000000000", "sliding:2000000000:1000000000"])
+def test_windows_that_are_too_long_are_refused_with_the_maximum(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"more than the maximum of 999999999 seconds: give fewer"):
+        parse_windows(text)
+    assert parse_windows("fixed:999999999") == WindowSpec(999_999_999, 999_999_999)
+
+
 @pytest.mark.parametrize("text", ["sliding:60:25", "sliding:10:60"])
 def test_periods_that_do_not_share_windows_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="must divide its"):
