@@ -11,8 +11,8 @@ import orjson
 
 from beam_s3box.cli.console.table import align, shown_stream
 from beam_s3box.runs.report.figures import Distribution, RunFigures, StreamFigures
-from beam_s3box.runs.report.scales import counted_text, wait_text
-from beam_s3box.sizes import format_size
+from beam_s3box.runs.report.scales import wait_text
+from beam_s3box.sizes import counted_text, format_size
 
 _MAX_STREAMS: Final = 30
 _HEAD: Final = ("stream", "records", "shards", "each", "on S3", "ratio", "manifests", "waited", "dead")
