@@ -58,7 +58,8 @@ def figures_json(figures: RunFigures) -> str:
 
 def _head(figures: RunFigures) -> Iterator[str]:
     record = figures.record
-    by = " ".join(filter(None, (record.kind, f"on {record.runner}" if record.runner else "", record.version)))
+    writer = " ".join(filter(None, (record.kind, f"on {record.runner}" if record.runner else "")))
+    by = ", ".join(filter(None, (writer, f"beam_s3box {record.version}" if record.version else "")))
     until = f" until {record.ended}" if record.ended else ""
     yield f"run {record.run_id} to {figures.destination}: {_state(figures)}"
     yield f"{by or 'written by an earlier version'}, from {record.began}{until}"
