@@ -208,7 +208,7 @@ def explain_unknown(
     wanted = f"--{name.lstrip('-').replace('-', '_')}"
     owners = [] if wanted in own else _owners_of(wanted)
     if owners:
-        return f"{name} is an option of {', '.join(owners)}, and not of this command"
+        return f"{name} is not an option here, but one of {', '.join(owners)}"
     close = difflib.get_close_matches(wanted, own, 1) or difflib.get_close_matches(wanted, others, 1, _OTHERS_LIKENESS)
     if close:
         return f"{name} is not an option: did you mean {close[0]}?"

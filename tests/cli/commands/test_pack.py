@@ -233,7 +233,7 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
         (
             ["pack", "--max_seconds=5"],
             2,
-            "error: --max_seconds is an option of s3box stream, and not of this command\n",
+            "error: --max_seconds is not an option here, but one of s3box stream\n",
         ),
         (["pack", "memory://x", "--max_records=1k"], 2, "error: --max_records: '1k' must be a whole number, as 1000\n"),
         (

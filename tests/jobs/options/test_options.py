@@ -70,7 +70,7 @@ def test_a_typo_is_refused_with_what_was_meant(argument: str, suggestion: str) -
 
 
 def test_what_another_command_takes_or_what_lacks_its_name_says_so() -> None:
-    assert refusal("--max_seconds=5") == "--max_seconds is an option of s3box stream, and not of this command"
+    assert refusal("--max_seconds=5") == "--max_seconds is not an option here, but one of s3box stream"
     assert refusal("s3://box/x") == "'s3://box/x' belongs to no option: write --destination=s3://box/x"
 
 
