@@ -57,7 +57,7 @@ def check_type(name: str, value: object, kind: type[_T], fix: str) -> _T:
     """Return the value if it is of this type; raise `wrong_type` if not."""
     if isinstance(value, kind):
         return value
-    raise wrong_type(name, value, _with_article(kind.__name__), fix)
+    raise wrong_type(name, value, with_article(kind.__name__), fix)
 
 
 def check_names(name: str, value: object, fix: str) -> tuple[str, ...]:
@@ -87,11 +87,12 @@ def wrong_type(name: str, value: object, rule: str, fix: str) -> ConfigurationEr
     elif isinstance(value, type):
         given = f"the class {value.__name__}"
     else:
-        given = _with_article(type(value).__name__)
+        given = with_article(type(value).__name__)
     return ConfigurationError(f"{name} is {given}, and must be {rule}: write {fix}")
 
 
-def _with_article(noun: str) -> str:
+def with_article(noun: str) -> str:
+    """Return the name of a thing or a class as a sentence has it: `a list`, `an int`, `an S3Settings`."""
     # the name of the letter S begins with a vowel
     is_vowel = noun[0].lower() in "aeiou" or noun.startswith("S3")
     return f"{'an' if is_vowel else 'a'} {noun}"

@@ -82,5 +82,5 @@ def _client() -> Any:
         import prometheus_client
         import prometheus_client.core
     except ImportError as exc:
-        raise ConfigurationError("metrics for Prometheus need its client: pip install 'beam_s3box[metrics]'") from exc
+        raise ConfigurationError("metrics for Prometheus need its client: pip install prometheus_client") from exc
     return prometheus_client

@@ -1,4 +1,4 @@
-"""Byte sizes as people write them, `64MiB`, `10MB`, `100000`, and times for people."""
+"""Byte sizes as people write them, `64MiB`, `10MB`, `100000`, and times and numbers of things for people."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def format_size(size: int) -> str:
             break
         number /= 1000
     return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def counted_text(count: int, noun: str) -> str:
+    """Return a number of things: `1 file`, `2,000 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def format_seconds(seconds: float) -> str:

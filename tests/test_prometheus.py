@@ -80,7 +80,7 @@ def test_a_port_that_is_taken() -> None:
 
 def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'beam_s3box\[metrics\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install prometheus_client"):
         Collector(dict)
     with served(dict, None):
         pass

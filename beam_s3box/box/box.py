@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -53,7 +54,8 @@ class S3Box:
     raises at the next `pack`, `pack_many`, `seal` or `create_manifests`, whose record is not packed then; its shard is
     kept, and the next `seal` uploads it again. Memory stays below 2 * buffer_size + 64 MB: `pack` waits while uploads
     are behind (back-pressure). Records are in memory until they are uploaded: a process that ends before `seal` has
-    published nothing, and leaves at worst shards that no manifest lists.
+    published nothing, and leaves at worst shards that no manifest lists. A box that is dropped like that warns with a
+    ResourceWarning, which Python shows with `-W default`.
 
     *Example*:
 
@@ -133,6 +135,17 @@ class S3Box:
         )
         settings = box_s3_settings(s3, region, endpoint_url)
         self._open(spec, box_store(destination, bucket, prefix, settings, credentials), Stream(domain, namespace))
+
+    def __del__(self) -> None:
+        # without a packer, where an argument was refused
+        if getattr(self, "_packer", None) is not None and self._packer.is_forgotten:
+            warnings.warn(
+                f"{self!r} was packed into and never sealed: its records are lost; use it in a 'with', or call seal() "
+                "or create_manifests()",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
 
     def __repr__(self) -> str:
         return f"S3Box({self._plan.store.root!r}, run_id={self.run_id!r})"

@@ -89,6 +89,12 @@ class BoxPacker:
         """Whether it takes no more lines because `seal` was called."""
         return self._is_sealed
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it took lines and was neither sealed nor aborted, as a finalizer asks it: no lock is taken."""
+        took = self._handed_over.records or self._lines or any(stripe.lines for stripe in self._all_stripes)
+        return bool(took) and not self._is_sealed and self._abort_reason is None
+
     def after_fork(self) -> None:
         """Abort the box in a forked process: its records belong to the parent, and so do threads that hold locks."""
         self._lock = threading.RLock()

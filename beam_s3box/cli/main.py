@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from beam_s3box.cli.commands.about import ABOUT, find_command, run_help
 from beam_s3box.cli.commands.table import COMMANDS
-from beam_s3box.cli.console.interrupts import exit_code_of, interrupted_of, signals_raise
+from beam_s3box.cli.console.interrupts import WHAT_COUNTS, exit_code_of, interrupted_of, signals_raise
 from beam_s3box.cli.console.logging import CommandLog, installed
 from beam_s3box.cli.console.output import say, say_version, sturdy_output
 from beam_s3box.cli.console.summary import fail_with
 from beam_s3box.cli.options.parser import asks_for_help, before_dashes
 from beam_s3box.errors import S3BoxError
 from beam_s3box.system.heap import own_process
+
+_WRITERS: Final = frozenset({"pack", "compact", "redrive"})
+"""Commands that list shards in manifests."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = CommandLog("beam_s3box")
     with sturdy_output(), installed(log):
         try:
-            with signals_raise():
+            with signals_raise(message=WHAT_COUNTS if name in _WRITERS else ""):
                 code = _run(arguments, log)
         except KeyboardInterrupt as exc:
             interrupted = interrupted_of(exc)

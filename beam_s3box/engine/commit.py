@@ -13,6 +13,7 @@ from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import NotifyError
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import Size
+from beam_s3box.sizes import counted_text
 from beam_s3box.stores import Store
 
 
@@ -118,6 +119,6 @@ def announce(on_commit: OnCommit | None, commit: Commit) -> None:
         what = f"run {commit.run_id}" if commit.type == "run" else "a manifest"
         why = str(exc) if isinstance(exc, NotifyError) else f"on_commit raised {type(exc).__name__}: {exc}"
         raise NotifyError(
-            f"{what} is committed, {commit.url} with {commit.records:,} records in {commit.shards:,} shards, and "
-            f"counts, but {why}"
+            f"{what} is committed, {commit.url} with {counted_text(commit.records, 'record')} in "
+            f"{counted_text(commit.shards, 'shard')}, and counts, but {why}"
         ) from exc

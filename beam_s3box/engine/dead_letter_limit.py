@@ -73,7 +73,7 @@ class DeadLetterLimit:
         """
         broken = self._broken_by(totals)
         if broken:
-            raise _error(totals, f", {broken}", f"They are below {where}: ")
+            raise _error(totals, f", {broken}", f"They are below {where}. ")
 
     def _broken_by(self, totals: InputTotals) -> str:
         """Return how a run breaks the limit, empty if it does not."""
@@ -98,7 +98,7 @@ def _error(totals: InputTotals, rule: str, where: str = "") -> DeadLettersError:
         shown.append(f"{len(reasons) - _SHOWN} more reasons")
     return DeadLettersError(
         f"{totals.rejected:,} of {totals.records:,} records are dead letters{rule}: {' | '.join(shown)}. "
-        f"The first begins {reasons[0].example!r}. {where}correct the input or the options, or accept dead letters "
+        f"The first begins {reasons[0].example!r}. {where}Correct the input or the options, or accept dead letters "
         "with max_dead_letters='100%'"
     )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
 from beam_s3box.engine.dead_letters import DeadLetter, DeadLetterBatch
 from beam_s3box.records.encoding import MISSING_STREAM, MISSING_TIMESTAMP
-from beam_s3box.records.selector import StreamSelector
+from beam_s3box.records.selector import missing_name
 
 StreamName: TypeAlias = tuple[str | None, str | None]
 """Domain and namespace, None for what nobody knows."""
@@ -63,9 +63,9 @@ class DeadLetterReason:
     example: str
 
     @classmethod
-    def of(cls, letter: DeadLetter, records: int, selector: StreamSelector) -> DeadLetterReason:
+    def of(cls, letter: DeadLetter, records: int) -> DeadLetterReason:
         """Return the reason of so many dead letters, of which this one is the first."""
-        hint = _hint_of(letter, selector) if letter.reason in (MISSING_STREAM, MISSING_TIMESTAMP) else ""
+        hint = field_hint(letter.reason, letter.detail, letter.raw)
         example = letter.raw[:_RAW_BYTES].decode("utf-8", "replace")
         position = letter.offset if letter.sequence_number is None else letter.sequence_number
         return cls(letter.reason, records, letter.detail, hint, letter.source or "", letter.line, position, example)
@@ -140,14 +140,9 @@ class InputTotals(NamedTuple):
 
 
 class InputCounter:
-    """Counts records by the file that they came from, as they come; for one thread.
+    """Counts records by the file that they came from, as they come; for one thread."""
 
-    Args:
-      selector: how records name their streams.
-    """
-
-    def __init__(self, selector: StreamSelector) -> None:
-        self._selector = selector
+    def __init__(self) -> None:
         self._totals: dict[str, InputTotals] = {}
         self._streams: dict[str, dict[StreamName, dict[str, int]]] = {}
 
@@ -160,10 +155,7 @@ class InputCounter:
             by_stream[stream, reason] += len(places)
             by_reason[reason] += len(places)
             first.setdefault(reason, places.start)
-        reasons = {
-            reason: DeadLetterReason.of(letters[first[reason]], number, self._selector)
-            for reason, number in by_reason.items()
-        }
+        reasons = {reason: DeadLetterReason.of(letters[first[reason]], number) for reason, number in by_reason.items()}
         new = InputTotals(records - len(letters), len(letters), reasons)
         before = self._totals.get(source)
         self._totals[source] = new if before is None else before.plus(new)
@@ -201,10 +193,18 @@ def _count(found: dict[StreamName, dict[str, int]], stream: StreamName, reason: 
     reasons[reason] = reasons.get(reason, 0) + number
 
 
-def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:
-    """Return which fields a record has, and which of them the missing one is most like."""
+def field_hint(reason: str, detail: str, raw: bytes) -> str:
+    """Return which fields a rejected record has, and which of them the missing one is most like.
+
+    Args:
+      reason: of the rejection.
+      detail: what exactly is wrong.
+      raw: the record.
+    """
+    if reason not in (MISSING_STREAM, MISSING_TIMESTAMP):
+        return ""
     try:
-        record = orjson.loads(letter.raw)
+        record = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return ""
     if not isinstance(record, dict):
@@ -213,9 +213,17 @@ def _hint_of(letter: DeadLetter, selector: StreamSelector) -> str:
         return "it has no fields"
     shown = [*list(record)[:_MAX_FIELDS], *(["…"] if len(record) > _MAX_FIELDS else [])]
     hint = f"fields there: {', '.join(shown)}"
-    for field in selector.fields:
-        if record.get(field) is None:
-            by_case = {name.casefold(): name for name in record if name != field}
-            close = difflib.get_close_matches(field.casefold(), by_case, 1)
-            return f"{hint}; did you mean {by_case[close[0]]!r}?" if close else hint
-    return hint
+    missing = missing_name(detail)
+    if missing is None:
+        return hint
+    by_case = {name.casefold(): name for name in _field_names(record) if name != missing}
+    close = difflib.get_close_matches(missing.casefold(), by_case, 1)
+    return f"{hint}; did you mean {by_case[close[0]]!r}?" if close else hint
+
+
+def _field_names(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of a record's fields, and of those of its objects as `user.name`."""
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in value)
+        yield name

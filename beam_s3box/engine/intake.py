@@ -52,10 +52,10 @@ class DeadLetterWarnings:
         now = self._clock()
         if now < self._next.get(key, now):
             return
-        what = "more dead letters" if key in self._next else "dead letters"
+        what, until = ("more dead letters", "") if key in self._next else ("dead letters", " so far")
         self._next[key] = now + _WARN_SECONDS
         all_of_them = dataclasses.replace(reason, records=self._unreported.pop(key))
-        _LOGGER.warning("%s of run %s: %s", what, run_id, all_of_them)
+        _LOGGER.warning("%s of run %s%s: %s", what, run_id, until, all_of_them)
 
 
 WARNINGS: Final = DeadLetterWarnings()
@@ -75,7 +75,7 @@ class Intake:
         self._plan = plan
         self._counts = counts
         self._warnings = warnings
-        self._counter = InputCounter(plan.selector)
+        self._counter = InputCounter()
         self._rejected = 0
 
     def count(

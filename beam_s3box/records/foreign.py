@@ -74,8 +74,9 @@ def foreign_value(value: Any) -> Any:
 
 
 def record_fix(value: Any) -> str:
-    """Return how to make records of something that is none; empty if that is not known."""
-    return _RECORD_FIXES.get(_kind_of(value), "")
+    """Return why something is no record, and how to make records of it."""
+    fix = _RECORD_FIXES.get(_kind_of(value))
+    return f"not an object: {fix}" if fix else "which has no fields that are known: give a dict or a dataclass"
 
 
 def value_fix(value: Any) -> str:

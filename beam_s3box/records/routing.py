@@ -17,6 +17,7 @@ import msgspec
 import orjson
 from msgspec import DecodeError
 
+from beam_s3box.checks import with_article
 from beam_s3box.errors import RecordError
 from beam_s3box.records.encoding import (
     BACKSLASH,
@@ -277,9 +278,7 @@ class Router:
     def _encode(self, element: Any, stream: Stream | None) -> tuple[bytes, Stream]:
         fields = as_mapping(element)
         if fields is None:
-            fix = record_fix(element)
-            detail = f"a {type(element).__name__}, not an object"
-            raise RecordError(f"{detail}: {fix}" if fix else detail, NOT_AN_OBJECT)
+            raise RecordError(f"{with_article(type(element).__name__)}, {record_fix(element)}", NOT_AN_OBJECT)
         try:
             stream = stream or self._selector.stream_of(fields)
         except (RecordError, MemoryError):

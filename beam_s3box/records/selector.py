@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import decimal
 import enum
@@ -13,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from beam_s3box.checks import with_article
 from beam_s3box.errors import ConfigurationError, RecordError
 from beam_s3box.records.encoding import BAD_STREAM, MISSING_STREAM
 from beam_s3box.records.json_values import as_mapping
@@ -21,6 +23,9 @@ from beam_s3box.records.streams import Stream
 
 _UNSUPPORTED = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 """Characters that the JSON decoder can't have in the name of a field."""
+
+_MISSING = re.compile(r"no field ('.*'|\".*\"), or it is null")
+"""As `missing_field` says it."""
 
 StreamFunction: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
 
@@ -113,6 +118,11 @@ class StreamSelector:
     @staticmethod
     def _check_part(part: str, constant: str | None, field: str | None) -> None:
         for name, value in ((part, constant), (f"{part}_field", field)):
+            if callable(value):
+                raise ConfigurationError(
+                    f"{name} is a function, and must be non-empty text: for a function of the record give "
+                    "stream=lambda record: (domain, namespace)"
+                )
             if value is not None and (not isinstance(value, str) or not value):
                 raise ConfigurationError(f"{name}={value!r} must be non-empty text")
         paths = () if field is None else paths_of(field)
@@ -136,8 +146,8 @@ def split_key(element: Any) -> tuple[Stream, Any]:
         case (tuple() as key, record):
             return _checked_stream(key), record
     raise RecordError(
-        f"a {type(element).__name__}, not ((domain, namespace), record); give domain_field and namespace_field, or "
-        "domain and namespace, or stream, for records without a key",
+        f"{with_article(type(element).__name__)}, not ((domain, namespace), record); give domain_field and "
+        "namespace_field, or domain and namespace, or stream, for records without a key",
         MISSING_STREAM,
     )
 
@@ -145,6 +155,12 @@ def split_key(element: Any) -> tuple[Stream, Any]:
 def missing_field(field: str) -> str:
     """Return what is wrong with a record without this field."""
     return f"no field {field!r}, or it is null"
+
+
+def missing_name(detail: str) -> str | None:
+    """Return the field of which `missing_field` says so, None for other details."""
+    match = _MISSING.fullmatch(detail)
+    return None if match is None else str(ast.literal_eval(match[1]))
 
 
 def _checked_stream(names: Any) -> Stream:

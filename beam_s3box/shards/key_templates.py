@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import re
 import string
@@ -16,6 +17,8 @@ _REQUIRED: Final = frozenset({"domain", "namespace", "run_id", "origin", "sequen
 _TIMES: Final = frozenset({"window_start", "window_end"})
 _WINDOW: Final = frozenset({"window", *_TIMES})
 """One of these at least: people look for the records of a window."""
+
+_KNOWN: Final = _REQUIRED | _WINDOW
 
 _OWN_FOLDERS: Final = ("manifests", "dead-letters", "runs")
 _SEQUENCE_FORMAT: Final = re.compile(r"(0?\d{1,2}d?|d)?", re.ASCII)
@@ -51,14 +54,16 @@ class KeyTemplate:
 
     def __post_init__(self) -> None:
         fields = {field.name for field in self._fields}
-        wrong = sorted((_REQUIRED - fields) | (fields - _REQUIRED - _WINDOW))
-        if not wrong and not fields & _WINDOW:
-            wrong = ["window"]
-        if wrong:
+        unknown = sorted(fields - _KNOWN)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], _KNOWN, 1)
+            hint = f"did you mean {{{close[0]}}}?" if close else f"known are {', '.join(sorted(_KNOWN))}"
+            raise ConfigurationError(f"key_template={self.text!r} has the unknown field {{{unknown[0]}}}: {hint}")
+        missing = sorted(_REQUIRED - fields) or ([] if fields & _WINDOW else ["window"])
+        if missing:
             raise ConfigurationError(
-                f"key_template={self.text!r} must use each of {', '.join(sorted(_REQUIRED))}, one of {{window}}, "
-                f"{{window_start}} and {{window_end}}, and nothing else; see {{{wrong[0]}}}. Without one of them two "
-                "shards could share a key"
+                f"key_template={self.text!r} lacks {{{missing[0]}}}: it must use each of {', '.join(sorted(_REQUIRED))}"
+                ", and one of {window}, {window_start} and {window_end}, or two shards could share a key"
             )
         self._check_formats()
         self._check_folders()

@@ -26,4 +26,9 @@ def parse_url(url: str) -> tuple[str, str]:
             f"destination={url!r} has the bucket {bucket!r}: 3 to 63 lower-case letters, digits, '-' and '.' name a "
             "bucket, beginning and ending with a letter or digit"
         )
-    return bucket, check_key(prefix) if prefix else ""
+    if not prefix:
+        return bucket, ""
+    try:
+        return bucket, check_key(prefix)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"destination={url!r} has a prefix that no key can have: {exc}") from exc

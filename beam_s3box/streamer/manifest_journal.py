@@ -22,6 +22,7 @@ from beam_s3box.errors import ConfigurationError, StreamerError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.model import ShardFile
+from beam_s3box.sizes import counted_text
 from beam_s3box.stores import Store
 from beam_s3box.streamer.descriptions import Description, make_description
 from beam_s3box.streamer.events import BufferFile
@@ -185,9 +186,9 @@ def other_settings(files: Sequence[tuple[Output, str | None]], folder: pathlib.P
         return None
     kinds = "; ".join(sorted({_kind(output, url) for output, url in files}))
     return StreamerError(
-        f"files_path={str(folder)!r} holds {len(files)} files that a streamer with other settings left, and that no "
-        f"manifest of this one will list: {kinds}. Those that are not uploaded yet will be; those that wait for a "
-        "manifest are kept until a streamer with those settings writes it"
+        f"files_path={str(folder)!r} holds {counted_text(len(files), 'file')} that a streamer with other settings "
+        f"left, and that no manifest of this one will list: {kinds}. Those that are not uploaded yet will be; those "
+        "that wait for a manifest are kept until a streamer with those settings writes it"
     )
 
 

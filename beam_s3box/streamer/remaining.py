@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from beam_s3box.errors import UploadsFailedError
 from beam_s3box.records.streams import Stream
+from beam_s3box.sizes import counted_text
 from beam_s3box.streamer.events import PendingFile
 
 _ENDS = {
@@ -50,9 +51,9 @@ def _by_stream(files: Sequence[PendingFile]) -> str:
     for file in files:
         by_stream.setdefault(Stream(file.domain, file.namespace), []).append(file)
     reasons = "; ".join(f"{stream}: {_why(pending)}" for stream, pending in sorted(by_stream.items()))
-    return f"{len(files)} files of {len(by_stream)} streams are not uploaded. {reasons}"
+    return f"not uploaded: {counted_text(len(files), 'file')} of {counted_text(len(by_stream), 'stream')}. {reasons}"
 
 
 def _why(files: Sequence[PendingFile]) -> str:
     reasons = dict.fromkeys(file.error or "not finished in time" for file in files)
-    return f"{len(files)} files ({', '.join(reasons)})"
+    return f"{counted_text(len(files), 'file')} ({', '.join(reasons)})"

@@ -119,6 +119,11 @@ class S3Uploader(StoreUploader):
         bucket = os.environ.get(BUCKET_VARIABLE) if bucket is None else bucket
         if not bucket:
             raise ConfigurationError(f"bucket={bucket!r} is empty: give a bucket, or set {BUCKET_VARIABLE}")
+        if "/" in bucket:
+            raise ConfigurationError(
+                f"bucket={bucket!r} must be the name of a bucket: leave s3:// out, and give what follows a '/' as "
+                "prefix"
+            )
         super().__init__(open_store(f"s3://{bucket}/{prefix}".rstrip("/"), s3, credentials))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -37,6 +37,18 @@ class WriteToS3BoxResult(_Outputs):
     """
 
     run_id: str = ""
+
+    if not TYPE_CHECKING:  # type checkers know which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError: Beam looks in vain for those of a PCollection where a step is applied to all."""
+            outputs = ", ".join(f"result.{field}" for field in self._fields)
+            raise AttributeError(
+                f"the result of WriteToS3Box has no {name!r}: it has several outputs, apply the next step to one of "
+                f"them, {outputs}",
+                name=name,
+                obj=self,
+            )
 
 
 class OneByOne(beam.DoFn):

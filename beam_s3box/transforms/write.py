@@ -192,6 +192,11 @@ class WriteToS3Box(beam.PTransform):
 
     def expand(self, records: beam.PCollection[Any]) -> WriteToS3BoxResult:
         """Return the shards, manifests and dead letters of the records, and the id of this run."""
+        if not isinstance(records, beam.PCollection):
+            raise ConfigurationError(
+                "WriteToS3Box was applied to a pipeline or to several PCollections, and takes one PCollection: apply "
+                "it to the records, as records | WriteToS3Box(...)"
+            )
         is_stateful = self._tuning.is_stateful(records)
         configure_or_reject(records, stateful=is_stateful)
         windowing = self._windowing.apply_to(records)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import gc
 import json
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +152,38 @@ def test_what_is_packed_while_the_box_is_sealed_is_refused_or_listed(monkeypatch
     while not outcomes:
         threading.Event().wait(0.01)
     assert sorted(record["i"] for record in read_back(store).all_records()) == outcomes[0]
+
+
+def pack_one(box: S3Box) -> None:
+    box.pack({"i": 1})
+
+
+def seal(box: S3Box) -> None:
+    pack_one(box)
+    box.seal()
+
+
+def leave_by_an_error(box: S3Box) -> None:
+    pack_one(box)
+    with pytest.raises(LookupError), box:
+        raise LookupError
+
+
+@pytest.mark.parametrize("use", [seal, leave_by_an_error, S3Box.next_box])
+def test_a_box_that_nothing_is_lost_of_is_dropped_silently(use: Callable[[S3Box], Any]) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        use(S3Box("memory://dropped"))
+        gc.collect()
+    assert warned == []
+
+
+def test_a_box_that_is_never_sealed_warns() -> None:
+    with pytest.warns(ResourceWarning, match=r"S3Box\('memory://dropped', run_id=.* and never sealed: its records are"):
+        pack_one(S3Box("memory://dropped"))
+
+
+def test_it_warns_at_the_end_of_a_program() -> None:
+    code = "from beam_s3box import S3Box; box = S3Box('memory://x'); box.pack({'i': 1})"
+    done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
+    assert "never sealed: its records are lost" in done.stderr

@@ -173,6 +173,24 @@ def hanging(goes_on: threading.Event) -> Rule:
     return hang
 
 
+def test_an_interrupted_command_that_lists_nothing_speaks_of_no_manifests(start: Start, store: S3Store) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def hang(request: object) -> Fault:
+        asked.set()
+        goes_on.wait(PATIENCE)
+        return Fault(503, "SlowDown")
+
+    with s3_proxy(store._settings.endpoint_url or "") as proxy:
+        proxy.rule = hang
+        process = start("runs", store.root, env={"AWS_ENDPOINT_URL": proxy.endpoint_url})
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        goes_on.set()
+    assert (process.returncode, out, err) == (130, b"", b"interrupted by SIGINT\n")
+
+
 def test_the_second_interrupt_stops_at_once(start: Start, store: S3Store) -> None:
     with s3_proxy(store._settings.endpoint_url or "") as proxy:
         process = start("pack", store.root, *NAMING, "--max_records=100", env={"AWS_ENDPOINT_URL": proxy.endpoint_url})

@@ -53,7 +53,7 @@ def test_a_packer_calls_it_when_the_run_counts_and_again_after_a_failure(store: 
     run = find_run(store)
     [commit] = loader.commits
     assert str(caught.value) == (
-        f"run {run.run_id} is committed, {commit.url} with 5 records in 1 shards, and counts, but on_commit raised "
+        f"run {run.run_id} is committed, {commit.url} with 5 records in 1 shard, and counts, but on_commit raised "
         "OSError: busy"
     )
     assert isinstance(caught.value.__cause__, OSError)

@@ -98,6 +98,7 @@ def test_a_missing_field_is_told_with_those_that_are_there_and_the_one_that_was_
     ("line", "hint"),
     [
         (b'{"CARIER":1}', "fields there: CARIER; did you mean 'CARIER'?"),
+        (b'{"of":{"carier":1}}', "fields there: of; did you mean 'of.carier'?"),
         (b'{"carier":null,"x":1}', "fields there: carier, x"),
         (b'{"zzz":1}', "fields there: zzz"),
         (b"{}", "it has no fields"),
@@ -160,7 +161,7 @@ def test_limits(limit: int | str | None, totals: InputTotals, rule: str | None) 
         DeadLetterLimit.of(limit).check(totals, "memory://x/")
     assert rule in str(raised.value)
     assert str(raised.value).endswith(
-        "The first begins 'xyz'. They are below memory://x/: correct the input or the options, or accept dead letters "
+        "The first begins 'xyz'. They are below memory://x/. Correct the input or the options, or accept dead letters "
         "with max_dead_letters='100%'"
     )
 
@@ -192,7 +193,7 @@ def test_the_first_of_a_reason_is_warned_of_at_once_and_more_of_them_now_and_the
         now[0] += 601
         intake.count(2, rejected("not-json", "not-json"))
     assert [record.getMessage() for record in caplog.records] == [
-        "dead letters of run run: 1 not-json: detail not-json",
-        "dead letters of run run: 1 too-large: detail too-large",
+        "dead letters of run run so far: 1 not-json: detail not-json",
+        "dead letters of run run so far: 1 too-large: detail too-large",
         "more dead letters of run run: 1,001 not-json: detail not-json",
     ]

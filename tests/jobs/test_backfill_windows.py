@@ -157,3 +157,12 @@ def test_a_field_that_no_record_has_fails_the_run_and_says_so(
     assert ended.code == 1
     assert "204 of 204 records are dead letters, that is every one: 202 missing-timestamp: no field 'time'" in ended.err
     assert "fields there: d, n, at, i" in ended.err
+
+
+def test_a_field_of_times_that_is_misspelt_is_told_with_the_one_that_was_meant(
+    backfill: Run, history: str, tmp_path: pathlib.Path
+) -> None:
+    where = (f"--input={history}", f"--destination={tmp_path}/lake", "--window=fixed:1d")
+    ended = backfill(*where, *NAMING, "--timestamp_field=att")
+    assert ended.code == 1
+    assert "no field 'att', or it is null; fields there: d, n, at, i; did you mean 'at'?" in ended.err

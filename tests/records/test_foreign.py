@@ -151,6 +151,8 @@ def test_messages_of_protobuf() -> None:
         (pd.DataFrame({"a": [1]}), "to_dict('records')"),
         ([{"a": 1}], "each of its items"),
         (({"a": 1} for _ in "a"), "FlatMap"),
+        (object(), "an object, which has no fields that are known: give a dict or a dataclass"),
+        (5, "an int, which has no fields that are known: give a dict or a dataclass"),
         ({"a": {1}}, "sorted"),
         ({"a": pd.Series([1])}, "tolist"),
     ],

@@ -288,6 +288,8 @@ def test_a_router_remembers_no_names_wrongly() -> None:
         ({"domain": ""}, "domain='' must be non-empty text"),
         ({"domain": 5}, "domain=5 must be non-empty text"),
         ({"namespace": b"a"}, "namespace=b'a' must be non-empty text"),
+        ({"namespace": lambda record: "a"}, "namespace is a function, and must be non-empty text: for a function of"),
+        ({"domain_field": len}, "domain_field is a function, and must be non-empty text"),
         ({"domain_field": ""}, "domain_field='' must be non-empty text"),
         ({"namespace_field": 1}, "namespace_field=1 must be non-empty text"),
         (

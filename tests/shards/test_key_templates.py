@@ -50,8 +50,10 @@ def test_only_the_folder_of_a_column_keeps_letters_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        (HIVE.replace("dt={window_start:%Y-%m-%d}/hour={window_start:%H}/", ""), "see {window}"),
-        (HIVE.replace("{origin}", ""), "see {origin}"),
+        (HIVE.replace("dt={window_start:%Y-%m-%d}/hour={window_start:%H}/", ""), "lacks {window}: it must use each of"),
+        (HIVE.replace("{origin}", ""), "lacks {origin}: it must use each of"),
+        (HIVE.replace("{namespace}", "{namespce}"), "has the unknown field {namespce}: did you mean {namespace}?"),
+        (HIVE.replace("{namespace}", "{table}"), "has the unknown field {table}: known are digest, domain, extension"),
         (HIVE.replace("%H", "%A"), "formats {window_start} by '%A', which has '%A'"),
         (HIVE.replace("%H", "%H:%M"), "formats {window_start} by '%H:%M', which has ':'"),
         (HIVE.replace("%H", "%"), "which has '%'"),
@@ -61,7 +63,10 @@ def test_only_the_folder_of_a_column_keeps_letters_as_they_are() -> None:
         (HIVE.replace("hour=", "").replace("%H", "%Y/./%H"), "without empty"),
         (HIVE.replace("%H", "../%H"), "'.' or '..' folders"),
         (HIVE.replace("{window_start:%H}", "{window_start!r:%H}"), "formats {window_start} by"),
-        (HIVE.replace("{window_start:%H}", "{window_start.year}"), "see {window_start.year}"),
+        (
+            HIVE.replace("{window_start:%H}", "{window_start.year}"),
+            "has the unknown field {window_start.year}: did you mean {window_start}?",
+        ),
         (HIVE.replace("domain={domain}/", "domain={domain}{window_start:%H}/"), "each in its own folder"),
         (HIVE.replace("namespace={namespace}/", "{namespace}{window_start:%H}/"), "each in its own folder"),
         ("data/{domain}/{namespace}/{window}{window}" + TAIL, "at the beginning of a folder's or file's name"),

@@ -52,7 +52,7 @@ def test_returns_a_store_as_it_is() -> None:
         ("s3://a..b/x", "has the bucket 'a..b'"),
         ("s3://ab", "has the bucket 'ab'"),
         ("s3://bucket/a/../b", "key='a/../b' must be"),
-        ("s3://bucket/a//b", "key='a//b' must be"),
+        ("s3://bucket/a//b", "destination='s3://bucket/a//b' has a prefix that no key can have: key='a//b' must be"),
     ],
 )
 def test_refuses(destination: str, message: str) -> None:

@@ -293,7 +293,7 @@ def test_a_buffer_of_what_is_uploaded_is_dropped(
     assert kept.bodies == []
     assert sorted(os.listdir(folder)) == [f"{NAME}.uploaded", "lock"]
     assert streamer.stats.unlisted_files == 1
-    assert "holds 1 files that a streamer with other settings left" in str(reported[0])
+    assert "holds 1 file that a streamer with other settings left" in str(reported[0])
 
 
 @pytest.mark.parametrize("kind", ["symbolic", "hard", "pipe", "folder"])

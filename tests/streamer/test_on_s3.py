@@ -90,7 +90,7 @@ def test_a_lost_reply_makes_no_second_object(
     streamer = make(uploader(proxy, prefix))
     streamer.open("web", "clicks")
     streamer.append("web", "clicks", {"i": 0})
-    with pytest.raises(UploadsFailedError, match=r"web/clicks: 1 files \(TransientStoreError"):
+    with pytest.raises(UploadsFailedError, match=r"web/clicks: 1 file \(TransientStoreError"):
         streamer.flush()
     if restart:
         streamer.shut_down()
@@ -127,6 +127,11 @@ def test_the_bucket_comes_from_the_environment_or_from_the_program(monkeypatch: 
         S3Uploader()
     with pytest.raises(ConfigurationError, match="bucket="):
         S3Uploader(bucket="")
+    for bucket in ("s3://box/x", "box/x"):
+        with pytest.raises(
+            ConfigurationError, match=f"bucket='{bucket}' must be the name of a bucket: leave s3:// out"
+        ):
+            S3Uploader(bucket=bucket)
     with pytest.raises(ConfigurationError, match="too long"):
         S3Uploader(bucket="given", prefix="x" * 250)
 

@@ -28,7 +28,7 @@ def test_other_formats_are_uploaded_and_not_listed(make: Make, reported: list[An
     first.shut_down()
     assert reported == []
     second = make(StoreUploader(store), manifests=Manifests(), **REDSHIFT)
-    assert "1 files that a streamer with other settings left" in str(reported[0])
+    assert "1 file that a streamer with other settings left" in str(reported[0])
     assert "format='json-array'" in str(reported[0])
     fill(second, 2, 2)
     second.flush()

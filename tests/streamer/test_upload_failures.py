@@ -99,8 +99,8 @@ def test_flush_tries_all_and_names_every_stream_that_failed(make: Make, kept: An
     with pytest.raises(UploadsFailedError) as caught:
         streamer.flush()
     assert str(caught.value) == (
-        "2 files of 2 streams are not uploaded. web/a: 1 files (OSError: no network); "
-        f"web/c: 1 files (OSError: no network). They stay in {folder}"
+        "not uploaded: 2 files of 2 streams. web/a: 1 file (OSError: no network); "
+        f"web/c: 1 file (OSError: no network). They stay in {folder}"
     )
     assert {(file.namespace, file.attempts) for file in caught.value.files} == {("a", 1), ("c", 1)}
     assert kept.records() == [{"n": "b"}]
@@ -113,7 +113,7 @@ def test_flush_gives_up_waiting(make: Make, kept: Any) -> None:
     streamer = make()
     streamer.open("web", "a")
     streamer.append("web", "a", {"i": 0})
-    with closed_gate(kept), pytest.raises(UploadsFailedError, match=r"web/a: 1 files \(not finished in time\)"):
+    with closed_gate(kept), pytest.raises(UploadsFailedError, match=r"web/a: 1 file \(not finished in time\)"):
         streamer.flush(timeout=0.01)
     streamer.flush()
     assert kept.records() == [{"i": 0}]
@@ -308,7 +308,7 @@ def test_a_scheduled_look_that_fails_is_reported_and_the_next_comes(
     pause = threading.Event()
     while len(reported) < 2:
         pause.wait(0.001)
-    assert "web/a: 1 files (StreamerError: seal" in str(reported[0])
+    assert "web/a: 1 file (StreamerError: seal" in str(reported[0])
     failing.clear()
     assert kept.begun.acquire(timeout=60)
     streamer.flush()

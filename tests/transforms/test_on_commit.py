@@ -55,7 +55,7 @@ def test_a_failure_fails_the_pipeline_and_the_run_counts(tmp_path: pathlib.Path)
     records = pipeline | beam.Create([{"i": i} for i in range(9)])
     records | WriteToS3Box(store, domain="d", namespace="n", on_commit=Note(str(tmp_path / "notes"), failures=9))
     with pytest.raises(
-        Exception, match=r"is committed, memory://.*/runs/.*\.json with 9 records in 1 shards, and counts"
+        Exception, match=r"is committed, memory://.*/runs/.*\.json with 9 records in 1 shard, and counts"
     ):
         pipeline.run().wait_until_finish()
     assert find_run(store).record.state == "finished"

@@ -11,6 +11,7 @@ import pytest
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_s3box import ConfigurationError, WriteToS3Box
 from beam_s3box.stores import LocalStore
 from tests.transforms.batch_steps import BAD, RECORDS, STREAMS, TakeBatches, TakeElements, build, noted
 
@@ -47,3 +48,17 @@ def test_what_beam_loses(tmp_path: pathlib.Path) -> None:
         late = pipeline | beam.Create([1]) | beam.ParDo(_AtTheEnd()).with_output_types(int)
         _ = late | beam.ParDo(TakeBatches(tmp_path, "shards"))
     assert noted(tmp_path)["shards"] == 0
+
+
+@pytest.mark.parametrize("step", [beam.Map(print), "Named" >> beam.Map(print), beam.Reshuffle()])
+def test_a_step_that_is_applied_to_all_outputs_says_which_there_are(step: beam.PTransform) -> None:
+    pipeline = beam.Pipeline()
+    result = pipeline | beam.Create([{"i": 1}]) | WriteToS3Box("memory://outputs", domain="d", namespace="n")
+    with pytest.raises(AttributeError, match=r"apply the next step to one of them, result\.shards, result\.manifests"):
+        result | step
+    assert not hasattr(result, "manifest")
+
+
+def test_a_write_that_is_applied_to_no_collection_says_what_it_takes() -> None:
+    with pytest.raises(ConfigurationError, match=r"takes one PCollection: apply it to the records, as records \| Wri"):
+        beam.Pipeline() | WriteToS3Box("memory://outputs", domain="d", namespace="n")

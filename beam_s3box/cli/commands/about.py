@@ -62,7 +62,7 @@ def find_command(name: str) -> Command:
     known = [*COMMANDS, *ABOUT]
     if not name:
         raise ConfigurationError(f"the command is missing: it is one of {', '.join(known)}; see s3box help")
-    close = difflib.get_close_matches(name, known, 1)
+    close = difflib.get_close_matches(name, [*known, "--version", "--help"], 1)
     hint = f"did you mean {close[0]}?" if close else f"it is one of {', '.join(known)}"
     raise ConfigurationError(f"{name!r} is not a command: {hint}")
 

@@ -62,7 +62,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "jobs.backfill:PARSER",
     ),
     "stream": Command(
-        "the same for files that keep arriving, and for topics of Kafka, as a streaming pipeline",
+        "the same for what keeps arriving: files, Kafka, Kinesis, a queue of S3's events; as a streaming pipeline",
         "jobs.stream:run",
         "cli.options.jobs:STREAM",
         "jobs.stream:PARSER",
@@ -113,7 +113,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "cli.options.compact:COMPACT_PARSER",
     ),
     "gc": Command(
-        "remove what belongs to nobody: unlisted and replaced shards, unfinished uploads, old marks",
+        "remove objects that no run needs any more: unlisted and replaced shards, unfinished uploads, old marks",
         "cli.commands.gc:run",
         "cli.options.gc:GC_PARSER",
     ),

@@ -12,7 +12,7 @@ from beam_s3box.runs.estimate.advice import Alternative
 from beam_s3box.runs.estimate.prices import PRICES_OF, Prices
 from beam_s3box.runs.estimate.run_estimate import RunEstimate
 from beam_s3box.runs.estimate.sizing import StreamEstimate
-from beam_s3box.sizes import KiB, MiB, format_seconds, format_size
+from beam_s3box.sizes import KiB, MiB, counted_text, format_seconds, format_size
 
 _MAX_STREAMS: Final = 20
 _STREAM_HEAD: Final = ("stream", "records", "raw", "on S3", "ratio", "shards", "each", "manifests")
@@ -73,7 +73,7 @@ def render_estimate(
     if round(estimate.unseen_streams):
         unseen = f"{round(estimate.unseen_streams):,}"
         rows.append((f"… about {unseen} not in the sample", "few", "", "", "", unseen, "", ""))
-    total = _sum_row(f"{len(estimate.streams) + round(estimate.unseen_streams):,} streams", estimate.streams)
+    total = _sum_row(counted_text(len(estimate.streams) + round(estimate.unseen_streams), "stream"), estimate.streams)
     rows.append((*total[:5], _number(estimate.shards), _each(estimate), _number(estimate.manifests)))
     lines = [
         _sample_line(sample),
@@ -124,19 +124,19 @@ def _stream_json(row: StreamEstimate) -> dict[str, Any]:
 
 
 def _sample_line(sample: Sampled) -> str:
-    files = "1 file" if sample.files == 1 else f"{sample.files:,} files"
+    files = counted_text(sample.files, "file")
     if sample.exact:
         return f"all of the input was read: {files}, {format_size(sample.input_bytes)}"
     share = sample.sampled_bytes / max(sample.input_bytes, 1)
     return (
-        f"a sample was read: {sample.pieces:,} pieces of {files}, {format_size(sample.sampled_bytes)} of "
+        f"a sample was read: {counted_text(sample.pieces, 'piece')} of {files}, {format_size(sample.sampled_bytes)} of "
         f"{format_size(sample.input_bytes)} ({share:.1%}); figures are estimates"
     )
 
 
 def _cost_lines(estimate: RunEstimate, prices: Prices) -> Iterator[str]:
     yield (
-        f"{_number(estimate.put_requests)} PUTs, {_number(estimate.manifests)} COPYs: "
+        f"{counted_text(round(estimate.put_requests), 'PUT')}, {counted_text(round(estimate.manifests), 'COPY')}: "
         f"{_dollars(estimate.run_dollars)} for requests (${prices.put:g} for 1,000 that write, "
         f"${prices.get:g} for 1,000 that read)"
     )

@@ -11,8 +11,8 @@ import orjson
 
 from beam_s3box.cli.console.table import align, shown_stream
 from beam_s3box.runs.report.figures import Distribution, RunFigures, StreamFigures
-from beam_s3box.runs.report.scales import counted_text, wait_text
-from beam_s3box.sizes import format_size
+from beam_s3box.runs.report.scales import wait_text
+from beam_s3box.sizes import counted_text, format_size
 
 _MAX_STREAMS: Final = 30
 _HEAD: Final = ("stream", "records", "shards", "each", "on S3", "ratio", "manifests", "waited", "dead")
@@ -59,7 +59,8 @@ def figures_json(figures: RunFigures) -> str:
 
 def _head(figures: RunFigures) -> Iterator[str]:
     record = figures.record
-    by = " ".join(filter(None, (record.kind, f"on {record.runner}" if record.runner else "", record.version)))
+    writer = " ".join(filter(None, (record.kind, f"on {record.runner}" if record.runner else "")))
+    by = ", ".join(filter(None, (writer, f"beam_s3box {record.version}" if record.version else "")))
     until = f" until {record.ended}" if record.ended else ""
     yield f"run {record.run_id} to {figures.destination}: {_state(figures)}"
     yield f"{by or 'written by an earlier version'}, from {record.began}{until}"

@@ -46,7 +46,8 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
     def __str__(self) -> str:
-        return f"interrupted by {signal.Signals(self.number).name}: {self.args[0]}"
+        what = f": {self.args[0]}" if self.args[0] else ""
+        return f"interrupted by {signal.Signals(self.number).name}{what}"
 
 
 def interrupted_of(error: KeyboardInterrupt) -> Interrupted:
@@ -67,7 +68,7 @@ def signals_raise(grace_seconds: float | None = None, message: str = WHAT_COUNTS
 
     Args:
       grace_seconds: after which the process ends if the block has not; None for no such limit.
-      message: says what counts.
+      message: says what counts; empty where nothing is written that could.
     """
     asked: list[int] = []
 

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 
 from beam_s3box.redshift import LoadResult
 from beam_s3box.redshift.load.table_loads import LoadFailure
+from beam_s3box.sizes import counted_text
 
 
 def describe_load(result: LoadResult) -> str:
     """Return the result of a load as one line."""
-    skipped = _manifests(len(result.skipped))
+    skipped = counted_text(len(result.skipped), "manifest")
     if result.outcome == "nothing-to-load":
         return f"nothing to load into {result.table}: the manifests list no shards"
     if result.outcome == "already-loaded":
         return f"nothing new for {result.table}: {skipped} loaded before"
     before = f"; {skipped} loaded before" if result.skipped else ""
     rejected = f", {result.rejected:,} rows rejected" if result.rejected else ""
-    rows = "1 row" if result.records == 1 else f"{result.records:,} rows"
-    return f"{rows} of {_manifests(len(result.loaded))} loaded into {result.table}{rejected}{before}"
+    rows = counted_text(result.records, "row")
+    return f"{rows} of {counted_text(len(result.loaded), 'manifest')} loaded into {result.table}{rejected}{before}"
 
 
 def render_loads(results: Sequence[LoadResult | LoadFailure]) -> str:
@@ -32,7 +33,3 @@ def _as_json(result: LoadResult | LoadFailure) -> dict[str, object]:
         return {"outcome": "failed", **result._asdict()}
     values = result._asdict() if hasattr(result, "_asdict") else vars(result)
     return {name: str(value) if name == "table" else value for name, value in values.items()}
-
-
-def _manifests(count: int) -> str:
-    return f"{count:,} manifest" if count == 1 else f"{count:,} manifests"

@@ -12,7 +12,7 @@ from beam_s3box.cli.console.output import say, say_text, width_of_output
 from beam_s3box.cli.console.table import align
 from beam_s3box.runs.compact import Compacted
 from beam_s3box.runs.gc.freed import Freed
-from beam_s3box.sizes import format_seconds, format_size
+from beam_s3box.sizes import counted_text, format_seconds, format_size
 
 _MIN_SECONDS: Final = 0.001
 
@@ -101,11 +101,12 @@ def _print_freed(freed: Freed) -> None:
         say(*align(rows, width_of_output()).split("\n"))
     if freed.unknown.objects:
         say(
-            f"{_number(freed.unknown.objects, 'object')} of {format_size(freed.unknown.bytes)} where shards are "
+            f"{counted_text(freed.unknown.objects, 'object')} of {format_size(freed.unknown.bytes)} where shards are "
             "belong to no run of this destination, and were left"
         )
-    what = f"{_number(total.objects, 'object')} of {format_size(total.bytes)}"
-    say(f"{what} {would or 'were '}removed from {freed.destination}")
+    what = f"{counted_text(total.objects, 'object')} of {format_size(total.bytes)}"
+    were = "was " if total.objects == 1 else "were "
+    say(f"{what} {would or were}removed from {freed.destination}")
 
 
 def _freed_as_json(freed: Freed) -> dict[str, Any]:
@@ -133,12 +134,8 @@ def print_compacted(compacted: Compacted, *, is_json: bool, is_quiet: bool) -> N
         say(f"run {compacted.parent} has nothing to join: no two of its shards fit together, or all are compacted")
     else:
         say(
-            f"run {compacted.run_id} replaces {_number(compacted.manifests_before, 'manifest')} of run "
+            f"run {compacted.run_id} replaces {counted_text(compacted.manifests_before, 'manifest')} of run "
             f"{compacted.parent} by {compacted.manifests:,}",
-            f"{_number(compacted.shards_before, 'shard')} became {compacted.shards:,}, with "
-            f"{_number(compacted.records, 'record')} in {format_size(compacted.object_bytes)}",
+            f"{counted_text(compacted.shards_before, 'shard')} became {compacted.shards:,}, with "
+            f"{counted_text(compacted.records, 'record')} in {format_size(compacted.object_bytes)}",
         )
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -19,6 +19,7 @@ from beam_s3box.cli.console.table import balance_line, dead_letter_lines, rate_l
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.errors import AccessError, ObjectNotFoundError, S3BoxError
 from beam_s3box.shards.keys import Layout
+from beam_s3box.sizes import counted_text
 from beam_s3box.stores import Store
 
 _MAX_URLS = 5
@@ -117,7 +118,8 @@ def print_finished(finished: AlreadyFinished, log: CommandLog) -> int:
     if not reporting.is_quiet:
         say(
             f"run {record.run_id} to {store.root} had finished before, at {record.ended}: nothing was written",
-            f"{record.size.records:,} records in {record.shards:,} shards, {len(record.manifests):,} manifests",
+            f"{counted_text(record.size.records, 'record')} in {counted_text(record.shards, 'shard')}, "
+            f"{counted_text(len(record.manifests), 'manifest')}",
             *_manifest_lines(values["manifests"]),
             *finished.done,
             error=reporting.prints_json,

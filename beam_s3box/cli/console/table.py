@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from beam_s3box.cli.console.report import RunReport, StreamTotals
-from beam_s3box.sizes import format_seconds, format_size
+from beam_s3box.sizes import counted_text, format_seconds, format_size
 from beam_s3box.system.printable import printable
 
 MAX_STREAMS = 50
@@ -35,7 +35,7 @@ def render_table(report: RunReport, width: int | None = None) -> str:
         rows.append(_sum_row(f"… and {len(streams) - MAX_STREAMS:,} more", largest[MAX_STREAMS:]))
     else:
         rows += map(_stream_row, streams)
-    total = _sum_row(_number(len(streams), "stream"), streams)
+    total = _sum_row(counted_text(len(streams), "stream"), streams)
     rows.append((*total[:-1], f"{len(report.manifests):,}"))
     if not any(stream.manifests for stream in streams):
         rows = _without("manifests", rows)
@@ -50,8 +50,8 @@ def balance_line(report: RunReport) -> str:
     """Return whether all records arrived, as one line."""
     sign = "=" if report.balances else "≠"
     return (
-        f"{_number(report.records_in, 'record')} read {sign} {report.records_listed:,} listed + "
-        f"{_number(report.dead_letters, 'dead letter')}"
+        f"{counted_text(report.records_in, 'record')} read {sign} {report.records_listed:,} listed + "
+        f"{counted_text(report.dead_letters, 'dead letter')}"
     )
 
 
@@ -68,10 +68,6 @@ def rate_line(report: RunReport) -> str:
         f"{format_seconds(report.seconds)}, {report.records_in / seconds:,.0f} records/s, "
         f"{format_size(int(raw_bytes / seconds))}/s"
     )
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def shown_stream(domain: str, namespace: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Final, NamedTuple, NoReturn
 
 from beam_s3box.cli.options.config import add_config_argument, expand_config
+from beam_s3box.cli.options.values import whole_number
 from beam_s3box.errors import ConfigurationError
 
 _SHORT = re.compile(r"^argument (?:[^:\s]*/)?(--\w+): ")
@@ -22,6 +23,10 @@ _OTHERS_LIKENESS = 0.8
 
 class StrictParser(argparse.ArgumentParser):
     """Raises what argparse would print before it ends the process."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.register("type", int, whole_number)
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigurationError."""
@@ -53,6 +58,9 @@ class CommandParser:
       sections: its options, in the order of the help; neighbours of one title are one group.
       inherited: options that are not its own, and that its help describes.
       closing: title and text at the end of the help.
+
+    Attributes:
+      program: how it is started.
     """
 
     def __init__(
@@ -65,7 +73,7 @@ class CommandParser:
         inherited: Sequence[Section] = (),
         closing: tuple[str, str] | None = None,
     ) -> None:
-        self._program = program
+        self.program = program
         self._usage = usage
         self._description = description
         self.sections = (*sections, CONFIG)
@@ -84,7 +92,7 @@ class CommandParser:
 
     def help(self) -> str:
         """Return the help."""
-        formatter = help_formatter(self._program, self._usage)
+        formatter = help_formatter(self.program, self._usage)
         formatter.add_text(self._description)
         for title, sections in itertools.groupby((*self.sections, *self._inherited), operator.attrgetter("title")):
             add_section(formatter, title, [action for section in sections for action in actions_of(section.add)])
@@ -110,6 +118,7 @@ class CommandParser:
         given, unknown = parser.parse_known_args(expand(arguments, parser._actions))
         if unknown:
             raise ConfigurationError(explain_unknown(unknown[0], self.names))
+        self._prefer_typed(given, parser.parse_known_args(_as_named(arguments, parser._actions))[0])
         return given
 
     def effective(self, arguments: Sequence[str]) -> dict[str, Any]:
@@ -120,12 +129,22 @@ class CommandParser:
         """
         given = vars(self.parse(arguments))
         values = {action.dest: given[action.dest] for action in self.actions if action.option_strings}
-        for action in self.actions:
-            # an argument without a name may be given as an option of that name as well
-            name = str(action.metavar).lower()
-            if not action.option_strings and given[action.dest] and name in values:
-                values[name] = given[action.dest]
+        for argument, option in self._twice_named:
+            values[option] = given[argument] or values[option]
         return values
+
+    @property
+    def _twice_named(self) -> list[tuple[str, str]]:
+        """The arguments without a name that may be given as an option as well, each with that option."""
+        options = {action.dest for action in self.actions if action.option_strings}
+        bare = {action.dest: str(action.metavar).lower() for action in self.actions if not action.option_strings}
+        return [(argument, option) for argument, option in bare.items() if option in options]
+
+    def _prefer_typed(self, given: argparse.Namespace, typed: argparse.Namespace) -> None:
+        """Forget an option from a file of options where the command line has the same without a name."""
+        for argument, option in self._twice_named:
+            if getattr(typed, argument) and getattr(typed, option) is None:
+                setattr(given, option, None)
 
 
 def chosen_of(given: argparse.Namespace, actions: Iterable[argparse.Action]) -> dict[str, Any]:
@@ -154,8 +173,12 @@ def expand(arguments: Sequence[str], actions: Sequence[argparse.Action]) -> list
     Raises:
       ConfigurationError: a configuration that can't be read or has an option or a value that is none.
     """
+    return expand_config(_as_named(arguments, actions), actions)
+
+
+def _as_named(arguments: Sequence[str], actions: Sequence[argparse.Action]) -> list[str]:
     known = set(option_names(actions))
-    return expand_config([_underscored(argument, known) for argument in arguments], actions)
+    return [_underscored(argument, known) for argument in arguments]
 
 
 def _underscored(argument: str, known: Set[str]) -> str:
@@ -165,16 +188,39 @@ def _underscored(argument: str, known: Set[str]) -> str:
     return f"{with_underscores}{equals}{value}" if is_meant else argument
 
 
-def explain_unknown(argument: str, own: Sequence[str], others: Sequence[str] = (), hint: str = "see --help") -> str:
-    """Return what is wrong with an argument that no option takes; a value that it carries is not shown."""
+def explain_unknown(
+    argument: str, own: Sequence[str], others: Sequence[str] = (), hint: str = "see --help", place: str = ""
+) -> str:
+    """Return what is wrong with an argument that no option takes; a value that it carries is not shown.
+
+    Args:
+      argument: that no option takes.
+      own: options of the command.
+      others: options that it takes as well.
+      hint: what to do if none is similar.
+      place: the option that a URL without a name is meant for; empty for none.
+    """
     name = argument.partition("=")[0]
     if not name.startswith("-"):
+        if place and "://" in argument:
+            return f"{argument!r} belongs to no option: write {place}={argument}"
         return f"{argument!r} belongs to no option: write --name=value, and quote patterns of files in the shell"
     wanted = f"--{name.lstrip('-').replace('-', '_')}"
+    owners = [] if wanted in own else _owners_of(wanted)
+    if owners:
+        return f"{name} is not an option here, but one of {', '.join(owners)}"
     close = difflib.get_close_matches(wanted, own, 1) or difflib.get_close_matches(wanted, others, 1, _OTHERS_LIKENESS)
     if close:
         return f"{name} is not an option: did you mean {close[0]}?"
     return f"{name} is not an option: {hint}"
+
+
+def _owners_of(name: str) -> list[str]:
+    """Return the commands that write and have an option of this name."""
+    from beam_s3box.cli.options.jobs import BACKFILL, STREAM  # these import this module
+    from beam_s3box.cli.options.pack import PACK_PARSER
+
+    return [command.program for command in (BACKFILL, STREAM, PACK_PARSER) if name in command.names]
 
 
 def actions_of(add: Callable[[argparse.ArgumentParser], None]) -> list[argparse.Action]:

@@ -93,9 +93,8 @@ def limits_of(
     Raises:
       ConfigurationError: a size that is none or out of range, or a file that can't be read or holds anything else.
     """
-    base = StreamLimits(
-        given.max_object_bytes or DEFAULT_OBJECT_BYTES, given.max_raw_bytes, given.max_records, max_seconds, lanes
-    )
+    object_bytes = DEFAULT_OBJECT_BYTES if given.max_object_bytes is None else given.max_object_bytes
+    base = StreamLimits(object_bytes, given.max_raw_bytes, given.max_records, max_seconds, lanes)
     return base if given.limits is None else _limits_of_file(given.limits, base)
 
 

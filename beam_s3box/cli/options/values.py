@@ -48,6 +48,14 @@ def whole_seconds(text: str) -> int:
     return int(value)
 
 
+def whole_number(text: str) -> int:
+    """Read an option that is a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, as 1000") from None
+
+
 def truth(text: str) -> bool:
     """Read an option that is true or false."""
     try:

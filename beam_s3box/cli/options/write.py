@@ -86,4 +86,4 @@ def max_record_bytes_of(given: argparse.Namespace) -> int | None:
       ConfigurationError: not a size.
     """
     text = given.max_record_bytes
-    return parse_size(text, "max_record_bytes") if text else None
+    return parse_size(text, "max_record_bytes") if text is not None else None

@@ -60,7 +60,7 @@ class OptionParser:
         _, unknown = parser.parse_known_args(checked)
         if unknown:
             beams = option_names(_parser(_beam_classes())._actions)
-            raise ConfigurationError(explain_unknown(unknown[0], self._command.names, beams, _HINT))
+            raise ConfigurationError(explain_unknown(unknown[0], self._command.names, beams, _HINT, "--destination"))
         options = PipelineOptions([*checked, *unchecked])
         standard = options.view_as(StandardOptions)
         standard.runner = standard.runner or self._runner

@@ -246,7 +246,7 @@ def _describe_interrupt(job: Job) -> str:
         )
     return (
         f"a backfill lists its shards when all input is written: what no manifest of run {run_id} lists does not "
-        "count; start it again, as a new run"
+        "count; start it again, under the same --run_id or a new one"
     )
 
 

@@ -20,6 +20,7 @@ from beam_s3box.jobs.totals.loads import Loads, read_loads
 from beam_s3box.redshift.load.plan import LoadResult
 from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Target
+from beam_s3box.sizes import counted_text
 
 _MAX_LINES = 50
 """Tables that are named on the terminal; the report has all."""
@@ -75,9 +76,8 @@ def _print_loads(report: RunReport, loads: Loads, log: CommandLog) -> int:
         code = fail_with(1, f"loading into {failure.table or 'a table'} failed: {failure.message}", log)
     lost = loads.unmentioned(report.manifests)
     if lost:
-        return fail_with(
-            1, f"{len(lost)} manifests were not loaded, the first is {lost[0]}: load them with s3box load", log
-        )
+        missed = counted_text(len(lost), "manifest")
+        return fail_with(1, f"not loaded: {missed}, the first is {lost[0]}: load them with s3box load", log)
     return code
 
 

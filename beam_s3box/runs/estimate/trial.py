@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from beam_s3box.engine.input_totals import field_hint
 from beam_s3box.engine.plan import RunPlan
 from beam_s3box.engine.shard_builder import Flushed, ShardBuilder
 from beam_s3box.formats import encoders_of, format_of
@@ -108,7 +109,9 @@ class Trial:
         bad = rejected if isinstance(batch, LineBatch) else [batch]
         for record in bad:
             self._piece_reasons[record.reason] += 1
-            self._examples.setdefault(record.reason, record.detail)
+            if record.reason not in self._examples:
+                hint = field_hint(record.reason, record.detail, record.raw)
+                self._examples[record.reason] = f"{record.detail}; {hint}" if hint else record.detail
         records = len(lines) if isinstance(batch, LineBatch) else 1
         raw_bytes = sum(map(len, lines))
         self.records += records

@@ -98,11 +98,6 @@ def short_seconds(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def counted_text(count: int, noun: str) -> str:
-    """Return a number of things: `1 file`, `2,000 files`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def wait_text(seconds: float) -> str:
     """Return a waiting time for people."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else format_seconds(float(seconds))

@@ -13,9 +13,9 @@ from beam_s3box.records.streams import Stream
 from beam_s3box.runs.report.charts import range_bar
 from beam_s3box.runs.report.figures import RunFigures, StreamFigures
 from beam_s3box.runs.report.markup import Child, Markup, element, join
-from beam_s3box.runs.report.scales import counted_text, wait_text
+from beam_s3box.runs.report.scales import wait_text
 from beam_s3box.runs.report.sections import card
-from beam_s3box.sizes import format_size
+from beam_s3box.sizes import counted_text, format_size
 
 MAX_STREAMS: Final = 40
 """Rows of streams; the others are one row."""

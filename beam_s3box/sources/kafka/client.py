@@ -80,7 +80,7 @@ def client_module() -> Any:
         import confluent_kafka
     except ImportError as exc:
         raise ConfigurationError(
-            "Kafka is read with the package confluent-kafka, which is not installed: pip install 'beam_s3box[kafka]'"
+            "Kafka is read with the package confluent-kafka, which is not installed: pip install confluent-kafka"
         ) from exc
     return confluent_kafka
 

@@ -55,6 +55,6 @@ def _signer() -> Any:
         from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
     except ImportError as exc:
         raise ConfigurationError(
-            "auth='msk-iam' needs the package aws-msk-iam-sasl-signer-python: pip install 'beam_s3box[kafka]'"
+            "auth='msk-iam' needs a package that is not installed: pip install aws-msk-iam-sasl-signer-python"
         ) from exc
     return MSKAuthTokenProvider

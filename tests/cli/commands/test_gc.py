@@ -53,7 +53,7 @@ def test_it_says_what_it_frees(tmp_path: pathlib.Path, capsys: pytest.CaptureFix
     assert lines[-1] == f"1 object of {lost.stat().st_size} B would be removed from file://{tmp_path}"
     code, out, _ = gc(tmp_path, "--older_than=1d", capsys=capsys)
     assert (code, lost.exists()) == (0, False)
-    assert out.splitlines()[-1].endswith(f" were removed from file://{tmp_path}")
+    assert out.splitlines()[-1].endswith(f" was removed from file://{tmp_path}")
     assert gc(tmp_path, "--quiet", capsys=capsys) == (0, "", "")
     assert listing(LocalStore(tmp_path)).all_ids == [1, 2]
 

@@ -228,6 +228,19 @@ def test_records_that_are_missing_fail_the_run(pack: Run, store: MemoryStore, mo
 @pytest.mark.parametrize(
     ("arguments", "code", "part"),
     [
+        (["--verson"], 2, "error: '--verson' is not a command: did you mean --version?\n"),
+        (["version"], 2, "error: 'version' is not a command: did you mean --version?\n"),
+        (
+            ["pack", "--max_seconds=5"],
+            2,
+            "error: --max_seconds is not an option here, but one of s3box stream\n",
+        ),
+        (["pack", "memory://x", "--max_records=1k"], 2, "error: --max_records: '1k' must be a whole number, as 1000\n"),
+        (
+            ["pack", "memory://x", *NAMING, "--max_object_bytes="],
+            2,
+            "error: max_object_bytes='' is not a size: write bytes, with or without a unit: 100000, 10MB, 64MiB\n",
+        ),
         (["pakc"], 2, "error: 'pakc' is not a command: did you mean pack?\n"),
         (
             ["quux"],

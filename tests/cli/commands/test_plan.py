@@ -222,6 +222,21 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -
     assert "a record is listed 30 s after it arrives, at most 1 min 0 s" in out
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--domain_field=dd", "no field 'dd', or it is null; fields there: d, n, user; did you mean 'd'?"),
+        ("--domain_field=user.nam", "fields there: d, n, user; did you mean 'user.name'?"),
+    ],
+)
+def test_a_field_that_is_not_there_is_told_as_by_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, option: str, hint: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"d":"web","n":"a","user":{"name":"Ann"}}\n')
+    assert main(["plan", option, "--namespace_field=n", f"--input={tmp_path}/a.jsonl"]) == 0
+    assert hint in capsys.readouterr().out
+
+
 def test_objects_are_read_and_nothing_is_written(plan: Run, s3_server: Server) -> None:
     client = s3_server.client(s3_server.writer)
     body = b"".join(json.dumps(row).encode() + b"\n" for row in rows(2_000))

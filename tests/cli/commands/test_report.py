@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beam_s3box import JsonBufferStreamer, Manifests, S3Box, StreamLimits
+from beam_s3box import JsonBufferStreamer, Manifests, S3Box, StreamLimits, __version__
 from beam_s3box.cli.main import main
 from beam_s3box.engine.claims import RunClaim
 from beam_s3box.engine.run_reader import list_runs
@@ -60,7 +60,7 @@ def test_the_table_of_a_pack(pack: Run, report: Run, store: MemoryStore) -> None
     assert (ended.code, ended.err) == (0, "")
     shown = ended.out.splitlines()
     assert shown[0] == f"run nightly to {store.root}: finished"
-    assert shown[1].startswith("pack ")
+    assert shown[1].startswith(f"pack, beam_s3box {__version__}, from ")
     [row] = [line.split() for line in shown if line.startswith("web/e0 ")]
     assert row[:3] == ["web/e0", "15", "3"]
     [total] = [line.split() for line in shown if line.startswith("4 streams ")]

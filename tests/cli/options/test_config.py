@@ -50,6 +50,18 @@ def test_a_file_has_every_option_and_the_command_line_takes_precedence(file: pat
     assert given_of(PARSER.parse([f"--config={file}"])).input == ["a.jsonl", "b.jsonl"]
 
 
+def test_a_destination_without_a_name_takes_precedence_too(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text('destination = "memory://file"\n')
+    both = ["memory://typed", f"--config={path}"]
+    assert PACK_PARSER.effective(both)["destination"] == "memory://typed"
+    given = PACK_PARSER.parse(both)
+    assert (given.place, given.destination) == ("memory://typed", None)
+    assert PACK_PARSER.parse([f"--config={path}"]).destination == "memory://file"
+    given = PACK_PARSER.parse(["memory://typed", "--output=memory://other"])
+    assert (given.place, given.destination) == ("memory://typed", "memory://other")
+
+
 def test_a_file_for_a_job_has_beams_options_too(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "job.toml"
     path.write_text('runner = "FlinkRunner"\nparallelism = 3\nexperiments = ["a", "b"]\nno_wait_until_finish = true\n')
@@ -68,7 +80,7 @@ def test_a_file_for_a_job_has_beams_options_too(tmp_path: pathlib.Path) -> None:
         ("[s3]\nsse = 'x'", "s3 is not an option"),
         ("[limits]\na = 1", "must be a text, a number, true, false or a list of texts"),
         ("quiet = 'yes'", "quiet='yes' must be true or false"),
-        ("max_records = 'many'", "--max_records: invalid int value: 'many'"),
+        ("max_records = 'many'", "--max_records: 'many' must be a whole number, as 1000"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path: pathlib.Path, text: str, message: str) -> None:

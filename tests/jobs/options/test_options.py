@@ -69,6 +69,11 @@ def test_a_typo_is_refused_with_what_was_meant(argument: str, suggestion: str) -
     assert refusal(argument) == f"{name} is not an option: did you mean {suggestion}?"
 
 
+def test_what_another_command_takes_or_what_lacks_its_name_says_so() -> None:
+    assert refusal("--max_seconds=5") == "--max_seconds is not an option here, but one of s3box stream"
+    assert refusal("s3://box/x") == "'s3://box/x' belongs to no option: write --destination=s3://box/x"
+
+
 def test_an_option_like_no_other_is_refused_with_where_to_look() -> None:
     assert "see --help and --help_beam" in refusal("--zzzzz=1")
 
@@ -84,7 +89,7 @@ def test_a_mistyped_secret_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("argument", "part"),
     [
-        ("--max_records=many", "--max_records: invalid int value: 'many'"),
+        ("--max_records=many", "--max_records: 'many' must be a whole number, as 1000"),
         ("--format=xml", "--format: invalid choice: 'xml'"),
         ("--input", "--input: expected one argument"),
         ("--experiments", "--experiments: expected one argument"),

@@ -289,7 +289,7 @@ def test_a_manifest_that_no_load_speaks_of_is_a_failure(capsys: pytest.CaptureFi
     report = RunReport("r", 1, 1, 0, [], ["u1", "u2"])
     loads = Loads([LoadResult("loaded", "a.b", "append", ("u1",), records=1)], [])
     assert _print_loads(report, loads, CommandLog("beam_s3box")) == 1
-    assert "1 manifests were not loaded, the first is u2" in capsys.readouterr().err
+    assert "not loaded: 1 manifest, the first is u2" in capsys.readouterr().err
     assert json.loads(with_loads(report, loads).to_json())["redshift"]["loads"][0]["table"] == "a.b"
 
 

@@ -81,7 +81,7 @@ def test_a_signal_ends_the_backfill(
     assert said.startswith(
         b"interrupted by %s: a backfill lists its shards when all input is written" % number.name.encode()
     )
-    assert b"no manifest of run asked lists does not count; start it again, as a new run" in err
+    assert b"no manifest of run asked lists does not count; start it again, under the same --run_id or a new one" in err
     assert said.count(b"\n") == 1
     assert time.monotonic() - begun < PATIENCE / 2
     store = S3Store(prefix, S3Settings(endpoint_url=s3_server.endpoint_url, region=REGION), s3_server.writer)

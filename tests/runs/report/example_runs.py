@@ -13,7 +13,6 @@ from beam_s3box.engine.run_reader import Run
 from beam_s3box.engine.run_record import RunRecord
 from beam_s3box.engine.run_totals import RunInput, StreamTotals
 from beam_s3box.engine.shard_lists import ListedShard
-from beam_s3box.records.selector import StreamSelector
 from beam_s3box.shards import packing
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_token
@@ -88,9 +87,7 @@ class ManyShards(Run):
 def many_shards(number: int, stream_count: int, *, bounded: bool = True, **record: Any) -> ManyShards:
     """Return a finished run of so many shards and streams, whose record has dead letters."""
     reasons = tuple(
-        DeadLetterReason.of(
-            DeadLetter(None, None, reason, text, text.encode(), text, 7), count, StreamSelector("d", "n")
-        )
+        DeadLetterReason.of(DeadLetter(None, None, reason, text, text.encode(), text, 7), count)
         for reason, count, text in (
             ("missing-stream", 1_203, HOSTILE[0]),
             ("not-json", 87, HOSTILE[4]),
