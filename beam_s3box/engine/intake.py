@@ -16,7 +16,6 @@ from beam_s3box.metrics import DEAD_LETTERS, Metrics
 from beam_s3box.records.batches import LineBatch
 from beam_s3box.records.rejected_records import RejectedRecord
 from beam_s3box.records.rejected_rows import RejectedRow
-from beam_s3box.records.selector import StreamSelector
 from beam_s3box.system.outside import steady_seconds
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ class Intake:
         """
         letters = DeadLetterBatch(rejected, self._plan.selector, origin)
         if letters and self._plan.fail_on_bad_record:
-            raise _failure(letters[0], self._plan.selector)
+            raise _failure(letters[0])
         reasons = self._counter.count(letters.source or "", records, letters)
         if letters:
             self._tell(len(letters), reasons.values())
@@ -130,8 +129,8 @@ class Intake:
             self._warnings.note(self._plan.layout.run_id, reason)
 
 
-def _failure(first: DeadLetter, selector: StreamSelector) -> RecordError:
-    place = DeadLetterReason.of(first, 1, selector).place
+def _failure(first: DeadLetter) -> RecordError:
+    place = DeadLetterReason.of(first, 1).place
     return RecordError(
         f"{first.reason}: {first.detail}{place}; the record begins {first.raw[:200]!r}. "
         "on_bad_record='dead_letter' keeps such records aside instead",
