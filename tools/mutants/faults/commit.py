@@ -172,8 +172,8 @@ COMMIT = (
         "two executions finish one run",
         "a run that was taken over fails",
         "beam_s3box/engine/claims.py",
-        '        if record.attempt != self.attempt or record.state == "failed":\n            raise self._taken_over(store)',
-        '        if record.state == "failed":\n            raise self._taken_over(store)',
+        '        if record.attempt != self.attempt or record.state == "failed":\n            raise self._taken_over(store, record)',
+        '        if record.state == "failed":\n            raise self._taken_over(store, record)',
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
@@ -185,8 +185,8 @@ COMMIT = (
         "a run that failed is finished",
         "the manifests of a failed run never count",
         "beam_s3box/engine/claims.py",
-        '        if record.attempt != self.attempt or record.state == "failed":\n            raise self._taken_over(store)',
-        "        if record.attempt != self.attempt:\n            raise self._taken_over(store)",
+        '        if record.attempt != self.attempt or record.state == "failed":\n            raise self._taken_over(store, record)',
+        "        if record.attempt != self.attempt:\n            raise self._taken_over(store, record)",
         (
             "tests/engine/test_claims.py",
             "tests/engine/test_publish.py",
