@@ -234,7 +234,7 @@ class RunClaim:
         if record.attempt == self.attempt and record.state != "failed":
             return
         if record.attempt == self.attempt or self.attempt in record.superseded:
-            raise self._taken_over(store)
+            raise self._taken_over(store, record)
         where = f"below {store.root}"
         if record.interrupted:
             raise RunExistsError(
@@ -254,12 +254,15 @@ class RunClaim:
 
     def _check_ours(self, record: RunRecord, store: Store) -> None:
         if record.attempt != self.attempt or record.state == "failed":
-            raise self._taken_over(store)
+            raise self._taken_over(store, record)
 
-    def _taken_over(self, store: Store) -> RunExistsError:
+    def _taken_over(self, store: Store, record: RunRecord) -> RunExistsError:
+        what = "another execution took it over"
+        if record.attempt == self.attempt:
+            what = f"it was marked as failed ({record.error})"
         return RunExistsError(
-            f"run_id={self.layout.run_id!r} below {store.root} no longer belongs to this execution: it was marked as "
-            "failed, or another execution took it over, and what it wrote is not valid. Use a new run_id, or omit it"
+            f"run_id={self.layout.run_id!r} below {store.root} no longer belongs to this execution: {what}, and what "
+            "it wrote is not valid. Use a new run_id, or omit it"
         )
 
     def _check_current(self, store: Store, manifests: Sequence[Manifest]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from beam_s3box.engine.firing_reader import Firing, read_firings
@@ -157,19 +157,20 @@ def list_runs(store: Store, newest: int | None = None, unread: list[UnreadRun] |
     return sorted(runs, key=lambda run: (run.record.began, run.info.modified), reverse=True)
 
 
-def find_run(store: Store, run_id: str | None = None) -> Run:
+def find_run(store: Store, run_id: str | None = None, wanted: Callable[[Run], bool] | None = None) -> Run:
     """Return the run of this id, or the newest that finished.
 
     Args:
       store: the destination.
       run_id: the name of the run; None for the one that finished last.
+      wanted: which of them is preferred, where none is named; the newest of all if none is like that.
 
     Raises:
       ConfigurationError: there is no such run; names those that exist.
       StoreError: the store refused or failed, after its retries.
     """
     if run_id is None:
-        return _newest_finished(store)
+        return _newest_finished(store, wanted or (lambda run: True))
     run = read_run(store, check_run_id(run_id))
     if run is None:
         raise ConfigurationError(f"run_id={run_id!r} names no run below {store.root}{_known(store, run_id)}")
@@ -182,7 +183,8 @@ def run_of_url(url: str) -> tuple[str, str | None]:
     return (match["destination"], match["run_id"]) if match else (url, None)
 
 
-def _newest_finished(store: Store) -> Run:
+def _newest_finished(store: Store, wanted: Callable[[Run], bool]) -> Run:
+    newest: Run | None = None
     found = sorted(_records(store), key=lambda info: info.modified, reverse=True)
     for info in found:
         try:
@@ -191,7 +193,11 @@ def _newest_finished(store: Store) -> Run:
             _LOGGER.warning("passed over: %s", exc)
             continue
         if run is not None and run.record.state == "finished":
-            return run
+            if wanted(run):
+                return run
+            newest = newest or run
+    if newest is not None:
+        return newest
     what = f"none of the {len(found):,} runs below {store.root} has finished" if found else f"no run below {store.root}"
     raise ConfigurationError(f"{what}{_named(found)}: give run_id, or another destination")
 

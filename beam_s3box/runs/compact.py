@@ -25,7 +25,7 @@ from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, OutdatedW
 from beam_s3box.metrics import MemoryMetrics, Metrics
 from beam_s3box.records.streams import Stream
 from beam_s3box.runs.compaction_plan import Replacement, Source, compaction_id, plan_replacements
-from beam_s3box.runs.replaced import compactions_of, replaced_by
+from beam_s3box.runs.replaced import compacted_manifests, compactions_of
 from beam_s3box.runs.shard_joiner import ShardJoiner
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY, Layout
 from beam_s3box.shards.model import ShardFile, size_of
@@ -135,11 +135,7 @@ class Compaction:
     def _sources(self) -> list[Source]:
         """Return the manifests that no compaction replaces yet, in their order, each with its shards."""
         found = list(self._firings() if not self.run.record.bounded else self._finished())
-        done = {
-            (row.url, row.sha256)
-            for run in compactions_of(self.run.store, self.run.layout)
-            for row in replaced_by(self.run.store, run.manifests())
-        }
+        done = compacted_manifests(self.run.store, self.run.layout)
         return [source for source in found if not (source.manifest and _named(source.manifest) in done)]
 
     def _finished(self) -> Iterator[Source]:

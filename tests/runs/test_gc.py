@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from beam_s3box.engine.run_reader import find_run
 from beam_s3box.errors import ConfigurationError, RunExistsError, S3BoxError
 from beam_s3box.formats import JSON_ARRAY
 from beam_s3box.runs.compact import Compaction
+from beam_s3box.runs.gc.collector import MIN_SILENT_SECONDS
 from beam_s3box.runs.gc.freed import Amount, Freed
 from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
@@ -50,12 +52,45 @@ def test_a_dead_run_is_marked_before_anything_goes(store: MemoryStore, clock: Cl
     assert find_run(store, "run").record.state == "failed"
     assert "garbage collection" in str(find_run(store, "run").record.error)
     # what wakes later can't finish
-    with pytest.raises(RunExistsError):
+    with pytest.raises(RunExistsError, match=r"marked as failed by a garbage collection: it has written nothing"):
         made.finish([Part([[1]])])
     # and its id can be used again
     clock.now += 10
     Made(store, "run").finish([Part([[2]])])
     assert listing(store).all_ids == [2]
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_run_that_may_be_alive_stays_however_young_garbage_may_be(
+    store: MemoryStore, clock: Clock, *, bounded: bool
+) -> None:
+    made = Made(store, "run", bounded=bounded)
+    shard = abandoned(store, made, 1)
+    done = Made(store, "done")
+    lost = abandoned(store, done, 2)
+    done.finish([Part([[3]])])
+    clock.now += MIN_SILENT_SECONDS - 60
+    freed = gc(store, older_than=0)
+    assert not freed.marked
+    assert list(freed.runs) == ["done"]
+    assert shard in keys(store)
+    assert lost not in keys(store)
+    if bounded:
+        clock.now += 120
+        assert gc(store, older_than=0).marked.keys() == {"run"}
+        assert shard not in keys(store)
+
+
+def test_files_that_may_still_be_written_stay(tmp_path: pathlib.Path) -> None:
+    store = LocalStore(tmp_path)
+    put(store, "data/web/clicks/x", b"x")
+    part = tmp_path / "data" / "web" / "clicks" / ".beam_s3box-0123456789ab.part"
+    part.write_bytes(b"begun")
+    os.utime(part, (time.time() - 60, time.time() - 60))
+    gc(store, older_than=0)
+    assert part.exists()
+    gc(store, older_than=0, min_silent_seconds=10)
+    assert not part.exists()
 
 
 @pytest.mark.parametrize("what", ["data/", "manifests/", "dead-letters/", "record"])

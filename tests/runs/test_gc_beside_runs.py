@@ -112,7 +112,7 @@ def test_no_listed_shard_is_lost(writers: Writers, note: Callable[[str], None]) 
     began = killed = time.monotonic()
     freed, collections, compactions, marked = 0, 0, 0, set[str]()
     while time.monotonic() - began < SECONDS:
-        done = Collector(store, OLDER_THAN, fence_seconds=FENCE).collect()
+        done = Collector(store, OLDER_THAN, fence_seconds=FENCE, min_silent_seconds=OLDER_THAN).collect()
         freed, collections, marked = freed + done.total.objects, collections + 1, marked | done.marked.keys()
         for run in list_runs(store):
             if run.record.kind != "compact" and (not run.record.bounded or run.record.state == "finished"):
@@ -129,7 +129,7 @@ def test_no_listed_shard_is_lost(writers: Writers, note: Callable[[str], None]) 
     until = time.monotonic() + 180
     while time.monotonic() < until:
         time.sleep(FENCE + 1)
-        done = Collector(store, OLDER_THAN, fence_seconds=FENCE).collect()
+        done = Collector(store, OLDER_THAN, fence_seconds=FENCE, min_silent_seconds=OLDER_THAN).collect()
         freed += done.total.objects
         if not done.total.objects and not done.marked and not _unlisted(store):
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from beam_s3box.engine.run_reader import find_run
 from beam_s3box.formats import JSON_ARRAY
 from beam_s3box.runs.compact import Compaction
@@ -26,17 +28,29 @@ def test_replaced_shards_go_after_a_grace_time(store: MemoryStore, clock: Clock)
     assert gc(store).total == Amount()
 
 
-def test_verify_says_where_the_shards_of_a_compacted_run_are(store: MemoryStore, clock: Clock) -> None:
+@pytest.mark.parametrize("manifests", [True, False])
+def test_verify_says_where_the_shards_of_a_compacted_run_are(
+    store: MemoryStore, clock: Clock, *, manifests: bool
+) -> None:
     from beam_s3box.runs.verify.run_check import Checker
 
-    Made(store, "run").finish([Part([[1], [2]])])
+    # the shard of `views` is alone, and stays as it is
+    Made(store, "run").finish([Part([[1], [2]]), Part([[3]], VIEWS)], manifests=manifests)
     done = Compaction(find_run(store, "run")).compact()
     assert not Checker().run(find_run(store, "run")).problems
     clock.pass_days(3)
     gc(store)
-    problems = Checker().run(find_run(store, "run")).problems
-    assert any(f"{done.run_id} has compacted" in problem.fault for problem in problems.first)
-    assert not Checker().run(find_run(store, done.run_id)).problems
+    verified = Checker().run(find_run(store, "run"))
+    assert not verified.problems
+    [what] = verified.unchecked
+    assert f"replaced by run {done.run_id}" in what
+    assert "verify or load that run" in what
+    found = Checker().run(find_run(store, done.run_id))
+    assert (found.problems.first, found.unchecked) == ([], [])
+    if manifests:  # what else is missing is wrong
+        [kept] = keys(store, "data/web/views/")
+        store.delete(kept)
+        assert [problem.url for problem in Checker().run(find_run(store, "run")).problems.first] == [store.url(kept)]
 
 
 def test_a_shard_that_a_compaction_kept_as_it_was_stays(store: MemoryStore, clock: Clock) -> None:

@@ -29,7 +29,7 @@ from beam_s3box.cli.options.s3 import (
     reading_settings_of,
 )
 from beam_s3box.engine.manifests import Manifest
-from beam_s3box.engine.run_reader import find_run, run_of_url
+from beam_s3box.engine.run_reader import Run, find_run, run_of_url
 from beam_s3box.errors import ConfigurationError, ObjectNotFoundError, S3BoxError
 from beam_s3box.redshift.load.plan import LoadResult
 from beam_s3box.redshift.load.settings import LoadSettings
@@ -40,6 +40,7 @@ from beam_s3box.redshift.sql.table_names import TableTemplate
 from beam_s3box.redshift.sql.target import Target, merge_of
 from beam_s3box.runs.loads import tables_of_run
 from beam_s3box.runs.manifest_patterns import MANIFEST_EXTENSION, manifest_urls
+from beam_s3box.runs.replaced import compaction_with_what_is_gone
 from beam_s3box.stores import open_store
 
 
@@ -87,15 +88,26 @@ def run_load(arguments: Sequence[str], log: CommandLog) -> int:
         log.mask(filter(None, (given.s3_secret_access_key, given.s3_session_token)))
         redshift_target.mask_password(log)
         failures = _load(_checked(given))
+    except ConfigurationError as exc:
+        return fail_with(2, str(exc), log)
     except S3BoxError as exc:
-        code = 2 if isinstance(exc, ConfigurationError) else 1
-        return fail_with(code, str(exc), log)
+        return fail_with(1, f"{exc}{_where_now(given.run)}", log)
     for failure in failures:
-        fail_with(1, failure.message, log)
+        fail_with(1, f"{failure.message}{_where_now(given.run)}", log)
     return 1 if failures else 0
 
 
+def _where_now(run: Run | None) -> str:
+    """Return where the shards of a run are that can't be loaded any more, as the end of a message; or nothing."""
+    try:
+        run_id = compaction_with_what_is_gone(run) if run is not None else ""
+    except S3BoxError:
+        return ""  # what went wrong is said already
+    return f"; its shards were replaced by run {run_id}, and are gone: load that run" if run_id else ""
+
+
 def _checked(given: argparse.Namespace) -> argparse.Namespace:
+    given.run = None
     if not given.manifests:
         raise ConfigurationError("the manifest is missing: give its URL, as s3://bucket/prefix/x.manifest")
     if not given.redshift_table:
@@ -165,7 +177,8 @@ def _manifests_of_run(
         )
     given.place = given.manifests[0]
     store, run_id = place_of(given)
-    tables = tables_of_run(find_run(store, run_id), TableTemplate(given.redshift_table), loads.loader)
+    given.run = find_run(store, run_id)
+    tables = tables_of_run(given.run, TableTemplate(given.redshift_table), loads.loader)
     unnamed += (failure_of("", [manifest], error) for manifest, error in tables.unnamed)
     return {table: list(manifests) for table, manifests in tables.manifests.items()}
 

@@ -43,8 +43,8 @@ RUNS_PARSER: Final = CommandParser(
     "URL [OPTIONS]",
     "Lists the runs that have written below a destination, the one that began last first: finished, failed, or "
     "unfinished, which is running or ended without a word. Of a stream without an end the manifests count as they are "
-    "written, and `s3box report` adds them up. What is no record of a run is named on standard error. Exit codes: 0 "
-    "listed; 1 the destination or the record of a run can't be read; 2 an option can't work.",
+    "written, and `s3box report` adds them up. Other objects among the records are named on standard error. Exit "
+    "codes: 0 listed; 1 the destination or the record of a run can't be read; 2 an option can't work.",
     (PLACE, Section(PLACE_TITLE, add_runs_arguments), S3_READING),
 )
 """The command line."""

@@ -73,8 +73,8 @@ def print_verified(verified: Verified, seconds: float, *, is_json: bool, is_quie
         rate = format_size(int(verified.raw_bytes / max(seconds, _MIN_SECONDS)))
         is_alone = verified.source_records is None and verified.table_rows is None
         say(format_seconds(seconds) + (f", {rate}/s" if is_alone else ""))
-        if verified.unchecked:
-            say(f"not checked: {verified.unchecked}")
+        for what in verified.unchecked:
+            say(f"not checked: {what}")
     problems = verified.problems
     if not problems:
         if not is_json and not is_quiet:

@@ -9,7 +9,7 @@ from beam_s3box.cli.options.parser import CommandParser, Section
 from beam_s3box.cli.options.runs import PLACE
 from beam_s3box.cli.options.s3 import S3_REACHING, S3_WRITING
 from beam_s3box.cli.options.values import seconds
-from beam_s3box.runs.gc.collector import DEFAULT_OLDER_THAN
+from beam_s3box.runs.gc.collector import DEFAULT_OLDER_THAN, MIN_SILENT_SECONDS
 
 
 def add_garbage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,9 @@ def add_garbage_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=seconds(),
         default=DEFAULT_OLDER_THAN,
-        help="only what is older; and a run that has written nothing, and given no sign of life, for so long is dead: "
-        f"it is marked as failed, and can't finish any more (default: {DEFAULT_OLDER_THAN / 86_400:.0f}d)",
+        help="only what is older; and a run that has written nothing, and given no sign of life, for so long, and for "
+        f"{MIN_SILENT_SECONDS / 3_600:.0f} h at least, is dead: it is marked as failed, and can't finish any more "
+        f"(default: {DEFAULT_OLDER_THAN / 86_400:.0f}d)",
     )
     parser.add_argument(
         "--dead_run",

@@ -23,6 +23,7 @@ from beam_s3box.engine.run_settings import origin_of
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.runs.redrive.fix import NO_FIX, load_fix
 from beam_s3box.runs.redrive.redrive import Mismatch, Redrive
+from beam_s3box.runs.verify.dead_letters import run_of_input
 from beam_s3box.shards.key_templates import KeyTemplate
 from beam_s3box.shards.keys import DEFAULT_DATA_KEY
 from beam_s3box.shards.limits import Limits, StreamLimits, limits_from_json
@@ -138,7 +139,11 @@ def _run_of(given: argparse.Namespace) -> Run:
             f"{given.place!r} is the record of the run {run_id!r}, and --run_id={given.run_id!r} is another: give one"
         )
     store = open_written(destination, settings_of(given), credentials_of(given))
-    return find_run(store, given.run_id or run_id)
+    return run_of_input(find_run(store, given.run_id or run_id, _has_dead_letters))
+
+
+def _has_dead_letters(run: Run) -> bool:
+    return next(run.dead_letter_files(), None) is not None
 
 
 def _keep_windows_of_stream(merged: argparse.Namespace, given: argparse.Namespace) -> None:

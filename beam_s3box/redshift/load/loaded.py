@@ -27,6 +27,19 @@ class LoadedTable:
     appended: int | None
 
 
+def loaded_entries(settings: LoadSettings, target: Target, urls: Sequence[str]) -> dict[str, Entry]:
+    """Return what the ledger of a table says of manifests, by their URL.
+
+    Raises:
+      LoadError: Redshift can't be reached, or rejects a query.
+    """
+    tables, ledger = tables_of(settings.connection), Ledger(settings.ledger.of(target), target)
+    entries: dict[str, Entry] = {}
+    for part in in_parts(urls):
+        entries |= {found.url: found for found in map(entry, tables.rows(ledger.look_up(part)) or ())}
+    return entries
+
+
 def loaded_table(settings: LoadSettings, target: Target, urls: Sequence[str]) -> LoadedTable:
     """Return what the ledger of a table says of manifests, without locking anything.
 
@@ -39,9 +52,7 @@ def loaded_table(settings: LoadSettings, target: Target, urls: Sequence[str]) ->
       LoadError: Redshift can't be reached, or rejects a query.
     """
     tables, ledger = tables_of(settings.connection), Ledger(settings.ledger.of(target), target)
-    entries: dict[str, Entry] = {}
-    for part in in_parts(urls):
-        entries |= {found.url: found for found in map(entry, tables.rows(ledger.look_up(part)) or ())}
+    entries = loaded_entries(settings, target, urls)
     counted = tables.rows(f"SELECT COUNT(*) FROM {target.sql}")
     modes = tables.rows(ledger.totals()) or ()
     totals = {str(mode).strip(): int(str(records)) for mode, records in modes}

@@ -37,6 +37,10 @@ from beam_s3box.stores.s3_uploads import abort_upload, bytes_of_upload, unfinish
 from beam_s3box.system.threads import Threads
 
 DEFAULT_OLDER_THAN: Final = 2 * 86_400.0
+MIN_SILENT_SECONDS: Final = 3_600.0
+"""What wrote something since may be alive, however young its garbage may be: a stream gives signs of life more
+often, and a bounded run mostly writes more often."""
+
 _DELETERS: Final = 8
 _MANIFEST = re.compile(r"manifests/(?P<run_id>[^/]+)/.+\.manifest")
 
@@ -60,6 +64,7 @@ class Collector:
       older_than: only what is older, in seconds.
       is_dry: whether nothing is changed.
       dead_runs: ids of runs of which the user says that no process of them is alive.
+      min_silent_seconds: a run is dead after `older_than`, and not before so many seconds without a sign of life.
       fence_seconds: how long what an unbounded run left is kept after the run was marked as failed.
       counts: takes the figures while it works.
 
@@ -72,6 +77,7 @@ class Collector:
     is_dry: bool = False
     dead_runs: tuple[str, ...] = ()
     fence_seconds: float = FENCE_SECONDS
+    min_silent_seconds: float = MIN_SILENT_SECONDS
     counts: Metrics = dataclasses.field(default_factory=MemoryMetrics)
 
     def collect(self) -> Freed:
@@ -84,12 +90,14 @@ class Collector:
         self._freed = Freed(self.store.root, self.is_dry)
         self._damaged: set[str] = set()
         now = self.store.now()
+        silent = max(self.older_than, self.min_silent_seconds)
         self._limit = now - self.older_than - self.store.clock_resolution
+        self._silent_limit = now - silent - self.store.clock_resolution
         self._runs = RunStates(self.store)
         missing = sorted(set(self.dead_runs) - self._runs.by_id.keys())
         if missing:
             raise ConfigurationError(f"dead_run={missing[0]!r} names no run below {self.store.root}")
-        self._runs.judge(now, self.older_than, self.fence_seconds, self.dead_runs)
+        self._runs.judge(now, self.older_than, silent, self.fence_seconds, self.dead_runs)
         self._mark_dead()
         self._report_left()
         self._delete(self._garbage())
@@ -188,10 +196,10 @@ class Collector:
                 yield _Garbage(state.run_id, LISTS, info.key, info.size)
         for prefix in (CHECK_KEY, DOCTOR_FOLDER):
             for info in self.store.list(prefix):
-                if _is_of_a_check(info.key) and info.modified < self._limit:
+                if _is_of_a_check(info.key) and info.modified < self._silent_limit:
                     yield _Garbage("", MARKS, info.key, info.size)
         for info in self.store.unfinished() if isinstance(self.store, LocalStore) else ():
-            if info.modified < self._limit:
+            if info.modified < self._silent_limit:
                 yield _Garbage("", UPLOADS, info.key, info.size)
 
     def _manifests(self) -> Iterator[_Garbage]:
@@ -233,7 +241,10 @@ class Collector:
     def _abort_uploads(self) -> None:
         for upload in unfinished_uploads(self.store):
             owner = self._owner_of_upload(upload.key)
-            if owner is not None and upload.began < self._limit:
+            if owner is None:
+                continue
+            state = self._runs.by_id.get(owner)
+            if upload.began < (self._limit if state is not None and state.fate == "over" else self._silent_limit):
                 self._freed.add(owner, UPLOADS, bytes_of_upload(self.store, upload))
                 if not self.is_dry:
                     abort_upload(self.store, upload)

@@ -66,5 +66,6 @@ class Replacements:
             self._whole.add(state.parent)
             return
         root = f"{self._store.root}/"
-        rows = [(row.url.removeprefix(root), row.sha256) for row in replaced_by(self._store, run.manifests())]
+        keys = (manifest.key for manifest in run.manifests())
+        rows = [(row.url.removeprefix(root), row.sha256) for row in replaced_by(self._store, keys)]
         self._manifests.setdefault(state.parent, set()).update(rows)

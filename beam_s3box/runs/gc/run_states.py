@@ -146,16 +146,17 @@ class RunStates:
             self._patterns[keys.template] = keys.pattern("|".join(names) or "(?!)")
         return self._patterns[keys.template]
 
-    def judge(self, now: float, older_than: float, fence: float, dead: Iterable[str]) -> None:
+    def judge(self, now: float, older_than: float, silent: float, fence: float, dead: Iterable[str]) -> None:
         """Decide what each run may still do.
 
         Args:
           now: the time by the store's clock.
-          older_than: seconds without a sign of life after which a run is dead.
+          older_than: seconds after which what a finished run has not listed is garbage.
+          silent: seconds without a sign of life after which a run is dead.
           fence: seconds after which every process of an unbounded run knows that the run was marked as failed.
           dead: ids of runs of which the user says that they are dead.
         """
-        named, limit = set(dead), now - older_than
+        named, limit = set(dead), now - silent
         quiet = [state for state in self if state.state == "running" and state.changed < limit]
         newest = self._newest({state.run_id for state in quiet if state.run_id not in named})
         for state in self:

@@ -41,24 +41,22 @@ class RecordCheck:
         self._check_streams(problems)
         self._check_input(problems)
 
-    def unchecked(self) -> str:
-        """Return what nobody can know of a streamer's run, as a sentence; "" if that is nothing."""
+    def unchecked(self) -> Iterator[str]:
+        """Yield what nobody can know of a streamer's run."""
         record = self._run.record
         if record.has_no_manifests:
-            return (
+            yield (
                 f"its objects: the streamer {_uploaded_by(record)}, and wrote no manifests, so nothing says which "
                 "objects are its own"
             )
-        if not record.counts_uploads or record.state == "running":
-            return ""
-        if record.state == "failed":
-            return "its totals: the streamer ended without an orderly shut-down, and its record has none"
-        if record.size == self._size and record.shards == self._shards:
-            return ""
-        return (
-            f"its totals: the streamer {_uploaded_by(record)}, and its manifests list {self._size.records:,} records; "
-            "they list what the streamer before it on the folder left as well, and what they leave the next one lists"
-        )
+        elif record.counts_uploads and record.state == "failed":
+            yield "its totals: the streamer ended without an orderly shut-down, and its record has none"
+        elif record.counts_uploads and record.state == "finished" and record.size != self._size:
+            yield (
+                f"its totals: the streamer {_uploaded_by(record)}, and its manifests list {self._size.records:,} "
+                "records; they list what the streamer before it on the folder left as well, and what they leave the "
+                "next one lists"
+            )
 
     def _note(self, stated: Stated) -> None:
         if stated.row is not None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from beam_s3box.engine.run_reader import Run
 from beam_s3box.metrics import OBJECT_BYTES, RAW_BYTES, RECORDS_LISTED, SHARDS, MemoryMetrics, Metrics
-from beam_s3box.runs.replaced import compactions_of
+from beam_s3box.runs.replaced import WHOLE, compacted_manifests
 from beam_s3box.runs.verify.dead_letters import check_dead_letters, read_dead_letters
 from beam_s3box.runs.verify.in_order import in_order
 from beam_s3box.runs.verify.listing import Listing, check_digests, listing_of, stated_entries, stated_shards
 from beam_s3box.runs.verify.manifest_texts import read_manifests
 from beam_s3box.runs.verify.problems import Problems
 from beam_s3box.runs.verify.record_check import RecordCheck
-from beam_s3box.runs.verify.shard_check import Found, Stated, TakeShard, check_shard, take_nothing
+from beam_s3box.runs.verify.shard_check import GONE, Found, Stated, TakeShard, check_shard, take_nothing
 from beam_s3box.sizes import MiB
 from beam_s3box.stores import Store
 from beam_s3box.system.threads import Threads
@@ -41,7 +42,7 @@ class Verified:
       problems: what is wrong.
       manifests, shards, records, raw_bytes, object_bytes: what was found whole.
       dead_letters: in the files of dead letters.
-      unchecked: what nobody can check of this run, and why; "" if that is nothing.
+      unchecked: what nobody can check of this run, and why.
       source_records: in the input, if that was compared.
       table_rows: in the tables of Redshift, if these were compared.
     """
@@ -55,7 +56,7 @@ class Verified:
     raw_bytes: int = 0
     object_bytes: int = 0
     dead_letters: int = 0
-    unchecked: str = ""
+    unchecked: list[str] = dataclasses.field(default_factory=list)
     source_records: int | None = None
     table_rows: int | None = None
 
@@ -68,6 +69,43 @@ class Verified:
             self.records += found.contents.records
             self.raw_bytes += found.contents.raw_bytes
             self.object_bytes += found.object_bytes
+
+
+class _ReplacedShards:
+    """Shards of a run that don't exist any more because a compaction has replaced them, and `gc` has removed them.
+
+    Args:
+      run: the run.
+      listing: what its manifests list.
+
+    Attributes:
+      shards: how many there are, by the compaction.
+    """
+
+    def __init__(self, run: Run, listing: Listing) -> None:
+        self.shards: collections.Counter[str] = collections.Counter()
+        self._run = run
+        self._listing = listing
+
+    @functools.cached_property
+    def _done(self) -> dict[tuple[str, str], str]:
+        return compacted_manifests(self._run.store, self._run.layout)
+
+    def take(self, stated: Stated) -> bool:
+        """Return whether a shard that does not exist was replaced, and count it."""
+        key = stated.manifest
+        by = self._done.get((self._run.store.url(key), self._listing.manifests.get(key, "")) if key else WHOLE)
+        if by is not None:
+            self.shards[by] += 1
+        return by is not None
+
+    def unchecked(self) -> Iterator[str]:
+        """Yield where they are now."""
+        for run_id, count in sorted(self.shards.items()):
+            yield (
+                f"{count:,} of its shards: they are gone, replaced by run {run_id}, as `s3box gc` removes them then: "
+                "verify or load that run"
+            )
 
 
 class Checker:
@@ -105,25 +143,20 @@ class Checker:
         verified.manifests = sum(map(bool, listing.manifests.values()))
         record_check = RecordCheck(run)
         stated = record_check.noted(stated_shards(run, listing, verified.problems))
+        gone = _ReplacedShards(run, listing)
         for found in self.shards(store, stated, source.take if source else take_nothing):
-            verified.add(found, store.url(found.stated.key))
+            if found.faults != (GONE,) or not gone.take(found.stated):
+                verified.add(found, store.url(found.stated.key))
         record_check.check(verified.problems)
-        verified.unchecked = record_check.unchecked()
+        verified.unchecked += [*record_check.unchecked(), *gone.unchecked()]
         verified.dead_letters = check_dead_letters(run, self.threads, verified.problems)
-        if source is not None:
+        if source is not None and not gone.shards:
             read_dead_letters(run, self.threads, source.take_letters)
 
             def read_again(take: TakeShard) -> None:
                 collections.deque(self.shards(store, self._stated_again(run), take), 0)
 
             verified.source_records = source.compare(verified.problems, self.threads, read_again, self.counts)
-        if verified.problems:
-            for other in compactions_of(store, run.layout):
-                verified.problems.add(
-                    store.url(run.layout.run),
-                    f"is the record of a run that {other.run_id} has compacted: when `s3box gc` has removed the shards "
-                    "that it replaced, verify that run instead",
-                )
         return verified
 
     def _stated_again(self, run: Run) -> Iterator[Stated]:

@@ -13,6 +13,7 @@ from beam_s3box.stores import Store
 from beam_s3box.stores.stored import StoredObject, read_stored
 
 _AVRO_EXTENSION: Final = ".avro"
+GONE: Final = "does not exist"
 _DIGEST_CHARACTERS: Final = 12
 """Of the SHA-256 in the key of a shard."""
 
@@ -31,6 +32,13 @@ class Stated(NamedTuple):
     row: ListedShard | None
     entry: Entry | None
     is_ours: bool = True
+
+    @property
+    def manifest(self) -> str:
+        """The key of the manifest that lists it; "" if none does."""
+        if self.entry is not None:
+            return self.entry.manifest
+        return self.row.manifest if self.row else ""
 
     @property
     def object_bytes(self) -> int:
@@ -82,7 +90,7 @@ def check_shard(store: Store, stated: Stated, take: TakeShard = take_nothing) ->
             # bytes may have been changed on their way; what is wrong twice is wrong in the store
             stored = read_stored(store, stated.key)
     except ObjectNotFoundError:
-        return Found(stated, 0, None, ("does not exist",))
+        return Found(stated, 0, None, (GONE,))
     faults = [*_faults_of_size(stored, stated), *_faults_of_digest(stored, stated)]
     if faults:
         # other bytes than those that were written may inflate to anything

@@ -153,7 +153,7 @@ def test_killed_at_a_request_and_started_again(store: S3Store, s3_server: Server
     time.sleep(2.5)
     with s3_proxy(s3_server.endpoint_url) as proxy:
         command = [
-            sys.executable, "-m", "beam_s3box", "gc", store.root, "--older_than=0", "--quiet",
+            sys.executable, "-m", "beam_s3box", "gc", store.root, "--older_than=0", "--dead_run=dead", "--quiet",
             "--s3_endpoint_url", proxy.endpoint_url, "--s3_region_name", REGION,
         ]  # fmt: skip
         process = subprocess.Popen(command)

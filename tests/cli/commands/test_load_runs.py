@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import time
 from collections.abc import Callable
 
 import pytest
 
 from beam_s3box.cli.main import main
+from beam_s3box.engine.run_reader import list_runs
 from tests.cli.conftest import Ended
 from tests.redshift.load.conftest import Warehouse, redshift, warehouse
 
@@ -205,3 +207,32 @@ def test_what_redshift_lacks_is_found(command: Run, run: str, warehouse: Warehou
     said = command("verify", run, "--run_id=r-1", "--table={domain}_{namespace}")
     assert said.code == 1
     assert fault in said.out
+
+
+def test_a_compaction_whose_originals_are_loaded_counts_as_loaded(command: Run, run: str, warehouse: Warehouse) -> None:
+    table = "--table={domain}_{namespace}"
+    assert command("load", run, "--run_id=r-1", "--redshift_table={domain}_{namespace}").code == 0
+    assert command("compact", run, "--max_object_bytes=1KiB").code == 0
+    said = command("verify", run, table)
+    assert "run compact-" in said.out
+    assert said.code == 0, said.out
+    warehouse.execute("DELETE FROM beam_s3box_loads WHERE manifest_url LIKE '%r-1/web/s0/00001.manifest'")
+    said = command("verify", run, table)
+    assert said.code == 1
+    assert said.out.count("is not loaded into public.web_s0") == 1
+
+
+def test_a_run_that_was_compacted_and_collected_says_what_to_load(command: Run, run: str, warehouse: Warehouse) -> None:
+    assert command("compact", run).code == 0
+    [done] = [one.run_id for one in list_runs(warehouse.store) if one.record.kind == "compact"]
+    time.sleep(2.5)
+    assert command("gc", run, "--older_than=0").code == 0
+    said = command("load", run, "--run_id=r-1", "--redshift_table=clicks")
+    assert said.code == 1
+    assert f"; its shards were replaced by run {done}, and are gone: load that run" in said.err
+    assert warehouse.ids() == []
+    said = command("verify", run, "--run_id=r-1")
+    assert said.code == 0
+    assert f"replaced by run {done}" in said.out
+    assert command("load", run, f"--run_id={done}", "--redshift_table=clicks").code == 0
+    assert warehouse.ids() == list(range(40))

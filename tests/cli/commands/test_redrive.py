@@ -231,3 +231,21 @@ def test_a_map_function_that_always_fails_is_an_error_and_the_letters_are_kept(
     ended = run("redrive", str(place), f"--run_id={child}", fix)
     assert ended.code == 0, ended.err
     assert "6 records read = 6 listed + 0 dead letters" in ended.out
+
+
+def test_the_newest_run_that_has_dead_letters(run: Callable[..., Ended], tmp_path: pathlib.Path, fix: str) -> None:
+    place = tmp_path / "out"
+    first_run(run, place, "--max_records=2")
+    good = tmp_path / "good.jsonl"
+    good.write_text('{"kind": "k0"}\n')
+    newer = run("pack", str(place), f"--input={good}", "--domain=d", "--namespace_field=kind", "--run_id=newer")
+    assert newer.code == 0
+    assert run("compact", str(place), "--run_id=first").code == 0
+    store = open_store(str(place))
+    [compaction] = [each.run_id for each in list_runs(store) if each.record.kind == "compact"]
+    ended = run("redrive", str(place), "--reason=missing-stream", fix)
+    assert ended.code == 0, ended.err
+    ended = run("redrive", str(place), f"--run_id={compaction}", "--reason=not-json")
+    assert ended.code == 0, ended.err
+    assert {each.record.parent for each in list_runs(store) if each.record.kind == "redrive"} == {"first"}
+    assert sum(each.record.size.records for each in list_runs(store) if each.record.kind == "redrive") == 6

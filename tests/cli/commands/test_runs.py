@@ -101,7 +101,7 @@ def test_a_folder_that_does_not_exist_is_an_error(
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"streams": 1}'])
-def test_what_is_no_record_is_named_and_all_else_works(
+def test_an_object_of_others_is_named_and_all_else_works(
     tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], text: str
 ) -> None:
     done = packed(open_store(tmp_path), 3)
