@@ -192,7 +192,9 @@ def test_a_block_with_more_rows_than_it_says_is_an_error() -> None:
     data = file_of(schema_of({"i": "int"}), [{"i": 1}, {"i": 2}])
     block = b"\x04\x04\x02\x04"  # two rows in two bytes, zigzag
     assert data.count(block) == 1
-    with pytest.raises(ConfigurationError, match=r"'f\.avro' can't be read as Avro after row 1: a block holds more than"):
+    with pytest.raises(
+        ConfigurationError, match=r"'f\.avro' can't be read as Avro after row 1: a block holds more than"
+    ):
         read(data.replace(block, b"\x02" + block[1:]))
 
 
