@@ -21,13 +21,20 @@ _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def columns_of(path: str) -> dict[str, str | None]:
-    """Return the columns in the folders of a path; their values stay text, with what is percent-encoded decoded."""
+    """Return the columns in the folders of a path; their values stay text, with what is percent-encoded decoded.
+
+    What would not be UTF-8 then stays as it is.
+    """
     found = (_COLUMN.fullmatch(folder) for folder in path.split("/")[:-1])
     columns = {match[1]: match[2] for match in found if match}
-    return {
-        urllib.parse.unquote(name): None if value == _NULL else urllib.parse.unquote(value)
-        for name, value in columns.items()
-    }
+    return {_decoded(name): None if value == _NULL else _decoded(value) for name, value in columns.items()}
+
+
+def _decoded(text: str) -> str:
+    try:
+        return urllib.parse.unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def with_columns(batch: LineBatch, columns: Mapping[str, str | None]) -> LineBatch:
@@ -36,6 +43,8 @@ def with_columns(batch: LineBatch, columns: Mapping[str, str | None]) -> LineBat
         return batch
     head = orjson.dumps(columns)[:-1]
     names = [orjson.dumps(name) for name in columns]
+    if any("/" in name for name in columns):
+        names.append(b"\\/")  # which a slash in a name may be written as
     lines = [_with_columns(line, head, names, columns) for line in batch.lines]
     return dataclasses.replace(batch, lines=lines)
 

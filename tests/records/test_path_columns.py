@@ -17,6 +17,16 @@ def test_columns_of_a_path() -> None:
     assert columns_of("dt=1.jsonl") == {}
 
 
+def test_what_is_no_text_when_it_is_decoded_stays_as_it_is() -> None:
+    assert columns_of("in/dt=%FF/d%fe=a%2Fb/e=%C3%A9/x") == {"dt": "%FF", "d%fe": "a/b", "e": "é"}
+
+
+def test_a_name_with_a_slash_is_known_however_it_is_written() -> None:
+    lines = [rb'{"a\/b":1}', b'{"a/b":1}', rb'{"a\u002fb":1}', rb'{"i":"\/"}']
+    batch = with_columns(LineBatch(lines, "a", range(4)), columns_of("in/a%2Fb=x/f"))
+    assert batch.lines == [*lines[:3], rb'{"a/b":"x","i":"\/"}']
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

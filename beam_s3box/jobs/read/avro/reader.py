@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 import fastavro
 
 from beam_s3box.errors import ConfigurationError
-from beam_s3box.jobs.read.avro.schemas import Convert, plain_schema
+from beam_s3box.jobs.read.avro.schemas import Convert, check_fields, plain_schema
 from beam_s3box.jobs.read.row_batches import ReadRow, batches_of
 from beam_s3box.jobs.read.seekable import errors_named, file_of
 
@@ -27,6 +27,8 @@ _HEADER: Final = fastavro.parse_schema(
     }
 )
 """Of a file. Source: Avro 1.12, Object Container Files."""
+
+_OWN_METADATA: Final = ("avro.schema", "avro.codec")
 
 
 def read_avro(blocks: Iterator[bytes], path: str) -> Iterator[ReadRow]:
@@ -46,19 +48,23 @@ def read_avro(blocks: Iterator[bytes], path: str) -> Iterator[ReadRow]:
             "leave it out"
         )
     with errors_named(path, "Avro"):
-        reader, convert = _open(source)
-    return batches_of(_rows(reader, convert, path), path)
+        blocks_of_rows, convert = _open(source, path)
+    return batches_of(_rows(blocks_of_rows, convert, path), path)
 
 
-def _open(source: BinaryIO) -> tuple[Any, Convert | None]:
-    """Return a reader of the file's plain values, and what converts a row."""
+def _open(source: BinaryIO, path: str) -> tuple[Iterator[Any], Convert | None]:
+    """Return blocks of the file's plain values, and what converts a row."""
     header: Any = fastavro.schemaless_reader(source, _HEADER, None)
-    plain, convert = plain_schema(json.loads(header["meta"]["avro.schema"]))
-    header["meta"]["avro.schema"] = json.dumps(plain).encode()
+    schema = json.loads(header["meta"]["avro.schema"])
+    check_fields(schema, path)
+    plain, convert = plain_schema(schema)
+    # what users keep there is any bytes, and the library takes all of it for text
+    kept = {name: value for name, value in header["meta"].items() if name in _OWN_METADATA}
+    header["meta"] = kept | {"avro.schema": json.dumps(plain).encode()}
     begin = io.BytesIO()
     fastavro.schemaless_writer(begin, _HEADER, header)
     joined: Any = _Joined(begin.getvalue(), source)
-    return fastavro.reader(joined, handle_unicode_errors="surrogateescape"), convert
+    return fastavro.block_reader(joined, handle_unicode_errors="surrogateescape"), convert
 
 
 class _Joined:
@@ -72,9 +78,17 @@ class _Joined:
         data = self._begin.read(size)
         return data + self._rest.read(size - len(data)) if len(data) < size else data
 
+    def tell(self) -> int:
+        """Return any number: the library notes where blocks are, and nobody asks."""
+        return 0
 
-def _rows(reader: Any, convert: Convert | None, path: str) -> Iterator[tuple[int, Any]]:
+
+def _rows(blocks: Iterator[Any], convert: Convert | None, path: str) -> Iterator[tuple[int, Any]]:
     number = 0
     with errors_named(path, "Avro", lambda: f" after row {number}"):
-        for number, row in enumerate(reader, 1):
-            yield number, row if convert is None else convert(row)
+        for block in blocks:
+            for row in block:
+                number += 1
+                yield number, row if convert is None else convert(row)
+            if block.bytes_.read(1):
+                raise ValueError(f"a block holds more than the {block.num_records} rows that it says")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from beam_s3box.jobs.read.names import check_names
 from beam_s3box.records.moments import date_text, time_text, timestamp_text
 
 Convert: TypeAlias = Callable[[Any], Any]
@@ -52,6 +53,26 @@ def _has_logical_types(schema: Any) -> bool:
     if not isinstance(schema, dict):
         return False
     return "logicalType" in schema or any(map(_has_logical_types, schema.values()))
+
+
+def check_fields(schema: Any, path: str, inside: str = "") -> None:
+    """Raise ConfigurationError if two fields of a record have one name.
+
+    Args:
+      schema: as `json.loads` gives it, or a part of one.
+      path: of the file.
+      inside: what stands before the names of its fields, as `column.`.
+    """
+    if isinstance(schema, list):
+        for branch in schema:
+            check_fields(branch, path, inside)
+    elif isinstance(schema, dict):
+        fields = schema.get("fields", ())
+        check_names([field["name"] for field in fields], path, inside)
+        for field in fields:
+            check_fields(field["type"], path, f"{inside}{field['name']}.")
+        for part in ("type", "items", "values"):
+            check_fields(schema.get(part), path, inside)
 
 
 class _Compiler:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from beam_s3box.errors import ConfigurationError
 from beam_s3box.jobs.read.columns.json_texts import RowsNeededError, json_texts
 from beam_s3box.jobs.read.columns.lines import lines_of, pieces_of
+from beam_s3box.jobs.read.names import check_names
 from beam_s3box.jobs.read.parquet.values import values_of
 from beam_s3box.jobs.read.parquet.views import without_views
 from beam_s3box.jobs.read.row_batches import ReadColumns, batches_of
@@ -68,7 +68,7 @@ def read_parquet(
     """
     with errors_named(path, "Parquet"):
         parquet = _open(seekable(file), path)
-        _check_names(parquet.schema_arrow, path)
+        _check_fields(parquet.schema_arrow, path)
     return _read(parquet, path, first, parquet.num_row_groups if end < 0 else end, by_columns)
 
 
@@ -112,21 +112,23 @@ def _encrypted(path: str) -> ConfigurationError:
     )
 
 
-def _check_names(fields: Iterable[Any], path: str, inside: str = "") -> None:
+def _check_fields(fields: Iterable[Any], path: str, inside: str = "") -> None:
     """Raise ConfigurationError if two columns, or two fields of a struct, have one name."""
     fields = list(fields)
-    twice = [name for name, number in collections.Counter(field.name for field in fields).items() if number > 1]
-    if twice:
-        names = ", ".join(repr(inside + name) for name in twice)
-        raise ConfigurationError(
-            f"input={path!r} has more than one column of the name {names}: an object holds one; rename all but one"
-        )
+    check_names([field.name for field in fields], path, inside)
     for field in fields:
-        kind = field.type
-        while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-            kind = kind.value_type
-        if pa.types.is_struct(kind):
-            _check_names(kind, path, f"{inside}{field.name}.")
+        for struct in _structs_in(field.type):
+            _check_fields(struct, path, f"{inside}{field.name}.")
+
+
+def _structs_in(kind: Any) -> Iterator[Any]:
+    if pa.types.is_struct(kind):
+        yield kind
+    elif pa.types.is_map(kind):
+        yield from _structs_in(kind.key_type)
+        yield from _structs_in(kind.item_type)
+    elif pa.types.is_nested(kind) and not pa.types.is_union(kind):
+        yield from _structs_in(kind.value_type)
 
 
 def _read(parquet: Any, path: str, first: int, end: int, by_columns: bool) -> Iterator[ReadColumns]:

@@ -186,3 +186,28 @@ def test_a_cut_is_an_error_unless_it_is_between_two_blocks(codec: str) -> None:
         assert found == rows[: len(found)]
     sync = data[-16:]
     assert all(data[:end].endswith(sync) for end in whole)
+
+
+def test_a_block_with_more_rows_than_it_says_is_an_error() -> None:
+    data = file_of(schema_of({"i": "int"}), [{"i": 1}, {"i": 2}])
+    block = b"\x04\x04\x02\x04"  # two rows in two bytes, zigzag
+    assert data.count(block) == 1
+    with pytest.raises(
+        ConfigurationError, match=r"'f\.avro' can't be read as Avro after row 1: a block holds more than"
+    ):
+        read(data.replace(block, b"\x02" + block[1:]))
+
+
+@pytest.mark.parametrize("around", [lambda kind: kind, lambda kind: {"type": "map", "values": ["null", kind]}])
+def test_two_fields_of_one_name_are_an_error(around: Any) -> None:
+    pair = [{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]
+    kind = around({"type": "record", "name": "p", "fields": pair})
+    data = file_of(schema_of({"v": kind}), []).replace(b'"name": "b"', b'"name": "a"')
+    with pytest.raises(ConfigurationError, match=r"'f\.avro' has more than one column of the name 'v\.a'"):
+        read(data)
+
+
+def test_metadata_of_users_may_be_any_bytes() -> None:
+    data = file_of(schema_of({"i": "int"}), [{"i": 1}], metadata={"mine": "abc"}, codec="deflate")
+    assert data.count(b"abc") == 1
+    assert read(data.replace(b"abc", b"\xff\0\xfe")) == [{"i": 1}]

@@ -182,8 +182,9 @@ def test_large_rows_are_read_few_at_a_time() -> None:
     assert [row["i"] for _, row in rows_of(batches)] == list(range(40))
 
 
-def test_names_within_a_struct_are_checked() -> None:
-    kind = pa.list_(pa.struct([pa.field("a", pa.int64()), pa.field("a", pa.int64())]))
+@pytest.mark.parametrize("around", [pa.list_, pa.large_list, lambda kind: pa.map_(pa.string(), pa.list_(kind))])
+def test_names_within_a_struct_are_checked(around: Any) -> None:
+    kind = around(pa.struct([pa.field("a", pa.int64()), pa.field("a", pa.int64())]))
     with pytest.raises(ConfigurationError, match=r"'f' has more than one column of the name 's\.a'"):
         list(read_parquet(file_of(pa.table({"s": pa.array([[]], kind)})), "f"))
 
