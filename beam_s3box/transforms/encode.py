@@ -33,7 +33,7 @@ from beam_s3box.sizes import KiB
 from beam_s3box.system.outside import wall_seconds
 from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_once, codec_threads
+from beam_s3box.transforms.runtime import BeamCounts, check_once, claim_at_begin, codec_threads
 from beam_s3box.transforms.windows import last_moment
 
 _T = TypeVar("_T")
@@ -65,7 +65,7 @@ class EncodeSegments(beam.DoFn):
         """Claim the run id before the first shard, and create what lives as long as the worker."""
         if self._plan.check_before_reading:
             check_once(self._plan.store, self._plan.claim)
-        claim_once(self._plan.store, self._plan.claim)
+        claim_at_begin(self._plan.store, self._plan.claim)
         self._router = self._new_router(self._plan.selector)
         self._routers: dict[str, Router] = {}
         self._counts = BeamCounts()

@@ -174,7 +174,9 @@ class _Finish(beam.DoFn):
         claim_once(plan.store, plan.claim)  # for a run without any record
         size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
-        note_finished(plan.store, plan.claim)
+        # of none, a step may be set up afterwards
+        if totals.records:
+            note_finished(plan.store, plan.claim)
         announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
 
     def _fail(self, error: DeadLettersError) -> None:

@@ -46,16 +46,21 @@ def upload_threads(concurrency: int) -> Threads:
 
 
 def claim_once(store: Store, claim: RunClaim) -> None:
-    """Claim the run id, once in this process; raise what `RunClaim.take` raises, and for a pipeline that runs twice."""
+    """Claim the run id, once in this process; raise what `RunClaim.take` raises."""
+    if (store.root, claim) not in _CLAIMED:
+        claim.take(store)
+        _CLAIMED.add((store.root, claim))
+
+
+def claim_at_begin(store: Store, claim: RunClaim) -> None:
+    """Claim the run id before the first record; raise what `claim_once` raises, and for a pipeline that runs twice."""
     if (store.root, claim) in _FINISHED:
         raise RunExistsError(
             f"run {claim.layout.run_id} below {store.root} has finished, and counts: this Pipeline object was run "
             "before, and its write would replace what it listed then. Build a new Pipeline for each run; "
             "`with beam.Pipeline()` runs it at the end of the block, without a call of run()"
         )
-    if (store.root, claim) not in _CLAIMED:
-        claim.take(store)
-        _CLAIMED.add((store.root, claim))
+    claim_once(store, claim)
 
 
 def note_finished(store: Store, claim: RunClaim) -> None:

@@ -142,7 +142,7 @@ def test_who_finishes_again_says_the_reason_again(monkeypatch: pytest.MonkeyPatc
             pipeline.run().wait_until_finish()
         runtime._CLAIMED.clear()
         # the steps before are not done again
-        monkeypatch.setattr(encode, "claim_once", lambda *_: None)
+        monkeypatch.setattr(encode, "claim_at_begin", lambda *_: None)
     assert find_run(store, write.claim.layout.run_id).record.state == "failed"
 
 

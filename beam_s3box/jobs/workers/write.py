@@ -30,7 +30,7 @@ from beam_s3box.transforms.encoded import Encoded
 from beam_s3box.transforms.input_totals import BY_FILE
 from beam_s3box.transforms.pack import CutShards
 from beam_s3box.transforms.plan import WritePlan
-from beam_s3box.transforms.runtime import BeamCounts, claim_once
+from beam_s3box.transforms.runtime import BeamCounts, claim_at_begin
 from beam_s3box.transforms.upload import UploadShards
 from beam_s3box.transforms.windows import last_moment
 
@@ -98,7 +98,7 @@ class _PackFiles(beam.DoFn):
         self._files = files
 
     def setup(self) -> None:
-        claim_once(self._plan.store, self._plan.claim)
+        claim_at_begin(self._plan.store, self._plan.claim)
         self._counts = BeamCounts()
         self._cut = CutShards(self._plan)
 
