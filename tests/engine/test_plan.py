@@ -68,7 +68,7 @@ def test_what_is_given_is_planned() -> None:
         ({"on_bad_record": "skip"}, "on_bad_record='skip' must be 'dead_letter' or 'fail'"),
         ({"upload_concurrency": 257}, "upload_concurrency=257 must be a whole number from 1 to 256"),
         ({"run_id": ""}, "run_id='' must be 1 to 48"),
-        ({"key_template": "x"}, "key_template='x' must use each of"),
+        ({"key_template": "x"}, "key_template='x' lacks {"),
         ({"limits": 1}, "limits=1 must be"),
         ({"manifests": 3}, "manifests=3 must be a Manifests, None or 'auto'"),
         ({"manifests": Manifests(), "format": JSON_ARRAY}, "are mutually exclusive: COPY can't load rows from it"),

@@ -22,6 +22,7 @@ from beam_s3box.shards.keys import Layout
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
 from beam_s3box.testing import FailingStore
+from beam_s3box.transforms import runtime
 from beam_s3box.transforms.tuning import Packing, PartialShards
 from tests.readback import ReadBack, read_back
 from tests.transforms.streams import Run, Script, write
@@ -228,6 +229,8 @@ def test_a_bounded_run_that_is_done_again_lists_each_record_once(
         manifests=Manifests(per=per, count=count),
     )  # fmt: skip
     for ChangingLimits.records in (3, records):
+        # as in another process
+        runtime._FINISHED.clear()
         pipeline.run().wait_until_finish()
         record = RunRecord.parse("", store.get("runs/again.json"))
         assert (record.state, record.size.records) == ("finished", 14)

@@ -228,7 +228,7 @@ def test_counters_lineage_and_display_data(store: MemoryStore) -> None:
         ({"on_bad_record": "skip"}, "on_bad_record='skip' must be 'dead_letter' or 'fail'"),
         ({"max_record_bytes": 0}, "max_record_bytes=0 must be a whole number"),
         ({"tuning": {"packing": "group"}}, r"tuning={.packing.: .group.} must be a Tuning, such as Tuning\("),
-        ({"key_template": "{domain}"}, "key_template='{domain}' must use each of"),
+        ({"key_template": "{domain}"}, "key_template='{domain}' lacks {"),
     ],
 )
 def test_what_can_not_work_is_refused_when_it_is_built(arguments: dict[str, Any], message: str) -> None:
