@@ -95,6 +95,7 @@ class BatchJob:
     def _begin(self, stage: Stage, number: int, elements: Elements) -> Actor:
         # a worker of its own for each execution, in another process: it claims the run id, too
         runtime._CLAIMED.clear()
+        runtime._FINISHED.clear()
         worker = Worker(stage)
 
         def began() -> None:

@@ -411,5 +411,6 @@ class StreamJob:
 def _begin_process() -> None:
     """Forget what a process knows: that it has claimed the run id, given a sign of life, and looked whether to stop."""
     runtime._CLAIMED.clear()
+    runtime._FINISHED.clear()
     signs_of_life._SHOWN.clear()
     run_notices._polled.cache_clear()

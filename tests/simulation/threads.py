@@ -85,6 +85,7 @@ def on_actors(world: World) -> Iterator[None]:
     original = Threads.submit
     Threads.submit = submit  # type: ignore[method-assign]
     runtime._CLAIMED.clear()
+    runtime._FINISHED.clear()
     try:
         with replaced(world), remembered_signatures():
             try:

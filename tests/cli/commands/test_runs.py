@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import time
 
 import pytest
 
@@ -105,7 +107,10 @@ def test_an_object_of_others_is_named_and_all_else_works(
     tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], text: str
 ) -> None:
     done = packed(open_store(tmp_path), 3)
-    (tmp_path / "runs" / "theirs.json").write_text(text)
+    theirs = tmp_path / "runs" / "theirs.json"
+    theirs.write_text(text)
+    # the commands look at the newest first
+    os.utime(theirs, (time.time() + 10, time.time() + 10))
     code, out, err = runs(capfd, str(tmp_path), "--json")
     assert (code, [run["run_id"] for run in json.loads(out)]) == (0, [done])
     assert err.startswith(f"not listed: file://{tmp_path}/runs/theirs.json is not the record of a run")
