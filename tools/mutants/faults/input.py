@@ -119,4 +119,28 @@ INPUT = (
             "tests/cli/commands",
         ),
     ),
+    Fault(
+        "an interrupted pack is taken for finished work",
+        "a run that is skipped as finished lists all of its input",
+        "beam_s3box/cli/options/reporting.py",
+        "            if record.interrupted:\n",
+        "            if False:\n",
+        ("tests/cli/test_process.py",),
+    ),
+    Fault(
+        "rows that the footer of Parquet counts may be missing",
+        "a damaged file is refused, and not loaded in part",
+        "beam_s3box/jobs/read/parquet/reader.py",
+        "            if batch is None and missing:\n",
+        "            if False:\n",
+        ("tests/jobs/read/rows/test_parquet.py",),
+    ),
+    Fault(
+        "a pipeline that runs twice replaces its run",
+        "what a finished run lists is not replaced by another run",
+        "beam_s3box/transforms/runtime.py",
+        "    if (store.root, claim) in _FINISHED:\n",
+        "    if False:\n",
+        ("tests/transforms/test_run_ids.py",),
+    ),
 )
