@@ -96,6 +96,10 @@ class DeadLettersError(S3BoxError):
     """More records are dead letters than the run may have: says how many, why, and what to do."""
 
 
+class IncompleteRunError(S3BoxError):
+    """The shards of a run do not have the records that were accepted, and the run does not count: says how many."""
+
+
 class BoxSealedError(S3BoxError):
     """The box takes no more records: it was sealed or closed."""
 

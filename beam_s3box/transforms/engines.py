@@ -34,8 +34,15 @@ _LOCAL_MASTERS = {
 _NO_SPLITS = "prism_disable_sdf_split"
 _WHOLE_BUNDLES = "finish_bundle_before_checkpointing"
 _IDLE_SOURCES = "shutdown_sources_after_idle_ms"
+_NO_CACHE = "cache_disabled"
 _NEVER = 2**63 - 1
 """The value that Beam's runner sets itself if the pipeline enables checkpoints."""
+
+_LOST_AT_CHECKPOINTS = ("Flink, even without any failure", "a checkpoint of Flink loses what a bundle holds")
+_LOST_WITH_EXECUTORS = (
+    "Spark when an executor is lost",
+    "Spark combines what an executor keeps of one execution of a stage with what another one computes again",
+)
 
 _ADVICE = (
     "use --runner=PrismRunner on one machine, or --runner=FlinkRunner or --runner=DataflowRunner, or bound the input"
@@ -57,6 +64,14 @@ class _FlinkOptions(DebugOptions):
         parser.add_argument(f"--{_IDLE_SOURCES}", type=int)
 
 
+class _SparkOptions(DebugOptions):
+    """The same for Spark's."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(f"--{_NO_CACHE}", nargs="?", const=True)
+
+
 def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> None:
     """Keep the pipeline's runner from losing records of this input, by its options or by an error.
 
@@ -66,12 +81,16 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
     Impulse before each Python source at once, and then runs the source in a loop that lets no checkpoint complete and
     fills the memory of the TaskManager. So the Impulse of unbounded input is kept alive.
 
+    Spark's runner caches the outputs of a stage that has several. When an executor is lost Spark may repeat the stages
+    before it, which distribute records differently, and then combines what is cached of the old distribution with parts
+    of the new one. With its option that cache is off.
+
     On Prism, state needs an experiment that forbids splits: a bundle that pauses is split there, and when it ends it
     overwrites the state of the keys that were split off with their state at its start.
 
     Raises:
       ConfigurationError: unbounded input, or processing-time timers, on Beam's local Python runners or on Spark; Flink
-        configured to start checkpoints during a bundle. Names the fix.
+        configured to start checkpoints during a bundle; Spark, to keep what it computed. Names the fix.
     """
     pipeline = records.pipeline
     runner = _kind_of_runner(pipeline)
@@ -80,12 +99,14 @@ def configure_or_reject(records: beam.PCollection[Any], *, stateful: bool) -> No
         _check_local(runner.removeprefix("Switching"), unbounded=not records.is_bounded, stateful=stateful)
     if runner == _SPARK:
         _check_spark(unbounded=not records.is_bounded, stateful=stateful)
+    given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
     if runner in _FLINK_RUNNERS:
-        given = pipeline.options.get_all_options(drop_default=True, retain_unknown_options=True)
         flink = pipeline.options.view_as(_FlinkOptions)
-        _finish_bundles_first(flink, given)
+        _switch_on(_WHOLE_BUNDLES, _LOST_AT_CHECKPOINTS, flink, given)
         if not records.is_bounded:
             _keep_sources(flink, given)
+    if may_repeat_bundles(records):
+        _switch_on(_NO_CACHE, _LOST_WITH_EXECUTORS, pipeline.options.view_as(_SparkOptions), given)
     if runner in _PRISM_RUNNERS and stateful:
         _forbid_splits(pipeline.options.view_as(DebugOptions))
 
@@ -116,16 +137,15 @@ def _check_spark(*, unbounded: bool, stateful: bool) -> None:
         )
 
 
-def _finish_bundles_first(options: _FlinkOptions, given: Mapping[str, Any]) -> None:
-    """Set the option of Flink unless the pipeline sets it; a value that loses records is rejected, not overridden."""
-    value = given.get(_WHOLE_BUNDLES)
+def _switch_on(name: str, reason: tuple[str, str], options: DebugOptions, given: Mapping[str, Any]) -> None:
+    """Set an option unless the pipeline sets it; a value that loses records is rejected, not overridden."""
+    value, (engine, loss) = given.get(name), reason
     if value is None:
-        options.finish_bundle_before_checkpointing = True
-        _LOGGER.info("set --%s: without it, a checkpoint of Flink loses what a bundle holds", _WHOLE_BUNDLES)
+        setattr(options, name, True)
+        _LOGGER.info("set --%s: without it, %s", name, loss)
     elif not _is_on(value):
         raise ConfigurationError(
-            f"{_WHOLE_BUNDLES}={value} loses records on Flink, even without any failure: a checkpoint during a bundle "
-            "loses what the bundle holds; leave the option out, and the write sets it"
+            f"{name}={value} loses records on {engine}: {loss}; leave the option out, and the write sets it"
         )
 
 
@@ -152,7 +172,7 @@ def runs_stages_in_order(pipeline: beam.Pipeline) -> bool:
     return _kind_of_runner(pipeline) in LOCAL_RUNNERS
 
 
-def runs_bundles_again(records: beam.PCollection[Any]) -> bool:
+def may_repeat_bundles(records: beam.PCollection[Any]) -> bool:
     """Return whether the engine may be Spark, which executes a bundle again for each output that it needs again."""
     return records.is_bounded and _kind_of_runner(records.pipeline) in _SPARK_RUNNERS
 

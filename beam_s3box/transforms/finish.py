@@ -16,8 +16,9 @@ from beam_s3box.engine.input_totals import InputTotals, sum_totals
 from beam_s3box.engine.manifests import Manifest
 from beam_s3box.engine.shard_lists import ROWS_IN_SEGMENT
 from beam_s3box.engine.shard_rows import ShardListWriter, ShardRows, rows_of
-from beam_s3box.errors import DeadLettersError, RunExistsError
+from beam_s3box.errors import DeadLettersError, IncompleteRunError, RunExistsError, S3BoxError
 from beam_s3box.shards.model import NOTHING, ShardFile, Size
+from beam_s3box.sizes import counted_text
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.rewindow import NoteWindow, RestoreWindows
 from beam_s3box.transforms.runtime import claim_once, note_finished
@@ -39,10 +40,12 @@ _GLOBAL = GlobalWindow()
 class FinishRun(beam.PTransform):
     """Writes the record of a bounded run when all of its manifests exist, and then emits the manifests.
 
-    Takes the manifests, rows of the shards that they list, and the run's InputTotals, as SumInput returns them.
+    Takes the manifests with ShardRows of the shards that they list, and the run's InputTotals, as SumInput returns
+    them.
 
     *Guarantees*: the record lists each manifest that is emitted, with its digest, and where each of its shards is
-    listed with its own. A run with too many dead letters fails before that.
+    listed with its own. A run with too many dead letters fails before that, and so does one whose shards have more or
+    fewer records than it accepted.
 
     *Windows*: the manifests'.
     """
@@ -52,23 +55,18 @@ class FinishRun(beam.PTransform):
         self._plan = plan
         self._windowing = windowing
 
-    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection, beam.PCollection]) -> beam.PCollection:
+    def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """Return the manifests, in their windows."""
-        manifests, rows, totals = inputs
+        written, totals = inputs
         windows = self._plan.windows
-        windowed = (
-            manifests
-            | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Manifest])
+        rows = (
+            written
+            | "NoteWindow" >> beam.ParDo(NoteWindow(windows)).with_output_types(tuple[bytes, Any])
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
-        )
-        listed = windowed | "KeyManifests" >> beam.ParDo(_KeyManifest()).with_output_types(_ROWS)
-        shards = (
-            rows
-            | "WindowRowsGlobally" >> beam.WindowInto(GlobalWindows())
-            | "KeyRows" >> beam.ParDo(_KeyRows()).with_output_types(_ROWS)
+            | "KeyRows" >> beam.ParDo(_KeyRow()).with_output_types(_ROWS)
         )
         return (
-            _gathered((listed, shards), totals)
+            _gathered(rows, totals)
             | "Finish" >> beam.ParDo(_Finish(self._plan)).with_output_types(tuple[bytes, Manifest])
             | "RestoreWindows" >> RestoreWindows(windows, self._windowing, Manifest)
         )
@@ -92,25 +90,21 @@ class FinishRunOfShards(beam.PTransform):
             | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
             | "RowsOfShards" >> beam.ParDo(_RowsOfShards()).with_output_types(_ROWS)
         )
-        done = _gathered((shards,), totals) | "Finish" >> beam.ParDo(_Finish(self._plan))
+        done = _gathered(shards, totals) | "Finish" >> beam.ParDo(_Finish(self._plan))
         return done | "NoManifests" >> beam.ParDo(Drop()).with_output_types(Manifest)
 
 
-def _gathered(rows: tuple[beam.PCollection, ...], totals: beam.PCollection) -> beam.PCollection:
+def _gathered(rows: beam.PCollection, totals: beam.PCollection) -> beam.PCollection:
     """Return all rows of the run in one group."""
     counted = totals | "KeyTotals" >> beam.ParDo(_KeyTotals()).with_output_types(_ROWS)
     seed = totals.pipeline | "Seed" >> beam.Create([(_ALL, _SEED)]).with_output_types(_ROWS)
-    return (*rows, counted, seed) | "AllRows" >> beam.Flatten() | "Gather" >> beam.GroupByKey()
+    return (rows, counted, seed) | "AllRows" >> beam.Flatten() | "Gather" >> beam.GroupByKey()
 
 
-class _KeyManifest(beam.DoFn):
-    def process(self, row: tuple[bytes, Manifest]) -> Iterator[tuple[str, _Row]]:
-        yield _ALL, (*row, None)
-
-
-class _KeyRows(beam.DoFn):
-    def process(self, rows: ShardRows) -> Iterator[tuple[str, _Row]]:
-        yield _ALL, (b"", _NO_MANIFEST, rows)
+class _KeyRow(beam.DoFn):
+    def process(self, element: tuple[bytes, Manifest | ShardRows]) -> Iterator[tuple[str, _Row]]:
+        window, written = element
+        yield _ALL, ((window, written, None) if isinstance(written, Manifest) else (b"", _NO_MANIFEST, written))
 
 
 class _KeyTotals(beam.DoFn):
@@ -166,20 +160,21 @@ class _Finish(beam.DoFn):
 
     def _finish(self, writer: ShardListWriter, manifests: list[Manifest], totals: InputTotals) -> None:
         plan = self._plan
+        size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         try:
             plan.dead_letter_limit.check(totals, plan.dead_letters_url)
-        except DeadLettersError as exc:
+            _check_complete(plan.layout.run_id, totals.accepted, size.records)
+        except (DeadLettersError, IncompleteRunError) as exc:
             self._fail(exc)
             raise
         claim_once(plan.store, plan.claim)  # for a run without any record
-        size, shards = writer.size() if plan.manifests is None else _size_of(manifests)
         plan.claim.finish(plan.store, manifests, size, shards, writer.finish(totals))
         # of none, a step may be set up afterwards
         if totals.records:
             note_finished(plan.store, plan.claim)
         announce(plan.on_commit, commit_of_run(plan.store, plan.layout, manifests, size, shards, totals.rejected))
 
-    def _fail(self, error: DeadLettersError) -> None:
+    def _fail(self, error: S3BoxError) -> None:
         """Record that the run failed: in a pipeline of others nobody else does."""
         plan = self._plan
         # a runner does this again, and the reason stays the same: the run is marked by then, and nobody's to claim
@@ -193,6 +188,16 @@ class Drop(beam.DoFn):
 
     def process(self, element: Any) -> None:
         """Emit nothing."""
+
+
+def _check_complete(run_id: str, accepted: int, listed: int) -> None:
+    """Hold the shards against what came in: an engine may combine two executions of a step that it did again."""
+    if listed != accepted:
+        raise IncompleteRunError(
+            f"run {run_id} accepted {counted_text(accepted, 'record')}, and its shards have {listed:,}: the engine "
+            "combined outputs of different executions of a step, as after the loss of a worker. Nothing of the run "
+            "counts; launch the job again, under the same run_id if it had one"
+        )
 
 
 def _size_of(manifests: list[Manifest]) -> tuple[Size, int]:

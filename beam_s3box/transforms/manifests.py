@@ -36,7 +36,6 @@ _KEYED = tuple[Names, ShardFile]
 _PLANNED = tuple[tuple[str, str, int], ManifestPlan]
 _FIRING = tuple[Names, list[ManifestPlan]]
 _WINDOWED = tuple[Names, tuple[bytes, list[ManifestPlan]]]
-_SHARD_ROWS = "shard_rows"
 _GLOBAL = GlobalWindow()
 _WHOLE_RUN = ("", "")  # no stream has empty names
 
@@ -73,8 +72,7 @@ class WriteManifests(beam.PTransform):
         )
         if self._plan.unbounded:
             return self._write_firings(grouped, files.windowing)
-        written, rows = self._write_bounded(grouped)
-        return (written, rows, totals) | "FinishRun" >> FinishRun(self._plan, files.windowing)
+        return (self._write_bounded(grouped), totals) | "FinishRun" >> FinishRun(self._plan, files.windowing)
 
     def _write_firings(self, grouped: beam.PCollection, windowing: Windowing) -> beam.PCollection:
         plan = self._plan
@@ -89,18 +87,13 @@ class WriteManifests(beam.PTransform):
             | "RestoreWindows" >> RestoreWindows(plan.windows, windowing, Manifest)
         )
 
-    def _write_bounded(self, grouped: beam.PCollection) -> tuple[beam.PCollection, beam.PCollection]:
-        """Return the manifests, and the rows of the shards that they list."""
+    def _write_bounded(self, grouped: beam.PCollection) -> beam.PCollection:
+        """Return the manifests and rows of the shards that they list; of two outputs, Spark would execute it twice."""
         plan = self._plan
-        plan_them = beam.ParDo(_PlanManifests(self._manifests.count, plan.windows)).with_output_types(_PLANNED)
-        write = beam.ParDo(_WriteManifest(plan)).with_output_types(Manifest, **{_SHARD_ROWS: Any})
-        written = (
-            grouped
-            | "PlanManifests" >> plan_them
-            | "FixPlans" >> beam.GroupByKey()
-            | "WriteManifest" >> write.with_outputs(_SHARD_ROWS, main="manifests")
-        )
-        return written["manifests"], written[_SHARD_ROWS]
+        planner = _PlanManifests(self._manifests.count, plan.windows, keeps_together=plan.repeats_bundles)
+        plan_them = beam.ParDo(planner).with_output_types(_PLANNED)
+        write = beam.ParDo(_WriteManifest(plan)).with_output_types(Any)
+        return grouped | "PlanManifests" >> plan_them | "FixPlans" >> beam.GroupByKey() | "WriteManifest" >> write
 
 
 class _KeyByScope(beam.DoFn):
@@ -129,13 +122,27 @@ class _Plan(beam.DoFn):
 
 
 class _PlanManifests(_Plan):
+    """Plans the manifests of a bounded run.
+
+    Args:
+      count: manifests of each stream or run.
+      windows: of the write.
+      keeps_together: whether all of a stream or run get one key.
+    """
+
+    def __init__(self, count: int, windows: Windows, *, keeps_together: bool) -> None:
+        super().__init__(count, windows)
+        self._keeps_together = keeps_together
+
     def process(
         self, element: tuple[Names, Iterable[ShardFile]], window: Any = beam.DoFn.WindowParam
     ) -> Iterator[tuple[tuple[str, str, int], ManifestPlan]]:
         names, files = element
         for plan in self._plans(names, files, window, 0):
+            # plans of two executions may list a shard twice, so that they are not combined if the engine may do so
+            number = 0 if self._keeps_together else plan.number
             for piece in split_plan(plan):
-                yield (*names, plan.number), piece
+                yield (*names, number), piece
 
 
 class _PlanFiring(_Plan):
@@ -176,7 +183,10 @@ class _WriteManifest(beam.DoFn):
     def process(
         self, element: tuple[tuple[str, str, int], Iterable[ManifestPlan]], window: Any = beam.DoFn.WindowParam
     ) -> None:
-        self._plans.append((join_plans(element[1]), window))
+        pieces: dict[int, list[ManifestPlan]] = {}
+        for piece in map(ManifestPlan._make, element[1]):
+            pieces.setdefault(piece.number, []).append(piece)
+        self._plans += [(join_plans(pieces[number]), window) for number in sorted(pieces)]
 
     def finish_bundle(self) -> Iterator[Any]:
         manifests = self._write_all()
@@ -186,7 +196,7 @@ class _WriteManifest(beam.DoFn):
         listed = ((manifest, plan.files) for manifest, (plan, _) in zip(manifests, self._plans, strict=True))
         for rows in rows_of(listed, wall_seconds()):
             window = self._plans[0][1]  # any: they leave the windows at once
-            yield beam.pvalue.TaggedOutput(_SHARD_ROWS, WindowedValue(rows, last_moment(window), (window,)))
+            yield WindowedValue(rows, last_moment(window), (window,))
 
     def _write_all(self) -> list[Manifest]:
         return self._publisher.write_all([plan for plan, _ in self._plans], self._threads)

@@ -19,9 +19,11 @@ class WritePlan(RunPlan):
       unbounded: whether the input is unbounded: then shards have a time limit, and a runner may go back and write the
         manifests of a firing again.
       check_before_reading: whether each process tries to write before it reads.
+      repeats_bundles: whether the engine may be Spark, which executes a bundle again for each output that it needs.
     """
 
     windows: Windows
     min_fill_to_seal: float = DEFAULT_MIN_FILL
     unbounded: bool = False
     check_before_reading: bool = False
+    repeats_bundles: bool = False

@@ -34,12 +34,12 @@ from beam_s3box.transforms.arguments import check_only_write, check_reachable, n
 from beam_s3box.transforms.avro_schema import avro_schema_of_elements
 from beam_s3box.transforms.check_destination import CheckDestination
 from beam_s3box.transforms.encoded import Encoded, encode_records
-from beam_s3box.transforms.engines import configure_or_reject, runs_bundles_again, runs_stages_in_order
+from beam_s3box.transforms.engines import configure_or_reject, may_repeat_bundles, runs_stages_in_order
 from beam_s3box.transforms.finish import Drop, FinishRunOfShards
 from beam_s3box.transforms.input_totals import BY_FILE, SumInput
 from beam_s3box.transforms.manifests import WriteManifests
 from beam_s3box.transforms.origin import origin_in
-from beam_s3box.transforms.pack import PackShards
+from beam_s3box.transforms.pack import PackAndUpload, PackShards
 from beam_s3box.transforms.pack_by_state import PackByState
 from beam_s3box.transforms.plan import WritePlan
 from beam_s3box.transforms.result import OneByOne, WriteToS3BoxResult
@@ -208,14 +208,15 @@ class WriteToS3Box(beam.PTransform):
         whole, remainders, letters, totals = self.encode(records, plan, windowing)
         if not plan.unbounded:
             totals = totals | "SumInput" >> SumInput(beam.WindowInto(GlobalWindows()))
-        if records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
+        if whole is not None and records.is_bounded and records.windowing.triggerfn != windowing.triggerfn:
             whole = whole | "FireShardsOnce" >> FireOnce(plan.windows, windowing)
             remainders = remainders | "FireRemaindersOnce" >> FireOnce(plan.windows, windowing)
-        packed = self._pack_by_state(remainders, plan, windowing) if is_stateful else _pack_by_group(remainders, plan)
-        shards = (whole, packed) | "ShardFiles" >> beam.Flatten()
-        if runs_bundles_again(records):
-            # so that the shards that a manifest lists are those of the result
-            shards = shards | "ShuffleShards" >> beam.Reshuffle()
+        if whole is None:
+            shards = remainders | "PackShards" >> PackAndUpload(plan)
+        elif is_stateful:
+            shards = (whole, self._pack_by_state(remainders, plan, windowing)) | "ShardFiles" >> beam.Flatten()
+        else:
+            shards = (whole, _pack_by_group(remainders, plan)) | "ShardFiles" >> beam.Flatten()
         result = WriteToS3BoxResult(
             shards=shards | "EmitShards" >> beam.ParDo(OneByOne()).with_output_types(ShardFile),
             manifests=_write_manifests(shards, totals, plan),
@@ -270,6 +271,7 @@ class WriteToS3Box(beam.PTransform):
             min_fill_to_seal=self._tuning.min_fill_to_seal(pipeline, stateful=stateful),
             unbounded=not records.is_bounded,
             check_before_reading=self._checks and runs_stages_in_order(pipeline),
+            repeats_bundles=may_repeat_bundles(records) and not stateful,
         )
 
     def _begin(self, pipeline: beam.Pipeline, run: RunPlan) -> None:

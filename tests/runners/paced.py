@@ -57,7 +57,9 @@ def record(number: int) -> dict[str, Any]:
 def build(paced: Paced, destination: str, arguments: list[str]) -> beam.Pipeline:
     """Return the pipeline that writes the records."""
     pipeline = beam.Pipeline(argv=arguments)
-    numbers = pipeline | "Numbers" >> beam.Create(range(paced.records)) | "Spread" >> beam.Reshuffle()
+    # one shuffle: of what comes through several, Spark repeats all, or fails the job
+    numbers = pipeline | beam.Impulse() | "Numbers" >> beam.FlatMap(lambda _: range(paced.records))
+    numbers = numbers | "Spread" >> beam.Reshuffle()
     records = numbers | "Pace" >> beam.ParDo(Wait(paced.seconds)) | "Record" >> beam.Map(record)
     result = records | "Write" >> WriteToS3Box(
         destination,

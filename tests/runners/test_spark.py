@@ -29,11 +29,12 @@ PATIENCE_SECONDS = 180
 def test_an_executor_is_killed_three_times_in_a_backfill(
     spark_cluster: SparkCluster, s3_server: Server, tmp_path: pathlib.Path
 ) -> None:
+    """While bundles are packed, while the steps behind the first shuffle run, and while manifests are written."""
     store = fresh_store(s3_server)
     arguments = [*spark_cluster.options(), *s3_arguments(s3_server)]
-    submitted = submit(Paced(RECORDS, 0.04, 3, 0.5), store.root, arguments, tmp_path / "log")
+    submitted = submit(Paced(RECORDS, 0.04, 3, 0.2), store.root, arguments, tmp_path / "log")
     try:
-        for prefix, count in (("data/", 20), ("data/", 60), ("manifests/", 3)):
+        for prefix, count in (("data/", 20), ("data/", 110), ("manifests/", 3)):
             wait_for_keys(store, prefix, count, submitted)
             assert eventually(spark_cluster.executors)
             spark_cluster.kill_executor()

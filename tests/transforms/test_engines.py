@@ -36,6 +36,7 @@ DATAFLOW = [
     "--staging_location=gs://bucket/s",
 ]
 BY_FIELD: dict[str, Any] = {"domain_field": "d", "namespace_field": "n"}
+NO_CACHE = "cache_disabled"
 
 
 def write(runner: Any, source: beam.PTransform, *flags: str, **arguments: Any) -> WriteToS3BoxResult:
@@ -133,9 +134,43 @@ def test_spark_shuffles_what_a_bundle_emits_once(runner: type) -> None:
     pipeline = beam.Pipeline(runner=runner(), options=PipelineOptions([]))
     pipeline | beam.Create([{}]) | "Write" >> WriteToS3Box("s3://bucket/engines", **BY_FIELD)
     consumers = consumers_of_outputs(pipeline, "Write/EncodeSegments")
-    assert consumers == {"Write/UploadWhole", "Write/WriteDeadLetters", "Write/Tag_remainders", "Write/Tag_totals"}
-    assert consumers_of_outputs(pipeline, "Write/UploadWhole") == {"Write/Tag_whole"}
-    assert consumers_of_outputs(pipeline, "Write/WriteDeadLetters/WriteFiles") == {"Write/Tag_dead_letters"}
+    assert consumers == {"Write/UploadWhole", "Write/WriteDeadLetters", "Write/Key_remainders", "Write/Key_totals"}
+    assert consumers_of_outputs(pipeline, "Write/UploadWhole") == {"Write/Key_whole"}
+    assert consumers_of_outputs(pipeline, "Write/WriteDeadLetters/WriteFiles") == {"Write/Key_dead_letters"}
+    for name in ("whole", "remainders", "dead_letters", "totals"):
+        assert consumers_of_outputs(pipeline, f"Write/Key_{name}") == {"Write/AllOutputs"}
+    assert consumers_of_outputs(pipeline, "Write/AllOutputs") == {"Write/ShuffleTogether"}
+
+
+def test_no_shuffle_on_spark_is_a_reshuffle() -> None:
+    """It is what is grouped by stream that two executions of a bundle have in common."""
+    pipeline = beam.Pipeline(runner=SparkRunner(), options=PipelineOptions([]))
+    records = pipeline | beam.Impulse() | beam.Map(lambda _: {})
+    records | "Write" >> WriteToS3Box("s3://bucket/engines", **BY_FIELD)
+    assert not [part.full_label for part in parts_of(pipeline) if isinstance(part.transform, beam.Reshuffle)]
+    assert consumers_of_outputs(pipeline, "Write/Only_of_streams") == {"Write/PackShards"}
+    assert consumers_of_outputs(pipeline, "Write/PackShards") == {"Write/EmitShards", "Write/WriteManifests"}
+
+
+@pytest.mark.parametrize("flags", [[], [f"--{NO_CACHE}"]])
+@pytest.mark.parametrize("runner", [SparkRunner, PortableRunner])
+def test_spark_keeps_nothing_that_it_computed(runner: type, flags: list[str]) -> None:
+    assert options_of(bounded(runner(), "auto", *flags))[NO_CACHE] is True
+
+
+@pytest.mark.parametrize("runner", [FlinkRunner, PrismRunner, DataflowRunner, FnApiRunner])
+def test_other_runners_are_asked_for_no_such_thing(runner: type) -> None:
+    flags = DATAFLOW if runner is DataflowRunner else []
+    assert options_of(bounded(runner(), "auto", *flags)).get(NO_CACHE) is None
+
+
+@pytest.mark.parametrize("value", ["=false", "=0", " False"])
+def test_who_wants_spark_to_keep_outputs_is_refused(value: str) -> None:
+    with pytest.raises(
+        ConfigurationError,
+        match=rf"{NO_CACHE}=\w+ loses records on Spark when an executor is lost: .*leave the option out, and the write sets",
+    ):
+        bounded(SparkRunner(), "auto", *f"--{NO_CACHE}{value}".split())
 
 
 def test_other_runners_do_without_that_shuffle() -> None:
@@ -144,8 +179,8 @@ def test_other_runners_do_without_that_shuffle() -> None:
     assert "Write/PackShards" in consumers_of_outputs(pipeline, "Write/EncodeSegments")
 
 
-def consumers_of_outputs(pipeline: beam.Pipeline, step: str) -> set[str]:
-    """Return the labels of the steps that take what a step emits, without those within other steps."""
+def parts_of(pipeline: beam.Pipeline) -> list[Any]:
+    """Return all steps, with those that they are made of."""
     parts: list[Any] = []
 
     class Visitor(PipelineVisitor):
@@ -156,6 +191,12 @@ def consumers_of_outputs(pipeline: beam.Pipeline, step: str) -> set[str]:
             parts.append(part)
 
     pipeline.visit(Visitor())
+    return parts
+
+
+def consumers_of_outputs(pipeline: beam.Pipeline, step: str) -> set[str]:
+    """Return the labels of the steps that take what a step emits, without those within other steps."""
+    parts = parts_of(pipeline)
     [found] = [part for part in parts if part.full_label == step]
     outputs = set(found.outputs.values())
     takers = {part.full_label for part in parts if part is not found and outputs & set(part.inputs)}
@@ -258,7 +299,12 @@ def test_other_runners_are_told_nothing_of_it(runner: type) -> None:
 
 @pytest.mark.parametrize(
     ("runner", "logged"),
-    [(FlinkRunner, [WHOLE_BUNDLES]), (PrismRunner, ["prism_disable_sdf_split"]), (FnApiRunner, [])],
+    [
+        (FlinkRunner, [WHOLE_BUNDLES]),
+        (PortableRunner, [WHOLE_BUNDLES, NO_CACHE, "prism_disable_sdf_split"]),
+        (PrismRunner, ["prism_disable_sdf_split"]),
+        (FnApiRunner, []),
+    ],
 )
 def test_what_the_write_sets_is_logged_once(runner: type, logged: list[str], caplog: pytest.LogCaptureFixture) -> None:
     pipeline = beam.Pipeline(runner=runner(), options=PipelineOptions([]))

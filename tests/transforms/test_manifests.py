@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
-import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import IntervalWindow
 
-from beam_s3box.engine.manifests import Manifest, ManifestPlan, plan_manifests
+from beam_s3box.engine.input_totals import InputTotals
+from beam_s3box.engine.manifests import Manifest, ManifestPlan, Manifests, plan_manifests
+from beam_s3box.engine.publish import Publisher
+from beam_s3box.engine.shard_rows import ShardRows
+from beam_s3box.errors import IncompleteRunError
 from beam_s3box.records.streams import Stream
 from beam_s3box.shards.model import ShardFile
 from beam_s3box.shards.runs import new_token
 from beam_s3box.stores.memory import MemoryStore
-from beam_s3box.transforms.manifests import _WriteFirings, _WriteManifest
+from beam_s3box.transforms.finish import _NO_MANIFEST, _Finish
+from beam_s3box.transforms.manifests import _PlanManifests, _WriteFirings, _WriteManifest
 from tests.transforms.plans import write_plan
 
 WINDOW = IntervalWindow(0, 60)
@@ -68,7 +73,7 @@ def begun(step: Any) -> Any:
 
 
 def manifests_of(outputs: Any) -> list[Manifest]:
-    values = [output.value for output in outputs if not isinstance(output, beam.pvalue.TaggedOutput)]
+    values = [output.value for output in outputs if not isinstance(output.value, ShardRows)]
     return [value if isinstance(value, Manifest) else value[1] for value in values]
 
 
@@ -105,3 +110,41 @@ def test_a_bundle_writes_nothing_of_one_that_broke_off(unbounded: bool) -> None:
     process("own")
     assert [manifest.namespace for manifest in manifests_of(step.finish_bundle())] == ["own"]
     assert [info.key.split("/")[3] for info in store.list("manifests/")] == ["own"]
+
+
+@pytest.mark.parametrize(("together", "numbers"), [(True, {0}), (False, {0, 1, 2})])
+def test_plans_of_a_stream_have_one_key_where_bundles_are_repeated(together: bool, numbers: set[int]) -> None:
+    """Two executions plan differently: those of one and those of the other must not be combined."""
+    files = [file for number in range(3) for file in listing("a", number).files]
+    step = _PlanManifests(3, write_plan(MemoryStore(new_token(12))).windows, keeps_together=together)
+    planned = list(step.process((("d", "a"), files), WINDOW))
+    assert {key for key, _ in planned} == {("d", "a", number) for number in numbers}
+    assert [plan.number for _, plan in planned] == [0, 1, 2]
+
+
+def test_plans_that_come_together_are_written_apart() -> None:
+    store = MemoryStore(new_token(12))
+    step = begun(_WriteManifest(write_plan(store)))
+    files = [file for number in range(3) for file in listing("a", number).files]
+    plans = plan_manifests(Stream("d", "a"), "w", 0, files, 2)
+    step.process((("d", "a", 0), [*plans, plans[0]]), WINDOW)
+    manifests = manifests_of(step.finish_bundle())
+    assert [(manifest.key[-14:], manifest.shards) for manifest in manifests] == [
+        ("00000.manifest", 1),
+        ("00001.manifest", 2),
+    ]
+
+
+@pytest.mark.parametrize(("accepted", "listed"), [(3, 2), (3, 4), (1, 0)])
+def test_a_run_whose_shards_have_other_records_than_it_accepted_does_not_count(accepted: int, listed: int) -> None:
+    store = MemoryStore(new_token(12))
+    plan = write_plan(store, manifests=Manifests())
+    manifest = Publisher.begin(store, plan.claim).describe(listing("a", listed)) if listed else _NO_MANIFEST
+    rows = [(plan.windows.encode(WINDOW), manifest, None), (b"", _NO_MANIFEST, InputTotals(accepted=accepted))]
+    with pytest.raises(
+        IncompleteRunError, match=rf"run run accepted {accepted} records?, and its shards have {listed}:"
+    ):
+        list(_Finish(plan).process(("", rows)))
+    record = json.loads(store.get("runs/run.json"))
+    assert record["state"] == "failed"
+    assert "IncompleteRunError" in record["error"]
