@@ -61,7 +61,13 @@ class BatchJob:
     def _run_stage(self, stage: Stage) -> None:
         for sink in stage.sinks:
             self._emitted[sink].clear()
-        bundles = dict(enumerate(self._cut(stage)))
+        self._run_bundles(stage, dict(enumerate(self._cut(stage))))
+
+    def _commit(self, number: int, emitted: dict[Any, Elements]) -> None:
+        for sink, elements in emitted.items():
+            self._emitted[sink][number] = elements
+
+    def _run_bundles(self, stage: Stage, bundles: dict[int, Elements]) -> None:
         tries = collections.Counter[int]()
         running: dict[Actor, int] = {}
         world = self._world
@@ -78,8 +84,7 @@ class BatchJob:
                 if number not in bundles:
                     continue
                 if actor.ended and actor.error is None and not world.fails("commit lost", 0.01):
-                    for sink, elements in actor.result.items():
-                        self._emitted[sink][number] = elements
+                    self._commit(number, actor.result)
                     del bundles[number]
                     continue
                 tries[number] += bool(actor.error)

@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.simulation.stream import built
+from tests.simulation import runs, stream
 from tools.mutants.faults import FAULTS
 
 _ROOT: Final = pathlib.Path(__file__).resolve().parents[2]
@@ -27,13 +27,18 @@ def put_back(name: str) -> Iterator[None]:
     for path, function in _functions(module).items():
         kept.append((function, function.__code__))
         function.__code__ = changed[path].__code__
-    built.cache_clear()
+    _forget_pipelines()
     try:
         yield
     finally:
         for function, code in kept:
             function.__code__ = code
-        built.cache_clear()
+        _forget_pipelines()
+
+
+def _forget_pipelines() -> None:
+    stream.built.cache_clear()
+    runs.built.cache_clear()
 
 
 def _functions(holder: Any) -> dict[str, types.FunctionType]:

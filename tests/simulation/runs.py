@@ -9,13 +9,14 @@ from typing import Final
 import apache_beam as beam
 
 from beam_s3box import Manifests, StreamLimits, WriteToS3Box
-from beam_s3box.errors import RunExistsError, S3BoxError
+from beam_s3box.errors import IncompleteRunError, RunExistsError, S3BoxError
 from beam_s3box.stores.s3 import S3Store
 from beam_s3box.transforms.tuning import Tuning
 from tests.simulation import oracle
 from tests.simulation.batch import BatchJob, JobFailedError
 from tests.simulation.graph import SOURCE, Stage, stages_of, windowed
 from tests.simulation.s3 import SimS3, sim_store
+from tests.simulation.spark import SparkJob
 from tests.simulation.threads import on_actors
 from tests.simulation.world import Choices, World
 
@@ -46,7 +47,7 @@ class _Built:
 
 
 @functools.cache
-def _built(config: Config, launch: int) -> _Built:
+def built(config: Config, launch: int, runner: str | None) -> _Built:
     """Return the pipeline of one launch: each has another attempt."""
     store = sim_store(None, checksums=True)
     write = WriteToS3Box(
@@ -59,12 +60,22 @@ def _built(config: Config, launch: int) -> _Built:
         check_destination=False,
         tuning=Tuning(partial_shards="shuffle", packing="group"),
     )
-    pipeline = beam.Pipeline()
+    pipeline = beam.Pipeline(runner=runner)
     pipeline | SOURCE >> beam.Create([b""]).with_output_types(bytes) | "Write" >> write
     return _Built(stages_of(pipeline), write, store)
 
 
-def bounded(choices: Choices, trouble: float = 1.0) -> World:
+def on_spark(choices: Choices) -> World:
+    """Run one schedule of a backfill on Spark; raises AssertionError if what must hold does not."""
+    return bounded(choices, 0.2, SparkJob, "SparkRunner")
+
+
+def bounded(
+    choices: Choices,
+    trouble: float = 1.0,
+    engine: type[BatchJob] = BatchJob,
+    runner: str | None = None,
+) -> World:
     """Run one schedule of a backfill; raises AssertionError if what must hold does not."""
     world = World(choices, trouble)
     config = CONFIGS[choices.below(len(CONFIGS))]
@@ -76,20 +87,22 @@ def bounded(choices: Choices, trouble: float = 1.0) -> World:
         for launch in range(_LAUNCHES + 1):
             if launch == _LAUNCHES:
                 world.trouble = 0.0  # it must succeed when the faults stop
-            built = _built(config, launch)
-            _connect(built.store, server, checksums=True)
+            pipeline = built(config, launch, runner)
+            _connect(pipeline.store, server, checksums=True)
             try:
-                BatchJob(world, built.stages, source).run()
+                engine(world, pipeline.stages, source).run()
             except JobFailedError as exc:
+                if isinstance(exc.__cause__, IncompleteRunError):
+                    raise AssertionError(f"two executions were combined: {exc}") from exc
                 if launch == _LAUNCHES:
-                    if not _is_refused(exc, server, built):
+                    if not _is_refused(exc, server, pipeline):
                         raise AssertionError(f"the run fails without faults: {exc}") from exc
                     world.faults["begun again though it had finished"] += 1
                 finishers.add(_finisher(server))
                 if choices.happens(0.5):
-                    _say_failed(world, built, exc)
+                    _say_failed(world, pipeline, exc)
             else:
-                finishers.add(built.write.claim.attempt)
+                finishers.add(pipeline.write.claim.attempt)
                 break
         check_bounded(server)
         world.run_all()

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.simulation.commit import commit
 from tests.simulation.loads import redshift
-from tests.simulation.runs import bounded
+from tests.simulation.runs import bounded, on_spark
 from tests.simulation.shrink import shortest
 from tests.simulation.stream import stream
 from tests.simulation.streamer import streamer
@@ -20,6 +20,7 @@ from tests.simulation.world import Choices, World
 KINDS: Final[dict[str, Callable[[Choices], World]]] = {
     "commit": commit,
     "backfill": bounded,
+    "spark": on_spark,
     "stream": stream,
     "streamer": streamer,
     "redshift": redshift,

@@ -13,6 +13,8 @@ from tests.simulation.world import Choices
 FOUND = [
     ("a manifest is replaced without a condition", "commit", 1_000),
     ("a body is not read from its beginning again", "backfill", 200),
+    ("Spark gets the same pipeline as others", "spark", 200),
+    ("shards of a stream are shuffled apart", "spark", 100),
     ("Prism splits bundles with state", "stream", 600),
     ("a checkpoint of Flink comes while a bundle runs", "stream", 200),
     ("outdated work replaces a newer manifest", "stream", 1_000),

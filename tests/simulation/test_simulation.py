@@ -47,6 +47,7 @@ def test_whatever_breaks_each_record_is_listed_once(kind: str, seeds: range) -> 
     [
         ("streamer", range(250), ("EIO", "ENOSPC", "EMFILE", "short write", "signal", "power cut", "worker killed")),
         ("redshift", range(600), ("connection cut at COMMIT", "lock timeout", "statement aborted", "worker killed")),
+        ("spark", range(100), ("executor lost", "worker asleep", "worker killed", "reply lost")),
     ],
 )
 def test_whatever_breaks_each_record_is_there_once(kind: str, seeds: range, faults: tuple[str, ...]) -> None:
@@ -80,6 +81,7 @@ def test_without_faults_nothing_is_done_twice() -> None:
     assert not world.fails("reply lost", 1.0)
     assert failure("commit", Choices(given=[])) is None
     assert failure("backfill", Choices(given=[])) is None
+    assert failure("spark", Choices(given=[])) is None
     assert failure("stream", Choices(given=[])) is None
     assert failure("streamer", Choices(given=[])) is None
     assert failure("redshift", Choices(given=[])) is None

@@ -127,7 +127,7 @@ STREAMS = (
         "a checkpoint of Flink comes while a bundle runs",
         "a checkpoint has all that a bundle holds",
         "beam_s3box/transforms/engines.py",
-        "        options.finish_bundle_before_checkpointing = True\n",
+        "        _switch_on(_WHOLE_BUNDLES, _LOST_AT_CHECKPOINTS, flink, given)\n",
         "",
         (
             "tests/transforms/test_engines.py",
