@@ -21,7 +21,7 @@ SPARK = (
         "beam_s3box/transforms/write.py",
         "            repeats_bundles=may_repeat_bundles(records) and not stateful,\n",
         "",
-        ("tests/transforms/test_engines.py", "tests/simulation/test_faults_found.py"),
+        ("tests/transforms/test_engines.py",),
     ),
     Fault(
         "plans of a stream are shuffled apart",
@@ -37,7 +37,7 @@ SPARK = (
         "beam_s3box/transforms/pack.py",
         "    return (file.domain, file.namespace), file\n",
         "    return (file.key, file.namespace), file\n",
-        ("tests/simulation/test_faults_found.py",),
+        ("tests/simulation/test_simulation.py",),
     ),
     Fault(
         "a run counts whose shards lack records",
