@@ -7,6 +7,7 @@
     ├── RecordError             a record that can't be packed (also a ValueError)
     │   └── NotAnObjectError    the record is not one JSON object
     ├── DeadLettersError        more records are dead letters than the run may have
+    ├── IncompleteRunError      the shards of a run have other records than it accepted
     ├── BoxSealedError          the box takes no more records: it was sealed or closed
     ├── StreamerError           the buffer files can't be written or read
     │   ├── StreamNotOpenError  the stream was never opened, or is closed

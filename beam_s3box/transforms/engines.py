@@ -38,9 +38,12 @@ _NO_CACHE = "cache_disabled"
 _NEVER = 2**63 - 1
 """The value that Beam's runner sets itself if the pipeline enables checkpoints."""
 
-_LOST_AT_CHECKPOINTS = ("Flink, even without any failure", "a checkpoint of Flink loses what a bundle holds")
+_LOST_AT_CHECKPOINTS = (
+    "loses records on Flink, even without any failure",
+    "a checkpoint of Flink loses what a bundle holds",
+)
 _LOST_WITH_EXECUTORS = (
-    "Spark when an executor is lost",
+    "loses records on Spark when an executor is lost",
     "Spark combines what an executor keeps of one execution of a stage with what another one computes again",
 )
 
@@ -139,14 +142,12 @@ def _check_spark(*, unbounded: bool, stateful: bool) -> None:
 
 def _switch_on(name: str, reason: tuple[str, str], options: DebugOptions, given: Mapping[str, Any]) -> None:
     """Set an option unless the pipeline sets it; a value that loses records is rejected, not overridden."""
-    value, (engine, loss) = given.get(name), reason
+    value, (when, loss) = given.get(name), reason
     if value is None:
         setattr(options, name, True)
         _LOGGER.info("set --%s: without it, %s", name, loss)
     elif not _is_on(value):
-        raise ConfigurationError(
-            f"{name}={value} loses records on {engine}: {loss}; leave the option out, and the write sets it"
-        )
+        raise ConfigurationError(f"{name}={value} {when}: {loss}; leave the option out, and the write sets it")
 
 
 def _keep_sources(options: _FlinkOptions, given: Mapping[str, Any]) -> None:

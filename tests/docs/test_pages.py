@@ -47,7 +47,15 @@ ELSEWHERE = {
 """Pages whose blocks need more than S3, and what runs them."""
 OF_OTHERS = {
     *("--update", "--drain", "--max_bundle_size", "--max_bundle_time_mills", "--no-deps", "--version"),
-    *("--spark-master-url", "--flink-master", "--job-host", "--job-port", "--artifact-port", "--expansion-port"),
+    *(
+        "--spark-master-url",
+        "--cache_disabled",
+        "--flink-master",
+        "--job-host",
+        "--job-port",
+        "--artifact-port",
+        "--expansion-port",
+    ),
     *("--files_to_stage", "--add-opens", "--service_port", "--yaml_pipeline_file", "--jinja_variables"),
 }
 """Of Dataflow, of `flink stop`, of job servers, of pip, of Beam's other commands; and what every command has."""
