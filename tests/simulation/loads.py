@@ -13,7 +13,8 @@ from beam_s3box.redshift.client.data_api import RedshiftDataApi
 from beam_s3box.redshift.load.loader import RedshiftLoader
 from beam_s3box.redshift.load.plan import LoadResult
 from beam_s3box.stores.retries import Retry
-from tests.simulation.redshift import TABLE, DataApi, SimRedshift
+from tests.simulation.data_api import DataApi
+from tests.simulation.redshift import TABLE, SimRedshift
 from tests.simulation.threads import on_actors
 from tests.simulation.world import Actor, Choices, World
 

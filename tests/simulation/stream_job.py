@@ -7,8 +7,7 @@ before go on with what they have in hand.
 from __future__ import annotations
 
 import collections
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from apache_beam.transforms.window import GlobalWindow
@@ -17,11 +16,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_s3box.engine import run_notices, signs_of_life
 from beam_s3box.transforms import runtime
+from tests.simulation.bundles import Bundle, Execution
 from tests.simulation.graph import Worker
 from tests.simulation.kept import Kept, Topology
 from tests.simulation.keyed import EMPTY, BundleState, KeyState
 from tests.simulation.reading import ReaderBundle, Readers, Record
-from tests.simulation.world import LOST_SECONDS, Actor, World
+from tests.simulation.world import LOST_SECONDS, World
 
 _BUNDLES: Final = 2
 """Of one stage, at the same time."""
@@ -64,49 +64,6 @@ class JobFailedError(Exception):
     """A bundle failed, and the engine neither does it again nor has a checkpoint."""
 
 
-@dataclasses.dataclass(eq=False)
-class _Execution:
-    """A worker that runs a bundle."""
-
-    worker: Worker
-    state: BundleState
-    reading: ReaderBundle | None
-    actor: Actor
-    has_begun: bool = False
-
-
-@dataclasses.dataclass(eq=False)
-class _Bundle:
-    """Work that a runner gives to workers.
-
-    Attributes:
-      stage: its number.
-      taken: how many elements of each key.
-      elements: with their keys.
-      timers: key, name and time of each that fires.
-      before: the state of its keys when it began.
-      reader: the number of a reader; None for other stages.
-      begun: keys that a worker has looked at.
-      given: keys that were given away.
-      emits: whether what it emits counts.
-    """
-
-    stage: int
-    taken: Mapping[Any, int]
-    elements: Sequence[tuple[Any, WindowedValue]]
-    timers: Sequence[tuple[Any, str, int]]
-    before: Mapping[Any, KeyState]
-    reader: int | None = None
-    begun: set[Any] = dataclasses.field(default_factory=set)
-    given: set[Any] = dataclasses.field(default_factory=set)
-    executions: list[_Execution] = dataclasses.field(default_factory=list)
-    emits: bool = True
-
-    @property
-    def keys(self) -> set[Any]:
-        return {*self.before} - self.given
-
-
 class StreamJob:
     """One job.
 
@@ -138,7 +95,7 @@ class StreamJob:
         self._engine = engine
         self._is_late = is_late
         self._check_state = check_state
-        self._running: list[_Bundle] = []
+        self._running: list[Bundle] = []
         self._workers: dict[int, list[tuple[Worker, BundleState]]] = collections.defaultdict(list)
         self._ready = [0.0] * len(topology.stages)
         self._resumes = 0.0
@@ -205,7 +162,7 @@ class StreamJob:
             return
         for reader, state in enumerate(self.kept.readers):
             if reader not in busy and not state.work.is_done and state.resumes <= self._world.now:
-                self._start(_Bundle(number, {}, (), (), {}, reader))
+                self._start(Bundle(number, {}, (), (), {}, reader))
 
     def _begin_keyed(self, number: int, busy: set[Any]) -> None:
         world, pending = self._world, self.kept.pending[number]
@@ -231,9 +188,9 @@ class StreamJob:
         if taken or timers:
             keys = {*taken, *(key for key, _, _ in timers)}
             before = {key: self.kept.keyed[number].get(key, EMPTY) for key in free if key in keys}
-            self._start(_Bundle(number, taken, elements, timers, before))
+            self._start(Bundle(number, taken, elements, timers, before))
 
-    def _start(self, bundle: _Bundle) -> None:
+    def _start(self, bundle: Bundle) -> None:
         """Let a worker run the bundle."""
         if bundle not in self._running:
             self._running.append(bundle)
@@ -252,7 +209,7 @@ class StreamJob:
             return worker.run(elements, self._timers(bundle, state), began)
 
         actor = self._world.spawn(f"stage {number}, {len(bundle.elements)} elements", run)
-        execution = _Execution(worker, state, reading, actor)
+        execution = Execution(worker, state, reading, actor)
         bundle.executions.append(execution)
 
     def _new_worker(self, number: int) -> tuple[Worker, BundleState]:
@@ -260,7 +217,7 @@ class StreamJob:
         state = BundleState()
         return Worker(self._topology.stages[number], state), state
 
-    def _feed(self, bundle: _Bundle) -> Iterator[WindowedValue]:
+    def _feed(self, bundle: Bundle) -> Iterator[WindowedValue]:
         for key, element in bundle.elements:
             if key in bundle.given:
                 continue
@@ -269,7 +226,7 @@ class StreamJob:
             if self._world.fails("bundle pauses", 0.02):
                 self._world.sleep(0.5 + self._world.choices.below(40) / 10)
 
-    def _timers(self, bundle: _Bundle, state: BundleState) -> Iterator[Any]:
+    def _timers(self, bundle: Bundle, state: BundleState) -> Iterator[Any]:
         specs = self._topology.timers[bundle.stage]
         for key, name, at in bundle.timers:
             if key in bundle.given or name not in state.of(key).timers:
@@ -336,7 +293,7 @@ class StreamJob:
         running = [execution for bundle in self._running for execution in bundle.executions]
         self._world.run(lambda: self._world.now >= at or any(map(self._is_over, running)))
 
-    def _is_over(self, execution: _Execution) -> bool:
+    def _is_over(self, execution: Execution) -> bool:
         """Return whether the runner hears no more of this execution."""
         actor = execution.actor
         return (
@@ -364,7 +321,7 @@ class StreamJob:
     def _is_lost(self) -> bool:
         return self._engine.retries and self._world.fails("commit lost", 0.01)
 
-    def _commit(self, bundle: _Bundle, execution: _Execution) -> None:
+    def _commit(self, bundle: Bundle, execution: Execution) -> None:
         kept, now = self.kept, self._micros()
         self._running.remove(bundle)
         if execution.reading is not None and bundle.reader is not None:
@@ -392,7 +349,7 @@ class StreamJob:
         marks = [reader.mark for reader in kept.readers]
         kept.source = after.mark if self._engine.is_local and not after.work.is_done else min(marks)
 
-    def _fail(self, bundle: _Bundle, execution: _Execution) -> None:
+    def _fail(self, bundle: Bundle, execution: Execution) -> None:
         _begin_process()
         bundle.executions.remove(execution)
         self._ready[bundle.stage] = self._world.now + _BACKOFF_SECONDS

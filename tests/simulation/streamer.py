@@ -25,8 +25,9 @@ from beam_s3box.streamer import (
     stream,
 )
 from beam_s3box.streamer.journal import Durability
-from tests.simulation.disk import FOLDER, SimDisk, on_disk
+from tests.simulation.disk import FOLDER, SimDisk
 from tests.simulation.locks import Late, Switch, interrupted, lines_of, on_locks
+from tests.simulation.on_disk import on_disk
 from tests.simulation.oracle import PREFIX
 from tests.simulation.s3 import SimS3, sim_store
 from tests.simulation.world import Actor, Choices, World

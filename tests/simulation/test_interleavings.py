@@ -22,8 +22,9 @@ from beam_s3box.stores import MemoryStore
 from beam_s3box.streamer import JsonBufferStreamer, StoreUploader
 from beam_s3box.streamer.in_flight import InFlightUploads
 from beam_s3box.system.threads import Threads
-from tests.simulation.disk import FOLDER, SimDisk, on_disk
+from tests.simulation.disk import FOLDER, SimDisk
 from tests.simulation.interleavings import Scenario, explore
+from tests.simulation.on_disk import on_disk
 from tests.simulation.put_back import PutBack
 from tests.simulation.world import World
 
