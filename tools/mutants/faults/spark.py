@@ -40,6 +40,14 @@ SPARK = (
         ("tests/simulation/test_simulation.py",),
     ),
     Fault(
+        "shards are shuffled apart from what is left over of their stream",
+        _ONCE,
+        "beam_s3box/transforms/encoded.py",
+        '    return file.domain, file.namespace, ""\n',
+        '    return file.key, file.namespace, ""\n',
+        ("tests/simulation/test_simulation.py",),
+    ),
+    Fault(
         "a run counts whose shards lack records",
         "a run that counts has every record that it accepted",
         "beam_s3box/transforms/finish.py",
